@@ -1,0 +1,67 @@
+# splitbench: everything that builds, tests and shows it. `make` lists the targets.
+GO       ?= go
+export CGO_ENABLED ?= 0
+export GOFLAGS ?= -buildvcs=auto
+LDFLAGS  := -s -w
+FUZZTIME ?= 10s
+
+.PHONY: help build agents demo test race lint fuzz bench cluster-test generate verify clean
+
+## help: list the targets
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST) | awk -F': ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+## build: bin/splitbench with the agents for linux/amd64 and linux/arm64 inside
+build: agents
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/splitbench ./cmd/splitbench
+
+## agents: the in-pod agents, static, compressed, where splitbench embeds them from
+agents:
+	$(GO) run internal/agentbin/pack.go
+
+## demo: the main job on two clusters inside one process; needs nothing but Go
+demo: build
+	./bin/splitbench demo
+
+## test: all tests that need nothing but Go, without cgo
+test: agents
+	$(GO) test ./...
+
+## race: the same tests with the race detector (needs a C compiler)
+race: agents
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+## lint: go vet and the linters of .golangci.yml, built from tools/go.mod
+lint: bin/golangci-lint agents
+	$(GO) vet ./...
+	bin/golangci-lint run ./...
+
+bin/golangci-lint: tools/go.mod tools/go.sum
+	$(GO) build -C tools -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+## fuzz: every fuzz target for FUZZTIME
+fuzz:
+	@set -e; for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
+
+## bench: the benchmarks
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+## cluster-test: tests on real clusters, named by SPLITBENCH_TEST_CONTEXT and others (test/cluster/README.md)
+cluster-test: build
+	$(GO) test -count=1 -v -timeout 25m ./test/cluster
+
+## generate: rewrite golden files from what the code prints now
+generate: agents
+	$(GO) test ./internal/report ./cmd/splitbench -update
+
+## verify: go.mod is tidy and golden files are as committed
+verify: generate
+	$(GO) mod tidy -diff
+	git diff --exit-code
+
+## clean: remove what was built
+clean:
+	rm -rf bin dist internal/agentbin/bin/*.zst

@@ -1,0 +1,59 @@
+package attack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+)
+
+// Engine sends the bursts of one session over connections of its own, one burst at a time. Results come as answers do,
+// not in the order of Seq. The iterator ends after the last result; when the burst was cut short it ends with an error:
+// the context's, or a *GaveUpError. Every request that was sent has its result, also then. Breaking off the iteration
+// stops the burst, and the iterator returns only when nothing of it runs any more.
+type Engine interface {
+	Attack(ctx context.Context, p Plan) iter.Seq2[Result, error]
+}
+
+// EngineOptions is what every engine takes from its surroundings.
+type EngineOptions struct {
+	// Dial opens connections; nil: a plain net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Unmatched is called with the first MaxSpecimens answers that no rule named, from the goroutine that iterates; may be nil.
+	Unmatched func(Specimen)
+}
+
+// GaveUpError says that a burst was stopped because requests had no answers any more.
+type GaveUpError struct{ InARow uint64 }
+
+func (e *GaveUpError) Error() string {
+	return fmt.Sprintf("attack: gave up: %d requests in a row got no answer", e.InARow)
+}
+
+// classifyError says how a request failed below HTTP. Errors of the resolver and of connecting are dial errors, whatever
+// their cause; a timeout while connecting is a timeout.
+func classifyError(ctx context.Context, err error) ErrorClass {
+	if err == nil {
+		return OK
+	}
+	if ctx.Err() != nil {
+		return ErrCanceled
+	}
+	if c, ok := errnoClass(err); ok {
+		return c
+	}
+	var ne net.Error
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &ne) && ne.Timeout() {
+		return ErrTimeout
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return ErrDial
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return ErrDial
+	}
+	return ErrOther
+}

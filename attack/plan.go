@@ -1,0 +1,116 @@
+package attack
+
+import (
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Ceilings without an explicit permission to go beyond: a split is validated in the cluster that serves users.
+const (
+	DefaultMaxRate     = 1000    // requests per second
+	DefaultMaxRequests = 100_000 // requests of one burst
+)
+
+// Defaults of a Plan.
+const (
+	DefaultTimeout     = 10 * time.Second
+	DefaultConnections = 128
+	// DefaultGiveUpAfter is how many requests in a row may get no answer before the burst is given up.
+	DefaultGiveUpAfter = 200
+)
+
+// Plan is a burst, fixed before its first request: what is sent where and when, how answers are told apart, and when to
+// stop. It is plain data and travels as JSON.
+type Plan struct {
+	URL         string            `json:"url"`
+	Method      string            `json:"method"`            // GET, HEAD or OPTIONS; "" is GET
+	Header      map[string]string `json:"header,omitempty"`  // sent with every request, User-Agent included
+	Rate        Rate              `json:"rate"`              // constant rate of sending, whatever the answers do (open model)
+	Requests    uint64            `json:"requests"`          // counted requests, > 0
+	WarmUp      uint64            `json:"warmUp"`            // requests sent before the burst, never counted
+	Connections int               `json:"connections"`       // connections and requests in flight at most; 0: DefaultConnections
+	Timeout     time.Duration     `json:"timeoutNs"`         // of one request, nanoseconds; 0: DefaultTimeout
+	Rules       []Rule            `json:"rules"`             // how answers are told apart, first match wins
+	GiveUpAfter uint64            `json:"giveUpAfter"`       // requests in a row without an answer; 0: DefaultGiveUpAfter
+	MaxRate     float64           `json:"maxRate,omitempty"` // ceiling, requests per second; 0: DefaultMaxRate
+	MaxRequests uint64            `json:"maxRequests,omitempty"`
+}
+
+// WithDefaults returns the plan with every unset field that has a default set to it.
+func (p Plan) WithDefaults() Plan {
+	if p.Method == "" {
+		p.Method = http.MethodGet
+	}
+	if p.Connections == 0 {
+		p.Connections = DefaultConnections
+	}
+	if p.Timeout == 0 {
+		p.Timeout = DefaultTimeout
+	}
+	if p.GiveUpAfter == 0 {
+		p.GiveUpAfter = DefaultGiveUpAfter
+	}
+	if p.MaxRate == 0 {
+		p.MaxRate = DefaultMaxRate
+	}
+	if p.MaxRequests == 0 {
+		p.MaxRequests = DefaultMaxRequests
+	}
+	return p
+}
+
+// Schedule is the plan's schedule.
+func (p Plan) Schedule() Schedule { return Constant{p.Rate} }
+
+// Duration is how long sending takes: until the instant at which the request after the last would be due.
+func (p Plan) Duration() time.Duration { return p.Schedule().At(p.Requests) }
+
+// maxConnections bounds the connections of a plan.
+const maxConnections = 16384
+
+// Validate says, in one sentence, why the plan must not be sent. It expects WithDefaults to have been applied.
+func (p Plan) Validate() error {
+	u, err := url.Parse(p.URL)
+	switch {
+	case err != nil:
+		return fmt.Errorf("url %q: %w", p.URL, err)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("url %q: scheme must be http or https", p.URL)
+	case u.Hostname() == "":
+		return fmt.Errorf("url %q: no host", p.URL)
+	case u.User != nil:
+		return fmt.Errorf("url %q: user names and passwords are not sent", u.Redacted())
+	}
+	switch p.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+	default:
+		return fmt.Errorf("method %q: only GET, HEAD and OPTIONS are sent", p.Method)
+	}
+	for k, v := range p.Header {
+		if k == "" || textproto.TrimString(k) != k || strings.ContainsAny(k+v, "\r\n\x00") {
+			return fmt.Errorf("header %q: not a valid header", k)
+		}
+	}
+	switch {
+	case p.Requests == 0:
+		return fmt.Errorf("requests 0: want at least 1")
+	case p.Requests > p.MaxRequests:
+		return fmt.Errorf("requests %d: above the ceiling of %d", p.Requests, p.MaxRequests)
+	case p.WarmUp > p.MaxRequests:
+		return fmt.Errorf("warm-up %d: above the ceiling of %d requests", p.WarmUp, p.MaxRequests)
+	case p.Rate.Hits == 0 || p.Rate.Per <= 0:
+		return fmt.Errorf("rate 0: want above 0")
+	case p.Rate.PerSecond() > p.MaxRate:
+		return fmt.Errorf("rate %g/s: above the ceiling of %g/s", p.Rate.PerSecond(), p.MaxRate)
+	case p.Connections < 1 || p.Connections > maxConnections:
+		return fmt.Errorf("connections %d: want 1 to %d", p.Connections, maxConnections)
+	case p.Timeout < time.Millisecond || p.Timeout > 10*time.Minute:
+		return fmt.Errorf("timeout %s: want 1ms to 10m", p.Timeout)
+	}
+	_, err = NewClassifier(p.Rules)
+	return err
+}

@@ -1,0 +1,72 @@
+package attack
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func validPlan() Plan {
+	return Plan{URL: "http://podinfo:9898/", Rate: Rate{100, time.Second}, Requests: 10}.WithDefaults()
+}
+
+func TestPlanValidate(t *testing.T) {
+	if err := validPlan().Validate(); err != nil {
+		t.Fatalf("the valid plan: %v", err)
+	}
+	tests := []struct {
+		change func(*Plan)
+		want   string
+	}{
+		{func(p *Plan) { p.URL = "podinfo:9898" }, "scheme"},
+		{func(p *Plan) { p.URL = "ftp://podinfo" }, "scheme"},
+		{func(p *Plan) { p.URL = "http://" }, "no host"},
+		{func(p *Plan) { p.URL = "http://a b/" }, "url"},
+		{func(p *Plan) { p.URL = "http://me:secret@podinfo/" }, "passwords are not sent"},
+		{func(p *Plan) { p.Method = "DELETE" }, "only GET"},
+		{func(p *Plan) { p.Header = map[string]string{"X": "a\r\nY: b"} }, "header"},
+		{func(p *Plan) { p.Requests = 0 }, "requests 0"},
+		{func(p *Plan) { p.Requests = DefaultMaxRequests + 1 }, "ceiling of 100000"},
+		{func(p *Plan) { p.WarmUp = DefaultMaxRequests + 1 }, "warm-up"},
+		{func(p *Plan) { p.Rate = Rate{} }, "rate 0"},
+		{func(p *Plan) { p.Rate = Rate{1001, time.Second} }, "ceiling of 1000/s"},
+		{func(p *Plan) { p.Connections = -1 }, "connections -1"},
+		{func(p *Plan) { p.Connections = 20_000 }, "connections 20000"},
+		{func(p *Plan) { p.Timeout = time.Hour }, "timeout"},
+		{func(p *Plan) { p.Rules = []Rule{{Kind: "?"}} }, "classifier rule 1"},
+	}
+	for _, tt := range tests {
+		p := validPlan()
+		tt.change(&p)
+		err := p.Validate()
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("want an error with %q, got %v", tt.want, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("the error shows a password: %v", err)
+		}
+	}
+}
+
+func TestPlanTravelsAsJSON(t *testing.T) {
+	p := validPlan()
+	p.Rules = []Rule{{Backend: 1, Kind: RuleJSON, Key: "/hostname", Values: []string{"a"}}}
+	p.Header = map[string]string{"User-Agent": "splitbench"}
+	b, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Plan
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(p, got); d != "" {
+		t.Error(d)
+	}
+	if p.Duration() != 100*time.Millisecond {
+		t.Errorf("10 requests at 100/s take %s", p.Duration())
+	}
+}

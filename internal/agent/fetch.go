@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// Bounds of a fetch.
+const (
+	maxFetchBytes   = 64 << 20
+	maxFetchTimeout = time.Minute
+	bodyPiece       = 32 << 10
+)
+
+// fetch answers one FETCH: the body in pieces, then FETCHED. Every fetch has a connection of its own, as a client that
+// comes for the first time would.
+func (s *server) fetch(ctx context.Context, payload []byte) {
+	var q wire.FetchRequest
+	var res wire.FetchResult
+	started := time.Now()
+	if err := json.Unmarshal(payload, &q); err != nil {
+		res.Error, res.Class = "read request: "+err.Error(), attack.ErrOther.String()
+	} else {
+		s.fetchInto(ctx, q, &res)
+	}
+	res.ElapsedUs = time.Since(started).Microseconds()
+	if b, err := json.Marshal(res); err == nil {
+		s.out.send(wire.Fetched, b)
+	}
+}
+
+func (s *server) fetchInto(ctx context.Context, q wire.FetchRequest, res *wire.FetchResult) {
+	timeout := time.Duration(q.TimeoutMs) * time.Millisecond
+	if timeout <= 0 || timeout > maxFetchTimeout {
+		timeout = maxFetchTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	fail := func(err error) {
+		res.Error, res.Class = err.Error(), attack.ErrOther.String()
+		if errors.Is(err, io.EOF) {
+			res.Class = attack.ErrEmpty.String()
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, q.URL, nil)
+	if err != nil {
+		fail(err)
+		return
+	}
+	for k, v := range q.Header {
+		req.Header.Set(k, v)
+	}
+	transport := &http.Transport{DialContext: s.o.Dial, DisableKeepAlives: true, MaxResponseHeaderBytes: bodyPiece}
+	answer, err := transport.RoundTrip(req)
+	if err != nil {
+		fail(err)
+		return
+	}
+	defer answer.Body.Close()
+	res.Status, res.Header, res.Class = answer.StatusCode, answer.Header, attack.OK.String()
+	limit := q.MaxBytes
+	if limit <= 0 || limit > maxFetchBytes {
+		limit = maxFetchBytes
+	}
+	piece := make([]byte, bodyPiece)
+	for {
+		n, err := io.ReadFull(answer.Body, piece[:min(int64(len(piece)), limit+1)])
+		if int64(n) > limit {
+			n, res.Truncated = int(limit), true
+		}
+		if n > 0 {
+			s.out.send(wire.Body, append([]byte(nil), piece[:n]...))
+			limit -= int64(n)
+		}
+		if res.Truncated || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return
+		}
+		if err != nil {
+			fail(err)
+			return
+		}
+	}
+}

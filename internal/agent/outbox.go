@@ -1,0 +1,107 @@
+package agent
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// maxQueued bounds what waits for a slow stdout, in bytes of payload. Sample blocks beyond it are dropped and counted:
+// load must never wait for its own report.
+const maxQueued = 8 << 20
+
+// flushLimit is how long the end of a session waits for stdout to take what is queued.
+const flushLimit = time.Second
+
+var errStuck = errors.New("stdout takes nothing any more")
+
+// outbox is the one writer of stdout. Frames are queued without waiting and written by its goroutine.
+type outbox struct {
+	mu     sync.Mutex
+	wake   *sync.Cond
+	queue  []outgoing
+	queued int
+	closed bool
+	err    error
+	done   chan struct{}
+}
+
+type outgoing struct {
+	t       wire.Type
+	payload []byte
+}
+
+// newOutbox starts the writer; broken is called once if stdout fails. close ends it.
+func newOutbox(w io.Writer, broken func(error)) *outbox {
+	b := &outbox{done: make(chan struct{})}
+	b.wake = sync.NewCond(&b.mu)
+	go func() {
+		defer close(b.done)
+		b.run(wire.NewWriter(w), broken)
+	}()
+	return b
+}
+
+func (b *outbox) run(w *wire.Writer, broken func(error)) {
+	for {
+		b.mu.Lock()
+		for len(b.queue) == 0 && !b.closed {
+			b.wake.Wait()
+		}
+		if len(b.queue) == 0 {
+			b.mu.Unlock()
+			return
+		}
+		next := b.queue[0]
+		b.queue = b.queue[1:]
+		b.queued -= len(next.payload)
+		b.mu.Unlock()
+		if err := w.Write(next.t, next.payload); err != nil {
+			b.mu.Lock()
+			b.err, b.closed, b.queue = err, true, nil
+			b.mu.Unlock()
+			broken(err)
+			return
+		}
+	}
+}
+
+// send queues a frame whatever the queue's length: control frames are few and small.
+func (b *outbox) send(t wire.Type, payload []byte) { b.put(t, payload, false) }
+
+// offer queues a frame if there is room, and says whether there was.
+func (b *outbox) offer(t wire.Type, payload []byte) bool { return b.put(t, payload, true) }
+
+func (b *outbox) put(t wire.Type, payload []byte, mayDrop bool) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || mayDrop && b.queued+len(payload) > maxQueued {
+		return false
+	}
+	b.queue = append(b.queue, outgoing{t, payload})
+	b.queued += len(payload)
+	b.wake.Signal()
+	return true
+}
+
+// close writes what is queued and ends the writer. It waits for both, but not for ever: a stdout that nobody reads must
+// not keep the agent alive.
+func (b *outbox) close() error {
+	b.mu.Lock()
+	b.closed = true
+	b.wake.Signal()
+	b.mu.Unlock()
+	limit := time.NewTimer(flushLimit)
+	defer limit.Stop()
+	select {
+	case <-b.done:
+	case <-limit.C:
+		return errStuck
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}

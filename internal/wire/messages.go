@@ -1,0 +1,111 @@
+package wire
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/splitbench/splitbench/attack"
+)
+
+// HelloMessage is what the agent says of itself, first of all.
+type HelloMessage struct {
+	Protocol int    `json:"protocol"`
+	Version  string `json:"version"` // of the program, e.g. v0.1.0 or a commit
+	SHA256   string `json:"sha256"`  // of the agent's own file; empty where it could not be read
+	UID      int    `json:"uid"`
+	GID      int    `json:"gid"`
+	PID      int    `json:"pid"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+	CPUs     int    `json:"cpus"` // that it may use at once
+}
+
+// FetchRequest asks for one URL.
+type FetchRequest struct {
+	URL       string            `json:"url"`
+	Header    map[string]string `json:"header,omitempty"`
+	TimeoutMs int64             `json:"timeoutMs"`
+	MaxBytes  int64             `json:"maxBytes"` // of the body; the rest is not read
+}
+
+// FetchResult says how a fetch ended; the body came in Body frames before it.
+type FetchResult struct {
+	Status    int                 `json:"status"` // 0: no answer
+	Header    map[string][]string `json:"header,omitempty"`
+	Truncated bool                `json:"truncated"` // there was more than MaxBytes
+	Class     string              `json:"class"`     // error class, as attack names them; "ok"
+	Error     string              `json:"error,omitempty"`
+	ElapsedUs int64               `json:"elapsedUs"`
+}
+
+// Progress is a sign of life with the burst's counters so far.
+type Progress struct {
+	Requests uint64 `json:"requests"` // results so far, warm-up included
+	Answered uint64 `json:"answered"`
+}
+
+// End reasons of a burst.
+const (
+	ReasonDone       = "done"       // every planned request was sent and has its result
+	ReasonStopped    = "stopped"    // the client said STOP
+	ReasonGaveUp     = "gaveUp"     // too many requests in a row had no answer
+	ReasonClientGone = "clientGone" // stdin closed, or no sign of life
+	ReasonDeadline   = "deadline"   // the agent's own deadline
+	ReasonError      = "error"      // the plan could not be carried out
+)
+
+// TallyEntry is how many results had the same backend, status and error class.
+type TallyEntry struct {
+	Backend int16  `json:"backend"` // -1: unattributed
+	Status  uint16 `json:"status"`
+	Class   string `json:"class"`
+	N       uint64 `json:"n"`
+}
+
+// Totals is the payload of END. What arrived must add up to it.
+type Totals struct {
+	Reason         string            `json:"reason"`
+	Error          string            `json:"error,omitempty"`
+	Requests       uint64            `json:"requests"`   // results in all
+	Samples        uint64            `json:"samples"`    // of them, in SAMPLES frames
+	Dropped        uint64            `json:"dropped"`    // of them, not sent because stdout was too slow
+	Blocks         uint64            `json:"blocks"`     // SAMPLES frames
+	SamplesCRC     uint32            `json:"samplesCrc"` // CRC-32C over their payloads, one after the other
+	Tally          []TallyEntry      `json:"tally"`      // of all results, dropped ones too
+	WarmUp         uint64            `json:"warmUp"`
+	WarmUpAnswered uint64            `json:"warmUpAnswered"`
+	Connections    int64             `json:"connections"` // dialled, warm-up included
+	StartedUnixNs  int64             `json:"startedUnixNs"`
+	CPUUs          int64             `json:"cpuUs"` // user and system time of the burst
+	Specimens      []attack.Specimen `json:"specimens,omitempty"`
+}
+
+// Tally counts results by backend, status and error class.
+type Tally struct {
+	counts map[outcome]uint64
+	n      uint64
+}
+
+// Add counts one result.
+func (t *Tally) Add(r attack.Result) {
+	if t.counts == nil {
+		t.counts = make(map[outcome]uint64)
+	}
+	t.counts[outcome{r.Status, r.Backend, r.Err}]++
+	t.n++
+}
+
+// Len is how many results were counted.
+func (t *Tally) Len() uint64 { return t.n }
+
+// Entries returns the counts in a fixed order.
+func (t *Tally) Entries() []TallyEntry {
+	entries := make([]TallyEntry, 0, len(t.counts))
+	for o, n := range t.counts {
+		entries = append(entries, TallyEntry{Backend: o.backend, Status: o.status, Class: o.err.String(), N: n})
+	}
+	slices.SortFunc(entries, func(a, b TallyEntry) int {
+		return cmp.Or(cmp.Compare(a.Backend, b.Backend), cmp.Compare(a.Status, b.Status), cmp.Compare(a.Class, b.Class))
+	})
+	return entries
+}

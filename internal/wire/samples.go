@@ -1,0 +1,267 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/splitbench/splitbench/attack"
+)
+
+// Unit is the resolution of instants in a sample block: what is finer is cut off.
+const Unit = 100 * time.Nanosecond
+
+// outcome is what a report counts a result by.
+type outcome struct {
+	status  uint16
+	backend int16
+	err     attack.ErrorClass
+}
+
+// kind is what many samples of a block have in common; a sample refers to it by its place in the block's dictionary.
+type kind struct {
+	outcome
+	conn int32
+}
+
+// Flags of a sample. Without any, it is the one that the predictor expects, with a first byte and its instants in order.
+const (
+	flagSeq       = 1 << iota // its number follows
+	flagPlanned               // its planned instant follows
+	flagUnstarted             // no first byte
+	flagOdd                   // some instant is before the one it should follow: differences are signed
+	flagsEnd
+)
+
+// AppendSamples appends one self-contained block that holds the results in their order. A sample takes about 8 bytes:
+// instants are differences in Units, as varints, and what can be predicted from the sample before is left out.
+func AppendSamples(dst []byte, results []attack.Result) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(results)))
+	index := make(map[kind]uint64, 16)
+	var kinds []kind
+	for _, r := range results {
+		k := kindOf(r)
+		if _, ok := index[k]; !ok {
+			index[k] = uint64(len(kinds))
+			kinds = append(kinds, k)
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(kinds)))
+	for _, k := range kinds {
+		dst = binary.AppendUvarint(dst, uint64(k.status))
+		dst = binary.AppendVarint(dst, int64(k.backend))
+		dst = append(dst, byte(k.err))
+		dst = binary.AppendVarint(dst, int64(k.conn))
+	}
+	var p predictor
+	for _, r := range results {
+		dst = appendSample(dst, r, &p)
+		dst = binary.AppendUvarint(dst, index[kindOf(r)])
+	}
+	return dst
+}
+
+func kindOf(r attack.Result) kind {
+	return kind{outcome{r.Status, r.Backend, r.Err}, r.Conn}
+}
+
+func appendSample(dst []byte, r attack.Result, p *predictor) []byte {
+	planned, sent, first, done := int64(r.Planned/Unit), int64(r.Sent/Unit), int64(r.FirstByte/Unit), int64(r.Done/Unit)
+	seq, plan := p.number(), p.instant(r.Seq)
+	p.seen(r.Seq, planned)
+	var flags byte
+	if r.Seq != seq {
+		flags |= flagSeq
+	}
+	if planned != plan {
+		flags |= flagPlanned
+	}
+	if r.FirstByte == 0 {
+		flags |= flagUnstarted
+		first = sent
+	}
+	if sent < planned || first < sent || done < first {
+		flags |= flagOdd
+	}
+	dst = append(dst, flags)
+	if flags&flagSeq != 0 {
+		dst = binary.AppendVarint(dst, int64(r.Seq-seq))
+	}
+	if flags&flagPlanned != 0 {
+		dst = binary.AppendVarint(dst, planned-plan)
+	}
+	difference := func(d int64) {
+		if flags&flagOdd != 0 {
+			dst = binary.AppendVarint(dst, d)
+		} else {
+			dst = binary.AppendUvarint(dst, uint64(d))
+		}
+	}
+	difference(sent - planned)
+	if flags&flagUnstarted == 0 {
+		difference(first - sent)
+	}
+	difference(done - first)
+	return dst
+}
+
+// predictor guesses the next sample from those before: the next number, and an instant that lies as many intervals later
+// as numbers were passed over.
+type predictor struct {
+	next     uint64 // number after the last sample's
+	planned  int64  // instant of the last sample
+	interval int64  // between two numbers; from the first two samples
+	n        int
+}
+
+func (p *predictor) number() uint64 { return p.next }
+
+func (p *predictor) instant(seq uint64) int64 {
+	if p.n == 0 {
+		return 0
+	}
+	return p.planned + p.interval*int64(seq-(p.next-1))
+}
+
+func (p *predictor) seen(seq uint64, planned int64) {
+	if passed := int64(seq - (p.next - 1)); p.n == 1 && passed != 0 {
+		p.interval = (planned - p.planned) / passed
+	}
+	p.next, p.planned = seq+1, planned
+	p.n++
+}
+
+var errShort = errors.New("sample block ends in the middle of a sample")
+
+// minSample is the size of the smallest sample: flags, two differences, kind.
+const minSample = 4
+
+// DecodeSamples appends the results of one block to dst. A block that is not wholly right gives an error and no results.
+func DecodeSamples(dst []attack.Result, block []byte) ([]attack.Result, error) {
+	d := decoder{b: block}
+	count := d.uvarint()
+	kinds := d.kinds()
+	// A count that cannot be there must not cost memory.
+	if d.err == nil && count > uint64(len(d.b))/minSample {
+		d.fail(errShort)
+	}
+	start := len(dst)
+	var p predictor
+	for i := uint64(0); i < count && d.err == nil; i++ {
+		dst = append(dst, d.sample(&p, kinds))
+	}
+	if d.err == nil && len(d.b) != 0 {
+		d.fail(fmt.Errorf("%d bytes left over", len(d.b)))
+	}
+	if d.err != nil {
+		return dst[:start], fmt.Errorf("decode samples: %w", d.err)
+	}
+	return dst, nil
+}
+
+// decoder reads a block and remembers the first error.
+type decoder struct {
+	b   []byte
+	err error
+}
+
+func (d *decoder) sample(p *predictor, kinds []kind) attack.Result {
+	seq := p.number()
+	flags := d.byte()
+	if flags >= flagsEnd {
+		d.fail(fmt.Errorf("unknown flags %#x", flags))
+	}
+	if flags&flagSeq != 0 {
+		seq += uint64(d.varint())
+	}
+	planned := p.instant(seq)
+	if flags&flagPlanned != 0 {
+		planned += d.varint()
+	}
+	difference := func() int64 {
+		if flags&flagOdd != 0 {
+			return d.varint()
+		}
+		return int64(d.uvarint())
+	}
+	r := attack.Result{Seq: seq, Planned: d.instant(planned)}
+	sent := planned + difference()
+	first := sent
+	if flags&flagUnstarted == 0 {
+		first += difference()
+		r.FirstByte = d.instant(first)
+	}
+	r.Sent, r.Done = d.instant(sent), d.instant(first+difference())
+	k := d.uvarint()
+	if k >= uint64(len(kinds)) {
+		d.fail(errors.New("a kind is out of range"))
+		return r
+	}
+	r.Conn, r.Status, r.Backend, r.Err = kinds[k].conn, kinds[k].status, kinds[k].backend, kinds[k].err
+	p.seen(seq, planned)
+	return r
+}
+
+func (d *decoder) kinds() []kind {
+	n := d.uvarint()
+	if n > uint64(len(d.b))/minSample {
+		d.fail(errShort)
+		return nil
+	}
+	kinds := make([]kind, n)
+	for i := range kinds {
+		status, backend, class, conn := d.uvarint(), d.varint(), d.byte(), d.varint()
+		if status > math.MaxUint16 || backend < attack.Unattributed || backend > math.MaxInt16 ||
+			conn < attack.UnknownConn || conn > math.MaxInt32 {
+			d.fail(errors.New("a status, a backend or a connection is out of range"))
+		}
+		kinds[i] = kind{outcome{uint16(status), int16(backend), attack.ErrorClass(class)}, int32(conn)}
+	}
+	return kinds
+}
+
+func (d *decoder) byte() byte {
+	if len(d.b) == 0 {
+		d.fail(errShort)
+		return 0
+	}
+	b := d.b[0]
+	d.b = d.b[1:]
+	return b
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.fail(errShort)
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.fail(errShort)
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) instant(units int64) time.Duration {
+	if units > math.MaxInt64/int64(Unit) || units < math.MinInt64/int64(Unit) {
+		d.fail(errors.New("an instant is out of range"))
+		return 0
+	}
+	return time.Duration(units) * Unit
+}
+
+func (d *decoder) fail(err error) {
+	if d.err == nil {
+		d.err = err
+	}
+}
