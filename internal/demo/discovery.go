@@ -1,0 +1,164 @@
+package demo
+
+import (
+	"fmt"
+	"net/http"
+	"runtime"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
+	"sigs.k8s.io/yaml"
+)
+
+// resource is one line of the fixtures' list of what is served.
+type resource struct {
+	Name       string   `json:"name"` // plural, unique
+	Singular   string   `json:"singular"`
+	Kind       string   `json:"kind"`
+	Group      string   `json:"group"`
+	Versions   []string `json:"versions"` // in order of preference
+	Short      []string `json:"short"`
+	Namespaced bool     `json:"namespaced"`
+	Verbs      []string `json:"verbs"`
+	Categories []string `json:"categories"`
+	Clusters   []string `json:"clusters"`
+}
+
+func (r resource) groupResource() schema.GroupResource {
+	return schema.GroupResource{Group: r.Group, Resource: r.Name}
+}
+
+func (r resource) apiVersion(v string) string {
+	return schema.GroupVersion{Group: r.Group, Version: v}.String()
+}
+
+func (r resource) has(verb string) bool { return slices.Contains(r.Verbs, verb) }
+
+// resources are what one cluster serves.
+type resources []resource
+
+func readResources(s site) (resources, error) {
+	docs, err := readDocuments("resources.yaml", s)
+	if err != nil {
+		return nil, err
+	}
+	var all, served resources
+	if err := yaml.UnmarshalStrict(docs[0], &all); err != nil {
+		return nil, fmt.Errorf("fixture resources.yaml: %w", err)
+	}
+	for _, r := range all {
+		if len(r.Clusters) > 0 && !slices.Contains(r.Clusters, s.Cluster) {
+			continue
+		}
+		if len(r.Verbs) == 0 {
+			r.Verbs = []string{"create", "delete", "get", "list", "patch", "update", "watch"}
+		}
+		served = append(served, r)
+	}
+	return served, nil
+}
+
+func (rs resources) byKind(kind string) (resource, bool) {
+	i := slices.IndexFunc(rs, func(r resource) bool { return r.Kind == kind })
+	if i < 0 {
+		return resource{}, false
+	}
+	return rs[i], true
+}
+
+func (rs resources) byName(plural string) (resource, bool) {
+	i := slices.IndexFunc(rs, func(r resource) bool { return r.Name == plural })
+	if i < 0 {
+		return resource{}, false
+	}
+	return rs[i], true
+}
+
+// find resolves a request's group, version and plural.
+func (rs resources) find(group, v, plural string) (resource, bool) {
+	r, ok := rs.byName(plural)
+	return r, ok && r.Group == group && slices.Contains(r.Versions, v)
+}
+
+// groups lists the named groups with their versions, the preferred one first.
+func (rs resources) groups() []metav1.APIGroup {
+	var found []metav1.APIGroup
+	for _, r := range rs {
+		if r.Group == "" || slices.ContainsFunc(found, func(g metav1.APIGroup) bool { return g.Name == r.Group }) {
+			continue
+		}
+		g := metav1.APIGroup{Name: r.Group}
+		for _, v := range r.Versions {
+			g.Versions = append(g.Versions, metav1.GroupVersionForDiscovery{GroupVersion: r.apiVersion(v), Version: v})
+		}
+		g.PreferredVersion = g.Versions[0]
+		found = append(found, g)
+	}
+	return found
+}
+
+// list is the discovery document of one group and version; ok is false where nothing is served there.
+func (rs resources) list(group, v string) (l metav1.APIResourceList, ok bool) {
+	l = metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}}
+	l.GroupVersion = schema.GroupVersion{Group: group, Version: v}.String()
+	for _, r := range rs {
+		if r.Group != group || !slices.Contains(r.Versions, v) {
+			continue
+		}
+		l.APIResources = append(l.APIResources, metav1.APIResource{
+			Name: r.Name, SingularName: r.Singular, Namespaced: r.Namespaced, Kind: r.Kind, Verbs: r.Verbs,
+			ShortNames: r.Short, Categories: r.Categories,
+		})
+		if r.Kind == "Pod" {
+			l.APIResources = append(l.APIResources, metav1.APIResource{
+				Name: "pods/exec", Namespaced: true, Kind: "PodExecOptions", Verbs: []string{"create", "get"},
+			})
+		}
+	}
+	return l, len(l.APIResources) > 0
+}
+
+// serveDiscovery answers the paths of discovery, which is not aggregated: clients fall back by themselves.
+func (c *cluster) serveDiscovery(w http.ResponseWriter, path []string) bool {
+	switch {
+	case len(path) == 1 && path[0] == "api":
+		writeJSON(w, http.StatusOK, metav1.APIVersions{
+			TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"},
+			ServerAddressByClientCIDRs: []metav1.ServerAddressByClientCIDR{{ClientCIDR: "0.0.0.0/0", ServerAddress: c.address}},
+		})
+	case len(path) == 1 && path[0] == "apis":
+		writeJSON(w, http.StatusOK, metav1.APIGroupList{
+			TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}, Groups: c.resources.groups(),
+		})
+	case len(path) == 2 && path[0] == "apis":
+		i := slices.IndexFunc(c.resources.groups(), func(g metav1.APIGroup) bool { return g.Name == path[1] })
+		if i < 0 {
+			return false
+		}
+		g := c.resources.groups()[i]
+		g.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
+		writeJSON(w, http.StatusOK, g)
+	case len(path) == 2 && path[0] == "api", len(path) == 3 && path[0] == "apis":
+		group, v := "", path[1]
+		if len(path) == 3 {
+			group, v = path[1], path[2]
+		}
+		l, ok := c.resources.list(group, v)
+		if !ok {
+			return false
+		}
+		writeJSON(w, http.StatusOK, l)
+	default:
+		return false
+	}
+	return true
+}
+
+func versionInfo() version.Info {
+	return version.Info{
+		Major: "1", Minor: "36", GitVersion: apiVersionOfServer, GitTreeState: "clean", GoVersion: runtime.Version(),
+		Compiler: runtime.Compiler, Platform: runtime.GOOS + "/" + runtime.GOARCH,
+	}
+}

@@ -1,0 +1,125 @@
+package demo
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// completeService fills in what the API server fills in.
+func completeService(s *corev1.Service) {
+	policy := corev1.IPFamilyPolicySingleStack
+	internal := corev1.ServiceInternalTrafficPolicyCluster
+	s.Spec.ClusterIPs = []string{s.Spec.ClusterIP}
+	s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
+	s.Spec.IPFamilyPolicy = &policy
+	s.Spec.InternalTrafficPolicy = &internal
+	s.Spec.SessionAffinity = corev1.ServiceAffinityNone
+}
+
+// endpointsOf plays the endpoints controller for a Service with a selector.
+func endpointsOf(s *corev1.Service, pods []corev1.Pod) *corev1.Endpoints { //nolint:staticcheck // deprecated, still read
+	selector := labels.SelectorFromSet(s.Spec.Selector)
+	e := &corev1.Endpoints{ //nolint:staticcheck // the walkthrough's mirror is an Endpoints object
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Endpoints"},
+		ObjectMeta: metav1.ObjectMeta{Name: s.Name, Namespace: s.Namespace, Labels: s.Labels},
+	}
+	var subset corev1.EndpointSubset //nolint:staticcheck // as above
+	var first *corev1.Pod
+	for i, p := range pods {
+		if p.Namespace != s.Namespace || !selector.Matches(labels.Set(p.Labels)) {
+			continue
+		}
+		if first == nil {
+			first = &pods[i]
+		}
+		node := p.Spec.NodeName
+		ref := &corev1.ObjectReference{Kind: "Pod", Namespace: p.Namespace, Name: p.Name, UID: p.UID}
+		a := corev1.EndpointAddress{IP: p.Status.PodIP, NodeName: &node, TargetRef: ref} //nolint:staticcheck // as above
+		if podReady(&p) {
+			subset.Addresses = append(subset.Addresses, a)
+		} else {
+			subset.NotReadyAddresses = append(subset.NotReadyAddresses, a)
+		}
+	}
+	if first == nil {
+		return e
+	}
+	for _, port := range s.Spec.Ports {
+		subset.Ports = append(subset.Ports, corev1.EndpointPort{ //nolint:staticcheck // as above
+			Name: port.Name, Port: targetPort(port, first), Protocol: port.Protocol,
+		})
+	}
+	e.Subsets = append(e.Subsets, subset)
+	return e
+}
+
+func podReady(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+func targetPort(port corev1.ServicePort, pod *corev1.Pod) int32 {
+	if port.TargetPort.Type == intstr.Int {
+		return port.TargetPort.IntVal
+	}
+	for _, c := range pod.Spec.Containers {
+		for _, p := range c.Ports {
+			if p.Name == port.TargetPort.StrVal {
+				return p.ContainerPort
+			}
+		}
+	}
+	return port.Port
+}
+
+// sliceOf makes the EndpointSlice that says the same as the Endpoints.
+func sliceOf(e *corev1.Endpoints, s *corev1.Service, cluster string) *discoveryv1.EndpointSlice { //nolint:staticcheck // as above
+	manager := "endpointslice-controller.k8s.io"
+	if len(s.Spec.Selector) == 0 {
+		manager = "endpointslicemirroring-controller.k8s.io"
+	}
+	owner := corev1.SchemeGroupVersion.WithKind("Service")
+	labelled := withLabel(e.Labels, discoveryv1.LabelServiceName, s.Name)
+	slice := &discoveryv1.EndpointSlice{
+		TypeMeta: metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:            fmt.Sprintf("%s-%s", s.Name, suffix(5, cluster, s.Namespace, s.Name, "slice")),
+			GenerateName:    s.Name + "-",
+			Namespace:       s.Namespace,
+			Labels:          withLabel(labelled, discoveryv1.LabelManagedBy, manager),
+			Annotations:     e.Annotations,
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(s, owner)},
+		},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Endpoints:   []discoveryv1.Endpoint{},
+	}
+	for _, subset := range e.Subsets {
+		for _, p := range subset.Ports {
+			slice.Ports = append(slice.Ports, discoveryv1.EndpointPort{Name: &p.Name, Port: &p.Port, Protocol: &p.Protocol})
+		}
+		slice.Endpoints = append(slice.Endpoints, sliceEndpoints(subset.Addresses, true)...)
+		slice.Endpoints = append(slice.Endpoints, sliceEndpoints(subset.NotReadyAddresses, false)...)
+	}
+	return slice
+}
+
+func sliceEndpoints(addresses []corev1.EndpointAddress, ready bool) []discoveryv1.Endpoint { //nolint:staticcheck // as above
+	var found []discoveryv1.Endpoint
+	terminating := false
+	for _, a := range addresses {
+		found = append(found, discoveryv1.Endpoint{
+			Addresses: []string{a.IP}, NodeName: a.NodeName, TargetRef: a.TargetRef,
+			Conditions: discoveryv1.EndpointConditions{Ready: &ready, Serving: &ready, Terminating: &terminating},
+		})
+	}
+	return found
+}

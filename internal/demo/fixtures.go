@@ -1,0 +1,158 @@
+package demo
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"fmt"
+	"runtime"
+	"strings"
+	"text/template"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+)
+
+//go:embed fixtures/*.yaml
+var fixtureFiles embed.FS
+
+// hintPrefix marks annotations that speak to the loader; they are taken off before an object is served.
+const hintPrefix = "demo.splitbench.io/"
+
+// apiVersionOfServer is what both API servers call themselves.
+const apiVersionOfServer = "v1.36.3+splitbench.demo"
+
+// site is what fixtures are filled in with.
+type site struct {
+	Cluster, Color             string
+	PodNet, ServiceNet, NodeIP string
+	GatewayIP, GatewayPort     string
+	OS, Arch                   string
+	Version, AgentPath         string
+	OffMesh, GatewayDown       bool
+}
+
+func westSite() site {
+	return site{Cluster: "west", Color: "#F15A29", PodNet: "10.44.0", ServiceNet: "10.144", NodeIP: "172.30.44.1"}
+}
+
+func eastSite() site {
+	return site{Cluster: "east", Color: "#2B5EA8", PodNet: "10.45.0", ServiceNet: "10.145", NodeIP: "172.30.44.2"}
+}
+
+func (s site) with(o Options) site {
+	s.GatewayIP, s.GatewayPort = "172.30.44.100", "4143"
+	s.OS, s.Arch = runtime.GOOS, runtime.GOARCH // the agent runs here, so this is what the node must say
+	s.Version, s.AgentPath = apiVersionOfServer, agentPath
+	s.OffMesh, s.GatewayDown = o.OffMesh, o.GatewayDown
+	return s
+}
+
+// fixture is one object with the hints that came with it.
+type fixture struct {
+	object *unstructured.Unstructured
+	age    time.Duration
+	podAge time.Duration
+	writer string // field manager that wrote it last
+	meshed bool
+	ready  bool
+}
+
+// readFixtures fills in one file and decodes its documents.
+func readFixtures(name string, s site) ([]fixture, error) {
+	docs, err := readDocuments(name, s)
+	if err != nil {
+		return nil, err
+	}
+	var found []fixture
+	for i, doc := range docs {
+		text, err := yaml.YAMLToJSONStrict(doc)
+		if err != nil {
+			return nil, fmt.Errorf("fixture %s, document %d: %w", name, i+1, err)
+		}
+		object := &unstructured.Unstructured{} // its decoder keeps whole numbers whole
+		if err := object.UnmarshalJSON(text); err != nil {
+			return nil, fmt.Errorf("fixture %s, document %d: %w", name, i+1, err)
+		}
+		f, err := takeHints(object)
+		if err != nil {
+			return nil, fmt.Errorf("fixture %s, document %d: %w", name, i+1, err)
+		}
+		found = append(found, f)
+	}
+	return found, nil
+}
+
+func readDocuments(name string, s site) ([][]byte, error) {
+	text, err := fixtureFiles.ReadFile("fixtures/" + name)
+	if err != nil {
+		return nil, fmt.Errorf("fixture %s: %w", name, err)
+	}
+	t, err := template.New(name).Option("missingkey=error").Parse(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("fixture %s: %w", name, err)
+	}
+	var filled bytes.Buffer
+	if err := t.Execute(&filled, s); err != nil {
+		return nil, fmt.Errorf("fixture %s: %w", name, err)
+	}
+	return bytes.Split(filled.Bytes(), []byte("\n---\n")), nil
+}
+
+func takeHints(o *unstructured.Unstructured) (fixture, error) {
+	f := fixture{object: o, age: 2 * time.Hour, writer: "kubectl-client-side-apply", ready: true}
+	rest := o.GetAnnotations()
+	for name, value := range rest {
+		hint, ok := strings.CutPrefix(name, hintPrefix)
+		if !ok {
+			continue
+		}
+		delete(rest, name)
+		var err error
+		switch hint {
+		case "age":
+			f.age, err = time.ParseDuration(value)
+		case "pod-age":
+			f.podAge, err = time.ParseDuration(value)
+		case "manager":
+			f.writer = value
+		case "meshed":
+			f.meshed = value == "true"
+		case "ready":
+			f.ready = value == "true"
+		default:
+			err = fmt.Errorf("no such hint")
+		}
+		if err != nil {
+			return f, fmt.Errorf("%s %s: hint %s=%q: %w", o.GetKind(), o.GetName(), name, value, err)
+		}
+	}
+	if len(rest) == 0 {
+		rest = nil
+	}
+	o.SetAnnotations(rest)
+	if f.podAge == 0 {
+		f.podAge = f.age
+	}
+	return f, nil
+}
+
+// uid is the same for the same object in every run, so that reports of one seed are alike.
+func uid(cluster, kind, namespace, name string) string {
+	b := sha256.Sum256([]byte(strings.Join([]string{cluster, kind, namespace, name}, "\x00")))
+	b[6] = b[6]&0x0f | 0x80 // version 8: made by rules of our own
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
+}
+
+// suffix is n characters of the alphabet that Kubernetes makes names of, fixed by what it is for.
+func suffix(n int, parts ...string) string {
+	const alphabet = "bcdfghjklmnpqrstvwxz2456789"
+	b := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	out := make([]byte, n)
+	for i := range out {
+		out[i] = alphabet[int(b[i])%len(alphabet)]
+	}
+	return string(out)
+}

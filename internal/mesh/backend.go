@@ -1,0 +1,92 @@
+package mesh
+
+import (
+	"context"
+	"strings"
+)
+
+// backendsStep looks up the root and every leaf, and reads the endpoints of each.
+func (d *finder) backendsStep(ctx context.Context) error {
+	s := &d.snap
+	s.Root = d.service(ctx, s.Split.Root)
+	s.Port = d.t.Port
+	if s.Port == 0 && len(s.Root.Ports) > 0 {
+		s.Port = s.Root.Ports[0].Port
+	}
+	weights := s.Split.Effective
+	if len(weights) == 0 { // unusable weights: the backends are still worth a look
+		for _, decl := range s.Split.Declared {
+			weights = append(weights, Weight{Service: decl.Service})
+		}
+	}
+	for _, w := range weights {
+		b := Backend{Name: w.Service, Weight: w.Weight, IsRoot: w.Service == s.Split.Root, Port: s.Port}
+		if p := d.ports[w.Service]; p != 0 {
+			b.Port = p
+		}
+		b.Service = d.service(ctx, w.Service)
+		if m, ok := d.mirrors[w.Service]; ok {
+			b.Mirror = &m
+		} else if !b.Service.Found {
+			b.Mirror = supposedMirror(d.t.Namespace, w.Service, s.Links)
+		}
+		s.Backends = append(s.Backends, b)
+	}
+	d.readBackendEndpoints(ctx)
+	return nil
+}
+
+// readBackendEndpoints fills Endpoints: of mirrors one by one from Endpoints, of all others from EndpointSlices, one list
+// for each namespace (which is one list, but for leaves that a profile takes from elsewhere).
+func (d *finder) readBackendEndpoints(ctx context.Context) {
+	ordinary := map[string]map[string]string{} // namespace -> Service -> port name
+	for i := range d.snap.Backends {
+		b := &d.snap.Backends[i]
+		if !b.Service.Found {
+			continue
+		}
+		ns, port := b.Service.Namespace, b.Service.portName(b.Port)
+		if b.Mirror == nil {
+			if ordinary[ns] == nil {
+				ordinary[ns] = map[string]string{}
+			}
+			ordinary[ns][b.Service.Name] = port
+			continue
+		}
+		if b.Mirror.Mode != MirrorGateway {
+			b.Unread = "a " + b.Mirror.Mode + " mirror has no endpoints of its own"
+			continue
+		}
+		es, identity, err := readEndpoints(ctx, d.local, ns, b.Service.Name, port)
+		if err != nil {
+			b.Unread = brief(err)
+			d.note("endpoints of mirror Service %s/%s could not be read: %s", Safe(ns), Safe(b.Service.Name), b.Unread)
+		}
+		b.Endpoints, b.Mirror.GatewayIdentity = es, identity
+	}
+	for ns, services := range ordinary {
+		got, unread := endpointsOf(ctx, d.local, ns, services)
+		for i := range d.snap.Backends {
+			b := &d.snap.Backends[i]
+			if !b.Service.Found || b.Mirror != nil || b.Service.Namespace != ns {
+				continue
+			}
+			b.Endpoints, b.Unread = got[b.Service.Name], unread[b.Service.Name]
+			if b.Unread != "" {
+				d.note("endpoints of Service %s/%s could not be read: %s", Safe(ns), Safe(b.Service.Name), b.Unread)
+			}
+		}
+	}
+}
+
+// supposedMirror reads <service>-<cluster> for a Service that is not there: that is how mirrors are named, and the other
+// cluster can then be asked why it is missing.
+func supposedMirror(ns, name string, links []Link) *Mirror {
+	for _, l := range links {
+		base, ok := strings.CutSuffix(name, "-"+l.TargetCluster)
+		if ok && base != "" && l.TargetCluster != "" {
+			return &Mirror{Cluster: l.TargetCluster, Remote: ns + "/" + base, Mode: MirrorGateway, Supposed: true}
+		}
+	}
+	return nil
+}

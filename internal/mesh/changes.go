@@ -1,0 +1,141 @@
+package mesh
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+)
+
+// Change is one thing that a verdict rests on and that two Snapshots tell differently.
+type Change struct{ What, Before, After string }
+
+// String is the change as a sentence's part: "effective weights: podinfo=50 -> podinfo=90".
+func (c Change) String() string { return c.What + ": " + c.Before + " -> " + c.After }
+
+// Changes compares what a verdict rests on: the split and the weights that proxies obey, the pods that draw and their
+// proxies, the Services of the backends and where mirrors lead. Pods of ordinary backends may come and go without a
+// change: the weights are of Services. They count where the last ready one goes or the first one comes, because proxies
+// then give the backend's share to the others.
+func Changes(before, after Snapshot) []Change {
+	var out []Change
+	add := func(what, a, b string) {
+		if a != b {
+			out = append(out, Change{What: what, Before: orNone(a), After: orNone(b)})
+		}
+	}
+	add("split UID", before.Split.UID, after.Split.UID)
+	add("root Service", before.Split.Root, after.Split.Root)
+	if !sameLaw(before.Split.Effective, after.Split.Effective) {
+		add("effective weights", lawText(before.Split.Effective), lawText(after.Split.Effective))
+	}
+	add("object that weights are read from", before.Split.EffectiveFrom, after.Split.EffectiveFrom)
+	add("Service "+before.Root.Name, identity(before.Root), identity(after.Root))
+	changesOfPod(add, "source pod", before.Source, after.Source)
+	changesOfThrough(add, before.Through, after.Through)
+
+	old, now := byName(before.Backends), byName(after.Backends)
+	for _, b := range before.Backends {
+		add("Service of backend "+b.Name, identity(b.Service), identity(now[b.Name].Service))
+		if b.Unread == "" && now[b.Name].Unread == "" {
+			add("endpoints of backend "+b.Name, where(b), where(now[b.Name]))
+		}
+	}
+	for _, b := range after.Backends {
+		if _, ok := old[b.Name]; !ok {
+			add("Service of backend "+b.Name, "", identity(b.Service))
+		}
+	}
+	return out
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// identity is a Service as far as its clients notice.
+func identity(s Service) string {
+	if !s.Found {
+		return ""
+	}
+	return strings.TrimSpace(s.UID + " " + s.ClusterIP)
+}
+
+func changesOfPod(add func(what, a, b string), what string, before, after Pod) {
+	add(what, podText(before), podText(after))
+	if before.UID != after.UID {
+		return
+	}
+	add("proxy of "+before.Name, proxyText(before), proxyText(after))
+}
+
+func podText(p Pod) string { return strings.TrimSpace(p.Name + " " + p.UID) }
+
+func proxyText(p Pod) string {
+	if !p.Meshed {
+		return ""
+	}
+	started := "not running"
+	if !p.ProxyStartedAt.IsZero() {
+		started = "started " + p.ProxyStartedAt.Format(time.RFC3339)
+	}
+	return fmt.Sprintf("%d restarts, %s", p.ProxyRestarts, started)
+}
+
+func changesOfThrough(add func(what, a, b string), before, after *Through) {
+	pods := func(t *Through) map[string]Pod {
+		out := map[string]Pod{}
+		if t != nil {
+			for _, p := range t.Pods {
+				out[p.UID] = p
+			}
+		}
+		return out
+	}
+	old, now := pods(before), pods(after)
+	uids := make([]string, 0, len(old)+len(now))
+	for uid := range old {
+		uids = append(uids, uid)
+	}
+	for uid := range now {
+		if _, ok := old[uid]; !ok {
+			uids = append(uids, uid)
+		}
+	}
+	sort.Strings(uids)
+	for _, uid := range uids {
+		changesOfPod(add, "pod that draws", old[uid], now[uid])
+	}
+}
+
+func byName(bs []Backend) map[string]Backend {
+	out := map[string]Backend{}
+	for _, b := range bs {
+		out[b.Name] = b
+	}
+	return out
+}
+
+// where is the endpoints as far as a change of them changes the split.
+func where(b Backend) string {
+	switch {
+	case b.Name == "" || !b.Service.Found:
+		return ""
+	case b.Mirror == nil && b.Ready() > 0:
+		return "some ready"
+	case b.Mirror == nil:
+		return "none ready"
+	}
+	var parts []string
+	for _, e := range b.Endpoints {
+		state := ""
+		if !e.Ready {
+			state = " not ready"
+		}
+		parts = append(parts, fmt.Sprintf("%s:%d%s", e.Address, e.Port, state))
+	}
+	return strings.Join(parts, ", ")
+}

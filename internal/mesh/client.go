@@ -1,0 +1,147 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+)
+
+// requestTimeout bounds a single API call where the caller's configuration sets no bound: an API server that accepts
+// connections and never answers must not hang a check.
+const requestTimeout = 15 * time.Second
+
+// Client reads one API server.
+type Client struct {
+	Context string // name of the kubeconfig context, as the user says it
+	server  string
+	kube    kubernetes.Interface
+	dynamic dynamic.Interface
+}
+
+// Connect makes the clients of one API server; it does not call it yet. Client-side rate limits are off, because a check is
+// a bounded number of calls and the server has its own limits; a timeout of 15 s a call is set where cfg has none. Warnings
+// of the server (deprecated Endpoints, which mirrors still are) are dropped: nobody at the terminal can act on them.
+func Connect(cfg *rest.Config, contextName string) (Client, error) {
+	own := rest.CopyConfig(cfg)
+	own.QPS = -1
+	own.RateLimiter = nil
+	own.WarningHandlerWithContext = rest.NoWarnings{}
+	own.WarningHandler = rest.NoWarnings{}
+	// One wire format for typed and custom objects. Left empty, typed clients send protobuf, which an API server that is not
+	// Kubernetes' own (an embedded one, a proxy) may not read.
+	own.ContentType, own.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
+	if own.Timeout == 0 {
+		own.Timeout = requestTimeout
+	}
+	kube, err := kubernetes.NewForConfig(own)
+	if err != nil {
+		return Client{}, usage("connect", "--context "+Safe(contextName), brief(err), "check the kubeconfig")
+	}
+	dyn, err := dynamic.NewForConfig(own)
+	if err != nil {
+		return Client{}, usage("connect", "--context "+Safe(contextName), brief(err), "check the kubeconfig")
+	}
+	return Client{Context: contextName, server: own.Host, kube: kube, dynamic: dyn}, nil
+}
+
+// version asks who is there: the first call, so that a dead API server is named as such.
+func (c Client) version(ctx context.Context) (string, error) {
+	info, err := discovery.ToDiscoveryInterfaceWithContext(c.kube.Discovery()).ServerVersionWithContext(ctx)
+	if err != nil {
+		return "", err
+	}
+	return Safe(info.GitVersion), nil
+}
+
+// customKind is a custom resource with the versions of it that this package can read, newest first.
+type customKind struct {
+	group, plural string
+	known         []string
+}
+
+// groups lists the API groups that the server serves; nil where it would not tell. It is two calls, so it is made once.
+func (c Client) groups(ctx context.Context) (*metav1.APIGroupList, error) {
+	groups, err := discovery.ToDiscoveryInterfaceWithContext(c.kube.Discovery()).ServerGroupsWithContext(ctx)
+	if apierrors.IsForbidden(err) {
+		return nil, nil
+	}
+	return groups, err
+}
+
+// servedBy is the versions of r to try, newest first: those that the API server serves; all known ones where it would not
+// tell; none where the group is not there.
+func (r customKind) servedBy(groups *metav1.APIGroupList) []string {
+	if groups == nil {
+		return r.known
+	}
+	var out []string
+	for _, g := range groups.Groups {
+		if g.Name != r.group {
+			continue
+		}
+		for _, v := range g.Versions {
+			if slices.Contains(r.known, v.Version) {
+				out = append(out, v.Version)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b string) int { return version.CompareKubeAwareVersionStrings(b, a) })
+	return out
+}
+
+// errNotServed says that the API server has no version of a resource that this package can read.
+var errNotServed = errors.New("not served")
+
+// list reads all objects of r in the namespace ("" for all namespaces) in the newest version that has it. A group may serve
+// a version for another of its kinds only, so a 404 on a list means "try the next version". errNotServed if none has it.
+func (c Client) list(
+	ctx context.Context, r customKind, versions []string, namespace string,
+) ([]unstructured.Unstructured, error) {
+	for _, v := range versions {
+		gvr := schema.GroupVersionResource{Group: r.group, Version: v, Resource: r.plural}
+		items, err := c.pages(ctx, gvr, namespace)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		return items, err
+	}
+	return nil, fmt.Errorf("%s.%s: %w", r.plural, r.group, errNotServed)
+}
+
+// Bounds of a list: a page keeps one answer small, the total keeps a hostile or huge cluster from filling memory.
+const (
+	pageSize  = 500
+	maxObject = 5000
+)
+
+func (c Client) pages(ctx context.Context, gvr schema.GroupVersionResource, ns string) ([]unstructured.Unstructured, error) {
+	var out []unstructured.Unstructured
+	opts := metav1.ListOptions{Limit: pageSize}
+	for {
+		l, err := c.dynamic.Resource(gvr).Namespace(ns).List(ctx, opts)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, l.Items...)
+		if l.GetContinue() == "" {
+			return out, nil
+		}
+		if len(out) >= maxObject {
+			return nil, fmt.Errorf("more than %d %s", maxObject, gvr.Resource)
+		}
+		opts.Continue = l.GetContinue()
+	}
+}

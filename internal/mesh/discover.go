@@ -1,0 +1,147 @@
+// Package mesh reads from the API servers what a split says, what proxies make of it, and which pods are involved.
+//
+// It is the only place that knows API groups, labels and annotations of Kubernetes, SMI and Linkerd. It reads and never
+// writes, sends no request to a workload, and judges nothing: what it saw is a Snapshot, which others check. It does not
+// guess: what could not be read is a note or an "unread" reason in the Snapshot, so that nobody can mistake it for absent.
+//
+// Invariant: a Snapshot tells what the client's proxy obeys, not what the split object wishes.
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// Remote is another cluster that a mirror Service may lead to.
+type Remote struct {
+	Cluster string // target cluster as mirrors and Links name it; "": matched by the context's name, or as the only one
+	Client  Client
+}
+
+// finder is one Discover on its way: what is asked, what is known so far.
+type finder struct {
+	t       target
+	local   Client
+	remotes []Remote
+	snap    Snapshot
+
+	groups   *metav1.APIGroupList // of the client's cluster; nil where it would not tell
+	services map[string]Service   // of the split's namespace, by name
+	mirrors  map[string]Mirror    // of them those that mirror, by name
+	leaves   []leafWeight         // of the split object
+	ports    map[string]int32     // ports that the profile names, by backend
+	links    []linkSelectors      // beside snap.Links, same order
+}
+
+// Discover reads the split of q, its Services, endpoints and mirrors, the clusters behind the mirrors and the source
+// pod, in a bounded number of calls that does not grow with the number of pods.
+//
+// A split, Service or Link that is missing is a fact of the Snapshot. What makes the question itself meaningless is an
+// *Error: a malformed query, an API server that does not answer or refuses what is needed, a namespace, source pod,
+// container or Service of q.Through that is not there. A remote cluster that does not answer is told in Snapshot.Clusters.
+func Discover(ctx context.Context, local Client, remotes []Remote, q Query) (Snapshot, error) {
+	t, err := q.parse()
+	if err != nil {
+		return Snapshot{}, err
+	}
+	d := &finder{t: t, local: local, remotes: remotes, ports: map[string]int32{}}
+	d.snap.TakenAt = time.Now().UTC()
+	steps := []func(context.Context) error{
+		d.clusterStep, d.servicesStep, d.splitStep, d.profileStep, d.linksStep, d.backendsStep, d.sourceStep, d.throughStep,
+		d.remotesStep, d.accessStep,
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return Snapshot{}, err
+		}
+		// Steps note what they cannot read and go on; a run that was broken off must not end as a list of notes.
+		if err := ctx.Err(); err != nil {
+			return Snapshot{}, apiError(local, "discover", "namespace "+t.Namespace, err)
+		}
+	}
+	return d.snap, nil
+}
+
+func (d *finder) note(format string, args ...any) {
+	d.snap.Notes = append(d.snap.Notes, fmt.Sprintf(format, args...))
+}
+
+// clusterStep is the first call: it tells an API server that is dead or refuses the user from one that lacks objects.
+func (d *finder) clusterStep(ctx context.Context) error {
+	c := Cluster{Role: "client", Context: d.local.Context, Server: d.local.server}
+	v, err := d.local.version(ctx)
+	if err != nil {
+		e := apiError(d.local, "connect", "--context "+Safe(d.local.Context), err)
+		if e.Kind == KindUnreachable || e.Kind == KindForbidden && !isForbidden(err) {
+			return e
+		}
+		d.note("the version of the client's cluster could not be read: %s", brief(err))
+	}
+	c.Version = v
+	d.snap.Clusters = append(d.snap.Clusters, c)
+	return nil
+}
+
+// splitStep finds the split object. That it is missing is for a check to say.
+func (d *finder) splitStep(ctx context.Context) error {
+	var err error
+	if d.groups, err = d.local.groups(ctx); err != nil {
+		return apiError(d.local, "list", "API groups", err)
+	}
+	items, err := d.local.list(ctx, trafficSplits(), trafficSplits().servedBy(d.groups), d.t.Namespace)
+	why := ""
+	switch {
+	case errors.Is(err, errNotServed):
+		why = "the API server serves no TrafficSplits (split.smi-spec.io)"
+	case err != nil:
+		return apiError(d.local, "list", "TrafficSplits in namespace "+d.t.Namespace, err)
+	}
+	u, err := pickSplit(d.t, items)
+	if err != nil {
+		return err
+	}
+	if u == nil {
+		if why == "" {
+			why = "there is no TrafficSplit " + d.t.splitName + " in namespace " + d.t.Namespace
+		}
+		d.snap.Split = Split{Kind: "TrafficSplit", Namespace: d.t.Namespace, Name: d.t.splitName, Root: d.t.splitName, Why: why}
+	} else {
+		d.snap.Split, d.leaves = readSplit(u)
+	}
+	d.nameOthers(items)
+	if d.snap.Split.Matches {
+		d.note("TrafficSplit %s has spec.matches; Linkerd's SMI adaptor ignores it and splits every request", d.snap.Split.Name)
+	}
+	return nil
+}
+
+func (d *finder) nameOthers(items []unstructured.Unstructured) {
+	s := &d.snap.Split
+	var others, rivals []string
+	for i := range items {
+		if s.Found && items[i].GetName() == s.Name {
+			continue
+		}
+		others = append(others, "ts/"+items[i].GetName())
+		if s.Found && rootOf(&items[i]) == s.Root {
+			rivals = append(rivals, "ts/"+items[i].GetName())
+		}
+	}
+	s.Others, s.Rivals = listed(others), listed(rivals)
+}
+
+// accessStep asks what the run needs in the source pod's namespace.
+func (d *finder) accessStep(ctx context.Context) error {
+	got, err := Review(ctx, d.local, execAccess(d.t.FromNamespace))
+	if err != nil {
+		d.note("permissions could not be asked for: %s", brief(err))
+		return nil
+	}
+	d.snap.Access = got
+	return nil
+}

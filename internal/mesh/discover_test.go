@@ -1,0 +1,551 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"k8s.io/client-go/rest"
+)
+
+// clusters are the two of testdata, not yet started, so that a test can edit them first.
+func clusters(t *testing.T) (west, east *apiServer) {
+	t.Helper()
+	return newServer(t, "testdata/west.yaml"), newServer(t, "testdata/east.yaml")
+}
+
+func query() Query { return Query{Namespace: "test", Split: "ts/podinfo", From: "deploy/frontend"} }
+
+func discover(t *testing.T, west, east *apiServer, q Query) (Snapshot, error) {
+	t.Helper()
+	return Discover(t.Context(), west.client("west"), []Remote{{Client: east.client("east")}}, q)
+}
+
+func mustDiscover(t *testing.T, west, east *apiServer, q Query) Snapshot {
+	t.Helper()
+	s, err := discover(t, west, east, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestDiscoverHealthy(t *testing.T) {
+	west, east := clusters(t)
+	s := mustDiscover(t, west, east, query())
+
+	if len(s.Notes) != 0 {
+		t.Errorf("notes of a healthy pair of clusters: %q", s.Notes)
+	}
+	ports := []Port{{"http", 9898}, {"grpc", 9999}}
+	root := Service{Namespace: "test", Name: "podinfo", Found: true, UID: "svc-podinfo", ClusterIP: "10.1.0.10",
+		Selector: map[string]string{"app": "podinfo"}, Ports: ports}
+	want := []Backend{
+		{Name: "podinfo", Weight: 50, IsRoot: true, Service: root, Port: 9898, Endpoints: []Endpoint{
+			{Address: "10.0.0.5", Port: 9898, Ready: true, Pod: "podinfo-1-aaaaa"},
+			{Address: "10.0.0.6", Port: 9898, Ready: true, Pod: "podinfo-1-bbbbb"},
+			{Address: "fd00::5", Port: 9898, Ready: true, Pod: "podinfo-1-aaaaa"},
+		}},
+		{Name: "podinfo-east", Weight: 50, Port: 9898,
+			Service: Service{Namespace: "test", Name: "podinfo-east", Found: true, UID: "svc-podinfo-east", ClusterIP: "10.1.0.11", Ports: ports},
+			Mirror: &Mirror{Cluster: "east", Remote: "test/podinfo", Context: "east", RemoteFound: true, RemoteExported: true,
+				RemoteReady: 1, Mode: MirrorGateway, GatewayIdentity: "gateway.east.example"},
+			Endpoints:  []Endpoint{{Address: "192.0.2.10", Port: 4143, Ready: true}},
+			RemotePods: []string{"podinfo-2-ccccc", "podinfo-2-ddddd"}},
+	}
+	if d := cmp.Diff(want, s.Backends); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(root, s.Root); d != "" {
+		t.Error(d)
+	}
+	if got := s.Backends[0].PodNames(); !cmp.Equal(got, []string{"podinfo-1-aaaaa", "podinfo-1-bbbbb"}) {
+		t.Errorf("pods of podinfo: %q", got)
+	}
+	if d := cmp.Diff(Split{
+		Kind: "TrafficSplit", APIVersion: "split.smi-spec.io/v1alpha2", Namespace: "test", Name: "podinfo", UID: "ts-podinfo",
+		ResourceVersion: "427", Generation: 3, Found: true, Root: "podinfo",
+		Declared:      []Declared{{"podinfo", "50"}, {"podinfo-east", "50"}},
+		Effective:     []Weight{{"podinfo", 50}, {"podinfo-east", 50}},
+		EffectiveFrom: "ServiceProfile test/podinfo.test.svc.cluster.local", LastWriter: "flagger",
+		Profile: Profile{State: ProfileFound, Namespace: "test", Name: "podinfo.test.svc.cluster.local", UID: "sp-podinfo", Overrides: 2},
+	}, s.Split, cmpopts.IgnoreFields(Split{}, "YAML", "LastWritten"), cmpopts.IgnoreFields(Profile{}, "Created")); d != "" {
+		t.Error(d)
+	}
+	if text := string(s.Split.YAML); !strings.Contains(text, "weight: 50") || strings.Contains(text, "managedFields") {
+		t.Errorf("stored YAML:\n%s", text)
+	}
+	p := s.Source
+	if p.Name != "frontend-7-xxxxx" || p.Container != "nginx" || !p.Meshed || !p.ProxyReady || p.ProxyRestarts != 2 || !p.Ready ||
+		p.Problem != "" || p.OS != "linux" || p.Arch != "arm64" || p.ImageID != "sha256:1" || !cmp.Equal(p.WritableDirs, []string{"/tmp"}) {
+		t.Errorf("source pod: %+v", p)
+	}
+	if d := cmp.Diff([]Gateway{{Cluster: "east", Context: "east", Namespace: "linkerd-multicluster", Name: "linkerd-gateway", Found: true,
+		Addresses: []string{"192.0.2.10"}, Ready: true}}, s.Gateways); d != "" {
+		t.Error(d)
+	}
+	if len(s.Access) != 2 || !s.Access[0].Allowed || !s.Access[1].Allowed || s.Port != 9898 {
+		t.Errorf("access %+v, port %d", s.Access, s.Port)
+	}
+	// The number of calls is part of the contract: it depends on mirrors and clusters, never on pods.
+	if len(west.calls) > 14 || len(east.calls) > 6 {
+		t.Errorf("%d calls to west, %d to east:\n%s", len(west.calls), len(east.calls), strings.Join(west.calls, "\n"))
+	}
+}
+
+// Every served version, and the newest where several are; weights as number and as the string that a CRD without conversion
+// gives in every version.
+func TestTrafficSplitVersions(t *testing.T) {
+	for _, row := range []struct {
+		served []string
+		want   string
+	}{
+		{[]string{"v1alpha1"}, "v1alpha1"},
+		{[]string{"v1alpha1", "v1alpha2"}, "v1alpha2"},
+		{[]string{"v1alpha3", "v1alpha2"}, "v1alpha3"},
+		{[]string{"v1alpha2", "v1alpha4", "v1alpha3"}, "v1alpha4"},
+		{[]string{"v1", "v1alpha2"}, "v1alpha2"}, // a version that nobody has specified is not read
+	} {
+		for _, weight := range []any{"500m", 0.5, "0.5"} {
+			t.Run(fmt.Sprint(row.want, " ", weight), func(t *testing.T) {
+				west, east := clusters(t)
+				west.groups["split.smi-spec.io"] = row.served
+				west.set("trafficsplits/test/podinfo", "spec/backends/0/weight", weight)
+				west.set("trafficsplits/test/podinfo", "spec/backends/1/weight", 1)
+				west.drop("serviceprofiles/test/podinfo.test.svc.cluster.local")
+				s := mustDiscover(t, west, east, query())
+				if s.Split.APIVersion != "split.smi-spec.io/"+row.want {
+					t.Errorf("read as %s", s.Split.APIVersion)
+				}
+				if d := cmp.Diff([]Weight{{"podinfo", 500}, {"podinfo-east", 1000}}, s.Split.Effective); d != "" {
+					t.Error(d)
+				}
+				if s.Split.EffectiveFrom != "TrafficSplit test/podinfo" || s.Split.Profile.State != ProfileAbsent {
+					t.Errorf("from %s, profile %s", s.Split.EffectiveFrom, s.Split.Profile.State)
+				}
+			})
+		}
+	}
+}
+
+func TestWeightsThatCannotBeUsed(t *testing.T) {
+	for _, row := range []struct {
+		path  string
+		value any
+		want  string
+	}{
+		{"spec/backends/1/weight", -1, `TrafficSplit test/podinfo: spec.backends[1].weight is "-1": weights cannot be negative: proxies would read a very large one`},
+		{"spec/backends/1/weight", "50%", `TrafficSplit test/podinfo: spec.backends[1].weight is "50%": not a quantity; want a whole number such as 50, or a quantity such as 500m`},
+		{"spec/backends/0/weight", 5000000, `TrafficSplit test/podinfo: spec.backends[0].weight is "5000000": too large: proxies take at most 429496.729, a larger weight wraps around`},
+		{"spec/backends/0/weight", nil, `TrafficSplit test/podinfo: spec.backends[0].weight is "": there is no weight; want a whole number such as 50, or a quantity such as 500m`},
+		{"spec/backends/0", "x", `TrafficSplit test/podinfo: spec.backends[0] is "string": not an object`},
+		{"spec/backends/0/service", nil, `TrafficSplit test/podinfo: spec.backends[0].service is "": not the name of a Service`},
+		{"spec/backends", "x", `TrafficSplit test/podinfo: spec.backends is "string": not a list`},
+		{"spec/service", nil, `TrafficSplit test/podinfo: spec.service is "": names no root Service`},
+	} {
+		t.Run(row.path+fmt.Sprint(row.value), func(t *testing.T) {
+			west, east := clusters(t)
+			west.set("trafficsplits/test/podinfo", row.path, row.value)
+			west.drop("serviceprofiles/test/podinfo.test.svc.cluster.local")
+			s := mustDiscover(t, west, east, query())
+			if s.Split.WeightErr == nil || s.Split.WeightErr.Error() != row.want {
+				t.Errorf("got  %v\nwant %s", s.Split.WeightErr, row.want)
+			}
+			if len(s.Split.Effective) != 0 {
+				t.Errorf("effective weights all the same: %v", s.Split.Effective)
+			}
+		})
+	}
+}
+
+func TestProfileIsObeyed(t *testing.T) {
+	const profile = "serviceprofiles/test/podinfo.test.svc.cluster.local"
+	for _, row := range []struct {
+		name    string
+		edit    func(*apiServer)
+		from    string // namespace of the source pod, where not test
+		want    []Weight
+		differs bool
+		allZero bool
+		weight  string // part of WeightErr
+		state   ProfileState
+	}{
+		{name: "other weights", edit: func(s *apiServer) { s.set(profile, "spec/dstOverrides/0/weight", "90") },
+			want: []Weight{{"podinfo", 90}, {"podinfo-east", 50}}, differs: true},
+		{name: "same law in other numbers", edit: func(s *apiServer) {
+			s.set(profile, "spec/dstOverrides/0/weight", 1)
+			s.set(profile, "spec/dstOverrides/1/weight", "1000m")
+		}, want: []Weight{{"podinfo", 1}, {"podinfo-east", 1}}},
+		{name: "a backend is left out", edit: func(s *apiServer) {
+			s.set(profile, "spec/dstOverrides", []any{map[string]any{"authority": "podinfo.test.svc.cluster.local:8081", "weight": "1"}})
+		}, want: []Weight{{"podinfo", 1}, {"podinfo-east", 0}}, differs: true},
+		{name: "a backend in another namespace", edit: func(s *apiServer) {
+			s.set(profile, "spec/dstOverrides/1/authority", "podinfo.prod.svc.cluster.local")
+		}, want: []Weight{{"podinfo", 50}, {"podinfo-east", 0}, {"podinfo.prod", 50}}, differs: true},
+		{name: "no overrides", edit: func(s *apiServer) { s.set(profile, "spec/dstOverrides", nil) },
+			want: []Weight{{"podinfo", 1}, {"podinfo-east", 0}}, differs: true},
+		{name: "all zero", edit: func(s *apiServer) {
+			s.set(profile, "spec/dstOverrides/0/weight", "0")
+			s.set(profile, "spec/dstOverrides/1/weight", "0")
+		}, want: []Weight{{"podinfo", 1}, {"podinfo-east", 0}}, differs: true, allZero: true},
+		{name: "negative", edit: func(s *apiServer) { s.set(profile, "spec/dstOverrides/1/weight", "-1") },
+			differs: true, weight: "ServiceProfile test/podinfo.test.svc.cluster.local: spec.dstOverrides[1].weight"},
+		{name: "the split is broken, the profile is not", edit: func(s *apiServer) {
+			s.set("trafficsplits/test/podinfo", "spec/backends/0/weight", "abc")
+		}, want: []Weight{{"podinfo", 50}, {"podinfo-east", 50}}, differs: true, weight: "spec.backends[0].weight"},
+		{name: "no such API", edit: func(s *apiServer) { delete(s.groups, "linkerd.io") }, state: ProfileNotServed,
+			want: []Weight{{"podinfo", 50}, {"podinfo-east", 50}}},
+		{name: "forbidden", edit: func(s *apiServer) { s.refuse["/apis/linkerd.io/v1alpha2"] = http.StatusForbidden }, state: ProfileUnread,
+			want: []Weight{{"podinfo", 50}, {"podinfo-east", 50}}},
+		{name: "client's namespace first", from: "web", edit: func(s *apiServer) {
+			s.put("{apiVersion: linkerd.io/v1alpha2, kind: ServiceProfile, metadata: {name: podinfo.test.svc.cluster.local, namespace: web}, " +
+				"spec: {dstOverrides: [{authority: podinfo.test.svc.cluster.local, weight: 1}]}}")
+		}, want: []Weight{{"podinfo", 1}, {"podinfo-east", 0}}, differs: true},
+		{name: "client's namespace without overrides hides too", from: "web", edit: func(s *apiServer) {
+			s.put("{apiVersion: linkerd.io/v1alpha2, kind: ServiceProfile, metadata: {name: podinfo.test.svc.cluster.local, namespace: web}, spec: {}}")
+		}, want: []Weight{{"podinfo", 1}, {"podinfo-east", 0}}, differs: true},
+		{name: "another namespace's is nobody's", edit: func(s *apiServer) {
+			s.put("{apiVersion: linkerd.io/v1alpha2, kind: ServiceProfile, metadata: {name: podinfo.test.svc.cluster.local, namespace: web}, spec: {}}")
+		}, want: []Weight{{"podinfo", 50}, {"podinfo-east", 50}}},
+		{name: "another root's", edit: func(s *apiServer) {
+			s.put("{apiVersion: linkerd.io/v1alpha2, kind: ServiceProfile, metadata: {name: podinfo-x.test.svc.cluster.local, namespace: test}, spec: {}}")
+		}, want: []Weight{{"podinfo", 50}, {"podinfo-east", 50}}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			west, east := clusters(t)
+			row.edit(west)
+			q := query()
+			q.FromNamespace = row.from
+			if row.from != "" {
+				q.From = "" // its pods are of no interest here
+			}
+			s := mustDiscover(t, west, east, q).Split
+			if d := cmp.Diff(row.want, s.Effective); d != "" {
+				t.Error(d)
+			}
+			if s.Differs != row.differs || s.AllZero != row.allZero {
+				t.Errorf("differs %v, all zero %v", s.Differs, s.AllZero)
+			}
+			if row.state == "" {
+				row.state = ProfileFound
+			}
+			if s.Profile.State != row.state {
+				t.Errorf("profile %s", s.Profile.State)
+			}
+			if (s.WeightErr != nil) != (row.weight != "") || s.WeightErr != nil && !strings.Contains(s.WeightErr.Error(), row.weight) {
+				t.Errorf("weight error %v", s.WeightErr)
+			}
+			if strings.HasPrefix(row.name, "client's") && s.Profile.Hides != "test/podinfo.test.svc.cluster.local" {
+				t.Errorf("hides %q", s.Profile.Hides)
+			}
+		})
+	}
+}
+
+func TestSplitIsMissing(t *testing.T) {
+	t.Run("deleted, the profile stays", func(t *testing.T) {
+		west, east := clusters(t)
+		west.drop("trafficsplits/test/podinfo")
+		s := mustDiscover(t, west, east, query())
+		if s.Split.Found || s.Split.Root != "podinfo" || s.Split.Why != "there is no TrafficSplit podinfo in namespace test" {
+			t.Errorf("split %+v", s.Split)
+		}
+		if d := cmp.Diff([]Weight{{"podinfo", 50}, {"podinfo-east", 50}}, s.Split.Effective); d != "" {
+			t.Error(d)
+		}
+	})
+	t.Run("no such API", func(t *testing.T) {
+		west, east := clusters(t)
+		clear(west.groups)
+		s := mustDiscover(t, west, east, query())
+		if s.Split.Found || !strings.Contains(s.Split.Why, "serves no TrafficSplits") || !s.Root.Found {
+			t.Errorf("split %+v, root %+v", s.Split, s.Root)
+		}
+		if names, err := Splits(t.Context(), west.client("west"), "test"); err != nil || len(names) != 0 {
+			t.Errorf("splits %q, %v", names, err)
+		}
+	})
+	t.Run("a mirror is missing too", func(t *testing.T) {
+		west, east := clusters(t)
+		west.drop("services/test/podinfo-east")
+		delete(east.object("services/test/podinfo")["metadata"].(map[string]any)["labels"].(map[string]any), "mirror.linkerd.io/exported")
+		b := mustDiscover(t, west, east, query()).Backends[1]
+		if b.Service.Found || b.Mirror == nil || !b.Mirror.Supposed || !b.Mirror.RemoteFound || b.Mirror.RemoteExported || len(b.RemotePods) != 2 {
+			t.Errorf("backend %+v, mirror %+v", b, b.Mirror)
+		}
+	})
+}
+
+func TestSplitNames(t *testing.T) {
+	west, east := clusters(t)
+	west.put("{apiVersion: split.smi-spec.io/v1alpha1, kind: TrafficSplit, metadata: {name: canary, namespace: test}, spec: {service: web, backends: []}}")
+	for _, row := range []struct{ split, want string }{
+		{"ts/podinfo", "podinfo"}, {"trafficsplit/podinfo", "podinfo"}, {"TrafficSplits.split.smi-spec.io/podinfo", "podinfo"},
+		{"podinfo", "podinfo"}, {"svc/podinfo", "podinfo"},
+		{"web", "canary"}, {"canary", "canary"}, // by root, then by its own name
+	} {
+		q := query()
+		q.Split = row.split
+		s := mustDiscover(t, west, east, q).Split
+		if !s.Found || s.Name != row.want {
+			t.Errorf("%s: %v %s", row.split, s.Found, s.Name)
+		}
+	}
+	if names, err := Splits(t.Context(), west.client("west"), "test"); err != nil || !cmp.Equal(names, []string{"ts/canary", "ts/podinfo"}) {
+		t.Errorf("splits %q, %v", names, err)
+	}
+	west.put("{apiVersion: split.smi-spec.io/v1alpha1, kind: TrafficSplit, metadata: {name: second, namespace: test}, spec: {service: podinfo, backends: []}}")
+	if s := mustDiscover(t, west, east, query()).Split; !cmp.Equal(s.Rivals, []string{"ts/second"}) || !cmp.Equal(s.Others, []string{"ts/canary", "ts/second"}) {
+		t.Errorf("rivals %q, others %q", s.Rivals, s.Others)
+	}
+}
+
+// What ends a discovery is one sentence that names the flag or object, what was seen and what to do.
+func TestBadInput(t *testing.T) {
+	second := "{apiVersion: v1, kind: Pod, metadata: {name: frontend-7-yyyyy, namespace: test, labels: {app: frontend}}, " +
+		"spec: {containers: [{name: nginx}]}, status: {phase: Running, conditions: [{type: Ready, status: \"True\"}]}}"
+	for _, row := range []struct {
+		name string
+		edit func(*Query, *apiServer)
+		kind Kind
+		want string
+	}{
+		{"namespace", func(q *Query, _ *apiServer) { q.Namespace = "tset" }, KindNotFound,
+			"find namespace -n tset: there is no such namespace in context west; there are: default, test"},
+		{"namespace's name", func(q *Query, _ *apiServer) { q.Namespace = "a/b" }, KindUsage, `read --namespace "a/b": not a namespace's name; name one with -n`},
+		{"route", func(q *Query, _ *apiServer) { q.Split = "httproute/podinfo" }, KindUsage,
+			`read split "httproute/podinfo": HTTPRoutes are not supported yet by this version; name a TrafficSplit, as ts/NAME`},
+		{"kind of split", func(q *Query, _ *apiServer) { q.Split = "x/podinfo" }, KindUsage,
+			`read split "x/podinfo": not a kind of split; write ts/NAME, or the name of the root Service`},
+		{"several splits", func(q *Query, s *apiServer) {
+			q.Split = "podinfo"
+			s.put("{apiVersion: split.smi-spec.io/v1alpha1, kind: TrafficSplit, metadata: {name: second, namespace: test}, spec: {service: podinfo, backends: []}}")
+		}, KindAmbiguous, `find split "podinfo" in namespace test: 2 TrafficSplits fit; name one; there are: ts/podinfo, ts/second`},
+		{"no split at all", func(q *Query, s *apiServer) { q.Split = ""; s.drop("trafficsplits/test/podinfo") }, KindNotFound,
+			"find split in namespace test: there is no TrafficSplit; name one, as ts/NAME, and its namespace with -n"},
+		{"deployment", func(q *Query, _ *apiServer) { q.From = "deploy/fronted" }, KindNotFound,
+			"find source pod --from deploy/fronted in namespace test: there is no such deployment; there are: deploy/frontend"},
+		{"pod", func(q *Query, _ *apiServer) { q.From = "nginx" }, KindNotFound,
+			"find source pod --from nginx in namespace test: there is no such pod; there are: pod/frontend-7-xxxxx"},
+		{"kind of source", func(q *Query, _ *apiServer) { q.From = "job/x" }, KindUsage,
+			`read --from "job/x": no source of this kind; write deploy/NAME, sts/NAME, ds/NAME, rs/NAME or pod/NAME`},
+		{"both", func(q *Query, _ *apiServer) { q.Selector = "app=frontend" }, KindUsage,
+			"find source pod --from and -l: both are given; name the source pod by one of them"},
+		{"selector", func(q *Query, _ *apiServer) { q.From, q.Selector = "", "app in" }, KindUsage, `read -l "app in": not a label selector; write -l app=frontend`},
+		{"selector of nothing", func(q *Query, _ *apiServer) { q.From, q.Selector = "", "app=x" }, KindNotFound,
+			"find source pod -l app=x in namespace test: there is no such pod; there are: pod/frontend-7-xxxxx"},
+		{"several pods", func(q *Query, s *apiServer) { q.From, q.Selector = "", "app=frontend"; s.put(second) }, KindAmbiguous,
+			"find source pod -l app=frontend: 2 running pods fit; name one with --from pod/NAME, or their workload with --from deploy/NAME; " +
+				"there are: pod/frontend-7-xxxxx, pod/frontend-7-yyyyy"},
+		{"container", func(q *Query, _ *apiServer) { q.Container = "ngnix" }, KindNotFound,
+			`choose container of pod frontend-7-xxxxx with -c "ngnix": it has no such container; there are: external, internal, nginx`},
+		{"the proxy", func(q *Query, _ *apiServer) { q.Container = "linkerd-proxy" }, KindNotFound,
+			`choose container of pod frontend-7-xxxxx with -c "linkerd-proxy": requests of the proxy itself are not split, and its image has no shell; there are: external, internal, nginx`},
+		{"init container", func(q *Query, _ *apiServer) { q.Container = "linkerd-init" }, KindNotFound,
+			`choose container of pod frontend-7-xxxxx with -c "linkerd-init": that is an init container; there are: external, internal, nginx`},
+		{"through", func(q *Query, _ *apiServer) { q.Through = "svc/x" }, KindNotFound,
+			"find Service --through svc/x in namespace test: there is no such Service; there are: svc/frontend, svc/podinfo, svc/podinfo-east"},
+		{"through's kind", func(q *Query, _ *apiServer) { q.Through = "deploy/frontend" }, KindUsage, `read --through "deploy/frontend": not a Service; write svc/NAME`},
+		{"through without pods", func(q *Query, _ *apiServer) { q.Through = "podinfo-east" }, KindNotFound,
+			"find pods of --through svc/podinfo-east: the Service has no selector, so nobody can say which pods draw; name a Service that selects pods"},
+		{"port", func(q *Query, _ *apiServer) { q.Port = 70000 }, KindUsage, "read port 70000: not a port; name one of 1 to 65535"},
+		{"forbidden", func(_ *Query, s *apiServer) { s.refuse["/api/v1/namespaces/test/services"] = http.StatusForbidden }, KindForbidden,
+			"list Services in namespace test: context west: refused by the test; ask for the missing rule, or use a context that has it"},
+		{"logged out", func(_ *Query, s *apiServer) { s.refuse["/"] = http.StatusUnauthorized }, KindForbidden,
+			"connect --context west: context west: the server has asked for the client to provide credentials; log in to the cluster again"},
+		{"server error", func(_ *Query, s *apiServer) { s.refuse["/apis/split.smi-spec.io"] = http.StatusInternalServerError }, KindServer,
+			"list TrafficSplits in namespace test: context west: refused by the test"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			west, east := clusters(t)
+			q := query()
+			row.edit(&q, west)
+			_, err := discover(t, west, east, q)
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Fatalf("got %v", err)
+			}
+			if e.Kind != row.kind || e.Error() != row.want {
+				t.Errorf("kind %q\ngot  %s\nwant %s", e.Kind, e.Error(), row.want)
+			}
+		})
+	}
+}
+
+func TestHostileNamesAreMadeSafe(t *testing.T) {
+	west, east := clusters(t)
+	q := query()
+	q.From = "deploy/\x1b[31mred\n"
+	_, err := discover(t, west, east, q)
+	if err == nil || strings.ContainsAny(err.Error(), "\x1b\n") {
+		t.Errorf("%q", err)
+	}
+	quoting := &Error{Op: "list", Object: "x", Cause: errors.New("server said \x1b[2J\n")}
+	if strings.ContainsAny(quoting.Error(), "\x1b\n") {
+		t.Errorf("%q", quoting.Error())
+	}
+	var names []string
+	for i := range 25 {
+		names = append(names, fmt.Sprintf("n%02d\x07", i))
+	}
+	got := candidates("pods", names)
+	if strings.ContainsRune(got, '\a') || !strings.HasSuffix(got, "and 15 more") || strings.Count(got, "n") > 20 {
+		t.Errorf("%q", got)
+	}
+	if long := Safe(strings.Repeat("ä", 5000)); len(long) > 510 || !strings.HasSuffix(long, "ä...") {
+		t.Errorf("%d bytes, ends %q", len(long), long[len(long)-8:])
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Run("client's cluster", func(t *testing.T) {
+		west, _ := clusters(t)
+		c := west.client("west")
+		dead := west.client("dead")
+		dead = mustConnectNowhere(t, dead)
+		_, err := Discover(t.Context(), dead, nil, query())
+		var e *Error
+		if !errors.As(err, &e) || e.Kind != KindUnreachable || !strings.Contains(e.Error(), "connect --context dead") || !strings.Contains(e.Hint, "127.0.0.1:1") {
+			t.Errorf("got %v", err)
+		}
+		// the other cluster being down is a finding
+		s, err := Discover(t.Context(), c, []Remote{{Cluster: "east", Client: dead}}, query())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(s.Clusters) != 2 || s.Clusters[1].Problem == "" || s.Backends[1].RemotePods != nil || s.Backends[1].Mirror.RemoteUnread == "" ||
+			len(s.Gateways) != 1 || s.Gateways[0].Unread == "" || len(s.Notes) != 1 {
+			t.Errorf("clusters %+v, gateways %+v, notes %q", s.Clusters, s.Gateways, s.Notes)
+		}
+	})
+	t.Run("accepts and never answers", func(t *testing.T) {
+		srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+		defer srv.Close()
+		c, err := Connect(&rest.Config{Host: srv.URL, Timeout: 50 * time.Millisecond}, "mute")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e *Error
+		if _, err = Discover(t.Context(), c, nil, query()); !errors.As(err, &e) || e.Kind != KindUnreachable {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("is no API server", func(t *testing.T) {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>\x1b[2J") }))
+		defer srv.Close()
+		c, err := Connect(&rest.Config{Host: srv.URL}, "web")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e *Error
+		if _, err = Discover(t.Context(), c, nil, query()); !errors.As(err, &e) || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("got %q", err)
+		}
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		west, east := clusters(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := Discover(ctx, west.client("west"), []Remote{{Client: east.client("east")}}, query())
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// What may not be read is a note and an unread mark, and the rest is read all the same.
+func TestForbiddenThingsAreNoted(t *testing.T) {
+	for _, row := range []struct {
+		name, west, east string // path prefix that is refused
+		note             string
+		check            func(Snapshot) bool
+	}{
+		{"node", "/api/v1/nodes", "", "node west-1 of the source pod could not be read", func(s Snapshot) bool { return s.Source.Arch == "" }},
+		{"mirror's endpoints", "/api/v1/namespaces/test/endpoints", "", "endpoints of mirror Service test/podinfo-east could not be read",
+			func(s Snapshot) bool { return s.Backends[1].Unread != "" && s.Backends[0].Unread == "" }},
+		{"links", "/apis/multicluster.linkerd.io", "", "Links could not be read", func(s Snapshot) bool { return len(s.Links) == 0 && s.Backends[1].Mirror.RemoteExported }},
+		{"reviews", "/apis/authorization.k8s.io", "", "permissions could not be asked for", func(s Snapshot) bool { return len(s.Access) == 0 }},
+		{"version", "/version", "", "the version of the client's cluster could not be read", func(s Snapshot) bool { return s.Clusters[0].Version == "" }},
+		{"remote service", "", "/api/v1/namespaces/test/services", "Service test/podinfo of cluster east could not be read",
+			func(s Snapshot) bool {
+				return s.Backends[1].RemotePods == nil && s.Backends[1].Mirror.RemoteUnread != "" && s.Gateways[0].Ready
+			}},
+		{"gateway", "", "/api/v1/namespaces/linkerd-multicluster", "the gateway of cluster east could not be read",
+			func(s Snapshot) bool {
+				return !s.Gateways[0].Found && s.Gateways[0].Unread != "" && s.Backends[1].RemotePods != nil
+			}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			west, east := clusters(t)
+			for server, prefix := range map[*apiServer]string{west: row.west, east: row.east} {
+				if prefix != "" {
+					server.refuse[prefix] = http.StatusForbidden
+				}
+			}
+			s := mustDiscover(t, west, east, query())
+			if !strings.Contains(strings.Join(s.Notes, "\n"), row.note) || !row.check(s) {
+				t.Errorf("notes %q, snapshot %+v", s.Notes, s)
+			}
+		})
+	}
+}
+
+// EndpointSlices that may not be listed are read as Endpoints.
+func TestEndpointsInPlaceOfSlices(t *testing.T) {
+	west, east := clusters(t)
+	west.refuse["/apis/discovery.k8s.io"] = http.StatusForbidden
+	west.put("{apiVersion: v1, kind: Endpoints, metadata: {name: podinfo, namespace: test}, subsets: [{addresses: [{ip: 10.0.0.5, targetRef: {kind: Pod, name: p1}}], " +
+		"notReadyAddresses: [{ip: 10.0.0.4, targetRef: {kind: Pod, name: p0}}], ports: [{name: http, port: 9898}]}]}")
+	b := mustDiscover(t, west, east, query()).Backends[0]
+	want := []Endpoint{{Address: "10.0.0.4", Port: 9898, Pod: "p0"}, {Address: "10.0.0.5", Port: 9898, Ready: true, Pod: "p1"}}
+	if d := cmp.Diff(want, b.Endpoints); d != "" || b.Unread != "" {
+		t.Errorf("%s %s", b.Unread, d)
+	}
+}
+
+func TestRemoteMatching(t *testing.T) {
+	for _, row := range []struct {
+		name, cluster, context string
+		matched                bool
+		err                    string
+	}{
+		{"by the context's name", "", "east", true, ""},
+		{"as the only one", "", "prod-eu-1", true, ""},
+		{"by the cluster's name", "east", "prod-eu-1", true, ""},
+		{"a cluster that nothing names", "north", "prod-eu-1", false, "match --remote-context north=prod-eu-1: no mirror Service and no Link names cluster north; there are: east"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			west, east := clusters(t)
+			s, err := Discover(t.Context(), west.client("west"), []Remote{{Cluster: row.cluster, Client: east.client(row.context)}}, query())
+			if row.err != "" {
+				if err == nil || err.Error() != row.err {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m := s.Backends[1].Mirror; m.Context != row.context || !m.RemoteFound {
+				t.Errorf("mirror %+v", m)
+			}
+		})
+	}
+	t.Run("none given", func(t *testing.T) {
+		west, _ := clusters(t)
+		s, err := Discover(t.Context(), west.client("west"), nil, query())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Backends[1].RemotePods != nil || len(s.Gateways) != 0 || !strings.Contains(strings.Join(s.Notes, "\n"), "no --remote-context leads to cluster east") {
+			t.Errorf("notes %q, backend %+v", s.Notes, s.Backends[1])
+		}
+	})
+}

@@ -1,0 +1,156 @@
+package mesh
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+
+	core "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// maxEndpoints bounds what is kept of one Service, well above the pods that a cluster can run behind it.
+const maxEndpoints = 100_000
+
+// readSlices lists the EndpointSlices of the Services in one call (a label selector with a set) and gives the endpoints by
+// Service. A Service without a slice has an empty list.
+func readSlices(ctx context.Context, c Client, ns string, services map[string]string) (map[string][]Endpoint, error) {
+	names := make([]string, 0, len(services))
+	for n := range services {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	out := map[string][]Endpoint{}
+	opts := metav1.ListOptions{Limit: pageSize, LabelSelector: discoveryv1.LabelServiceName + " in (" + strings.Join(names,
+		",") + ")"}
+	for {
+		l, err := c.kube.DiscoveryV1().EndpointSlices(ns).List(ctx, opts)
+		if err != nil {
+			return nil, err
+		}
+		for i := range l.Items {
+			name := l.Items[i].Labels[discoveryv1.LabelServiceName]
+			if out[name] = append(out[name], sliceEndpoints(&l.Items[i], services[name])...); len(out[name]) > maxEndpoints {
+				return nil, fmt.Errorf("service %s has more than %d endpoints", Safe(name), maxEndpoints)
+			}
+		}
+		if l.Continue == "" {
+			break
+		}
+		opts.Continue = l.Continue
+	}
+	for _, n := range names {
+		sortEndpoints(out[n])
+	}
+	return out, nil
+}
+
+// sliceEndpoints flattens one slice; portName is the Service port that is looked for. A slice without that port gives
+// port 0.
+func sliceEndpoints(s *discoveryv1.EndpointSlice, portName string) []Endpoint {
+	var port int32
+	for _, p := range s.Ports {
+		if p.Port != nil && (p.Name == nil && portName == "" || p.Name != nil && *p.Name == portName) {
+			port = *p.Port
+		}
+	}
+	var out []Endpoint
+	for _, e := range s.Endpoints {
+		ready := e.Conditions.Ready == nil || *e.Conditions.Ready // nil means "unknown", which consumers take for ready
+		pod := ""
+		if e.TargetRef != nil && e.TargetRef.Kind == "Pod" {
+			pod = e.TargetRef.Name
+		}
+		for _, a := range e.Addresses {
+			out = append(out, Endpoint{Address: a, Port: port, Ready: ready, Pod: pod})
+		}
+	}
+	return out
+}
+
+// readEndpoints reads the core/v1 Endpoints of one Service. Deprecated as the kind is, it is the one that Linkerd's service
+// mirror writes; EndpointSlices of a mirror are only Kubernetes' copy of it, and may lag or lack annotations. A Service
+// without Endpoints has none, which is no error.
+func readEndpoints(ctx context.Context, c Client, ns, service, portName string) (es []Endpoint, identity string, err error) {
+	e, err := c.kube.CoreV1().Endpoints(ns).Get(ctx, service, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, "", nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	out := []Endpoint{}
+	//nolint:staticcheck // SA1019: Endpoints are what the service mirror writes; see above.
+	add := func(addresses []core.EndpointAddress, ports []core.EndpointPort, ready bool) {
+		var port int32
+		for _, p := range ports {
+			if p.Name == portName {
+				port = p.Port
+			}
+		}
+		for _, a := range addresses {
+			pod := ""
+			if a.TargetRef != nil && a.TargetRef.Kind == "Pod" {
+				pod = a.TargetRef.Name
+			}
+			out = append(out, Endpoint{Address: a.IP, Port: port, Ready: ready, Pod: pod})
+		}
+	}
+	for _, s := range e.Subsets {
+		add(s.Addresses, s.Ports, true)
+		add(s.NotReadyAddresses, s.Ports, false)
+	}
+	sortEndpoints(out)
+	return out, cut(e.Annotations[annGatewayIdentity], 253), nil
+}
+
+// sortEndpoints makes two reads of the same endpoints equal: servers give slices and addresses in any order.
+func sortEndpoints(es []Endpoint) {
+	sort.Slice(es, func(i, j int) bool {
+		a, b := es[i], es[j]
+		if a.Address != b.Address {
+			return a.Address < b.Address
+		}
+		return a.Port < b.Port
+	})
+}
+
+// podNames are the pods of endpoints, each once (dual-stack pods have two addresses), never nil.
+func podNames(es []Endpoint) []string {
+	names := []string{}
+	seen := map[string]bool{}
+	for _, e := range es {
+		if e.Pod != "" && !seen[e.Pod] {
+			seen[e.Pod] = true
+			names = append(names, e.Pod)
+		}
+	}
+	return names
+}
+
+// endpointsOf reads the endpoints of ordinary Services, from EndpointSlices, else from Endpoints where slices may not be
+// read. The second result says per Service why its endpoints could not be read.
+func endpointsOf(
+	ctx context.Context, c Client, ns string, services map[string]string,
+) (map[string][]Endpoint, map[string]string) {
+	if len(services) == 0 {
+		return nil, nil
+	}
+	got, err := readSlices(ctx, c, ns, services)
+	if err == nil {
+		return got, nil
+	}
+	out, unread := map[string][]Endpoint{}, map[string]string{}
+	for name, port := range services {
+		es, _, err2 := readEndpoints(ctx, c, ns, name, port)
+		if err2 != nil {
+			unread[name] = brief(err)
+			continue
+		}
+		out[name] = es
+	}
+	return out, unread
+}

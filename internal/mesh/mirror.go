@@ -1,0 +1,136 @@
+package mesh
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+
+	core "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// Labels and annotations of Linkerd's multicluster extension.
+const (
+	labelMirrored        = "mirror.linkerd.io/mirrored-service"
+	labelCluster         = "mirror.linkerd.io/cluster-name"
+	labelExported        = "mirror.linkerd.io/exported"
+	labelRemoteDiscovery = "multicluster.linkerd.io/remote-discovery"
+	labelRemoteService   = "multicluster.linkerd.io/remote-service"
+	annRemoteName        = "mirror.linkerd.io/remote-svc-fq-name"
+	annGatewayIdentity   = "mirror.linkerd.io/remote-gateway-identity"
+	annFederated         = "multicluster.linkerd.io/remote-discovery"
+)
+
+// readMirror tells a mirror Service by its labels.
+func readMirror(svc *core.Service) (Mirror, bool) {
+	if svc.Labels[labelMirrored] != "true" {
+		return Mirror{}, false
+	}
+	m := Mirror{Cluster: svc.Labels[labelCluster], Mode: MirrorGateway}
+	if c := svc.Labels[labelRemoteDiscovery]; c != "" {
+		m.Mode, m.Remote = MirrorRemoteDiscovery, svc.Namespace+"/"+svc.Labels[labelRemoteService]
+		if m.Cluster == "" {
+			m.Cluster = c
+		}
+	}
+	if svc.Annotations[annFederated] != "" {
+		m.Mode = MirrorFederated
+	}
+	// <name>.<namespace>.svc.<domain of the other cluster>
+	if parts := strings.Split(svc.Annotations[annRemoteName], "."); len(parts) >= 3 && parts[2] == "svc" {
+		m.Remote = parts[1] + "/" + parts[0]
+	}
+	if m.Remote == "" { // the mirror keeps namespace and, but for the suffix, the name
+		m.Remote = svc.Namespace + "/" + strings.TrimSuffix(svc.Name, "-"+m.Cluster)
+	}
+	return m, true
+}
+
+func linkResource() customKind {
+	return customKind{group: "multicluster.linkerd.io", plural: "links", known: []string{"v1alpha3", "v1alpha2", "v1alpha1"}}
+}
+
+// linkNamespace is where Linkerd's extension keeps Links and the gateway unless told otherwise.
+const linkNamespace = "linkerd-multicluster"
+
+// linkSelectors are a Link's selectors, ready to match.
+type linkSelectors struct{ gateway, discovery labels.Selector }
+
+// linksStep lists the Links of all namespaces, or of the usual one where all may not be listed.
+func (d *finder) linksStep(ctx context.Context) error {
+	versions := linkResource().servedBy(d.groups)
+	items, err := d.local.list(ctx, linkResource(), versions, "")
+	if apierrors.IsForbidden(err) {
+		items, err = d.local.list(ctx, linkResource(), versions, linkNamespace)
+	}
+	if err != nil {
+		if !errors.Is(err, errNotServed) { // no multicluster extension: nothing to note
+			d.note("Links could not be read: %s", brief(err))
+		}
+		return nil
+	}
+	for i := range items {
+		l, sel := readLink(&items[i])
+		d.snap.Links = append(d.snap.Links, l)
+		d.links = append(d.links, sel)
+	}
+	return nil
+}
+
+func readLink(u *unstructured.Unstructured) (Link, linkSelectors) {
+	text := func(field string) string {
+		v, _, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", field)
+		switch x := v.(type) {
+		case string:
+			return cut(x, 1000)
+		case int64: // gatewayPort is a string in the CRD and a number in some files
+			return strconv.FormatInt(x, 10)
+		}
+		return ""
+	}
+	l := Link{Namespace: u.GetNamespace(), Name: u.GetName(), TargetCluster: text("targetClusterName"),
+		GatewayAddress: text("gatewayAddress"), GatewayPort: text("gatewayPort"), GatewayIdentity: text("gatewayIdentity")}
+	sel := linkSelectors{gateway: linkSelector(u, "selector"), discovery: linkSelector(u, "remoteDiscoverySelector")}
+	l.Selector, l.Discovery = sel.gateway.String(), sel.discovery.String()
+	return l, sel
+}
+
+// linkSelector reads one of a Link's label selectors. Absent, empty or malformed selects nothing, as the service mirror has
+// it and unlike Kubernetes' own rule for empty selectors.
+func linkSelector(u *unstructured.Unstructured, field string) labels.Selector {
+	raw, found, err := unstructured.NestedFieldNoCopy(u.Object, "spec", field)
+	if err != nil || !found {
+		return labels.Nothing()
+	}
+	b, err := json.Marshal(raw)
+	if err != nil {
+		return labels.Nothing()
+	}
+	var ls metav1.LabelSelector
+	if err := json.Unmarshal(b, &ls); err != nil {
+		return labels.Nothing()
+	}
+	sel, err := metav1.LabelSelectorAsSelector(&ls)
+	if err != nil || sel.Empty() {
+		return labels.Nothing()
+	}
+	return sel
+}
+
+// exported reports whether the target cluster's Service is mirrored by the Link of that cluster, or, where no Link could be
+// read, whether it bears the usual label.
+func (d *finder) exported(cluster string, svc *core.Service) bool {
+	for i, l := range d.snap.Links {
+		if l.TargetCluster == cluster {
+			set := labels.Set(svc.Labels)
+			return d.links[i].gateway.Matches(set) || d.links[i].discovery.Matches(set)
+		}
+	}
+	v := svc.Labels[labelExported]
+	return v == "true" || v == "remote-discovery"
+}

@@ -1,0 +1,221 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sort"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// A TrafficSplit does nothing by itself on Linkerd 2.12 and later: the SMI adaptor copies it into dstOverrides of a
+// ServiceProfile, and that is what the destination controller sends to proxies. So the profile's weights are the ones to
+// test against wherever there is a profile.
+
+func serviceProfiles() customKind {
+	return customKind{group: "linkerd.io", plural: "serviceprofiles", known: []string{"v1alpha2", "v1alpha1"}}
+}
+
+// override is one entry of dstOverrides with its authority taken apart.
+type override struct {
+	leafWeight
+	port int32 // 0: the port that the client dialled
+}
+
+// readProfiles lists the profiles of the namespaces, each namespace once.
+func readProfiles(ctx context.Context, c Client, versions []string, namespaces ...string) ([]unstructured.Unstructured, error) {
+	var all []unstructured.Unstructured
+	seen := map[string]bool{}
+	for _, ns := range namespaces {
+		if seen[ns] {
+			continue
+		}
+		seen[ns] = true
+		items, err := c.list(ctx, serviceProfiles(), versions, ns)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, items...)
+	}
+	return all, nil
+}
+
+// pickProfile chooses the profile that the proxies of a client in clientNS obey for root in rootNS: the one of the client's
+// namespace hides the one of the root's. The profile's name is <root>.<rootNS>.svc.<cluster domain>; the domain is not
+// known here, so cluster.local is preferred where several exist. hidden is the name of the profile that is hidden, if any.
+func pickProfile(items []unstructured.Unstructured, root, rootNS, clientNS string) (p *unstructured.Unstructured, hidden string) {
+	prefix := root + "." + rootNS + ".svc."
+	var fit []*unstructured.Unstructured
+	for i := range items {
+		if strings.HasPrefix(items[i].GetName(), prefix) {
+			fit = append(fit, &items[i])
+		}
+	}
+	rank := func(u *unstructured.Unstructured) int {
+		r := 0
+		if u.GetName() != prefix+"cluster.local" {
+			r++
+		}
+		if u.GetNamespace() != clientNS {
+			r += 2
+		}
+		return r
+	}
+	sort.SliceStable(fit, func(i, j int) bool { return rank(fit[i]) < rank(fit[j]) })
+	if len(fit) == 0 {
+		return nil, ""
+	}
+	for _, other := range fit[1:] {
+		if other.GetNamespace() != fit[0].GetNamespace() {
+			return fit[0], other.GetNamespace() + "/" + other.GetName()
+		}
+	}
+	return fit[0], ""
+}
+
+// readProfile takes one ServiceProfile apart.
+func readProfile(u *unstructured.Unstructured, rootNS string) (Profile, []override, []string, *WeightError) {
+	p := Profile{
+		State: ProfileFound, Namespace: u.GetNamespace(), Name: u.GetName(), UID: string(u.GetUID()),
+		ResourceVersion: u.GetResourceVersion(), Created: u.GetCreationTimestamp().UTC(),
+	}
+	_, p.Skip = u.GetAnnotations()["smi.linkerd.io/skip"] // any value counts, "false" too
+	p.LastWriter, _ = lastWriter(u)
+	leaves, declared, weightErr := readLeaves(u, "ServiceProfile "+p.Namespace+"/"+p.Name, "dstOverrides", "authority")
+	p.Overrides = len(declared)
+	var out []override
+	var notes []string
+	ports := map[string]int32{}
+	for _, l := range leaves {
+		name, port, ok := parseAuthority(l.leaf, rootNS)
+		if !ok {
+			notes = append(notes, fmt.Sprintf("ServiceProfile %s sends traffic to %q, which is not a Service's name",
+				Safe(p.Name), Safe(l.leaf)))
+		}
+		if before, dup := ports[name]; dup && before != port {
+			notes = append(notes,
+				fmt.Sprintf("ServiceProfile %s sends traffic to Service %s on two ports; they are counted as one backend",
+					Safe(p.Name), Safe(name)))
+		}
+		ports[name] = port
+		out = append(out, override{leafWeight: leafWeight{leaf: name, tenThousandth: l.tenThousandth}, port: port})
+	}
+	return p, out, notes, weightErr
+}
+
+// parseAuthority reads name.namespace.svc.domain[:port] and gives the Service as the rest of the Snapshot names it: by its
+// bare name in the root's namespace, as name.namespace in another. What is no such name is returned as it is, with false.
+func parseAuthority(authority, rootNS string) (service string, port int32, ok bool) {
+	host := authority
+	if h, p, err := net.SplitHostPort(authority); err == nil {
+		n, err := strconv.ParseUint(p, 10, 16)
+		if err != nil || n == 0 {
+			return authority, 0, false
+		}
+		host, port = h, int32(n)
+	}
+	host = strings.TrimSuffix(host, ".")
+	labels := strings.Split(host, ".")
+	switch {
+	case len(labels) == 1 && labels[0] != "":
+		return labels[0], port, true
+	case len(labels) == 2, len(labels) >= 3 && labels[2] == "svc":
+	default:
+		return host, port, false
+	}
+	if labels[0] == "" || labels[1] == "" {
+		return host, port, false
+	}
+	if labels[1] == rootNS {
+		return labels[0], port, true
+	}
+	return labels[0] + "." + labels[1], port, true
+}
+
+// profileStep reads the ServiceProfile of the root and settles the effective weights.
+func (d *finder) profileStep(ctx context.Context) error {
+	s := &d.snap.Split
+	if s.Root == "" {
+		return nil
+	}
+	declared, allZero, sumErr := effective(s.Root, d.leaves)
+	if sumErr != nil && s.WeightErr == nil {
+		s.WeightErr = &WeightError{Object: "TrafficSplit " + s.Namespace + "/" + s.Name, Field: "spec.backends",
+			Raw: lawTextOf(s.Declared), Why: sumErr.Error()}
+	}
+	if s.Found && s.WeightErr == nil {
+		s.Effective, s.AllZero = declared, allZero
+		s.EffectiveFrom = "TrafficSplit " + s.Namespace + "/" + s.Name
+	}
+	items, err := readProfiles(ctx, d.local, serviceProfiles().servedBy(d.groups), d.t.clientNS, d.t.Namespace)
+	switch {
+	case errors.Is(err, errNotServed):
+		s.Profile.State = ProfileNotServed
+	case err != nil:
+		s.Profile.State = ProfileUnread
+		d.note("ServiceProfiles could not be read, so what proxies obey is taken from the split itself: %s", brief(err))
+	default:
+		d.obeyProfile(items)
+	}
+	if len(s.Effective) == 0 && s.WeightErr == nil {
+		s.Effective = []Weight{{Service: s.Root, Weight: 1}}
+		s.EffectiveFrom = "the root Service alone: nothing splits it"
+	}
+	return nil
+}
+
+// obeyProfile lets the profile's weights take the place of the split's.
+func (d *finder) obeyProfile(items []unstructured.Unstructured) {
+	s := &d.snap.Split
+	u, hidden := pickProfile(items, s.Root, d.t.Namespace, d.t.clientNS)
+	if u == nil {
+		s.Profile.State = ProfileAbsent
+		return
+	}
+	profile, overrides, notes, weightErr := readProfile(u, d.t.Namespace)
+	profile.Hides = hidden
+	s.Profile = profile
+	for _, n := range notes {
+		d.note("%s", n)
+	}
+	object := "ServiceProfile " + profile.Namespace + "/" + profile.Name
+	if weightErr != nil {
+		if s.WeightErr == nil {
+			s.WeightErr = weightErr
+		}
+		s.Effective, s.EffectiveFrom, s.Differs = nil, object, true
+		return
+	}
+	// The split's own order first, its backends with weight 0 where the profile leaves them out: the split names them, so
+	// an answer of theirs is looked for.
+	var leaves []leafWeight
+	for _, decl := range s.Declared {
+		leaves = append(leaves, leafWeight{leaf: decl.Service})
+	}
+	for _, o := range overrides {
+		leaves = append(leaves, o.leafWeight)
+		d.ports[o.leaf] = o.port
+	}
+	obeyed, allZero, err := effective(s.Root, leaves)
+	if err != nil {
+		if s.WeightErr == nil {
+			s.WeightErr = &WeightError{Object: object, Field: "spec.dstOverrides", Why: err.Error()}
+		}
+		s.Effective, s.EffectiveFrom, s.Differs = nil, object, true
+		return
+	}
+	s.Differs = s.Found && !sameLaw(s.Effective, obeyed)
+	s.Effective, s.EffectiveFrom, s.AllZero = obeyed, object, allZero && len(overrides) > 0
+}
+
+func lawTextOf(ds []Declared) string {
+	parts := make([]string, 0, len(ds))
+	for _, d := range ds {
+		parts = append(parts, d.Service+"="+d.Raw)
+	}
+	return strings.Join(parts, ",")
+}

@@ -1,0 +1,170 @@
+package mesh
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Query says which split is meant and where the requests come from.
+type Query struct {
+	Namespace string
+	Split     string // "ts/podinfo", or a root Service or a split by its bare name; "": the only one there is
+	From      string // "deploy/frontend", "sts/…", "ds/…", "rs/…", "pod/NAME" or a bare pod name; "": no source pod
+	Selector  string // label selector that fits one pod, in place of From
+	Container string // container to run in; "": see Pod.ContainerWhy
+	Port      int32  // port of the root Service; 0: its first TCP port
+	Through   string // "svc/frontend": the Service whose pods draw the backend; "": the source pod draws
+	// FromNamespace is the namespace of the source pod where it is not Namespace. It decides which ServiceProfile is obeyed.
+	FromNamespace string
+}
+
+// Pinned is the query that finds what s found again: same split, pod and container, whatever was created since. If the
+// pod is gone Discover then says so with KindNotFound.
+func (q Query) Pinned(s Snapshot) Query {
+	if s.Split.Found {
+		q.Split = "ts/" + s.Split.Name
+	}
+	if s.Source.Name != "" {
+		q.From, q.Selector, q.Container = "pod/"+s.Source.Name, "", s.Source.Container
+	}
+	q.Port = s.Port
+	return q
+}
+
+// target is a Query with its names taken apart.
+type target struct {
+	Query
+	splitName string // "" where Split was empty
+	byName    bool   // the split's own name was given, as ts/NAME
+	fromKind  string // "deployment", "statefulset", "daemonset", "replicaset", "pod" or ""
+	fromName  string
+	selector  labels.Selector
+	through   string // Service name
+	clientNS  string // namespace of the pods that draw the backend
+}
+
+// parse checks everything that can be checked without asking a server.
+func (q Query) parse() (target, error) {
+	t := target{Query: q}
+	if q.FromNamespace == "" {
+		t.FromNamespace = q.Namespace
+	}
+	for _, ns := range []string{q.Namespace, t.FromNamespace} {
+		if msgs := validation.IsDNS1123Label(ns); len(msgs) > 0 {
+			return t, usage("read", fmt.Sprintf("--namespace %q", Safe(ns)), "not a namespace's name", "name one with -n")
+		}
+	}
+	for _, step := range []func() error{t.parseSplit, t.parseFrom, t.parseThrough} {
+		if err := step(); err != nil {
+			return t, err
+		}
+	}
+	t.clientNS = t.FromNamespace
+	if t.through != "" {
+		t.clientNS = q.Namespace
+	}
+	if q.Port < 0 || q.Port > 65535 {
+		return t, usage("read", fmt.Sprintf("port %d", q.Port), "not a port", "name one of 1 to 65535")
+	}
+	return t, nil
+}
+
+// kindOf maps what kubectl's users type before the slash to one word.
+func kindOf(s string) string {
+	switch strings.ToLower(s) {
+	case "ts", "trafficsplit", "trafficsplits", "trafficsplit.split.smi-spec.io", "trafficsplits.split.smi-spec.io":
+		return "trafficsplit"
+	case "httproute", "httproutes", "httproute.gateway.networking.k8s.io", "httproutes.gateway.networking.k8s.io":
+		return "httproute"
+	case "svc", "service", "services":
+		return "service"
+	case "po", "pod", "pods":
+		return "pod"
+	case "deploy", "deployment", "deployments", "deployment.apps", "deployments.apps":
+		return "deployment"
+	case "sts", "statefulset", "statefulsets", "statefulset.apps", "statefulsets.apps":
+		return "statefulset"
+	case "ds", "daemonset", "daemonsets", "daemonset.apps", "daemonsets.apps":
+		return "daemonset"
+	case "rs", "replicaset", "replicasets", "replicaset.apps", "replicasets.apps":
+		return "replicaset"
+	}
+	return ""
+}
+
+func (t *target) parseSplit() error {
+	if t.Split == "" {
+		return nil
+	}
+	object := fmt.Sprintf("split %q", Safe(t.Split))
+	kind, name, found := strings.Cut(t.Split, "/")
+	if !found {
+		t.splitName = t.Split
+	} else {
+		switch kindOf(kind) {
+		case "trafficsplit":
+			t.splitName, t.byName = name, true
+		case "service":
+			t.splitName = name
+		case "httproute":
+			return usage("read", object, "HTTPRoutes are not supported yet by this version", "name a TrafficSplit, as ts/NAME")
+		default:
+			return usage("read", object, "not a kind of split", "write ts/NAME, or the name of the root Service")
+		}
+	}
+	if len(validation.IsDNS1123Subdomain(t.splitName)) > 0 {
+		return usage("read", object, "not an object's name", "write ts/NAME, or the name of the root Service")
+	}
+	return nil
+}
+
+func (t *target) parseFrom() error {
+	if t.From != "" && t.Selector != "" {
+		return usage("find source pod", "--from and -l", "both are given", "name the source pod by one of them")
+	}
+	if t.Selector != "" {
+		sel, err := labels.Parse(t.Selector)
+		if err != nil || sel.Empty() {
+			return usage("read", fmt.Sprintf("-l %q", Safe(t.Selector)), "not a label selector", "write -l app=frontend")
+		}
+		t.selector = sel
+		return nil
+	}
+	if t.From == "" {
+		return nil
+	}
+	object := fmt.Sprintf("--from %q", Safe(t.From))
+	kind, name, found := strings.Cut(t.From, "/")
+	if !found {
+		kind, name = "pod", t.From
+	}
+	t.fromKind, t.fromName = kindOf(kind), name
+	switch t.fromKind {
+	case "pod", "deployment", "statefulset", "daemonset", "replicaset":
+	default:
+		return usage("read", object, "no source of this kind", "write deploy/NAME, sts/NAME, ds/NAME, rs/NAME or pod/NAME")
+	}
+	if len(validation.IsDNS1123Subdomain(name)) > 0 {
+		return usage("read", object, "not an object's name", "write deploy/NAME or pod/NAME")
+	}
+	return nil
+}
+
+func (t *target) parseThrough() error {
+	if t.Through == "" {
+		return nil
+	}
+	object := fmt.Sprintf("--through %q", Safe(t.Through))
+	kind, name, found := strings.Cut(t.Through, "/")
+	if !found {
+		kind, name = "svc", t.Through
+	}
+	if kindOf(kind) != "service" || len(validation.IsDNS1123Subdomain(name)) > 0 {
+		return usage("read", object, "not a Service", "write svc/NAME")
+	}
+	t.through = name
+	return nil
+}

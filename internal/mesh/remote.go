@@ -1,0 +1,191 @@
+package mesh
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	core "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// gatewayService is the gateway's name unless the extension was told otherwise.
+const gatewayService = "linkerd-gateway"
+
+// remotesStep reads behind the mirrors: the Service there, its pods, the export label and the gateway.
+func (d *finder) remotesStep(ctx context.Context) error {
+	clusters := d.clusterNames()
+	used := map[int]bool{}
+	for _, name := range clusters {
+		i := d.remoteFor(name, clusters)
+		if i < 0 {
+			if d.mirrored(name) {
+				d.note("no --remote-context leads to cluster %s: its pods, export label and gateway were not read", Safe(name))
+			}
+			continue
+		}
+		used[i] = true
+		d.readRemote(ctx, name, d.remotes[i].Client)
+	}
+	for i, r := range d.remotes {
+		if used[i] {
+			continue
+		}
+		if r.Cluster != "" && !slices.Contains(clusters, r.Cluster) {
+			return usage("match", "--remote-context "+Safe(r.Cluster)+"="+Safe(r.Client.Context),
+				"no mirror Service and no Link names cluster "+Safe(r.Cluster), candidates("clusters", clusters))
+		}
+		d.note("no mirror Service and no Link leads to remote context %s: it was not read", Safe(r.Client.Context))
+	}
+	return nil
+}
+
+// clusterNames are the target clusters in the order of the backends, then of the Links.
+func (d *finder) clusterNames() []string {
+	var names []string
+	add := func(n string) {
+		if n != "" && !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	for _, b := range d.snap.Backends {
+		if b.Mirror != nil {
+			add(b.Mirror.Cluster)
+		}
+	}
+	for _, l := range d.snap.Links {
+		add(l.TargetCluster)
+	}
+	return names
+}
+
+func (d *finder) mirrored(cluster string) bool {
+	return slices.ContainsFunc(d.snap.Backends, func(b Backend) bool { return b.Mirror != nil && b.Mirror.Cluster == cluster })
+}
+
+// remoteFor matches a target cluster to a remote: by the name the user gave, by the name of the context, or, where there is
+// one unnamed remote and one cluster that is mirrored, to that one.
+func (d *finder) remoteFor(cluster string, clusters []string) int {
+	for i, r := range d.remotes {
+		if r.Cluster == cluster {
+			return i
+		}
+	}
+	for i, r := range d.remotes {
+		if r.Cluster == "" && r.Client.Context == cluster {
+			return i
+		}
+	}
+	mirrored := 0
+	for _, c := range clusters {
+		if d.mirrored(c) {
+			mirrored++
+		}
+	}
+	only := len(clusters) == 1 || mirrored == 1 && d.mirrored(cluster)
+	if only && len(d.remotes) == 1 && d.remotes[0].Cluster == "" {
+		return 0
+	}
+	return -1
+}
+
+// readRemote reads one target cluster. What it does not tell is noted, or stands in the Unread fields: a target cluster
+// that is down is a finding, not the end of the discovery.
+func (d *finder) readRemote(ctx context.Context, cluster string, c Client) {
+	entry := Cluster{Role: cluster, Context: c.Context, Server: c.server}
+	v, err := c.version(ctx)
+	if err != nil && !isForbidden(err) {
+		entry.Problem = brief(apiError(c, "connect", "--remote-context "+Safe(c.Context), err))
+		d.snap.Clusters = append(d.snap.Clusters, entry)
+		d.note("cluster %s could not be read: %s", Safe(cluster), entry.Problem)
+		for i := range d.snap.Backends {
+			if m := d.snap.Backends[i].Mirror; m != nil && m.Cluster == cluster {
+				m.Context, m.RemoteUnread = c.Context, entry.Problem
+			}
+		}
+		d.snap.Gateways = append(d.snap.Gateways, Gateway{Cluster: cluster, Context: c.Context, Namespace: linkNamespace,
+			Name: gatewayService, Unread: entry.Problem})
+		return
+	}
+	entry.Version = v
+	d.snap.Clusters = append(d.snap.Clusters, entry)
+	for i := range d.snap.Backends {
+		if m := d.snap.Backends[i].Mirror; m != nil && m.Cluster == cluster {
+			m.Context = c.Context
+			d.readRemoteService(ctx, c, &d.snap.Backends[i])
+		}
+	}
+	d.snap.Gateways = append(d.snap.Gateways, d.readGateway(ctx, cluster, c))
+}
+
+// readRemoteService reads the Service behind a mirror and the names of its pods, which are what an answer is known by.
+func (d *finder) readRemoteService(ctx context.Context, c Client, b *Backend) {
+	m := b.Mirror
+	ns, name, _ := strings.Cut(m.Remote, "/")
+	svc, err := c.kube.CoreV1().Services(ns).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return
+	}
+	if err != nil {
+		m.RemoteUnread = brief(err)
+		d.note("Service %s of cluster %s could not be read: %s", Safe(m.Remote), Safe(m.Cluster), m.RemoteUnread)
+		return
+	}
+	m.RemoteFound, m.RemoteExported = true, d.exported(m.Cluster, svc)
+	got, unread := endpointsOf(ctx, c, ns, map[string]string{name: readService(svc).portName(b.Port)})
+	if why := unread[name]; why != "" {
+		m.RemoteUnread = why
+		d.note("pods of Service %s of cluster %s could not be read: %s", Safe(m.Remote), Safe(m.Cluster), why)
+		return
+	}
+	b.RemotePods = podNames(got[name])
+	m.RemoteReady = Backend{Endpoints: got[name]}.Ready()
+}
+
+// readGateway reads the gateway's Service and whether something is ready behind it. It is looked for where the extension
+// puts it, then in the namespace of the cluster's Link.
+func (d *finder) readGateway(ctx context.Context, cluster string, c Client) Gateway {
+	g := Gateway{Cluster: cluster, Context: c.Context, Namespace: linkNamespace, Name: gatewayService}
+	namespaces := []string{linkNamespace}
+	for _, l := range d.snap.Links {
+		if l.TargetCluster == cluster && l.Namespace != linkNamespace {
+			namespaces = append(namespaces, l.Namespace)
+		}
+	}
+	for _, ns := range namespaces {
+		svc, err := c.kube.CoreV1().Services(ns).Get(ctx, gatewayService, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			g.Unread = brief(err)
+			d.note("the gateway of cluster %s could not be read: %s", Safe(cluster), g.Unread)
+			return g
+		}
+		g.Found, g.Namespace, g.Addresses = true, ns, gatewayAddresses(svc)
+		got, unread := endpointsOf(ctx, c, ns, map[string]string{gatewayService: ""})
+		if why := unread[gatewayService]; why != "" {
+			g.Unread = why
+			d.note("the endpoints of the gateway of cluster %s could not be read: %s", Safe(cluster), why)
+			return g
+		}
+		g.Ready = Backend{Endpoints: got[gatewayService]}.Ready() > 0
+		return g
+	}
+	return g
+}
+
+// gatewayAddresses are where a load balancer takes the gateway's traffic in: IPs, and host names as some clouds give them.
+func gatewayAddresses(svc *core.Service) []string {
+	var out []string
+	for _, in := range svc.Status.LoadBalancer.Ingress {
+		for _, a := range []string{in.IP, in.Hostname} {
+			if a != "" && !slices.Contains(out, a) {
+				out = append(out, cut(a, 253))
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,126 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	core "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func isForbidden(err error) bool { return apierrors.IsForbidden(err) }
+
+// readService keeps what a check or a run asks about a Service. Only TCP ports count: a split is of HTTP requests.
+func readService(svc *core.Service) Service {
+	s := Service{
+		Namespace: svc.Namespace, Name: svc.Name, Found: true, UID: string(svc.UID), ClusterIP: svc.Spec.ClusterIP,
+		Headless: svc.Spec.ClusterIP == core.ClusterIPNone, Selector: svc.Spec.Selector,
+	}
+	if svc.Spec.Type == core.ServiceTypeExternalName {
+		s.ExternalName = svc.Spec.ExternalName
+	}
+	for _, p := range svc.Spec.Ports {
+		if p.Protocol == "" || p.Protocol == core.ProtocolTCP {
+			s.Ports = append(s.Ports, Port{Name: p.Name, Port: p.Port})
+		}
+	}
+	return s
+}
+
+// portName is the name that endpoints bear for a port of the Service.
+func (s Service) portName(port int32) string {
+	for _, p := range s.Ports {
+		if p.Port == port {
+			return p.Name
+		}
+	}
+	return ""
+}
+
+// servicesStep lists the Services of the namespace once: root, leaves and mirrors are looked up in the list, and its names
+// are what an error offers. A namespace without Services is asked for by name, since a list of nothing does not tell a
+// namespace that is empty from one that is not there.
+func (d *finder) servicesStep(ctx context.Context) error {
+	d.services, d.mirrors = map[string]Service{}, map[string]Mirror{}
+	opts := metav1.ListOptions{Limit: pageSize}
+	for {
+		l, err := d.local.kube.CoreV1().Services(d.t.Namespace).List(ctx, opts)
+		if err != nil {
+			return apiError(d.local, "list", "Services in namespace "+d.t.Namespace, err)
+		}
+		for i := range l.Items {
+			d.addService(&l.Items[i])
+		}
+		if l.Continue == "" {
+			break
+		}
+		if len(d.services) >= maxObject {
+			d.note("namespace %s has more than %d Services; the rest was not read", d.t.Namespace, maxObject)
+			break
+		}
+		opts.Continue = l.Continue
+	}
+	if len(d.services) == 0 {
+		return d.namespaceExists(ctx)
+	}
+	return nil
+}
+
+func (d *finder) addService(svc *core.Service) {
+	d.services[svc.Name] = readService(svc)
+	if m, ok := readMirror(svc); ok {
+		d.mirrors[svc.Name] = m
+	}
+}
+
+func (d *finder) namespaceExists(ctx context.Context) error {
+	_, err := d.local.kube.CoreV1().Namespaces().Get(ctx, d.t.Namespace, metav1.GetOptions{})
+	switch {
+	case err == nil:
+		return nil
+	case isForbidden(err):
+		d.note("namespace %s has no Services, and may not be read itself: it may not exist", d.t.Namespace)
+		return nil
+	case !apierrors.IsNotFound(err):
+		return apiError(d.local, "read", "namespace "+d.t.Namespace, err)
+	}
+	e := &Error{Kind: KindNotFound, Op: "find namespace", Object: "-n " + d.t.Namespace,
+		Cause: errors.New("there is no such namespace in context " + Safe(d.local.Context))}
+	l, err := d.local.kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{Limit: pageSize})
+	if err != nil {
+		e.Hint = "its namespaces may not be listed; check the name and --context"
+		return e
+	}
+	var names []string
+	for _, ns := range l.Items {
+		names = append(names, ns.Name)
+	}
+	e.Hint = candidates("namespaces", names)
+	return e
+}
+
+// service is the Service that a backend's name stands for: "name" in the split's namespace, "name.namespace" in another.
+// What cannot be a Service is not found.
+func (d *finder) service(ctx context.Context, name string) Service {
+	if s, ok := d.services[name]; ok {
+		return s
+	}
+	missing := Service{Namespace: d.t.Namespace, Name: name}
+	base, ns, dotted := strings.Cut(name, ".")
+	if !dotted || strings.Contains(ns, ".") || ns == "" {
+		return missing
+	}
+	svc, err := d.local.kube.CoreV1().Services(ns).Get(ctx, base, metav1.GetOptions{})
+	if err != nil {
+		if !apierrors.IsNotFound(err) {
+			d.note("Service %s/%s could not be read: %s", Safe(ns), Safe(base), brief(err))
+		}
+		return Service{Namespace: ns, Name: base}
+	}
+	if m, ok := readMirror(svc); ok {
+		d.mirrors[name] = m
+	}
+	return readService(svc)
+}

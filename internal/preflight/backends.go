@@ -1,0 +1,238 @@
+package preflight
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/splitbench/splitbench/internal/mesh"
+)
+
+func backendChecks() []Check {
+	return []Check{
+		{
+			ID: "SB034", Category: "backends", Name: "the root Service exists", Severity: Fatal,
+			Func: func(s mesh.Snapshot) (Status, string) {
+				if !s.Root.Found {
+					return Failed, "there is no Service " + serviceName(s.Root)
+				}
+				return OK, fmt.Sprintf("Service %s, cluster IP %s, port %d", serviceName(s.Root), orUnknown(s.Root.ClusterIP), s.Port)
+			},
+			Hint: seeServices,
+		},
+		{
+			ID: "SB015", Category: "backends", Name: "the root Service has an address that can be split", Severity: Fatal,
+			Func: rootSplittable,
+			Hint: func(s mesh.Snapshot) string {
+				if !s.Root.Found {
+					return ""
+				}
+				return "proxies know a split by the root's cluster IP: make it an ordinary Service: " + kubectl(s,
+					s.Split.Namespace, "get", "service", s.Split.Root, "-o", "yaml")
+			},
+		},
+		{ID: "SB007", Category: "backends", Name: "every backend Service exists", Severity: Fatal, Func: backendsExist,
+			Hint: seeServices},
+		{
+			ID: "SB009", Category: "backends", Name: "root and backends have the port", Severity: Fatal,
+			Func: portsMatch, Hint: portHint,
+		},
+		{
+			ID: "SB008", Category: "backends", Name: "every backend has ready endpoints", Severity: Fatal,
+			Func: endpointsReady, Hint: readyHint,
+		},
+		{
+			ID: "SB026", Category: "backends", Name: "no two backends share pods", Severity: Warn,
+			Func: podsDisjoint,
+			Hint: func(s mesh.Snapshot) string {
+				return "an answer of a shared pod cannot be told to one backend; make the selectors differ: " + kubectl(s,
+					s.Split.Namespace, "get", "services", "-o", "wide")
+			},
+		},
+	}
+}
+
+func seeServices(s mesh.Snapshot) string {
+	return "proxies send a missing backend's share elsewhere; create the Service, or name another in the split: " +
+		kubectl(s, s.Split.Namespace, "get", "services")
+}
+
+func serviceName(s mesh.Service) string { return mesh.Safe(s.Namespace) + "/" + mesh.Safe(s.Name) }
+
+func rootSplittable(s mesh.Snapshot) (Status, string) {
+	name := "Service " + serviceName(s.Root)
+	switch {
+	case !s.Root.Found:
+		return Unknown, "there is no " + name
+	case s.Root.ExternalName != "":
+		return Failed, name + " is an ExternalName"
+	case s.Root.Headless:
+		return Failed, name + " is headless: clients dial pods, and no split applies"
+	case s.Root.ClusterIP == "":
+		return Failed, name + " has no cluster IP"
+	}
+	return OK, name + " has cluster IP " + mesh.Safe(s.Root.ClusterIP)
+}
+
+func backendsExist(s mesh.Snapshot) (Status, string) {
+	if len(s.Backends) == 0 {
+		return Unknown, "no backends could be read"
+	}
+	f := newFindings()
+	for _, b := range s.Backends {
+		if b.Service.Found {
+			f.ok("Service " + serviceName(b.Service))
+			continue
+		}
+		f.add(Failed, "there is no Service "+serviceName(b.Service))
+	}
+	return f.seen("")
+}
+
+// portsMatch is about Services that are there; a missing one has its own check, but leaves this one unseen.
+func portsMatch(s mesh.Snapshot) (Status, string) {
+	if s.Port == 0 {
+		if s.Root.Found {
+			return Failed, "Service " + serviceName(s.Root) + " has no TCP port"
+		}
+		return Unknown, "the port is not known: there is no Service " + serviceName(s.Root)
+	}
+	f := newFindings()
+	see := func(svc mesh.Service, port int32) {
+		switch {
+		case !svc.Found:
+			f.add(Unknown, "there is no Service "+serviceName(svc))
+		case !svc.HasPort(port):
+			f.add(Failed, fmt.Sprintf("Service %s has no TCP port %d, it has %s", serviceName(svc), port, portList(svc)))
+		default:
+			f.ok(fmt.Sprintf("Service %s has port %d", serviceName(svc), port))
+		}
+	}
+	see(s.Root, s.Port)
+	for _, b := range s.Backends {
+		if !b.IsRoot {
+			see(b.Service, backendPort(s, b))
+		}
+	}
+	return f.seen("")
+}
+
+func backendPort(s mesh.Snapshot, b mesh.Backend) int32 {
+	if b.Port != 0 {
+		return b.Port
+	}
+	return s.Port
+}
+
+func portList(svc mesh.Service) string {
+	var ports []string
+	for _, p := range svc.Ports {
+		ports = append(ports, fmt.Sprint(p.Port))
+	}
+	if len(ports) == 0 {
+		return "none"
+	}
+	return strings.Join(ports, ", ")
+}
+
+func portHint(s mesh.Snapshot) string {
+	broken := s.Root
+	for _, b := range s.Backends {
+		if b.Service.Found && !b.Service.HasPort(backendPort(s, b)) {
+			broken = b.Service
+		}
+	}
+	if !broken.Found || s.Port != 0 && broken.Name == s.Root.Name && s.Root.HasPort(s.Port) {
+		return "" // what is missing is a Service: another check's hint
+	}
+	return "a backend without the root's port gets no traffic; add the port: " + kubectl(s, broken.Namespace, "edit",
+		"service", broken.Name)
+}
+
+// endpointsReady asks the cluster that the pods run in: the endpoints of a mirror are its gateway, which SB012 looks at.
+func endpointsReady(s mesh.Snapshot) (Status, string) {
+	f := newFindings()
+	for _, b := range s.Backends {
+		name := "backend " + mesh.Safe(b.Name)
+		bad := Failed
+		if b.Weight == 0 { // nobody is meant to be sent there
+			bad = Warning
+		}
+		switch {
+		case !b.Service.Found:
+			f.add(Unknown, name+" has no Service")
+		case b.Mirror != nil && (b.Mirror.Context == "" || b.Mirror.RemoteUnread != ""):
+			f.add(Unknown, name+": its pods in cluster "+mesh.Safe(b.Mirror.Cluster)+" could not be seen"+because(b.Mirror.RemoteUnread))
+		case b.Mirror != nil && b.Mirror.RemoteReady == 0:
+			f.add(bad, fmt.Sprintf("%s: no endpoint of Service %s in cluster %s is ready", name, mesh.Safe(b.Mirror.Remote),
+				mesh.Safe(b.Mirror.Cluster)))
+		case b.Mirror != nil:
+			f.ok(fmt.Sprintf("%s: %d ready in cluster %s", name, b.Mirror.RemoteReady, mesh.Safe(b.Mirror.Cluster)))
+		case b.Unread != "":
+			f.add(Unknown, name+": its endpoints could not be read"+because(b.Unread))
+		case b.Ready() == 0:
+			f.add(bad, fmt.Sprintf("%s: none of its %d endpoints is ready", name, len(b.Endpoints)))
+		default:
+			f.ok(fmt.Sprintf("%s: %d ready", name, b.Ready()))
+		}
+	}
+	if len(s.Backends) == 0 {
+		return Unknown, "no backends could be read"
+	}
+	return f.seen("")
+}
+
+func readyHint(s mesh.Snapshot) string {
+	const why = "proxies give the share of a backend without ready endpoints to the others; see its pods: "
+	for _, b := range s.Backends {
+		if b.Mirror != nil && b.Mirror.Context != "" && b.Mirror.RemoteReady == 0 {
+			ns, name, _ := strings.Cut(b.Mirror.Remote, "/")
+			return why + kubectlIn(b.Mirror.Context, ns, "get", "endpointslices", "-l", "kubernetes.io/service-name="+name)
+		}
+		if b.Mirror == nil && b.Service.Found && b.Ready() == 0 {
+			return why + kubectl(s, b.Service.Namespace, "get", "endpointslices", "-l", "kubernetes.io/service-name="+b.Service.Name)
+		}
+	}
+	for _, b := range s.Backends {
+		if b.Mirror != nil && b.Mirror.Context == "" {
+			return "name the other cluster's context: --remote-context " + word(b.Mirror.Cluster) + "=CONTEXT"
+		}
+		if b.Unread != "" {
+			return "ask for the verb list on endpointslices: " + kubectl(s, b.Service.Namespace, "auth", "can-i", "list",
+				"endpointslices.discovery.k8s.io")
+		}
+	}
+	return ""
+}
+
+func podsDisjoint(s mesh.Snapshot) (Status, string) {
+	f := newFindings()
+	owner := map[string]string{}
+	for _, b := range s.Backends {
+		names := b.PodNames()
+		if names == nil || !b.Service.Found {
+			f.add(Unknown, "the pods of backend "+mesh.Safe(b.Name)+" could not be seen")
+			continue
+		}
+		cluster := ""
+		if b.Mirror != nil {
+			cluster = b.Mirror.Cluster
+		}
+		shared := 0
+		first := ""
+		for _, pod := range names {
+			key := cluster + "/" + pod
+			if other, taken := owner[key]; taken && other != b.Name {
+				shared, first = shared+1, other
+				continue
+			}
+			owner[key] = b.Name
+		}
+		if shared > 0 {
+			f.add(Failed, fmt.Sprintf("%d pods of backend %s are also of backend %s", shared, mesh.Safe(b.Name), mesh.Safe(first)))
+		}
+	}
+	if len(s.Backends) == 0 {
+		return Unknown, "no backends could be read"
+	}
+	return f.seen("all pods belong to one backend each")
+}

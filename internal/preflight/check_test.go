@@ -1,0 +1,301 @@
+package preflight
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/splitbench/splitbench/internal/mesh"
+)
+
+// healthy is the walkthrough in order: podinfo in two clusters, a mirror between them, a meshed frontend.
+func healthy() mesh.Snapshot {
+	ports := []mesh.Port{{Name: "http", Port: 9898}}
+	root := mesh.Service{Namespace: "test", Name: "podinfo", Found: true, UID: "1", ClusterIP: "10.1.0.10", Ports: ports}
+	return mesh.Snapshot{
+		Split: mesh.Split{
+			Kind: "TrafficSplit", APIVersion: "split.smi-spec.io/v1alpha2", Namespace: "test", Name: "podinfo", Found: true, Root: "podinfo",
+			Declared:  []mesh.Declared{{Service: "podinfo", Raw: "50"}, {Service: "podinfo-east", Raw: "50"}},
+			Effective: []mesh.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
+			Profile:   mesh.Profile{State: mesh.ProfileFound, Namespace: "test", Name: "podinfo.test.svc.cluster.local", Overrides: 2},
+		},
+		Root: root, Port: 9898,
+		Backends: []mesh.Backend{
+			{Name: "podinfo", Weight: 50, IsRoot: true, Service: root, Port: 9898, Endpoints: []mesh.Endpoint{{Address: "10.0.0.5", Port: 9898, Ready: true, Pod: "w1"}}},
+			{
+				Name: "podinfo-east", Weight: 50, Port: 9898,
+				Service: mesh.Service{Namespace: "test", Name: "podinfo-east", Found: true, UID: "2", ClusterIP: "10.1.0.11", Ports: ports},
+				Mirror: &mesh.Mirror{
+					Cluster: "east", Context: "eu", Remote: "test/podinfo", Mode: mesh.MirrorGateway,
+					RemoteFound: true, RemoteExported: true, RemoteReady: 1,
+				},
+				Endpoints: []mesh.Endpoint{{Address: "192.0.2.10", Port: 4143, Ready: true}}, RemotePods: []string{"e1"},
+			},
+		},
+		Source: mesh.Pod{
+			Namespace: "test", Name: "frontend-1", UID: "3", Container: "nginx", ContainerWhy: "-c", Workload: "--from deploy/frontend",
+			Meshed: true, ProxyContainer: "linkerd-proxy", ProxyReady: true, Ready: true,
+		},
+		Gateways: []mesh.Gateway{{
+			Cluster: "east", Context: "eu", Namespace: "linkerd-multicluster", Name: "linkerd-gateway",
+			Found: true, Ready: true, Addresses: []string{"192.0.2.10"},
+		}},
+		Links:    []mesh.Link{{Namespace: "linkerd-multicluster", Name: "east", TargetCluster: "east", GatewayAddress: "192.0.2.10"}},
+		Clusters: []mesh.Cluster{{Role: "client", Context: "west", Version: "v1.36.3"}, {Role: "east", Context: "eu", Version: "v1.36.3"}},
+		Access: []mesh.Access{
+			{Verb: "create", Resource: "pods", Subresource: "exec", Namespace: "test", Allowed: true},
+			{Verb: "get", Resource: "pods", Subresource: "exec", Namespace: "test", Allowed: true},
+		},
+	}
+}
+
+func result(t *testing.T, results []Result, id string) Result {
+	t.Helper()
+	for _, r := range results {
+		if r.ID == id {
+			return r
+		}
+	}
+	t.Fatalf("no check %s", id)
+	return Result{}
+}
+
+func TestHealthyIsGreen(t *testing.T) {
+	for _, r := range Run(healthy()) {
+		if r.Status != OK || r.Seen == "" || r.Hint != "" {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// Nothing seen, nothing green: a Snapshot that could read nothing must not pass a single check by being empty. What it says
+// of mirrors and profiles is vacuous without backends, so those checks have none to be green about.
+func TestNothingSeenIsNotGreen(t *testing.T) {
+	vacuous := []string{"SB033", "SB010", "SB011", "SB012"} // "no backend is in another cluster"
+	for _, r := range Run(mesh.Snapshot{}) {
+		if r.Status == OK && !slices.Contains(vacuous, r.ID) {
+			t.Errorf("%s is green: %s", r.ID, r.Seen)
+		}
+	}
+}
+
+func TestChecksAreData(t *testing.T) {
+	seen := map[string]bool{}
+	last := ""
+	for _, c := range Checks() {
+		if !regexp.MustCompile(`^SB0\d\d$`).MatchString(c.ID) || seen[c.ID] || c.Name == "" || c.Func == nil || c.Hint == nil {
+			t.Errorf("check %+v", c)
+		}
+		if c.Severity != Fatal && c.Severity != Warn {
+			t.Errorf("%s: severity %q", c.ID, c.Severity)
+		}
+		seen[c.ID] = true
+		rank := slices.Index(Categories(), c.Category)
+		if rank < 0 {
+			t.Errorf("%s: category %q", c.ID, c.Category)
+		}
+		key := string(rune('0'+rank)) + c.ID
+		if key < last {
+			t.Errorf("%s is out of order", c.ID)
+		}
+		last = key
+	}
+	for _, row := range faults() {
+		delete(seen, row.id)
+	}
+	for id := range seen {
+		t.Errorf("no planted fault turns %s red", id)
+	}
+}
+
+type fault struct {
+	name, id string
+	plant    func(*mesh.Snapshot)
+	want     Status
+	seen     string // part of what was seen
+	hint     string // part of the hint
+}
+
+func east(s *mesh.Snapshot) *mesh.Backend { return &s.Backends[1] }
+
+// gone is a Service that is not there.
+func gone(b *mesh.Backend) {
+	b.Service = mesh.Service{Namespace: "test", Name: b.Name}
+	b.Endpoints = nil
+}
+
+func faults() []fault {
+	return []fault{
+		{"proxy missing", "SB002", func(s *mesh.Snapshot) { s.Source.Meshed, s.Source.ProxyReady = false, false }, Failed,
+			"pod frontend-1 has no container linkerd-proxy", "kubectl --context west -n test rollout restart deploy/frontend"},
+		{"proxy not ready", "SB002", func(s *mesh.Snapshot) { s.Source.ProxyReady = false }, Failed, "container linkerd-proxy is not ready", ""},
+		{"one of those behind through", "SB002", func(s *mesh.Snapshot) {
+			s.Through = &mesh.Through{Service: mesh.Service{Namespace: "test", Name: "frontend"}, Pods: []mesh.Pod{s.Source, {Name: "other"}}}
+		}, Failed, "pod other has no container linkerd-proxy", ""},
+		{"nobody behind through", "SB002", func(s *mesh.Snapshot) { s.Through = &mesh.Through{Service: mesh.Service{Name: "frontend"}} }, Failed, "no pod is behind Service frontend", ""},
+		{"no source named", "SB002", func(s *mesh.Snapshot) { s.Source = mesh.Pod{} }, Unknown, "no source pod was named", "--from"},
+		{"no source named", "SB032", func(s *mesh.Snapshot) { s.Source = mesh.Pod{} }, Unknown, "no source pod was named", "--from"},
+		{"crash loop", "SB032", func(s *mesh.Snapshot) {
+			s.Source.Ready, s.Source.Problem = false, "container nginx is waiting (CrashLoopBackOff)"
+		}, Failed,
+			"CrashLoopBackOff", "kubectl --context west -n test describe pod frontend-1"},
+		{"a side container is not ready", "SB032", func(s *mesh.Snapshot) { s.Source.Ready, s.Source.NotReady = false, []string{"external"} }, Warning, "not ready: external", ""},
+
+		{"exec forbidden", "SB027", func(s *mesh.Snapshot) { s.Access[0].Allowed, s.Access[0].Reason = false, "no rule" }, Failed,
+			"create on pods/exec is not allowed in namespace test (no rule)", "kubectl --context west -n test auth can-i create pods --subresource=exec"},
+		{"get forbidden", "SB027", func(s *mesh.Snapshot) { s.Access[1].Allowed = false }, Warning, "SPDY", ""},
+		{"get not told", "SB027", func(s *mesh.Snapshot) { s.Access = s.Access[:1] }, Unknown, "did not say", ""},
+		{"not told", "SB027", func(s *mesh.Snapshot) { s.Access = nil }, Unknown, "did not say", ""},
+
+		{"remote dead", "SB033", func(s *mesh.Snapshot) { s.Clusters[1].Problem = "connection refused" }, Failed, "cluster east: connection refused", "kubectl --context eu version"},
+		{"no remote context", "SB033", func(s *mesh.Snapshot) { s.Clusters = s.Clusters[:1] }, Unknown, "no remote context leads to cluster east", "--remote-context"},
+
+		{"split deleted", "SB031", func(s *mesh.Snapshot) {
+			s.Split.Found, s.Split.Why, s.Split.Others = false, "there is no TrafficSplit podinfo in namespace test", []string{"ts/web"}
+		}, Failed, "there is no TrafficSplit podinfo in namespace test; there are: ts/web", "kubectl --context west -n test get trafficsplits"},
+		{"weight unusable", "SB014", func(s *mesh.Snapshot) {
+			s.Split.WeightErr = &mesh.WeightError{Object: "TrafficSplit test/podinfo", Field: "spec.backends[1].weight", Raw: "-1", Why: "negative"}
+		}, Failed, `spec.backends[1].weight is "-1": negative`, "kubectl --context west -n test edit trafficsplit podinfo"},
+		{"all zero", "SB014", func(s *mesh.Snapshot) { s.Split.AllZero = true }, Failed, "every weight is 0", ""},
+		{"no backends", "SB014", func(s *mesh.Snapshot) { s.Split.AllZero, s.Split.Declared = true, nil }, Failed, "names no backend", ""},
+		{"no split", "SB014", func(s *mesh.Snapshot) { s.Split.Found = false }, Unknown, "no split", ""},
+		{"profile differs", "SB004", func(s *mesh.Snapshot) { s.Split.Differs, s.Split.Effective[0].Weight = true, 90 }, Failed,
+			"says podinfo=90,podinfo-east=50, the split says podinfo=50,podinfo-east=50", "smi-adaptor"},
+		{"profile missing", "SB004", func(s *mesh.Snapshot) { s.Split.Profile = mesh.Profile{State: mesh.ProfileAbsent} }, Failed, "there is no ServiceProfile podinfo.test.svc.*", "smi-adaptor"},
+		{"profile empty", "SB004", func(s *mesh.Snapshot) { s.Split.Profile.Overrides = 0 }, Failed, "has no dstOverrides", ""},
+		{"profile unread", "SB004", func(s *mesh.Snapshot) { s.Split.Profile = mesh.Profile{State: mesh.ProfileUnread} }, Unknown, "could not be read", "can-i list serviceprofiles"},
+		{"adaptor told to skip", "SB004", func(s *mesh.Snapshot) { s.Split.Profile.Skip = true }, Warning, "smi.linkerd.io/skip", "smi.linkerd.io/skip-"},
+		{"no Linkerd API", "SB004", func(s *mesh.Snapshot) { s.Split.Profile = mesh.Profile{State: mesh.ProfileNotServed} }, OK, "no ServiceProfiles", ""},
+		{"two splits", "SB005", func(s *mesh.Snapshot) { s.Split.Rivals = []string{"ts/second"} }, Failed, "ts/second", "delete trafficsplit second"},
+		{"client's profile", "SB006", func(s *mesh.Snapshot) {
+			s.Split.Profile.Namespace, s.Split.Profile.Hides = "web", "test/podinfo.test.svc.cluster.local"
+		}, Failed,
+			"is of the client's namespace and comes first; it hides test/", "kubectl --context west -n web get serviceprofile"},
+		{"name with a dot", "SB016", func(s *mesh.Snapshot) { s.Split.Declared[1].Service = "podinfo.prod" }, Failed, `"podinfo.prod" is not a bare name`, "edit trafficsplit"},
+
+		{"root gone", "SB034", func(s *mesh.Snapshot) { s.Root = mesh.Service{Namespace: "test", Name: "podinfo"} }, Failed, "there is no Service test/podinfo", "get services"},
+		{"root headless", "SB015", func(s *mesh.Snapshot) { s.Root.Headless = true }, Failed, "headless", ""},
+		{"root is an ExternalName", "SB015", func(s *mesh.Snapshot) { s.Root.ExternalName = "example.com" }, Failed, "ExternalName", ""},
+		{"root without address", "SB015", func(s *mesh.Snapshot) { s.Root.ClusterIP = "" }, Failed, "no cluster IP", ""},
+		{"backend gone", "SB007", func(s *mesh.Snapshot) { gone(east(s)) }, Failed, "there is no Service test/podinfo-east", "get services"},
+		{"backend without the port", "SB009", func(s *mesh.Snapshot) { east(s).Service.Ports = []mesh.Port{{Name: "grpc", Port: 9999}} }, Failed,
+			"Service test/podinfo-east has no TCP port 9898, it has 9999", "edit service podinfo-east"},
+		{"root without the port", "SB009", func(s *mesh.Snapshot) { s.Port = 80 }, Failed, "Service test/podinfo has no TCP port 80", ""},
+		{"root without ports", "SB009", func(s *mesh.Snapshot) { s.Port, s.Root.Ports = 0, nil }, Failed, "has no TCP port", ""},
+		{"port of a missing backend", "SB009", func(s *mesh.Snapshot) { gone(east(s)) }, Unknown, "there is no Service test/podinfo-east", ""},
+		{"none ready", "SB008", func(s *mesh.Snapshot) { s.Backends[0].Endpoints[0].Ready = false }, Failed, "backend podinfo: none of its 1 endpoints is ready", "kubernetes.io/service-name=podinfo"},
+		{"none ready in the other cluster", "SB008", func(s *mesh.Snapshot) { east(s).Mirror.RemoteReady = 0 }, Failed,
+			"no endpoint of Service test/podinfo in cluster east is ready", "kubectl --context eu -n test get endpointslices"},
+		{"none ready, weight 0", "SB008", func(s *mesh.Snapshot) { s.Backends[0].Endpoints[0].Ready, s.Backends[0].Weight = false, 0 }, Warning, "none of its 1", ""},
+		{"other cluster unseen", "SB008", func(s *mesh.Snapshot) { east(s).Mirror.Context = "" }, Unknown, "could not be seen", "--remote-context east=CONTEXT"},
+		{"endpoints unread", "SB008", func(s *mesh.Snapshot) { s.Backends[0].Unread, s.Backends[0].Endpoints = "forbidden", nil }, Unknown, "(forbidden)", ""},
+		{"shared pods", "SB026", func(s *mesh.Snapshot) {
+			b := s.Backends[0]
+			b.Name, b.IsRoot = "podinfo-v2", false
+			s.Backends = append(s.Backends, b)
+		}, Failed, "1 pods of backend podinfo-v2 are also of backend podinfo", "get services -o wide"},
+		{"pods of one name in two clusters", "SB026", func(s *mesh.Snapshot) { east(s).RemotePods = []string{"w1"} }, OK, "", ""},
+		{"pods unread", "SB026", func(s *mesh.Snapshot) { east(s).RemotePods = nil }, Unknown, "could not be seen", ""},
+
+		{"mirror gone", "SB010", func(s *mesh.Snapshot) { gone(east(s)) }, Failed, "there is no mirror Service test/podinfo-east of Service test/podinfo of cluster east", "linkerd-multicluster get links"},
+		{"mirror gone, not exported", "SB010", func(s *mesh.Snapshot) { gone(east(s)); east(s).Mirror.RemoteExported = false }, Failed, "is not exported",
+			"kubectl --context eu -n test label service podinfo mirror.linkerd.io/exported=true"},
+		{"export withdrawn", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.RemoteExported = false }, Failed, "not exported (any more)", "label service"},
+		{"original gone", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.RemoteFound = false }, Failed, "there is no Service test/podinfo of cluster east", ""},
+		{"original unseen", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.Context = "" }, Unknown, "could not be seen", "--remote-context east=CONTEXT"},
+		{"federated", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.Mode = mesh.MirrorFederated }, Warning, "federated", ""},
+		{"may have been a mirror", "SB010", func(s *mesh.Snapshot) { gone(east(s)); east(s).Mirror = nil }, Unknown, "nothing says whether it was a mirror", ""},
+
+		{"mirror moved", "SB011", func(s *mesh.Snapshot) { east(s).Endpoints[0].Address = "192.0.2.99" }, Failed,
+			"leads to 192.0.2.99, the gateway of cluster east is at 192.0.2.10", "linkerd --context eu multicluster link-gen --cluster-name east | kubectl --context west apply -f -"},
+		{"gateway moved, mirror dead", "SB011", func(s *mesh.Snapshot) {
+			s.Gateways[0].Addresses = []string{"192.0.2.20"}
+			east(s).Endpoints[0].Ready = false
+		}, Failed, "is at 192.0.2.20", ""},
+		{"translated address", "SB011", func(s *mesh.Snapshot) { s.Gateways[0].Addresses = []string{"10.9.9.9"} }, Warning, "translated", ""},
+		{"one address of two", "SB011", func(s *mesh.Snapshot) { s.Gateways[0].Addresses = append(s.Gateways[0].Addresses, "192.0.2.11") }, Warning, "192.0.2.11", ""},
+		{"host name agrees", "SB011", func(s *mesh.Snapshot) {
+			s.Gateways[0].Addresses, s.Links[0].GatewayAddress = []string{"gw.example"}, " gw.example "
+		}, OK, "agree on gw.example", ""},
+		{"host name differs", "SB011", func(s *mesh.Snapshot) {
+			s.Gateways[0].Addresses, s.Links[0].GatewayAddress = []string{"gw.example"}, "old.example"
+		}, Failed, "old.example", ""},
+		{"host name without Link", "SB011", func(s *mesh.Snapshot) { s.Gateways[0].Addresses, s.Links = []string{"gw.example"}, nil }, Unknown, "no Link", ""},
+		{"no remote context", "SB011", func(s *mesh.Snapshot) { s.Gateways, east(s).Mirror.Context = nil, "" }, Unknown, "no remote context", "--remote-context east=CONTEXT"},
+		{"gateway unread", "SB011", func(s *mesh.Snapshot) { s.Gateways[0] = mesh.Gateway{Cluster: "east", Unread: "forbidden"} }, Unknown, "(forbidden)", ""},
+		{"mirror's endpoints unread", "SB011", func(s *mesh.Snapshot) { east(s).Unread = "forbidden" }, Unknown, "(forbidden)", ""},
+		{"mirror empty", "SB011", func(s *mesh.Snapshot) { east(s).Endpoints = nil }, Failed, "has no endpoints", ""},
+
+		{"probe fails", "SB012", func(s *mesh.Snapshot) { east(s).Endpoints[0].Ready = false }, Failed, "probe of the gateway fails", "linkerd --context west multicluster gateways"},
+		{"mirror empty", "SB012", func(s *mesh.Snapshot) { east(s).Endpoints = nil }, Failed, "has no endpoints", ""},
+		{"gateway not ready", "SB012", func(s *mesh.Snapshot) { s.Gateways[0].Ready = false }, Failed, "no endpoint of Service linkerd-multicluster/linkerd-gateway", "kubectl --context eu -n linkerd-multicluster get"},
+		{"gateway without address", "SB012", func(s *mesh.Snapshot) { s.Gateways[0].Addresses = nil }, Failed, "no load balancer address", ""},
+		{"gateway missing", "SB012", func(s *mesh.Snapshot) { s.Gateways[0].Found = false }, Failed, "has no Service linkerd-multicluster/linkerd-gateway", ""},
+		{"gateway unseen", "SB012", func(s *mesh.Snapshot) { s.Gateways = nil }, Unknown, "could not be seen", ""},
+	}
+}
+
+func TestPlantedFaults(t *testing.T) {
+	for _, row := range faults() {
+		t.Run(row.id+" "+row.name, func(t *testing.T) {
+			s := healthy()
+			row.plant(&s)
+			r := result(t, Run(s), row.id)
+			if r.Status != row.want || !strings.Contains(r.Seen, row.seen) || !strings.Contains(r.Hint, row.hint) {
+				t.Errorf("%s\nseen %s\nhint %s", r.Status, r.Seen, r.Hint)
+			}
+			if strings.Contains(r.Seen+r.Hint, "  ") || strings.HasSuffix(r.Seen, ".") {
+				t.Errorf("not a sentence: %q %q", r.Seen, r.Hint)
+			}
+		})
+	}
+}
+
+// With --through the pods behind it draw, and the source need not be meshed.
+func TestThroughPodsDraw(t *testing.T) {
+	s := healthy()
+	s.Through = &mesh.Through{Service: mesh.Service{Namespace: "test", Name: "frontend"}, Pods: []mesh.Pod{s.Source}}
+	s.Source.Meshed, s.Source.ProxyReady = false, false
+	if r := result(t, Run(s), "SB002"); r.Status != OK {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A split inside one cluster has no mirrors, and those checks have nothing against it.
+func TestOneCluster(t *testing.T) {
+	s := healthy()
+	s.Backends[1].Mirror = nil
+	s.Backends[1].Endpoints = []mesh.Endpoint{{Address: "10.0.0.9", Ready: true, Pod: "w9"}}
+	s.Gateways, s.Links, s.Clusters = nil, nil, s.Clusters[:1]
+	for _, r := range Run(s) {
+		if r.Status != OK {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// Commands are pasted into shells; what a kubeconfig or a cluster says must stay one word of them.
+func TestHintsAreSafeToPaste(t *testing.T) {
+	s := healthy()
+	s.Clusters[0].Context = "it's; rm -rf /\x1b"
+	s.Source.Meshed = false
+	hint := result(t, Run(s), "SB002").Hint
+	if !strings.Contains(hint, `--context 'it'\''s; rm -rf /`+"\uFFFD"+`'`) || strings.Contains(hint, "\x1b") {
+		t.Error(hint)
+	}
+}
+
+func TestFailure(t *testing.T) {
+	for _, row := range []struct {
+		r    Result
+		want bool
+	}{
+		{Result{Status: Failed, Severity: Fatal}, true}, {Result{Status: Failed, Severity: Warn}, false},
+		{Result{Status: Unknown, Severity: Fatal}, false}, {Result{Status: Warning, Severity: Fatal}, false},
+	} {
+		if row.r.Failure() != row.want {
+			t.Errorf("%+v", row.r)
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package preflight
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/splitbench/splitbench/internal/mesh"
+)
+
+func clusterChecks() []Check {
+	return []Check{{
+		ID: "SB033", Category: "clusters", Name: "the clusters behind the mirrors answer", Severity: Fatal,
+		Func: clustersAnswer,
+		Hint: func(s mesh.Snapshot) string {
+			for _, c := range s.Clusters {
+				if c.Problem != "" {
+					return "see whether it answers: " + kubectlIn(c.Context, "", "version")
+				}
+			}
+			return "name the other cluster's context: --remote-context CLUSTER=CONTEXT"
+		},
+	}}
+}
+
+func clustersAnswer(s mesh.Snapshot) (Status, string) {
+	f := newFindings()
+	read := map[string]bool{}
+	for _, c := range s.Clusters {
+		if c.Role == "client" {
+			continue
+		}
+		read[c.Role] = true
+		if c.Problem != "" {
+			f.add(Failed, "cluster "+mesh.Safe(c.Role)+": "+mesh.Safe(c.Problem))
+			continue
+		}
+		f.ok(fmt.Sprintf("cluster %s answers as context %s, version %s", mesh.Safe(c.Role), mesh.Safe(c.Context),
+			orUnknown(c.Version)))
+	}
+	for _, b := range s.Backends {
+		if b.Mirror != nil && !read[b.Mirror.Cluster] {
+			read[b.Mirror.Cluster] = true
+			f.add(Unknown, "no remote context leads to cluster "+mesh.Safe(b.Mirror.Cluster))
+		}
+	}
+	return f.seen("no backend is in another cluster")
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return mesh.Safe(s)
+}
+
+func accessChecks() []Check {
+	return []Check{{
+		ID: "SB027", Category: "access", Name: "running a command in the source pod is allowed", Severity: Fatal,
+		Func: execAllowed,
+		Hint: func(s mesh.Snapshot) string {
+			return "ask for the verbs create and get on pods/exec; to see what you have: " +
+				kubectl(s, sourceNamespace(s), "auth", "can-i", "create", "pods", "--subresource=exec")
+		},
+	}}
+}
+
+func execAllowed(s mesh.Snapshot) (Status, string) {
+	found := map[string]*mesh.Access{}
+	for i, a := range s.Access {
+		if a.Group == "" && a.Resource == "pods" && a.Subresource == "exec" {
+			found[a.Verb] = &s.Access[i]
+		}
+	}
+	create, get := found["create"], found["get"]
+	if create == nil {
+		return Unknown, "the API server did not say what is allowed"
+	}
+	where := "namespace " + mesh.Safe(create.Namespace)
+	switch {
+	case !create.Allowed:
+		return Failed, "create on pods/exec is not allowed in " + where + because(create.Reason)
+	case get == nil:
+		return Unknown, "the API server did not say whether get on pods/exec is allowed in " + where
+	case !get.Allowed:
+		return Warning, "get on pods/exec is not allowed in " + where + because(get.Reason) +
+			": some API servers then refuse WebSocket, and SPDY is used"
+	}
+	return OK, "create and get on pods/exec are allowed in " + where
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return " (" + mesh.Safe(reason) + ")"
+}
+
+func clientChecks() []Check {
+	return []Check{
+		{
+			ID: "SB002", Category: "client", Name: "the pods that draw the backend are meshed", Severity: Fatal,
+			Func: clientMeshed,
+			Hint: func(s mesh.Snapshot) string {
+				if s.Source.Name == "" && s.Through == nil {
+					return "name the client with --from deploy/NAME"
+				}
+				p := s.Source
+				if s.Through != nil {
+					p = mesh.Pod{Namespace: s.Through.Service.Namespace}
+				}
+				return "a split holds in meshed clients only: set the annotation linkerd.io/inject: enabled on the pod template or the namespace, then " + restart(s, p)
+			},
+		},
+		{
+			ID: "SB032", Category: "client", Name: "the source pod is running", Severity: Fatal,
+			Func: sourceRunning,
+			Hint: func(s mesh.Snapshot) string {
+				if s.Source.Name == "" {
+					return "name the client with --from deploy/NAME; to see what there is: " + kubectl(s, sourceNamespace(s), "get",
+						"deploy,pods")
+				}
+				return "see why: " + kubectl(s, s.Source.Namespace, "describe", "pod", s.Source.Name)
+			},
+		},
+	}
+}
+
+// clientMeshed looks at the pods whose proxies draw: those behind --through where it is given (the source itself need not
+// be meshed then), else the source pod.
+func clientMeshed(s mesh.Snapshot) (Status, string) {
+	pods := []mesh.Pod{s.Source}
+	if s.Through != nil {
+		pods = s.Through.Pods
+		if len(pods) == 0 {
+			return Failed, "no pod is behind Service " + mesh.Safe(s.Through.Service.Name)
+		}
+	} else if s.Source.Name == "" {
+		return Unknown, "no source pod was named"
+	}
+	f := newFindings()
+	for _, p := range pods {
+		name := "pod " + mesh.Safe(p.Name)
+		switch {
+		case !p.Meshed:
+			f.add(Failed, name+" has no container linkerd-proxy")
+		case !p.ProxyReady:
+			f.add(Failed, fmt.Sprintf("%s: container %s is not ready", name, mesh.Safe(p.ProxyContainer)))
+		default:
+			f.ok(fmt.Sprintf("%s: container %s is ready, %d restarts", name, mesh.Safe(p.ProxyContainer), p.ProxyRestarts))
+		}
+	}
+	return f.seen("no pod draws")
+}
+
+func sourceRunning(s mesh.Snapshot) (Status, string) {
+	p := s.Source
+	name := "pod " + mesh.Safe(p.Name)
+	switch {
+	case p.Name == "":
+		return Unknown, "no source pod was named"
+	case p.Problem != "":
+		return Failed, name + ": " + mesh.Safe(p.Problem)
+	case !p.Ready && len(p.NotReady) > 0:
+		return Warning, name + " runs but is not ready: " + mesh.Safe(strings.Join(p.NotReady, ", "))
+	case !p.Ready:
+		return Warning, name + " runs but is not ready"
+	}
+	return OK, fmt.Sprintf("%s is running and ready; container %s (%s)", name, mesh.Safe(p.Container), p.ContainerWhy)
+}

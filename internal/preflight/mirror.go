@@ -1,0 +1,302 @@
+package preflight
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/splitbench/splitbench/internal/mesh"
+)
+
+func mirrorChecks() []Check {
+	return []Check{
+		{
+			ID: "SB010", Category: "mirror", Name: "the mirror Services are there and their originals exported", Severity: Fatal,
+			Func: mirrorsPresent, Hint: mirrorHint,
+		},
+		{
+			ID: "SB011", Category: "mirror", Name: "the mirrors lead to the address of the gateway", Severity: Fatal,
+			Func: gatewayAddress, Hint: relinkHint,
+		},
+		{
+			ID: "SB012", Category: "mirror", Name: "the gateways are alive", Severity: Fatal,
+			Func: gatewaysAlive, Hint: gatewayHint,
+		},
+	}
+}
+
+const noMirrors = "no backend is in another cluster"
+
+func mirrorsPresent(s mesh.Snapshot) (Status, string) {
+	f := newFindings()
+	for _, b := range s.Backends {
+		m := b.Mirror
+		switch {
+		case m == nil && !b.Service.Found:
+			f.add(Unknown, "there is no Service "+serviceName(b.Service)+", and nothing says whether it was a mirror")
+			continue
+		case m == nil:
+			continue
+		}
+		remote := fmt.Sprintf("Service %s of cluster %s", mesh.Safe(m.Remote), mesh.Safe(m.Cluster))
+		seen := m.Context != "" && m.RemoteUnread == ""
+		switch {
+		case !b.Service.Found && seen && !m.RemoteFound:
+			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+", and no "+remote+" to mirror")
+		case !b.Service.Found && seen && !m.RemoteExported:
+			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+", and "+remote+" is not exported")
+		case !b.Service.Found:
+			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+" of "+remote)
+		case m.Mode == mesh.MirrorFederated:
+			f.add(Warning, "Service "+serviceName(b.Service)+" is federated: it pools several clusters without weights")
+		case !seen:
+			f.add(Unknown, "mirror Service "+serviceName(b.Service)+" is there; "+remote+" could not be seen"+because(m.RemoteUnread))
+		case !m.RemoteFound:
+			f.add(Failed, "there is no "+remote+", which Service "+serviceName(b.Service)+" mirrors")
+		case !m.RemoteExported:
+			f.add(Failed, remote+" is not exported (any more), though Service "+serviceName(b.Service)+" mirrors it")
+		default:
+			f.ok("Service " + serviceName(b.Service) + " mirrors " + remote)
+		}
+	}
+	return f.seen(noMirrors)
+}
+
+func mirrorHint(s mesh.Snapshot) string {
+	for _, b := range s.Backends {
+		m := b.Mirror
+		if m == nil || m.Mode == mesh.MirrorFederated {
+			continue
+		}
+		ns, name, _ := strings.Cut(m.Remote, "/")
+		seen := m.Context != "" && m.RemoteUnread == ""
+		switch {
+		case m.Context == "" && b.Service.Found:
+			return "name the other cluster's context: --remote-context " + word(m.Cluster) + "=CONTEXT"
+		case seen && !m.RemoteFound:
+			return "create the Service there first: " + kubectlIn(m.Context, ns, "get", "services")
+		case seen && !m.RemoteExported:
+			return "export it: " + kubectlIn(m.Context, ns, "label", "service", name, "mirror.linkerd.io/exported=true")
+		case !b.Service.Found:
+			return "see what the service mirror says: " + kubectl(s, "linkerd-multicluster", "get", "links,pods")
+		}
+	}
+	return ""
+}
+
+func gatewayOf(s mesh.Snapshot, cluster string) *mesh.Gateway {
+	for i := range s.Gateways {
+		if s.Gateways[i].Cluster == cluster {
+			return &s.Gateways[i]
+		}
+	}
+	return nil
+}
+
+func linkOf(s mesh.Snapshot, cluster string) *mesh.Link {
+	for i := range s.Links {
+		if s.Links[i].TargetCluster == cluster {
+			return &s.Links[i]
+		}
+	}
+	return nil
+}
+
+// gatewayMirrors calls f for every mirror that leads through a gateway. A mirror that is missing is unseen here.
+func gatewayMirrors(s mesh.Snapshot, f *findings, each func(b mesh.Backend, g *mesh.Gateway)) {
+	for _, b := range s.Backends {
+		if b.Mirror == nil || b.Mirror.Mode != mesh.MirrorGateway {
+			if b.Mirror == nil && !b.Service.Found {
+				f.add(Unknown, "there is no Service "+serviceName(b.Service))
+			}
+			continue
+		}
+		switch {
+		case !b.Service.Found:
+			f.add(Unknown, "there is no mirror Service "+serviceName(b.Service))
+		case b.Unread != "":
+			f.add(Unknown, "the endpoints of mirror Service "+serviceName(b.Service)+" could not be read"+because(b.Unread))
+		default:
+			each(b, gatewayOf(s, b.Mirror.Cluster))
+		}
+	}
+}
+
+func gatewayAddress(s mesh.Snapshot) (Status, string) {
+	f := newFindings()
+	gatewayMirrors(s, f, func(b mesh.Backend, g *mesh.Gateway) { compareAddress(s, f, b, g) })
+	return f.seen(noMirrors)
+}
+
+// compareAddress compares sets: a gateway may have several addresses, and the mirror all of them. A load balancer known by
+// host name has addresses that only a resolver beside the service mirror can tell, so there the names are compared with
+// those in the Link. An address that differs from the gateway's own but is the Link's and alive is a translated one
+// (linkerd multicluster link --gateway-addresses): worth a warning, not a failure.
+func compareAddress(s mesh.Snapshot, f *findings, b mesh.Backend, g *mesh.Gateway) {
+	name := "mirror Service " + serviceName(b.Service)
+	switch {
+	case g == nil:
+		f.add(Unknown, name+": the gateway of cluster "+mesh.Safe(b.Mirror.Cluster)+" could not be seen: no remote context")
+		return
+	case g.Unread != "" && !g.Found:
+		f.add(Unknown, name+": the gateway of cluster "+mesh.Safe(b.Mirror.Cluster)+" could not be read"+because(g.Unread))
+		return
+	case !g.Found:
+		f.add(Failed, fmt.Sprintf("%s: cluster %s has no Service %s/%s", name, mesh.Safe(g.Cluster), mesh.Safe(g.Namespace),
+			mesh.Safe(g.Name)))
+		return
+	case len(b.Endpoints) == 0:
+		f.add(Failed, name+" has no endpoints, the gateway is at "+list(g.Addresses))
+		return
+	case len(g.Addresses) == 0:
+		f.add(Failed, fmt.Sprintf("the gateway of cluster %s has no address, %s leads to %s", mesh.Safe(g.Cluster), name,
+			list(addresses(b))))
+		return
+	}
+	have, link := addresses(b), linkOf(s, b.Mirror.Cluster)
+	if hosts := hostNames(g.Addresses); len(hosts) > 0 {
+		switch {
+		case link == nil:
+			f.add(Unknown, name+": the gateway is known by host name, "+list(hosts)+", and there is no Link to compare with")
+		case sameSet(split(link.GatewayAddress), g.Addresses):
+			f.ok(name + ": Link and gateway agree on " + list(g.Addresses))
+		default:
+			f.add(Failed, fmt.Sprintf("%s: the Link says %s, the gateway is at %s", name, list(split(link.GatewayAddress)),
+				list(g.Addresses)))
+		}
+		return
+	}
+	common := 0
+	for _, a := range have {
+		if slices.Contains(g.Addresses, a) {
+			common++
+		}
+	}
+	says := fmt.Sprintf("%s leads to %s, the gateway of cluster %s is at %s", name, list(have), mesh.Safe(g.Cluster),
+		list(g.Addresses))
+	switch {
+	case sameSet(have, g.Addresses):
+		f.ok(name + " and gateway agree on " + list(have))
+	case common > 0:
+		f.add(Warning, says)
+	case link != nil && sameSet(have, split(link.GatewayAddress)) && b.Ready() == len(b.Endpoints):
+		f.add(Warning, says+"; the Link says so too and the address is ready: it may be a translated one")
+	default:
+		f.add(Failed, says)
+	}
+}
+
+// addresses are a mirror's, ready or not, each once.
+func addresses(b mesh.Backend) []string {
+	var out []string
+	for _, e := range b.Endpoints {
+		if !slices.Contains(out, e.Address) {
+			out = append(out, e.Address)
+		}
+	}
+	return out
+}
+
+func hostNames(addresses []string) []string {
+	var out []string
+	for _, a := range addresses {
+		if net.ParseIP(a) == nil {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func split(commaList string) []string {
+	var out []string
+	for _, a := range strings.Split(commaList, ",") {
+		if a = strings.TrimSpace(a); a != "" {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func sameSet(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(slices.Compact(a), slices.Compact(b))
+}
+
+func list(items []string) string {
+	if len(items) == 0 {
+		return "nothing"
+	}
+	var safe []string
+	for i, s := range items {
+		if i == 5 {
+			safe = append(safe, "...")
+			break
+		}
+		safe = append(safe, mesh.Safe(s))
+	}
+	return strings.Join(safe, ", ")
+}
+
+func relinkHint(s mesh.Snapshot) string {
+	for _, b := range s.Backends {
+		if b.Mirror == nil {
+			continue
+		}
+		if b.Mirror.Context == "" {
+			return "name the other cluster's context: --remote-context " + word(b.Mirror.Cluster) + "=CONTEXT"
+		}
+		return fmt.Sprintf("link the clusters again: linkerd --context %s multicluster link-gen --cluster-name %s | kubectl --context %s apply -f -",
+			word(b.Mirror.Context), word(b.Mirror.Cluster), word(clientContext(s)))
+	}
+	return ""
+}
+
+func gatewaysAlive(s mesh.Snapshot) (Status, string) {
+	f := newFindings()
+	gatewayMirrors(s, f, func(b mesh.Backend, g *mesh.Gateway) {
+		name := "mirror Service " + serviceName(b.Service)
+		cluster := mesh.Safe(b.Mirror.Cluster)
+		switch {
+		case len(b.Endpoints) == 0:
+			f.add(Failed, name+" has no endpoints")
+		case b.Ready() == 0:
+			f.add(Failed, fmt.Sprintf("%s: none of its addresses (%s) is ready: the service mirror's probe of the gateway fails",
+				name, list(addresses(b))))
+		case g == nil:
+			f.add(Unknown, "the gateway of cluster "+cluster+" could not be seen: no remote context")
+		case g.Unread != "":
+			f.add(Unknown, "the gateway of cluster "+cluster+" could not be read"+because(g.Unread))
+		case !g.Found:
+			f.add(Failed, fmt.Sprintf("cluster %s has no Service %s/%s", cluster, mesh.Safe(g.Namespace), mesh.Safe(g.Name)))
+		case len(g.Addresses) == 0:
+			f.add(Failed, fmt.Sprintf("Service %s/%s of cluster %s has no load balancer address", mesh.Safe(g.Namespace),
+				mesh.Safe(g.Name), cluster))
+		case !g.Ready:
+			f.add(Failed, fmt.Sprintf("no endpoint of Service %s/%s of cluster %s is ready", mesh.Safe(g.Namespace),
+				mesh.Safe(g.Name), cluster))
+		default:
+			f.ok(fmt.Sprintf("gateway of cluster %s is ready at %s", cluster, list(g.Addresses)))
+		}
+	})
+	return f.seen(noMirrors)
+}
+
+func gatewayHint(s mesh.Snapshot) string {
+	if !slices.ContainsFunc(s.Backends, func(b mesh.Backend) bool { return b.Mirror != nil && b.Service.Found }) {
+		return "" // what is missing is the mirror: another check's hint
+	}
+	for _, g := range s.Gateways {
+		if g.Context != "" && (!g.Found || !g.Ready || len(g.Addresses) == 0) {
+			return "see the gateway: " + kubectlIn(g.Context, g.Namespace, "get", "deploy,service,endpointslices")
+		}
+	}
+	for _, b := range s.Backends {
+		if b.Mirror != nil && b.Mirror.Context == "" {
+			return "name the other cluster's context: --remote-context " + word(b.Mirror.Cluster) + "=CONTEXT"
+		}
+	}
+	return "see what the service mirror says: linkerd --context " + word(clientContext(s)) + " multicluster gateways"
+}

@@ -1,0 +1,35 @@
+package preflight
+
+// Status is the state of a check after it ran.
+type Status string
+
+// The states. Unknown is never green: what could not be seen has not been shown to work.
+const (
+	OK      Status = "ok"
+	Warning Status = "warning"
+	Failed  Status = "failed"
+	Unknown Status = "unknown"
+)
+
+// Severity says what a failed check does to a run.
+type Severity string
+
+// The severities.
+const (
+	Fatal Severity = "fatal" // the split cannot be measured, or what is measured is not what is declared
+	Warn  Severity = "warn"  // the result needs the note
+)
+
+// Result is one check as it ended: plain data, rendered and stored as it is.
+type Result struct {
+	ID       string   `json:"id"`       // e.g. "SB002"
+	Category string   `json:"category"` // e.g. "client", "split", "backends", "mirror", "access"
+	Name     string   `json:"name"`     // what holds when it is green, e.g. "client pod is meshed"
+	Severity Severity `json:"severity"`
+	Status   Status   `json:"status"`
+	Seen     string   `json:"seen"`           // what was seen, one sentence
+	Hint     string   `json:"hint,omitempty"` // what to do, with the command; empty when ok
+}
+
+// Failure reports whether the result forbids a verdict.
+func (r Result) Failure() bool { return r.Status == Failed && r.Severity == Fatal }

@@ -1,0 +1,231 @@
+package preflight
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/splitbench/splitbench/internal/mesh"
+)
+
+func splitChecks() []Check {
+	return []Check{
+		{
+			ID: "SB031", Category: "split", Name: "the split exists", Severity: Fatal,
+			Func: splitFound,
+			Hint: func(s mesh.Snapshot) string {
+				return "name one that exists; to see them: " + kubectl(s, s.Split.Namespace, "get", "trafficsplits.split.smi-spec.io")
+			},
+		},
+		{
+			ID: "SB014", Category: "split", Name: "the weights can be used", Severity: Fatal,
+			Func: weightsUsable,
+			Hint: func(s mesh.Snapshot) string {
+				if !s.Split.Found {
+					return ""
+				}
+				if s.Split.WeightErr != nil && strings.HasPrefix(s.Split.WeightErr.Object, "ServiceProfile") {
+					return "write weights of 0 and above, at least one above 0: " + kubectl(s, s.Split.Profile.Namespace, "edit",
+						"serviceprofile", s.Split.Profile.Name)
+				}
+				return "write weights of 0 and above, at least one above 0: " + kubectl(s, s.Split.Namespace, "edit",
+					"trafficsplit", s.Split.Name)
+			},
+		},
+		{
+			ID: "SB004", Category: "split", Name: "proxies are told the weights of the split", Severity: Fatal,
+			Func: profileAgrees, Hint: profileHint,
+		},
+		{
+			ID: "SB005", Category: "split", Name: "no other split has the same root Service", Severity: Fatal,
+			Func: noRivals,
+			Hint: func(s mesh.Snapshot) string {
+				if len(s.Split.Rivals) == 0 {
+					return ""
+				}
+				return "the last one written wins, and deleting either ends both; keep one: " +
+					kubectl(s, s.Split.Namespace, "delete", "trafficsplit", strings.TrimPrefix(s.Split.Rivals[0], "ts/"))
+			},
+		},
+		{
+			ID: "SB006", Category: "split", Name: "no ServiceProfile of the client's namespace hides the split", Severity: Fatal,
+			Func: notHidden,
+			Hint: func(s mesh.Snapshot) string {
+				if s.Split.Profile.State != mesh.ProfileFound {
+					return profilesHint(s)
+				}
+				return "see what it says, and delete it if it is not meant: " + kubectl(s, s.Split.Profile.Namespace, "get",
+					"serviceprofile", s.Split.Profile.Name, "-o", "yaml")
+			},
+		},
+		{
+			ID: "SB016", Category: "split", Name: "root and backends are Services of the split's namespace", Severity: Fatal,
+			Func: namesLocal,
+			Hint: func(s mesh.Snapshot) string {
+				if !s.Split.Found {
+					return ""
+				}
+				return "a TrafficSplit names Services of its own namespace by their bare names: " + kubectl(s, s.Split.Namespace,
+					"edit", "trafficsplit", s.Split.Name)
+			},
+		},
+	}
+}
+
+func splitName(s mesh.Snapshot) string {
+	return s.Split.Kind + " " + mesh.Safe(s.Split.Namespace) + "/" + mesh.Safe(s.Split.Name)
+}
+
+func splitFound(s mesh.Snapshot) (Status, string) {
+	if s.Split.Found {
+		return OK, fmt.Sprintf("%s (%s), root Service %s", splitName(s), mesh.Safe(s.Split.APIVersion), mesh.Safe(s.Split.Root))
+	}
+	seen := mesh.Safe(s.Split.Why)
+	if seen == "" {
+		seen = "there is no " + splitName(s)
+	}
+	if len(s.Split.Others) > 0 {
+		seen += "; there are: " + strings.Join(s.Split.Others, ", ")
+	}
+	return Failed, seen
+}
+
+func weightsUsable(s mesh.Snapshot) (Status, string) {
+	switch {
+	case s.Split.WeightErr != nil:
+		return Failed, s.Split.WeightErr.Error()
+	case !s.Split.Found:
+		return Unknown, "there is no split to read weights from"
+	case s.Split.AllZero && len(s.Split.Declared) == 0:
+		return Failed, splitName(s) + " names no backend: proxies send everything to the root Service itself"
+	case s.Split.AllZero:
+		return Failed, "every weight is 0: proxies then send everything to the root Service's own endpoints"
+	case len(s.Split.Effective) == 0:
+		return Unknown, "no effective weights could be read"
+	}
+	live := 0
+	for _, w := range s.Split.Effective {
+		if w.Weight > 0 {
+			live++
+		}
+	}
+	if live == 1 {
+		return OK, law(s.Split.Effective) + ": one backend gets everything"
+	}
+	return OK, law(s.Split.Effective)
+}
+
+func law(ws []mesh.Weight) string {
+	var parts []string
+	for _, w := range ws {
+		parts = append(parts, fmt.Sprintf("%s=%d", mesh.Safe(w.Service), w.Weight))
+	}
+	return strings.Join(parts, ",")
+}
+
+func declared(s mesh.Snapshot) string {
+	var parts []string
+	for _, d := range s.Split.Declared {
+		parts = append(parts, mesh.Safe(d.Service)+"="+mesh.Safe(d.Raw))
+	}
+	return strings.Join(parts, ",")
+}
+
+func profileAgrees(s mesh.Snapshot) (Status, string) {
+	p := s.Split.Profile
+	name := fmt.Sprintf("ServiceProfile %s/%s", mesh.Safe(p.Namespace), mesh.Safe(p.Name))
+	switch {
+	case !s.Split.Found:
+		return Unknown, "there is no split to compare with"
+	case p.State == mesh.ProfileNotServed:
+		return OK, "this cluster has no ServiceProfiles, so nothing stands between the split and the proxies"
+	case p.State == mesh.ProfileAbsent:
+		return Failed, fmt.Sprintf("there is no ServiceProfile %s.%s.svc.*, and Linkerd's proxies read the weights nowhere else", mesh.Safe(s.Split.Root), mesh.Safe(s.Split.Namespace))
+	case p.State != mesh.ProfileFound:
+		return Unknown, "ServiceProfiles could not be read"
+	case p.Overrides == 0:
+		return Failed, name + " has no dstOverrides: proxies are not told of the split"
+	case s.Split.Differs && s.Split.WeightErr != nil:
+		return Failed, name + " and the split cannot be compared: " + s.Split.WeightErr.Error()
+	case s.Split.Differs:
+		return Failed, fmt.Sprintf("%s says %s, the split says %s, and proxies obey the first", name, law(s.Split.Effective),
+			declared(s))
+	case p.Skip:
+		return Warning, name + " agrees now, but its annotation smi.linkerd.io/skip makes the SMI adaptor leave it alone"
+	}
+	return OK, name + " agrees with the split"
+}
+
+func profileHint(s mesh.Snapshot) string {
+	p := s.Split.Profile
+	if !s.Split.Found {
+		return ""
+	}
+	if p.State == mesh.ProfileUnread {
+		return profilesHint(s)
+	}
+	if p.State == mesh.ProfileFound && p.Skip {
+		return "let the SMI adaptor write it again: " + kubectl(s, p.Namespace, "annotate", "serviceprofile", p.Name,
+			"smi.linkerd.io/skip-")
+	}
+	return "the SMI adaptor copies the split into the ServiceProfile; see whether it runs: " +
+		kubectl(s, "linkerd-smi", "get", "deploy", "smi-adaptor")
+}
+
+// profilesHint is for ServiceProfiles that could not be read.
+func profilesHint(s mesh.Snapshot) string {
+	return "ask for the verb list on serviceprofiles: " + kubectl(s, s.Split.Namespace, "auth", "can-i", "list",
+		"serviceprofiles.linkerd.io")
+}
+
+func noRivals(s mesh.Snapshot) (Status, string) {
+	switch {
+	case !s.Split.Found:
+		return Unknown, "there is no split to compare with"
+	case len(s.Split.Rivals) > 0:
+		return Failed, fmt.Sprintf("%s and %s all have the root Service %s", splitName(s), strings.Join(s.Split.Rivals, ", "),
+			mesh.Safe(s.Split.Root))
+	}
+	return OK, splitName(s) + " is the only TrafficSplit of root Service " + mesh.Safe(s.Split.Root)
+}
+
+func notHidden(s mesh.Snapshot) (Status, string) {
+	p := s.Split.Profile
+	switch p.State {
+	case mesh.ProfileNotServed, mesh.ProfileAbsent:
+		return OK, "there is no such ServiceProfile"
+	case mesh.ProfileFound:
+	default:
+		return Unknown, "ServiceProfiles could not be read"
+	}
+	if p.Namespace != s.Split.Namespace {
+		seen := fmt.Sprintf("ServiceProfile %s/%s is of the client's namespace and comes first", mesh.Safe(p.Namespace),
+			mesh.Safe(p.Name))
+		if p.Hides != "" {
+			seen += "; it hides " + mesh.Safe(p.Hides)
+		}
+		return Failed, seen
+	}
+	return OK, fmt.Sprintf("ServiceProfile %s/%s is of the split's own namespace", mesh.Safe(p.Namespace), mesh.Safe(p.Name))
+}
+
+func namesLocal(s mesh.Snapshot) (Status, string) {
+	if !s.Split.Found {
+		return Unknown, "there is no split to read names from"
+	}
+	f := newFindings()
+	for _, name := range append([]string{s.Split.Root}, declaredNames(s)...) {
+		if strings.Contains(name, ".") {
+			f.add(Failed, fmt.Sprintf("%q is not a bare name: the SMI adaptor takes it for a Service of namespace %s",
+				mesh.Safe(name), mesh.Safe(s.Split.Namespace)))
+		}
+	}
+	return f.seen("all names are bare")
+}
+
+func declaredNames(s mesh.Snapshot) []string {
+	var names []string
+	for _, d := range s.Split.Declared {
+		names = append(names, d.Service)
+	}
+	return names
+}
