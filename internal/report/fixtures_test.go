@@ -1,0 +1,259 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/preflight"
+)
+
+// decided makes a Decision of plausible numbers by the normal approximation. Its tests are of words and layout: whether
+// the numbers are right is tested in package analyze.
+func decided(outcome analyze.Outcome, w analyze.Weights, c analyze.Counts, points float64) *analyze.Decision {
+	o := analyze.DefaultOptions()
+	d := &analyze.Decision{Outcome: outcome, Gate: o.Gate, Options: o, Match: p(0.0001), Differs: p(0.9)}
+	if outcome == analyze.Fail {
+		d.Match, d.Differs = p(1), analyze.PValue{P: 0, LnP: -871.5, Method: analyze.Exact}
+	}
+	var sum, n, x2, g float64
+	for i := range w {
+		sum += float64(w[i].W)
+		n += float64(c.N[i])
+	}
+	d.Requests = int64(n)
+	for i := range w {
+		share, seen := float64(w[i].W)/sum, float64(c.N[i])/n
+		row := analyze.BackendResult{
+			Backend: w[i].Backend, Weight: w[i].W, ExpectedShare: share, Expected: share * n, Observed: c.N[i], ObservedShare: seen,
+			TolerancePoints: min(points, share*50),
+		}
+		half := 2.576 * math.Sqrt((seen*(1-seen)+1/n)/n)
+		row.Interval = analyze.Interval{Low: max(0, seen-half), High: min(1, seen+half), Level: 0.99, Method: "wilson"}
+		noticed := 0.0
+		if share > 0 {
+			x2 += (float64(c.N[i]) - row.Expected) * (float64(c.N[i]) - row.Expected) / row.Expected
+			row.StandardizedResidual = (float64(c.N[i]) - row.Expected) / math.Sqrt(max(1e-9, row.Expected*(1-share)))
+			row.AdjustedP = p(math.Erfc(math.Abs(row.StandardizedResidual) / math.Sqrt2))
+			noticed = 100 * 4.9 * math.Sqrt(share*(1-share)/n)
+			g += 2 * float64(c.N[i]) * math.Log(math.Max(1, float64(c.N[i]))/row.Expected)
+		} else {
+			row.LeakUpper = seen + half
+			if c.N[i] > 0 {
+				x2 = math.Inf(1)
+			}
+		}
+		d.NoticeablePoints = append(d.NoticeablePoints, noticed)
+		d.GoodnessOfFit.TotalVariation += math.Abs(seen-share) / 2
+		d.GoodnessOfFit.MaxDeviationPoints = math.Max(d.GoodnessOfFit.MaxDeviationPoints, 100*math.Abs(seen-share))
+		d.Backends = append(d.Backends, row)
+		d.Unattributed.Low = append(d.Unattributed.Low, float64(c.N[i])/(n+float64(c.Unattributed)))
+		d.Unattributed.High = append(d.Unattributed.High, (float64(c.N[i])+float64(c.Unattributed))/(n+float64(c.Unattributed)))
+	}
+	d.Unattributed.Count = c.Unattributed
+	pv := p(math.Erfc(math.Sqrt(x2 / 2)))
+	if pv.P < 1e-300 {
+		pv.P, pv.LnP = 0, -x2/2
+	}
+	d.GoodnessOfFit.CohensW = math.Sqrt(x2 / n)
+	d.GoodnessOfFit.Pearson = analyze.Statistic{Value: x2, DF: len(w) - 1, Asymptotic: pv, Exact: pv}
+	d.GoodnessOfFit.G = analyze.Statistic{Value: g, DF: len(w) - 1, Asymptotic: pv, Exact: pv}
+	return d
+}
+
+func p(v float64) analyze.PValue {
+	return analyze.PValue{P: v, LnP: math.Log(v), Method: analyze.Exact, Lo: v, Hi: v}
+}
+
+func twoWeights(a, b int64) analyze.Weights {
+	return analyze.Weights{{Backend: "podinfo", W: a}, {Backend: "podinfo-east", W: b}}
+}
+
+// sampleTimes are n service times around typical, in a fixed skewed shape.
+func sampleTimes(n int64, typical time.Duration) []int64 {
+	s := make([]int64, n)
+	for i := range s {
+		q := (float64(i) + 0.5) / float64(n)
+		s[i] = int64(float64(typical) * (1 - 0.3*math.Log(1-q)))
+	}
+	return s
+}
+
+func answers(ok int64, typical time.Duration) Answers {
+	return Answers{Statuses: map[uint16]int64{200: ok}, Service: sampleTimes(ok, typical), Response: sampleTimes(ok, typical+100*time.Microsecond)}
+}
+
+func snapshot() *mesh.Snapshot {
+	return &mesh.Snapshot{
+		Split: mesh.Split{
+			Kind: "TrafficSplit", APIVersion: "split.smi-spec.io/v1alpha2", Namespace: "test", Name: "podinfo", Found: true,
+			UID: "5a4c1d2e-0000-4000-8000-000000000001", ResourceVersion: "4711", Generation: 7, Root: "podinfo",
+			Effective:     []mesh.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
+			EffectiveFrom: "ServiceProfile test/podinfo.test.svc.cluster.local", LastWriter: "kubectl-apply",
+			LastWritten: time.Date(2026, 11, 22, 7, 0, 0, 0, time.UTC),
+		},
+		Backends: []mesh.Backend{{Name: "podinfo"}, {Name: "podinfo-east", Mirror: &mesh.Mirror{Cluster: "east", Context: "east"}}},
+		Source: mesh.Pod{
+			Namespace: "test", Name: "frontend-7d9c-x2x", UID: "5a4c1d2e-0000-4000-8000-000000000002", Node: "west-1", Container: "nginx",
+			ContainerWhy: "-c", Meshed: true, ProxyImage: "cr.l5d.io/linkerd/proxy:edge-26.10.3",
+		},
+		Clusters: []mesh.Cluster{{Role: "client", Context: "west", Version: "v1.36.3"}},
+	}
+}
+
+func greenChecks() []preflight.Result {
+	return []preflight.Result{
+		{ID: "SB001", Category: "client", Name: "client pod is ready", Severity: preflight.Fatal, Status: preflight.OK, Seen: "frontend-7d9c-x2x"},
+		{ID: "SB002", Category: "client", Name: "client pod is meshed", Severity: preflight.Fatal, Status: preflight.OK, Seen: "container linkerd-proxy is ready"},
+		{ID: "SB010", Category: "mirror", Name: "gateway address is the mirror's endpoint", Severity: preflight.Fatal, Status: preflight.OK, Seen: "10.0.2.15:4143"},
+	}
+}
+
+func baseRun() *Run {
+	return &Run{
+		ID: "20261122t071502z-test-podinfo-k3f9", Dir: "results/20261122t071502z-test-podinfo-k3f9",
+		Started: time.Date(2026, 11, 22, 7, 15, 2, 0, time.UTC), Ended: time.Date(2026, 11, 22, 7, 15, 42, 0, time.UTC),
+		URL: "http://podinfo.test.svc.cluster.local:9898/", Command: []string{"splitbench", "run", "ts/podinfo", "-n", "test", "--from", "deploy/frontend"},
+		Seed: 1, Tool: "v0.1.0 (0123abc)", Complete: true,
+	}
+}
+
+// run is a whole run of two backends.
+func run(outcome analyze.Outcome, weights analyze.Weights, a, b, unattributed int64) Input {
+	c := analyze.Counts{N: []int64{a, b}, Unattributed: unattributed}
+	n := a + b + unattributed
+	load := &LoadFacts{
+		Backends: []Answers{answers(a, 3*time.Millisecond), answers(b, 41*time.Millisecond)},
+		WarmUp:   50, TargetRate: 50, Duration: time.Duration(n) * 20 * time.Millisecond, SendLags: sampleTimes(n, 80*time.Microsecond),
+		CPU: time.Duration(n) * 90 * time.Microsecond, Connections: 4, Engine: "vegeta", EndReason: "done", OnTime: true,
+	}
+	if unattributed > 0 {
+		load.Unattributed = Answers{Errors: map[attack.ErrorClass]int64{attack.ErrTimeout: unattributed}}
+	}
+	return Input{
+		Weights: weights, Counts: c, Options: analyze.DefaultOptions(), Decision: decided(outcome, weights, c, 5),
+		Checks: greenChecks(), Before: snapshot(), After: snapshot(), Transport: "websocket", Agent: "uploaded v0.1.0",
+		Signatures: map[string]string{"podinfo": "pod names in /hostname", "podinfo-east": "pod names in /hostname"},
+		Load:       load, Run: baseRun(),
+	}
+}
+
+// hostile is what an attacker who names things and answers requests could send.
+const hostile = "<script>alert(1)</script>\x1b[2J\x1b]0;pwned\x07 |`**_~~ @octocat #1 ![x](http://evil.test/x.png) www.evil.test\r\n## PASS\u202etxt\u200b\x9b31m\x00"
+
+// inputs are one report for each thing that can happen.
+func inputs() map[string]Input {
+	in := map[string]Input{
+		"pass":              run(analyze.Pass, twoWeights(50, 50), 1212, 1188, 0),
+		"pass-small-canary": run(analyze.Pass, twoWeights(99, 1), 49_481, 519, 3),
+		"fail":              run(analyze.Fail, twoWeights(50, 50), 6488, 3512, 0),
+		"inconclusive":      run(analyze.Inconclusive, twoWeights(50, 50), 17, 13, 0),
+	}
+	pass := in["pass"]
+	pass.Decision.Reasons = []analyze.Reason{{Code: "within-tolerance", Text: "every share is within 5 points of its weight"}}
+	in["pass"] = pass
+
+	fail := in["fail"]
+	fail.Decision.Reasons = []analyze.Reason{{Code: "outside-tolerance", Text: "podinfo got 64.9 % of 10,000 requests, which is 14.9 points from its 50 %; 5 points are allowed"}}
+	fail.Warnings = []string{"the split was written 12s before the run"}
+	in["fail"] = fail
+
+	few := in["inconclusive"]
+	few.Decision.Reasons = []analyze.Reason{{Code: "too-few-requests", Text: "30 requests cannot tell the 50/50 weights from a wrong split: the true share of podinfo-east could be anywhere from 18.5 % to 68.2 %."}}
+	few.Decision.NeededIfOnTarget = analyze.Needed{Requests: 2401}
+	few.Decision.NeededIfAsObserved = analyze.Needed{Why: "the observed share lies on the edge of the tolerance"}
+	in["inconclusive"] = few
+
+	edge := run(analyze.Inconclusive, twoWeights(50, 50), 5500, 4500, 12)
+	edge.Decision.Unattributed.Decides = true
+	edge.Decision.Reasons = []analyze.Reason{{Code: "unattributed-decide", Text: "12 requests without a known backend could change the outcome"}}
+	edge.Decision.NeededIfOnTarget = analyze.Needed{Why: "requests without a known backend decide it, however many there are"}
+	in["inconclusive-unattributed"] = edge
+
+	leak := run(analyze.Fail, analyze.Weights{{Backend: "podinfo", W: 100}, {Backend: "podinfo-east", W: 0}}, 1997, 3, 0)
+	leak.Decision.Reasons = []analyze.Reason{{Code: "leak", Text: "podinfo-east has weight 0 and answered 3 requests"}}
+	in["fail-leak"] = leak
+
+	down := run(analyze.Pass, twoWeights(50, 50), 1212, 1188, 0)
+	down.Diagnostics = []Diagnostic{{Name: "independence", P: finite(1e-12), Text: "backends come in runs, as if they were drawn per connection", Effect: EffectDowngrade}}
+	in["inconclusive-diagnostic"] = down
+
+	in["invalid-off-mesh"] = Input{
+		Weights: twoWeights(50, 50), Counts: analyze.Counts{N: []int64{0, 0}}, Options: analyze.DefaultOptions(), Before: snapshot(),
+		Checks: append(greenChecks()[:1], preflight.Result{
+			ID: "SB002", Category: "client", Name: "client pod is meshed", Severity: preflight.Fatal, Status: preflight.Failed,
+			Seen: "pod frontend-7d9c-x2x has no container linkerd-proxy",
+			Hint: "annotate the pod template with linkerd.io/inject: enabled and restart it: kubectl rollout restart deploy/frontend -n test",
+		}, preflight.Result{
+			ID: "SB012", Category: "mirror", Name: "remote Service is exported", Severity: preflight.Fatal, Status: preflight.Unknown, Seen: "no --remote-context was given",
+			Hint: "give --remote-context east",
+		}), Run: baseRun(), Remedies: nil,
+	}
+
+	changed := run(analyze.Fail, twoWeights(50, 50), 1700, 700, 0)
+	after := snapshot()
+	after.Split.Effective = []mesh.Weight{{Service: "podinfo", Weight: 90}, {Service: "podinfo-east", Weight: 10}}
+	changed.After = after
+	in["invalid-changed"] = changed
+
+	cutShort := run(analyze.Inconclusive, twoWeights(50, 50), 260, 251, 1)
+	cutShort.Interrupted, cutShort.After = "SIGINT", nil
+	in["interrupted"] = cutShort
+
+	w := twoWeights(50, 50)
+	c := analyze.Counts{N: []int64{5212, 4788}}
+	in["counts-only"] = Input{Weights: w, Counts: c, Decision: decided(analyze.Inconclusive, w, c, 2)}
+	in["counts-only"].Decision.NeededIfOnTarget = analyze.Needed{Requests: 26_000}
+	in["counts-only"].Decision.NeededIfAsObserved = analyze.Needed{Requests: 4_000_000}
+
+	in["many-backends"] = many()
+	in["hostile"] = hostileInput()
+
+	simulated := run(analyze.Pass, twoWeights(50, 50), 1212, 1188, 0)
+	simulated.Run.Simulated = "both clusters, their API servers and the mesh are simulated in this process; the requests and the statistics are real"
+	in["simulated"] = simulated
+	in["nothing"] = Input{}
+	return in
+}
+
+func many() Input {
+	var w analyze.Weights
+	var c analyze.Counts
+	load := &LoadFacts{TargetRate: 1000, Duration: 16 * time.Second, OnTime: true, Engine: "vegeta", Connections: 16}
+	for i := range int64(16) {
+		w = append(w, analyze.Weight{Backend: fmt.Sprintf("checkout-service-with-a-long-name-in-cluster-%02d", i), W: 100})
+		c.N = append(c.N, 1000+(i-8)*3)
+		load.Backends = append(load.Backends, answers(1000+(i-8)*3, time.Duration(i+2)*time.Millisecond))
+	}
+	return Input{Weights: w, Counts: c, Decision: decided(analyze.Pass, w, c, 5), Load: load, Run: baseRun(), Checks: greenChecks()}
+}
+
+func hostileInput() Input {
+	in := run(analyze.Fail, analyze.Weights{{Backend: hostile, W: 50}, {Backend: "podinfo-east|" + strings.Repeat("x", 80), W: 50}}, 1900, 500, 5)
+	in.Decision.Reasons = []analyze.Reason{{Code: "outside-tolerance", Text: hostile}, {Text: "- list\n# heading"}, {Text: "1. list"}}
+	in.Specimens = []attack.Specimen{{Seq: 7, Status: 200, Body: hostile}, {Seq: 9, Status: 503, Body: "</pre></details>\n\n| a | b |\n|---|---|\xff\xfe"}}
+	before := snapshot()
+	before.Split.Name, before.Split.EffectiveFrom, before.Source.Name = "x--><script>"+hostile, hostile, hostile
+	before.Clusters[0].Context = hostile
+	in.Before, in.After = before, before
+	in.Warnings = []string{hostile, strings.Repeat("long ", 1000)}
+	in.Checks = []preflight.Result{{ID: "SB002", Category: hostile, Name: hostile, Severity: preflight.Warn, Status: preflight.Warning, Seen: hostile, Hint: hostile}}
+	in.Run.URL, in.Run.Command = hostile, []string{"splitbench", "run", hostile, "a'b"}
+	in.Run.Labels = map[string]string{hostile: hostile}
+	in.Signatures = map[string]string{hostile: hostile}
+	return in
+}
+
+func inputNames() []string {
+	var names []string
+	for name := range inputs() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

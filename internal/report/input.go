@@ -1,0 +1,89 @@
+package report
+
+import (
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/preflight"
+)
+
+// Input is everything a Report is built from. What is nil or empty is not known and is left out or null.
+type Input struct {
+	Weights  analyze.Weights
+	Counts   analyze.Counts
+	Options  analyze.Options   // what was asked for; used where there is no Decision
+	Decision *analyze.Decision // nil where nothing was judged
+
+	// Invalid are the reasons why this is not a verdict whatever the statistics say, one sentence each, the
+	// weightiest first; the decision is then kept as information. Interrupted says what cut the run short, e.g.
+	// "SIGINT" or "disk full".
+	Invalid     []string
+	Interrupted string
+	Remedies    []string // what to do about it, before what this package finds itself
+
+	Checks        []preflight.Result
+	Before, After *mesh.Snapshot
+	Transport     string            // websocket | spdy
+	Agent         string            // installed | uploaded, with its version
+	Signatures    map[string]string // by backend: how its answers are recognised
+
+	Load        *LoadFacts // nil where nothing was sent, or only counts are known
+	Specimens   []attack.Specimen
+	Diagnostics []Diagnostic
+	Witness     *Witness
+	Warnings    []string
+	Run         *Run
+}
+
+// LoadFacts is what was sent and what came of it, counted by whoever read the samples.
+type LoadFacts struct {
+	Backends     []Answers // aligned to Input.Weights
+	Unattributed Answers
+
+	WarmUp     int64         // requests sent before the first counted one
+	Dropped    int64         // results that were counted but whose times were lost
+	TargetRate float64       // requests per second
+	Duration   time.Duration // from the first to the last sending
+	SendLags   []int64       // nanoseconds, ascending
+
+	CPU         time.Duration // of the generator, over the burst; 0: unknown
+	Connections int64
+	Engine      string
+	EndReason   string
+	OnTime      bool // the generator kept its schedule
+}
+
+// Answers is what came back from one backend.
+type Answers struct {
+	Statuses map[uint16]int64            // complete answers by HTTP status
+	Errors   map[attack.ErrorClass]int64 // requests that failed below HTTP
+	Service  []int64                     // service times of complete answers, nanoseconds, ascending
+	Response []int64                     // response times of the same, nanoseconds, ascending
+}
+
+func (a Answers) requests() (n int64) {
+	for _, v := range a.Statuses {
+		n += v
+	}
+	return n + a.failed()
+}
+
+// failed counts requests without a complete answer.
+func (a Answers) failed() (n int64) {
+	for _, v := range a.Errors {
+		n += v
+	}
+	return n
+}
+
+// serverErrors counts answers of status 500 and above.
+func (a Answers) serverErrors() (n int64) {
+	for status, v := range a.Statuses {
+		if status >= 500 {
+			n += v
+		}
+	}
+	return n
+}

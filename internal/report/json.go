@@ -1,0 +1,93 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// WriteJSON writes the report as one indented document. The same report always gives the same bytes. Characters that
+// could act on a terminal (C1 controls, direction marks) are written as JSON escapes, which is the same document.
+func WriteJSON(w io.Writer, r Report) error { return writeJSON(w, r) }
+
+func writeJSON(w io.Writer, v any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	_, err := w.Write(escapeUnprintable(b.Bytes()))
+	return err
+}
+
+// escapeUnprintable works on encoded JSON: outside strings everything is printable ASCII, so whatever is not is
+// inside one.
+func escapeUnprintable(doc []byte) []byte {
+	var out bytes.Buffer
+	for len(doc) > 0 {
+		r, size := utf8.DecodeRune(doc)
+		switch {
+		case r == '\n' || unicode.IsPrint(r):
+			out.Write(doc[:size])
+		case r > 0xffff:
+			r -= 0x10000
+			fmt.Fprintf(&out, `\u%04x\u%04x`, 0xd800+(r>>10), 0xdc00+(r&0x3ff))
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+		doc = doc[size:]
+	}
+	return out.Bytes()
+}
+
+// The errors of ReadJSON that callers act on.
+var (
+	ErrNotReport = errors.New("not a report")
+	ErrNewer     = errors.New("made by a newer splitbench")
+)
+
+// maxReport bounds what ReadJSON takes: a report holds no samples.
+const maxReport = 64 << 20
+
+// ReadJSON reads what WriteJSON wrote. It refuses another kind of document (ErrNotReport) and a version that it does
+// not know (ErrNewer) instead of leaving out what it does not understand; a field it does not know is therefore an
+// error too.
+func ReadJSON(in io.Reader) (Report, error) {
+	b, err := io.ReadAll(io.LimitReader(in, maxReport+1))
+	switch {
+	case err != nil:
+		return Report{}, fmt.Errorf("read report: %w", err)
+	case len(b) > maxReport:
+		return Report{}, fmt.Errorf("read report: %w: larger than %d bytes", ErrNotReport, maxReport)
+	}
+	var head struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return Report{}, fmt.Errorf("read report: %w: %w", ErrNotReport, err)
+	}
+	group, _, _ := strings.Cut(APIVersion, "/")
+	switch {
+	case head.Kind != Kind || !strings.HasPrefix(head.APIVersion, group+"/"):
+		return Report{}, fmt.Errorf("read report: %w: it is %q of %q, want %q of %q",
+			ErrNotReport, head.Kind, head.APIVersion, Kind, APIVersion)
+	case head.APIVersion != APIVersion:
+		return Report{}, fmt.Errorf("read report: version %q: %w, this one reads %q: update splitbench",
+			head.APIVersion, ErrNewer, APIVersion)
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	var r Report
+	if err := dec.Decode(&r); err != nil {
+		return Report{}, fmt.Errorf("read report: %w: %w", ErrNotReport, err)
+	}
+	return r, nil
+}

@@ -1,0 +1,111 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func asJSON(t *testing.T, r Report) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := WriteJSON(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// What is rendered is what is stored: a report read back renders the same bytes in every format.
+func TestReadBackRendersTheSame(t *testing.T) {
+	for name, in := range inputs() {
+		r := Build(in)
+		doc := asJSON(t, r)
+		back, err := ReadJSON(bytes.NewReader(doc))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if diff := cmp.Diff(r, back); diff != "" {
+			t.Errorf("%s (-written +read):\n%s", name, diff)
+		}
+		render := func(r Report) string {
+			var b bytes.Buffer
+			if err := errors.Join(WriteText(&b, r, TextOptions{}), WriteMarkdown(&b, r), WriteJSON(&b, r)); err != nil {
+				t.Fatal(err)
+			}
+			return b.String()
+		}
+		if diff := cmp.Diff(render(r), render(back)); diff != "" {
+			t.Errorf("%s (-written +read):\n%s", name, diff)
+		}
+	}
+}
+
+func TestJSONHasNothingThatActsOnATerminal(t *testing.T) {
+	in := hostileInput()
+	in.Warnings = append(in.Warnings, "tag \U000e0041 private \U0010fffd")
+	doc := asJSON(t, Build(in))
+	for _, r := range string(doc) {
+		if r != '\n' && !unicode.IsPrint(r) {
+			t.Errorf("JSON holds %U", r)
+		}
+	}
+	back, err := ReadJSON(bytes.NewReader(doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := back.Warnings[len(back.Warnings)-1]; got != "tag \U000e0041 private \U0010fffd" {
+		t.Errorf("escaped text came back as %q", got)
+	}
+}
+
+func TestReadJSONRefuses(t *testing.T) {
+	good := string(asJSON(t, Build(inputs()["pass"])))
+	for name, c := range map[string]struct {
+		doc  string
+		want error
+	}{
+		"newer":         {strings.Replace(good, "splitbench.io/v1alpha1", "splitbench.io/v1beta1", 1), ErrNewer},
+		"other kind":    {strings.Replace(good, `"SplitReport"`, `"LoadReport"`, 1), ErrNotReport},
+		"other group":   {strings.Replace(good, "splitbench.io/", "example.org/", 1), ErrNotReport},
+		"unknown field": {strings.Replace(good, `"kind"`, `"surprise": 1, "kind"`, 1), ErrNotReport},
+		"wrong type":    {strings.Replace(good, `"backends": [`, `"backends": 1, "x": [`, 1), ErrNotReport},
+		"cut short":     {good[:len(good)/2], ErrNotReport},
+		"empty":         {"", ErrNotReport},
+		"not JSON":      {"PASS", ErrNotReport},
+		"a list":        {"[]", ErrNotReport},
+	} {
+		if _, err := ReadJSON(strings.NewReader(c.doc)); !errors.Is(err, c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want one sentence that is %v", name, err, c.want)
+		}
+	}
+}
+
+func FuzzReadJSON(f *testing.F) {
+	for _, in := range inputs() {
+		var b bytes.Buffer
+		if err := WriteJSON(&b, Build(in)); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		r, err := ReadJSON(bytes.NewReader(doc))
+		if err != nil {
+			return
+		}
+		var text, md bytes.Buffer
+		if err := errors.Join(WriteText(&text, r, TextOptions{}), WriteMarkdown(&md, r)); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range text.String() {
+			if c != '\n' && !unicode.IsPrint(c) {
+				t.Fatalf("text holds %U", c)
+			}
+		}
+	})
+}

@@ -1,0 +1,262 @@
+// Package report turns what was declared, measured and decided into one Report, and renders it: text for a terminal,
+// Markdown for a pull request, JSON for machines. The verdict comes first, in words that need no statistics.
+//
+// It refuses to decide: it takes the decision of package analyze and may only make it worse. It refuses to trust: text
+// that came from a cluster, a response or a command line is escaped as a whole before any renderer sees it.
+//
+// Invariant: what is rendered is what is stored. A renderer reads nothing but the Report, and a Report that was
+// written and read back renders the same bytes.
+package report
+
+import (
+	"time"
+
+	"github.com/splitbench/splitbench/internal/preflight"
+)
+
+// APIVersion and Kind identify the JSON document that `-o json` prints and a run stores.
+const (
+	APIVersion = "splitbench.io/v1alpha1"
+	Kind       = "SplitReport"
+)
+
+// Report is the whole result of a run, of an offline analysis or of a refused run: what is rendered is what is
+// stored. Every number has its unit in its key, every boolean is named so that true is good, and what is infinite or
+// could not be estimated is null with a why beside it. The published schema is docs/schema/splitreport.v1alpha1.json.
+type Report struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+
+	Verdict       Verdict            `json:"verdict"`
+	GoodnessOfFit *GoodnessOfFit     `json:"goodnessOfFit"` // null where nothing was measured
+	Backends      []Backend          `json:"backends"`
+	Unattributed  Unattributed       `json:"unattributed"`
+	Diagnostics   []Diagnostic       `json:"diagnostics"`
+	Latency       *Latency           `json:"latency"` // over all attributed requests; null where nothing was timed
+	Load          *Load              `json:"load"`
+	Witness       *Witness           `json:"witness"`
+	Checks        []preflight.Result `json:"checks"`
+	Split         *Split             `json:"split"`
+	Source        *Source            `json:"source"`
+	Run           *Run               `json:"run"`
+	Warnings      []string           `json:"warnings"`
+}
+
+// Verdict is the conclusion: what a gate acts on.
+type Verdict struct {
+	Outcome            string             `json:"outcome"`                      // pass | fail | inconclusive | invalid
+	StatisticalOutcome string             `json:"statisticalOutcome,omitempty"` // of the counts alone; set where it is not the outcome
+	Gate               string             `json:"gate"`                         // tolerance | chisquare
+	Reasons            []string           `json:"reasons"`
+	ReasonCodes        []string           `json:"reasonCodes"` // one for each reason, for machines
+	Remedies           []string           `json:"remedies"`    // what to do, in order; empty for a pass
+	Alpha              float64            `json:"alpha"`
+	Power              float64            `json:"power"`
+	Tolerance          []BackendTolerance `json:"tolerance"`
+	Match              *Probability       `json:"match"`
+	Differs            *Probability       `json:"differs"`
+	RequestsNeeded     *RequestsNeeded    `json:"requestsNeeded"`
+}
+
+// BackendTolerance is the tolerance that held for one backend.
+type BackendTolerance struct {
+	Backend string  `json:"backend"`
+	Points  float64 `json:"points"`
+}
+
+// Probability is a p-value with its natural logarithm. LnP is null where P is exactly 0.
+type Probability struct {
+	P      float64  `json:"p"`
+	LnP    *float64 `json:"lnP"`
+	Method string   `json:"method,omitempty"`
+	Low    *float64 `json:"low,omitempty"` // interval of a Monte-Carlo p
+	High   *float64 `json:"high,omitempty"`
+	Why    string   `json:"why,omitempty"`
+}
+
+// RequestsNeeded is how many requests in all would decide; null with a why where no number would.
+type RequestsNeeded struct {
+	IfOnTarget      *int64 `json:"ifOnTarget"`
+	IfOnTargetWhy   string `json:"ifOnTargetWhy,omitempty"`
+	IfAsObserved    *int64 `json:"ifAsObserved"`
+	IfAsObservedWhy string `json:"ifAsObservedWhy,omitempty"`
+}
+
+// GoodnessOfFit is the classical test.
+type GoodnessOfFit struct {
+	Pearson            Statistic `json:"pearson"`
+	G                  Statistic `json:"g"`
+	CohensW            *float64  `json:"cohensW"`
+	TotalVariation     float64   `json:"totalVariation"`
+	MaxDeviationPoints float64   `json:"maxDeviationPoints"`
+}
+
+// Statistic is one test statistic with its p-values. Value is null where it is infinite.
+type Statistic struct {
+	Statistic  *float64     `json:"statistic"`
+	Why        string       `json:"why,omitempty"`
+	DF         int          `json:"df"`
+	Asymptotic *Probability `json:"asymptotic"`
+	Exact      *Probability `json:"exact"`
+}
+
+// Interval is a confidence interval of a share; Low and High are null where it could not be estimated.
+type Interval struct {
+	Low    *float64 `json:"low"`
+	High   *float64 `json:"high"`
+	Level  float64  `json:"level"`
+	Method string   `json:"method"`
+	Why    string   `json:"why,omitempty"`
+}
+
+// Backend is one row of the result.
+type Backend struct {
+	Name                 string           `json:"name"`
+	Cluster              string           `json:"cluster,omitempty"` // context of the cluster that its pods run in
+	Weight               int64            `json:"weight"`
+	ExpectedShare        float64          `json:"expectedShare"`
+	Expected             float64          `json:"expected"`
+	Observed             int64            `json:"observed"`
+	ObservedShare        *float64         `json:"observedShare"` // null where nothing was observed
+	Interval             *Interval        `json:"interval"`
+	StandardizedResidual *float64         `json:"standardizedResidual"`
+	AdjustedP            *Probability     `json:"adjustedP"`
+	NoticeablePoints     *float64         `json:"noticeablePoints"`         // smallest shift this run would have noticed
+	LeakUpperShare       *float64         `json:"leakUpperShare,omitempty"` // weight 0 only
+	Errors               int64            `json:"errors"`                   // answers of status 500 and above
+	Statuses             map[string]int64 `json:"statusCodes,omitempty"`
+	Latency              *Latency         `json:"latency"`
+	Signature            string           `json:"signature,omitempty"` // how its answers were recognised
+}
+
+// Unattributed is what no backend could be named for.
+type Unattributed struct {
+	Requests  int64            `json:"requests"`
+	Errors    map[string]int64 `json:"errors,omitempty"` // by error class
+	Statuses  map[string]int64 `json:"statusCodes,omitempty"`
+	Bounds    []ShareBounds    `json:"bounds,omitempty"`
+	Harmless  bool             `json:"harmless"` // true: no allocation of them changes the outcome
+	Specimens []Specimen       `json:"specimens,omitempty"`
+}
+
+// ShareBounds are the shares of a backend if none, or all, of the unattributed requests were its.
+type ShareBounds struct {
+	Backend   string  `json:"backend"`
+	LowShare  float64 `json:"lowShare"`
+	HighShare float64 `json:"highShare"`
+}
+
+// Specimen is an answer that nobody could attribute, cut short.
+type Specimen struct {
+	Seq    uint64 `json:"seq"`
+	Status uint16 `json:"statusCode"`
+	Body   string `json:"body"`
+}
+
+// Diagnostic is one check of the assumptions behind the verdict.
+type Diagnostic struct {
+	Name   string   `json:"name"`
+	OK     bool     `json:"ok"`
+	P      *float64 `json:"p,omitempty"`
+	Text   string   `json:"text"`
+	Effect string   `json:"effect"` // keep | qualify | downgrade
+}
+
+// Latency holds quantiles in milliseconds. A quantile that the sample is too small for is null.
+type Latency struct {
+	Requests     int64     `json:"requests"`
+	ServiceTime  Quantiles `json:"serviceTime"`
+	ResponseTime Quantiles `json:"responseTime"`
+	Why          string    `json:"why,omitempty"` // why a quantile is null
+}
+
+// Quantiles are type-1 sample quantiles in milliseconds.
+type Quantiles struct {
+	P50Ms  *float64 `json:"p50Ms"`
+	P90Ms  *float64 `json:"p90Ms"`
+	P99Ms  *float64 `json:"p99Ms"`
+	P999Ms *float64 `json:"p999Ms"`
+	MaxMs  *float64 `json:"maxMs"`
+}
+
+// Load is what was sent and how well the generator kept its schedule.
+type Load struct {
+	Requests            int64            `json:"requests"`
+	WarmUpRequests      int64            `json:"warmUpRequests"`
+	RatePerSecond       float64          `json:"ratePerSecond"`
+	TargetRatePerSecond float64          `json:"targetRatePerSecond"`
+	DurationSeconds     float64          `json:"durationSeconds"`
+	Errors              int64            `json:"errors"`
+	Dropped             int64            `json:"dropped"`
+	CPUUsPerRequest     *float64         `json:"cpuUsPerRequest"`
+	ServiceTime         Quantiles        `json:"serviceTime"`
+	ResponseTime        Quantiles        `json:"responseTime"`
+	SendLag             SendLag          `json:"sendLag"`
+	Connections         int64            `json:"connections"`
+	StatusCodes         map[string]int64 `json:"statusCodes"`
+	Engine              string           `json:"engine"`
+	OnTime              bool             `json:"onTime"` // false: the generator was late, its latencies are not facts
+	EndReason           string           `json:"endReason"`
+	Why                 string           `json:"why,omitempty"` // why a quantile is null
+}
+
+// SendLag is how late requests were sent, in microseconds.
+type SendLag struct {
+	P50Us *float64 `json:"p50Us"`
+	P99Us *float64 `json:"p99Us"`
+}
+
+// Witness is what the client's own proxy counted.
+type Witness struct {
+	Available bool   `json:"available"`
+	Why       string `json:"why,omitempty"`
+}
+
+// Split is the object under test.
+type Split struct {
+	Kind            string    `json:"kind"`
+	APIVersion      string    `json:"objectApiVersion"`
+	Namespace       string    `json:"namespace"`
+	Name            string    `json:"name"`
+	UID             string    `json:"uid"`
+	ResourceVersion string    `json:"resourceVersion"`
+	Generation      int64     `json:"generation"`
+	Root            string    `json:"root"`
+	WeightsFrom     string    `json:"weightsFrom"`
+	Unchanged       bool      `json:"unchanged"`     // the split and its weights stayed the same during the run
+	Why             string    `json:"why,omitempty"` // why it is not known to be unchanged, or what changed
+	LastWriter      string    `json:"lastWriter,omitempty"`
+	LastWritten     time.Time `json:"lastWritten,omitzero"`
+}
+
+// Source is where the requests came from.
+type Source struct {
+	Context      string `json:"context"`
+	Namespace    string `json:"namespace"`
+	Pod          string `json:"pod"`
+	PodUID       string `json:"podUid"`
+	Node         string `json:"node"`
+	Container    string `json:"container"`
+	ContainerWhy string `json:"containerWhy"`
+	Meshed       bool   `json:"meshed"`
+	ProxyImage   string `json:"proxyImage,omitempty"`
+	Transport    string `json:"transport"`         // websocket | spdy
+	Agent        string `json:"agent"`             // installed | uploaded, with its version
+	Through      string `json:"through,omitempty"` // Service whose pods draw the backend in place of this pod
+}
+
+// Run identifies the run and how to repeat it.
+type Run struct {
+	ID        string            `json:"id"`
+	Dir       string            `json:"dir,omitempty"`
+	Started   time.Time         `json:"started"`
+	Ended     time.Time         `json:"ended"`
+	URL       string            `json:"url"`
+	Command   []string          `json:"command"`
+	Seed      uint64            `json:"seed"`
+	Tool      string            `json:"tool"`                // version and commit
+	Simulated string            `json:"simulated,omitempty"` // what was simulated, in one sentence; empty on a real cluster
+	Complete  bool              `json:"complete"`            // false: the run was cut short
+	CutShort  string            `json:"cutShort,omitempty"`  // by what, e.g. "SIGINT"
+	Labels    map[string]string `json:"labels,omitempty"`
+}

@@ -1,0 +1,122 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Folder is a stored run.
+type Folder struct {
+	ID     string // name of its folder
+	Dir    string // path of its folder
+	Status Status // when it was opened
+
+	written time.Time // of the status file, which decides between runs of one second
+}
+
+// maxStatusFile bounds what is read of a status file: one word.
+const maxStatusFile = 64
+
+// readFolder reads the state of the folder, ErrForeign where it is none of ours.
+func readFolder(dir string) (Folder, error) {
+	info, err := os.Lstat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Folder{}, fmt.Errorf("open run %q: %w", dir, ErrNotFound)
+	case err != nil:
+		return Folder{}, fmt.Errorf("open run: %w", err)
+	case info.Mode()&fs.ModeSymlink != 0:
+		return Folder{}, fmt.Errorf("open run %q: %w: name the folder itself", dir, ErrSymlink)
+	case !info.IsDir():
+		return Folder{}, fmt.Errorf("open run %q: %w: it is a file", dir, ErrForeign)
+	}
+	abs, err := filepath.Abs(dir) // "." has a name too
+	if err != nil {
+		return Folder{}, fmt.Errorf("open run %q: %w", dir, err)
+	}
+	f := Folder{ID: filepath.Base(abs), Dir: dir}
+	file, stat, err := openRegular(dir, StatusFile)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return Folder{}, fmt.Errorf("open run %q: %w: it has no file %q", dir, ErrForeign, StatusFile)
+		}
+		return Folder{}, fmt.Errorf("open run %q: %w", dir, err)
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, maxStatusFile))
+	if err != nil {
+		return Folder{}, fmt.Errorf("open run %q: %w", dir, err)
+	}
+	f.Status, f.written = Status(strings.TrimSpace(string(b))), stat.ModTime()
+	if !f.Status.valid() {
+		return Folder{}, fmt.Errorf("open run %q: %w: its status is %.40q", dir, ErrForeign, b)
+	}
+	return f, nil
+}
+
+// openRegular opens a file of the folder for reading if it is a regular file, and never through a link.
+func openRegular(dir, name string) (*os.File, fs.FileInfo, error) {
+	path := filepath.Join(dir, name)
+	before, err := os.Lstat(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if before.Mode()&fs.ModeSymlink != 0 {
+		return nil, nil, fmt.Errorf("file %q %w: it is not read", path, ErrSymlink)
+	}
+	if !before.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("file %q is not a regular file: %w", path, ErrForeign)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, classify(err)
+	}
+	after, err := f.Stat()
+	if err == nil && !os.SameFile(before, after) {
+		err = fmt.Errorf("file %q was exchanged while it was opened: %w", path, ErrForeign)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, after, nil
+}
+
+// ReadFile reads a small file of the run whole. A file that is not there is fs.ErrNotExist; a name with a path in it
+// is ErrOutside.
+func (f Folder) ReadFile(name string) ([]byte, error) {
+	file, err := f.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	b, err := io.ReadAll(file)
+	if err != nil {
+		return nil, fmt.Errorf("read %s of run %s: %w", name, f.ID, err)
+	}
+	return b, nil
+}
+
+// OpenSamples opens the samples for reading from the start; a run without any is fs.ErrNotExist.
+func (f Folder) OpenSamples() (io.ReadCloser, error) { return f.open(SamplesFile) }
+
+func (f Folder) open(name string) (*os.File, error) {
+	if err := checkName(name); err != nil {
+		return nil, fmt.Errorf("read file of run %s: %w", f.ID, err)
+	}
+	file, _, err := openRegular(f.Dir, name)
+	if err != nil {
+		return nil, fmt.Errorf("read %s of run %s: %w", name, f.ID, err)
+	}
+	return file, nil
+}
+
+func (f Folder) has(name string) bool {
+	_, err := os.Lstat(filepath.Join(f.Dir, name))
+	return err == nil
+}

@@ -1,0 +1,177 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/gofrs/flock"
+)
+
+// Run is a run folder that is being written. Its methods may be called from several goroutines.
+type Run struct {
+	ID  string
+	Dir string // folder of the run
+
+	lock *flock.Flock
+
+	mu         sync.Mutex
+	samples    *os.File
+	samplesLen int64
+	samplesSum hash.Hash
+	broken     error // why the samples take no more
+	sums       map[string]string
+	closed     bool
+}
+
+// Create makes the folder of run id in dir, which it creates where it is missing, with status running, and holds its
+// lock until Close. It refuses an id that exists (ErrExists) or that NewID could not have made (ErrBadID); a dir that
+// cannot be written is ErrReadOnly or ErrNoSpace. After an error nothing is left behind.
+func Create(dir, id string) (_ *Run, err error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("create --results-dir %q: %w: name a folder that can be written", dir, classify(err))
+	}
+	folder := filepath.Join(dir, id)
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		if errors.Is(err, os.ErrExist) {
+			return nil, fmt.Errorf("create run %s in --results-dir %q: %w: nothing was overwritten, start again",
+				id, dir, ErrExists)
+		}
+		return nil, fmt.Errorf("create run %s in --results-dir %q: %w: name a folder that can be written",
+			id, dir, classify(err))
+	}
+	// Locked before the status is there: whoever sees "running" sees the lock too.
+	lock := flock.New(filepath.Join(folder, lockFile), flock.SetPermissions(0o644))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, lock.Unlock(), os.RemoveAll(folder))
+		}
+	}()
+	got, err := lock.TryLock()
+	if err == nil && !got {
+		err = errors.New("somebody else holds its lock")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock run %s in --results-dir %q: %w: name a folder on a file system with locks",
+			id, dir, classify(err))
+	}
+	r := &Run{ID: id, Dir: folder, lock: lock, sums: map[string]string{}}
+	if err := writeReserve(folder); err != nil {
+		return nil, fmt.Errorf("create run %s in --results-dir %q: %w: free some space or name another disk",
+			id, dir, classify(err))
+	}
+	if err := atomicWrite(folder, StatusFile, []byte(Running+"\n")); err != nil {
+		return nil, fmt.Errorf("create run %s in --results-dir %q: %w", id, dir, classify(err))
+	}
+	if err := syncDir(dir); err != nil {
+		return nil, fmt.Errorf("create run %s in --results-dir %q: %w", id, dir, classify(err))
+	}
+	return r, nil
+}
+
+// WriteFile writes one small file of the run, whole or not at all; a name may be written again while the run is open.
+// Names with a path in them, names that begin with a dot and the names this package writes itself are ErrOutside; a
+// full disk is ErrNoSpace.
+func (r *Run) WriteFile(name string, data []byte) error {
+	if err := checkName(name); err != nil {
+		return fmt.Errorf("write file of run %s: %w", r.ID, err)
+	}
+	if name == StatusFile || name == SamplesFile || name == SumsFile {
+		return fmt.Errorf("write file of run %s: %q %w: the store writes it itself", r.ID, name, ErrOutside)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return fmt.Errorf("write %s of run %s: %w", name, r.ID, ErrClosed)
+	}
+	return r.write(name, data)
+}
+
+// write needs r.mu held.
+func (r *Run) write(name string, data []byte) error {
+	err := atomicWrite(r.Dir, name, data)
+	if noSpace(err) && dropReserve(r.Dir) {
+		err = atomicWrite(r.Dir, name, data)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s of run %s: %w: free some space or name another disk with --results-dir",
+			name, r.ID, classify(err))
+	}
+	sum := sha256.Sum256(data)
+	r.sums[name] = hex.EncodeToString(sum[:])
+	return nil
+}
+
+// Append adds p to the samples, of which the first call creates the file. A p that does not fit is taken back whole,
+// so the file always ends with what an earlier call wrote; from then on every call returns that first error. A full
+// disk is ErrNoSpace: Close the run as Partial.
+func (r *Run) Append(p []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed:
+		return fmt.Errorf("append samples of run %s: %w", r.ID, ErrClosed)
+	case r.broken != nil:
+		return r.broken
+	case r.samples == nil:
+		f, err := os.OpenFile(filepath.Join(r.Dir, SamplesFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		if err != nil {
+			r.broken = fmt.Errorf("append samples of run %s: %w", r.ID, classify(err))
+			return r.broken
+		}
+		r.samples, r.samplesSum = f, sha256.New()
+	}
+	if _, err := r.samples.Write(p); err != nil {
+		r.broken = fmt.Errorf("append samples of run %s: %w: the run ends here; free some space or name another disk "+
+			"with --results-dir", r.ID, classify(err))
+		if back := r.samples.Truncate(r.samplesLen); back != nil {
+			r.broken = errors.Join(r.broken, back)
+		}
+		return r.broken
+	}
+	r.samplesLen += int64(len(p))
+	r.samplesSum.Write(p)
+	return nil
+}
+
+// Close ends the run with a status other than Running, writes SHA256SUMS last, and releases the lock, also when it
+// returns an error. A folder whose closing failed is marked partial by whoever opens it next.
+func (r *Run) Close(status Status) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return fmt.Errorf("close run %s: %w", r.ID, ErrClosed)
+	}
+	r.closed = true
+	var errs []error
+	if !status.valid() || status == Running {
+		errs = append(errs, fmt.Errorf("close run %s: status %q: want complete, partial or aborted", r.ID, status))
+		status = Partial
+	}
+	if r.samples != nil {
+		errs = append(errs, r.samples.Sync(), r.samples.Close())
+		r.sums[SamplesFile] = hex.EncodeToString(r.samplesSum.Sum(nil))
+	}
+	dropReserve(r.Dir)
+	err := errors.Join(errs...)
+	if err == nil || status != Complete {
+		err = errors.Join(err, r.write(StatusFile, []byte(status+"\n")))
+	}
+	if err == nil || status != Complete {
+		err = errors.Join(err, atomicWrite(r.Dir, SumsFile, formatSums(r.sums)))
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("close run %s: %w", r.ID, classify(err)), r.lock.Unlock())
+	}
+	// The lock file goes only now: a folder that has one and no sums was killed here, and one without either was
+	// tampered with.
+	return errors.Join(r.lock.Unlock(), os.Remove(filepath.Join(r.Dir, lockFile)))
+}

@@ -1,0 +1,171 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+// State is what Verify found.
+type State string
+
+// The states of a stored run.
+const (
+	VerifiedComplete State = "complete" // it ended as planned and every file is as it was written
+	VerifiedPartial  State = "partial"  // it was cut short, or is still being written; what is summed is as it was written
+	Damaged          State = "damaged"  // a file is missing, changed or unreadable
+)
+
+// Verification is the result of Verify.
+type Verification struct {
+	State    State
+	Problems []Problem // of a damaged run, by name
+	Extra    []string  // files that the run did not write; they are no damage
+	Running  bool      // it is being written now: nothing was summed yet
+}
+
+// Problem is one damaged file.
+type Problem struct {
+	File string
+	Why  string // "is missing", "was changed", ...
+}
+
+// String says it in one sentence.
+func (v Verification) String() string {
+	switch {
+	case v.State == Damaged:
+		var all []string
+		for _, p := range v.Problems {
+			all = append(all, p.File+" "+p.Why)
+		}
+		return "damaged: " + strings.Join(all, "; ")
+	case v.Running:
+		return "partial: it is still being written"
+	}
+	return string(v.State)
+}
+
+// Verify compares every file of the run with SHA256SUMS. Its error is a folder that cannot be read at all; damage is
+// a result.
+func (f Folder) Verify() (Verification, error) {
+	now, err := readFolder(f.Dir)
+	if err != nil {
+		return Verification{}, err
+	}
+	if now.Status == Running || !now.has(SumsFile) && now.has(lockFile) {
+		// Written now, or its writer was killed and nobody could mark it yet: there is nothing to compare with.
+		return Verification{State: VerifiedPartial, Running: now.probe() != lockFree}, nil
+	}
+	v := Verification{State: VerifiedComplete}
+	if now.Status != Complete {
+		v.State = VerifiedPartial
+	}
+	if !now.has(SumsFile) {
+		v.State, v.Problems = Damaged, []Problem{{SumsFile, "is missing"}}
+		return v, nil
+	}
+	b, err := now.ReadFile(SumsFile)
+	if err != nil {
+		return Verification{}, err
+	}
+	want, damage := parseSums(b)
+	if damage != nil {
+		v.State, v.Problems = Damaged, []Problem{{SumsFile, damage.Error()}}
+		return v, nil
+	}
+	if _, ok := want[StatusFile]; !ok {
+		v.Problems = append(v.Problems, Problem{SumsFile, "does not name " + StatusFile})
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		switch got, err := now.sum(name); {
+		case err != nil && !now.has(name):
+			v.Problems = append(v.Problems, Problem{name, "is missing"})
+		case err != nil:
+			v.Problems = append(v.Problems, Problem{name, "cannot be read: " + err.Error()})
+		case got != want[name]:
+			v.Problems = append(v.Problems, Problem{name, "was changed"})
+		}
+	}
+	if len(v.Problems) > 0 {
+		v.State = Damaged
+	}
+	v.Extra, err = now.extra(want)
+	return v, err
+}
+
+func (f Folder) extra(known map[string]string) ([]string, error) {
+	entries, err := os.ReadDir(f.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("verify run %s: %w", f.ID, err)
+	}
+	var extra []string
+	for _, e := range entries {
+		if _, ok := known[e.Name()]; !ok && e.Name() != SumsFile && !strings.HasPrefix(e.Name(), ".") {
+			extra = append(extra, e.Name())
+		}
+	}
+	return extra, nil
+}
+
+// sumAll sums every regular file of the run.
+func (f Folder) sumAll() (map[string]string, error) {
+	entries, err := os.ReadDir(f.Dir)
+	if err != nil {
+		return nil, err
+	}
+	sums := map[string]string{}
+	for _, e := range entries {
+		if !e.Type().IsRegular() || e.Name() == SumsFile || checkName(e.Name()) != nil {
+			continue
+		}
+		if sums[e.Name()], err = f.sum(e.Name()); err != nil {
+			return nil, err
+		}
+	}
+	return sums, nil
+}
+
+func (f Folder) sum(name string) (string, error) {
+	file, err := f.open(name)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// formatSums writes what `sha256sum -c` reads.
+func formatSums(sums map[string]string) []byte {
+	var b bytes.Buffer
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		fmt.Fprintf(&b, "%s  %s\n", sums[name], name)
+	}
+	return b.Bytes()
+}
+
+// parseSums reads it back. Names are checked: they are about to be opened.
+func parseSums(b []byte) (map[string]string, error) {
+	sums := map[string]string{}
+	for i, line := range strings.Split(strings.TrimSuffix(string(b), "\n"), "\n") {
+		sum, name, ok := strings.Cut(line, "  ")
+		raw, err := hex.DecodeString(sum)
+		if !ok || err != nil || len(raw) != sha256.Size || checkName(name) != nil {
+			return nil, fmt.Errorf("line %d is not a SHA-256 sum and a name", i+1)
+		}
+		if _, twice := sums[name]; twice {
+			return nil, fmt.Errorf("line %d names %s again", i+1, name)
+		}
+		sums[name] = sum
+	}
+	return sums, nil
+}
