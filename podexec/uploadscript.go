@@ -1,0 +1,78 @@
+package podexec
+
+// The scripts are constants. What differs comes as positional parameters, which a shell does not interpret. They keep to
+// POSIX sh, printf, cat, chmod, rm and wc, as busybox, dash and bash have them.
+
+// probeScript finds a directory in which a file can be created and run. $1: a file name; $2: how many good directories
+// to pass over; then the candidates, where the words TMPDIR and PWD stand for the container's own variables. One line
+// per candidate that is no good, "bad<TAB>directory<TAB>reason", one "ok<TAB>directory", and "end", without which the
+// output is incomplete. The probe must be run, not looked at: a noexec mount shows in no permission bit. Its
+// interpreter is the shell that runs this, since images for debugging keep theirs outside /bin.
+const probeScript = `
+umask 077
+set -C
+name=$1 skip=$2
+shift 2
+sh=$(command -v sh)
+case $sh in /*) ;; *) sh=/bin/sh ;; esac
+for dir in "$@"; do
+	case $dir in
+	TMPDIR) dir=${TMPDIR:-} ;;
+	PWD) dir=${PWD:-} ;;
+	esac
+	case $dir in
+	*'
+'*) continue ;;
+	/*) ;;
+	*) continue ;;
+	esac
+	if [ ! -d "$dir" ]; then
+		printf 'bad\t%s\tnot a directory\n' "$dir"
+		continue
+	fi
+	file=${dir%/}/$name
+	if ! why=$( (printf '#!%s\nexit 37\n' "$sh" > "$file") 2>&1); then
+		printf 'bad\t%s\tnot writable: %s\n' "$dir" "${why##*: }"
+		rm -f "$file"
+		continue
+	fi
+	chmod 0700 "$file"
+	why=$("$file" 2>&1 < /dev/null)
+	code=$?
+	rm -f "$file"
+	if [ "$code" -ne 37 ]; then
+		printf 'bad\t%s\tnot executable: %s\n' "$dir" "${why##*: }"
+		continue
+	fi
+	if [ "$skip" -gt 0 ]; then
+		skip=$((skip - 1))
+		continue
+	fi
+	printf 'ok\t%s\n' "$dir"
+	break
+done
+echo end
+`
+
+// exitExists is writeScript's code for a file that is there already.
+const exitExists = 73
+
+// writeScript writes stdin to the new file $1 and prints its size; unless that is $2 the file is removed, because the end
+// of stdin may be the end of splitbench. noclobber makes the creation exclusive. Nothing is printed before the end, and
+// stdout stays open until then: containerd closes stdin when stdout ends.
+const writeScript = `
+umask 077
+set -C
+if [ -e "$1" ]; then
+	echo "file exists" >&2
+	exit 73 # exitExists
+fi
+if cat > "$1" && chmod 0700 "$1" && size=$(wc -c < "$1"); then
+	[ "$size" -eq "$2" ] || rm -f "$1"
+	printf 'size %s\nend\n' "$size"
+else
+	code=$?
+	rm -f "$1"
+	exit "$code"
+fi
+`
