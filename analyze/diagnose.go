@@ -1,0 +1,320 @@
+package analyze
+
+import (
+	"fmt"
+	"math"
+)
+
+// Impact is what a diagnostic may do to an outcome: never improve it.
+type Impact string
+
+// The impacts.
+const (
+	Keep      Impact = "keep"      // nothing was found
+	Qualify   Impact = "qualify"   // the outcome stands; the report says what was found
+	Downgrade Impact = "downgrade" // the outcome holds only if it survives with the effective number of requests, or not at all
+)
+
+// Names of the diagnostics.
+const (
+	DiagnosticSticky      = "sticky"         // neighbours go to the same backend too often
+	DiagnosticAlternating = "alternating"    // neighbours differ too often
+	DiagnosticPeriodic    = "autocorrelated" // dependence at some lag
+	DiagnosticEven        = "too-even"       // windows vary less than chance
+	DiagnosticConnections = "connections"    // connections differ: pinned
+	DiagnosticTime        = "time"           // windows of time differ
+	DiagnosticPods        = "source-pods"    // source pods differ
+	DiagnosticErrors      = "error-rate"     // error rates differ by backend
+)
+
+// Diagnostic is one check of what the verdict takes for granted.
+type Diagnostic struct {
+	Name      string
+	OK        bool     // true: nothing was found at the level
+	P         PValue   // of this check alone
+	AdjustedP PValue   // Holm over all checks made
+	Impact    Impact   // Keep where OK
+	Text      string   // one sentence for an engineer
+	Causes    []string // likely ones, the likeliest first; empty where OK
+}
+
+// Diagnostics are all checks that the observations allowed.
+type Diagnostics struct {
+	Items        []Diagnostic
+	DesignEffect float64 // how many requests count as one, at least 1; from connections, else from neighbours, only where flagged
+	FewClusters  bool    // flagged connections, fewer than 20 of them
+	Change       Change  // where the split changed, if Time was flagged; Categorised 0 otherwise
+}
+
+// DiagnoseOptions fix the checks.
+type DiagnoseOptions struct {
+	Alpha   float64 // level of all checks together; 0: 0.001, the custom of sample-ratio checks
+	Windows int     // most windows of time; 0: 20
+}
+
+// Diagnose checks what the decision takes for granted: that requests are drawn one by one, at random, with the same shares all
+// the time and from every source, and that no backend loses its answers. p-values are adjusted by Holm over all checks made,
+// so that a clean run is flagged with probability Alpha at most (the reference laws are asymptotic). Observations may come in any order; with concurrent requests the order at the proxy is permuted, which costs the
+// checks of neighbours power but makes no false alarm. Errors wrap ErrInput.
+func Diagnose(observations []Observation, w Weights, o DiagnoseOptions) (Diagnostics, error) {
+	if _, err := w.total(); err != nil {
+		return Diagnostics{}, err
+	}
+	if o.Alpha == 0 {
+		o.Alpha = 0.001
+	}
+	if o.Windows == 0 {
+		o.Windows = 20
+	}
+	if !(o.Alpha > 0 && o.Alpha < 0.5) || o.Windows < 2 {
+		return Diagnostics{}, inputErrorf("diagnostics: alpha %v or %d windows out of range", o.Alpha, o.Windows)
+	}
+	e := newExamination(inOrder(observations), w, o)
+	// The order is that of the reasons: what points at a cause comes before what only says that there is one.
+	if err := e.groups(); err != nil {
+		return Diagnostics{}, err
+	}
+	e.neighbours()
+	e.errorRates()
+	return e.conclude(), nil
+}
+
+// examination is the working state of Diagnose.
+type examination struct {
+	w    Weights
+	o    DiagnoseOptions
+	all  []Observation
+	seq  []int // backends of the attributed requests, in order
+	out  Diagnostics
+	deff map[string]float64 // design effect that a flagged check implies
+	few  bool
+}
+
+func newExamination(all []Observation, w Weights, o DiagnoseOptions) *examination {
+	e := &examination{w: w, o: o, deff: map[string]float64{}}
+	for _, x := range all {
+		if x.Backend >= 0 && x.Backend < len(w) {
+			e.all = append(e.all, x)
+			e.seq = append(e.seq, x.Backend)
+		}
+	}
+	e.out.DesignEffect = 1
+	return e
+}
+
+func (e *examination) add(name string, p PValue, impact Impact, text string, causes ...string) {
+	e.out.Items = append(e.out.Items, Diagnostic{Name: name, P: p, Impact: impact, Text: text, Causes: causes})
+}
+
+// neighbours checks the order of requests.
+func (e *examination) neighbours() {
+	k := len(e.w)
+	if len(e.seq) < 40 {
+		return // the normal law of the number of runs wants some
+	}
+	runs := Runs(e.seq, k)
+	if runs.Var == 0 {
+		return
+	}
+	e.add(DiagnosticSticky, runs.TooFew, Downgrade,
+		fmt.Sprintf("requests in a row went to the same backend more often than chance does: %s runs, about %s expected",
+			grouped(runs.Runs), grouped(int64(math.Round(runs.Mean)))),
+		"connections are pinned to a backend (a TCP or opaque port splits per connection)",
+		"session affinity in front of the split", "the split changed during the run")
+	e.add(DiagnosticAlternating, runs.TooMany, Qualify,
+		fmt.Sprintf("requests alternate between backends more than chance does: %s runs, about %s expected",
+			grouped(runs.Runs), grouped(int64(math.Round(runs.Mean)))),
+		"a round robin, not a random draw, splits the traffic: something other than the mesh is in the path")
+	lag := min(20, len(e.seq)/5)
+	if period := e.period(); period > lag && period < len(e.seq)/5 && period <= 200 {
+		lag = period
+	}
+	worst := LjungBoxResult{Statistic: Statistic{Asymptotic: pFromLn(0, Asymptotic)}}
+	tests := 0
+	indicator := make([]bool, len(e.seq))
+	for i := range e.w {
+		hits := 0
+		for t, x := range e.seq {
+			indicator[t] = x == i
+			if x == i {
+				hits++
+			}
+		}
+		// A rare backend makes the chi-square law of the statistic wrong: a few expected pairs are the least.
+		if float64(hits)*float64(hits) < 5*float64(len(e.seq)) || float64(len(e.seq)-hits)*float64(len(e.seq)-hits) < 5*float64(len(e.seq)) {
+			continue
+		}
+		tests++
+		if r := LjungBox(indicator, lag); tests == 1 || r.Asymptotic.LnP < worst.Asymptotic.LnP {
+			worst = r
+		}
+	}
+	if tests == 0 {
+		return
+	}
+	if k > 2 {
+		worst.Asymptotic = worst.Asymptotic.scaled(float64(tests))
+	}
+	impact := Qualify
+	if worst.ACF1 > 0 {
+		impact = Downgrade
+	}
+	e.deff[DiagnosticPeriodic] = e.serialDesign(lag)
+	e.deff[DiagnosticSticky] = e.deff[DiagnosticPeriodic]
+	e.add(DiagnosticPeriodic, worst.Asymptotic, impact,
+		fmt.Sprintf("where a request goes depends on the %d before it, which a draw per request does not", lag),
+		"a repeating pattern (weighted round robin)", "pinned connections", "the split changed during the run")
+}
+
+// period is the length of one turn of a weighted round robin with these weights.
+func (e *examination) period() int {
+	w := make([]int64, len(e.w))
+	for i, x := range e.w {
+		w[i] = x.W
+	}
+	var sum int64
+	for _, x := range reduced(w) {
+		if sum += x; sum > math.MaxInt32 {
+			return math.MaxInt32
+		}
+	}
+	return int(sum)
+}
+
+// serialDesign estimates how many neighbouring requests count as one: the spread of the shares of consecutive blocks of ten
+// lags, in units of that of independent requests.
+func (e *examination) serialDesign(lag int) float64 {
+	size := 10 * lag
+	blocks := len(e.seq) / size
+	if blocks < 2 {
+		return 1
+	}
+	table := make([][]int64, blocks)
+	for b := range table {
+		table[b] = make([]int64, len(e.w))
+		for _, x := range e.seq[b*size : (b+1)*size] {
+			table[b][x]++
+		}
+	}
+	r, err := RaoScott(table, e.observedWeights())
+	if err != nil {
+		return 1
+	}
+	return math.Max(1, r.MeanDeff)
+}
+
+// observedWeights are the pooled counts as weights, so that a check of sameness does not depend on the declared ones.
+func (e *examination) observedWeights() Weights {
+	out := make(Weights, len(e.w))
+	for i, x := range e.w {
+		out[i] = Weight{Backend: x.Backend}
+	}
+	for _, x := range e.seq {
+		out[x].W++
+	}
+	return out
+}
+
+// errorRates compares the share of errors between backends.
+func (e *examination) errorRates() {
+	table := make([][]int64, len(e.w))
+	for i := range table {
+		table[i] = make([]int64, 2)
+	}
+	for _, x := range e.all {
+		if x.OK {
+			table[x.Backend][0]++
+		} else {
+			table[x.Backend][1]++
+		}
+	}
+	s := contingency(table)
+	if s.DF == 0 || leastExpected(table) < 1 {
+		return
+	}
+	worst := 0
+	rate := func(i int) float64 {
+		if n := table[i][0] + table[i][1]; n > 0 {
+			return float64(table[i][1]) / float64(n)
+		}
+		return 0
+	}
+	for i := range table {
+		if rate(i) > rate(worst) {
+			worst = i
+		}
+	}
+	e.add(DiagnosticErrors, s.Asymptotic, Qualify,
+		fmt.Sprintf("%s fails more often than the others: %s of its answers are errors; a proxy that retries draws again, so its share may look too small",
+			e.w[worst].Backend, percent(rate(worst))),
+		"the backend itself fails", "the path to it fails (gateway, mirror)", "retries by the proxy hide more failures")
+}
+
+func leastExpected(table [][]int64) float64 {
+	var cols [2]float64
+	total := 0.0
+	for _, row := range table {
+		cols[0] += float64(row[0])
+		cols[1] += float64(row[1])
+	}
+	total = cols[0] + cols[1]
+	least := math.Inf(1)
+	for _, row := range table {
+		n := float64(row[0] + row[1])
+		if n > 0 {
+			least = math.Min(least, n*math.Min(cols[0], cols[1])/total)
+		}
+	}
+	return least
+}
+
+// conclude adjusts for multiplicity and settles what was found.
+func (e *examination) conclude() Diagnostics {
+	lnP := make([]float64, len(e.out.Items))
+	for i, d := range e.out.Items {
+		lnP[i] = d.P.LnP
+	}
+	adjusted := holmLn(lnP)
+	for i := range e.out.Items {
+		d := &e.out.Items[i]
+		d.AdjustedP = pFromLn(adjusted[i], d.P.Method)
+		if d.OK = d.AdjustedP.P > e.o.Alpha; d.OK {
+			d.Impact, d.Causes, d.Text = Keep, nil, "nothing unusual: "+calm(d.Name)
+			continue
+		}
+		if d.Impact == Downgrade {
+			e.out.DesignEffect = math.Max(e.out.DesignEffect, e.deff[d.Name])
+		}
+		switch d.Name {
+		case DiagnosticConnections:
+			e.out.FewClusters = e.few
+		case DiagnosticTime:
+			e.out.Change = Scan(e.seq, len(e.w), 10, 0, 0)
+			d.Text += fmt.Sprintf("; the largest change is after request %s of %s", grouped(int64(e.out.Change.At)), grouped(int64(len(e.seq))))
+		}
+	}
+	return e.out
+}
+
+// calm says what a check that found nothing looked at.
+func calm(name string) string {
+	switch name {
+	case DiagnosticSticky:
+		return "requests in a row are not sticky"
+	case DiagnosticAlternating:
+		return "requests do not take turns"
+	case DiagnosticPeriodic:
+		return "where a request goes does not depend on those before it"
+	case DiagnosticEven:
+		return "the shares vary over time as chance does"
+	case DiagnosticConnections:
+		return "connections do not differ"
+	case DiagnosticTime:
+		return "the shares are the same from beginning to end"
+	case DiagnosticPods:
+		return "source pods agree"
+	case DiagnosticErrors:
+		return "backends fail equally often"
+	}
+	return name
+}

@@ -1,0 +1,289 @@
+package analyze
+
+import (
+	"cmp"
+	"math"
+	"math/bits"
+	"slices"
+)
+
+// Limits of the exact algorithm: past them it gives up and the caller takes a Monte-Carlo p, so that no input takes a
+// second. A state costs two binomial tails, about a microsecond; a step one map entry.
+const (
+	defaultMaxStates = 200_000
+	stepsPerState    = 10
+)
+
+// u128 is an unsigned 128-bit whole number: the integer statistic of 1e9 requests does not fit 64.
+type u128 struct{ hi, lo uint64 }
+
+func mul64(a, b uint64) u128 { hi, lo := bits.Mul64(a, b); return u128{hi, lo} }
+
+func (a u128) add(b u128) u128 {
+	lo, carry := bits.Add64(a.lo, b.lo, 0)
+	hi, _ := bits.Add64(a.hi, b.hi, carry)
+	return u128{hi, lo}
+}
+
+func (a u128) sub(b u128) u128 {
+	lo, borrow := bits.Sub64(a.lo, b.lo, 0)
+	hi, _ := bits.Sub64(a.hi, b.hi, borrow)
+	return u128{hi, lo}
+}
+
+// times is a*b; the caller has checked that it fits.
+func (a u128) times(b uint64) u128 {
+	hi, lo := bits.Mul64(a.lo, b)
+	return u128{hi + a.hi*b, lo}
+}
+
+func (a u128) less(b u128) bool { return a.hi < b.hi || a.hi == b.hi && a.lo < b.lo }
+
+func (a u128) float() float64 { return math.Ldexp(float64(a.hi), 64) + float64(a.lo) }
+
+// exactWalk is the state of exactPearsonK.
+type exactWalk struct {
+	weights  []int64  // ascending
+	perUnit  []uint64 // lcm/w: the statistic is the sum of n*n*perUnit
+	lcm      uint64
+	rest     []int64 // rest[j] is the sum of weights[j:]
+	observed u128
+	lnP      float64
+	states   int // left
+	steps    int // left
+}
+
+type exactState struct {
+	left int64 // requests not yet given to a cell
+	sum  u128  // statistic of the cells done
+}
+
+// exactPearsonK is ln of the exact p of Pearson's statistic for two or more cells of positive weight: the probability of all
+// outcomes whose statistic is at least the observed one. It walks the cells by ascending weight as conditional binomials,
+// merges states of equal remainder and partial statistic, and takes what can no longer end below the observed statistic
+// out at once as two binomial tails, so that a tiny p is a sum of tiny positive numbers and never 1-x. The statistic is the
+// integer sum of n*n*lcm/w, which decides ties exactly. ok is false where it would need more than maxStates states or more
+// than 126 bits. The idea of the walk is Hirji's network (K. Hirji, 1997), the conditional binomials are ours.
+func exactPearsonK(n, w []int64, maxStates int) (lnP float64, ok bool) {
+	if maxStates == 0 {
+		maxStates = defaultMaxStates
+	}
+	walk, ok := newExactWalk(n, w, maxStates)
+	if !ok {
+		return 0, false
+	}
+	var total int64
+	for _, x := range n {
+		total += x
+	}
+	states := map[exactState]float64{{left: total}: 0}
+	for j := 0; j < len(w)-2; j++ {
+		if states, ok = walk.step(j, states); !ok {
+			return 0, false
+		}
+	}
+	if walk.states -= len(states); walk.states < 0 {
+		return 0, false
+	}
+	walk.finish(len(w)-2, ordered(states))
+	return math.Min(0, walk.lnP), true
+}
+
+// finish adds the tails of the last two cells, the largest upper bound first, until the rest cannot matter.
+func (e *exactWalk) finish(j int, list []weighedState) {
+	p, q := shares(e.weights[j], e.rest[j+1])
+	bounds := make([]float64, len(list))
+	for i, s := range list {
+		bounds[i] = s.lnMass
+		if s.sum.less(e.observed) {
+			if low, high := e.below(j, s.left, e.observed.sub(s.sum)); low <= high {
+				bounds[i] += chernoff(low-1, high+1, s.left, p, q)
+			}
+		}
+		bounds[i] = -bounds[i]
+	}
+	for _, i := range ascending(bounds) {
+		if -bounds[i] < e.lnP-negligible {
+			break
+		}
+		e.absorb(j, list[i].exactState, list[i].lnMass)
+	}
+}
+
+func newExactWalk(n, w []int64, maxStates int) (*exactWalk, bool) {
+	w = reduced(w)
+	order := make([]int, len(w))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(w[a], w[b]), cmp.Compare(n[a], n[b])) })
+	lcm := int64(1)
+	for _, x := range w {
+		step := x / gcd(lcm, x)
+		if !fitsProduct(lcm, step) {
+			return nil, false
+		}
+		lcm *= step
+	}
+	maxStates = min(maxStates, 10_000_000) // memory
+	walk := &exactWalk{
+		lcm: uint64(lcm), lnP: math.Inf(-1), states: maxStates, steps: maxStates * stepsPerState,
+		weights: make([]int64, len(w)), perUnit: make([]uint64, len(w)), rest: make([]int64, len(w)+1),
+	}
+	var total int64
+	for _, x := range n {
+		total += x
+	}
+	var sum int64
+	for _, x := range w {
+		sum += x
+	}
+	// The largest number formed is total^2 * lcm * sum, twice.
+	if 2*bits.Len64(uint64(total))+bits.Len64(walk.lcm)+bits.Len64(uint64(sum)) > 124 {
+		return nil, false
+	}
+	for j, i := range order {
+		walk.weights[j], walk.perUnit[j] = w[i], walk.lcm/uint64(w[i])
+		walk.observed = walk.observed.add(mul64(uint64(n[i]), uint64(n[i])).times(walk.perUnit[j]))
+	}
+	for j := len(w) - 1; j >= 0; j-- {
+		walk.rest[j] = walk.rest[j+1] + walk.weights[j]
+	}
+	return walk, true
+}
+
+// step gives requests to cell j in every state.
+func (e *exactWalk) step(j int, states map[exactState]float64) (map[exactState]float64, bool) {
+	if e.states -= len(states); e.states < 0 {
+		return nil, false
+	}
+	next := make(map[exactState]float64, len(states))
+	p, q := shares(e.weights[j], e.rest[j+1])
+	for _, s := range ordered(states) {
+		low, high := e.absorb(j, s.exactState, s.lnMass)
+		if low > high {
+			continue
+		}
+		if high-low >= int64(e.steps) {
+			return nil, false
+		}
+		e.steps -= int(high - low + 1)
+		for n := low; n <= high; n++ {
+			lnMass := s.lnMass + lnBinomialPMF(n, s.left, p, q)
+			to := exactState{left: s.left - n, sum: s.sum.add(mul64(uint64(n), uint64(n)).times(e.perUnit[j]))}
+			if old, seen := next[to]; seen {
+				lnMass = lnAdd(old, lnMass)
+			}
+			next[to] = lnMass
+		}
+		if len(next) > e.states {
+			return nil, false
+		}
+	}
+	return next, true
+}
+
+type weighedState struct {
+	exactState
+	lnMass float64
+}
+
+// ordered lists the states in a fixed order, so that rounding is the same in every run.
+func ordered(states map[exactState]float64) []weighedState {
+	list := make([]weighedState, 0, len(states))
+	for s, lnMass := range states {
+		list = append(list, weighedState{s, lnMass})
+	}
+	slices.SortFunc(list, func(a, b weighedState) int {
+		return cmp.Or(cmp.Compare(a.left, b.left), cmp.Compare(a.sum.hi, b.sum.hi), cmp.Compare(a.sum.lo, b.sum.lo))
+	})
+	return list
+}
+
+// absorb adds to p all counts of cell j that can only end at or above the observed statistic, and returns the interval of
+// the others; low > high where there are none.
+func (e *exactWalk) absorb(j int, s exactState, lnMass float64) (low, high int64) {
+	if !s.sum.less(e.observed) {
+		e.lnP = lnAdd(e.lnP, lnMass)
+		return 1, 0
+	}
+	low, high = e.below(j, s.left, e.observed.sub(s.sum))
+	if low > high {
+		e.lnP = lnAdd(e.lnP, lnMass)
+		return low, high
+	}
+	p, q := shares(e.weights[j], e.rest[j+1])
+	tails := lnAdd(lnLower(low-1, s.left, p, q), lnUpper(high+1, s.left, p, q))
+	e.lnP = lnAdd(e.lnP, lnMass+tails)
+	return low, high
+}
+
+// below is the interval of n for which n*n*lcm/w + (left-n)^2*lcm/W < room, W the weight of the cells after j: by
+// Cauchy-Schwarz the least that those cells can add. For the last two cells it is the statistic itself.
+func (e *exactWalk) below(j int, left int64, room u128) (low, high int64) {
+	after := uint64(e.rest[j+1])
+	limit := room.times(after)
+	under := func(n int64) bool {
+		r := uint64(left - n)
+		x := mul64(uint64(n), uint64(n)).times(e.perUnit[j]).times(after)
+		return x.add(mul64(r, r).times(e.lcm)).less(limit)
+	}
+	w, rest, l := float64(e.weights[j]), float64(after), float64(e.lcm)
+	centre := float64(left) * (w / (w + rest))
+	least := float64(left) * float64(left) / (w + rest) * l
+	half := math.Sqrt(math.Max(0, (room.float()-least)/(l*(1/w+1/rest))))
+	low, high = clampInt(math.Ceil(centre-half), left), clampInt(math.Floor(centre+half), left)
+	// The float ends are off by a few units at most; the integers decide.
+	middle := clampInt(math.Round(centre), left)
+	for _, m := range []int64{middle, middle - 1, middle + 1, middle} {
+		middle = m
+		if m >= 0 && m <= left && under(m) {
+			break
+		}
+	}
+	if !under(middle) {
+		return 1, 0
+	}
+	low, high = min(low, middle), max(high, middle)
+	for low > 0 && under(low-1) {
+		low--
+	}
+	for !under(low) {
+		low++
+	}
+	for high < left && under(high+1) {
+		high++
+	}
+	for !under(high) {
+		high--
+	}
+	return low, high
+}
+
+// negligible is how far below the p so far (in ln) a part may lie and be left out: with at most a million parts, the relative
+// error is below 1e-14.
+const negligible = 46
+
+// chernoff is an upper bound of ln(P(X <= low) + P(X >= high)) for X ~ Binomial(n, p), low and high on their sides of the
+// mean or within one of it: cheaper than the tails themselves.
+func chernoff(low, high, n int64, p, q float64) float64 {
+	rate := func(k int64) float64 {
+		if k < 0 || k > n {
+			return math.Inf(1)
+		}
+		nf := float64(n)
+		d := float64(k) - nf*p
+		if math.Abs(d) < 2 {
+			return 0
+		}
+		return nf*p*entropyTerm(d/(nf*p)) + nf*q*entropyTerm(-d/(nf*q))
+	}
+	return math.Ln2 - math.Min(rate(low), rate(high))
+}
+
+func clampInt(x float64, high int64) int64 {
+	if !(x > 0) {
+		return 0
+	}
+	return int64(math.Min(x, float64(high)))
+}

@@ -1,0 +1,197 @@
+package analyze
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// groups checks that windows of time, connections and source pods are alike.
+func (e *examination) groups() error {
+	conns := e.table(func(o Observation) int { return o.Conn })
+	if len(conns) >= 2 {
+		e.connections(conns)
+	}
+	pods := e.table(func(o Observation) int { return o.Pod })
+	if len(pods) >= 2 {
+		s := contingency(pods)
+		if s.DF > 0 && tableLeast(pods) >= 1 {
+			e.add(DiagnosticPods, s.Asymptotic, Downgrade, "source pods do not send to the same shares",
+				"one source pod's proxy still has old weights", "a source pod is outside the mesh",
+				"a locality rule treats source pods differently")
+		}
+	}
+	if windows := e.windows(); windows != nil {
+		d, err := Dispersion(windows, e.observedWeights())
+		if err != nil {
+			return err
+		}
+		// Against the pooled shares one window's degrees of freedom are spent.
+		k := e.observedBackends()
+		if df := float64(d.DF - (k - 1)); df > 0 {
+			e.add(DiagnosticEven, pFromLn(ChiSquareLogCDF(d.SumX2, df), Asymptotic), Qualify,
+				"the shares vary less over time than a random draw does",
+				"a deterministic round robin splits the traffic; the shares are right, but not random")
+			e.add(DiagnosticTime, pFromLn(ChiSquareLogSF(d.SumX2, df), Asymptotic), Downgrade,
+				"the shares differ from one part of the run to another",
+				"the weights changed during the run", "a backend became unready, or ready, during the run",
+				"the proxy took the new weights only after the run began")
+		}
+	}
+	return nil
+}
+
+// observedBackends is the number of backends that answered at all.
+func (e *examination) observedBackends() int {
+	k := 0
+	for _, x := range e.observedWeights() {
+		if x.W > 0 {
+			k++
+		}
+	}
+	return k
+}
+
+// windows cuts the run into equal parts in which the rarest observed backend is expected five times at least; nil where
+// there would be fewer than two.
+func (e *examination) windows() [][]int64 {
+	rarest := int64(math.MaxInt64)
+	for _, x := range e.observedWeights() {
+		if x.W > 0 {
+			rarest = min(rarest, x.W)
+		}
+	}
+	parts := int(min(int64(e.o.Windows), rarest/5))
+	if parts < 2 || e.observedBackends() < 2 {
+		return nil
+	}
+	out := make([][]int64, parts)
+	for t := range out {
+		out[t] = make([]int64, len(e.w))
+	}
+	for i, x := range e.seq {
+		out[i*parts/len(e.seq)][x]++
+	}
+	return out
+}
+
+// table counts backends by a group; nil where any request has none.
+func (e *examination) table(group func(Observation) int) [][]int64 {
+	rows := map[int][]int64{}
+	var order []int
+	for _, x := range e.all {
+		g := group(x)
+		if g < 0 {
+			return nil
+		}
+		if rows[g] == nil {
+			rows[g] = make([]int64, len(e.w))
+			order = append(order, g)
+		}
+		rows[g][x.Backend]++
+	}
+	slices.Sort(order)
+	out := make([][]int64, 0, len(order))
+	for _, g := range order {
+		out = append(out, rows[g])
+	}
+	return out
+}
+
+// tableLeast is the smallest expected count of a table over the columns in use.
+func tableLeast(table [][]int64) float64 {
+	var rows, cols []float64
+	total := 0.0
+	for i, row := range table {
+		rows = append(rows, 0)
+		for j, n := range row {
+			if len(cols) <= j {
+				cols = append(cols, 0)
+			}
+			rows[i] += float64(n)
+			cols[j] += float64(n)
+			total += float64(n)
+		}
+	}
+	least := math.Inf(1)
+	for _, r := range rows {
+		for _, c := range cols {
+			if r > 0 && c > 0 {
+				least = math.Min(least, r*c/total)
+			}
+		}
+	}
+	return least
+}
+
+// connections asks whether connections differ more than independent requests would.
+func (e *examination) connections(table [][]int64) {
+	if !slices.ContainsFunc(table, func(row []int64) bool { return rowSum(row) > 1 }) {
+		return // one request each: nothing to be pinned
+	}
+	s := contingency(table)
+	if s.DF == 0 {
+		return
+	}
+	p := s.Asymptotic
+	if tableLeast(table) < 5 {
+		p = e.shuffledContingency(table, s.Value)
+	}
+	text := fmt.Sprintf("connections do not send to the same shares (%d connections)", len(table))
+	if r, err := RaoScott(table, e.observedWeights()); err == nil {
+		e.deff[DiagnosticConnections] = math.Max(1, r.MeanDeff)
+		e.few = r.Few
+		text = fmt.Sprintf("requests of one connection stay together: %s on %d connections tell as much as %s independent ones",
+			plural(int64(len(e.seq)), "request", "requests"), r.Clusters,
+			grouped(int64(math.Max(1, math.Round(float64(len(e.seq))/e.deff[DiagnosticConnections])))))
+	}
+	e.add(DiagnosticConnections, p, Downgrade, text,
+		"the port is opaque or TCP, so the split is drawn per connection",
+		"a proxy outside the mesh keeps connections to one backend")
+}
+
+func rowSum(row []int64) int64 {
+	var sum int64
+	for _, n := range row {
+		sum += n
+	}
+	return sum
+}
+
+// shuffledContingency is the p of the statistic of a sparse table, as the normal approximation of its permutation
+// distribution (mean and variance from a fixed number of seeded shuffles): a permutation count alone cannot show a p
+// below one in the number of shuffles, and the chi-square law is wrong for small expected counts.
+func (e *examination) shuffledContingency(table [][]int64, observed float64) PValue {
+	const work = 3_000_000
+	shuffles := min(400, max(30, work/max(1, len(e.seq))))
+	rng := rand.New(rand.NewPCG(1, 0x636f6e6e))
+	labels := slices.Clone(e.seq)
+	shuffled := make([][]int64, len(table))
+	for i := range shuffled {
+		shuffled[i] = make([]int64, len(e.w))
+	}
+	var sum, squares float64
+	for range shuffles {
+		rng.Shuffle(len(labels), func(i, j int) { labels[i], labels[j] = labels[j], labels[i] })
+		at := 0
+		for i, row := range table {
+			clear(shuffled[i])
+			for range rowSum(row) {
+				shuffled[i][labels[at]]++
+				at++
+			}
+		}
+		v := contingency(shuffled).Value
+		sum += v
+		squares += v * v
+	}
+	m := sum / float64(shuffles)
+	variance := (squares - sum*m) / float64(shuffles-1)
+	if !(variance > 0) || m <= 0 {
+		return pFromLn(0, MonteCarlo)
+	}
+	// A gamma law with the permutation mean and variance: right-skewed as the statistic is.
+	scale := variance / m
+	return pFromLn(ChiSquareLogSF(2*observed/scale, 2*m/scale), MonteCarlo)
+}

@@ -1,0 +1,227 @@
+package analyze
+
+import "math"
+
+// Judge is the one decision: it compares counts with declared weights under options that were fixed before the first
+// request. It is deterministic, and it is meant to be called once per run.
+//
+// The tolerance gate passes where exact binomial tests show every share to be inside its tolerance (two one-sided tests per
+// backend, Schuirmann 1987, joined without a price by intersection-union, Berger 1982) and fails where an exact
+// minimum-effect test shows some share to be outside (Bonferroni over backends), each at level o.Alpha; neither can hold
+// together with the other. The chi-square gate fails where p < o.Alpha and passes where it is not and the run was large enough to notice a
+// shift beyond the tolerance with probability o.Power. With either, one answer of a weight-0 backend is a failure unless
+// o.Tolerance.Leak allows some, and a conclusion that another allocation of the unattributed requests would change is
+// inconclusive. No requests, or a single backend, give a decision like any other.
+//
+// The errors, all of which wrap ErrInput, are about the input; nothing is computed then.
+func Judge(w Weights, c Counts, o Options) (Decision, error) {
+	if _, err := w.total(); err != nil {
+		return Decision{}, err
+	}
+	if err := c.validate(w); err != nil {
+		return Decision{}, err
+	}
+	if err := o.Validate(); err != nil {
+		return Decision{}, err
+	}
+	j := newJudgement(w, c, o)
+	d := Decision{
+		Gate: o.Gate, Options: o, Requests: j.total,
+		Match:            pFromLn(matchOrOne(j.test.lnMatch(c.N, j.total), j.total), Exact),
+		Differs:          pFromLn(j.test.lnDiffers(c.N, j.total), Exact),
+		GoodnessOfFit:    goodnessOfFit(j.cells, o),
+		Backends:         j.backends(),
+		NoticeablePoints: noticeable(w, j.total, o.Alpha, o.Power),
+		Unattributed:     j.test.unattributedBounds(c, j.total),
+	}
+	d.GoodnessOfFit = impossible(d.GoodnessOfFit, j)
+	d.Outcome = j.completeCase(&d)
+	complete := d.Outcome
+	if complete != Inconclusive && c.Unattributed > 0 && j.flips(complete, &d) {
+		d.Outcome, d.Unattributed.Decides = Inconclusive, true
+	}
+	j.needed(&d)
+	d.Reasons = j.reasons(&d, complete)
+	return d, nil
+}
+
+// judgement is the working state of one call of Judge.
+type judgement struct {
+	w     Weights
+	c     Counts
+	o     Options
+	test  test
+	cells cells
+	total int64 // attributed requests
+	hits  int64 // of them, answers of weight-0 backends
+}
+
+func newJudgement(w Weights, c Counts, o Options) *judgement {
+	j := &judgement{w: w, c: c, o: o, test: newTest(w, o), cells: positiveCells(w, c)}
+	for _, n := range c.N {
+		j.total += n
+	}
+	j.hits = j.test.leaked(c.N)
+	return j
+}
+
+// impossible turns the classical test into the one of an impossible observation where a weight-0 backend answered.
+func impossible(g GoodnessOfFit, j *judgement) GoodnessOfFit {
+	if j.hits == 0 || j.test.leak > 0 {
+		return g
+	}
+	never := func(m Method) PValue { return PValue{LnP: math.Inf(-1), Method: m} }
+	for _, s := range []*Statistic{&g.Pearson, &g.G} {
+		s.Value, s.Asymptotic, s.Exact = math.Inf(1), never(Asymptotic), never(Exact)
+	}
+	return g
+}
+
+// completeCase is the outcome if the unattributed requests did not exist.
+func (j *judgement) completeCase(d *Decision) Outcome {
+	if j.o.Gate == GateTolerance {
+		return j.test.outcome(d.Match.LnP, d.Differs.LnP, j.hits, j.total)
+	}
+	return j.chiSquareOutcome(d.GoodnessOfFit.Pearson.Exact, j.total, j.hits)
+}
+
+func (j *judgement) chiSquareOutcome(p PValue, total, hits int64) Outcome {
+	leak := j.test.leakOutcome(hits, total)
+	rejects, accepts := p.LnP < math.Log(j.o.Alpha), p.LnP >= math.Log(j.o.Alpha)
+	switch p.Method {
+	case MonteCarlo: // undecided where its own interval straddles alpha
+		rejects, accepts = p.Hi < j.o.Alpha, p.Lo >= j.o.Alpha
+	case Bound: // an upper bound cannot show that p is large
+		accepts = false
+	case Exact, Asymptotic:
+	}
+	switch {
+	case total == 0:
+		return Inconclusive
+	case leak == Fail || rejects:
+		return Fail
+	case leak == Pass && accepts && (len(j.cells.n) < 2 || j.test.chiSquarePower(total) >= j.o.Power):
+		return Pass
+	}
+	return Inconclusive
+}
+
+// flips reports whether some allocation of the unattributed requests changes the outcome.
+func (j *judgement) flips(complete Outcome, d *Decision) bool {
+	lnAlpha, m := math.Log(j.o.Alpha), j.c.Unattributed
+	all := j.total + m
+	if complete == Fail && j.test.leakOutcome(j.hits, all) == Fail {
+		return false
+	}
+	if complete == Pass && len(j.test.zero) > 0 && j.test.leakOutcome(j.hits+m, all) != Pass {
+		return true // any of them may have reached a backend that must get nothing
+	}
+	if j.o.Gate == GateTolerance {
+		if complete == Pass {
+			return d.Unattributed.WorstMatch.LnP > lnAlpha
+		}
+		return d.Unattributed.WorstDiffer.LnP > lnAlpha
+	}
+	n := mostPearson(j.cells, m)
+	if complete == Fail {
+		n = leastPearson(j.cells, m)
+	}
+	c := j.cells.with(n)
+	if len(n) < 2 {
+		return false
+	}
+	observed, expected := c.floats()
+	o := j.o
+	o.MaxStates = 20_000 // a bound needs no more
+	p := exactPearson(c, pearsonValue(observed, expected), o)
+	return j.chiSquareOutcome(p, all, j.hits) != complete
+}
+
+// backends is the table of per-backend results.
+func (j *judgement) backends() []BackendResult {
+	out := make([]BackendResult, len(j.w))
+	observed, expected := j.cells.floats()
+	intervals := simultaneous(j.cells.n, 1-j.o.Alpha)
+	lnP := make([]float64, len(j.cells.n))
+	for r, n := range j.cells.n {
+		if len(j.cells.n) > 1 {
+			lnP[r] = exactPearson2(n, j.cells.total, j.cells.w[r], restOf(j.cells.w, r))
+		}
+	}
+	if len(lnP) > 2 { // the two residuals of two backends are one test
+		lnP = holmLn(lnP)
+	}
+	for r, i := range j.cells.index {
+		b := j.test.bands[r]
+		x := BackendResult{
+			ExpectedShare: b.pi, Expected: float64(j.total) * b.pi, TolerancePoints: 100 * b.delta,
+			Interval: intervals[r], AdjustedP: pFromLn(lnP[r], Exact),
+			Match:   pFromLn(matchOrOne(b.lnMatch(j.c.N[i], j.total), j.total), Exact),
+			Differs: pFromLn(b.lnDiffers(j.c.N[i], j.total), Exact),
+		}
+		if v := expected[r] * (1 - b.pi); v > 0 {
+			x.StandardizedResidual = (observed[r] - expected[r]) / math.Sqrt(v)
+		}
+		out[i] = x
+	}
+	for _, i := range j.test.zero {
+		out[i] = j.zeroBackend(j.c.N[i])
+	}
+	for i, x := range j.w {
+		out[i].Backend, out[i].Weight, out[i].Observed = x.Backend, x.W, j.c.N[i]
+		if j.total > 0 {
+			out[i].ObservedShare = float64(j.c.N[i]) / float64(j.total)
+		}
+	}
+	return out
+}
+
+// zeroBackend is the result of a backend that may get nothing.
+func (j *judgement) zeroBackend(n int64) BackendResult {
+	x := BackendResult{
+		Interval:  ClopperPearson(n, j.total, 1-j.o.Alpha),
+		AdjustedP: pFromLn(0, Exact), Match: pFromLn(0, Exact), Differs: pFromLn(0, Exact),
+		TolerancePoints: 100 * j.test.leak, LeakUpper: 1,
+	}
+	if j.total > 0 {
+		x.LeakUpper = upperLimit(n, j.total, j.o.Alpha)
+	}
+	switch {
+	case j.total == 0:
+	case j.test.leak > 0:
+		x.Match = pFromLn(lnLower(n, j.total, j.test.leak, 1-j.test.leak), Exact)
+		x.Differs = pFromLn(lnUpper(n, j.total, j.test.leak, 1-j.test.leak), Exact)
+		x.AdjustedP = x.Differs
+	case n > 0:
+		never := PValue{LnP: math.Inf(-1), Method: Exact}
+		x.AdjustedP, x.Differs = never, never
+	default:
+		x.Match = PValue{LnP: math.Inf(-1), Method: Exact}
+	}
+	return x
+}
+
+func restOf(w []int64, i int) int64 {
+	var sum int64
+	for j, x := range w {
+		if j != i {
+			sum += x
+		}
+	}
+	return sum
+}
+
+// needed fills in how many requests in all would decide.
+func (j *judgement) needed(d *Decision) {
+	switch {
+	case d.Outcome != Inconclusive:
+		why := Needed{Why: "this run is decided"}
+		d.NeededIfOnTarget, d.NeededIfAsObserved = why, why
+	case d.Unattributed.Decides:
+		why := Needed{Why: "the unattributed requests decide, not the number of requests"}
+		d.NeededIfOnTarget, d.NeededIfAsObserved = why, why
+	default:
+		d.NeededIfOnTarget = j.test.neededOnTarget(j.o)
+		d.NeededIfAsObserved = j.test.neededAsObserved(j.c.N, j.total, j.o)
+	}
+}

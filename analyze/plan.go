@@ -1,0 +1,135 @@
+package analyze
+
+import "math"
+
+// Power is the power of the chi-square test of n requests with df degrees of freedom at level alpha, against an effect of
+// Cohen's size w: P(noncentral chi-square with noncentrality n*w*w > critical value). 0 to 1; 0 where an argument is out of
+// range. Same numbers as R's pwr.chisq.test.
+func Power(w float64, n int64, df int, alpha float64) float64 {
+	if !(w >= 0) || n < 0 || df < 1 || !(alpha > 0 && alpha < 1) {
+		return 0
+	}
+	_, sf := NoncentralChiSquare(ChiSquareISF(alpha, float64(df)), float64(df), float64(n)*w*w)
+	return sf
+}
+
+// SampleSize is the smallest number of requests with which the chi-square test with df degrees of freedom at level alpha
+// has the given power against an effect of Cohen's size w; 0 where an argument is out of range or more than 2^53 are needed.
+func SampleSize(w, alpha, power float64, df int) int64 {
+	if !(w > 0) || df < 1 || !(alpha > 0 && alpha < 1) || !(power > 0 && power < 1) {
+		return 0
+	}
+	n := math.Ceil(noncentralityFor(alpha, power, df)/(w*w) - 1e-9)
+	if n > float64(MaxRequests) {
+		return 0
+	}
+	return max(1, int64(n))
+}
+
+// MinDetectableW is the smallest effect (Cohen's w) that n requests notice with the given power; 0 where an argument is out of
+// range.
+func MinDetectableW(n int64, alpha, power float64, df int) float64 {
+	if n <= 0 || df < 1 || !(alpha > 0 && alpha < 1) || !(power > 0 && power < 1) {
+		return 0
+	}
+	return math.Sqrt(noncentralityFor(alpha, power, df) / float64(n))
+}
+
+// Prospect is what a run of a given size can be expected to show: the numbers of a plan. They are error rates of the whole
+// decision, computed with exact binomial tests for independent requests.
+type Prospect struct {
+	Requests          int64
+	PassOnTarget      float64   // probability of a pass where every true share is its weight's; for three or more backends a lower bound
+	FailAtTwice       []float64 // per backend: probability of a fail where its true share is off by twice its tolerance
+	NoticeablePoints  []float64 // per backend, as in Decision
+	TolerancePoints   []float64 // per backend, percentage points
+	PlannedRequests   int64     // what RequiredRequests says; 0 where no number would do, and Why says so
+	Why               string
+	ExpectedLowPoints float64 // half width of the likely range of the largest share, percentage points
+}
+
+// Foresee says what n requests would show. For the chi-square gate, PassOnTarget is 1-alpha where the size suffices and
+// FailAtTwice is the power of the test. Errors wrap ErrInput.
+func Foresee(w Weights, n int64, o Options) (Prospect, error) {
+	if _, err := w.total(); err != nil {
+		return Prospect{}, err
+	}
+	if err := o.Validate(); err != nil {
+		return Prospect{}, err
+	}
+	if n < 1 || n > MaxRequests {
+		return Prospect{}, inputErrorf("requests: %d is out of range, want at least 1 and at most %d", n, MaxRequests)
+	}
+	t := newTest(w, o)
+	out := Prospect{
+		Requests: n, NoticeablePoints: noticeable(w, n, o.Alpha, o.Power),
+		FailAtTwice: make([]float64, len(w)), TolerancePoints: make([]float64, len(w)),
+	}
+	need := t.neededOnTarget(o)
+	out.PlannedRequests, out.Why = need.Requests, need.Why
+	truth := make([]float64, len(t.bands))
+	widest := 0.0
+	for r, b := range t.bands {
+		truth[r] = b.pi
+		widest = math.Max(widest, b.pi*(1-b.pi))
+	}
+	out.ExpectedLowPoints = 100 * normalQuantile(1-o.Alpha/2) * math.Sqrt(widest/float64(n))
+	out.PassOnTarget = t.passPower(truth, n)
+	if o.Gate == GateChiSquare {
+		out.PassOnTarget = 0
+		if len(t.bands) < 2 || t.chiSquarePower(n) >= o.Power {
+			out.PassOnTarget = 1 - o.Alpha
+		}
+	}
+	for r, i := range t.index {
+		out.TolerancePoints[i] = 100 * t.bands[r].delta
+		out.FailAtTwice[i] = t.failPower(r, n, 2*t.bands[r].delta, o)
+	}
+	for _, i := range t.zero {
+		out.TolerancePoints[i] = 100 * t.leak
+	}
+	return out, nil
+}
+
+// failPower is the probability of a fail where one share is off by shift in the direction that is harder to see, through
+// the test of that backend alone (a lower bound for three or more).
+func (t *test) failPower(r int, n int64, shift float64, o Options) float64 {
+	b := t.bands[r]
+	out := 1.0
+	for _, truth := range []float64{b.pi - shift, b.pi + shift} {
+		if truth < 0 || truth > 1 || len(t.bands) < 2 {
+			continue
+		}
+		var hit float64
+		if o.Gate == GateChiSquare {
+			df := float64(len(t.bands) - 1)
+			_, hit = NoncentralChiSquare(ChiSquareISF(o.Alpha, df), df, float64(n)*shift*shift/(b.pi*(1-b.pi)))
+		} else {
+			low, high := b.differRange(n, math.Log(t.alpha), t.factor)
+			hit = math.Exp(lnLower(low, n, truth, 1-truth)) + math.Exp(lnUpper(high, n, truth, 1-truth))
+		}
+		out = math.Min(out, hit)
+	}
+	return math.Min(1, out)
+}
+
+// MatchRange is the range of counts of one backend with expected share pi that show it to be within tolerance (a share) of
+// it at level alpha, out of n requests, and the exact probability of it when the split is on target. low > high where no
+// count would. All zero where an argument is out of range.
+func MatchRange(pi, tolerance float64, n int64, alpha float64) (low, high int64, power float64) {
+	if !(pi > 0 && pi <= 1 && tolerance > 0 && alpha > 0 && alpha < 0.5) || n < 1 || n > MaxRequests {
+		return 0, 0, 0
+	}
+	low, high = band{pi: pi, delta: tolerance}.matchRange(n, math.Log(alpha))
+	return low, high, between(low, high, n, pi)
+}
+
+// MatchSampleSize is the first estimate of the number that MatchRange needs for the given power, by the normal
+// approximation (z(1-alpha) + z(1-beta/2))^2 pi(1-pi)/tolerance^2; RequiredRequests refines it. 0 where an argument is out of range.
+func MatchSampleSize(pi, tolerance, alpha, power float64) int64 {
+	if !(pi > 0 && pi < 1 && tolerance > 0 && alpha > 0 && alpha < 0.5 && power > 0 && power < 1) {
+		return 0
+	}
+	z := normalQuantile(1-alpha) + normalQuantile(1-(1-power)/2)
+	return int64(math.Ceil(math.Min(float64(MaxRequests), z*z*pi*(1-pi)/(tolerance*tolerance)) - 1e-9))
+}

@@ -1,0 +1,168 @@
+package analyze
+
+import "math"
+
+// RunsResult is the test of independence by the number of runs (Wald and Wolfowitz 1940; A. M. Mood 1940 for several
+// categories): too few say that requests stick to a backend, too many that they alternate.
+type RunsResult struct {
+	Runs      int64
+	Mean, Var float64 // of the number of runs under independence, given the counts
+	Z         float64
+	P         PValue // two-sided, normal approximation
+	TooFew    PValue
+	TooMany   PValue
+}
+
+// Runs counts runs in a sequence of categories 0..k-1; entries outside (unattributed requests) are left out. Where fewer
+// than two categories occur there is nothing to test, and every p is 1.
+func Runs(seq []int, k int) RunsResult {
+	counts := make([]float64, max(0, k))
+	last, n := -1, 0.0
+	var out RunsResult
+	for _, x := range seq {
+		if x < 0 || x >= k {
+			continue
+		}
+		counts[x]++
+		n++
+		if x != last {
+			out.Runs++
+		}
+		last = x
+	}
+	one := pFromLn(0, Asymptotic)
+	out.P, out.TooFew, out.TooMany = one, one, one
+	if n < 2 {
+		out.Mean = float64(out.Runs)
+		return out
+	}
+	var s2, s3 float64
+	for _, c := range counts {
+		s2 += c * c
+		s3 += c * c * c
+	}
+	out.Mean = (n*(n+1) - s2) / n
+	out.Var = math.Max(0, (s2*(s2+n*(n+1))-2*n*s3-n*n*n)/(n*n*(n-1)))
+	if out.Var == 0 {
+		return out
+	}
+	out.Z = (float64(out.Runs) - out.Mean) / math.Sqrt(out.Var)
+	out.TooFew = pFromLn(lnNormalUpper(-out.Z), Asymptotic)
+	out.TooMany = pFromLn(lnNormalUpper(out.Z), Asymptotic)
+	out.P = pFromLn(math.Ln2+lnNormalUpper(math.Abs(out.Z)), Asymptotic)
+	return out
+}
+
+// TransitionsResult is the test of independence of neighbours.
+type TransitionsResult struct {
+	Table [][]int64 // requests for which category j followed category i
+	Statistic
+}
+
+// Transitions tests whether the backend of a request depends on that of the one before, by the chi-square of the table of
+// neighbours (Anderson and Goodman 1957), without correction. Entries outside 0..k-1 break the chain.
+func Transitions(seq []int, k int) TransitionsResult {
+	table := make([][]int64, max(0, k))
+	for i := range table {
+		table[i] = make([]int64, k)
+	}
+	for i := 1; i < len(seq); i++ {
+		a, b := seq[i-1], seq[i]
+		if a >= 0 && a < k && b >= 0 && b < k {
+			table[a][b]++
+		}
+	}
+	return TransitionsResult{Table: table, Statistic: contingency(table)}
+}
+
+// contingency is Pearson's test of independence of rows and columns; empty ones do not count.
+func contingency(table [][]int64) Statistic {
+	var rows, cols []float64
+	total := 0.0
+	for i, row := range table {
+		rows = append(rows, 0)
+		for j, n := range row {
+			if len(cols) <= j {
+				cols = append(cols, 0)
+			}
+			rows[i] += float64(n)
+			cols[j] += float64(n)
+			total += float64(n)
+		}
+	}
+	out := Statistic{Asymptotic: pFromLn(0, Asymptotic)}
+	used := func(x []float64) (n int) {
+		for _, v := range x {
+			if v > 0 {
+				n++
+			}
+		}
+		return n
+	}
+	r, c := used(rows), used(cols)
+	if r < 2 || c < 2 {
+		return out
+	}
+	for i, row := range table {
+		for j, n := range row {
+			if e := rows[i] * cols[j] / total; e > 0 {
+				out.Value += (float64(n) - e) * (float64(n) - e) / e
+			}
+		}
+	}
+	out.DF = (r - 1) * (c - 1)
+	out.Asymptotic = pFromLn(ChiSquareLogSF(out.Value, float64(out.DF)), Asymptotic)
+	return out
+}
+
+// LjungBoxResult is the portmanteau test of autocorrelation up to a lag.
+type LjungBoxResult struct {
+	Statistic
+	Lag  int
+	ACF1 float64 // autocorrelation at lag 1
+}
+
+// LjungBox tests an indicator series ("was it this backend?") for autocorrelation at lags 1..lag (Ljung and Box 1978). The p
+// is a survival function: R's Box.test takes 1-CDF and prints 0 for small ones. A constant series, or one no longer than
+// the lag, has nothing to test and p = 1.
+func LjungBox(series []bool, lag int) LjungBoxResult {
+	out := LjungBoxResult{Lag: lag, Statistic: Statistic{Asymptotic: pFromLn(0, Asymptotic)}}
+	n := len(series)
+	if lag < 1 || n <= lag {
+		return out
+	}
+	mean := 0.0
+	for _, x := range series {
+		if x {
+			mean++
+		}
+	}
+	mean /= float64(n)
+	if mean == 0 || mean == 1 {
+		return out
+	}
+	centred := make([]float64, n)
+	c0 := 0.0
+	for i, x := range series {
+		centred[i] = -mean
+		if x {
+			centred[i]++
+		}
+		c0 += centred[i] * centred[i]
+	}
+	for h := 1; h <= lag; h++ {
+		c := 0.0
+		for i := h; i < n; i++ {
+			c += centred[i] * centred[i-h]
+		}
+		r := c / c0
+		if h == 1 {
+			out.ACF1 = r
+		}
+		out.Value += r * r / float64(n-h)
+	}
+	out.Value *= float64(n) * (float64(n) + 2)
+	out.DF = lag
+	out.Asymptotic = pFromLn(ChiSquareLogSF(out.Value, float64(lag)), Asymptotic)
+	return out
+}

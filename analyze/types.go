@@ -1,0 +1,169 @@
+package analyze
+
+// Weight is the declared weight of one backend. Only ratios between weights matter; a weight of 0 is a structural zero:
+// no request may reach that backend.
+type Weight struct {
+	Backend string // name of the backend, unique within Weights
+	W       int64  // weight, >= 0, unitless
+}
+
+// Weights are the declared weights of a split, in the order in which counts are given.
+type Weights []Weight
+
+// Counts is what was observed: requests answered by each backend, aligned to Weights, and requests whose backend
+// nobody can name.
+type Counts struct {
+	N            []int64 // requests answered by backend i, >= 0
+	Unattributed int64   // requests without a known backend (timeouts, resets, unmatched answers), >= 0
+}
+
+// Outcome is the three-valued statistical conclusion. Whether a run was measurable at all (invalid) is not a statistical
+// question and is decided by the caller.
+type Outcome string
+
+// The outcomes of a Decision.
+const (
+	Pass         Outcome = "pass"         // every share is within tolerance of its weight, shown at level alpha
+	Fail         Outcome = "fail"         // some share is outside tolerance, shown at level alpha; or a weight-0 backend answered
+	Inconclusive Outcome = "inconclusive" // the counts cannot tell
+)
+
+// Gate says which test is the judge.
+type Gate string
+
+// The gates.
+const (
+	GateTolerance Gate = "tolerance" // exact equivalence and minimum-effect tests against the tolerance; the default
+	GateChiSquare Gate = "chisquare" // the classical test at alpha, pass only where the power to notice the tolerance was reached
+)
+
+// Method says how a p-value was obtained.
+type Method string
+
+// The methods of a PValue.
+const (
+	Exact      Method = "exact"
+	MonteCarlo Method = "monteCarlo"
+	Asymptotic Method = "asymptotic"
+	Bound      Method = "bound" // a rigorous upper bound: the true p is at most this
+)
+
+// PValue is a probability carried with its natural logarithm, which stays right where P underflows to 0.
+type PValue struct {
+	P      float64 // in [0,1]; 0 where it underflows
+	LnP    float64 // natural logarithm of p; -Inf only where p is exactly 0 (an impossible observation)
+	Method Method
+	Lo, Hi float64 // interval of a Monte-Carlo p; equal to P otherwise
+}
+
+// Interval is a confidence interval for a share (unitless, 0 to 1) or for another quantity with the unit its source names.
+type Interval struct {
+	Low, High float64
+	Level     float64 // confidence level, e.g. 0.99
+	Method    string  // "wilson", "clopperPearson", "goodman", ...
+	Why       string  // why it could not be estimated; empty where it could
+}
+
+// Tolerance is how far a share may be from its weight and still be called right. Points is absolute, Relative is a
+// fraction of the backend's own expected share; where both are positive the smaller of the two holds.
+type Tolerance struct {
+	Points   float64 // percentage points, e.g. 5 for 5 points; 0: not set
+	Relative float64 // fraction of the expected share, e.g. 0.5; 0: not set
+	Leak     float64 // share (0 to 1) that all weight-0 backends together may receive; 0: a single answer is a failure
+}
+
+// DefaultTolerance is the smaller of 5 points and half the backend's expected share.
+func DefaultTolerance() Tolerance { return Tolerance{Points: 5, Relative: 0.5} }
+
+// Options fixes everything about a decision but the counts. Fix it before the first request is sent.
+type Options struct {
+	Gate      Gate
+	Tolerance Tolerance
+	Alpha     float64 // error rate, 0 < Alpha < 0.5
+	Power     float64 // wanted power, 0 < Power < 1
+	Seed      uint64  // of the Monte-Carlo fallback
+	MaxStates int     // cap of the exact algorithm; 0: the default
+}
+
+// DefaultOptions are the documented defaults: the tolerance gate, alpha 0.01, power 0.99.
+func DefaultOptions() Options {
+	return Options{Gate: GateTolerance, Tolerance: DefaultTolerance(), Alpha: 0.01, Power: 0.99, Seed: 1}
+}
+
+// Statistic is one goodness-of-fit statistic with its p-values.
+type Statistic struct {
+	Value      float64 // the statistic, unitless; +Inf where an impossible backend answered
+	DF         int     // degrees of freedom: backends of positive weight minus 1
+	Asymptotic PValue
+	Exact      PValue // by the method it names (exact, monteCarlo, bound)
+}
+
+// GoodnessOfFit is the classical test of counts against weights, over backends of positive weight only.
+type GoodnessOfFit struct {
+	Pearson Statistic
+	G       Statistic
+
+	CohensW            float64 // sqrt(X2/N)
+	TotalVariation     float64 // half the sum of |observed - expected| shares, 0 to 1
+	MaxDeviationPoints float64 // largest |observed - expected| share, in percentage points
+}
+
+// BackendResult is what the counts say about one backend.
+type BackendResult struct {
+	Backend              string
+	Weight               int64
+	ExpectedShare        float64 // 0 to 1
+	Expected             float64 // requests
+	Observed             int64   // requests
+	ObservedShare        float64 // 0 to 1; of attributed requests
+	Interval             Interval
+	StandardizedResidual float64 // (n-E)/sqrt(E(1-pi)); 0 for weight 0
+	AdjustedP            PValue  // exact two-sided binomial, Holm over backends
+	TolerancePoints      float64 // the tolerance that held for it, percentage points
+	Match                PValue  // test of "outside tolerance": small means shown to be inside
+	Differs              PValue  // test of "inside tolerance": small means shown to be outside
+	LeakUpper            float64 // weight 0 only: one-sided upper bound of its share, 0 to 1
+}
+
+// Needed is how many requests in all would decide; 0 means that no number does, and Why says so.
+type Needed struct {
+	Requests int64
+	Why      string
+}
+
+// Decision is the conclusion from one tally, made once.
+type Decision struct {
+	Outcome  Outcome
+	Gate     Gate
+	Options  Options
+	Requests int64 // attributed requests
+	// Match and Differs are the tests of the tolerance gate: small Match shows that all shares are inside tolerance, small
+	// Differs shows that some share is outside.
+	Match, Differs PValue
+	GoodnessOfFit  GoodnessOfFit
+	Backends       []BackendResult
+
+	NeededIfOnTarget, NeededIfAsObserved Needed // requests in all, for an inconclusive outcome to become decided
+
+	// NoticeablePoints is, per backend, the smallest shift in percentage points that a run of this size would have noticed
+	// with the wanted power at level alpha.
+	NoticeablePoints []float64
+	Unattributed     UnattributedBounds
+	Reasons          []Reason // one plain sentence each; never empty
+}
+
+// UnattributedBounds says what the unattributed requests could have hidden: the shares when all of them are given to, or
+// withheld from, one backend.
+type UnattributedBounds struct {
+	Count       int64
+	Low, High   []float64 // bounds of the share of backend i, 0 to 1
+	Decides     bool      // true where another allocation of them would have changed the outcome
+	WorstMatch  PValue    // Match at the worst allocation
+	WorstDiffer PValue    // Differs at the worst allocation
+}
+
+// Reason is one sentence that explains an outcome, with a code for machines.
+type Reason struct {
+	Code string // e.g. "within-tolerance", "outside-tolerance", "leak", "too-few-requests", "on-the-edge", "unattributed-decide"
+	Text string
+}

@@ -1,0 +1,157 @@
+package analyze
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+)
+
+// ErrInput is wrapped by every error about what the caller passed in: nothing was computed.
+var ErrInput = errors.New("invalid input")
+
+// MaxRequests is the largest number of requests that a decision accepts: above 2^53 a float64 no longer holds every count.
+const MaxRequests = int64(1) << 53
+
+// inputError keeps the sentence free of the sentinel's own words.
+type inputError struct{ text string }
+
+func (e *inputError) Error() string { return e.text }
+
+// Is makes errors.Is(err, ErrInput) true.
+func (e *inputError) Is(target error) bool { return target == ErrInput }
+
+func inputErrorf(format string, args ...any) error {
+	return &inputError{text: fmt.Sprintf(format, args...)}
+}
+
+// Validate reports the first thing wrong with the weights: none at all, a backend without a name or named twice, a negative
+// weight, all weights 0, or a sum above the largest int64. The error wraps ErrInput.
+func (w Weights) Validate() error {
+	_, err := w.total()
+	return err
+}
+
+// total is the sum of the weights.
+func (w Weights) total() (int64, error) {
+	if len(w) == 0 {
+		return 0, inputErrorf("weights: none given, want at least one backend with a weight above 0")
+	}
+	seen := make(map[string]bool, len(w))
+	var sum int64
+	for _, x := range w {
+		switch {
+		case x.Backend == "":
+			return 0, inputErrorf("weights: a backend without a name")
+		case seen[x.Backend]:
+			return 0, inputErrorf("weights: backend %q is named twice", x.Backend)
+		case x.W < 0:
+			return 0, inputErrorf("weights: backend %q has weight %d, want 0 or more", x.Backend, x.W)
+		case x.W > math.MaxInt64-sum:
+			return 0, inputErrorf("weights: their sum overflows at backend %q with weight %d; use smaller numbers of the same ratio",
+				x.Backend, x.W)
+		}
+		seen[x.Backend] = true
+		sum += x.W
+	}
+	if sum == 0 {
+		return 0, inputErrorf("weights: all %d are 0, want at least one above 0", len(w))
+	}
+	return sum, nil
+}
+
+// validate reports the first thing wrong with counts for these weights.
+func (c Counts) validate(w Weights) error {
+	if len(c.N) != len(w) {
+		return inputErrorf("counts: %d given for %d backends", len(c.N), len(w))
+	}
+	var sum int64
+	for i, n := range c.N {
+		if n < 0 {
+			return inputErrorf("counts: backend %q has %d requests, want 0 or more", w[i].Backend, n)
+		}
+		if n > MaxRequests-sum {
+			return inputErrorf("counts: more than %d requests in all", MaxRequests)
+		}
+		sum += n
+	}
+	if c.Unattributed < 0 {
+		return inputErrorf("counts: %d unattributed requests, want 0 or more", c.Unattributed)
+	}
+	if c.Unattributed > MaxRequests-sum {
+		return inputErrorf("counts: more than %d requests in all", MaxRequests)
+	}
+	return nil
+}
+
+// Validate reports the first option outside its range. The error wraps ErrInput and names the option.
+func (o Options) Validate() error {
+	switch {
+	case o.Gate != GateTolerance && o.Gate != GateChiSquare:
+		return inputErrorf("gate: %q is unknown, want %q or %q", o.Gate, GateTolerance, GateChiSquare)
+	case !(o.Alpha > 0 && o.Alpha < 0.5):
+		return inputErrorf("alpha: %v is out of range, want above 0 and below 0.5", o.Alpha)
+	case !(o.Power > 0 && o.Power < 1):
+		return inputErrorf("power: %v is out of range, want above 0 and below 1", o.Power)
+	case o.MaxStates < 0:
+		return inputErrorf("max states: %d is negative", o.MaxStates)
+	}
+	return o.Tolerance.Validate()
+}
+
+// Validate reports a tolerance that is not set, negative, above 100 points or above 100 percent, or a leak outside [0,1).
+// The error wraps ErrInput.
+func (t Tolerance) Validate() error {
+	switch {
+	case t.Points == 0 && t.Relative == 0:
+		return inputErrorf("tolerance: 0, want above 0, for example 5pt or 20%%")
+	case !(t.Points >= 0 && t.Points <= 100):
+		return inputErrorf("tolerance: %v points is out of range, want above 0 and at most 100", t.Points)
+	case !(t.Relative >= 0 && t.Relative <= 1):
+		return inputErrorf("tolerance: %v%% of the expected share is out of range, want above 0 and at most 100", t.Relative*100)
+	case !(t.Leak >= 0 && t.Leak < 1):
+		return inputErrorf("tolerance: leak %v is out of range, want 0 or more and below 1", t.Leak)
+	}
+	return nil
+}
+
+// share is the tolerance that holds for a backend of expected share pi, as a share.
+func (t Tolerance) share(pi float64) float64 {
+	delta := math.Inf(1)
+	if t.Points > 0 {
+		delta = t.Points / 100
+	}
+	if t.Relative > 0 {
+		delta = math.Min(delta, t.Relative*pi)
+	}
+	return delta
+}
+
+// reduced divides whole numbers by their greatest common divisor, so that scaled weights give the same bits.
+func reduced(w []int64) []int64 {
+	var g int64
+	for _, x := range w {
+		g = gcd(g, x)
+	}
+	out := make([]int64, len(w))
+	for i, x := range w {
+		out[i] = x
+		if g > 1 {
+			out[i] = x / g
+		}
+	}
+	return out
+}
+
+func gcd(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// fitsProduct reports whether a*b fits an int64, a and b not negative.
+func fitsProduct(a, b int64) bool {
+	hi, lo := bits.Mul64(uint64(a), uint64(b))
+	return hi == 0 && lo <= math.MaxInt64
+}
