@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/splitbench/splitbench/internal/demo"
+)
+
+var update = flag.Bool("update", false, "rewrite what the scripts compare with")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"splitbench": func() {
+			os.Exit(run(context.Background(), append([]string{"splitbench"}, os.Args[1:]...), surroundings{
+				stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
+			}))
+		},
+	})
+}
+
+// TestScripts runs testdata/*.txtar: each is a session with the program as its user has it. KUBECONFIG names two healthy
+// demo clusters, seed 1, that live as long as the script.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			world, err := demo.Start(context.Background(), demo.Options{Seed: 1})
+			if err != nil {
+				return err
+			}
+			env.Defer(func() { world.Close() })
+			file := filepath.Join(env.WorkDir, "kubeconfig")
+			env.Setenv("KUBECONFIG", file)
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("NO_COLOR", "1")
+			return os.WriteFile(file, world.Kubeconfig(), 0o600)
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exitcode": exitCodeIs,
+		},
+	})
+}
+
+// exitCodeIs runs a command and checks its exit code: exitcode CODE splitbench ARGS...
+func exitCodeIs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exitcode CODE COMMAND ARGS...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := "0"
+	if err != nil {
+		got = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if got != args[0] {
+		ts.Fatalf("exit code %s, want %s", got, args[0])
+	}
+}

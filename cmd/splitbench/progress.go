@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/mesh"
+)
+
+// talk is where a command may talk: stderr, or nowhere with --quiet.
+func (a *app) talk() io.Writer {
+	if a.quiet {
+		return io.Discard
+	}
+	return a.stderr
+}
+
+// progress shows where a run is: a bar on a terminal, else one line for each phase.
+type progress struct {
+	w        io.Writer
+	terminal bool
+	phase    string
+	bar      *progressbar.ProgressBar
+}
+
+func (a *app) newProgress() *progress {
+	return &progress{w: a.talk(), terminal: !a.quiet && isTerminal(a.stderr) && a.getenv("TERM") != "dumb" && a.getenv("CI") == ""}
+}
+
+func (p *progress) show(x bench.Progress) {
+	if x.Text != "" && x.Text != p.phase {
+		p.phase = x.Text
+		p.end()
+		fmt.Fprintf(p.w, "splitbench: %s\n", mesh.Safe(x.Text))
+	}
+	if !p.terminal || x.Planned == 0 {
+		return
+	}
+	if p.bar == nil {
+		p.bar = progressbar.NewOptions64(int64(x.Planned), progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(30),
+			progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
+	}
+	p.bar.Set64(int64(min(x.Requests, x.Planned))) //nolint:errcheck // a bar that cannot be drawn must not end a run
+}
+
+func (p *progress) end() {
+	if p.bar != nil {
+		p.bar.Clear() //nolint:errcheck // as above
+		p.bar = nil
+	}
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/podexec"
+)
+
+// loading are the flags of the load.
+type loading struct {
+	requests, rate, resultsDir, protocol, url string
+	duration, timeout                         time.Duration
+	connections                               int
+	warmUp, maxRequests                       uint64
+	maxRate                                   float64
+	classify, labels                          []string
+}
+
+// add registers the flags; the demo has other defaults for the number of requests and the rate.
+func (l *loading) add(flags *pflag.FlagSet, requests, rate string) {
+	flags.StringVar(&l.requests, "requests", requests, "requests to count, or auto: as many as the tolerance, --alpha and --power need")
+	flags.StringVar(&l.rate, "rate", rate, "requests per second, whatever the answers do: 50, 0.5, 30/m")
+	flags.DurationVar(&l.duration, "duration", 0, "how long to send; with --requests or --rate it fixes the other")
+	flags.IntVar(&l.connections, "connections", attack.DefaultConnections, "connections and requests in flight at most")
+	flags.DurationVar(&l.timeout, "timeout", attack.DefaultTimeout, "of one request")
+	flags.Uint64Var(&l.warmUp, "warm-up", 20, "requests sent before the counted ones")
+	flags.StringVar(&l.url, "url", "", "what to request; default: the root Service and its port")
+	flags.StringArrayVar(&l.classify, "classify", nil, "how answers are told apart: BACKEND=json:/FIELD=VALUE, BACKEND=header:NAME=VALUE or BACKEND=regexp:EXPRESSION; repeatable")
+	flags.Float64Var(&l.maxRate, "max-rate", attack.DefaultMaxRate, "ceiling of --rate, per second")
+	flags.Uint64Var(&l.maxRequests, "max-requests", attack.DefaultMaxRequests, "ceiling of --requests")
+	flags.StringVar(&l.resultsDir, "results-dir", "results", "where the run's folder is made")
+	flags.StringVar(&l.protocol, "exec-protocol", string(podexec.Auto), "auto, websocket or spdy")
+	flags.StringArrayVar(&l.labels, "label", nil, "KEY=VALUE kept with the run; repeatable")
+}
+
+// load works out requests, rate and duration, of which two fix the third.
+func (l *loading) load(flags *pflag.FlagSet) (bench.Load, error) {
+	out := bench.Load{
+		Connections: l.connections, Timeout: l.timeout, WarmUp: l.warmUp, MaxRate: l.maxRate, MaxRequests: l.maxRequests,
+		Header: map[string]string{"User-Agent": "splitbench/" + agent.Version()},
+	}
+	var err error
+	if out.Rate, err = attack.ParseRate(l.rate); err != nil {
+		return out, fmt.Errorf("--rate: %w", err)
+	}
+	if l.requests != "auto" {
+		if out.Requests, err = strconv.ParseUint(l.requests, 10, 63); err != nil || out.Requests == 0 {
+			return out, fmt.Errorf("--requests %q: want a number above 0, or auto", l.requests)
+		}
+	}
+	if !(l.maxRate > 0) || math.IsInf(l.maxRate, 0) || l.maxRequests == 0 {
+		return out, fmt.Errorf("--max-rate, --max-requests: want numbers above 0")
+	}
+	switch {
+	case !flags.Changed("duration"):
+	case l.duration <= 0:
+		return out, fmt.Errorf("--duration %s: want above 0", l.duration)
+	case flags.Changed("requests") && flags.Changed("rate"):
+		return out, fmt.Errorf("--requests, --rate and --duration: two of them fix the third; leave one out")
+	case flags.Changed("requests") && out.Requests == 0:
+		return out, fmt.Errorf("--requests auto and --duration: give --rate and --duration, or --requests auto alone")
+	case flags.Changed("requests"):
+		out.Rate = attack.Rate{Hits: out.Requests, Per: l.duration}
+	default:
+		out.Requests = out.Rate.Requests(l.duration)
+	}
+	// Ceilings are told here in the user's words; the plan checks them again.
+	if out.Rate.PerSecond() > l.maxRate {
+		return out, fmt.Errorf("--rate %g/s: above the ceiling of %g/s; allow it with --max-rate", out.Rate.PerSecond(), l.maxRate)
+	}
+	if out.Requests > l.maxRequests {
+		return out, fmt.Errorf("--requests %d: above the ceiling of %d; allow it with --max-requests", out.Requests, l.maxRequests)
+	}
+	return out, nil
+}
+
+// config fills in all that does not depend on a cluster.
+func (l *loading) config(a *app, cmd *cobra.Command, j *judging) (bench.Config, error) {
+	cfg := bench.Config{URL: l.url, Protocol: podexec.Protocol(l.protocol), ResultsDir: l.resultsDir, Tool: toolVersion(), Log: a.talk()}
+	switch cfg.Protocol {
+	case podexec.Auto, podexec.WebSocket, podexec.SPDY:
+	default:
+		return cfg, fmt.Errorf("--exec-protocol %q: want auto, websocket or spdy", l.protocol)
+	}
+	var err error
+	if cfg.Options, _, err = j.options(); err != nil {
+		return cfg, err
+	}
+	if cfg.Load, err = l.load(cmd.Flags()); err != nil {
+		return cfg, err
+	}
+	for _, c := range l.classify {
+		rule, err := bench.ParseClassify(c)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Rules = append(cfg.Rules, rule)
+	}
+	for _, label := range l.labels {
+		k, v, ok := strings.Cut(label, "=")
+		if !ok || k == "" {
+			return cfg, fmt.Errorf("--label %q: want KEY=VALUE", label)
+		}
+		if cfg.Labels == nil {
+			cfg.Labels = map[string]string{}
+		}
+		cfg.Labels[k] = v
+	}
+	if cfg.Self, err = os.Executable(); err != nil {
+		cfg.Self = ""
+	}
+	return cfg, nil
+}
+
+func runCommand(a *app) *cobra.Command {
+	var (
+		c      cluster
+		l      loading
+		j      judging
+		output string
+		dryRun bool
+	)
+	cmd := &cobra.Command{
+		Use:   "run [SPLIT]",
+		Short: "Send requests from the client pod and judge the split",
+		Example: `  splitbench run ts/podinfo --context west --remote-context east -n test --from deploy/frontend -c nginx
+  splitbench run ts/podinfo -n test --from deploy/frontend --url http://frontend:8080 --through svc/frontend
+  splitbench run ts/podinfo -n test --from deploy/frontend --tolerance 2pt --rate 200 -o json`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: c.completeSplits,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkOutput(output, outputs...); err != nil {
+				return err
+			}
+			cfg, err := l.config(a, cmd, &j)
+			if err != nil {
+				return err
+			}
+			_, failOn, err := j.options()
+			if err != nil {
+				return err
+			}
+			if c.from == "" && c.selector == "" {
+				return fmt.Errorf("--from: name the pod that requests come from, such as deploy/frontend, or fit one with -l")
+			}
+			if err := c.prepare(&cfg, args); err != nil {
+				return err
+			}
+			if cfg.Query.Port, err = portOf(l.url, c.through); err != nil {
+				return err
+			}
+			cfg.Command = append([]string{"splitbench"}, os.Args[1:]...)
+			if dryRun {
+				return a.dryRun(cmd, cfg)
+			}
+			p := a.newProgress()
+			cfg.Progress = p.show
+			r, err := bench.Run(cmd.Context(), cfg)
+			p.end()
+			if err != nil {
+				return err
+			}
+			if err := a.print(r, output); err != nil {
+				return err
+			}
+			return done(r.Verdict.Outcome, failOn)
+		},
+	}
+	c.add(cmd)
+	l.add(cmd.Flags(), "auto", "50")
+	j.add(cmd.Flags())
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json or markdown")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print pod, container, commands, requests and permissions, and send nothing")
+	hideRare(cmd.Flags())
+	return cmd
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// versionInfo is what `version -o json` prints.
+type versionInfo struct {
+	APIVersion string            `json:"apiVersion"`
+	Kind       string            `json:"kind"`
+	Version    string            `json:"version"`
+	Commit     string            `json:"commit"`
+	Date       string            `json:"date"`
+	Clean      bool              `json:"clean"` // built from a commit as it is
+	Go         string            `json:"go"`
+	Platform   string            `json:"platform"`
+	Protocol   int               `json:"agentProtocol"`
+	Modules    map[string]string `json:"modules"`
+}
+
+func readVersion() versionInfo {
+	v := versionInfo{
+		APIVersion: report.APIVersion, Kind: "Version", Version: "(devel)", Go: runtime.Version(),
+		Platform: runtime.GOOS + "/" + runtime.GOARCH, Protocol: wire.Version, Modules: map[string]string{},
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	if info.Main.Version != "" {
+		v.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			v.Commit = s.Value
+		case "vcs.time":
+			v.Date = s.Value
+		case "vcs.modified":
+			v.Clean = s.Value == "false"
+		}
+	}
+	shown := []string{"github.com/tsenart/vegeta/v12", "gonum.org/v1/gonum", "k8s.io/client-go"}
+	for _, m := range info.Deps {
+		if slices.Contains(shown, m.Path) {
+			v.Modules[m.Path] = m.Version
+		}
+	}
+	return v
+}
+
+// toolVersion is the version as a run keeps it.
+func toolVersion() string {
+	v := readVersion()
+	s := v.Version
+	if v.Commit != "" {
+		s += " (" + v.Commit[:min(12, len(v.Commit))] + ")"
+	}
+	return s
+}
+
+func versionCommand(a *app) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := checkOutput(output, "text", "json"); err != nil {
+				return err
+			}
+			if output == "json" {
+				enc := json.NewEncoder(a.stdout)
+				enc.SetIndent("", "  ")
+				return enc.Encode(readVersion())
+			}
+			v := readVersion()
+			_, err := fmt.Fprintf(a.stdout, "splitbench %s, %s, %s\n", toolVersion(), v.Go, v.Platform)
+			return err
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	return cmd
+}

@@ -1,0 +1,286 @@
+// Package bench is the story of a run, told once: discover, check, plan, settle, attack, record, judge, report. It is the
+// only place where the other packages meet.
+//
+// It holds that a verdict is computed once, from a plan that was fixed before the first counted request, and that the
+// live run and a later look at the stored one share the code from the stored frames on: what the terminal said and what
+// the folder proves cannot differ. It refuses to call a run measured when it was not: a refusal of the cluster, a stream that was
+// cut, weights that moved or answers of unknown origin make the outcome invalid, never a pass.
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/wire"
+	"github.com/splitbench/splitbench/podexec"
+)
+
+// Config is everything a run is told. It is complete before the run starts.
+type Config struct {
+	Query   mesh.Query
+	Local   mesh.Client
+	Remotes []mesh.Remote
+	REST    *rest.Config // of Local, for exec
+
+	URL        string // "": the root Service and its port
+	Options    analyze.Options
+	Load       Load
+	Rules      []ClassifyRule // of the user; none: backends are told apart by what they answer
+	Protocol   podexec.Protocol
+	ResultsDir string
+
+	Command   []string // the command line, for the record
+	Labels    map[string]string
+	Tool      string // version and commit
+	Self      string // path of this program, which may have to be uploaded
+	Simulated string // what is simulated; "" on a real cluster
+
+	Progress func(Progress) // may be nil; called from one goroutine at a time
+	Log      io.Writer      // warnings and the agent's stderr; nil: dropped
+}
+
+// Load is what is to be sent.
+type Load struct {
+	Requests    uint64 // 0: planned from the options, see analyze.RequiredRequests
+	Rate        attack.Rate
+	Connections int
+	Timeout     time.Duration
+	WarmUp      uint64
+	Header      map[string]string
+	MaxRate     float64
+	MaxRequests uint64
+}
+
+// Progress is where a run is.
+type Progress struct {
+	Phase    string // "discover", "check", "settle", "attack", "judge"
+	Text     string // what is going on, one line
+	Requests uint64 // sent so far, warm-up included
+	Planned  uint64 // to be sent in all; 0 outside the attack
+}
+
+// UsageError says that the command line or a local file is at fault: nothing was sent.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *UsageError) Unwrap() error { return e.Err }
+
+func usagef(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }
+
+// run is one run on its way.
+type run struct {
+	cfg    Config
+	m      Manifest
+	folder *store.Run
+	log    *runLog
+	totals wire.Totals
+	tally  *tally
+}
+
+// Run carries a run from discovery to the report. The report is complete whatever happened; the error is only ever a
+// *UsageError, for what is wrong on this side before the first request. When ctx is cancelled, what was measured so far is
+// kept and the outcome is invalid; the text of the context's cause goes into the report.
+func Run(ctx context.Context, cfg Config) (report.Report, error) {
+	r := &run{cfg: cfg, log: newRunLog(cfg.Log), m: Manifest{
+		Schema: ManifestSchema, Started: time.Now().UTC(), Command: cfg.Command, Labels: cfg.Labels, Tool: cfg.Tool,
+		Simulated: cfg.Simulated, Options: cfg.Options,
+	}}
+	if err := r.prepare(ctx); err != nil {
+		var u *UsageError
+		if errors.As(err, &u) {
+			return report.Report{}, err
+		}
+		r.fail(ctx, err)
+		return r.conclude(), nil
+	}
+	if r.m.refused() {
+		return r.conclude(), nil
+	}
+	folder, err := r.open()
+	if err != nil {
+		return report.Report{}, &UsageError{err}
+	}
+	r.folder = folder
+	if err := r.measure(ctx); err != nil {
+		r.fail(ctx, err)
+	}
+	return r.finish(ctx)
+}
+
+// prepare discovers, checks and plans: it sends nothing.
+func (r *run) prepare(ctx context.Context) error {
+	r.progress("discover", "reading the split, its Services and the source pod")
+	snap, err := mesh.Discover(ctx, r.cfg.Local, r.cfg.Remotes, r.cfg.Query)
+	if err != nil {
+		var e *mesh.Error
+		if errors.As(err, &e) && (e.Kind == mesh.KindUsage || e.Kind == mesh.KindAmbiguous) {
+			return &UsageError{err}
+		}
+		return err
+	}
+	r.m.Before = &snap
+	r.progress("check", "checking that the split can be measured")
+	r.m.Checks = preflight.Run(snap)
+	r.m.Weights = weightsOf(snap)
+	for _, c := range r.m.Checks {
+		if c.Failure() {
+			return nil // refused; the report says why
+		}
+	}
+	plan, err := r.plan(snap)
+	if err != nil {
+		return err
+	}
+	r.m.Plan = plan
+	return nil
+}
+
+// open creates the run's folder, before the first request: a run that cannot be kept is not started.
+func (r *run) open() (*store.Run, error) {
+	id, err := store.NewID(r.m.Started, r.m.Before.Split.Namespace, r.m.Before.Split.Name, rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := store.Create(r.cfg.ResultsDir, id)
+	if err != nil {
+		return nil, err
+	}
+	r.m.ID, r.m.Dir = id, folder.Dir
+	err = r.keep("split.before.yaml", r.m.Before.Split.YAML, folder)
+	if err == nil {
+		err = r.writeManifest(folder)
+	}
+	if err != nil {
+		return nil, errors.Join(err, folder.Close(store.Aborted))
+	}
+	return folder, nil
+}
+
+func (r *run) keep(name string, data []byte, folder *store.Run) error {
+	if len(data) == 0 {
+		return nil
+	}
+	return folder.WriteFile(name, data)
+}
+
+// sessionMargin is how much longer than the planned sending the agent may live: probes, warm-up, stragglers.
+const sessionMargin = 2 * time.Minute
+
+// measure opens the session, learns who answers how, and sends the burst.
+func (r *run) measure(ctx context.Context) (err error) {
+	// The session outlives ctx: a run that is interrupted still fetches what the agent has, and says goodbye.
+	session, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	pod := r.m.Before.Source
+	container, err := podexec.New(r.cfg.REST, podexec.Target{Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container},
+		podexec.Options{Protocol: r.cfg.Protocol})
+	if err != nil {
+		return err
+	}
+	r.progress("settle", "starting the agent in pod "+pod.Name)
+	deadline := r.m.Plan.Duration() + r.m.Plan.Timeout + sessionMargin
+	argv, how, err := provision(ctx, container, pod, r.cfg.Self, deadline)
+	if err != nil {
+		return err
+	}
+	client, err := agent.Open(session, container, argv, agent.ClientOptions{
+		Stderr:   r.log,
+		Verified: r.record,
+		Progress: func(p wire.Progress) {
+			r.tick(Progress{Phase: "attack", Requests: p.Requests, Planned: r.m.Plan.Requests + r.m.Plan.WarmUp})
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := client.Close(); err == nil && closeErr != nil {
+			r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+mesh.Safe(closeErr.Error()))
+		}
+	}()
+	r.m.Agent = AgentFacts{How: how, Transport: string(container.Protocol()), Hello: client.Hello()}
+	if err := r.checkAgent(client.Hello()); err != nil {
+		return err
+	}
+	if err := r.settle(ctx, client); err != nil {
+		return err
+	}
+	r.progress("attack", fmt.Sprintf("sending %d requests at %g/s from pod %s", r.m.Plan.Requests, r.m.Plan.Rate.PerSecond(), pod.Name))
+	return r.burst(ctx, client)
+}
+
+// proxyUID is the user that the mesh's traffic rules let pass by the proxy: requests of a process that runs as it are not
+// split at all.
+const proxyUID = 2102
+
+func (r *run) checkAgent(h wire.HelloMessage) error {
+	if h.UID == proxyUID && r.m.Before.Through == nil {
+		return fmt.Errorf("start agent in container %q: it runs as user %d, whose requests pass the mesh by; "+
+			"name another container with -c", r.m.Before.Source.Container, h.UID)
+	}
+	return nil
+}
+
+// burst sends the counted requests. Frames are stored before they are counted.
+func (r *run) burst(ctx context.Context, client *agent.Client) error {
+	for result, err := range client.Attack(ctx, r.m.Plan, &r.totals) {
+		if err != nil {
+			return err
+		}
+		r.tally.add(result)
+	}
+	return nil
+}
+
+// record stores one verified frame as it came.
+func (r *run) record(t wire.Type, raw []byte) error {
+	if t == wire.Hello {
+		if err := r.folder.Append(wire.Opening()); err != nil {
+			return &StoreError{err}
+		}
+	}
+	if err := r.folder.Append(raw); err != nil {
+		return &StoreError{err}
+	}
+	return nil
+}
+
+// StoreError says that the run could not be kept any more.
+type StoreError struct{ Err error }
+
+func (e *StoreError) Error() string { return "store results: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *StoreError) Unwrap() error { return e.Err }
+
+// fail notes why there is no verdict. An interruption is the user's, everything else the run's.
+func (r *run) fail(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		r.m.Interrupted = context.Cause(ctx).Error()
+		return
+	}
+	r.m.Failures = append(r.m.Failures, mesh.Safe(err.Error()))
+}
+
+func (r *run) progress(phase, text string) { r.tick(Progress{Phase: phase, Text: text}) }
+
+func (r *run) tick(p Progress) {
+	if r.cfg.Progress != nil {
+		r.cfg.Progress(p)
+	}
+}

@@ -1,0 +1,187 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// looks is how often the cluster is asked after the burst whether anything moved, before that is given up.
+const (
+	looks     = 3
+	lookPause = time.Second
+	lookLimit = 20 * time.Second
+)
+
+// lookAgain reads the cluster after the burst. That nothing moved must be seen, not assumed.
+func (r *run) lookAgain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLimit)
+	defer cancel()
+	q := r.cfg.Query.Pinned(*r.m.Before)
+	var err error
+	for range looks {
+		var snap mesh.Snapshot
+		if snap, err = mesh.Discover(ctx, r.cfg.Local, r.cfg.Remotes, q); err == nil {
+			r.m.After = &snap
+			return
+		}
+		var e *mesh.Error
+		if errors.As(err, &e) && e.Kind != mesh.KindUnreachable && e.Kind != mesh.KindServer {
+			break
+		}
+		select {
+		case <-time.After(lookPause):
+		case <-ctx.Done():
+		}
+	}
+	r.m.Failures = append(r.m.Failures, "whether the split stayed the same during the run could not be seen: "+mesh.Safe(err.Error()))
+}
+
+// finish looks at the cluster again, judges, and writes everything. The report's outcome is right also where the folder
+// cannot be finished; that is then a warning in it.
+func (r *run) finish(ctx context.Context) (report.Report, error) {
+	r.progress("judge", "judging")
+	measured := r.tally != nil && r.tally.n > 0
+	if measured {
+		r.lookAgain(ctx)
+	}
+	rep := r.conclude()
+	status := store.Complete
+	switch {
+	case !measured:
+		status = store.Aborted
+	case !rep.Run.Complete:
+		status = store.Partial
+	}
+	if err := r.write(rep); err != nil {
+		rep.Warnings = append(rep.Warnings, mesh.Safe(fmt.Sprintf("the run's folder is not whole: %v", err)))
+		status = store.Partial
+	}
+	if err := r.folder.Close(status); err != nil {
+		rep.Warnings = append(rep.Warnings, mesh.Safe(fmt.Sprintf("the run's folder could not be closed: %v", err)))
+	}
+	return rep, nil
+}
+
+func (r *run) write(rep report.Report) error {
+	var verdict, markdown, text bytes.Buffer
+	err := errors.Join(
+		report.WriteJSON(&verdict, rep), report.WriteMarkdown(&markdown, rep), report.WriteText(&text, rep, report.TextOptions{}))
+	if err != nil {
+		return err
+	}
+	if r.m.After != nil {
+		err = r.keep("split.after.yaml", r.m.After.Split.YAML, r.folder)
+	}
+	return errors.Join(err, r.writeManifest(r.folder), r.keep(LogFile, r.log.bytes(), r.folder),
+		r.folder.WriteFile(VerdictFile, verdict.Bytes()), r.folder.WriteFile(MarkdownFile, markdown.Bytes()),
+		r.folder.WriteFile(TextFile, text.Bytes()))
+}
+
+// conclude computes the report of the live run.
+func (r *run) conclude() report.Report {
+	r.m.Ended = time.Now().UTC()
+	return conclude(r.m, r.totals, r.tally)
+}
+
+// conclude is where a live run and a stored one become the same: manifest, totals and tally in, report out.
+func conclude(m Manifest, totals wire.Totals, t *tally) report.Report {
+	in := report.Input{
+		Weights: m.Weights, Options: m.Options, Checks: m.Checks, Before: m.Before, After: m.After,
+		Transport: m.Agent.Transport, Agent: m.Agent.How, Signatures: m.Signatures,
+		Interrupted: m.Interrupted, Invalid: append([]string(nil), m.Failures...), Warnings: append([]string(nil), m.Warnings...),
+		Run: &report.Run{
+			ID: m.ID, Dir: m.Dir, Started: m.Started, Ended: m.Ended, URL: m.Plan.URL, Command: m.Command, Seed: m.Options.Seed,
+			Tool: m.Tool, Simulated: m.Simulated, Labels: m.Labels, Complete: totals.Reason == wire.ReasonDone,
+		},
+		Specimens: totals.Specimens,
+	}
+	if m.Before != nil {
+		in.Warnings = append(in.Warnings, m.Before.Notes...)
+	}
+	in.Counts = analyze.Counts{N: make([]int64, len(m.Weights))}
+	if t != nil && t.n > 0 {
+		t.sorted()
+		in.Counts = t.counts
+		if totals.Reason != "" {
+			in.Counts = exact(totals, len(m.Weights))
+		}
+		in.Load = loadFacts(m.Plan, totals, t)
+		judge(&in, m, t)
+	}
+	return report.Build(in)
+}
+
+// judge makes the one decision and adds what forbids it.
+func judge(in *report.Input, m Manifest, t *tally) {
+	d, err := analyze.Judge(m.Weights, in.Counts, m.Options)
+	if err != nil {
+		in.Invalid = append(in.Invalid, "the counts cannot be judged: "+mesh.Safe(err.Error()))
+		return
+	}
+	in.Decision = &d
+	if m.After != nil {
+		for _, c := range mesh.Changes(*m.Before, *m.After) {
+			in.Invalid = append(in.Invalid, "changed during the run: "+mesh.Safe(c.String()))
+		}
+	}
+	if t.unknown > 0 && d.Outcome == analyze.Pass {
+		in.Invalid = append(in.Invalid, fmt.Sprintf("%d complete answers came from no known backend", t.unknown))
+	}
+}
+
+func loadFacts(p attack.Plan, totals wire.Totals, t *tally) *report.LoadFacts {
+	reason := totals.Reason
+	if reason == "" {
+		reason = "cut"
+	}
+	return &report.LoadFacts{
+		Backends: t.backends, Unattributed: t.rest,
+		WarmUp: int64(totals.WarmUp), Dropped: int64(totals.Dropped), TargetRate: p.Rate.PerSecond(),
+		Duration: t.last - t.first, SendLags: t.lags, CPU: time.Duration(totals.CPUUs) * time.Microsecond,
+		Connections: totals.Connections, Engine: "vegeta", EndReason: reason, OnTime: t.onTime(totals),
+	}
+}
+
+// Analyze computes the report of a stored run again, from its manifest and its samples. override, when not nil, changes
+// the options of the judgement (tolerance, gate, alpha, power); the samples stay as they are.
+func Analyze(f store.Folder, override func(*analyze.Options)) (report.Report, error) {
+	m, err := readManifest(f)
+	if err != nil {
+		return report.Report{}, err
+	}
+	if override != nil {
+		override(&m.Options)
+	}
+	var totals wire.Totals
+	t := newTally(len(m.Weights))
+	for result, err := range Samples(f, &totals) {
+		if err != nil {
+			m.Failures = append(m.Failures, missingEnd(m, err)...)
+			break
+		}
+		t.add(result)
+	}
+	return conclude(m, totals, t), nil
+}
+
+// missingEnd is why a stored run that breaks off is no verdict, where the manifest does not say so itself.
+func missingEnd(m Manifest, err error) []string {
+	if len(m.Failures) > 0 || m.Interrupted != "" {
+		return nil
+	}
+	if errors.Is(err, agent.ErrNoEnd) {
+		return []string{"the stored run has no end: splitbench was killed or its disk was full"}
+	}
+	return []string{"the stored samples are damaged: " + mesh.Safe(err.Error())}
+}

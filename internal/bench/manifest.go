@@ -1,0 +1,135 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// ManifestSchema names the layout of manifest.json.
+const ManifestSchema = "splitbench.manifest/v1"
+
+// Names of a run's files, besides those that the store writes itself.
+const (
+	ManifestFile = "manifest.json"
+	VerdictFile  = "verdict.json"
+	MarkdownFile = "report.md"
+	TextFile     = "report.txt"
+	LogFile      = "exec.log"
+)
+
+// Manifest is everything a run was told and saw, but for its samples. With those the report can be computed again.
+type Manifest struct {
+	Schema    string            `json:"schema"`
+	ID        string            `json:"id"`
+	Dir       string            `json:"-"`
+	Started   time.Time         `json:"started"`
+	Ended     time.Time         `json:"ended"`
+	Command   []string          `json:"command"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Tool      string            `json:"tool"`
+	Simulated string            `json:"simulated,omitempty"`
+
+	Options    analyze.Options   `json:"options"`
+	Weights    analyze.Weights   `json:"weights"`
+	Plan       attack.Plan       `json:"plan"`
+	Automatic  bool              `json:"automaticRequests"` // the number of requests was planned, not given
+	Signatures map[string]string `json:"signatures,omitempty"`
+	Agent      AgentFacts        `json:"agent"`
+
+	Checks        []preflight.Result `json:"checks"`
+	Before, After *mesh.Snapshot
+
+	Failures    []string `json:"failures,omitempty"`    // why there is no verdict, one sentence each
+	Interrupted string   `json:"interrupted,omitempty"` // what cut the run short
+	Warnings    []string `json:"warnings,omitempty"`
+}
+
+// AgentFacts is how the agent came to the pod and what it said of itself.
+type AgentFacts struct {
+	How       string            `json:"how"`
+	Transport string            `json:"transport"`
+	Hello     wire.HelloMessage `json:"hello"`
+}
+
+// refused reports whether the run ended before its first request.
+func (m *Manifest) refused() bool {
+	for _, c := range m.Checks {
+		if c.Failure() {
+			return true
+		}
+	}
+	return len(m.Failures) > 0 || m.Interrupted != ""
+}
+
+func (r *run) writeManifest(folder *store.Run) error {
+	b, err := json.MarshalIndent(r.m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	return folder.WriteFile(ManifestFile, append(b, '\n'))
+}
+
+// readManifest reads the manifest of a stored run.
+func readManifest(f store.Folder) (Manifest, error) {
+	b, err := f.ReadFile(ManifestFile)
+	if err != nil {
+		return Manifest{}, err
+	}
+	var m Manifest
+	if err := json.Unmarshal(b, &m); err != nil {
+		return Manifest{}, fmt.Errorf("read %s of run %s: %w", ManifestFile, f.ID, err)
+	}
+	if m.Schema != ManifestSchema {
+		return Manifest{}, fmt.Errorf("read %s of run %s: its schema is %q, this version reads %s; use the version that wrote it",
+			ManifestFile, f.ID, m.Schema, ManifestSchema)
+	}
+	m.Dir = f.Dir
+	return m, nil
+}
+
+// maxLog bounds what a run keeps of the agent's stderr, in bytes.
+const maxLog = 256 << 10
+
+// runLog keeps what the agent said on stderr, for exec.log, and passes it on.
+type runLog struct {
+	mu   sync.Mutex
+	next io.Writer
+	b    strings.Builder
+}
+
+func newRunLog(next io.Writer) *runLog {
+	if next == nil {
+		next = io.Discard
+	}
+	return &runLog{next: next}
+}
+
+// Write implements io.Writer. It never fails: a log must not end a run.
+func (l *runLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.b.Len()+len(p) <= maxLog {
+		l.b.Write(p)
+	}
+	for _, line := range strings.Split(strings.TrimRight(string(p), "\n"), "\n") {
+		fmt.Fprintf(l.next, "agent: %s\n", mesh.Safe(line))
+	}
+	return len(p), nil
+}
+
+func (l *runLog) bytes() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return []byte(l.b.String())
+}

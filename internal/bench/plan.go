@@ -1,0 +1,164 @@
+package bench
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/mesh"
+)
+
+// defaultWarmUp is how many requests are sent before the first counted one.
+const defaultWarmUp = 20
+
+// plan fixes the burst. Its rules of classification are learned later, before the first counted request.
+func (r *run) plan(snap mesh.Snapshot) (attack.Plan, error) {
+	target, err := targetURL(r.cfg.URL, snap)
+	if err != nil {
+		return attack.Plan{}, &UsageError{err}
+	}
+	requests := r.cfg.Load.Requests
+	if requests == 0 {
+		n, err := analyze.RequiredRequests(r.m.Weights, r.cfg.Options)
+		if err != nil {
+			return attack.Plan{}, fmt.Errorf("plan requests: %w", err)
+		}
+		requests = uint64(n)
+		r.m.Automatic = true
+	}
+	p := attack.Plan{
+		URL: target, Header: r.cfg.Load.Header, Rate: r.cfg.Load.Rate, Requests: requests, WarmUp: r.cfg.Load.WarmUp,
+		Connections: r.cfg.Load.Connections, Timeout: r.cfg.Load.Timeout,
+		MaxRate: r.cfg.Load.MaxRate, MaxRequests: r.cfg.Load.MaxRequests,
+	}.WithDefaults()
+	if err := p.Validate(); err != nil {
+		if r.m.Automatic && requests > p.MaxRequests {
+			err = fmt.Errorf("--requests auto: %d are needed to tell with these weights, tolerance, alpha and power; "+
+				"allow them with --max-requests %d, or widen --tolerance", requests, requests)
+		}
+		return attack.Plan{}, &UsageError{err}
+	}
+	// The rules must fit too: a rule of the user's for a backend that does not exist is found here.
+	if _, err := userRules(r.cfg.Rules, r.m.Weights); err != nil {
+		return attack.Plan{}, &UsageError{err}
+	}
+	return p, nil
+}
+
+// weightsOf are the effective weights in the order in which results number the backends.
+func weightsOf(s mesh.Snapshot) analyze.Weights {
+	w := make(analyze.Weights, len(s.Split.Effective))
+	for i, e := range s.Split.Effective {
+		w[i] = analyze.Weight{Backend: e.Service, W: e.Weight}
+	}
+	return w
+}
+
+// targetURL is where the requests go: the root Service, unless other pods draw.
+func targetURL(given string, s mesh.Snapshot) (string, error) {
+	host := s.Root.Name
+	if s.Source.Namespace != s.Root.Namespace {
+		host += "." + s.Root.Namespace
+	}
+	if given == "" {
+		if s.Through != nil {
+			return "", fmt.Errorf("--through svc/%s: name with --url what is to be requested of it", s.Through.Service.Name)
+		}
+		return "http://" + net.JoinHostPort(host, strconv.Itoa(int(s.Port))) + "/", nil
+	}
+	u, err := url.Parse(given)
+	if err != nil {
+		return "", fmt.Errorf("--url: %w", err)
+	}
+	if s.Through != nil {
+		if !names(u.Hostname(), s.Through.Service) {
+			return "", fmt.Errorf("--url %q: its host is not the Service %s that --through names", given, s.Through.Service.Name)
+		}
+		return given, nil
+	}
+	if !names(u.Hostname(), s.Root) {
+		return "", fmt.Errorf("--url %q: host %q is not the split's root Service %q: requests there are not drawn by this split; "+
+			"if pods of another Service send them on, name it with --through svc/NAME", given, u.Hostname(), s.Root.Name)
+	}
+	if port := u.Port(); port == "" && s.Port != 80 || port != "" && port != strconv.Itoa(int(s.Port)) {
+		return "", fmt.Errorf("--url %q: its port is not %d of Service %s", given, s.Port, s.Root.Name)
+	}
+	return given, nil
+}
+
+// names reports whether a host name, as a client in the cluster writes it, means the Service.
+func names(host string, s mesh.Service) bool {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if s.ClusterIP != "" && host == s.ClusterIP {
+		return true
+	}
+	labels := strings.Split(host, ".")
+	if labels[0] != s.Name || len(labels) > 1 && labels[1] != s.Namespace || len(labels) > 2 && labels[2] != "svc" {
+		return false
+	}
+	return true
+}
+
+// ClassifyRule is one --classify of the user: answers that match are the backend's.
+type ClassifyRule struct {
+	Backend string
+	Rule    attack.Rule // its Backend index is set when the backends are known
+	Text    string      // as given
+}
+
+// ParseClassify reads BACKEND=json:POINTER=VALUE, BACKEND=header:NAME=VALUE or BACKEND=regexp:EXPRESSION.
+func ParseClassify(s string) (ClassifyRule, error) {
+	const form = "want BACKEND=json:POINTER=VALUE, BACKEND=header:NAME=VALUE or BACKEND=regexp:EXPRESSION"
+	backend, rest, ok := strings.Cut(s, "=")
+	kind, key, ok2 := strings.Cut(rest, ":")
+	if !ok || !ok2 || backend == "" || key == "" {
+		return ClassifyRule{}, fmt.Errorf("--classify %q: %s", s, form)
+	}
+	rule := attack.Rule{Kind: attack.RuleKind(kind), Key: key}
+	if rule.Kind != attack.RuleRegexp {
+		k, v, ok := strings.Cut(key, "=")
+		if !ok || k == "" || v == "" {
+			return ClassifyRule{}, fmt.Errorf("--classify %q: %s", s, form)
+		}
+		rule.Key, rule.Values = k, []string{v}
+	}
+	if _, err := attack.NewClassifier([]attack.Rule{rule}); err != nil {
+		return ClassifyRule{}, fmt.Errorf("--classify %q: %w", s, err)
+	}
+	return ClassifyRule{Backend: backend, Rule: rule, Text: s}, nil
+}
+
+// userRules numbers the user's rules. Every backend must have one: an answer that no rule names is unattributed.
+func userRules(rules []ClassifyRule, w analyze.Weights) ([]attack.Rule, error) {
+	var out []attack.Rule
+	covered := make([]bool, len(w))
+	for _, r := range rules {
+		i := slices.IndexFunc(w, func(x analyze.Weight) bool { return x.Backend == r.Backend })
+		if i < 0 {
+			return nil, fmt.Errorf("--classify %q: the split has no backend %q; it has %s", r.Text, r.Backend, strings.Join(backendNames(w), ", "))
+		}
+		covered[i] = true
+		rule := r.Rule
+		rule.Backend = i
+		out = append(out, rule)
+	}
+	for i, ok := range covered {
+		if !ok && len(rules) > 0 {
+			return nil, fmt.Errorf("--classify: no rule for backend %q: name how its answers look too", w[i].Backend)
+		}
+	}
+	return out, nil
+}
+
+func backendNames(w analyze.Weights) []string {
+	names := make([]string, len(w))
+	for i, x := range w {
+		names[i] = x.Backend
+	}
+	return names
+}

@@ -1,0 +1,97 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/preflight"
+)
+
+// Preview is what a run would do.
+type Preview struct {
+	Checks []preflight.Result
+	m      Manifest
+	plan   bool // there is a plan: no fatal check failed
+}
+
+// DryRun discovers, checks and plans, and sends no request. Its errors are those of discovery, and *UsageError.
+func DryRun(ctx context.Context, cfg Config) (Preview, error) {
+	r := &run{cfg: cfg, m: Manifest{Options: cfg.Options}}
+	if err := r.prepare(ctx); err != nil {
+		return Preview{}, err
+	}
+	return Preview{Checks: r.m.Checks, m: r.m, plan: !r.m.refused()}, nil
+}
+
+// Refused reports whether a fatal check failed, so that a run would send nothing.
+func (p Preview) Refused() bool { return !p.plan }
+
+// WriteTo writes what would be done, in the order in which it would be.
+func (p Preview) WriteTo(w io.Writer) (int64, error) {
+	var b strings.Builder
+	s, pod := p.m.Before, p.m.Before.Source
+	fmt.Fprintf(&b, "pod          %s/%s (%s)\n", pod.Namespace, pod.Name, nodeText(pod))
+	fmt.Fprintf(&b, "container    %s (%s)\n", pod.Container, pod.ContainerWhy)
+	if p.plan {
+		plan := p.m.Plan
+		fmt.Fprintf(&b, "requests     %d counted and %d before them to warm up, at %g/s: %s\n",
+			plan.Requests, plan.WarmUp, plan.Rate.PerSecond(), plan.Duration().Round(time.Millisecond))
+		fmt.Fprintf(&b, "probes       at most %d to the root, %d to each other backend, to learn what answers look like\n", rootProbes, directProbes)
+		fmt.Fprintf(&b, "url          GET %s\n", plan.URL)
+	}
+	weights := make([]string, len(p.m.Weights))
+	for i, x := range p.m.Weights {
+		weights[i] = fmt.Sprintf("%s=%d", x.Backend, x.W)
+	}
+	fmt.Fprintf(&b, "weights      %s (%s)\n", strings.Join(weights, " "), s.Split.EffectiveFrom)
+	deadline := p.m.Plan.Duration() + p.m.Plan.Timeout + sessionMargin
+	if pod.AgentPath != "" {
+		fmt.Fprintf(&b, "commands     %s %s\n", pod.AgentPath, agent.ArgVersion)
+		fmt.Fprintf(&b, "             %s %s %s\n", pod.AgentPath, agent.ArgServe, deadline.Round(time.Second))
+	} else {
+		dirs := append(append([]string(nil), pod.WritableDirs...), "$TMPDIR", "/tmp", "/var/tmp", "/run", "$PWD")
+		fmt.Fprintf(&b, "commands     sh -c SCRIPT  find the first of %s where a file can be written and run\n", strings.Join(dirs, " "))
+		fmt.Fprintf(&b, "             sh -c SCRIPT  write the agent there as .splitbench-HASH-RANDOM, mode 0700\n")
+		fmt.Fprintf(&b, "             FILE %s  check that it arrived\n", agent.ArgSelfHash)
+		fmt.Fprintf(&b, "             FILE %s %s  run the session; the file unlinks itself first\n", agent.ArgServe, deadline.Round(time.Second))
+	}
+	for i, a := range s.Access {
+		head := "permissions "
+		if i > 0 {
+			head = "            "
+		}
+		resource := a.Resource
+		if a.Subresource != "" {
+			resource += "/" + a.Subresource
+		}
+		state := "allowed"
+		if !a.Allowed {
+			state = "NOT allowed"
+		}
+		fmt.Fprintf(&b, "%s %s %s in namespace %s: %s\n", head, a.Verb, resource, a.Namespace, state)
+	}
+	b.WriteString("nothing was sent\n")
+	n, err := io.WriteString(w, safeLines(b.String()))
+	return int64(n), err
+}
+
+func nodeText(p mesh.Pod) string {
+	if p.Node == "" {
+		return "node not known"
+	}
+	return "node " + p.Node
+}
+
+// safeLines escapes each line: names came from a cluster.
+func safeLines(s string) string {
+	lines := strings.Split(strings.TrimSuffix(s, "\n"), "\n")
+	for i, l := range lines {
+		lines[i] = mesh.Safe(l)
+	}
+	return strings.Join(lines, "\n") + "\n"
+}

@@ -1,0 +1,210 @@
+package bench
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/mesh"
+)
+
+// SignatureError says that backends cannot be told apart. It comes before the first counted request.
+type SignatureError struct{ Why string }
+
+func (e *SignatureError) Error() string {
+	return "tell backends apart: " + e.Why + "; say how with --classify BACKEND=json:/FIELD=VALUE for each backend " +
+		"(also header: and regexp:)"
+}
+
+// rules turns the probes into rules, two kinds where there are two: names of pods, which are proof, and a field that each
+// backend fills with a text of its own, which also names pods that start during the run.
+func (l *learner) rules() ([]attack.Rule, map[string]string, error) {
+	if err := l.sharedPods(); err != nil {
+		return nil, nil, err
+	}
+	pods := l.podPointer()
+	if err := l.identify(pods); err != nil {
+		return nil, nil, err
+	}
+	var rules []attack.Rule
+	signatures := map[string][]string{}
+	if pods != "" {
+		for i, b := range l.snap.Backends {
+			if names := b.PodNames(); len(names) > 0 {
+				rules = append(rules, attack.Rule{Backend: i, Kind: attack.RuleJSON, Key: pods, Values: names})
+				signatures[b.Name] = append(signatures[b.Name], fmt.Sprintf("%s is one of its %d pods", pods, len(names)))
+			}
+		}
+	}
+	if pointer, texts := l.textPointer(pods); pointer != "" {
+		for i, b := range l.snap.Backends {
+			if text, ok := texts[i]; ok {
+				rules = append(rules, attack.Rule{Backend: i, Kind: attack.RuleJSON, Key: pointer, Values: []string{text}})
+				signatures[b.Name] = append(signatures[b.Name], fmt.Sprintf("%s is %q", pointer, mesh.Safe(text)))
+			}
+		}
+	}
+	out := map[string]string{}
+	for _, b := range l.snap.Backends {
+		if len(signatures[b.Name]) == 0 {
+			return nil, nil, l.unrecognised(b.Name)
+		}
+		out[b.Name] = strings.Join(signatures[b.Name], ", or ")
+	}
+	return rules, out, nil
+}
+
+// sharedPods refuses backends that the same pods serve: typically a root Service whose selector also picks the canary's.
+func (l *learner) sharedPods() error {
+	owner := map[string]string{}
+	for _, b := range l.snap.Backends {
+		for _, pod := range b.PodNames() {
+			if o, taken := owner[pod]; taken && o != b.Name {
+				return &SignatureError{fmt.Sprintf("backends %s and %s share pod %s: fix the selector of one of the Services", o, b.Name, mesh.Safe(pod))}
+			}
+			owner[pod] = b.Name
+		}
+	}
+	return nil
+}
+
+// podOf is the backend that a pod belongs to, or -1.
+func (l *learner) podOf(pod string) int {
+	if pod != "" {
+		for i, b := range l.snap.Backends {
+			if slices.Contains(b.PodNames(), pod) {
+				return i
+			}
+		}
+	}
+	return attack.Unattributed
+}
+
+// podPointer is the field that holds the pod's name in most answers, "" where none ever does.
+func (l *learner) podPointer() string {
+	hits := map[string]int{}
+	for _, p := range l.probes {
+		for pointer, text := range p.fields {
+			if l.podOf(text) >= 0 {
+				hits[pointer]++
+			}
+		}
+	}
+	return most(hits)
+}
+
+// most is the key with the highest count, the first by name among equals.
+func most(hits map[string]int) string {
+	best := ""
+	for _, k := range slices.Sorted(maps.Keys(hits)) {
+		if best == "" || hits[k] > hits[best] {
+			best = k
+		}
+	}
+	return best
+}
+
+// identify names the backend of each answer of the root by its pod, and finds backends that lead elsewhere.
+func (l *learner) identify(pods string) error {
+	if pods == "" {
+		return nil
+	}
+	for i, p := range l.probes {
+		owner := l.podOf(p.fields[pods])
+		switch {
+		case owner < 0:
+		case !p.direct:
+			l.probes[i].backend = owner
+		case owner != p.backend:
+			return fmt.Errorf("probe backend %s: pod %s of backend %s answered: Service %s leads to the wrong pods; "+
+				"compare its endpoints with the gateway of the other cluster",
+				l.snap.Backends[p.backend].Name, mesh.Safe(p.fields[pods]), l.snap.Backends[owner].Name, l.snap.Backends[p.backend].Name)
+		}
+	}
+	return nil
+}
+
+// textPointer finds a field in which every backend writes one text of its own. Answers of the root whose pod is not known
+// may be the root backend's, but only if there is exactly one text that no backend asked directly has.
+func (l *learner) textPointer(not string) (string, map[int]string) {
+	candidates := map[string]int{}
+	for _, p := range l.probes {
+		for pointer := range p.fields {
+			if pointer != not {
+				candidates[pointer]++
+			}
+		}
+	}
+	// message is where podinfo says where it runs; anything else that tells backends apart will do.
+	order := slices.Sorted(maps.Keys(candidates))
+	slices.SortStableFunc(order, func(a, b string) int { return preference(b) - preference(a) })
+	for _, pointer := range order {
+		if texts, ok := l.texts(pointer); ok {
+			return pointer, texts
+		}
+	}
+	return "", nil
+}
+
+func preference(pointer string) int {
+	if pointer == "/message" {
+		return 1
+	}
+	return 0
+}
+
+func (l *learner) texts(pointer string) (map[int]string, bool) {
+	texts := map[int]string{}
+	var unknown []string
+	for _, p := range l.probes {
+		text := p.fields[pointer]
+		if text == "" {
+			return nil, false // not in every answer
+		}
+		if p.backend < 0 {
+			unknown = append(unknown, text)
+			continue
+		}
+		if have, ok := texts[p.backend]; ok && have != text {
+			return nil, false // changes from answer to answer
+		}
+		texts[p.backend] = text
+	}
+	root := slices.IndexFunc(l.snap.Backends, func(b mesh.Backend) bool { return b.IsRoot })
+	for _, text := range unknown {
+		if slices.Contains(slices.Collect(maps.Values(texts)), text) {
+			continue
+		}
+		if _, known := texts[root]; root < 0 || known {
+			return nil, false
+		}
+		texts[root] = text
+	}
+	owner := map[string]int{}
+	for i, text := range texts {
+		if _, taken := owner[text]; taken {
+			return nil, false
+		}
+		owner[text] = i
+	}
+	for i, b := range l.snap.Backends {
+		if _, ok := texts[i]; !ok && b.Weight > 0 {
+			return nil, false
+		}
+	}
+	return texts, true
+}
+
+// unrecognised says what was seen in place of a signature.
+func (l *learner) unrecognised(name string) error {
+	i := slices.IndexFunc(l.snap.Backends, func(b mesh.Backend) bool { return b.Name == name })
+	why := fmt.Sprintf("nothing in %d answers is known to be of backend %s alone", len(l.probes), name)
+	if l.failed[i] != "" {
+		why = fmt.Sprintf("backend %s gave no answer that could be recognised: %s", name, l.failed[i])
+	} else if b := l.snap.Backends[i]; b.Mirror != nil && len(b.RemotePods) == 0 {
+		why += fmt.Sprintf(" (the pods of cluster %s are not known: name its context with --remote-context)", mesh.Safe(b.Mirror.Cluster))
+	}
+	return &SignatureError{why}
+}

@@ -1,0 +1,37 @@
+//go:build tmpdeps
+
+package tmpdeps
+
+import (
+	_ "github.com/gofrs/flock"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/klauspost/compress/zstd"
+	_ "github.com/olekukonko/tablewriter"
+	_ "github.com/olekukonko/tablewriter/renderer"
+	_ "github.com/olekukonko/tablewriter/tw"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/santhosh-tekuri/jsonschema/v6"
+	_ "github.com/schollz/progressbar/v3"
+	_ "github.com/spf13/cobra"
+	_ "github.com/spf13/cobra/doc"
+	_ "github.com/tsenart/vegeta/v12/lib"
+	_ "github.com/yuin/goldmark"
+	_ "github.com/yuin/goldmark/extension"
+	_ "golang.org/x/term"
+	_ "gonum.org/v1/gonum/mathext"
+	_ "gonum.org/v1/gonum/stat/distuv"
+	_ "k8s.io/api/authorization/v1"
+	_ "k8s.io/api/core/v1"
+	_ "k8s.io/cli-runtime/pkg/genericclioptions"
+	_ "k8s.io/cli-runtime/pkg/genericiooptions"
+	_ "k8s.io/cli-runtime/pkg/printers"
+	_ "k8s.io/client-go/discovery"
+	_ "k8s.io/client-go/dynamic"
+	_ "k8s.io/client-go/kubernetes"
+	_ "k8s.io/client-go/plugin/pkg/client/auth"
+	_ "k8s.io/client-go/tools/clientcmd"
+	_ "k8s.io/client-go/tools/remotecommand"
+	_ "k8s.io/cri-streaming/pkg/streaming/remotecommand"
+	_ "k8s.io/streaming/pkg/httpstream"
+	_ "sigs.k8s.io/yaml"
+)
