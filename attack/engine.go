@@ -25,7 +25,9 @@ type EngineOptions struct {
 }
 
 // GaveUpError says that a burst was stopped because requests had no answers any more.
-type GaveUpError struct{ InARow uint64 }
+type GaveUpError struct {
+	InARow uint64 // requests without an answer
+}
 
 func (e *GaveUpError) Error() string {
 	return fmt.Sprintf("attack: gave up: %d requests in a row got no answer", e.InARow)

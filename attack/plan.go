@@ -27,17 +27,17 @@ const (
 // stop. It is plain data and travels as JSON.
 type Plan struct {
 	URL         string            `json:"url"`
-	Method      string            `json:"method"`            // GET, HEAD or OPTIONS; "" is GET
-	Header      map[string]string `json:"header,omitempty"`  // sent with every request, User-Agent included
-	Rate        Rate              `json:"rate"`              // constant rate of sending, whatever the answers do (open model)
-	Requests    uint64            `json:"requests"`          // counted requests, > 0
-	WarmUp      uint64            `json:"warmUp"`            // requests sent before the burst, never counted
-	Connections int               `json:"connections"`       // connections and requests in flight at most; 0: DefaultConnections
-	Timeout     time.Duration     `json:"timeoutNs"`         // of one request, nanoseconds; 0: DefaultTimeout
-	Rules       []Rule            `json:"rules"`             // how answers are told apart, first match wins
-	GiveUpAfter uint64            `json:"giveUpAfter"`       // requests in a row without an answer; 0: DefaultGiveUpAfter
-	MaxRate     float64           `json:"maxRate,omitempty"` // ceiling, requests per second; 0: DefaultMaxRate
-	MaxRequests uint64            `json:"maxRequests,omitempty"`
+	Method      string            `json:"method"`                // GET, HEAD or OPTIONS; "" is GET
+	Header      map[string]string `json:"header,omitempty"`      // sent with every request, User-Agent included
+	Rate        Rate              `json:"rate"`                  // constant rate of sending, whatever the answers do (open model)
+	Requests    uint64            `json:"requests"`              // counted requests, > 0
+	WarmUp      uint64            `json:"warmUp"`                // requests sent before the burst, never counted
+	Connections int               `json:"connections"`           // connections and requests in flight at most; 0: DefaultConnections
+	Timeout     time.Duration     `json:"timeoutNs"`             // of one request, nanoseconds; 0: DefaultTimeout
+	Rules       []Rule            `json:"rules"`                 // how answers are told apart, first match wins
+	GiveUpAfter uint64            `json:"giveUpAfter"`           // requests in a row without an answer; 0: DefaultGiveUpAfter
+	MaxRate     float64           `json:"maxRate,omitempty"`     // ceiling, requests per second; 0: DefaultMaxRate
+	MaxRequests uint64            `json:"maxRequests,omitempty"` // ceiling; 0: DefaultMaxRequests
 }
 
 // WithDefaults returns the plan with every unset field that has a default set to it.

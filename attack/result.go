@@ -24,6 +24,7 @@ const (
 	numErrorClasses
 )
 
+//nolint:gochecknoglobals // a table that never changes
 var errorClassNames = [numErrorClasses]string{"ok", "dial", "timeout", "reset", "emptyReply", "protocol", "canceled", "other"}
 
 // String returns the stable name used in JSON and reports.
@@ -60,9 +61,9 @@ func (r Result) ResponseTime() time.Duration { return r.Done - r.Planned }
 
 // Specimen is an answer that no rule matched, kept so that a person can see why. Bodies are hostile: escape them.
 type Specimen struct {
-	Seq    uint64 `json:"seq"`
-	Status uint16 `json:"status"`
-	Body   string `json:"body"` // at most MaxSpecimenBody bytes, as received
+	Seq    uint64 `json:"seq"`    // of the request
+	Status uint16 `json:"status"` // HTTP
+	Body   string `json:"body"`   // at most MaxSpecimenBody bytes, as received
 }
 
 // MaxSpecimens and MaxSpecimenBody bound what is kept of unmatched answers.

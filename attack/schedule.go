@@ -17,7 +17,7 @@ type Schedule interface {
 
 // Rate is Hits requests in every Per, held as two integers because 1/3 per second is not a float64.
 type Rate struct {
-	Hits uint64        `json:"hits"`
+	Hits uint64        `json:"hits"`  // requests
 	Per  time.Duration `json:"perNs"` // nanoseconds
 }
 
@@ -46,6 +46,7 @@ func (c Constant) At(n uint64) time.Duration {
 // maxPerSecond bounds a rate that can be written down at all; what a run may send is bounded by Limits.
 const maxPerSecond = 10_000_000
 
+//nolint:gochecknoglobals // a table that never changes
 var rateUnits = map[string]time.Duration{"": time.Second, "s": time.Second, "m": time.Minute, "h": time.Hour}
 
 // ParseRate reads a rate as a flag states it: "1000", "0.5", "100/s", "30/m", "90/h". The error names what was seen, not

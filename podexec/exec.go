@@ -18,10 +18,11 @@ const grace = time.Second
 // ended. stdin is always requested, so that the remote end sees EOF when this end goes away; nil is an empty one. A nil
 // stdout or stderr is discarded.
 //
-// A nil error means that the stream ended without a complaint. It is not proof of success: see the package comment.
-// Otherwise the error is, in this order of precedence, an [*OutputError] (the stdout writer failed or stood still), an
-// [*InputError] (stdin failed; to the command that was EOF), an [*ExitError] or [*StartError] (the command ended non-zero or never began), an error
-// that wraps ctx.Err(), or one of [*ForbiddenError], [*NotFoundError], [*UnreachableError], [*LostError].
+// A nil error means that the stream ended without a complaint. It is not proof of success: see the package comment; a
+// SPDY connection that was cut is nil too. Otherwise the error is, in this order of precedence, an [*OutputError] (the
+// stdout writer failed or stood still), an [*InputError] (stdin failed; to the command that was EOF), an [*ExitError] or
+// [*StartError] (the command ended non-zero or never began), an error that wraps ctx.Err(), or one of [*ForbiddenError],
+// [*NotFoundError], [*UnreachableError], [*LostError].
 //
 // What arrived before an error has been written to stdout, unless stdout itself is the cause, or ctx ended and stdout
 // was too slow to take the rest within a second.

@@ -79,8 +79,8 @@ func UploadName(data []byte, random io.Reader) (string, error) {
 }
 
 // Upload puts the file into the first candidate directory in which files can be created and run, mode 0700, and returns
-// its path after size and SHA-256 were checked by running it there. A file of that name is left alone: fs.ErrExist. A directory that turns out to
-// be full is passed over; a file that arrived damaged is sent again, three times at most.
+// its path after size and SHA-256 were checked by running it there. A file of that name is left alone: fs.ErrExist. A
+// directory that turns out to be full is passed over; a file that arrived damaged is sent again, three times at most.
 //
 // Errors: [*UploadError] with every directory tried, [*NoShellError], a [*StartError] with WrongArch for a file built
 // for another architecture, and those of [Container.Exec]. After an error no file is left, as far as the container can

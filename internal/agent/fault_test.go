@@ -79,6 +79,15 @@ func (s scripted) Exec(_ context.Context, _ []string, stdin io.Reader, stdout, _
 	return s(w, wire.NewReader(stdin))
 }
 
+// untilHungUp reads until the client closes the stream.
+func untilHungUp(orders *wire.Reader) {
+	for {
+		if _, err := orders.Next(); err != nil {
+			return
+		}
+	}
+}
+
 func TestLiesAreFound(t *testing.T) {
 	rs := []attack.Result{{Seq: 0, Done: time.Millisecond, Status: 200}, {Seq: 1, Done: time.Millisecond, Status: 200, Backend: 1}}
 	block := wire.AppendSamples(nil, rs)
@@ -108,11 +117,8 @@ func TestLiesAreFound(t *testing.T) {
 				if err := errors.Join(w.Write(wire.Samples, block), w.Write(wire.End, []byte(tt.end))); err != nil {
 					return err
 				}
-				for { // until the client hangs up
-					if _, err := orders.Next(); err != nil {
-						return nil
-					}
-				}
+				untilHungUp(orders)
+				return nil
 			}), serveArgv, ClientOptions{})
 			if err != nil {
 				t.Fatal(err)
@@ -150,11 +156,8 @@ func TestOpenSaysWhatWentWrong(t *testing.T) {
 
 func TestASilentAgentIsGivenUp(t *testing.T) {
 	c, err := Open(t.Context(), scripted(func(_ *wire.Writer, orders *wire.Reader) error {
-		for {
-			if _, err := orders.Next(); err != nil {
-				return nil
-			}
-		}
+		untilHungUp(orders)
+		return nil
 	}), serveArgv, ClientOptions{Silence: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)

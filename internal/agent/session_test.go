@@ -24,7 +24,6 @@ type inProcess struct {
 	o    ServeOptions
 	mend func(io.Reader, io.Writer) (io.Reader, io.Writer) // what happens to the streams on the way; nil: nothing
 	exit atomic.Int32
-	done sync.WaitGroup
 }
 
 func (x *inProcess) Exec(ctx context.Context, argv []string, stdin io.Reader, stdout, stderr io.Writer) error {

@@ -80,8 +80,6 @@ func (e *UsageError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *UsageError) Unwrap() error { return e.Err }
 
-func usagef(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }
-
 // run is one run on its way.
 type run struct {
 	cfg    Config
@@ -194,11 +192,11 @@ func (r *run) measure(ctx context.Context) (err error) {
 	}
 	r.progress("settle", "starting the agent in pod "+pod.Name)
 	deadline := r.m.Plan.Duration() + r.m.Plan.Timeout + sessionMargin
-	argv, how, err := provision(ctx, container, pod, r.cfg.Self, deadline)
+	prog, err := provision(ctx, container, pod, r.cfg.Self, deadline)
 	if err != nil {
 		return err
 	}
-	client, err := agent.Open(session, container, argv, agent.ClientOptions{
+	client, err := agent.Open(session, container, prog.argv, agent.ClientOptions{
 		Stderr:   r.log,
 		Verified: r.record,
 		Progress: func(p wire.Progress) {
@@ -206,14 +204,14 @@ func (r *run) measure(ctx context.Context) (err error) {
 		},
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, prog.remove(ctx, container))
 	}
 	defer func() {
 		if closeErr := client.Close(); err == nil && closeErr != nil {
 			r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+mesh.Safe(closeErr.Error()))
 		}
 	}()
-	r.m.Agent = AgentFacts{How: how, Transport: string(container.Protocol()), Hello: client.Hello()}
+	r.m.Agent = AgentFacts{How: prog.how, Transport: string(container.Protocol()), Hello: client.Hello()}
 	if err := r.checkAgent(client.Hello()); err != nil {
 		return err
 	}

@@ -47,8 +47,9 @@ type Manifest struct {
 	Signatures map[string]string `json:"signatures,omitempty"`
 	Agent      AgentFacts        `json:"agent"`
 
-	Checks        []preflight.Result `json:"checks"`
-	Before, After *mesh.Snapshot
+	Checks []preflight.Result `json:"checks"`
+	Before *mesh.Snapshot     `json:"before"`
+	After  *mesh.Snapshot     `json:"after"` // null where it was not read again
 
 	Failures    []string `json:"failures,omitempty"`    // why there is no verdict, one sentence each
 	Interrupted string   `json:"interrupted,omitempty"` // what cut the run short

@@ -13,9 +13,6 @@ import (
 	"github.com/splitbench/splitbench/internal/mesh"
 )
 
-// defaultWarmUp is how many requests are sent before the first counted one.
-const defaultWarmUp = 20
-
 // plan fixes the burst. Its rules of classification are learned later, before the first counted request.
 func (r *run) plan(snap mesh.Snapshot) (attack.Plan, error) {
 	target, err := targetURL(r.cfg.URL, snap)

@@ -16,35 +16,59 @@ import (
 	"github.com/splitbench/splitbench/podexec"
 )
 
-// provision makes an agent available in the pod and returns the command that serves a session, and how it came there.
-// An agent that is installed already is used; else one is uploaded.
-func provision(ctx context.Context, c *podexec.Container, pod mesh.Pod, self string, deadline time.Duration) (argv []string, how string, err error) {
+// program is an agent that is ready to be started in the pod.
+type program struct {
+	argv     []string
+	how      string // how it came there, for the report
+	uploaded string // path of the file that was put there, "" where none was
+}
+
+// provision makes an agent available in the pod. One that is installed already is used; else one is uploaded.
+func provision(ctx context.Context, c *podexec.Container, pod mesh.Pod, self string, deadline time.Duration) (program, error) {
 	serve := []string{agent.ArgServe, deadline.Round(time.Second).String()}
 	if pod.AgentPath != "" {
 		version, err := output(ctx, c, []string{pod.AgentPath, agent.ArgVersion})
 		if err != nil {
-			return nil, "", fmt.Errorf("use the agent that pod %s says is installed at %q: %w", pod.Name, mesh.Safe(pod.AgentPath), err)
+			return program{}, fmt.Errorf("use the agent that pod %s says is installed at %q: %w", pod.Name, mesh.Safe(pod.AgentPath), err)
 		}
-		return append([]string{pod.AgentPath}, serve...), "installed: " + mesh.Safe(strings.TrimSpace(version)), nil
+		return program{argv: append([]string{pod.AgentPath}, serve...), how: "installed: " + mesh.Safe(strings.TrimSpace(version))}, nil
 	}
 	goos, arch, err := platform(ctx, c, pod)
 	if err != nil {
-		return nil, "", err
+		return program{}, err
 	}
 	bin, err := agentbin.For(goos, arch, self)
 	if err != nil {
-		return nil, "", err
+		return program{}, err
 	}
 	name, err := podexec.UploadName(bin.Data, rand.Reader)
 	if err != nil {
-		return nil, "", err
+		return program{}, err
 	}
 	path, err := c.Upload(ctx, podexec.Upload{Data: bin.Data, Name: name, Dirs: pod.WritableDirs, HashArgs: []string{agent.ArgSelfHash}})
 	if err != nil {
-		return nil, "", fmt.Errorf("upload the agent to container %s of pod %s: %w", pod.Container, pod.Name, err)
+		return program{}, fmt.Errorf("upload the agent to container %s of pod %s: %w", pod.Container, pod.Name, err)
 	}
-	how = fmt.Sprintf("uploaded to %s (%s, %s/%s, %d bytes, SHA-256 checked)", mesh.Safe(path), bin.Source, goos, arch, len(bin.Data))
-	return append([]string{path}, serve...), how, nil
+	return program{
+		argv: append([]string{path}, serve...), uploaded: path,
+		how: fmt.Sprintf("uploaded to %s (%s, %s/%s, %d bytes, SHA-256 checked)", mesh.Safe(path), bin.Source, goos, arch, len(bin.Data)),
+	}, nil
+}
+
+// removeLimit bounds taking back an upload.
+const removeLimit = 5 * time.Second
+
+// remove takes back an upload whose agent did not come up and unlink itself.
+func (p program) remove(ctx context.Context, c *podexec.Container) error {
+	if p.uploaded == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeLimit)
+	defer cancel()
+	if err := c.Exec(ctx, []string{"rm", "-f", "--", p.uploaded}, nil, io.Discard, io.Discard); err != nil {
+		return fmt.Errorf("the uploaded agent %s may still be in the pod: %w", mesh.Safe(p.uploaded), err)
+	}
+	return nil
 }
 
 // platform is the node's, or what the container's uname says where the node may not be read.

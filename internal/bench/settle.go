@@ -71,7 +71,7 @@ type learner struct {
 	url    string
 	header map[string]string
 	probes []probe
-	failed map[int]string // why a backend gave no answer to a direct probe
+	failed map[int]string // why a probe of a backend gave nothing; of the root under attack.Unattributed
 }
 
 // probe asks every backend that can be asked by itself, then the root until it has seen every backend.
@@ -105,7 +105,7 @@ func (l *learner) ask(ctx context.Context, f fetcher, target string, backend int
 	}
 	fields := topFields(body)
 	if len(fields) == 0 || res.Status >= 500 {
-		if backend >= 0 && l.failed[backend] == "" {
+		if l.failed[backend] == "" {
 			l.failed[backend] = describe(res, len(body))
 		}
 		return nil

@@ -201,8 +201,13 @@ func (l *learner) texts(pointer string) (map[int]string, bool) {
 func (l *learner) unrecognised(name string) error {
 	i := slices.IndexFunc(l.snap.Backends, func(b mesh.Backend) bool { return b.Name == name })
 	why := fmt.Sprintf("nothing in %d answers is known to be of backend %s alone", len(l.probes), name)
+	if l.snap.Backends[i].IsRoot {
+		i, name = attack.Unattributed, "root "+name
+	}
 	if l.failed[i] != "" {
-		why = fmt.Sprintf("backend %s gave no answer that could be recognised: %s", name, l.failed[i])
+		why = fmt.Sprintf("%s gave no answer that could be recognised: %s", name, l.failed[i])
+	} else if i < 0 {
+		return &SignatureError{why}
 	} else if b := l.snap.Backends[i]; b.Mirror != nil && len(b.RemotePods) == 0 {
 		why += fmt.Sprintf(" (the pods of cluster %s are not known: name its context with --remote-context)", mesh.Safe(b.Mirror.Cluster))
 	}

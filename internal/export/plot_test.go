@@ -1,5 +1,3 @@
-//go:build vegetaplot
-
 package export
 
 import (

@@ -9,10 +9,14 @@ import (
 
 // Access is one permission and whether the API server grants it to this user.
 type Access struct {
-	Verb, Group, Resource, Subresource, Namespace string
+	Verb        string `json:"verb"`
+	Group       string `json:"group"`
+	Resource    string `json:"resource"`
+	Subresource string `json:"subresource"`
+	Namespace   string `json:"namespace"`
 
-	Allowed bool
-	Reason  string // of the authorizer; often empty
+	Allowed bool   `json:"allowed"`
+	Reason  string `json:"reason"` // of the authorizer; often empty
 }
 
 // Review asks the API server whether each access is allowed, in the same order. Asking needs no permission of its own.

@@ -124,9 +124,9 @@ func pre(escaped ...string) string { return "<pre>\n" + strings.Join(escaped, "\
 // mapStrings returns a deep copy of v in which f was applied to every string, map keys included. Renderers escape
 // this way, all at once, because a call at each place would one day be forgotten.
 func mapStrings[T any](v T, f func(string) string) T {
-	out := reflect.New(reflect.TypeFor[T]()).Elem()
-	copyMapped(out, reflect.ValueOf(v), f)
-	return out.Interface().(T)
+	var out T
+	copyMapped(reflect.ValueOf(&out).Elem(), reflect.ValueOf(&v).Elem(), f)
+	return out
 }
 
 func copyMapped(dst, src reflect.Value, f func(string) string) {

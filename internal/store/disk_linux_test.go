@@ -44,7 +44,7 @@ func TestDiskFullInMidRun(t *testing.T) {
 	if !errors.Is(full, ErrNoSpace) || !strings.Contains(full.Error(), "--results-dir") {
 		t.Fatalf("Append = %v after %d blocks, want ErrNoSpace naming --results-dir", full, blocks)
 	}
-	if err := r.Append(nil); err != full {
+	if err := r.Append(nil); !errors.Is(err, full) {
 		t.Errorf("Append after the end = %v, want the first error", err)
 	}
 	// What was held back is enough for the verdict, the reports and the sums.

@@ -56,8 +56,8 @@ func FuzzParseSums(f *testing.F) {
 	f.Add([]byte(strings.Repeat("0", 64) + "  status\n"))
 	f.Add([]byte("x  y\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		sums, err := parseSums(b)
-		if err != nil {
+		sums, damage := parseSums(b)
+		if damage != "" {
 			return
 		}
 		for name := range sums {
@@ -65,9 +65,9 @@ func FuzzParseSums(f *testing.F) {
 				t.Error(err)
 			}
 		}
-		again, err := parseSums(formatSums(sums))
-		if err != nil || len(again) != len(sums) {
-			t.Errorf("sums do not survive: %v", err)
+		again, damage := parseSums(formatSums(sums))
+		if len(sums) > 0 && (damage != "" || len(again) != len(sums)) {
+			t.Errorf("sums do not survive: %s", damage)
 		}
 	})
 }

@@ -406,7 +406,7 @@ func TestSampleFileIsNeverReplaced(t *testing.T) {
 	if !errors.Is(first, fs.ErrExist) {
 		t.Errorf("Append over a foreign file = %v, want fs.ErrExist", first)
 	}
-	if again := r.Append([]byte("x")); again != first {
+	if again := r.Append([]byte("x")); !errors.Is(again, first) {
 		t.Errorf("second Append = %v, want the first error", again)
 	}
 	do(t, r.Close(Partial))

@@ -75,8 +75,8 @@ func (f Folder) Verify() (Verification, error) {
 		return Verification{}, err
 	}
 	want, damage := parseSums(b)
-	if damage != nil {
-		v.State, v.Problems = Damaged, []Problem{{SumsFile, damage.Error()}}
+	if damage != "" {
+		v.State, v.Problems = Damaged, []Problem{{SumsFile, damage}}
 		return v, nil
 	}
 	if _, ok := want[StatusFile]; !ok {
@@ -153,19 +153,19 @@ func formatSums(sums map[string]string) []byte {
 	return b.Bytes()
 }
 
-// parseSums reads it back. Names are checked: they are about to be opened.
-func parseSums(b []byte) (map[string]string, error) {
-	sums := map[string]string{}
+// parseSums reads it back, and says what is wrong with it. Names are checked: they are about to be opened.
+func parseSums(b []byte) (sums map[string]string, damage string) {
+	sums = map[string]string{}
 	for i, line := range strings.Split(strings.TrimSuffix(string(b), "\n"), "\n") {
 		sum, name, ok := strings.Cut(line, "  ")
 		raw, err := hex.DecodeString(sum)
 		if !ok || err != nil || len(raw) != sha256.Size || checkName(name) != nil {
-			return nil, fmt.Errorf("line %d is not a SHA-256 sum and a name", i+1)
+			return nil, fmt.Sprintf("line %d is not a SHA-256 sum and a name", i+1)
 		}
 		if _, twice := sums[name]; twice {
-			return nil, fmt.Errorf("line %d names %s again", i+1, name)
+			return nil, fmt.Sprintf("line %d names %s again", i+1, name)
 		}
 		sums[name] = sum
 	}
-	return sums, nil
+	return sums, ""
 }

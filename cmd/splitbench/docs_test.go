@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/report"
+)
+
+// consoleLines are the commands of the ```console blocks of a document.
+func consoleLines(t *testing.T, file string) (commands []string) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := false
+	for _, line := range strings.Split(string(b), "\n") {
+		switch {
+		case strings.HasPrefix(line, "```"):
+			inside = line == "```console"
+		case inside && strings.HasPrefix(line, "$ "):
+			command, _, _ := strings.Cut(line[2:], " # ")
+			commands = append(commands, strings.TrimSpace(command))
+		}
+	}
+	return commands
+}
+
+func documents(t *testing.T) []string {
+	t.Helper()
+	files := []string{"../../README.md", "../../CONTRIBUTING.md"}
+	more, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(files, more...)
+}
+
+var quoted = regexp.MustCompile(`'[^']*'|\S+`)
+
+// TestDocumentedCommands runs every command that the documents show, in their order, on two healthy demo clusters. None may be
+// a usage error or end in anything but a verdict.
+func TestDocumentedCommands(t *testing.T) {
+	world, err := demo.Start(t.Context(), demo.Options{Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer world.Close()
+	dir := t.TempDir()
+	kubeconfig := filepath.Join(dir, "kubeconfig")
+	if err := os.WriteFile(kubeconfig, world.Kubeconfig(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KUBECONFIG", kubeconfig)
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"SPLITBENCH_RESULTS_DIR": filepath.Join(dir, "results")}
+	ran := 0
+	for _, file := range documents(t) {
+		for _, command := range consoleLines(t, file) {
+			words := quoted.FindAllString(command, -1)
+			for i, w := range words {
+				words[i] = strings.Trim(w, "'")
+			}
+			switch words[0] {
+			case "make":
+				for _, target := range words[1:] {
+					if !bytes.Contains(makefile, []byte("\n"+target+":")) {
+						t.Errorf("%s: make has no target %s", file, target)
+					}
+				}
+			case "splitbench":
+				ran++
+				var stdout, stderr bytes.Buffer
+				code := run(context.Background(), words, surroundings{
+					stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, getenv: func(k string) string { return env[k] },
+				})
+				if code != 0 {
+					t.Errorf("%s: %s: exit code %d\n%s%s", file, command, code, stdout.String(), stderr.String())
+				}
+			default:
+				t.Errorf("%s: %s: this test does not know how to run it", file, command)
+			}
+		}
+	}
+	if ran < 10 {
+		t.Errorf("only %d commands were found", ran)
+	}
+}
+
+// TestJSONExample compares the example of docs/json.md with what the program prints.
+func TestJSONExample(t *testing.T) {
+	const file = "../../docs/json.md"
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "```json\n")
+	want, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatalf("%s has no example", file)
+	}
+	var stdout, stderr bytes.Buffer
+	run(t.Context(), strings.Fields(consoleLines(t, file)[0]), surroundings{
+		stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, getenv: func(string) string { return "" },
+	})
+	if stdout.String() == want {
+		return
+	}
+	if !*update {
+		t.Fatalf("the example is not what the program prints; go test ./cmd/splitbench -update rewrites it\n%s", stdout.String())
+	}
+	if _, err := report.ReadJSON(bytes.NewReader(stdout.Bytes())); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(strings.Replace(string(b), want, stdout.String(), 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,195 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+)
+
+// connect points a run of n requests at 1,000/s at the demo's clusters.
+func connect(t *testing.T, world *demo.Clusters, n uint64) Config {
+	t.Helper()
+	config, err := clientcmd.Load(world.Kubeconfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{
+		Options: analyze.DefaultOptions(), ResultsDir: t.TempDir(), Simulated: world.Simulated(), Tool: "test",
+		Load:  Load{Requests: n, Rate: attack.Rate{Hits: 1000, Per: time.Second}, WarmUp: 5},
+		Query: mesh.Query{Namespace: "test", Split: "ts/podinfo", From: "deploy/frontend", Container: "nginx"},
+	}
+	for _, name := range []string{"west", "east"} {
+		rest, err := clientcmd.NewNonInteractiveClientConfig(*config, name, nil, nil).ClientConfig()
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := mesh.Connect(rest, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "west" {
+			cfg.REST, cfg.Local = rest, client
+		} else {
+			cfg.Remotes = []mesh.Remote{{Client: client}}
+		}
+	}
+	return cfg
+}
+
+func world(t *testing.T, o demo.Options) *demo.Clusters {
+	t.Helper()
+	w, err := demo.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	return w
+}
+
+// whenSending calls f once the burst is under way.
+func whenSending(cfg *Config, f func()) {
+	called := false
+	cfg.Progress = func(p Progress) {
+		if p.Requests > 100 && !called {
+			called = true
+			f()
+		}
+	}
+}
+
+func TestTheLiveRunAndTheStoredOneAgree(t *testing.T) {
+	w := world(t, demo.Options{Seed: 1})
+	cfg := connect(t, w, 1000)
+	live, err := Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What the agent counted is what the data plane drew: 1,000 and 5 of warm-up, and the probes of the root.
+	draws := w.Draws()
+	probes := draws["podinfo"] + draws["podinfo-east"] - 1005
+	if live.Load == nil || live.Load.Requests != 1000 || probes < directProbes || probes > rootProbes {
+		t.Errorf("load %+v, draws %v", live.Load, draws)
+	}
+	f, err := store.Open(cfg.ResultsDir, "latest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Analyze(f, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(live, again, cmpopts.EquateApproxTime(0)); d != "" {
+		t.Errorf("live and stored differ (-live +stored):\n%s", d)
+	}
+	v, err := f.Verify()
+	if err != nil || f.Status != store.Complete {
+		t.Errorf("%s, %v, %v", f.Status, v, err)
+	}
+}
+
+// A change of the weights during the run is invalid, whatever the counts say.
+func TestWeightsThatMoveAreNoVerdict(t *testing.T) {
+	w := world(t, demo.Options{Seed: 2})
+	cfg := connect(t, w, 3000)
+	whenSending(&cfg, func() {
+		if err := w.SetWeights(90, 10); err != nil {
+			t.Error(err)
+		}
+	})
+	r, err := Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "weights") {
+		t.Errorf("outcome %s, reasons %q", r.Verdict.Outcome, r.Verdict.Reasons)
+	}
+	if r.Split == nil || r.Split.Unchanged {
+		t.Errorf("split: %+v", r.Split)
+	}
+}
+
+func TestAnInterruptedRunKeepsWhatItHas(t *testing.T) {
+	w := world(t, demo.Options{Seed: 3})
+	cfg := connect(t, w, 60_000)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	whenSending(&cfg, func() { cancel(errors.New("SIGINT")) })
+	r, err := Run(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict.Outcome != report.Invalid || r.Run == nil || r.Run.Complete || r.Run.CutShort != "SIGINT" {
+		t.Errorf("outcome %s, run %+v", r.Verdict.Outcome, r.Run)
+	}
+	f, err := store.Open(cfg.ResultsDir, "latest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Analyze(f, nil)
+	if err != nil || f.Status != store.Partial || again.Load == nil || again.Load.Requests != r.Load.Requests {
+		t.Errorf("%v, status %s, load %+v and %+v", err, f.Status, r.Load, again.Load)
+	}
+}
+
+func TestARefusedRunLeavesNothing(t *testing.T) {
+	for name, tt := range map[string]struct {
+		o    demo.Options
+		want string
+	}{
+		"off mesh":     {demo.Options{OffMesh: true}, "linkerd-proxy"},
+		"gateway down": {demo.Options{GatewayDown: true}, "gateway"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := world(t, tt.o)
+			cfg := connect(t, w, 1000)
+			r, err := Run(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), tt.want) {
+				t.Errorf("outcome %s, reasons %q", r.Verdict.Outcome, r.Verdict.Reasons)
+			}
+			if entries, err := os.ReadDir(cfg.ResultsDir); err != nil || len(entries) != 0 {
+				t.Errorf("%v left behind, %v", entries, err)
+			}
+			if d := w.Draws(); d["podinfo"]+d["podinfo-east"] != 0 {
+				t.Errorf("requests were sent: %v", d)
+			}
+		})
+	}
+}
+
+func TestWhatIsWrongHereIsAUsageError(t *testing.T) {
+	w := world(t, demo.Options{})
+	for name, change := range map[string]func(*Config){
+		"url":       func(c *Config) { c.URL = "http://elsewhere:9898/" },
+		"results":   func(c *Config) { c.ResultsDir = "/proc/nowhere" },
+		"rule":      func(c *Config) { c.Rules = []ClassifyRule{{Backend: "nobody"}} },
+		"tolerance": func(c *Config) { c.Load.Requests = 0; c.Options.Tolerance.Points = 0.1 },
+	} {
+		cfg := connect(t, w, 100)
+		change(&cfg)
+		_, err := Run(t.Context(), cfg)
+		var u *UsageError
+		if !errors.As(err, &u) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if d := w.Draws(); d["podinfo"]+d["podinfo-east"] != 0 {
+		t.Errorf("requests were sent: %v", d)
+	}
+}
