@@ -58,7 +58,8 @@ func (b band) matchRange(total int64, lnAlpha float64) (low, high int64) {
 	return low, high
 }
 
-// differRange returns the counts that show the share to be outside: n <= low or n >= high. tests is the Bonferroni factor.
+// differRange returns the counts that show the share to be outside: n <= low or n >= high. tests is the Bonferroni
+// factor.
 func (b band) differRange(total int64, lnAlpha, tests float64) (low, high int64) {
 	level := lnAlpha - math.Ln2 - math.Log(tests)
 	low, high = -1, total+1
@@ -71,8 +72,8 @@ func (b band) differRange(total int64, lnAlpha, tests float64) (low, high int64)
 	return low, high
 }
 
-// firstCountNear is firstCount for the edge of a binomial tail: it starts where a normal tail of the same size ends, on the
-// side of the mean that side (1 or -1) names, and widens from there.
+// firstCountNear is firstCount for the edge of a binomial tail: it starts where a normal tail of the same size ends,
+// on the side of the mean that side (1 or -1) names, and widens from there.
 func firstCountNear(total int64, p, depth, side float64, f func(n int64) bool) int64 {
 	sd := math.Sqrt(float64(total) * p * (1 - p))
 	z := math.Sqrt(2 * math.Max(0, depth-math.Log1p(math.Sqrt(depth)))) // of the order of the quantile; only speed hangs on it
@@ -147,8 +148,8 @@ func newTest(w Weights, o Options) test {
 	return t
 }
 
-// lnMatch and lnDiffers are the intersection-union and the Bonferroni p over all backends of positive weight (Berger 1982;
-// statistics as in docs/statistics.md). n is aligned to the weights.
+// lnMatch and lnDiffers are the intersection-union and the Bonferroni p over all backends of positive weight (Berger
+// 1982; statistics as in docs/statistics.md). n is aligned to the weights.
 func (t *test) lnMatch(n []int64, total int64) float64 {
 	out := math.Inf(-1)
 	for j, i := range t.index {
@@ -180,8 +181,8 @@ func (t *test) leaked(n []int64) int64 {
 	return sum
 }
 
-// leakOutcome is what answers of weight-0 backends say alone: with no leak tolerated a single one is a failure; with one,
-// a single-sided test at level alpha, which must show the leak to be smaller before anything passes.
+// leakOutcome is what answers of weight-0 backends say alone: with no leak tolerated a single one is a failure; with
+// one, a single-sided test at level alpha, which must show the leak to be smaller before anything passes.
 func (t *test) leakOutcome(hits, total int64) Outcome {
 	switch {
 	case hits == 0:

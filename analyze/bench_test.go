@@ -2,8 +2,8 @@ package analyze
 
 import "testing"
 
-// The limits of these benchmarks are the project's: 10 us for two backends at any N up to 1e9, 5 ms for three at 1e5, 150 ms
-// for four at 1e4, 5 ms for one main and 15 canaries at 1000, and no input above one second.
+// The limits of these benchmarks are the project's: 10 us for two backends at any N up to 1e9, 5 ms for three at 1e5,
+// 150 ms for four at 1e4, 5 ms for one main and 15 canaries at 1000, and no input above one second.
 
 func benchmarkExact(b *testing.B, n, w []int64) {
 	b.Helper()
@@ -74,4 +74,36 @@ func BenchmarkExactEightUnequal1000(b *testing.B) {
 
 func BenchmarkExactThreeBackends1e9(b *testing.B) {
 	benchmarkExact(b, []int64{500_020_000, 299_990_000, 199_990_000}, []int64{50, 30, 20})
+}
+
+// A whole decision, with everything a report prints.
+func BenchmarkJudge(b *testing.B) {
+	for name, c := range map[string]struct {
+		w Weights
+		c Counts
+	}{
+		"two":     {named(50, 50), Counts{N: []int64{1210, 1200}}},
+		"three":   {named(50, 30, 20), Counts{N: []int64{50_200, 29_900, 19_900}}},
+		"missing": {named(50, 30, 20), Counts{N: []int64{5020, 2990, 1990}, Unattributed: 12}},
+		"sixteen": {
+			named(3, 5, 8, 11, 14, 16, 20, 23, 29, 31, 37, 41, 43, 47, 53, 59),
+			Counts{N: []int64{35, 52, 87, 101, 139, 155, 199, 232, 285, 312, 365, 413, 428, 466, 533, 588}, Unattributed: 3},
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := Judge(c.w, c.c, DefaultOptions()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkTally(b *testing.B) {
+	t := NewTally(named(1, 1))
+	b.ReportAllocs()
+	for b.Loop() {
+		t.Add(1)
+	}
 }

@@ -7,8 +7,8 @@ import (
 	"gonum.org/v1/gonum/mathext"
 )
 
-// tails are ln P(X >= k), X ~ Binomial(n, p), p the float64 nearest to the decimal: mpmath 1.3 with 60 digits, by quadrature
-// of the incomplete beta integral and by exact log-gamma.
+// tails are ln P(X >= k), X ~ Binomial(n, p), p the float64 nearest to the decimal: mpmath 1.3 with 60 digits, by
+// quadrature of the incomplete beta integral and by exact log-gamma.
 var tails = []struct {
 	k, n int64
 	p    float64
@@ -53,8 +53,8 @@ func TestBinomialTailAgainstHighPrecision(t *testing.T) {
 	}
 }
 
-// gonum's incomplete beta is an independent implementation of the same tail, but only for small n: at 1e8 it says 0.347 for
-// P(X >= 25000000), p = 1/4, which is 0.500.
+// gonum's incomplete beta is an independent implementation of the same tail, but only for small n: at 1e8 it says
+// 0.347 for P(X >= 25000000), p = 1/4, which is 0.500.
 func TestBinomialTailAgainstGonum(t *testing.T) {
 	for _, n := range []int64{1, 2, 7, 30, 500, 1199, 1201, 1e4, 1e5} {
 		for _, p := range []float64{1e-4, 0.01, 0.1, 0.25, 0.5, 0.9, 0.999} {

@@ -2,8 +2,9 @@ package analyze
 
 import "math"
 
-// lnPearsonBound is a rigorous upper bound of ln P(Pearson's statistic >= x) for N multinomial requests, in closed form, for
-// any number of cells: what is printed where neither the exact walk nor a simulation can see the p. It is the smaller of
+// lnPearsonBound is a rigorous upper bound of ln P(Pearson's statistic >= x) for N multinomial requests, in closed
+// form, for any number of cells: what is printed where neither the exact walk nor a simulation can see the p. It is
+// the smaller of
 //
 //   - R. Agrawal, "Finite-sample concentration of the multinomial in relative entropy", IEEE Trans. Inf. Theory 66 (2020):
 //     ln P(G >= g) <= -g/2 + (k-1)(1 + ln(g/(2(k-1)))) for g > 2(k-1). Where every ratio of observed to declared share is at

@@ -8,13 +8,13 @@ import (
 // BrunnerMunzelResult is the generalised rank test of Brunner and Munzel (2000), which allows unequal spreads.
 type BrunnerMunzelResult struct {
 	Value float64 // the statistic; positive where the second sample is larger
-	DF    float64
-	P     PValue // two-sided, t distribution
+	DF    float64 // degrees of freedom of the t distribution
+	P     PValue  // two-sided, t distribution
 }
 
-// BrunnerMunzel tests whether a value of one sample is as likely larger as smaller than one of the other. Both samples need two
-// values, and some overlap: without any, P is 0 by the formula and is given as the smallest permutation p instead. Errors wrap
-// ErrInput.
+// BrunnerMunzel tests whether a value of one sample is as likely larger as smaller than one of the other. Both
+// samples need two values, and some overlap: without any, P is 0 by the formula and is given as the smallest
+// permutation p instead. Errors wrap ErrInput.
 func BrunnerMunzel(first, second []float64) (BrunnerMunzelResult, error) {
 	if err := checkSamples(first, second); err != nil {
 		return BrunnerMunzelResult{}, err

@@ -16,10 +16,10 @@ type Change struct {
 	Categorised int     // requests that were used
 }
 
-// Scan looks for one change of unknown shares in a sequence of categories 0..k-1 (others are left out; places count the
-// requests that are used): the largest likelihood ratio of two segments of at least minSegment against one, with a p from
-// perms seeded permutations, (hits+1)/(perms+1). perms 0 gives no p. A sequence shorter than two segments gives a zero Change
-// with p = 1. The cost is perms times the length.
+// Scan looks for one change of unknown shares in a sequence of categories 0..k-1 (others are left out; places count
+// the requests that are used): the largest likelihood ratio of two segments of at least minSegment against one, with
+// a p from perms seeded permutations, (hits+1)/(perms+1). perms 0 gives no p. A sequence shorter than two segments
+// gives a zero Change with p = 1. The cost is perms times the length.
 func Scan(seq []int, k, minSegment, perms int, seed uint64) Change {
 	used := categorised(seq, k)
 	minSegment = max(1, minSegment)
@@ -102,9 +102,9 @@ func (s *scanner) best(seq []int, minSegment int) (at int, score float64) {
 	return at, math.Max(0, score)
 }
 
-// KnownChange locates the change from one declared split to another: the posterior of the place, uniform over all places and
-// "no change" (at = number of requests). A request that is impossible under the weights before or after bounds the place. before and
-// after name the same backends in the same order; errors wrap ErrInput.
+// KnownChange locates the change from one declared split to another: the posterior of the place, uniform over all
+// places and "no change" (at = number of requests). A request that is impossible under the weights before or after
+// bounds the place. before and after name the same backends in the same order; errors wrap ErrInput.
 func KnownChange(seq []int, before, after Weights) (Change, error) {
 	lnOld, err := lnShares(before)
 	if err != nil {
@@ -119,7 +119,8 @@ func KnownChange(seq []int, before, after Weights) (Change, error) {
 	}
 	for i := range before {
 		if before[i].Backend != after[i].Backend {
-			return Change{}, inputErrorf("weights: backend %d is %q before the change and %q after it", i, before[i].Backend, after[i].Backend)
+			return Change{}, inputErrorf("weights: backend %d is %q before the change and %q after it",
+				i, before[i].Backend, after[i].Backend)
 		}
 	}
 	used := categorised(seq, len(lnOld))

@@ -6,9 +6,9 @@ import (
 	"gonum.org/v1/gonum/mathext"
 )
 
-// ChiSquareLogSF is the natural logarithm of P(chi-square with df degrees of freedom >= x), right to about 1e-15 relative
-// for x up to 1e7 and beyond. gonum's ChiSquared.Survival is exactly 0 from x of about 1490 on and panics for df 0. df 0 is
-// the constant 0. x and df are unitless; x below 0 counts as 0, NaN gives 0 (p = 1).
+// ChiSquareLogSF is the natural logarithm of P(chi-square with df degrees of freedom >= x), right to about 1e-15
+// relative for x up to 1e7 and beyond. gonum's ChiSquared.Survival is exactly 0 from x of about 1490 on and panics
+// for df 0. df 0 is the constant 0. x and df are unitless; x below 0 counts as 0, NaN gives 0 (p = 1).
 func ChiSquareLogSF(x, df float64) float64 {
 	if !(x > 0) {
 		return 0
@@ -31,8 +31,9 @@ func ChiSquareLogCDF(x, df float64) float64 {
 	return lnGammaLower(df/2, x/2)
 }
 
-// ChiSquareISF is the x for which P(chi-square with df degrees of freedom >= x) = alpha, 0 < alpha < 1, df > 0; NaN outside.
-// ChiSquared.Quantile of gonum has absolute accuracy only and panics at alpha = 1e-300; the inverse used here does not.
+// ChiSquareISF is the x for which P(chi-square with df degrees of freedom >= x) = alpha, 0 < alpha < 1, df > 0; NaN
+// outside. ChiSquared.Quantile of gonum has absolute accuracy only and panics at alpha = 1e-300; the inverse used
+// here does not.
 func ChiSquareISF(alpha, df float64) float64 {
 	if !(alpha > 0 && alpha < 1 && df > 0) {
 		return math.NaN()

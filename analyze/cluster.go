@@ -7,20 +7,20 @@ import (
 	"gonum.org/v1/gonum/mathext"
 )
 
-// RaoScottResult corrects Pearson's test for requests that come in clusters (a connection, a source pod): the requests of a
-// pinned connection are one draw, not many.
+// RaoScottResult corrects Pearson's test for requests that come in clusters (a connection, a source pod): the
+// requests of a pinned connection are one draw, not many.
 type RaoScottResult struct {
-	Clusters      int
-	X2            float64 // Pearson's statistic of the sums
-	Naive         PValue  // what it would say if requests were independent
-	DesignEffects []float64
+	Clusters      int       // clusters with requests
+	X2            float64   // Pearson's statistic of the sums
+	Naive         PValue    // what it would say if requests were independent
+	DesignEffects []float64 // per backend: variance of its share in units of that of independent requests
 	MeanDeff      float64   // mean design effect: about 1 for independent requests
 	Eigenvalues   []float64 // of N times the cluster variance in units of the multinomial one, descending
 	First         Statistic // X2/MeanDeff (Rao and Scott 1981)
 	Second        Statistic // with the unequal eigenvalues allowed for by Satterthwaite (Rao and Scott 1984); the one to use
 	SecondDF      float64   // its fractional degrees of freedom
 	A2            float64   // squared coefficient of variation of the eigenvalues
-	Wald          float64
+	Wald          float64   // quadratic form of the deviations in the inverse cluster variance; 0 where that is singular
 	WaldF         Statistic // F form (Thomas and Rao 1987); p = 1 where there are fewer clusters than backends
 	Effective     float64   // effective number of requests, N/MeanDeff
 	Few           bool      // fewer than 20 clusters: the correction itself is rough
@@ -29,9 +29,9 @@ type RaoScottResult struct {
 // fewClusters is the number below which Rao and Scott's correction is not to be trusted alone.
 const fewClusters = 20
 
-// RaoScott tests the sum of clusters (rows aligned to w) with the variance that the clusters show. Backends of weight 0 and
-// empty clusters are left out. Two clusters and two backends are the least; fewer, or no variance at all between clusters, are
-// an error that wraps ErrInput.
+// RaoScott tests the sum of clusters (rows aligned to w) with the variance that the clusters show. Backends of weight
+// 0 and empty clusters are left out. Two clusters and two backends are the least; fewer, or no variance at all
+// between clusters, are an error that wraps ErrInput.
 func RaoScott(clusters [][]int64, w Weights) (RaoScottResult, error) {
 	rows, cl, err := positiveRows(clusters, w)
 	if err != nil {
@@ -88,7 +88,8 @@ func RaoScott(clusters [][]int64, w Weights) (RaoScottResult, error) {
 		largest = math.Max(largest, v)
 	}
 	if !(out.MeanDeff > 0) {
-		return RaoScottResult{}, inputErrorf("clusters: no variance between %d clusters, a design effect cannot be estimated", len(used))
+		return RaoScottResult{}, inputErrorf(
+			"clusters: no variance between %d clusters, a design effect cannot be estimated", len(used))
 	}
 	out.correct(df, squares)
 	out.wald(all, values, &vectors, drop, largest)
@@ -137,8 +138,8 @@ func (out *RaoScottResult) wald(all cells, values []float64, vectors *mat.Dense,
 	out.WaldF.Asymptotic = pFromLn(math.Log(fUpper(out.WaldF.Value, d1, d2)), Asymptotic)
 }
 
-// relativeVariance is N * D^(-1/2) V D^(-1/2), D the declared shares and V the cluster variance of the observed ones: its
-// eigenvalues but the one 0 are the generalised design effects.
+// relativeVariance is N * D^(-1/2) V D^(-1/2), D the declared shares and V the cluster variance of the observed ones:
+// its eigenvalues but the one 0 are the generalised design effects.
 func relativeVariance(clusters [][]int64, all cells) *mat.SymDense {
 	k, c, total := len(all.w), float64(len(clusters)), float64(all.total)
 	m := mat.NewSymDense(k, nil)

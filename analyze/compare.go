@@ -21,15 +21,15 @@ type Comparison struct {
 	Ratio    float64  // Hodges-Lehmann estimate of new/old
 	RatioCI  Interval // Moses interval on the logarithms
 	P        PValue   // Mann-Whitney, as a second view
-	Margin   float64
-	NeedRuns int // per side, for an inconclusive outcome; 0 where it cannot be said
+	Margin   float64  // allowed increase as a fraction: 0.1 allows a tenth more
+	NeedRuns int      // per side, for an inconclusive outcome; 0 where it cannot be said
 	Reason   Reason
 }
 
-// Compare is a regression gate: pass where the ratio new/old is shown to be at most 1+margin (the upper end of its interval is),
-// fail where it is shown to be above (the lower end is), else inconclusive. Fewer than six runs on a side are never more than
-// inconclusive. Runs should be interleaved (old, new, new, old). Errors wrap ErrInput: values not above 0, a margin outside
-// [0,10], a level outside (0,1).
+// Compare is a regression gate: pass where the ratio new/old is shown to be at most 1+margin (the upper end of its
+// interval is), fail where it is shown to be above (the lower end is), else inconclusive. Fewer than six runs on a
+// side are never more than inconclusive. Runs should be interleaved (old, new, new, old). Errors wrap ErrInput:
+// values not above 0, a margin outside [0,10], a level outside (0,1).
 func Compare(before, after []RunSummary, margin, level float64) (Comparison, error) {
 	if !(margin >= 0 && margin <= 10) {
 		return Comparison{}, inputErrorf("margin: %v is out of range, want 0 to 10", margin)
@@ -98,14 +98,16 @@ func runsNeeded(c Comparison, runs int) int {
 }
 
 func comparisonReason(c Comparison, runs int) Reason {
-	span := fmt.Sprintf("%.3g times the old (likely range %.3g to %.3g), allowed %.3g", c.Ratio, c.RatioCI.Low, c.RatioCI.High, 1+c.Margin)
+	span := fmt.Sprintf("%.3g times the old (likely range %.3g to %.3g), allowed %.3g",
+		c.Ratio, c.RatioCI.Low, c.RatioCI.High, 1+c.Margin)
 	switch {
 	case c.Outcome == Pass:
 		return Reason{CodeWithin, "Not slower than allowed: the new is " + span + "."}
 	case c.Outcome == Fail:
 		return Reason{CodeOutside, "Slower than allowed: the new is " + span + "."}
 	case runs < minimumRuns:
-		return Reason{CodeTooFew, fmt.Sprintf("%s on a side cannot tell; send at least %d.", plural(int64(runs), "run", "runs"), minimumRuns)}
+		return Reason{CodeTooFew, fmt.Sprintf("%s on a side cannot tell; send at least %d.",
+			plural(int64(runs), "run", "runs"), minimumRuns)}
 	case c.NeedRuns == 0:
 		return Reason{CodeEdge, "The new is " + span + ": on the edge of what is allowed, no number of runs helps."}
 	}

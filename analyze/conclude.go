@@ -10,10 +10,10 @@ import (
 const CodeDiagnostic = "diagnostic"
 
 // Conclude lets the diagnostics keep, qualify or make inconclusive a decision; they never improve one. A leak stays a
-// failure whatever the order of requests. Shares that differ over time or between source pods have no single value to judge:
-// inconclusive. Requests that stick together count as fewer: the decision is made once more with the counts divided by the
-// design effect, and stands only if the outcome is the same; below 20 connections it does not stand at all. Everything flagged
-// is added to the reasons. w and c are those of the decision. Errors wrap ErrInput.
+// failure whatever the order of requests. Shares that differ over time or between source pods have no single value to
+// judge: inconclusive. Requests that stick together count as fewer: the decision is made once more with the counts
+// divided by the design effect, and stands only if the outcome is the same; below 20 connections it does not stand at
+// all. Everything flagged is added to the reasons. w and c are those of the decision. Errors wrap ErrInput.
 func Conclude(d Decision, w Weights, c Counts, g Diagnostics) (Decision, error) {
 	if len(g.Items) == 0 {
 		return d, nil
@@ -72,9 +72,15 @@ func survives(item Diagnostic, d Decision, w Weights, c Counts, g Diagnostics) (
 	switch item.Name {
 	case DiagnosticTime, DiagnosticPods:
 		return false, fmt.Sprintf("The counts alone would be a %s, but there is no single split to judge.", d.Outcome), nil
+	case DiagnosticSticky, DiagnosticPeriodic:
+		if g.DesignEffect <= 1 && !g.Drawn {
+			return false, fmt.Sprintf(
+				"The counts alone would be a %s, but nobody can say how many independent draws are behind them.", d.Outcome), nil
+		}
 	case DiagnosticConnections:
 		if g.FewClusters {
-			return false, fmt.Sprintf("The counts alone would be a %s, but fewer than %d connections cannot carry it.", d.Outcome, fewClusters), nil
+			return false, fmt.Sprintf("The counts alone would be a %s, but fewer than %d connections cannot carry it.",
+				d.Outcome, fewClusters), nil
 		}
 	}
 	if g.DesignEffect <= 1 {

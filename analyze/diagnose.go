@@ -41,9 +41,12 @@ type Diagnostic struct {
 // Diagnostics are all checks that the observations allowed.
 type Diagnostics struct {
 	Items        []Diagnostic
-	DesignEffect float64 // how many requests count as one, at least 1; from connections, else from neighbours, only where flagged
+	DesignEffect float64 // how many requests of a connection count as one, at least 1; only where flagged
 	FewClusters  bool    // flagged connections, fewer than 20 of them
-	Change       Change  // where the split changed, if Time was flagged; Categorised 0 otherwise
+	// Drawn is true where connections rule out that few draws decided many requests: every request had a connection of its
+	// own, or connections were compared and do not differ.
+	Drawn  bool
+	Change Change // where the split changed, if Time was flagged; Categorised 0 otherwise
 }
 
 // DiagnoseOptions fix the checks.
@@ -52,10 +55,11 @@ type DiagnoseOptions struct {
 	Windows int     // most windows of time; 0: 20
 }
 
-// Diagnose checks what the decision takes for granted: that requests are drawn one by one, at random, with the same shares all
-// the time and from every source, and that no backend loses its answers. p-values are adjusted by Holm over all checks made,
-// so that a clean run is flagged with probability Alpha at most (the reference laws are asymptotic). Observations may come in any order; with concurrent requests the order at the proxy is permuted, which costs the
-// checks of neighbours power but makes no false alarm. Errors wrap ErrInput.
+// Diagnose checks what the decision takes for granted: that requests are drawn one by one, at random, with the same
+// shares all the time and from every source, and that no backend loses its answers. p-values are adjusted by Holm
+// over all checks made, so that a clean run is flagged with probability Alpha at most (the reference laws are
+// asymptotic). Observations may come in any order; with concurrent requests the order at the proxy is permuted, which
+// costs the checks of neighbours power but makes no false alarm. Errors wrap ErrInput.
 func Diagnose(observations []Observation, w Weights, o DiagnoseOptions) (Diagnostics, error) {
 	if _, err := w.total(); err != nil {
 		return Diagnostics{}, err
@@ -116,7 +120,7 @@ func (e *examination) neighbours() {
 	if runs.Var == 0 {
 		return
 	}
-	e.add(DiagnosticSticky, runs.TooFew, Downgrade,
+	e.add(DiagnosticSticky, runs.TooFew, e.dependence(),
 		fmt.Sprintf("requests in a row went to the same backend more often than chance does: %s runs, about %s expected",
 			grouped(runs.Runs), grouped(int64(math.Round(runs.Mean)))),
 		"connections are pinned to a backend (a TCP or opaque port splits per connection)",
@@ -125,13 +129,30 @@ func (e *examination) neighbours() {
 		fmt.Sprintf("requests alternate between backends more than chance does: %s runs, about %s expected",
 			grouped(runs.Runs), grouped(int64(math.Round(runs.Mean)))),
 		"a round robin, not a random draw, splits the traffic: something other than the mesh is in the path")
-	lag := min(20, len(e.seq)/5)
-	if period := e.period(); period > lag && period < len(e.seq)/5 && period <= 200 {
+	e.autocorrelation()
+}
+
+// Lags of the check of autocorrelation: where connections are unknown, a pattern as long as their number must be seen.
+const (
+	lagsDrawn   = 20
+	lagsUnknown = 100
+)
+
+// autocorrelation checks dependence over more than one request.
+func (e *examination) autocorrelation() {
+	n := len(e.seq)
+	lag := min(lagsDrawn, n/5)
+	if !e.out.Drawn {
+		lag = min(lagsUnknown, n/10)
+	}
+	period := e.period()
+	if period > lag && period < n/5 && period <= 2*lagsUnknown {
 		lag = period
 	}
 	worst := LjungBoxResult{Statistic: Statistic{Asymptotic: pFromLn(0, Asymptotic)}}
 	tests := 0
-	indicator := make([]bool, len(e.seq))
+	turns := false
+	indicator := make([]bool, n)
 	for i := range e.w {
 		hits := 0
 		for t, x := range e.seq {
@@ -141,29 +162,50 @@ func (e *examination) neighbours() {
 			}
 		}
 		// A rare backend makes the chi-square law of the statistic wrong: a few expected pairs are the least.
-		if float64(hits)*float64(hits) < 5*float64(len(e.seq)) || float64(len(e.seq)-hits)*float64(len(e.seq)-hits) < 5*float64(len(e.seq)) {
+		if rare := float64(min(hits, n-hits)); rare*rare < 5*float64(n) {
 			continue
 		}
 		tests++
 		if r := LjungBox(indicator, lag); tests == 1 || r.Asymptotic.LnP < worst.Asymptotic.LnP {
 			worst = r
+			turns = period <= lag && agreement(indicator, period) > 0.95
 		}
 	}
 	if tests == 0 {
 		return
 	}
-	if k > 2 {
+	if len(e.w) > 2 {
 		worst.Asymptotic = worst.Asymptotic.scaled(float64(tests))
 	}
-	impact := Qualify
-	if worst.ACF1 > 0 {
-		impact = Downgrade
+	if turns {
+		e.add(DiagnosticPeriodic, worst.Asymptotic, Qualify,
+			fmt.Sprintf("where a request goes repeats every %d requests, one turn of the weights", period),
+			"a weighted round robin, not a random draw, splits the traffic: something other than the mesh is in the path")
+		return
 	}
-	e.deff[DiagnosticPeriodic] = e.serialDesign(lag)
-	e.deff[DiagnosticSticky] = e.deff[DiagnosticPeriodic]
-	e.add(DiagnosticPeriodic, worst.Asymptotic, impact,
+	e.add(DiagnosticPeriodic, worst.Asymptotic, e.dependence(),
 		fmt.Sprintf("where a request goes depends on the %d before it, which a draw per request does not", lag),
-		"a repeating pattern (weighted round robin)", "pinned connections", "the split changed during the run")
+		"connections are pinned to a backend", "the split changed during the run", "a pattern repeats (weighted round robin)")
+}
+
+// dependence is what dependence between requests does to an outcome: where connections show that requests are drawn one by
+// one, the shares stand.
+func (e *examination) dependence() Impact {
+	if e.out.Drawn {
+		return Qualify
+	}
+	return Downgrade
+}
+
+// agreement is the share of requests that go where the one a period earlier went.
+func agreement(series []bool, period int) float64 {
+	same := 0
+	for i := period; i < len(series); i++ {
+		if series[i] == series[i-period] {
+			same++
+		}
+	}
+	return float64(same) / float64(max(1, len(series)-period))
 }
 
 // period is the length of one turn of a weighted round robin with these weights.
@@ -179,28 +221,6 @@ func (e *examination) period() int {
 		}
 	}
 	return int(sum)
-}
-
-// serialDesign estimates how many neighbouring requests count as one: the spread of the shares of consecutive blocks of ten
-// lags, in units of that of independent requests.
-func (e *examination) serialDesign(lag int) float64 {
-	size := 10 * lag
-	blocks := len(e.seq) / size
-	if blocks < 2 {
-		return 1
-	}
-	table := make([][]int64, blocks)
-	for b := range table {
-		table[b] = make([]int64, len(e.w))
-		for _, x := range e.seq[b*size : (b+1)*size] {
-			table[b][x]++
-		}
-	}
-	r, err := RaoScott(table, e.observedWeights())
-	if err != nil {
-		return 1
-	}
-	return math.Max(1, r.MeanDeff)
 }
 
 // observedWeights are the pooled counts as weights, so that a check of sameness does not depend on the declared ones.
@@ -245,7 +265,8 @@ func (e *examination) errorRates() {
 		}
 	}
 	e.add(DiagnosticErrors, s.Asymptotic, Qualify,
-		fmt.Sprintf("%s fails more often than the others: %s of its answers are errors; a proxy that retries draws again, so its share may look too small",
+		fmt.Sprintf("%s fails more often than the others: %s of its answers are errors; a proxy that retries draws again, "+
+			"so its share may look too small",
 			e.w[worst].Backend, percent(rate(worst))),
 		"the backend itself fails", "the path to it fails (gateway, mirror)", "retries by the proxy hide more failures")
 }
@@ -290,7 +311,8 @@ func (e *examination) conclude() Diagnostics {
 			e.out.FewClusters = e.few
 		case DiagnosticTime:
 			e.out.Change = Scan(e.seq, len(e.w), 10, 0, 0)
-			d.Text += fmt.Sprintf("; the largest change is after request %s of %s", grouped(int64(e.out.Change.At)), grouped(int64(len(e.seq))))
+			d.Text += fmt.Sprintf("; the largest change is after request %s of %s",
+				grouped(int64(e.out.Change.At)), grouped(int64(len(e.seq))))
 		}
 	}
 	return e.out

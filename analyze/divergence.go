@@ -14,9 +14,10 @@ const (
 	LambdaNeyman       = -2.0
 )
 
-// PowerDivergence is the statistic of Cressie and Read (1984), 2/(lambda(lambda+1)) * sum n((n/E)^lambda - 1), over the backends of
-// positive weight, with its asymptotic p. It is infinite where lambda <= -1 and a backend got nothing, or where a weight-0
-// backend answered. Unitless; errors wrap ErrInput. The exact p of Pearson's member and of G are in Judge.
+// PowerDivergence is the statistic of Cressie and Read (1984), 2/(lambda(lambda+1)) * sum n((n/E)^lambda - 1), over
+// the backends of positive weight, with its asymptotic p. It is infinite where lambda <= -1 and a backend got
+// nothing, or where a weight-0 backend answered. Unitless; errors wrap ErrInput. The exact p of Pearson's member and
+// of G are in Judge.
 func PowerDivergence(w Weights, c Counts, lambda float64) (Statistic, error) {
 	if _, err := w.total(); err != nil {
 		return Statistic{}, err
@@ -73,15 +74,15 @@ func divergence(observed, expected []float64, lambda float64) float64 {
 
 // EffectSize says how far observed shares are from the declared ones, apart from any test.
 type EffectSize struct {
-	CohensW            float64 // sqrt(X2/N), unitless
-	CohensWUnbiased    float64 // sqrt(max(0,X2-df)/N): chance alone makes X2 about df
-	TotalVariation     float64 // half the sum of |observed - expected| shares, 0 to 1
-	MaxDeviationPoints float64 // percentage points
-	Ratio              []float64
+	CohensW            float64   // sqrt(X2/N), unitless
+	CohensWUnbiased    float64   // sqrt(max(0,X2-df)/N): chance alone makes X2 about df
+	TotalVariation     float64   // half the sum of |observed - expected| shares, 0 to 1
+	MaxDeviationPoints float64   // percentage points
+	Ratio              []float64 // observed over declared share, per backend
 }
 
-// Effect is the effect size over the backends of positive weight; Ratio is observed over declared share per backend of w, 0
-// for weight 0. All 0 without requests. Errors wrap ErrInput.
+// Effect is the effect size over the backends of positive weight; Ratio is observed over declared share per backend
+// of w, 0 for weight 0. All 0 without requests. Errors wrap ErrInput.
 func Effect(w Weights, c Counts) (EffectSize, error) {
 	if _, err := w.total(); err != nil {
 		return EffectSize{}, err
@@ -118,8 +119,8 @@ const (
 	OrderProbability Order = "probability" // by the outcome's own probability
 )
 
-// ExactTest is the exact multinomial p over the backends of positive weight in the given order; ok is false where the size
-// is out of reach (Pearson: the state cap; the others: two million outcomes). Errors wrap ErrInput.
+// ExactTest is the exact multinomial p over the backends of positive weight in the given order; ok is false where the
+// size is out of reach (Pearson: the state cap; the others: two million outcomes). Errors wrap ErrInput.
 func ExactTest(w Weights, c Counts, by Order, maxStates int) (p PValue, ok bool, err error) {
 	if _, err := w.total(); err != nil {
 		return PValue{}, false, err

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// enumerationLimit is the number of outcomes up to which an order other than Pearson's is enumerated whole: about 0.05 s.
+// enumerationLimit is the number of outcomes up to which an order other than Pearson's is enumerated whole: about
+// 0.05 s.
 const enumerationLimit = 2_000_000
 
 // order is what makes an outcome of a multinomial at least as extreme as another.

@@ -3,8 +3,8 @@ package analyze
 import "math/bits"
 
 // exactPearson2 is the exact p of Pearson's statistic for two cells, in closed form: the statistic grows with the
-// distance of n from N*w1/(w1+w2), so the outcomes at least as far away are two binomial tails. Their ends are computed in
-// 128-bit integers, which decides ties exactly. w1, w2 > 0, n <= total.
+// distance of n from N*w1/(w1+w2), so the outcomes at least as far away are two binomial tails. Their ends are
+// computed in 128-bit integers, which decides ties exactly. w1, w2 > 0, n <= total.
 func exactPearson2(n, total, w1, w2 int64) float64 {
 	low, high, all := mirrorTails(n, total, w1, w2)
 	if all {
@@ -20,8 +20,8 @@ func shares(w1, w2 int64) (p, q float64) {
 	return float64(w1) / sum, float64(w2) / sum
 }
 
-// mirrorTails returns the two tails {X <= low} and {X >= high} of counts at least as far from the expected one as n is; all
-// is true where n is exactly the expected count, and every outcome is as far.
+// mirrorTails returns the two tails {X <= low} and {X >= high} of counts at least as far from the expected one as n
+// is; all is true where n is exactly the expected count, and every outcome is as far.
 func mirrorTails(n, total, w1, w2 int64) (low, high int64, all bool) {
 	sum := uint64(w1) + uint64(w2)
 	hi, lo := bits.Mul64(uint64(total), uint64(w1))

@@ -58,12 +58,13 @@ type exactState struct {
 	sum  u128  // statistic of the cells done
 }
 
-// exactPearsonK is ln of the exact p of Pearson's statistic for two or more cells of positive weight: the probability of all
-// outcomes whose statistic is at least the observed one. It walks the cells by ascending weight as conditional binomials,
-// merges states of equal remainder and partial statistic, and takes what can no longer end below the observed statistic
-// out at once as two binomial tails, so that a tiny p is a sum of tiny positive numbers and never 1-x. The statistic is the
-// integer sum of n*n*lcm/w, which decides ties exactly. ok is false where it would need more than maxStates states or more
-// than 126 bits. The idea of the walk is Hirji's network (K. Hirji, 1997), the conditional binomials are ours.
+// exactPearsonK is ln of the exact p of Pearson's statistic for two or more cells of positive weight: the probability
+// of all outcomes whose statistic is at least the observed one. It walks the cells by ascending weight as conditional
+// binomials, merges states of equal remainder and partial statistic, and takes what can no longer end below the
+// observed statistic out at once as two binomial tails, so that a tiny p is a sum of tiny positive numbers and never
+// 1-x. The statistic is the integer sum of n*n*lcm/w, which decides ties exactly. ok is false where it would need
+// more than maxStates states or more than 126 bits. The idea of the walk is Hirji's network (K. Hirji, 1997), the
+// conditional binomials are ours.
 func exactPearsonK(n, w []int64, maxStates int) (lnP float64, ok bool) {
 	if maxStates == 0 {
 		maxStates = defaultMaxStates
@@ -200,8 +201,8 @@ func ordered(states map[exactState]float64) []weighedState {
 	return list
 }
 
-// absorb adds to p all counts of cell j that can only end at or above the observed statistic, and returns the interval of
-// the others; low > high where there are none.
+// absorb adds to p all counts of cell j that can only end at or above the observed statistic, and returns the
+// interval of the others; low > high where there are none.
 func (e *exactWalk) absorb(j int, s exactState, lnMass float64) (low, high int64) {
 	if !s.sum.less(e.observed) {
 		e.lnP = lnAdd(e.lnP, lnMass)
@@ -260,12 +261,12 @@ func (e *exactWalk) below(j int, left int64, room u128) (low, high int64) {
 	return low, high
 }
 
-// negligible is how far below the p so far (in ln) a part may lie and be left out: with at most a million parts, the relative
-// error is below 1e-14.
+// negligible is how far below the p so far (in ln) a part may lie and be left out: with at most a million parts, the
+// relative error is below 1e-14.
 const negligible = 46
 
-// chernoff is an upper bound of ln(P(X <= low) + P(X >= high)) for X ~ Binomial(n, p), low and high on their sides of the
-// mean or within one of it: cheaper than the tails themselves.
+// chernoff is an upper bound of ln(P(X <= low) + P(X >= high)) for X ~ Binomial(n, p), low and high on their sides of
+// the mean or within one of it: cheaper than the tails themselves.
 func chernoff(low, high, n int64, p, q float64) float64 {
 	rate := func(k int64) float64 {
 		if k < 0 || k > n {

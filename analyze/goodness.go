@@ -43,12 +43,12 @@ func (c *cells) floats() (observed, expected []float64) {
 	return observed, expected
 }
 
-// pearsonValue is Pearson's statistic by gonum's stat.ChiSquare, which is safe here: equal lengths and no expected count
-// of 0 (with one it gives +Inf, or panics for unequal lengths).
+// pearsonValue is Pearson's statistic by gonum's stat.ChiSquare, which is safe here: equal lengths and no expected
+// count of 0 (with one it gives +Inf, or panics for unequal lengths).
 func pearsonValue(observed, expected []float64) float64 { return stat.ChiSquare(observed, expected) }
 
-// gValue is the log-likelihood ratio statistic, twice the sum of n ln(n/E). It is summed as twice E*h((n-E)/E), which is the
-// same because the deviations sum to 0, and does not cancel.
+// gValue is the log-likelihood ratio statistic, twice the sum of n ln(n/E). It is summed as twice E*h((n-E)/E), which
+// is the same because the deviations sum to 0, and does not cancel.
 func gValue(observed, expected []float64) float64 {
 	sum := 0.0
 	for i, e := range expected {
@@ -82,12 +82,13 @@ func goodnessOfFit(c cells, o Options) GoodnessOfFit {
 	return out
 }
 
-// simulateUpTo is the number of requests up to which gonum's binomial sampler keeps its digits (it subtracts ln-gammas).
+// simulateUpTo is the number of requests up to which gonum's binomial sampler keeps its digits (it subtracts
+// ln-gammas).
 const simulateUpTo = 1e9
 
-// exactPearson is the p of Pearson's statistic by the best method that the size allows: closed form for two cells, the
-// exact walk, simulation, the rigorous bound; above 1e9 requests, where the walk does not fit and the limit law is right
-// to about 1/N, the asymptotic p, named as such.
+// exactPearson is the p of Pearson's statistic by the best method that the size allows: closed form for two cells,
+// the exact walk, simulation, the rigorous bound; above 1e9 requests, where the walk does not fit and the limit law
+// is right to about 1/N, the asymptotic p, named as such.
 func exactPearson(c cells, x2 float64, o Options) PValue {
 	if len(c.n) == 2 {
 		return pFromLn(exactPearson2(c.n[0], c.total, c.w[0], c.w[1]), Exact)

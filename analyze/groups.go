@@ -128,7 +128,8 @@ func tableLeast(table [][]int64) float64 {
 // connections asks whether connections differ more than independent requests would.
 func (e *examination) connections(table [][]int64) {
 	if !slices.ContainsFunc(table, func(row []int64) bool { return rowSum(row) > 1 }) {
-		return // one request each: nothing to be pinned
+		e.out.Drawn = true // one request each: nothing to be pinned
+		return
 	}
 	s := contingency(table)
 	if s.DF == 0 {
@@ -138,6 +139,7 @@ func (e *examination) connections(table [][]int64) {
 	if tableLeast(table) < 5 {
 		p = e.shuffledContingency(table, s.Value)
 	}
+	e.out.Drawn = p.P > e.o.Alpha
 	text := fmt.Sprintf("connections do not send to the same shares (%d connections)", len(table))
 	if r, err := RaoScott(table, e.observedWeights()); err == nil {
 		e.deff[DiagnosticConnections] = math.Max(1, r.MeanDeff)

@@ -2,8 +2,8 @@ package analyze
 
 import "math"
 
-// Holm adjusts p-values for being several, by the step-down rule of S. Holm (1979), valid under any dependence; the order is
-// kept and the result is at most 1. Values outside [0,1] count as 1.
+// Holm adjusts p-values for being several, by the step-down rule of S. Holm (1979), valid under any dependence; the
+// order is kept and the result is at most 1. Values outside [0,1] count as 1.
 func Holm(p []float64) []float64 {
 	out := holmLn(lnOf(p))
 	for i := range out {
@@ -12,8 +12,8 @@ func Holm(p []float64) []float64 {
 	return out
 }
 
-// BenjaminiHochberg adjusts p-values to false-discovery rates (Benjamini and Hochberg 1995), for many splits at once, where a
-// list with a known share of false alarms serves better than none at all. As Holm otherwise.
+// BenjaminiHochberg adjusts p-values to false-discovery rates (Benjamini and Hochberg 1995), for many splits at once,
+// where a list with a known share of false alarms serves better than none at all. As Holm otherwise.
 func BenjaminiHochberg(p []float64) []float64 {
 	lnP := lnOf(p)
 	order := ascending(lnP)

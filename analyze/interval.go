@@ -113,8 +113,9 @@ func solveShare(target float64, f func(p float64) float64) float64 {
 	return low + (high-low)/2
 }
 
-// simultaneous are the default intervals of a decision, which hold together at the level: Wilson for two backends (they are
-// one interval and its mirror image), Goodman's where every count is at least 5, exact Bonferroni otherwise.
+// simultaneous are the default intervals of a decision, which hold together at the level: Wilson for two backends
+// (they are one interval and its mirror image), Goodman's where every count is at least 5, exact Bonferroni
+// otherwise.
 func simultaneous(n []int64, level float64) []Interval {
 	var total int64
 	small := false

@@ -5,13 +5,14 @@ import "math"
 // Judge is the one decision: it compares counts with declared weights under options that were fixed before the first
 // request. It is deterministic, and it is meant to be called once per run.
 //
-// The tolerance gate passes where exact binomial tests show every share to be inside its tolerance (two one-sided tests per
-// backend, Schuirmann 1987, joined without a price by intersection-union, Berger 1982) and fails where an exact
-// minimum-effect test shows some share to be outside (Bonferroni over backends), each at level o.Alpha; neither can hold
-// together with the other. The chi-square gate fails where p < o.Alpha and passes where it is not and the run was large enough to notice a
-// shift beyond the tolerance with probability o.Power. With either, one answer of a weight-0 backend is a failure unless
-// o.Tolerance.Leak allows some, and a conclusion that another allocation of the unattributed requests would change is
-// inconclusive. No requests, or a single backend, give a decision like any other.
+// The tolerance gate passes where exact binomial tests show every share to be inside its tolerance (two one-sided
+// tests per backend, Schuirmann 1987, joined without a price by intersection-union, Berger 1982) and fails where an
+// exact minimum-effect test shows some share to be outside (Bonferroni over backends), each at level o.Alpha; neither
+// can hold together with the other. The chi-square gate fails where p < o.Alpha and passes where it is not and the
+// run was large enough to notice a shift beyond the tolerance with probability o.Power. With either, one answer of a
+// weight-0 backend is a failure unless o.Tolerance.Leak allows some, and a conclusion that another allocation of the
+// unattributed requests would change is inconclusive. No requests, or a single backend, give a decision like any
+// other.
 //
 // The errors, all of which wrap ErrInput, are about the input; nothing is computed then.
 func Judge(w Weights, c Counts, o Options) (Decision, error) {

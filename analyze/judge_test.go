@@ -76,8 +76,11 @@ func TestJudgeOutcomes(t *testing.T) {
 		{"unattributed may have leaked", named(100, 0), Counts{N: []int64{5000, 0}, Unattributed: 1}, nil, Inconclusive, CodeUnattributed},
 		{"unattributed decide chi-square", half, Counts{N: []int64{4700, 4950}, Unattributed: 350}, chisq, Inconclusive, CodeUnattributed},
 		{"three backends", named(1, 1, 1), Counts{N: []int64{1000, 1010, 990}}, nil, Pass, CodeWithin},
-		{"sixteen backends, one wrong", named(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1),
-			Counts{N: []int64{600, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200}}, nil, Fail, CodeOutside},
+		{
+			"sixteen backends, one wrong", named(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1),
+			Counts{N: []int64{600, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200}},
+			nil, Fail, CodeOutside,
+		},
 		{"2^53 requests", half, Counts{N: []int64{MaxRequests / 2, MaxRequests / 2}}, nil, Pass, CodeWithin},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -94,8 +97,8 @@ func TestJudgeOutcomes(t *testing.T) {
 	}
 }
 
-// The contract of the command line: statistic 17.9776, df 1, ln p of the limit law -10.7086 (R 4.2.2 chisq.test, mpmath) and of
-// the exact test (R binom.test 2.33073091961124e-05, for 1/2 the same order).
+// The contract of the command line: statistic 17.9776, df 1, ln p of the limit law -10.7086 (R 4.2.2 chisq.test,
+// mpmath) and of the exact test (R binom.test 2.33073091961124e-05, for 1/2 the same order).
 func TestJudgeContractNumbers(t *testing.T) {
 	p := mustJudge(t, named(50, 50), Counts{N: []int64{5212, 4788}}, DefaultOptions()).GoodnessOfFit.Pearson
 	if math.Abs(p.Value-17.9776) > 1e-12 || p.DF != 1 || math.Abs(p.Asymptotic.LnP+10.70859570998479) > 1e-9 ||
@@ -119,8 +122,9 @@ func TestJudgeNeeded(t *testing.T) {
 }
 
 func TestRequiredRequests(t *testing.T) {
-	// Reached power and its failure one request earlier are what the number means; the size itself is the normal approximation
-	// (z.99+z.995)^2 pi(1-pi)/delta^2: 2,403 at 50/50, 865 at 90/10 (skewed: the exact test wants more).
+	// Reached power and its failure one request earlier are what the number means; the size itself is the normal
+	// approximation (z.99+z.995)^2 pi(1-pi)/delta^2: 2,403 at 50/50, 865 at 90/10 (skewed: the exact test wants
+	// more).
 	for _, c := range []struct {
 		w        Weights
 		low, top int64
@@ -140,8 +144,9 @@ func TestRequiredRequests(t *testing.T) {
 	}
 }
 
-// At the planned size a split on target must pass, and one off by twice the tolerance must fail, as often as the plan says. 500
-// seeded runs: 6 standard errors of a rate of 0.99 are 0.0267, so a right program fails this with probability below 1e-6.
+// At the planned size a split on target must pass, and one off by twice the tolerance must fail, as often as the plan
+// says. 500 seeded runs: 6 standard errors of a rate of 0.99 are 0.0267, so a right program fails this with
+// probability below 1e-6.
 func TestPlannedSizeDecides(t *testing.T) {
 	const runs = 500
 	o := DefaultOptions()
@@ -388,7 +393,7 @@ func TestUnattributedBoundsAreTheWorst(t *testing.T) {
 		o := DefaultOptions()
 		d := mustJudge(t, w, c, o)
 		test := newTest(w, o)
-		var worstMatch, worstDiffers = math.Inf(-1), math.Inf(-1)
+		worstMatch, worstDiffers := math.Inf(-1), math.Inf(-1)
 		total := c.N[0] + c.N[1] + c.N[2] + c.Unattributed
 		if total == c.Unattributed {
 			continue

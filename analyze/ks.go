@@ -16,8 +16,8 @@ type KSResult struct {
 // exactKSPairs is the size up to which lattice paths are counted.
 const exactKSPairs = 10_000
 
-// KolmogorovSmirnov compares two distributions; the second view beside the quantiles, never a gate by itself. Ties are allowed
-// for. Errors wrap ErrInput.
+// KolmogorovSmirnov compares two distributions; the second view beside the quantiles, never a gate by itself. Ties
+// are allowed for. Errors wrap ErrInput.
 func KolmogorovSmirnov(first, second []float64) (KSResult, error) {
 	if err := checkSamples(first, second); err != nil {
 		return KSResult{}, err

@@ -39,7 +39,8 @@ func TestMinSamples(t *testing.T) {
 	}
 }
 
-// The interval of the 90th percentile of 200 samples must hold it in at least 95 % of seeded runs, less 6 standard errors.
+// The interval of the 90th percentile of 200 samples must hold it in at least 95 % of seeded runs, less 6 standard
+// errors.
 func TestQuantileCICovers(t *testing.T) {
 	const runs = 3000
 	rng := rand.New(rand.NewPCG(61, 62))
@@ -80,7 +81,8 @@ func TestBlockBootstrapAgreesWithMover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Independent samples: two ways to the same interval, about 0.8 ms wide around 3 ms. A quarter of the width is generous.
+	// Independent samples: two ways to the same interval, about 0.8 ms wide around 3 ms. A quarter of the width is
+	// generous.
 	width := d.DifferenceCI.High - d.DifferenceCI.Low
 	if math.Abs(boot.Low-d.DifferenceCI.Low) > width/4 || math.Abs(boot.High-d.DifferenceCI.High) > width/4 {
 		t.Errorf("bootstrap %v, MOVER %v", boot, d.DifferenceCI)

@@ -13,9 +13,9 @@ const monteCarloDraws = 100_000
 // monteCarloWork bounds draws times cells.
 const monteCarloWork = 600_000
 
-// monteCarlo estimates the probability that a multinomial of total requests with weights w has a statistic of at least
-// observed (less a relative 1e-12 for ties). The p is (hits+1)/(draws+1), which is never 0 and never too small on average
-// (Phipson and Smyth 2010), with its 99 % Clopper-Pearson interval. The stream depends on seed alone.
+// monteCarlo estimates the probability that a multinomial of total requests with weights w has a statistic of at
+// least observed (less a relative 1e-12 for ties). The p is (hits+1)/(draws+1), which is never 0 and never too small
+// on average (Phipson and Smyth 2010), with its 99 % Clopper-Pearson interval. The stream depends on seed alone.
 func monteCarlo(total int64, w []int64, seed uint64, observed float64, statistic func(n []float64) float64) PValue {
 	src := rand.NewPCG(seed, 0x73706c697462656e)
 	draws := monteCarloDraws

@@ -5,11 +5,11 @@ import "math"
 // planLimit is the largest number of requests that a plan names; above it the answer is that no number helps.
 const planLimit = 1e9
 
-// RequiredRequests is the number of requests, all of them attributed, with which a split that is on target passes with
-// probability o.Power at least: computed with exact binomial tails, for three or more backends by adding up their error
-// rates. For the chi-square gate it is the number at which the test has that power against the smallest shift that is
-// outside the tolerance. About 2,400 for 50/50 with the defaults. Errors wrap ErrInput; a tolerance that would need more
-// than 1e9 requests is one.
+// RequiredRequests is the number of requests, all of them attributed, with which a split that is on target passes
+// with probability o.Power at least: computed with exact binomial tails, for three or more backends by adding up
+// their error rates. For the chi-square gate it is the number at which the test has that power against the smallest
+// shift that is outside the tolerance. About 2,400 for 50/50 with the defaults. Errors wrap ErrInput; a tolerance
+// that would need more than 1e9 requests is one.
 func RequiredRequests(w Weights, o Options) (int64, error) {
 	if _, err := w.total(); err != nil {
 		return 0, err
@@ -143,7 +143,8 @@ func (t *test) neededToFail(j int, truth float64, o Options) Needed {
 	return Needed{Requests: found}
 }
 
-// neededForChiSquare is the number at which the test notices the smallest shift outside the tolerance with the power asked.
+// neededForChiSquare is the number at which the test notices the smallest shift outside the tolerance with the power
+// asked.
 func (t *test) neededForChiSquare(o Options) Needed {
 	if len(t.bands) < 2 {
 		return Needed{Requests: 1}
@@ -160,7 +161,8 @@ func (t *test) neededForChiSquare(o Options) Needed {
 }
 
 // smallestTotal finds a total for which enough holds, near the smallest one: enough is nearly monotone (the power of
-// an exact test saws), so a bisection finds the neighbourhood and a walk upwards the number. ok is false above planLimit.
+// an exact test saws), so a bisection finds the neighbourhood and a walk upwards the number. ok is false above
+// planLimit.
 func smallestTotal(start float64, enough func(total int64) bool) (int64, bool) {
 	if !(start < planLimit) {
 		return 0, false

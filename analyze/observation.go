@@ -41,20 +41,23 @@ func (t *Tally) Counts() Counts {
 	return Counts{N: slices.Clone(t.counts.N), Unattributed: t.counts.Unattributed}
 }
 
-// LagResult says whether the client itself kept its schedule: a latency measured by a generator that could not keep up
-// belongs to the generator. Durations; Service is Done-Sent, Response is Done-Planned (what a user who wanted an answer at the
-// planned instant waited).
+// LagResult says whether the client itself kept its schedule: a latency measured by a generator that could not keep
+// up belongs to the generator. Durations; Service is Done-Sent, Response is Done-Planned (what a user who wanted an
+// answer at the planned instant waited).
 type LagResult struct {
-	Requests                 int
-	LagP50, LagP99           time.Duration // Sent-Planned
-	ServiceP50, ServiceP99   time.Duration
-	ResponseP50, ResponseP99 time.Duration
-	ClientLimited            bool // the 99th percentile of the lag is above a tenth of the median service time
-	PercentilesAreFacts      bool // enough samples for an interval of the 99th percentile at level 0.95 (368)
+	Requests            int           // answered ones
+	LagP50              time.Duration // of Sent-Planned
+	LagP99              time.Duration // 99th percentile
+	ServiceP50          time.Duration // of Done-Sent
+	ServiceP99          time.Duration // 99th percentile
+	ResponseP50         time.Duration // of Done-Planned
+	ResponseP99         time.Duration // 99th percentile
+	ClientLimited       bool          // the 99th percentile of the lag is above a tenth of the median service time
+	PercentilesAreFacts bool          // enough samples for an interval of the 99th percentile at level 0.95 (368)
 }
 
-// ScheduleLag compares planned and actual send times of answered requests. A closed loop, which has no plan (all Planned equal
-// to Sent), has no lag to see.
+// ScheduleLag compares planned and actual send times of answered requests. A closed loop, which has no plan (all
+// Planned equal to Sent), has no lag to see.
 func ScheduleLag(observations []Observation) LagResult {
 	var lag, service, response []int64
 	for _, o := range observations {

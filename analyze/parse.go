@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// ParseTolerance reads a tolerance: points as "2pt" or "2.5pt", a fraction of the backend's own expected share as "20%", or
-// both joined by a comma, of which the smaller then holds. Plain decimal numbers only. The error wraps ErrInput.
+// ParseTolerance reads a tolerance: points as "2pt" or "2.5pt", a fraction of the backend's own expected share as
+// "20%", or both joined by a comma, of which the smaller then holds. Plain decimal numbers only. The error wraps
+// ErrInput.
 func ParseTolerance(s string) (Tolerance, error) {
 	var t Tolerance
 	var seenPoints, seenRelative bool
@@ -46,8 +47,8 @@ func decimal(s string) (float64, bool) {
 	return x, err == nil && !math.IsInf(x, 0)
 }
 
-// ParseWeights reads declared weights, "podinfo=50,podinfo-east=50": whole numbers from 0, each backend once. The order is
-// kept. The error wraps ErrInput.
+// ParseWeights reads declared weights, "podinfo=50,podinfo-east=50": whole numbers from 0, each backend once. The
+// order is kept. The error wraps ErrInput.
 func ParseWeights(s string) (Weights, error) {
 	var w Weights
 	for part := range strings.SplitSeq(s, ",") {
@@ -63,8 +64,9 @@ func ParseWeights(s string) (Weights, error) {
 // UnattributedKey is the key of ParseCounts for requests whose backend nobody can name.
 const UnattributedKey = "unattributed"
 
-// ParseCounts reads observed counts, "podinfo=5212,podinfo-east=4788,unattributed=3", and aligns them to w: every backend of
-// w must be given once, unattributed may be left out. The error names what is unknown or missing, and wraps ErrInput.
+// ParseCounts reads observed counts, "podinfo=5212,podinfo-east=4788,unattributed=3", and aligns them to w: every
+// backend of w must be given once, unattributed may be left out. The error names what is unknown or missing, and
+// wraps ErrInput.
 func ParseCounts(s string, w Weights) (Counts, error) {
 	at := make(map[string]int, len(w))
 	for i, x := range w {

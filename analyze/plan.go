@@ -2,9 +2,9 @@ package analyze
 
 import "math"
 
-// Power is the power of the chi-square test of n requests with df degrees of freedom at level alpha, against an effect of
-// Cohen's size w: P(noncentral chi-square with noncentrality n*w*w > critical value). 0 to 1; 0 where an argument is out of
-// range. Same numbers as R's pwr.chisq.test.
+// Power is the power of the chi-square test of n requests with df degrees of freedom at level alpha, against an
+// effect of Cohen's size w: P(noncentral chi-square with noncentrality n*w*w > critical value). 0 to 1; 0 where an
+// argument is out of range. Same numbers as R's pwr.chisq.test.
 func Power(w float64, n int64, df int, alpha float64) float64 {
 	if !(w >= 0) || n < 0 || df < 1 || !(alpha > 0 && alpha < 1) {
 		return 0
@@ -13,8 +13,9 @@ func Power(w float64, n int64, df int, alpha float64) float64 {
 	return sf
 }
 
-// SampleSize is the smallest number of requests with which the chi-square test with df degrees of freedom at level alpha
-// has the given power against an effect of Cohen's size w; 0 where an argument is out of range or more than 2^53 are needed.
+// SampleSize is the smallest number of requests with which the chi-square test with df degrees of freedom at level
+// alpha has the given power against an effect of Cohen's size w; 0 where an argument is out of range or more than
+// 2^53 are needed.
 func SampleSize(w, alpha, power float64, df int) int64 {
 	if !(w > 0) || df < 1 || !(alpha > 0 && alpha < 1) || !(power > 0 && power < 1) {
 		return 0
@@ -26,8 +27,8 @@ func SampleSize(w, alpha, power float64, df int) int64 {
 	return max(1, int64(n))
 }
 
-// MinDetectableW is the smallest effect (Cohen's w) that n requests notice with the given power; 0 where an argument is out of
-// range.
+// MinDetectableW is the smallest effect (Cohen's w) that n requests notice with the given power; 0 where an argument
+// is out of range.
 func MinDetectableW(n int64, alpha, power float64, df int) float64 {
 	if n <= 0 || df < 1 || !(alpha > 0 && alpha < 1) || !(power > 0 && power < 1) {
 		return 0
@@ -35,10 +36,10 @@ func MinDetectableW(n int64, alpha, power float64, df int) float64 {
 	return math.Sqrt(noncentralityFor(alpha, power, df) / float64(n))
 }
 
-// Prospect is what a run of a given size can be expected to show: the numbers of a plan. They are error rates of the whole
-// decision, computed with exact binomial tests for independent requests.
+// Prospect is what a run of a given size can be expected to show: the numbers of a plan. They are error rates of the
+// whole decision, computed with exact binomial tests for independent requests.
 type Prospect struct {
-	Requests          int64
+	Requests          int64     // the size asked about
 	PassOnTarget      float64   // probability of a pass where every true share is its weight's; for three or more backends a lower bound
 	FailAtTwice       []float64 // per backend: probability of a fail where its true share is off by twice its tolerance
 	NoticeablePoints  []float64 // per backend, as in Decision
@@ -91,8 +92,8 @@ func Foresee(w Weights, n int64, o Options) (Prospect, error) {
 	return out, nil
 }
 
-// failPower is the probability of a fail where one share is off by shift in the direction that is harder to see, through
-// the test of that backend alone (a lower bound for three or more).
+// failPower is the probability of a fail where one share is off by shift in the direction that is harder to see,
+// through the test of that backend alone (a lower bound for three or more).
 func (t *test) failPower(r int, n int64, shift float64, o Options) float64 {
 	b := t.bands[r]
 	out := 1.0
@@ -113,9 +114,9 @@ func (t *test) failPower(r int, n int64, shift float64, o Options) float64 {
 	return math.Min(1, out)
 }
 
-// MatchRange is the range of counts of one backend with expected share pi that show it to be within tolerance (a share) of
-// it at level alpha, out of n requests, and the exact probability of it when the split is on target. low > high where no
-// count would. All zero where an argument is out of range.
+// MatchRange is the range of counts of one backend with expected share pi that show it to be within tolerance (a
+// share) of it at level alpha, out of n requests, and the exact probability of it when the split is on target. low >
+// high where no count would. All zero where an argument is out of range.
 func MatchRange(pi, tolerance float64, n int64, alpha float64) (low, high int64, power float64) {
 	if !(pi > 0 && pi <= 1 && tolerance > 0 && alpha > 0 && alpha < 0.5) || n < 1 || n > MaxRequests {
 		return 0, 0, 0
@@ -125,7 +126,8 @@ func MatchRange(pi, tolerance float64, n int64, alpha float64) (low, high int64,
 }
 
 // MatchSampleSize is the first estimate of the number that MatchRange needs for the given power, by the normal
-// approximation (z(1-alpha) + z(1-beta/2))^2 pi(1-pi)/tolerance^2; RequiredRequests refines it. 0 where an argument is out of range.
+// approximation (z(1-alpha) + z(1-beta/2))^2 pi(1-pi)/tolerance^2; RequiredRequests refines it. 0 where an argument
+// is out of range.
 func MatchSampleSize(pi, tolerance, alpha, power float64) int64 {
 	if !(pi > 0 && pi < 1 && tolerance > 0 && alpha > 0 && alpha < 0.5 && power > 0 && power < 1) {
 		return 0

@@ -2,14 +2,14 @@ package analyze
 
 import "math"
 
-// noncentralNormalFrom is the noncentrality above which Sankaran's normal approximation (relative error below 1e-4 there)
-// replaces the Poisson mixture.
+// noncentralNormalFrom is the noncentrality above which Sankaran's normal approximation (relative error below 1e-4
+// there) replaces the Poisson mixture.
 const noncentralNormalFrom = 1e5
 
 // NoncentralChiSquare is the distribution function and its complement of the noncentral chi-square with df degrees of
-// freedom and noncentrality lambda at x, each summed for itself so that both tails are right (the Poisson mixture of Benton
-// and Krishnamoorthy 2003, run in the stable direction for each). All unitless; gonum v0.17 has none. Arguments out of
-// range count as their nearest limit.
+// freedom and noncentrality lambda at x, each summed for itself so that both tails are right (the Poisson mixture of
+// Benton and Krishnamoorthy 2003, run in the stable direction for each). All unitless; gonum v0.17 has none.
+// Arguments out of range count as their nearest limit.
 func NoncentralChiSquare(x, df, lambda float64) (cdf, sf float64) {
 	switch {
 	case !(x > 0) || !(df >= 0):

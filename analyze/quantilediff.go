@@ -14,17 +14,17 @@ const (
 	MethodBlockBootstrap = "blockBootstrap"
 )
 
-// QuantileDifference is how much a quantile of one sample lies above that of another, in the samples' unit (nanoseconds for
-// latencies).
+// QuantileDifference is how much a quantile of one sample lies above that of another, in the samples' unit
+// (nanoseconds for latencies).
 type QuantileDifference struct {
-	Q               float64
+	Q               float64  // 0 to 1
 	First, Second   int64    // type-1 quantiles
 	FirstCI         Interval // order-statistic intervals; an end that does not exist is infinite, and Why says so
 	SecondCI        Interval
 	Difference      int64    // First - Second
 	DifferenceCI    Interval // MOVER; infinite ends and Why where either interval lacks the end it needs
 	MinimumPerSide  int      // samples per side below which the interval cannot exist
-	SamplesPerSides [2]int
+	SamplesPerSides [2]int   // of the first and the second
 }
 
 // QuantileDiff compares a quantile of two ascending samples. The interval is MOVER (Donner and Zou 2012) on the two
@@ -58,7 +58,8 @@ func QuantileDiff(first, second []int64, q, level float64) (QuantileDifference, 
 	return out, nil
 }
 
-// ShiftFunction is QuantileDiff at the nine deciles: where in the distribution the difference lies. Errors wrap ErrInput.
+// ShiftFunction is QuantileDiff at the nine deciles: where in the distribution the difference lies. Errors wrap
+// ErrInput.
 func ShiftFunction(first, second []int64, level float64) ([]QuantileDifference, error) {
 	out := make([]QuantileDifference, 0, 9)
 	for i := 1; i <= 9; i++ {
@@ -74,10 +75,10 @@ func ShiftFunction(first, second []int64, level float64) ([]QuantileDifference, 
 // bootstrapWork bounds draws times samples.
 const bootstrapWork = 40_000_000
 
-// BlockBootstrap is the percentile interval of the difference of a quantile between two samples in the order in which they
-// were measured: a moving-block bootstrap, each side for itself, with blocks of the given length (0: the cube root of the
-// sample), so that requests of the same moment stay together. Seeded; 2,000 draws, fewer for more than 20,000 samples. Errors
-// wrap ErrInput.
+// BlockBootstrap is the percentile interval of the difference of a quantile between two samples in the order in which
+// they were measured: a moving-block bootstrap, each side for itself, with blocks of the given length (0: the cube
+// root of the sample), so that requests of the same moment stay together. Seeded; 2,000 draws, fewer for more than
+// 20,000 samples. Errors wrap ErrInput.
 func BlockBootstrap(first, second []int64, q, level float64, block int, seed uint64) (Interval, error) {
 	switch {
 	case len(first) == 0 || len(second) == 0:
@@ -159,9 +160,9 @@ func (r *resampler) draw(rng *rand.Rand) int64 {
 	return r.sorted[n-1]
 }
 
-// QuantileType is a sample quantile of an ascending sample by the numbering of Hyndman and Fan (1996): 1 (the inverse of the
-// empirical distribution, which this program uses), 4 (gonum's LinInterp) or 7 (the default of R and NumPy), for comparison with
-// other tools. Unit of the sample. Errors wrap ErrInput.
+// QuantileType is a sample quantile of an ascending sample by the numbering of Hyndman and Fan (1996): 1 (the inverse
+// of the empirical distribution, which this program uses), 4 (gonum's LinInterp) or 7 (the default of R and NumPy),
+// for comparison with other tools. Unit of the sample. Errors wrap ErrInput.
 func QuantileType(sorted []float64, q float64, kind int) (float64, error) {
 	if err := checkSamples(sorted); err != nil {
 		return 0, err

@@ -22,9 +22,9 @@ type RankResult struct {
 	Shift         Interval // of the Hodges-Lehmann shift (Moses), in the samples' unit
 }
 
-// MannWhitney compares two samples (Mann and Whitney 1947; Hodges and Lehmann 1963). It is not a test of medians where the
-// spreads differ; BrunnerMunzel is for that. Errors wrap ErrInput: an empty sample, a value that is not a number, a level
-// outside (0,1).
+// MannWhitney compares two samples (Mann and Whitney 1947; Hodges and Lehmann 1963). It is not a test of medians
+// where the spreads differ; BrunnerMunzel is for that. Errors wrap ErrInput: an empty sample, a value that is not a
+// number, a level outside (0,1).
 func MannWhitney(first, second []float64, level float64) (RankResult, error) {
 	if err := checkSamples(first, second); err != nil {
 		return RankResult{}, err
@@ -73,7 +73,8 @@ func checkSamples(samples ...[]float64) error {
 	return nil
 }
 
-// midranks are the ranks of x followed by y in the joint sample, both ascending; ties is the sum of t^3-t over tied groups.
+// midranks are the ranks of x followed by y in the joint sample, both ascending; ties is the sum of t^3-t over tied
+// groups.
 func midranks(x, y []float64) (ranks []float64, ties float64) {
 	joint := append(slices.Clone(x), y...)
 	order := ascending(joint)
@@ -92,8 +93,8 @@ func midranks(x, y []float64) (ranks []float64, ties float64) {
 	return ranks, ties
 }
 
-// exactRankSum is the permutation p of the rank sum of the first m, two-sided by distance from its mean, by counting subsets;
-// ranks are doubled to whole numbers.
+// exactRankSum is the permutation p of the rank sum of the first m, two-sided by distance from its mean, by counting
+// subsets; ranks are doubled to whole numbers.
 func exactRankSum(ranks []float64, m int) PValue {
 	total, observed := 0, 0
 	doubled := make([]int, len(ranks))

@@ -27,8 +27,8 @@ const (
 // reasons explains the decision, the most important sentence first. complete is the outcome without the unattributed.
 func (j *judgement) reasons(d *Decision, complete Outcome) []Reason {
 	if j.total == 0 {
-		return []Reason{{CodeNoRequests, fmt.Sprintf("No request was attributed to a backend (%s unattributed): nothing was measured.%s",
-			grouped(j.c.Unattributed), j.advice(d))}}
+		return []Reason{{CodeNoRequests, fmt.Sprintf(
+			"No request was attributed to a backend (%s unattributed): nothing was measured.%s", grouped(j.c.Unattributed), j.advice(d))}}
 	}
 	var out []Reason
 	switch {
@@ -79,12 +79,14 @@ func (j *judgement) passReason(d *Decision) Reason {
 	b := d.Backends[j.cells.index[worst]]
 	if j.o.Gate == GateChiSquare {
 		return Reason{CodeNoDifference, fmt.Sprintf(
-			"Traffic follows the %s: the counts show no difference, and a run of this size would have noticed a shift beyond the tolerance.",
-			j.w.label())}
+			"Traffic follows the %s: the counts show no difference, and a run of this size would have noticed a shift "+
+				"beyond the tolerance.", j.w.label())}
 	}
 	return Reason{CodeWithin, fmt.Sprintf(
-		"Traffic follows the %s: %s got %s, expected %s, tolerance %s; were any share outside its tolerance, counts like these would turn up in %s%s.",
-		j.w.label(), b.Backend, percent(b.ObservedShare), percent(b.ExpectedShare), points(b.TolerancePoints), about(d.Match), d.Match.InWords())}
+		"Traffic follows the %s: %s got %s, expected %s, tolerance %s; were any share outside its tolerance, "+
+			"counts like these would turn up in %s%s.",
+		j.w.label(), b.Backend, percent(b.ObservedShare), percent(b.ExpectedShare), points(b.TolerancePoints),
+		about(d.Match), d.Match.InWords())}
 }
 
 func (j *judgement) failReasons(d *Decision) []Reason {
@@ -113,14 +115,16 @@ func (j *judgement) failReasons(d *Decision) []Reason {
 	for _, i := range j.outside(d) {
 		b := d.Backends[i]
 		out = append(out, Reason{CodeOutside, fmt.Sprintf(
-			"Traffic does NOT follow the %s: %s got %s, expected %s within %s; were it inside, counts like these would turn up in %s%s.",
+			"Traffic does NOT follow the %s: %s got %s, expected %s within %s; were it inside, "+
+				"counts like these would turn up in %s%s.",
 			j.w.label(), b.Backend, percent(b.ObservedShare), percent(b.ExpectedShare), points(b.TolerancePoints),
 			about(b.Differs), b.Differs.InWords())})
 	}
 	return out
 }
 
-// outside are the backends shown to be outside their tolerance; of two, which are one another's mirror image, the smaller.
+// outside are the backends shown to be outside their tolerance; of two, which are one another's mirror image, the
+// smaller.
 func (j *judgement) outside(d *Decision) []int {
 	limit := math.Log(j.o.Alpha) - math.Log(j.test.factor)
 	var out []int
@@ -150,9 +154,10 @@ func (j *judgement) worstResidual(d *Decision) BackendResult {
 
 func (j *judgement) unattributedReason(complete Outcome) Reason {
 	m := plural(j.c.Unattributed, "unattributed request decides", "unattributed requests decide")
-	text := fmt.Sprintf("%s it: the attributed requests alone would be a %s, but not if the others all belonged to the wrong backend.", m, complete)
+	text := fmt.Sprintf("%s it: the attributed requests alone would be a %s, but not if the others all belonged to the wrong "+
+		"backend.", m, complete)
 	if complete == Fail {
-		text = fmt.Sprintf("%s it: the attributed requests alone would be a fail, but not if the others belonged where they are missing.", m)
+		text = m + " it: the attributed requests alone would be a fail, but not if the others belonged where they are missing."
 	}
 	if complete == Pass && len(j.test.zero) > 0 && j.test.leakOutcome(j.hits+j.c.Unattributed, j.total+j.c.Unattributed) != Pass {
 		text = fmt.Sprintf("%s it: any of them may have reached %s, which has weight 0.", m, j.w[j.test.zero[0]].Backend)
@@ -173,16 +178,19 @@ func (j *judgement) inconclusiveReason(d *Decision) Reason {
 		}
 	}
 	if j.o.Gate == GateChiSquare && d.GoodnessOfFit.Pearson.Exact.Method != Exact && j.test.chiSquarePower(j.total) >= j.o.Power {
-		return Reason{CodeApproximate, "The probability of counts like these could only be simulated or bounded, and lies too close to alpha to decide."}
+		return Reason{CodeApproximate, "The probability of counts like these could only be simulated or bounded, " +
+			"and lies too close to alpha to decide."}
 	}
 	code := CodeTooFew
 	if d.NeededIfAsObserved.Requests == 0 {
 		code = CodeEdge
 	}
-	text := fmt.Sprintf("%s cannot tell the %s from a wrong split: the true share of %s could be anywhere from %s to %s, and the tolerance is %s to %s.",
+	text := fmt.Sprintf("%s cannot tell the %s from a wrong split: the true share of %s could be anywhere from %s to %s, "+
+		"and the tolerance is %s to %s.",
 		plural(j.total, "request", "requests"), j.w.label(), worst.Backend,
 		percent(worst.Interval.Low), percent(worst.Interval.High),
-		percent(math.Max(0, worst.ExpectedShare-worst.TolerancePoints/100)), percent(math.Min(1, worst.ExpectedShare+worst.TolerancePoints/100)))
+		percent(math.Max(0, worst.ExpectedShare-worst.TolerancePoints/100)),
+		percent(math.Min(1, worst.ExpectedShare+worst.TolerancePoints/100)))
 	return Reason{code, text + j.advice(d)}
 }
 

@@ -7,16 +7,16 @@ import (
 // MethodConfidenceSequence names the intervals of a Look.
 const MethodConfidenceSequence = "confidenceSequence"
 
-// defaultConcentrations are the Dirichlet priors of the mixture, equally weighted: the small ones notice large shifts at once,
-// the large ones small shifts in the end. The price of mixing is at most ln 5. (ssrm's single prior of 10,000 gives p = 0.61
-// for 100 of 100 requests to one side of a 50/50 split.)
+// defaultConcentrations are the Dirichlet priors of the mixture, equally weighted: the small ones notice large shifts
+// at once, the large ones small shifts in the end. The price of mixing is at most ln 5. (ssrm's single prior of
+// 10,000 gives p = 0.61 for 100 of 100 requests to one side of a 50/50 split.)
 func defaultConcentrations() []float64 { return []float64{1, 10, 100, 1000, 10000} }
 
-// Sequential judges a split while requests come in, and may stop at any look: the probability that it ever ends in a wrong
-// pass or a wrong fail is at most alpha, however often one looks. It is the Dirichlet-mixture test martingale of Lindon and
-// Malek ("Anytime-valid inference for multinomial count data", 2022), with Ville's inequality. It needs only that each
-// request, given the past, goes to backend i with the declared probability; pinned connections break that. The looks and
-// their largest number belong in the plan. Not safe for concurrent use.
+// Sequential judges a split while requests come in, and may stop at any look: the probability that it ever ends in a
+// wrong pass or a wrong fail is at most alpha, however often one looks. It is the Dirichlet-mixture test martingale
+// of Lindon and Malek ("Anytime-valid inference for multinomial count data", 2022), with Ville's inequality. It needs
+// only that each request, given the past, goes to backend i with the declared probability; pinned connections break
+// that. The looks and their largest number belong in the plan. Not safe for concurrent use.
 type Sequential struct {
 	w       Weights
 	o       Options
@@ -32,15 +32,16 @@ type Sequential struct {
 
 // Look is what a Sequential knows after one batch.
 type Look struct {
-	Requests  int64
+	Requests  int64      // attributed so far
 	LnE       float64    // ln of the e-value against "the true shares are the declared ones"; e-values of independent runs multiply
 	Anytime   PValue     // running minimum of 1/e: valid at any stopping time
 	Intervals []Interval // shares, aligned to the weights; hold together at all looks with level 1-alpha; running intersection
 	Outcome   Outcome    // Inconclusive until it decides; then it stays
 }
 
-// NewSequential starts a sequential judgement with the tolerance and alpha of o; the gate, power and leak tolerance of o are
-// not used: an answer of a weight-0 backend is a failure at once. conc replaces the prior concentrations. Errors wrap ErrInput.
+// NewSequential starts a sequential judgement with the tolerance and alpha of o; the gate, power and leak tolerance
+// of o are not used: an answer of a weight-0 backend is a failure at once. conc replaces the prior concentrations.
+// Errors wrap ErrInput.
 func NewSequential(w Weights, o Options, conc ...float64) (*Sequential, error) {
 	if _, err := w.total(); err != nil {
 		return nil, err
@@ -65,8 +66,8 @@ func NewSequential(w Weights, o Options, conc ...float64) (*Sequential, error) {
 	return s, nil
 }
 
-// Update takes the counts of one more batch, aligned to the weights, and looks once. Splitting a batch changes only how often
-// one looks. Errors wrap ErrInput and leave the state as it was.
+// Update takes the counts of one more batch, aligned to the weights, and looks once. Splitting a batch changes only
+// how often one looks. Errors wrap ErrInput and leave the state as it was.
 func (s *Sequential) Update(batch []int64) (Look, error) {
 	if err := (Counts{N: batch}).validate(s.w); err != nil {
 		return Look{}, err
@@ -192,8 +193,9 @@ func lnRising(a, n float64) float64 {
 	return x - y
 }
 
-// projection is the range of share r over {theta: sum n ln theta >= threshold}: the other shares are best in proportion to
-// their counts, and the remaining function of one share is concave, so each side of the observed one is bisected.
+// projection is the range of share r over {theta: sum n ln theta >= threshold}: the other shares are best in
+// proportion to their counts, and the remaining function of one share is concave, so each side of the observed one is
+// bisected.
 func projection(n []float64, r int, threshold float64) (low, high float64) {
 	total, others := 0.0, 0.0
 	for i, x := range n {
@@ -248,8 +250,8 @@ func bisect(in, out float64, inside func(float64) bool) float64 {
 	return out
 }
 
-// CombineE is the ln of the e-value of several independent runs of the same split: e-values multiply, so their logarithms
-// add up. Runs that share requests must not be combined.
+// CombineE is the ln of the e-value of several independent runs of the same split: e-values multiply, so their
+// logarithms add up. Runs that share requests must not be combined.
 func CombineE(lnE ...float64) float64 {
 	sum := 0.0
 	for _, x := range lnE {

@@ -38,8 +38,9 @@ func splitRun(t *testing.T, rng *rand.Rand, o Options, truth float64) Look {
 	return look
 }
 
-// Over 200 looks a split on the edge of the tolerance passes, and one on target fails, with probability at most alpha. 300
-// runs at alpha 0.05: more than 35 errors have probability 2e-5 even if the rate were exactly alpha, and it is far lower.
+// Over 200 looks a split on the edge of the tolerance passes, and one on target fails, with probability at most
+// alpha. 300 runs at alpha 0.05: more than 35 errors have probability 2e-5 even if the rate were exactly alpha, and
+// it is far lower.
 func TestSequentialErrorsOverAllLooks(t *testing.T) {
 	rng := rand.New(rand.NewPCG(21, 22))
 	o := with(func(o *Options) { o.Alpha = 0.05 })
@@ -119,8 +120,8 @@ func TestSequentialRefusesBadInput(t *testing.T) {
 	}
 }
 
-// 100 of 100 to one side of 50/50: ssrm's default prior says p = 0.61 (vector ssrm-02), the mixture 7e-29 (eproc-02); its price
-// against the best of its priors is at most ln 5.
+// 100 of 100 to one side of 50/50: ssrm's default prior says p = 0.61 (vector ssrm-02), the mixture 7e-29 (eproc-02);
+// its price against the best of its priors is at most ln 5.
 func TestMixturePrice(t *testing.T) {
 	n, pi := []float64{5212, 4788}, []float64{0.5, 0.5}
 	best := math.Inf(-1)

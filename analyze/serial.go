@@ -5,16 +5,16 @@ import "math"
 // RunsResult is the test of independence by the number of runs (Wald and Wolfowitz 1940; A. M. Mood 1940 for several
 // categories): too few say that requests stick to a backend, too many that they alternate.
 type RunsResult struct {
-	Runs      int64
+	Runs      int64   // observed
 	Mean, Var float64 // of the number of runs under independence, given the counts
-	Z         float64
-	P         PValue // two-sided, normal approximation
+	Z         float64 // standardised; positive where there are more runs than expected
+	P         PValue  // two-sided, normal approximation
 	TooFew    PValue
 	TooMany   PValue
 }
 
-// Runs counts runs in a sequence of categories 0..k-1; entries outside (unattributed requests) are left out. Where fewer
-// than two categories occur there is nothing to test, and every p is 1.
+// Runs counts runs in a sequence of categories 0..k-1; entries outside (unattributed requests) are left out. Where
+// fewer than two categories occur there is nothing to test, and every p is 1.
 func Runs(seq []int, k int) RunsResult {
 	counts := make([]float64, max(0, k))
 	last, n := -1, 0.0
@@ -59,8 +59,8 @@ type TransitionsResult struct {
 	Statistic
 }
 
-// Transitions tests whether the backend of a request depends on that of the one before, by the chi-square of the table of
-// neighbours (Anderson and Goodman 1957), without correction. Entries outside 0..k-1 break the chain.
+// Transitions tests whether the backend of a request depends on that of the one before, by the chi-square of the
+// table of neighbours (Anderson and Goodman 1957), without correction. Entries outside 0..k-1 break the chain.
 func Transitions(seq []int, k int) TransitionsResult {
 	table := make([][]int64, max(0, k))
 	for i := range table {
@@ -118,13 +118,13 @@ func contingency(table [][]int64) Statistic {
 // LjungBoxResult is the portmanteau test of autocorrelation up to a lag.
 type LjungBoxResult struct {
 	Statistic
-	Lag  int
+	Lag  int     // largest lag tested, in requests
 	ACF1 float64 // autocorrelation at lag 1
 }
 
-// LjungBox tests an indicator series ("was it this backend?") for autocorrelation at lags 1..lag (Ljung and Box 1978). The p
-// is a survival function: R's Box.test takes 1-CDF and prints 0 for small ones. A constant series, or one no longer than
-// the lag, has nothing to test and p = 1.
+// LjungBox tests an indicator series ("was it this backend?") for autocorrelation at lags 1..lag (Ljung and Box
+// 1978). The p is a survival function: R's Box.test takes 1-CDF and prints 0 for small ones. A constant series, or
+// one no longer than the lag, has nothing to test and p = 1.
 func LjungBox(series []bool, lag int) LjungBoxResult {
 	out := LjungBoxResult{Lag: lag, Statistic: Statistic{Asymptotic: pFromLn(0, Asymptotic)}}
 	n := len(series)

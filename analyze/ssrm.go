@@ -4,14 +4,14 @@ import "math"
 
 // SSRMLook is one look of the sequential sample-ratio test of Optimizely's ssrm, for comparison with it.
 type SSRMLook struct {
-	LnBayesFactor float64
+	LnBayesFactor float64 // natural logarithm
 	P             float64 // running minimum of min(1, 1/Bayes factor)
 	Posterior     float64 // of "the shares are not the declared ones", prior odds 1
 }
 
-// SSRM repeats the test of Optimizely's ssrm (one Dirichlet prior of the given concentration, its default being 10,000) on
-// batches of counts, in logarithms and without the digits that the original loses. Weight-0 backends, which give NaN there,
-// are an error here, as are counts that do not fit the weights; errors wrap ErrInput.
+// SSRM repeats the test of Optimizely's ssrm (one Dirichlet prior of the given concentration, its default being
+// 10,000) on batches of counts, in logarithms and without the digits that the original loses. Weight-0 backends,
+// which give NaN there, are an error here, as are counts that do not fit the weights; errors wrap ErrInput.
 func SSRM(w Weights, batches [][]int64, concentration float64) ([]SSRMLook, error) {
 	total, err := w.total()
 	if err != nil {

@@ -20,8 +20,8 @@ var stirlingTable = [...]float64{
 	0.005554733551962801371,
 }
 
-// legendre32 holds the positive nodes and weights of the 32-point Gauss-Legendre rule on [-1,1], mpmath 40 digits; the rule
-// is symmetric. gonum's integrate/quad computes the same nodes at every call.
+// legendre32 holds the positive nodes and weights of the 32-point Gauss-Legendre rule on [-1,1], mpmath 40 digits;
+// the rule is symmetric. gonum's integrate/quad computes the same nodes at every call.
 var legendre32 = [...]struct{ x, weight float64 }{
 	{0.99726386184948156354, 0.0070186100094700966004},
 	{0.9856115115452683354, 0.016274394730905670605},

@@ -3,8 +3,8 @@ package analyze
 // Weight is the declared weight of one backend. Only ratios between weights matter; a weight of 0 is a structural zero:
 // no request may reach that backend.
 type Weight struct {
-	Backend string // name of the backend, unique within Weights
-	W       int64  // weight, >= 0, unitless
+	Backend string `json:"backend"` // name of the backend, unique within Weights
+	W       int64  `json:"w"`       // weight, >= 0, unitless
 }
 
 // Weights are the declared weights of a split, in the order in which counts are given.
@@ -17,8 +17,8 @@ type Counts struct {
 	Unattributed int64   // requests without a known backend (timeouts, resets, unmatched answers), >= 0
 }
 
-// Outcome is the three-valued statistical conclusion. Whether a run was measurable at all (invalid) is not a statistical
-// question and is decided by the caller.
+// Outcome is the three-valued statistical conclusion. Whether a run was measurable at all (invalid) is not a
+// statistical question and is decided by the caller.
 type Outcome string
 
 // The outcomes of a Decision.
@@ -56,9 +56,10 @@ type PValue struct {
 	Lo, Hi float64 // interval of a Monte-Carlo p; equal to P otherwise
 }
 
-// Interval is a confidence interval for a share (unitless, 0 to 1) or for another quantity with the unit its source names.
+// Interval is a confidence interval for a share (unitless, 0 to 1) or for another quantity with the unit its source
+// names.
 type Interval struct {
-	Low, High float64
+	Low, High float64 // ends, Low <= High; infinite where that end does not exist
 	Level     float64 // confidence level, e.g. 0.99
 	Method    string  // "wilson", "clopperPearson", "goodman", ...
 	Why       string  // why it could not be estimated; empty where it could
@@ -67,9 +68,9 @@ type Interval struct {
 // Tolerance is how far a share may be from its weight and still be called right. Points is absolute, Relative is a
 // fraction of the backend's own expected share; where both are positive the smaller of the two holds.
 type Tolerance struct {
-	Points   float64 // percentage points, e.g. 5 for 5 points; 0: not set
-	Relative float64 // fraction of the expected share, e.g. 0.5; 0: not set
-	Leak     float64 // share (0 to 1) that all weight-0 backends together may receive; 0: a single answer is a failure
+	Points   float64 `json:"points"`   // percentage points, e.g. 5 for 5 points; 0: not set
+	Relative float64 `json:"relative"` // fraction of the expected share, e.g. 0.5; 0: not set
+	Leak     float64 `json:"leak"`     // share (0 to 1) that all weight-0 backends together may receive; 0: a single answer is a failure
 }
 
 // DefaultTolerance is the smaller of 5 points and half the backend's expected share.
@@ -77,12 +78,12 @@ func DefaultTolerance() Tolerance { return Tolerance{Points: 5, Relative: 0.5} }
 
 // Options fixes everything about a decision but the counts. Fix it before the first request is sent.
 type Options struct {
-	Gate      Gate
-	Tolerance Tolerance
-	Alpha     float64 // error rate, 0 < Alpha < 0.5
-	Power     float64 // wanted power, 0 < Power < 1
-	Seed      uint64  // of the Monte-Carlo fallback
-	MaxStates int     // cap of the exact algorithm; 0: the default
+	Gate      Gate      `json:"gate"`
+	Tolerance Tolerance `json:"tolerance"`
+	Alpha     float64   `json:"alpha"`     // error rate, 0 < Alpha < 0.5
+	Power     float64   `json:"power"`     // wanted power, 0 < Power < 1
+	Seed      uint64    `json:"seed"`      // of the Monte-Carlo fallback
+	MaxStates int       `json:"maxStates"` // cap of the exact algorithm; 0: the default
 }
 
 // DefaultOptions are the documented defaults: the tolerance gate, alpha 0.01, power 0.99.
@@ -111,7 +112,7 @@ type GoodnessOfFit struct {
 // BackendResult is what the counts say about one backend.
 type BackendResult struct {
 	Backend              string
-	Weight               int64
+	Weight               int64   // as declared
 	ExpectedShare        float64 // 0 to 1
 	Expected             float64 // requests
 	Observed             int64   // requests
@@ -127,7 +128,7 @@ type BackendResult struct {
 
 // Needed is how many requests in all would decide; 0 means that no number does, and Why says so.
 type Needed struct {
-	Requests int64
+	Requests int64 // in all, attributed ones
 	Why      string
 }
 
@@ -137,25 +138,25 @@ type Decision struct {
 	Gate     Gate
 	Options  Options
 	Requests int64 // attributed requests
-	// Match and Differs are the tests of the tolerance gate: small Match shows that all shares are inside tolerance, small
-	// Differs shows that some share is outside.
+	// Match and Differs are the tests of the tolerance gate: small Match shows that all shares are inside tolerance,
+	// small Differs shows that some share is outside.
 	Match, Differs PValue
 	GoodnessOfFit  GoodnessOfFit
 	Backends       []BackendResult
 
 	NeededIfOnTarget, NeededIfAsObserved Needed // requests in all, for an inconclusive outcome to become decided
 
-	// NoticeablePoints is, per backend, the smallest shift in percentage points that a run of this size would have noticed
-	// with the wanted power at level alpha.
+	// NoticeablePoints is, per backend, the smallest shift in percentage points that a run of this size would have
+	// noticed with the wanted power at level alpha.
 	NoticeablePoints []float64
 	Unattributed     UnattributedBounds
 	Reasons          []Reason // one plain sentence each; never empty
 }
 
-// UnattributedBounds says what the unattributed requests could have hidden: the shares when all of them are given to, or
-// withheld from, one backend.
+// UnattributedBounds says what the unattributed requests could have hidden: the shares when all of them are given to,
+// or withheld from, one backend.
 type UnattributedBounds struct {
-	Count       int64
+	Count       int64     // requests
 	Low, High   []float64 // bounds of the share of backend i, 0 to 1
 	Decides     bool      // true where another allocation of them would have changed the outcome
 	WorstMatch  PValue    // Match at the worst allocation

@@ -172,8 +172,8 @@ type MissingBounds struct {
 	Best, Worst    PValue    // asymptotic p of X2Least and X2Most
 }
 
-// Missing bounds Pearson's statistic over all allocations of the unattributed requests to backends of positive weight (C. F.
-// Manski's worst-case bounds). Errors wrap ErrInput.
+// Missing bounds Pearson's statistic over all allocations of the unattributed requests to backends of positive weight
+// (C. F. Manski's worst-case bounds). Errors wrap ErrInput.
 func Missing(w Weights, c Counts) (MissingBounds, error) {
 	if _, err := w.total(); err != nil {
 		return MissingBounds{}, err

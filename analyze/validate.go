@@ -10,7 +10,8 @@ import (
 // ErrInput is wrapped by every error about what the caller passed in: nothing was computed.
 var ErrInput = errors.New("invalid input")
 
-// MaxRequests is the largest number of requests that a decision accepts: above 2^53 a float64 no longer holds every count.
+// MaxRequests is the largest number of requests that a decision accepts: above 2^53 a float64 no longer holds every
+// count.
 const MaxRequests = int64(1) << 53
 
 // inputError keeps the sentence free of the sentinel's own words.
@@ -25,8 +26,8 @@ func inputErrorf(format string, args ...any) error {
 	return &inputError{text: fmt.Sprintf(format, args...)}
 }
 
-// Validate reports the first thing wrong with the weights: none at all, a backend without a name or named twice, a negative
-// weight, all weights 0, or a sum above the largest int64. The error wraps ErrInput.
+// Validate reports the first thing wrong with the weights: none at all, a backend without a name or named twice, a
+// negative weight, all weights 0, or a sum above the largest int64. The error wraps ErrInput.
 func (w Weights) Validate() error {
 	_, err := w.total()
 	return err
@@ -99,8 +100,8 @@ func (o Options) Validate() error {
 	return o.Tolerance.Validate()
 }
 
-// Validate reports a tolerance that is not set, negative, above 100 points or above 100 percent, or a leak outside [0,1).
-// The error wraps ErrInput.
+// Validate reports a tolerance that is not set, negative, above 100 points or above 100 percent, or a leak outside
+// [0,1). The error wraps ErrInput.
 func (t Tolerance) Validate() error {
 	switch {
 	case t.Points == 0 && t.Relative == 0:

@@ -5,14 +5,14 @@ import "math"
 // DispersionResult compares the spread of window counts with that of random draws, in both directions.
 type DispersionResult struct {
 	SumX2      float64 // sum of Pearson's statistic over windows
-	DF         int
+	DF         int     // degrees of freedom
 	Dispersion float64 // SumX2/DF: about 1 for random draws
 	TooEven    PValue  // left tail: a deterministic round robin
 	TooUneven  PValue  // right tail: changing weights, pinned connections
 }
 
-// Dispersion sums Pearson's statistic over windows of requests (rows aligned to w) and tests both tails. Windows without
-// requests and backends of weight 0 are left out. Errors wrap ErrInput.
+// Dispersion sums Pearson's statistic over windows of requests (rows aligned to w) and tests both tails. Windows
+// without requests and backends of weight 0 are left out. Errors wrap ErrInput.
 func Dispersion(windows [][]int64, w Weights) (DispersionResult, error) {
 	rows, cl, err := positiveRows(windows, w)
 	out := DispersionResult{TooEven: pFromLn(0, Asymptotic), TooUneven: pFromLn(0, Asymptotic)}
@@ -56,16 +56,16 @@ func positiveRows(table [][]int64, w Weights) ([][]int64, cells, error) {
 	return rows, cl, nil
 }
 
-// ReplicatedG is the replicated goodness of fit of Sokal and Rohlf: Total = Pooled + Heterogeneity, exactly. Pooled asks
-// whether all windows together follow the weights, Heterogeneity whether they differ from one another.
+// ReplicatedG is the replicated goodness of fit of Sokal and Rohlf: Total = Pooled + Heterogeneity, exactly. Pooled
+// asks whether all windows together follow the weights, Heterogeneity whether they differ from one another.
 type ReplicatedG struct {
 	Total, Pooled, Heterogeneity Statistic
 	Contingency                  Statistic // Pearson's test of the same heterogeneity
 	LeastExpected                float64   // smallest expected count; below 5 the p-values are rough
 }
 
-// Homogeneity compares windows, source pods or runs (rows aligned to w) with the weights and with one another. Empty rows are
-// left out. Errors wrap ErrInput.
+// Homogeneity compares windows, source pods or runs (rows aligned to w) with the weights and with one another. Empty
+// rows are left out. Errors wrap ErrInput.
 func Homogeneity(table [][]int64, w Weights) (ReplicatedG, error) {
 	rows, cl, err := positiveRows(table, w)
 	if err != nil {
