@@ -117,21 +117,26 @@ func conclude(m Manifest, totals wire.Totals, t *tally) report.Report {
 			in.Counts = exact(totals, len(m.Weights))
 		}
 		in.Load = loadFacts(m.Plan, totals, t)
-		judge(&in, m, t)
+		judge(&in, m, t, totals.Dropped)
 	}
 	return report.Build(in)
 }
 
 // judge makes the one decision and adds what forbids it.
-func judge(in *report.Input, m Manifest, t *tally) {
+func judge(in *report.Input, m Manifest, t *tally, dropped uint64) {
 	d, err := analyze.Judge(m.Weights, in.Counts, m.Options)
 	if err != nil {
 		in.Invalid = append(in.Invalid, "the counts cannot be judged: "+mesh.Safe(err.Error()))
 		return
 	}
+	d = diagnose(in, d, m.Weights, t, dropped)
 	in.Decision = &d
 	if m.After != nil {
-		for _, c := range mesh.Changes(*m.Before, *m.After) {
+		changes := mesh.Changes(*m.Before, *m.After)
+		if text := propagation(m, t); text != "" && len(changes) > 0 {
+			in.Warnings = append(in.Warnings, text)
+		}
+		for _, c := range changes {
 			in.Invalid = append(in.Invalid, "changed during the run: "+mesh.Safe(c.String()))
 		}
 	}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -10,19 +11,28 @@ import (
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
+// Bounds of what a tally keeps of each single request; counts are exact for any number.
+const (
+	maxTimes        = 1 << 20 // requests whose times are kept; of more, one in 2, 4, 8 ... by their numbers
+	maxObservations = 1 << 18 // requests whose order is kept; of more, none
+)
+
 // tally counts results as they come, live or from a stored run.
 type tally struct {
-	counts      analyze.Counts
-	unknown     int64            // of Unattributed: complete answers that no rule matched
-	backends    []report.Answers // by backend
-	rest        report.Answers   // unattributed
-	lags        []int64          // nanoseconds
-	first, last time.Duration    // instants of the first and the last sending
-	n           uint64
+	counts       analyze.Counts
+	unknown      int64            // of Unattributed: complete answers that no rule matched
+	backends     []report.Answers // by backend
+	rest         report.Answers   // unattributed
+	lags         []int64          // nanoseconds
+	stride       uint64           // times are kept of every stride-th request
+	times        int              // requests whose times are kept
+	observations []analyze.Observation
+	first, last  time.Duration // instants of the first and the last sending
+	n            uint64
 }
 
 func newTally(backends int) *tally {
-	return &tally{counts: analyze.Counts{N: make([]int64, backends)}, backends: make([]report.Answers, backends)}
+	return &tally{counts: analyze.Counts{N: make([]int64, backends)}, backends: make([]report.Answers, backends), stride: 1}
 }
 
 func (t *tally) add(r attack.Result) {
@@ -41,15 +51,14 @@ func (t *tally) add(r attack.Result) {
 			a.Statuses = make(map[uint16]int64)
 		}
 		a.Statuses[r.Status]++
-		a.Service = append(a.Service, int64(r.ServiceTime()))
-		a.Response = append(a.Response, int64(r.ResponseTime()))
 	} else {
 		if a.Errors == nil {
 			a.Errors = make(map[attack.ErrorClass]int64)
 		}
 		a.Errors[r.Err]++
 	}
-	t.lags = append(t.lags, int64(r.SendLag()))
+	t.time(a, r)
+	t.observe(r)
 	if t.n == 0 || r.Sent < t.first {
 		t.first = r.Sent
 	}
@@ -57,7 +66,61 @@ func (t *tally) add(r attack.Result) {
 	t.n++
 }
 
-// sorted puts all times in ascending order, once, after the last result.
+// time keeps the times of a request. When there are too many, every second one goes, by the requests' numbers, which
+// says nothing about how long they took.
+func (t *tally) time(a *report.Answers, r attack.Result) {
+	if t.stride == 0 || r.Seq%t.stride != 0 {
+		return
+	}
+	if t.times >= maxTimes {
+		t.thin()
+		if r.Seq%t.stride != 0 {
+			return
+		}
+	}
+	t.times++
+	t.lags = append(t.lags, int64(r.SendLag()))
+	if r.Err == attack.OK {
+		a.Service = append(a.Service, int64(r.ServiceTime()))
+		a.Response = append(a.Response, int64(r.ResponseTime()))
+	}
+}
+
+// thin drops every second time of each kind. Times are in the order in which answers came, which is nearly that of the
+// requests' numbers: the half that stays is spread over the whole run.
+func (t *tally) thin() {
+	half := func(s []int64) []int64 {
+		n := 0
+		for i := 0; i < len(s); i += 2 {
+			s[n] = s[i]
+			n++
+		}
+		return s[:n]
+	}
+	for i := range t.backends {
+		t.backends[i].Service, t.backends[i].Response = half(t.backends[i].Service), half(t.backends[i].Response)
+	}
+	t.rest.Service, t.rest.Response = half(t.rest.Service), half(t.rest.Response)
+	t.lags = half(t.lags)
+	t.times = len(t.lags)
+	t.stride *= 2
+}
+
+func (t *tally) observe(r attack.Result) {
+	if t.n >= maxObservations {
+		t.observations = nil
+		return
+	}
+	t.observations = append(t.observations, analyze.Observation{
+		Seq: r.Seq, Planned: r.Planned, Sent: r.Sent, Done: r.Done, Backend: int(r.Backend), Conn: int(r.Conn), Pod: -1,
+		OK: r.Err == attack.OK && r.Status < 500,
+	})
+}
+
+// ordered reports whether the order of all requests was kept.
+func (t *tally) ordered() bool { return t.n > 0 && uint64(len(t.observations)) == t.n }
+
+// sorted puts times in ascending order and requests in that of their numbers, once, after the last result.
 func (t *tally) sorted() {
 	for i := range t.backends {
 		slices.Sort(t.backends[i].Service)
@@ -66,6 +129,7 @@ func (t *tally) sorted() {
 	slices.Sort(t.rest.Service)
 	slices.Sort(t.rest.Response)
 	slices.Sort(t.lags)
+	slices.SortFunc(t.observations, func(a, b analyze.Observation) int { return cmp.Compare(a.Seq, b.Seq) })
 }
 
 // exact is the counts by the agent's own totals, which also hold what it had to drop from the samples.

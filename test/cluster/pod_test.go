@@ -47,8 +47,10 @@ func TestReadOnlyRootFileSystem(t *testing.T) {
 		nginx["command"] = []any{"sleep", "infinity"}
 		// A second container without any place to write, and a third without a shell.
 		spec["containers"] = append(spec["containers"].([]any),
-			map[string]any{"name": "sealed", "image": nginx["image"], "imagePullPolicy": "Never", "command": []any{"sleep", "infinity"},
-				"securityContext": map[string]any{"readOnlyRootFilesystem": true}},
+			map[string]any{
+				"name": "sealed", "image": nginx["image"], "imagePullPolicy": "Never", "command": []any{"sleep", "infinity"},
+				"securityContext": map[string]any{"readOnlyRootFilesystem": true},
+			},
 			map[string]any{"name": "bare", "image": "docker.io/splitlab/pause:1", "imagePullPolicy": "Never"})
 	})
 	from := []string{"--from", "deploy/frontend-readonly"}
