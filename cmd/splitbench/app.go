@@ -164,7 +164,7 @@ SPLITBENCH_RESULTS_DIR.`,
 	root.PersistentFlags().StringVar(&a.color, "color", "auto", "auto, always or never")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
-		demoCommand(a), checkCommand(a), runCommand(a), analyzeCommand(a), reportCommand(a), resultsCommand(a),
+		demoCommand(a), checkCommand(a), planCommand(a), runCommand(a), analyzeCommand(a), reportCommand(a), resultsCommand(a),
 		versionCommand(a), completionCommand(),
 	)
 	return root

@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -158,4 +160,23 @@ func backendNames(w analyze.Weights) []string {
 		names[i] = x.Backend
 	}
 	return names
+}
+
+// Weights reads the effective weights of a split, and says where they come from.
+func Weights(ctx context.Context, cfg Config) (analyze.Weights, string, error) {
+	s, err := mesh.Discover(ctx, cfg.Local, cfg.Remotes, cfg.Query)
+	if err != nil {
+		return nil, "", err
+	}
+	if !s.Split.Found {
+		e := &mesh.Error{Kind: mesh.KindNotFound, Op: "read", Object: "split " + s.Split.Name, Cause: errors.New(s.Split.Why)}
+		if len(s.Split.Others) > 0 {
+			e.Hint = "there are: " + strings.Join(s.Split.Others, ", ")
+		}
+		return nil, "", e
+	}
+	if s.Split.WeightErr != nil && len(s.Split.Effective) == 0 {
+		return nil, "", &mesh.Error{Kind: mesh.KindServer, Op: "read", Object: "split " + s.Split.Name, Cause: s.Split.WeightErr}
+	}
+	return weightsOf(s), s.Split.EffectiveFrom, nil
 }

@@ -145,14 +145,24 @@ func shortenNames(r Report, excess int) Report {
 	return r
 }
 
-// textTable draws one borderless table as kubectl does.
+// textTable draws the table of backends.
 func textTable(r Report, columns []column, gap string) (string, error) {
 	titles, rows := cells(r, columns)
-	align := make([]tw.Align, len(columns))
+	left := make([]bool, len(columns))
 	for i, c := range columns {
-		titles[i] = strings.ToUpper(titles[i])
+		left[i] = c.left
+	}
+	return drawTable(titles, left, rows, gap)
+}
+
+// drawTable draws one borderless table as kubectl does. left says which columns are text; numbers are right-aligned.
+func drawTable(titles []string, left []bool, rows [][]string, gap string) (string, error) {
+	align := make([]tw.Align, len(titles))
+	head := make([]string, len(titles))
+	for i, title := range titles {
+		head[i] = strings.ToUpper(title)
 		align[i] = tw.AlignRight
-		if c.left {
+		if left[i] {
 			align[i] = tw.AlignLeft
 		}
 	}
@@ -169,7 +179,7 @@ func textTable(r Report, columns []column, gap string) (string, error) {
 		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
 			Borders: tw.BorderNone, Settings: tw.Settings{Lines: tw.LinesNone, Separators: tw.SeparatorsNone},
 		})))
-	t.Header(titles)
+	t.Header(head)
 	if err := t.Bulk(rows); err != nil {
 		return "", fmt.Errorf("table of backends: %w", err)
 	}

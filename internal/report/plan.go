@@ -1,0 +1,161 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+)
+
+// PlanKind is the kind of the document that WritePlanJSON writes.
+const PlanKind = "SplitPlan"
+
+// Plan says, before anything is sent, what a number of requests would show. Its schema is
+// docs/schema/splitplan.v1alpha1.json.
+type Plan struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+
+	Gate             string        `json:"gate"`
+	Alpha            float64       `json:"alpha"`
+	Power            float64       `json:"power"`
+	Requests         int64         `json:"requests"`        // the number that the plan is about
+	Automatic        bool          `json:"automatic"`       // it was worked out, not given
+	PlannedRequests  *int64        `json:"plannedRequests"` // that pass with the wanted power when the split is on target; null where no number would
+	Why              string        `json:"why,omitempty"`
+	RatePerSecond    float64       `json:"ratePerSecond"`
+	Seconds          float64       `json:"seconds"`          // that sending takes
+	PassOnTarget     float64       `json:"passOnTarget"`     // probability of a pass when every true share is its weight's; at least
+	LikelyHalfPoints float64       `json:"likelyHalfPoints"` // half width of the likely range of the largest share, percentage points
+	Backends         []PlanBackend `json:"backends"`
+	Weights          string        `json:"weightsFrom"` // where the weights come from
+}
+
+// PlanBackend is one row of a plan.
+type PlanBackend struct {
+	Name             string   `json:"name"`
+	Weight           int64    `json:"weight"`
+	ExpectedShare    float64  `json:"expectedShare"`
+	Expected         float64  `json:"expected"` // requests
+	TolerancePoints  float64  `json:"tolerancePoints"`
+	NoticeablePoints *float64 `json:"noticeablePoints"` // smallest shift that would be noticed with the wanted power; null for weight 0
+	FailAtTwice      *float64 `json:"failAtTwice"`      // probability of a fail when its share is off by twice its tolerance; at least; null for weight 0
+}
+
+// BuildPlan works out what requests would show. requests 0 means as many as are needed.
+func BuildPlan(w analyze.Weights, o analyze.Options, requests int64, ratePerSecond float64, from string) (Plan, error) {
+	p := Plan{
+		APIVersion: APIVersion, Kind: PlanKind, Gate: string(o.Gate), Alpha: o.Alpha, Power: o.Power,
+		RatePerSecond: ratePerSecond, Weights: from, Automatic: requests == 0,
+	}
+	if requests == 0 {
+		n, err := analyze.RequiredRequests(w, o)
+		if err != nil {
+			return Plan{}, err
+		}
+		requests = n
+	}
+	f, err := analyze.Foresee(w, requests, o)
+	if err != nil {
+		return Plan{}, err
+	}
+	p.Requests, p.Why, p.PassOnTarget, p.LikelyHalfPoints = requests, f.Why, f.PassOnTarget, f.ExpectedLowPoints
+	if f.PlannedRequests > 0 {
+		p.PlannedRequests = &f.PlannedRequests
+	}
+	if ratePerSecond > 0 {
+		p.Seconds = float64(requests) / ratePerSecond
+	}
+	var sum float64
+	for _, x := range w {
+		sum += float64(x.W)
+	}
+	for i, x := range w {
+		b := PlanBackend{Name: x.Backend, Weight: x.W, TolerancePoints: f.TolerancePoints[i]}
+		b.ExpectedShare = float64(x.W) / sum
+		b.Expected = b.ExpectedShare * float64(requests)
+		if x.W > 0 {
+			b.FailAtTwice = finite(f.FailAtTwice[i])
+			if i < len(f.NoticeablePoints) {
+				b.NoticeablePoints = finite(f.NoticeablePoints[i])
+			}
+		}
+		p.Backends = append(p.Backends, b)
+	}
+	return p, nil
+}
+
+// WritePlanJSON writes the plan as one document of kind SplitPlan.
+func WritePlanJSON(w io.Writer, p Plan) error { return writeJSON(w, p) }
+
+// WritePlan writes the plan in words.
+func WritePlan(w io.Writer, p Plan, o TextOptions) error {
+	p = mapStrings(p, forTerminal)
+	page := newPage(o)
+	page.para("PLAN  ", planHeadline(p))
+	rows := make([][]string, 0, len(p.Backends))
+	for _, b := range p.Backends {
+		rows = append(rows, []string{
+			cut(b.Name, maxName), fmt.Sprint(b.Weight), count(int64(math.Round(b.Expected))), points(b.TolerancePoints),
+			optional(b.NoticeablePoints, points), optional(b.FailAtTwice, chance),
+		})
+	}
+	titles := []string{"Backend", "Weight", "Expected", "Tolerance", "Noticed from", "Fail at twice"}
+	table, err := drawTable(titles, []bool{true, false, false, false, false, false}, rows, "  ")
+	if err != nil {
+		return err
+	}
+	page.line("")
+	page.b.WriteString(table)
+	page.list("", planSentences(p))
+	_, err = w.Write(page.b.Bytes())
+	return err
+}
+
+func planHeadline(p Plan) string {
+	s := fmt.Sprintf("%s requests", count(p.Requests))
+	if p.RatePerSecond > 0 {
+		s += fmt.Sprintf(", %s at %s a second", time.Duration(p.Seconds*float64(time.Second)).Round(100*time.Millisecond), statisticValue(p.RatePerSecond))
+	}
+	return s
+}
+
+func planSentences(p Plan) []string {
+	s := []string{fmt.Sprintf("If the split is right, it passes with a probability of %s at least. If it is wrong, a pass has a probability of %s at most.",
+		chance(p.PassOnTarget), chance(p.Alpha))}
+	switch {
+	case p.PlannedRequests == nil:
+		s = append(s, "No number of requests would do: "+p.Why+".")
+	case p.Automatic:
+		s = append(s, fmt.Sprintf("That is the number that passes a split on target %s of the time.", chance(p.Power)))
+	case p.Requests < *p.PlannedRequests:
+		s = append(s, fmt.Sprintf("To pass a split on target %s of the time, send %s.", chance(p.Power), count(*p.PlannedRequests)))
+	default:
+		s = append(s, fmt.Sprintf("%s would do to pass a split on target %s of the time.", count(*p.PlannedRequests), chance(p.Power)))
+	}
+	s = append(s, fmt.Sprintf("The likely range of the largest share will be about %s to each side.", points(p.LikelyHalfPoints)))
+	if p.Weights != "" {
+		s = append(s, "Weights from "+p.Weights+".")
+	}
+	return s
+}
+
+// chance is a probability in percent that never claims certainty.
+func chance(p float64) string {
+	switch {
+	case p > 0.9999 && p < 1 || p == 1:
+		return "more than 99.99 %"
+	case p > 0 && p < 0.0001:
+		return "less than 0.01 %"
+	}
+	return percent(p)
+}
+
+func optional(v *float64, f func(float64) string) string {
+	if v == nil {
+		return "-"
+	}
+	return f(*v)
+}
