@@ -47,6 +47,7 @@ func demoCommand(a *app) *cobra.Command {
 		w      demoWorld
 		l      loading
 		j      judging
+		looks  sequentialFlags
 		output string
 	)
 	cmd := &cobra.Command{
@@ -81,6 +82,9 @@ on them. Nothing but this program is needed. The report says what was simulated.
 			if err := connectDemo(&cfg, world, l.url); err != nil {
 				return err
 			}
+			if cfg.Sequential, err = looks.plan(); err != nil {
+				return err
+			}
 			cfg.Command = append([]string{"splitbench"}, os.Args[1:]...)
 			p := a.newProgress()
 			cfg.Progress = p.show
@@ -98,6 +102,7 @@ on them. Nothing but this program is needed. The report says what was simulated.
 	flags := cmd.Flags()
 	l.add(flags, demoRequests, demoRate)
 	j.add(flags)
+	looks.add(flags)
 	flags.StringVar(&w.trueWeights, "true-weights", "", "weights that the data plane obeys in place of the split: podinfo=65,podinfo-east=35")
 	flags.BoolVar(&w.offMesh, "off-mesh", false, "the client pod has no proxy")
 	flags.BoolVar(&w.gatewayDown, "gateway-down", false, "the other cluster's gateway is gone")

@@ -130,6 +130,7 @@ func runCommand(a *app) *cobra.Command {
 		j      judging
 		output string
 		dryRun bool
+		looks  sequentialFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "run [SPLIT]",
@@ -160,6 +161,9 @@ func runCommand(a *app) *cobra.Command {
 			if cfg.Query.Port, err = portOf(l.url, c.through); err != nil {
 				return err
 			}
+			if cfg.Sequential, err = looks.plan(); err != nil {
+				return err
+			}
 			cfg.Command = append([]string{"splitbench"}, os.Args[1:]...)
 			if dryRun {
 				return a.dryRun(cmd, cfg)
@@ -180,6 +184,7 @@ func runCommand(a *app) *cobra.Command {
 	c.add(cmd)
 	l.add(cmd.Flags(), "auto", "50")
 	j.add(cmd.Flags())
+	looks.add(cmd.Flags())
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json or markdown")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print pod, container, commands, requests and permissions, and send nothing")
 	hideRare(cmd.Flags())

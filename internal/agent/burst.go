@@ -12,7 +12,7 @@ import (
 )
 
 // A block goes out when it holds so many results, or when the next tick comes.
-const blockResults = 1024
+const blockResults = 256
 
 // batch gathers results into sample blocks and keeps the totals, which stay exact also where blocks are dropped.
 type batch struct {

@@ -39,6 +39,7 @@ type Config struct {
 	Options    analyze.Options
 	Load       Load
 	Rules      []ClassifyRule // of the user; none: backends are told apart by what they answer
+	Sequential *Sequential    // stop at the first look that decides; nil: send all
 	Protocol   podexec.Protocol
 	ResultsDir string
 
@@ -80,6 +81,8 @@ func (e *UsageError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *UsageError) Unwrap() error { return e.Err }
 
+func usagef(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }
+
 // run is one run on its way.
 type run struct {
 	cfg    Config
@@ -96,7 +99,7 @@ type run struct {
 func Run(ctx context.Context, cfg Config) (report.Report, error) {
 	r := &run{cfg: cfg, log: newRunLog(cfg.Log), m: Manifest{
 		Schema: ManifestSchema, Started: time.Now().UTC(), Command: cfg.Command, Labels: cfg.Labels, Tool: cfg.Tool,
-		Simulated: cfg.Simulated, Options: cfg.Options,
+		Simulated: cfg.Simulated, Options: cfg.Options, Sequential: cfg.Sequential,
 	}}
 	if err := r.prepare(ctx); err != nil {
 		var u *UsageError
@@ -234,13 +237,36 @@ func (r *run) checkAgent(h wire.HelloMessage) error {
 	return nil
 }
 
-// burst sends the counted requests. Frames are stored before they are counted.
+// burst sends the counted requests. Frames are stored before they are counted. A sequential run stops the burst at the
+// look that decides.
 func (r *run) burst(ctx context.Context, client *agent.Client) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var looks *looker
+	if r.m.Sequential != nil {
+		var err error
+		if looks, err = newLooker(r.m.Weights, r.m.Options, r.m.Sequential.Every); err != nil {
+			return err
+		}
+	}
 	for result, err := range client.Attack(ctx, r.m.Plan, &r.totals) {
 		if err != nil {
+			if err == errDecided { //nolint:errorlint // joined with another error it is not the end that was wanted
+				return nil
+			}
 			return err
 		}
 		r.tally.add(result)
+		if looks == nil {
+			continue
+		}
+		decided, err := looks.add(result.Seq, int(result.Backend))
+		if err != nil {
+			return err
+		}
+		if decided {
+			stop(errDecided)
+		}
 	}
 	return nil
 }

@@ -102,7 +102,7 @@ func conclude(m Manifest, totals wire.Totals, t *tally) report.Report {
 		Interrupted: m.Interrupted, Invalid: append([]string(nil), m.Failures...), Warnings: append([]string(nil), m.Warnings...),
 		Run: &report.Run{
 			ID: m.ID, Dir: m.Dir, Started: m.Started, Ended: m.Ended, URL: m.Plan.URL, Command: m.Command, Seed: m.Options.Seed,
-			Tool: m.Tool, Simulated: m.Simulated, Labels: m.Labels, Complete: totals.Reason == wire.ReasonDone,
+			Tool: m.Tool, Simulated: m.Simulated, Labels: m.Labels, Complete: m.complete(totals),
 		},
 		Specimens: totals.Specimens,
 	}
@@ -124,12 +124,19 @@ func conclude(m Manifest, totals wire.Totals, t *tally) report.Report {
 
 // judge makes the one decision and adds what forbids it.
 func judge(in *report.Input, m Manifest, t *tally, dropped uint64) {
-	d, err := analyze.Judge(m.Weights, in.Counts, m.Options)
+	var d analyze.Decision
+	var err error
+	counted := t
+	if m.Sequential != nil {
+		d, counted, err = sequential(in, m, t)
+	} else {
+		d, err = analyze.Judge(m.Weights, in.Counts, m.Options)
+	}
 	if err != nil {
 		in.Invalid = append(in.Invalid, "the counts cannot be judged: "+mesh.Safe(err.Error()))
 		return
 	}
-	d = diagnose(in, d, m.Weights, t, dropped)
+	d = diagnose(in, d, m.Weights, counted, dropped)
 	in.Decision = &d
 	if m.After != nil {
 		changes := mesh.Changes(*m.Before, *m.After)

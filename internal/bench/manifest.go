@@ -44,6 +44,7 @@ type Manifest struct {
 	Weights    analyze.Weights   `json:"weights"`
 	Plan       attack.Plan       `json:"plan"`
 	Automatic  bool              `json:"automaticRequests"` // the number of requests was planned, not given
+	Sequential *Sequential       `json:"sequential,omitempty"`
 	Signatures map[string]string `json:"signatures,omitempty"`
 	Agent      AgentFacts        `json:"agent"`
 
@@ -71,6 +72,12 @@ func (m *Manifest) refused() bool {
 		}
 	}
 	return len(m.Failures) > 0 || m.Interrupted != ""
+}
+
+// complete reports whether the burst ended as the plan wanted: all was sent, or a look decided and it was stopped.
+func (m *Manifest) complete(totals wire.Totals) bool {
+	return totals.Reason == wire.ReasonDone ||
+		totals.Reason == wire.ReasonStopped && m.Sequential != nil && m.Interrupted == "" && len(m.Failures) == 0
 }
 
 func (r *run) writeManifest(folder *store.Run) error {

@@ -15,6 +15,12 @@ import (
 	"github.com/splitbench/splitbench/internal/mesh"
 )
 
+// A sequential run looks so often, unless it is told otherwise.
+const (
+	mostLooks = 100
+	minEvery  = 20
+)
+
 // plan fixes the burst. Its rules of classification are learned later, before the first counted request.
 func (r *run) plan(snap mesh.Snapshot) (attack.Plan, error) {
 	target, err := targetURL(r.cfg.URL, snap)
@@ -41,6 +47,16 @@ func (r *run) plan(snap mesh.Snapshot) (attack.Plan, error) {
 				"allow them with --max-requests %d, or widen --tolerance", requests, requests)
 		}
 		return attack.Plan{}, &UsageError{err}
+	}
+	if q := r.m.Sequential; q != nil {
+		switch {
+		case r.cfg.Options.Gate != analyze.GateTolerance:
+			return attack.Plan{}, usagef("--sequential: its rule is the tolerance; leave --gate %s out", r.cfg.Options.Gate)
+		case requests > maxSequential:
+			return attack.Plan{}, usagef("--sequential: %d requests, at most %d can be looked at in their order", requests, maxSequential)
+		case q.Every == 0:
+			q.Every = max(minEvery, requests/mostLooks)
+		}
 	}
 	// The rules must fit too: a rule of the user's for a backend that does not exist is found here.
 	if _, err := userRules(r.cfg.Rules, r.m.Weights); err != nil {

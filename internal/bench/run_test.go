@@ -60,6 +60,15 @@ func world(t *testing.T, o demo.Options) *demo.Clusters {
 	return w
 }
 
+func latest(t *testing.T, dir string) store.Folder {
+	t.Helper()
+	f, err := store.Open(dir, "latest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
 // whenSending calls f once the burst is under way.
 func whenSending(cfg *Config, f func()) {
 	called := false

@@ -36,6 +36,12 @@ func Build(in Input) Report {
 	if in.Decision != nil {
 		r.GoodnessOfFit = goodnessOf(in.Decision.GoodnessOfFit)
 	}
+	if q := in.Sequential; q != nil {
+		r.Sequential = &SequentialLooks{
+			Every: q.Every, Looks: q.Looks, Requests: q.Requests, Maximum: q.Maximum,
+			LnE: finite(q.LnE), Anytime: probability(q.Anytime),
+		}
+	}
 	addLoad(&r, in.Load)
 	r.Verdict = verdictOf(in, &r)
 	return mapStrings(r, func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") })

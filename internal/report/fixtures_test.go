@@ -158,6 +158,11 @@ func inputs() map[string]Input {
 	pass.Decision.Reasons = []analyze.Reason{{Code: "within-tolerance", Text: "every share is within 5 points of its weight"}}
 	in["pass"] = pass
 
+	early := run(analyze.Pass, twoWeights(50, 50), 548, 552, 0)
+	early.Sequential = &Sequential{Every: 50, Looks: 22, Requests: 1100, Maximum: 5000, LnE: -3.1, Anytime: analyze.PValue{P: 1, Method: analyze.Exact}}
+	early.Decision.Reasons = []analyze.Reason{{Code: "sequential", Text: "at look 22, after 1100 requests, the likely range of every share lies within its tolerance"}}
+	in["pass-sequential"] = early
+
 	fail := in["fail"]
 	fail.Decision.Reasons = []analyze.Reason{{Code: "outside-tolerance", Text: "podinfo got 64.9 % of 10,000 requests, which is 14.9 points from its 50 %; 5 points are allowed"}}
 	fail.Warnings = []string{"the split was written 12s before the run"}

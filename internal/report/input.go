@@ -15,6 +15,8 @@ type Input struct {
 	Counts   analyze.Counts
 	Options  analyze.Options   // what was asked for; used where there is no Decision
 	Decision *analyze.Decision // nil where nothing was judged
+	// Sequential is set where the decision was made by looks; its Counts are those of the last look.
+	Sequential *Sequential
 
 	// Invalid are the reasons why this is not a verdict whatever the statistics say, one sentence each, the
 	// weightiest first; the decision is then kept as information. Interrupted says what cut the run short, e.g.
@@ -35,6 +37,13 @@ type Input struct {
 	Witness     *Witness
 	Warnings    []string
 	Run         *Run
+}
+
+// Sequential is how a decision by looks was made.
+type Sequential struct {
+	Every, Looks, Requests, Maximum int64          // requests, looks, requests, requests
+	LnE                             float64        // ln of the e-value against the weights; +Inf after a leak
+	Anytime                         analyze.PValue // valid at any look
 }
 
 // LoadFacts is what was sent and what came of it, counted by whoever read the samples.

@@ -29,6 +29,7 @@ type Report struct {
 
 	Verdict       Verdict            `json:"verdict"`
 	GoodnessOfFit *GoodnessOfFit     `json:"goodnessOfFit"` // null where nothing was measured
+	Sequential    *SequentialLooks   `json:"sequential"`    // null where the number of requests was fixed
 	Backends      []Backend          `json:"backends"`
 	Unattributed  Unattributed       `json:"unattributed"`
 	Diagnostics   []Diagnostic       `json:"diagnostics"`
@@ -98,6 +99,17 @@ type Statistic struct {
 	DF         int          `json:"df"`
 	Asymptotic *Probability `json:"asymptotic"`
 	Exact      *Probability `json:"exact"`
+}
+
+// SequentialLooks says how a run that may stop early came to its outcome. Intervals of backends are then confidence
+// sequences, which hold together at all looks; the p-values of fixed-size tests are nominal: they ignore the looks.
+type SequentialLooks struct {
+	Every    int64        `json:"every"`    // counted requests between two looks
+	Looks    int64        `json:"looks"`    // that were made
+	Requests int64        `json:"requests"` // at the last look, in the order in which they were sent
+	Maximum  int64        `json:"maximum"`  // requests that the plan allowed
+	LnE      *float64     `json:"lnE"`      // ln of the e-value against the weights; null where a weight-0 backend answered
+	Anytime  *Probability `json:"anytime"`  // p that is valid at any look
 }
 
 // Interval is a confidence interval of a share; Low and High are null where it could not be estimated.

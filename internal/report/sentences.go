@@ -132,12 +132,15 @@ func numbersSentences(r Report) []string {
 		}
 	}
 	add(informationSentence(r))
+	add(sequentialSentence(r))
 	if r.Verdict.Outcome != Invalid {
 		add(chanceSentence(r))
 	}
 	switch r.Verdict.Outcome {
 	case Pass:
-		add(noticedSentence(r))
+		if r.Sequential == nil { // its likely ranges say it; the number is of a run of fixed size
+			add(noticedSentence(r))
+		}
 		for i, reason := range r.Verdict.Reasons {
 			if codeOf(r, i) == analyze.CodeNoHits {
 				add(reason)
@@ -150,6 +153,20 @@ func numbersSentences(r Report) []string {
 		add(neededSentence(r))
 	}
 	return s
+}
+
+// sequentialSentence says how many requests it took, and that tests of a fixed size do not know of the looks.
+func sequentialSentence(r Report) string {
+	q := r.Sequential
+	if q == nil {
+		return ""
+	}
+	text := fmt.Sprintf("Looked every %s, %s of at most %s: likely ranges hold at all looks together; what else is said of chance ignores that.",
+		plural(q.Every, "request"), count(q.Requests), count(q.Maximum))
+	if r.Verdict.Outcome == Pass || r.Verdict.Outcome == Fail {
+		return "Decided after " + plural(q.Requests, "request") + ". " + text
+	}
+	return text
 }
 
 // informationSentence says what the counts would have meant where the run was not valid or a diagnostic took the
