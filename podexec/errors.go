@@ -30,11 +30,11 @@ func (e *ExitError) Error() string {
 type StartReason string
 
 const (
-	// NoSuchFile: the command, or the interpreter it names, is not in the container's file system or PATH.
+	// NoSuchFile means that the command, or the interpreter it names, is not in the container's file system or PATH.
 	NoSuchFile StartReason = "no such file"
-	// NotExecutable: the file lacks the permission, or its file system is mounted noexec.
+	// NotExecutable means that the file lacks the permission, or its file system is mounted noexec.
 	NotExecutable StartReason = "not executable"
-	// WrongArch: the kernel does not know the file's format; nearly always a build for another architecture.
+	// WrongArch means that the kernel does not know the file's format; nearly always a build for another architecture.
 	WrongArch StartReason = "wrong architecture"
 )
 

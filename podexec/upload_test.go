@@ -112,7 +112,10 @@ func TestUploadTakesTheFirstGoodDirectory(t *testing.T) {
 func TestUploadUsesTheContainersVariables(t *testing.T) {
 	tmp, pwd := t.TempDir(), t.TempDir()
 	for _, test := range []struct{ name, tmpdir, want string }{
-		{"TMPDIR", tmp, tmp}, {"PWD", "/nonexistent", pwd}, {"relative TMPDIR", "tmp", pwd}, {"no TMPDIR", "", pwd},
+		{"TMPDIR", tmp, tmp},
+		{"PWD", "/nonexistent", pwd},
+		{"relative TMPDIR", "tmp", pwd},
+		{"no TMPDIR", "", pwd},
 		{"newline in TMPDIR", "/a\nok\t/b", pwd},
 	} {
 		t.Run(test.name, func(t *testing.T) {

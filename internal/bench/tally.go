@@ -13,7 +13,7 @@ import (
 
 // Bounds of what a tally keeps of each single request; counts are exact for any number.
 const (
-	maxTimes        = 1 << 20 // requests whose times are kept; of more, one in 2, 4, 8 ... by their numbers
+	maxTimes        = 1 << 19 // requests whose times are kept; of more, one in 2, 4, 8 ... by their numbers
 	maxObservations = 1 << 18 // requests whose order is kept; of more, none
 )
 
@@ -26,6 +26,7 @@ type tally struct {
 	lags         []int64          // nanoseconds
 	stride       uint64           // times are kept of every stride-th request
 	times        int              // requests whose times are kept
+	outcomes     wire.Tally
 	observations []analyze.Observation
 	first, last  time.Duration // instants of the first and the last sending
 	n            uint64
@@ -46,17 +47,7 @@ func (t *tally) add(r attack.Result) {
 			t.unknown++
 		}
 	}
-	if r.Err == attack.OK {
-		if a.Statuses == nil {
-			a.Statuses = make(map[uint16]int64)
-		}
-		a.Statuses[r.Status]++
-	} else {
-		if a.Errors == nil {
-			a.Errors = make(map[attack.ErrorClass]int64)
-		}
-		a.Errors[r.Err]++
-	}
+	t.outcomes.Add(r)
 	t.time(a, r)
 	t.observe(r)
 	if t.n == 0 || r.Sent < t.first {
@@ -120,8 +111,30 @@ func (t *tally) observe(r attack.Result) {
 // ordered reports whether the order of all requests was kept.
 func (t *tally) ordered() bool { return t.n > 0 && uint64(len(t.observations)) == t.n }
 
-// sorted puts times in ascending order and requests in that of their numbers, once, after the last result.
+// sorted puts times in ascending order and requests in that of their numbers, and fills in the counts by status, once,
+// after the last result.
 func (t *tally) sorted() {
+	for i := range t.backends {
+		t.backends[i].Statuses, t.backends[i].Errors = nil, nil
+	}
+	t.rest.Statuses, t.rest.Errors = nil, nil
+	t.outcomes.Each(func(backend int16, status uint16, class attack.ErrorClass, n uint64) {
+		a := &t.rest
+		if b := int(backend); b >= 0 && b < len(t.backends) {
+			a = &t.backends[b]
+		}
+		if class != attack.OK {
+			if a.Errors == nil {
+				a.Errors = make(map[attack.ErrorClass]int64)
+			}
+			a.Errors[class] += int64(n)
+			return
+		}
+		if a.Statuses == nil {
+			a.Statuses = make(map[uint16]int64)
+		}
+		a.Statuses[status] += int64(n)
+	})
 	for i := range t.backends {
 		slices.Sort(t.backends[i].Service)
 		slices.Sort(t.backends[i].Response)

@@ -64,7 +64,7 @@ func watchPods(ctx context.Context, config *rest.Config, open chan<- struct{}) e
 	defer w.Stop()
 	<-w.ResultChan()
 	close(open)
-	for range w.ResultChan() { //nolint:revive // only the end of it matters
+	for range w.ResultChan() { // only the end of it matters
 	}
 	return errors.New("watch ended")
 }
@@ -203,7 +203,7 @@ func TestOptionsShowInTheObjects(t *testing.T) {
 	})
 	t.Run("gateway down", func(t *testing.T) {
 		c := start(t, Options{GatewayDown: true})
-		e, err := typed(t, c, "west").CoreV1().Endpoints("test").Get(t.Context(), "podinfo-east", metav1.GetOptions{}) //nolint:staticcheck // what the mirror is
+		e, err := typed(t, c, "west").CoreV1().Endpoints("test").Get(t.Context(), "podinfo-east", metav1.GetOptions{})
 		if err != nil || len(e.Subsets[0].Addresses) != 0 || len(e.Subsets[0].NotReadyAddresses) != 1 {
 			t.Errorf("endpoints %+v, error %v", e.Subsets, err)
 		}

@@ -80,7 +80,7 @@ func tryGet(ctx context.Context, client *http.Client, url string) (answer, error
 	if err != nil {
 		return answer{}, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end
+	defer resp.Body.Close() // read to its end
 	b, err := io.ReadAll(resp.Body)
 	return answer{resp.StatusCode, resp.Header, string(b)}, err
 }
@@ -247,7 +247,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 	go func() { results <- watchPods(t.Context(), config, watching) }()
 	in, hold := io.Pipe()
-	defer hold.Close() //nolint:errcheck // a pipe's Close cannot fail
+	defer hold.Close()
 	go func() {
 		_, _, err := runExec(t.Context(), config, webSocket, execRequest{
 			pod: frontendPod(c), container: "nginx", argv: []string{agentPath, "serve"}, stdin: in,
@@ -279,10 +279,10 @@ func TestCloseLeavesNothing(t *testing.T) {
 
 func TestSimulatedSaysWhatIsWrong(t *testing.T) {
 	for want, o := range map[string]Options{
-		"two Kubernetes API servers":                {},
-		"not part of":                               {OffMesh: true},
-		"gateway down":                              {GatewayDown: true},
-		"by the weights podinfo=65,podinfo-east=35": {TrueWeights: map[string]int64{"podinfo": 65, "podinfo-east": 35}},
+		"two Kubernetes API servers":         {},
+		"not part of":                        {OffMesh: true},
+		"gateway down":                       {GatewayDown: true},
+		"weights podinfo=65,podinfo-east=35": {TrueWeights: map[string]int64{"podinfo": 65, "podinfo-east": 35}},
 	} {
 		got := (&Clusters{options: o}).Simulated()
 		if !strings.Contains(got, want) || strings.Count(got, ". ") != 0 || !strings.HasSuffix(got, ".") {

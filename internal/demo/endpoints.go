@@ -39,7 +39,7 @@ func endpointsOf(s *corev1.Service, pods []corev1.Pod) *corev1.Endpoints { //nol
 		}
 		node := p.Spec.NodeName
 		ref := &corev1.ObjectReference{Kind: "Pod", Namespace: p.Namespace, Name: p.Name, UID: p.UID}
-		a := corev1.EndpointAddress{IP: p.Status.PodIP, NodeName: &node, TargetRef: ref} //nolint:staticcheck // as above
+		a := corev1.EndpointAddress{IP: p.Status.PodIP, NodeName: &node, TargetRef: ref}
 		if podReady(&p) {
 			subset.Addresses = append(subset.Addresses, a)
 		} else {
@@ -50,7 +50,7 @@ func endpointsOf(s *corev1.Service, pods []corev1.Pod) *corev1.Endpoints { //nol
 		return e
 	}
 	for _, port := range s.Spec.Ports {
-		subset.Ports = append(subset.Ports, corev1.EndpointPort{ //nolint:staticcheck // as above
+		subset.Ports = append(subset.Ports, corev1.EndpointPort{
 			Name: port.Name, Port: targetPort(port, first), Protocol: port.Protocol,
 		})
 	}
@@ -112,7 +112,7 @@ func sliceOf(e *corev1.Endpoints, s *corev1.Service, cluster string) *discoveryv
 	return slice
 }
 
-func sliceEndpoints(addresses []corev1.EndpointAddress, ready bool) []discoveryv1.Endpoint { //nolint:staticcheck // as above
+func sliceEndpoints(addresses []corev1.EndpointAddress, ready bool) []discoveryv1.Endpoint {
 	var found []discoveryv1.Endpoint
 	terminating := false
 	for _, a := range addresses {

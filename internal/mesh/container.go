@@ -39,8 +39,10 @@ func pickContainer(pod *core.Pod, named string) (c *core.Container, why, note st
 		note = fmt.Sprintf("pod %s: its default-container annotation names %q, which cannot be used", pod.Name, Safe(def))
 	}
 	if len(names) == 0 {
-		return nil, "", note, &Error{Kind: KindNotFound, Op: "choose container of", Object: "pod " + pod.Name,
-			Cause: errors.New("it has no container but the proxy"), Hint: "name another pod with --from"}
+		return nil, "", note, &Error{
+			Kind: KindNotFound, Op: "choose container of", Object: "pod " + pod.Name,
+			Cause: errors.New("it has no container but the proxy"), Hint: "name another pod with --from",
+		}
 	}
 	why = "first container that is not the proxy"
 	if len(pod.Spec.Containers) == 1 {
@@ -62,9 +64,11 @@ func namedContainer(pod *core.Pod, c *core.Container, named string, names []stri
 	if named == proxyContainer {
 		cause = "requests of the proxy itself are not split, and its image has no shell"
 	}
-	return nil, "", "", &Error{Kind: KindNotFound, Op: "choose container of", Object: fmt.Sprintf("pod %s with -c %q",
-		pod.Name, Safe(named)),
-		Cause: errors.New(cause), Hint: candidates("containers", names)}
+	return nil, "", "", &Error{
+		Kind: KindNotFound, Op: "choose container of", Object: fmt.Sprintf("pod %s with -c %q",
+			pod.Name, Safe(named)),
+		Cause: errors.New(cause), Hint: candidates("containers", names),
+	}
 }
 
 // readProxy finds the proxy where either kind of injection puts it: among the containers, or among the init containers as a

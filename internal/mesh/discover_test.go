@@ -45,20 +45,26 @@ func TestDiscoverHealthy(t *testing.T) {
 		t.Errorf("notes of a healthy pair of clusters: %q", s.Notes)
 	}
 	ports := []Port{{"http", 9898}, {"grpc", 9999}}
-	root := Service{Namespace: "test", Name: "podinfo", Found: true, UID: "svc-podinfo", ClusterIP: "10.1.0.10",
-		Selector: map[string]string{"app": "podinfo"}, Ports: ports}
+	root := Service{
+		Namespace: "test", Name: "podinfo", Found: true, UID: "svc-podinfo", ClusterIP: "10.1.0.10",
+		Selector: map[string]string{"app": "podinfo"}, Ports: ports,
+	}
 	want := []Backend{
 		{Name: "podinfo", Weight: 50, IsRoot: true, Service: root, Port: 9898, Endpoints: []Endpoint{
 			{Address: "10.0.0.5", Port: 9898, Ready: true, Pod: "podinfo-1-aaaaa"},
 			{Address: "10.0.0.6", Port: 9898, Ready: true, Pod: "podinfo-1-bbbbb"},
 			{Address: "fd00::5", Port: 9898, Ready: true, Pod: "podinfo-1-aaaaa"},
 		}},
-		{Name: "podinfo-east", Weight: 50, Port: 9898,
+		{
+			Name: "podinfo-east", Weight: 50, Port: 9898,
 			Service: Service{Namespace: "test", Name: "podinfo-east", Found: true, UID: "svc-podinfo-east", ClusterIP: "10.1.0.11", Ports: ports},
-			Mirror: &Mirror{Cluster: "east", Remote: "test/podinfo", Context: "east", RemoteFound: true, RemoteExported: true,
-				RemoteReady: 1, Mode: MirrorGateway, GatewayIdentity: "gateway.east.example"},
+			Mirror: &Mirror{
+				Cluster: "east", Remote: "test/podinfo", Context: "east", RemoteFound: true, RemoteExported: true,
+				RemoteReady: 1, Mode: MirrorGateway, GatewayIdentity: "gateway.east.example",
+			},
 			Endpoints:  []Endpoint{{Address: "192.0.2.10", Port: 4143, Ready: true}},
-			RemotePods: []string{"podinfo-2-ccccc", "podinfo-2-ddddd"}},
+			RemotePods: []string{"podinfo-2-ccccc", "podinfo-2-ddddd"},
+		},
 	}
 	if d := cmp.Diff(want, s.Backends); d != "" {
 		t.Error(d)
@@ -87,8 +93,10 @@ func TestDiscoverHealthy(t *testing.T) {
 		p.Problem != "" || p.OS != "linux" || p.Arch != "arm64" || p.ImageID != "sha256:1" || !cmp.Equal(p.WritableDirs, []string{"/tmp"}) {
 		t.Errorf("source pod: %+v", p)
 	}
-	if d := cmp.Diff([]Gateway{{Cluster: "east", Context: "east", Namespace: "linkerd-multicluster", Name: "linkerd-gateway", Found: true,
-		Addresses: []string{"192.0.2.10"}, Ready: true}}, s.Gateways); d != "" {
+	if d := cmp.Diff([]Gateway{{
+		Cluster: "east", Context: "east", Namespace: "linkerd-multicluster", Name: "linkerd-gateway", Found: true,
+		Addresses: []string{"192.0.2.10"}, Ready: true,
+	}}, s.Gateways); d != "" {
 		t.Error(d)
 	}
 	if len(s.Access) != 2 || !s.Access[0].Allowed || !s.Access[1].Allowed || s.Port != 9898 {
@@ -177,8 +185,10 @@ func TestProfileIsObeyed(t *testing.T) {
 		weight  string // part of WeightErr
 		state   ProfileState
 	}{
-		{name: "other weights", edit: func(s *apiServer) { s.set(profile, "spec/dstOverrides/0/weight", "90") },
-			want: []Weight{{"podinfo", 90}, {"podinfo-east", 50}}, differs: true},
+		{
+			name: "other weights", edit: func(s *apiServer) { s.set(profile, "spec/dstOverrides/0/weight", "90") },
+			want: []Weight{{"podinfo", 90}, {"podinfo-east", 50}}, differs: true,
+		},
 		{name: "same law in other numbers", edit: func(s *apiServer) {
 			s.set(profile, "spec/dstOverrides/0/weight", 1)
 			s.set(profile, "spec/dstOverrides/1/weight", "1000m")
@@ -189,21 +199,29 @@ func TestProfileIsObeyed(t *testing.T) {
 		{name: "a backend in another namespace", edit: func(s *apiServer) {
 			s.set(profile, "spec/dstOverrides/1/authority", "podinfo.prod.svc.cluster.local")
 		}, want: []Weight{{"podinfo", 50}, {"podinfo-east", 0}, {"podinfo.prod", 50}}, differs: true},
-		{name: "no overrides", edit: func(s *apiServer) { s.set(profile, "spec/dstOverrides", nil) },
-			want: []Weight{{"podinfo", 1}, {"podinfo-east", 0}}, differs: true},
+		{
+			name: "no overrides", edit: func(s *apiServer) { s.set(profile, "spec/dstOverrides", nil) },
+			want: []Weight{{"podinfo", 1}, {"podinfo-east", 0}}, differs: true,
+		},
 		{name: "all zero", edit: func(s *apiServer) {
 			s.set(profile, "spec/dstOverrides/0/weight", "0")
 			s.set(profile, "spec/dstOverrides/1/weight", "0")
 		}, want: []Weight{{"podinfo", 1}, {"podinfo-east", 0}}, differs: true, allZero: true},
-		{name: "negative", edit: func(s *apiServer) { s.set(profile, "spec/dstOverrides/1/weight", "-1") },
-			differs: true, weight: "ServiceProfile test/podinfo.test.svc.cluster.local: spec.dstOverrides[1].weight"},
+		{
+			name: "negative", edit: func(s *apiServer) { s.set(profile, "spec/dstOverrides/1/weight", "-1") },
+			differs: true, weight: "ServiceProfile test/podinfo.test.svc.cluster.local: spec.dstOverrides[1].weight",
+		},
 		{name: "the split is broken, the profile is not", edit: func(s *apiServer) {
 			s.set("trafficsplits/test/podinfo", "spec/backends/0/weight", "abc")
 		}, want: []Weight{{"podinfo", 50}, {"podinfo-east", 50}}, differs: true, weight: "spec.backends[0].weight"},
-		{name: "no such API", edit: func(s *apiServer) { delete(s.groups, "linkerd.io") }, state: ProfileNotServed,
-			want: []Weight{{"podinfo", 50}, {"podinfo-east", 50}}},
-		{name: "forbidden", edit: func(s *apiServer) { s.refuse["/apis/linkerd.io/v1alpha2"] = http.StatusForbidden }, state: ProfileUnread,
-			want: []Weight{{"podinfo", 50}, {"podinfo-east", 50}}},
+		{
+			name: "no such API", edit: func(s *apiServer) { delete(s.groups, "linkerd.io") }, state: ProfileNotServed,
+			want: []Weight{{"podinfo", 50}, {"podinfo-east", 50}},
+		},
+		{
+			name: "forbidden", edit: func(s *apiServer) { s.refuse["/apis/linkerd.io/v1alpha2"] = http.StatusForbidden }, state: ProfileUnread,
+			want: []Weight{{"podinfo", 50}, {"podinfo-east", 50}},
+		},
 		{name: "client's namespace first", from: "web", edit: func(s *apiServer) {
 			s.put("{apiVersion: linkerd.io/v1alpha2, kind: ServiceProfile, metadata: {name: podinfo.test.svc.cluster.local, namespace: web}, " +
 				"spec: {dstOverrides: [{authority: podinfo.test.svc.cluster.local, weight: 1}]}}")
@@ -287,9 +305,13 @@ func TestSplitNames(t *testing.T) {
 	west, east := clusters(t)
 	west.put("{apiVersion: split.smi-spec.io/v1alpha1, kind: TrafficSplit, metadata: {name: canary, namespace: test}, spec: {service: web, backends: []}}")
 	for _, row := range []struct{ split, want string }{
-		{"ts/podinfo", "podinfo"}, {"trafficsplit/podinfo", "podinfo"}, {"TrafficSplits.split.smi-spec.io/podinfo", "podinfo"},
-		{"podinfo", "podinfo"}, {"svc/podinfo", "podinfo"},
-		{"web", "canary"}, {"canary", "canary"}, // by root, then by its own name
+		{"ts/podinfo", "podinfo"},
+		{"trafficsplit/podinfo", "podinfo"},
+		{"TrafficSplits.split.smi-spec.io/podinfo", "podinfo"},
+		{"podinfo", "podinfo"},
+		{"svc/podinfo", "podinfo"},
+		{"web", "canary"},
+		{"canary", "canary"}, // by root, then by its own name
 	} {
 		q := query()
 		q.Split = row.split
@@ -317,51 +339,87 @@ func TestBadInput(t *testing.T) {
 		kind Kind
 		want string
 	}{
-		{"namespace", func(q *Query, _ *apiServer) { q.Namespace = "tset" }, KindNotFound,
-			"find namespace -n tset: there is no such namespace in context west; there are: default, test"},
+		{
+			"namespace", func(q *Query, _ *apiServer) { q.Namespace = "tset" }, KindNotFound,
+			"find namespace -n tset: there is no such namespace in context west; there are: default, test",
+		},
 		{"namespace's name", func(q *Query, _ *apiServer) { q.Namespace = "a/b" }, KindUsage, `read --namespace "a/b": not a namespace's name; name one with -n`},
-		{"route", func(q *Query, _ *apiServer) { q.Split = "httproute/podinfo" }, KindUsage,
-			`read split "httproute/podinfo": HTTPRoutes are not supported yet by this version; name a TrafficSplit, as ts/NAME`},
-		{"kind of split", func(q *Query, _ *apiServer) { q.Split = "x/podinfo" }, KindUsage,
-			`read split "x/podinfo": not a kind of split; write ts/NAME, or the name of the root Service`},
+		{
+			"route", func(q *Query, _ *apiServer) { q.Split = "httproute/podinfo" }, KindUsage,
+			`read split "httproute/podinfo": HTTPRoutes are not supported yet by this version; name a TrafficSplit, as ts/NAME`,
+		},
+		{
+			"kind of split", func(q *Query, _ *apiServer) { q.Split = "x/podinfo" }, KindUsage,
+			`read split "x/podinfo": not a kind of split; write ts/NAME, or the name of the root Service`,
+		},
 		{"several splits", func(q *Query, s *apiServer) {
 			q.Split = "podinfo"
 			s.put("{apiVersion: split.smi-spec.io/v1alpha1, kind: TrafficSplit, metadata: {name: second, namespace: test}, spec: {service: podinfo, backends: []}}")
 		}, KindAmbiguous, `find split "podinfo" in namespace test: 2 TrafficSplits fit; name one; there are: ts/podinfo, ts/second`},
-		{"no split at all", func(q *Query, s *apiServer) { q.Split = ""; s.drop("trafficsplits/test/podinfo") }, KindNotFound,
-			"find split in namespace test: there is no TrafficSplit; name one, as ts/NAME, and its namespace with -n"},
-		{"deployment", func(q *Query, _ *apiServer) { q.From = "deploy/fronted" }, KindNotFound,
-			"find source pod --from deploy/fronted in namespace test: there is no such deployment; there are: deploy/frontend"},
-		{"pod", func(q *Query, _ *apiServer) { q.From = "nginx" }, KindNotFound,
-			"find source pod --from nginx in namespace test: there is no such pod; there are: pod/frontend-7-xxxxx"},
-		{"kind of source", func(q *Query, _ *apiServer) { q.From = "job/x" }, KindUsage,
-			`read --from "job/x": no source of this kind; write deploy/NAME, sts/NAME, ds/NAME, rs/NAME or pod/NAME`},
-		{"both", func(q *Query, _ *apiServer) { q.Selector = "app=frontend" }, KindUsage,
-			"find source pod --from and -l: both are given; name the source pod by one of them"},
+		{
+			"no split at all", func(q *Query, s *apiServer) { q.Split = ""; s.drop("trafficsplits/test/podinfo") }, KindNotFound,
+			"find split in namespace test: there is no TrafficSplit; name one, as ts/NAME, and its namespace with -n",
+		},
+		{
+			"deployment", func(q *Query, _ *apiServer) { q.From = "deploy/fronted" }, KindNotFound,
+			"find source pod --from deploy/fronted in namespace test: there is no such deployment; there are: deploy/frontend",
+		},
+		{
+			"pod", func(q *Query, _ *apiServer) { q.From = "nginx" }, KindNotFound,
+			"find source pod --from nginx in namespace test: there is no such pod; there are: pod/frontend-7-xxxxx",
+		},
+		{
+			"kind of source", func(q *Query, _ *apiServer) { q.From = "job/x" }, KindUsage,
+			`read --from "job/x": no source of this kind; write deploy/NAME, sts/NAME, ds/NAME, rs/NAME or pod/NAME`,
+		},
+		{
+			"both", func(q *Query, _ *apiServer) { q.Selector = "app=frontend" }, KindUsage,
+			"find source pod --from and -l: both are given; name the source pod by one of them",
+		},
 		{"selector", func(q *Query, _ *apiServer) { q.From, q.Selector = "", "app in" }, KindUsage, `read -l "app in": not a label selector; write -l app=frontend`},
-		{"selector of nothing", func(q *Query, _ *apiServer) { q.From, q.Selector = "", "app=x" }, KindNotFound,
-			"find source pod -l app=x in namespace test: there is no such pod; there are: pod/frontend-7-xxxxx"},
-		{"several pods", func(q *Query, s *apiServer) { q.From, q.Selector = "", "app=frontend"; s.put(second) }, KindAmbiguous,
+		{
+			"selector of nothing", func(q *Query, _ *apiServer) { q.From, q.Selector = "", "app=x" }, KindNotFound,
+			"find source pod -l app=x in namespace test: there is no such pod; there are: pod/frontend-7-xxxxx",
+		},
+		{
+			"several pods", func(q *Query, s *apiServer) { q.From, q.Selector = "", "app=frontend"; s.put(second) }, KindAmbiguous,
 			"find source pod -l app=frontend: 2 running pods fit; name one with --from pod/NAME, or their workload with --from deploy/NAME; " +
-				"there are: pod/frontend-7-xxxxx, pod/frontend-7-yyyyy"},
-		{"container", func(q *Query, _ *apiServer) { q.Container = "ngnix" }, KindNotFound,
-			`choose container of pod frontend-7-xxxxx with -c "ngnix": it has no such container; there are: external, internal, nginx`},
-		{"the proxy", func(q *Query, _ *apiServer) { q.Container = "linkerd-proxy" }, KindNotFound,
-			`choose container of pod frontend-7-xxxxx with -c "linkerd-proxy": requests of the proxy itself are not split, and its image has no shell; there are: external, internal, nginx`},
-		{"init container", func(q *Query, _ *apiServer) { q.Container = "linkerd-init" }, KindNotFound,
-			`choose container of pod frontend-7-xxxxx with -c "linkerd-init": that is an init container; there are: external, internal, nginx`},
-		{"through", func(q *Query, _ *apiServer) { q.Through = "svc/x" }, KindNotFound,
-			"find Service --through svc/x in namespace test: there is no such Service; there are: svc/frontend, svc/podinfo, svc/podinfo-east"},
+				"there are: pod/frontend-7-xxxxx, pod/frontend-7-yyyyy",
+		},
+		{
+			"container", func(q *Query, _ *apiServer) { q.Container = "ngnix" }, KindNotFound,
+			`choose container of pod frontend-7-xxxxx with -c "ngnix": it has no such container; there are: external, internal, nginx`,
+		},
+		{
+			"the proxy", func(q *Query, _ *apiServer) { q.Container = "linkerd-proxy" }, KindNotFound,
+			`choose container of pod frontend-7-xxxxx with -c "linkerd-proxy": requests of the proxy itself are not split, and its image has no shell; there are: external, internal, nginx`,
+		},
+		{
+			"init container", func(q *Query, _ *apiServer) { q.Container = "linkerd-init" }, KindNotFound,
+			`choose container of pod frontend-7-xxxxx with -c "linkerd-init": that is an init container; there are: external, internal, nginx`,
+		},
+		{
+			"through", func(q *Query, _ *apiServer) { q.Through = "svc/x" }, KindNotFound,
+			"find Service --through svc/x in namespace test: there is no such Service; there are: svc/frontend, svc/podinfo, svc/podinfo-east",
+		},
 		{"through's kind", func(q *Query, _ *apiServer) { q.Through = "deploy/frontend" }, KindUsage, `read --through "deploy/frontend": not a Service; write svc/NAME`},
-		{"through without pods", func(q *Query, _ *apiServer) { q.Through = "podinfo-east" }, KindNotFound,
-			"find pods of --through svc/podinfo-east: the Service has no selector, so nobody can say which pods draw; name a Service that selects pods"},
+		{
+			"through without pods", func(q *Query, _ *apiServer) { q.Through = "podinfo-east" }, KindNotFound,
+			"find pods of --through svc/podinfo-east: the Service has no selector, so nobody can say which pods draw; name a Service that selects pods",
+		},
 		{"port", func(q *Query, _ *apiServer) { q.Port = 70000 }, KindUsage, "read port 70000: not a port; name one of 1 to 65535"},
-		{"forbidden", func(_ *Query, s *apiServer) { s.refuse["/api/v1/namespaces/test/services"] = http.StatusForbidden }, KindForbidden,
-			"list Services in namespace test: context west: refused by the test; ask for the missing rule, or use a context that has it"},
-		{"logged out", func(_ *Query, s *apiServer) { s.refuse["/"] = http.StatusUnauthorized }, KindForbidden,
-			"connect --context west: context west: the server has asked for the client to provide credentials; log in to the cluster again"},
-		{"server error", func(_ *Query, s *apiServer) { s.refuse["/apis/split.smi-spec.io"] = http.StatusInternalServerError }, KindServer,
-			"list TrafficSplits in namespace test: context west: refused by the test"},
+		{
+			"forbidden", func(_ *Query, s *apiServer) { s.refuse["/api/v1/namespaces/test/services"] = http.StatusForbidden }, KindForbidden,
+			"list Services in namespace test: context west: refused by the test; ask for the missing rule, or use a context that has it",
+		},
+		{
+			"logged out", func(_ *Query, s *apiServer) { s.refuse["/"] = http.StatusUnauthorized }, KindForbidden,
+			"connect --context west: context west: the server has asked for the client to provide credentials; log in to the cluster again",
+		},
+		{
+			"server error", func(_ *Query, s *apiServer) { s.refuse["/apis/split.smi-spec.io"] = http.StatusInternalServerError }, KindServer,
+			"list TrafficSplits in namespace test: context west: refused by the test",
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			west, east := clusters(t)
@@ -468,19 +526,25 @@ func TestForbiddenThingsAreNoted(t *testing.T) {
 		check            func(Snapshot) bool
 	}{
 		{"node", "/api/v1/nodes", "", "node west-1 of the source pod could not be read", func(s Snapshot) bool { return s.Source.Arch == "" }},
-		{"mirror's endpoints", "/api/v1/namespaces/test/endpoints", "", "endpoints of mirror Service test/podinfo-east could not be read",
-			func(s Snapshot) bool { return s.Backends[1].Unread != "" && s.Backends[0].Unread == "" }},
+		{
+			"mirror's endpoints", "/api/v1/namespaces/test/endpoints", "", "endpoints of mirror Service test/podinfo-east could not be read",
+			func(s Snapshot) bool { return s.Backends[1].Unread != "" && s.Backends[0].Unread == "" },
+		},
 		{"links", "/apis/multicluster.linkerd.io", "", "Links could not be read", func(s Snapshot) bool { return len(s.Links) == 0 && s.Backends[1].Mirror.RemoteExported }},
 		{"reviews", "/apis/authorization.k8s.io", "", "permissions could not be asked for", func(s Snapshot) bool { return len(s.Access) == 0 }},
 		{"version", "/version", "", "the version of the client's cluster could not be read", func(s Snapshot) bool { return s.Clusters[0].Version == "" }},
-		{"remote service", "", "/api/v1/namespaces/test/services", "Service test/podinfo of cluster east could not be read",
+		{
+			"remote service", "", "/api/v1/namespaces/test/services", "Service test/podinfo of cluster east could not be read",
 			func(s Snapshot) bool {
 				return s.Backends[1].RemotePods == nil && s.Backends[1].Mirror.RemoteUnread != "" && s.Gateways[0].Ready
-			}},
-		{"gateway", "", "/api/v1/namespaces/linkerd-multicluster", "the gateway of cluster east could not be read",
+			},
+		},
+		{
+			"gateway", "", "/api/v1/namespaces/linkerd-multicluster", "the gateway of cluster east could not be read",
 			func(s Snapshot) bool {
 				return !s.Gateways[0].Found && s.Gateways[0].Unread != "" && s.Backends[1].RemotePods != nil
-			}},
+			},
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			west, east := clusters(t)

@@ -83,7 +83,6 @@ func readEndpoints(ctx context.Context, c Client, ns, service, portName string) 
 		return nil, "", err
 	}
 	out := []Endpoint{}
-	//nolint:staticcheck // SA1019: Endpoints are what the service mirror writes; see above.
 	add := func(addresses []core.EndpointAddress, ports []core.EndpointPort, ready bool) {
 		var port int32
 		for _, p := range ports {

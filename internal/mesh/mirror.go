@@ -93,8 +93,10 @@ func readLink(u *unstructured.Unstructured) (Link, linkSelectors) {
 		}
 		return ""
 	}
-	l := Link{Namespace: u.GetNamespace(), Name: u.GetName(), TargetCluster: text("targetClusterName"),
-		GatewayAddress: text("gatewayAddress"), GatewayPort: text("gatewayPort"), GatewayIdentity: text("gatewayIdentity")}
+	l := Link{
+		Namespace: u.GetNamespace(), Name: u.GetName(), TargetCluster: text("targetClusterName"),
+		GatewayAddress: text("gatewayAddress"), GatewayPort: text("gatewayPort"), GatewayIdentity: text("gatewayIdentity"),
+	}
 	sel := linkSelectors{gateway: linkSelector(u, "selector"), discovery: linkSelector(u, "remoteDiscoverySelector")}
 	l.Selector, l.Discovery = sel.gateway.String(), sel.discovery.String()
 	return l, sel

@@ -13,8 +13,10 @@ import (
 // readPod takes one pod apart; container is the one that is asked for by name, if any.
 func readPod(pod *core.Pod, container string) (Pod, []string, error) {
 	var notes []string
-	p := Pod{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), Node: pod.Spec.NodeName, Ready: usable(pod),
-		Workload: "pod/" + pod.Name}
+	p := Pod{
+		Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), Node: pod.Spec.NodeName, Ready: usable(pod),
+		Workload: "pod/" + pod.Name,
+	}
 	if pod.Status.StartTime != nil {
 		p.StartedAt = pod.Status.StartTime.UTC()
 	}
@@ -71,17 +73,23 @@ func (d *finder) throughStep(ctx context.Context) error {
 		for n := range d.services {
 			names = append(names, "svc/"+n)
 		}
-		return &Error{Kind: KindNotFound, Op: "find Service", Object: object + " in namespace " + d.t.Namespace,
-			Cause: errors.New("there is no such Service"), Hint: candidates("Services", names)}
+		return &Error{
+			Kind: KindNotFound, Op: "find Service", Object: object + " in namespace " + d.t.Namespace,
+			Cause: errors.New("there is no such Service"), Hint: candidates("Services", names),
+		}
 	}
 	if len(svc.Selector) == 0 {
-		return &Error{Kind: KindNotFound, Op: "find pods of", Object: object,
+		return &Error{
+			Kind: KindNotFound, Op: "find pods of", Object: object,
 			Cause: errors.New("the Service has no selector, so nobody can say which pods draw"),
-			Hint:  "name a Service that selects pods"}
+			Hint:  "name a Service that selects pods",
+		}
 	}
 	sel := labels.SelectorFromSet(svc.Selector)
-	l, err := d.local.kube.CoreV1().Pods(svc.Namespace).List(ctx, metav1.ListOptions{LabelSelector: sel.String(),
-		Limit: pageSize})
+	l, err := d.local.kube.CoreV1().Pods(svc.Namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: sel.String(),
+		Limit:         pageSize,
+	})
 	if err != nil {
 		return apiError(d.local, "list", "pods of "+object, err)
 	}
@@ -100,9 +108,11 @@ func (d *finder) throughStep(ctx context.Context) error {
 		}
 	}
 	if len(through.Pods) == 0 {
-		return &Error{Kind: KindNotFound, Op: "find pods of", Object: object,
+		return &Error{
+			Kind: KindNotFound, Op: "find pods of", Object: object,
 			Cause: fmt.Errorf("none of the %d pods that it selects is running", len(l.Items)),
-			Hint:  "wait for them, or name another Service"}
+			Hint:  "wait for them, or name another Service",
+		}
 	}
 	d.snap.Through = through
 	return nil

@@ -144,8 +144,10 @@ func (d *finder) profileStep(ctx context.Context) error {
 	}
 	declared, allZero, sumErr := effective(s.Root, d.leaves)
 	if sumErr != nil && s.WeightErr == nil {
-		s.WeightErr = &WeightError{Object: "TrafficSplit " + s.Namespace + "/" + s.Name, Field: "spec.backends",
-			Raw: lawTextOf(s.Declared), Why: sumErr.Error()}
+		s.WeightErr = &WeightError{
+			Object: "TrafficSplit " + s.Namespace + "/" + s.Name, Field: "spec.backends",
+			Raw: lawTextOf(s.Declared), Why: sumErr.Error(),
+		}
 	}
 	if s.Found && s.WeightErr == nil {
 		s.Effective, s.AllZero = declared, allZero

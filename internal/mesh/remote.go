@@ -104,8 +104,10 @@ func (d *finder) readRemote(ctx context.Context, cluster string, c Client) {
 				m.Context, m.RemoteUnread = c.Context, entry.Problem
 			}
 		}
-		d.snap.Gateways = append(d.snap.Gateways, Gateway{Cluster: cluster, Context: c.Context, Namespace: linkNamespace,
-			Name: gatewayService, Unread: entry.Problem})
+		d.snap.Gateways = append(d.snap.Gateways, Gateway{
+			Cluster: cluster, Context: c.Context, Namespace: linkNamespace,
+			Name: gatewayService, Unread: entry.Problem,
+		})
 		return
 	}
 	entry.Version = v

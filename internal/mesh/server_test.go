@@ -33,12 +33,14 @@ type apiServer struct {
 
 func newServer(t *testing.T, file string) *apiServer {
 	t.Helper()
-	s := &apiServer{t: t, objects: map[string]map[string]any{}, refuse: map[string]int{}, denied: map[string]bool{},
+	s := &apiServer{
+		t: t, objects: map[string]map[string]any{}, refuse: map[string]int{}, denied: map[string]bool{},
 		groups: map[string][]string{
 			"split.smi-spec.io":       {"v1alpha1", "v1alpha2"},
 			"linkerd.io":              {"v1alpha2"},
 			"multicluster.linkerd.io": {"v1alpha1", "v1alpha2", "v1alpha3"},
-		}}
+		},
+	}
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -234,8 +236,10 @@ func (s *apiServer) list(w http.ResponseWriter, r *http.Request, plural, ns, ver
 		items = append(items, asVersion(s.objects[k], version))
 	}
 	// The kind must be the right one: typed clients decode a bare "List" into nothing, without an error.
-	kind := map[string]string{"services": "Service", "pods": "Pod", "namespaces": "Namespace", "endpointslices": "EndpointSlice", "deployments": "Deployment",
-		"replicasets": "ReplicaSet", "trafficsplits": "TrafficSplit", "serviceprofiles": "ServiceProfile", "links": "Link"}[plural] + "List"
+	kind := map[string]string{
+		"services": "Service", "pods": "Pod", "namespaces": "Namespace", "endpointslices": "EndpointSlice", "deployments": "Deployment",
+		"replicasets": "ReplicaSet", "trafficsplits": "TrafficSplit", "serviceprofiles": "ServiceProfile", "links": "Link",
+	}[plural] + "List"
 	reply(w, map[string]any{"kind": kind, "apiVersion": version, "metadata": map[string]any{"resourceVersion": "1000", "continue": next}, "items": items})
 }
 

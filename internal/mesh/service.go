@@ -86,8 +86,10 @@ func (d *finder) namespaceExists(ctx context.Context) error {
 	case !apierrors.IsNotFound(err):
 		return apiError(d.local, "read", "namespace "+d.t.Namespace, err)
 	}
-	e := &Error{Kind: KindNotFound, Op: "find namespace", Object: "-n " + d.t.Namespace,
-		Cause: errors.New("there is no such namespace in context " + Safe(d.local.Context))}
+	e := &Error{
+		Kind: KindNotFound, Op: "find namespace", Object: "-n " + d.t.Namespace,
+		Cause: errors.New("there is no such namespace in context " + Safe(d.local.Context)),
+	}
 	l, err := d.local.kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{Limit: pageSize})
 	if err != nil {
 		e.Hint = "its namespaces may not be listed; check the name and --context"

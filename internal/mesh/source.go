@@ -48,9 +48,11 @@ func (d *finder) sourceStep(ctx context.Context) error {
 	}
 	ready := usablePods(pods)
 	if d.t.Selector != "" && len(ready) > 1 {
-		return &Error{Kind: KindAmbiguous, Op: "find source pod", Object: label, Cause: fmt.Errorf("%d running pods fit",
-			len(ready)),
-			Hint: "name one with --from pod/NAME, or their workload with --from deploy/NAME; " + candidates("pods", namesOf(ready))}
+		return &Error{
+			Kind: KindAmbiguous, Op: "find source pod", Object: label, Cause: fmt.Errorf("%d running pods fit",
+				len(ready)),
+			Hint: "name one with --from pod/NAME, or their workload with --from deploy/NAME; " + candidates("pods", namesOf(ready)),
+		}
 	}
 	fit := ready
 	if len(fit) == 0 {
@@ -94,8 +96,10 @@ func (d *finder) setSource(ctx context.Context, pod *core.Pod, label string) err
 
 // podsOf lists the pods that a selector fits: the first page of them, since one is enough and they come sorted by name.
 func (d *finder) podsOf(ctx context.Context, sel labels.Selector) ([]core.Pod, error) {
-	l, err := d.local.kube.CoreV1().Pods(d.t.FromNamespace).List(ctx, metav1.ListOptions{LabelSelector: sel.String(),
-		Limit: pageSize})
+	l, err := d.local.kube.CoreV1().Pods(d.t.FromNamespace).List(ctx, metav1.ListOptions{
+		LabelSelector: sel.String(),
+		Limit:         pageSize,
+	})
 	if err != nil {
 		return nil, apiError(d.local, "list", "pods in namespace "+d.t.FromNamespace, err)
 	}
@@ -107,8 +111,10 @@ func (d *finder) podsOf(ctx context.Context, sel labels.Selector) ([]core.Pod, e
 
 // noPods is the error for a source that is not there; it offers the pods that are.
 func (d *finder) noPods(ctx context.Context, label string) error {
-	e := &Error{Kind: KindNotFound, Op: "find source pod", Object: Safe(label) + " in namespace " + d.t.FromNamespace,
-		Cause: errors.New("there is no such pod")}
+	e := &Error{
+		Kind: KindNotFound, Op: "find source pod", Object: Safe(label) + " in namespace " + d.t.FromNamespace,
+		Cause: errors.New("there is no such pod"),
+	}
 	var names []string
 	if l, err := d.local.kube.CoreV1().Pods(d.t.FromNamespace).List(ctx, metav1.ListOptions{Limit: pageSize}); err == nil {
 		for _, p := range l.Items {
@@ -141,15 +147,19 @@ func (d *finder) readWorkload(ctx context.Context) (workload, error) {
 	}
 	object := "--from " + Safe(d.t.From)
 	if apierrors.IsNotFound(err) {
-		return w, &Error{Kind: KindNotFound, Op: "find source pod", Object: object + " in namespace " + ns,
-			Cause: errors.New("there is no such " + d.t.fromKind), Hint: d.workloads(ctx)}
+		return w, &Error{
+			Kind: KindNotFound, Op: "find source pod", Object: object + " in namespace " + ns,
+			Cause: errors.New("there is no such " + d.t.fromKind), Hint: d.workloads(ctx),
+		}
 	}
 	if err != nil {
 		return w, apiError(d.local, "read", object+" in namespace "+ns, err)
 	}
 	if w.selector, err = metav1.LabelSelectorAsSelector(sel); err != nil || w.selector.Empty() {
-		return w, &Error{Kind: KindServer, Op: "find source pod", Object: object, Cause: errors.New("its selector fits no pod"),
-			Hint: "name the pod itself with --from pod/NAME"}
+		return w, &Error{
+			Kind: KindServer, Op: "find source pod", Object: object, Cause: errors.New("its selector fits no pod"),
+			Hint: "name the pod itself with --from pod/NAME",
+		}
 	}
 	return w, nil
 }

@@ -114,8 +114,10 @@ func TestMeshed(t *testing.T) {
 		{"native sidecar", func(s *apiServer) {
 			withoutProxy(s)
 			s.set(frontendPod, "spec/initContainers", []any{sidecar})
-			s.set(frontendPod, "status/initContainerStatuses", []any{map[string]any{"name": "linkerd-proxy", "ready": true, "restartCount": 4,
-				"state": map[string]any{"running": map[string]any{"startedAt": "2026-11-01T10:00:05Z"}}}})
+			s.set(frontendPod, "status/initContainerStatuses", []any{map[string]any{
+				"name": "linkerd-proxy", "ready": true, "restartCount": 4,
+				"state": map[string]any{"running": map[string]any{"startedAt": "2026-11-01T10:00:05Z"}},
+			}})
 		}, true, true, 4},
 		{"native sidecar that is not ready", func(s *apiServer) {
 			withoutProxy(s)
@@ -172,7 +174,11 @@ func TestContainerChoice(t *testing.T) {
 func TestInstalledAgent(t *testing.T) {
 	for _, row := range []struct{ value, want string }{
 		{"/opt/splitbench-agent", "/opt/splitbench-agent"},
-		{"splitbench-agent", ""}, {"/opt/../bin/sh", ""}, {"/bin/sh -c x", ""}, {"/opt/\x1b[2J", ""}, {"/" + strings.Repeat("a", 2000), ""},
+		{"splitbench-agent", ""},
+		{"/opt/../bin/sh", ""},
+		{"/bin/sh -c x", ""},
+		{"/opt/\x1b[2J", ""},
+		{"/" + strings.Repeat("a", 2000), ""},
 	} {
 		west, east := clusters(t)
 		west.object(frontendPod)["metadata"].(map[string]any)["annotations"] = map[string]any{"splitbench.io/agent": row.value}
@@ -262,8 +268,10 @@ func TestChanges(t *testing.T) {
 		}, nil},
 		{"split replaced", func(w, _ *apiServer) { w.set("trafficsplits/test/podinfo", "metadata/uid", "new") }, []string{"split UID: ts-podinfo -> new"}},
 		{"split deleted", func(w, _ *apiServer) { w.drop("trafficsplits/test/podinfo") }, []string{"split UID: ts-podinfo -> none"}},
-		{"profile deleted", func(w, _ *apiServer) { w.drop("serviceprofiles/test/podinfo.test.svc.cluster.local") },
-			[]string{"object that weights are read from: ServiceProfile test/podinfo.test.svc.cluster.local -> TrafficSplit test/podinfo"}},
+		{
+			"profile deleted", func(w, _ *apiServer) { w.drop("serviceprofiles/test/podinfo.test.svc.cluster.local") },
+			[]string{"object that weights are read from: ServiceProfile test/podinfo.test.svc.cluster.local -> TrafficSplit test/podinfo"},
+		},
 		{"proxy restarted", func(w, _ *apiServer) {
 			w.set(frontendPod, "status/containerStatuses/0/restartCount", 3)
 			w.set(frontendPod, "status/containerStatuses/0/state/running/startedAt", "2026-11-09T00:00:00Z")
@@ -280,8 +288,10 @@ func TestChanges(t *testing.T) {
 			"Service of backend podinfo-east: svc-podinfo-east 10.1.0.11 -> none",
 			"endpoints of backend podinfo-east: 192.0.2.10:4143 -> none",
 		}},
-		{"mirror moved", func(w, _ *apiServer) { w.set("endpoints/test/podinfo-east", "subsets/0/addresses/0/ip", "192.0.2.99") },
-			[]string{"endpoints of backend podinfo-east: 192.0.2.10:4143 -> 192.0.2.99:4143"}},
+		{
+			"mirror moved", func(w, _ *apiServer) { w.set("endpoints/test/podinfo-east", "subsets/0/addresses/0/ip", "192.0.2.99") },
+			[]string{"endpoints of backend podinfo-east: 192.0.2.10:4143 -> 192.0.2.99:4143"},
+		},
 		{"gateway found dead", func(w, _ *apiServer) {
 			w.set("endpoints/test/podinfo-east", "subsets/0/notReadyAddresses", []any{map[string]any{"ip": "192.0.2.10"}})
 			w.set("endpoints/test/podinfo-east", "subsets/0/addresses", nil)

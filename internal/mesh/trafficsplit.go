@@ -15,8 +15,10 @@ import (
 // string "500m" is that string in v1alpha2 too, where every typed client fails on it, and on the whole list with it.
 
 func trafficSplits() customKind {
-	return customKind{group: "split.smi-spec.io", plural: "trafficsplits", known: []string{"v1alpha4", "v1alpha3",
-		"v1alpha2", "v1alpha1"}}
+	return customKind{group: "split.smi-spec.io", plural: "trafficsplits", known: []string{
+		"v1alpha4", "v1alpha3",
+		"v1alpha2", "v1alpha1",
+	}}
 }
 
 // Bounds of one object. An API server lets an object be 1.5 MB; no split that means anything comes near these.
@@ -61,8 +63,10 @@ func pickSplit(t target, items []unstructured.Unstructured) (*unstructured.Unstr
 	fit := byRoot
 	switch {
 	case t.splitName == "" && len(items) == 0:
-		return nil, &Error{Kind: KindNotFound, Op: "find split", Object: "in namespace " + t.Namespace,
-			Cause: errors.New("there is no TrafficSplit"), Hint: "name one, as ts/NAME, and its namespace with -n"}
+		return nil, &Error{
+			Kind: KindNotFound, Op: "find split", Object: "in namespace " + t.Namespace,
+			Cause: errors.New("there is no TrafficSplit"), Hint: "name one, as ts/NAME, and its namespace with -n",
+		}
 	case t.splitName == "":
 		for i := range items {
 			fit = append(fit, &items[i])
@@ -80,8 +84,10 @@ func pickSplit(t target, items []unstructured.Unstructured) (*unstructured.Unstr
 	if t.splitName == "" {
 		object = "in namespace " + t.Namespace
 	}
-	return nil, &Error{Kind: KindAmbiguous, Op: "find split", Object: object,
-		Cause: fmt.Errorf("%d TrafficSplits fit", len(fit)), Hint: "name one; " + candidates("TrafficSplits", splitNames(fit))}
+	return nil, &Error{
+		Kind: KindAmbiguous, Op: "find split", Object: object,
+		Cause: fmt.Errorf("%d TrafficSplits fit", len(fit)), Hint: "name one; " + candidates("TrafficSplits", splitNames(fit)),
+	}
 }
 
 func splitNames(items []*unstructured.Unstructured) []string {
@@ -138,8 +144,10 @@ func readLeaves(u *unstructured.Unstructured, object, list, name string) ([]leaf
 		return nil, nil, &WeightError{Object: object, Field: "spec." + list, Raw: fmt.Sprintf("%T", raw), Why: "not a list"}
 	}
 	if len(entries) > maxBackends {
-		return nil, nil, &WeightError{Object: object, Field: "spec." + list, Raw: fmt.Sprint(len(entries)),
-			Why: fmt.Sprintf("more than %d entries", maxBackends)}
+		return nil, nil, &WeightError{
+			Object: object, Field: "spec." + list, Raw: fmt.Sprint(len(entries)),
+			Why: fmt.Sprintf("more than %d entries", maxBackends),
+		}
 	}
 	var first *WeightError
 	var leaves []leafWeight

@@ -30,8 +30,10 @@ func backendChecks() []Check {
 					s.Split.Namespace, "get", "service", s.Split.Root, "-o", "yaml")
 			},
 		},
-		{ID: "SB007", Category: "backends", Name: "every backend Service exists", Severity: Fatal, Func: backendsExist,
-			Hint: seeServices},
+		{
+			ID: "SB007", Category: "backends", Name: "every backend Service exists", Severity: Fatal, Func: backendsExist,
+			Hint: seeServices,
+		},
 		{
 			ID: "SB009", Category: "backends", Name: "root and backends have the port", Severity: Fatal,
 			Func: portsMatch, Hint: portHint,

@@ -33,8 +33,10 @@ func Categories() []string {
 // Checks are all checks, by category and id.
 func Checks() []Check {
 	var all []Check
-	for _, group := range [][]Check{clusterChecks(), accessChecks(), clientChecks(), splitChecks(), backendChecks(),
-		mirrorChecks()} {
+	for _, group := range [][]Check{
+		clusterChecks(), accessChecks(), clientChecks(), splitChecks(), backendChecks(),
+		mirrorChecks(),
+	} {
 		all = append(all, group...)
 	}
 	rank := map[string]int{}

@@ -127,8 +127,10 @@ func gone(b *mesh.Backend) {
 
 func faults() []fault {
 	return []fault{
-		{"proxy missing", "SB002", func(s *mesh.Snapshot) { s.Source.Meshed, s.Source.ProxyReady = false, false }, Failed,
-			"pod frontend-1 has no container linkerd-proxy", "kubectl --context west -n test rollout restart deploy/frontend"},
+		{
+			"proxy missing", "SB002", func(s *mesh.Snapshot) { s.Source.Meshed, s.Source.ProxyReady = false, false }, Failed,
+			"pod frontend-1 has no container linkerd-proxy", "kubectl --context west -n test rollout restart deploy/frontend",
+		},
 		{"proxy not ready", "SB002", func(s *mesh.Snapshot) { s.Source.ProxyReady = false }, Failed, "container linkerd-proxy is not ready", ""},
 		{"one of those behind through", "SB002", func(s *mesh.Snapshot) {
 			s.Through = &mesh.Through{Service: mesh.Service{Namespace: "test", Name: "frontend"}, Pods: []mesh.Pod{s.Source, {Name: "other"}}}
@@ -136,14 +138,18 @@ func faults() []fault {
 		{"nobody behind through", "SB002", func(s *mesh.Snapshot) { s.Through = &mesh.Through{Service: mesh.Service{Name: "frontend"}} }, Failed, "no pod is behind Service frontend", ""},
 		{"no source named", "SB002", func(s *mesh.Snapshot) { s.Source = mesh.Pod{} }, Unknown, "no source pod was named", "--from"},
 		{"no source named", "SB032", func(s *mesh.Snapshot) { s.Source = mesh.Pod{} }, Unknown, "no source pod was named", "--from"},
-		{"crash loop", "SB032", func(s *mesh.Snapshot) {
-			s.Source.Ready, s.Source.Problem = false, "container nginx is waiting (CrashLoopBackOff)"
-		}, Failed,
-			"CrashLoopBackOff", "kubectl --context west -n test describe pod frontend-1"},
+		{
+			"crash loop", "SB032", func(s *mesh.Snapshot) {
+				s.Source.Ready, s.Source.Problem = false, "container nginx is waiting (CrashLoopBackOff)"
+			}, Failed,
+			"CrashLoopBackOff", "kubectl --context west -n test describe pod frontend-1",
+		},
 		{"a side container is not ready", "SB032", func(s *mesh.Snapshot) { s.Source.Ready, s.Source.NotReady = false, []string{"external"} }, Warning, "not ready: external", ""},
 
-		{"exec forbidden", "SB027", func(s *mesh.Snapshot) { s.Access[0].Allowed, s.Access[0].Reason = false, "no rule" }, Failed,
-			"create on pods/exec is not allowed in namespace test (no rule)", "kubectl --context west -n test auth can-i create pods --subresource=exec"},
+		{
+			"exec forbidden", "SB027", func(s *mesh.Snapshot) { s.Access[0].Allowed, s.Access[0].Reason = false, "no rule" }, Failed,
+			"create on pods/exec is not allowed in namespace test (no rule)", "kubectl --context west -n test auth can-i create pods --subresource=exec",
+		},
 		{"get forbidden", "SB027", func(s *mesh.Snapshot) { s.Access[1].Allowed = false }, Warning, "SPDY", ""},
 		{"get not told", "SB027", func(s *mesh.Snapshot) { s.Access = s.Access[:1] }, Unknown, "did not say", ""},
 		{"not told", "SB027", func(s *mesh.Snapshot) { s.Access = nil }, Unknown, "did not say", ""},
@@ -160,18 +166,22 @@ func faults() []fault {
 		{"all zero", "SB014", func(s *mesh.Snapshot) { s.Split.AllZero = true }, Failed, "every weight is 0", ""},
 		{"no backends", "SB014", func(s *mesh.Snapshot) { s.Split.AllZero, s.Split.Declared = true, nil }, Failed, "names no backend", ""},
 		{"no split", "SB014", func(s *mesh.Snapshot) { s.Split.Found = false }, Unknown, "no split", ""},
-		{"profile differs", "SB004", func(s *mesh.Snapshot) { s.Split.Differs, s.Split.Effective[0].Weight = true, 90 }, Failed,
-			"says podinfo=90,podinfo-east=50, the split says podinfo=50,podinfo-east=50", "smi-adaptor"},
+		{
+			"profile differs", "SB004", func(s *mesh.Snapshot) { s.Split.Differs, s.Split.Effective[0].Weight = true, 90 }, Failed,
+			"says podinfo=90,podinfo-east=50, the split says podinfo=50,podinfo-east=50", "smi-adaptor",
+		},
 		{"profile missing", "SB004", func(s *mesh.Snapshot) { s.Split.Profile = mesh.Profile{State: mesh.ProfileAbsent} }, Failed, "there is no ServiceProfile podinfo.test.svc.*", "smi-adaptor"},
 		{"profile empty", "SB004", func(s *mesh.Snapshot) { s.Split.Profile.Overrides = 0 }, Failed, "has no dstOverrides", ""},
 		{"profile unread", "SB004", func(s *mesh.Snapshot) { s.Split.Profile = mesh.Profile{State: mesh.ProfileUnread} }, Unknown, "could not be read", "can-i list serviceprofiles"},
 		{"adaptor told to skip", "SB004", func(s *mesh.Snapshot) { s.Split.Profile.Skip = true }, Warning, "smi.linkerd.io/skip", "smi.linkerd.io/skip-"},
 		{"no Linkerd API", "SB004", func(s *mesh.Snapshot) { s.Split.Profile = mesh.Profile{State: mesh.ProfileNotServed} }, OK, "no ServiceProfiles", ""},
 		{"two splits", "SB005", func(s *mesh.Snapshot) { s.Split.Rivals = []string{"ts/second"} }, Failed, "ts/second", "delete trafficsplit second"},
-		{"client's profile", "SB006", func(s *mesh.Snapshot) {
-			s.Split.Profile.Namespace, s.Split.Profile.Hides = "web", "test/podinfo.test.svc.cluster.local"
-		}, Failed,
-			"is of the client's namespace and comes first; it hides test/", "kubectl --context west -n web get serviceprofile"},
+		{
+			"client's profile", "SB006", func(s *mesh.Snapshot) {
+				s.Split.Profile.Namespace, s.Split.Profile.Hides = "web", "test/podinfo.test.svc.cluster.local"
+			}, Failed,
+			"is of the client's namespace and comes first; it hides test/", "kubectl --context west -n web get serviceprofile",
+		},
 		{"name with a dot", "SB016", func(s *mesh.Snapshot) { s.Split.Declared[1].Service = "podinfo.prod" }, Failed, `"podinfo.prod" is not a bare name`, "edit trafficsplit"},
 
 		{"root gone", "SB034", func(s *mesh.Snapshot) { s.Root = mesh.Service{Namespace: "test", Name: "podinfo"} }, Failed, "there is no Service test/podinfo", "get services"},
@@ -179,14 +189,18 @@ func faults() []fault {
 		{"root is an ExternalName", "SB015", func(s *mesh.Snapshot) { s.Root.ExternalName = "example.com" }, Failed, "ExternalName", ""},
 		{"root without address", "SB015", func(s *mesh.Snapshot) { s.Root.ClusterIP = "" }, Failed, "no cluster IP", ""},
 		{"backend gone", "SB007", func(s *mesh.Snapshot) { gone(east(s)) }, Failed, "there is no Service test/podinfo-east", "get services"},
-		{"backend without the port", "SB009", func(s *mesh.Snapshot) { east(s).Service.Ports = []mesh.Port{{Name: "grpc", Port: 9999}} }, Failed,
-			"Service test/podinfo-east has no TCP port 9898, it has 9999", "edit service podinfo-east"},
+		{
+			"backend without the port", "SB009", func(s *mesh.Snapshot) { east(s).Service.Ports = []mesh.Port{{Name: "grpc", Port: 9999}} }, Failed,
+			"Service test/podinfo-east has no TCP port 9898, it has 9999", "edit service podinfo-east",
+		},
 		{"root without the port", "SB009", func(s *mesh.Snapshot) { s.Port = 80 }, Failed, "Service test/podinfo has no TCP port 80", ""},
 		{"root without ports", "SB009", func(s *mesh.Snapshot) { s.Port, s.Root.Ports = 0, nil }, Failed, "has no TCP port", ""},
 		{"port of a missing backend", "SB009", func(s *mesh.Snapshot) { gone(east(s)) }, Unknown, "there is no Service test/podinfo-east", ""},
 		{"none ready", "SB008", func(s *mesh.Snapshot) { s.Backends[0].Endpoints[0].Ready = false }, Failed, "backend podinfo: none of its 1 endpoints is ready", "kubernetes.io/service-name=podinfo"},
-		{"none ready in the other cluster", "SB008", func(s *mesh.Snapshot) { east(s).Mirror.RemoteReady = 0 }, Failed,
-			"no endpoint of Service test/podinfo in cluster east is ready", "kubectl --context eu -n test get endpointslices"},
+		{
+			"none ready in the other cluster", "SB008", func(s *mesh.Snapshot) { east(s).Mirror.RemoteReady = 0 }, Failed,
+			"no endpoint of Service test/podinfo in cluster east is ready", "kubectl --context eu -n test get endpointslices",
+		},
 		{"none ready, weight 0", "SB008", func(s *mesh.Snapshot) { s.Backends[0].Endpoints[0].Ready, s.Backends[0].Weight = false, 0 }, Warning, "none of its 1", ""},
 		{"other cluster unseen", "SB008", func(s *mesh.Snapshot) { east(s).Mirror.Context = "" }, Unknown, "could not be seen", "--remote-context east=CONTEXT"},
 		{"endpoints unread", "SB008", func(s *mesh.Snapshot) { s.Backends[0].Unread, s.Backends[0].Endpoints = "forbidden", nil }, Unknown, "(forbidden)", ""},
@@ -199,16 +213,20 @@ func faults() []fault {
 		{"pods unread", "SB026", func(s *mesh.Snapshot) { east(s).RemotePods = nil }, Unknown, "could not be seen", ""},
 
 		{"mirror gone", "SB010", func(s *mesh.Snapshot) { gone(east(s)) }, Failed, "there is no mirror Service test/podinfo-east of Service test/podinfo of cluster east", "linkerd-multicluster get links"},
-		{"mirror gone, not exported", "SB010", func(s *mesh.Snapshot) { gone(east(s)); east(s).Mirror.RemoteExported = false }, Failed, "is not exported",
-			"kubectl --context eu -n test label service podinfo mirror.linkerd.io/exported=true"},
+		{
+			"mirror gone, not exported", "SB010", func(s *mesh.Snapshot) { gone(east(s)); east(s).Mirror.RemoteExported = false }, Failed, "is not exported",
+			"kubectl --context eu -n test label service podinfo mirror.linkerd.io/exported=true",
+		},
 		{"export withdrawn", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.RemoteExported = false }, Failed, "not exported (any more)", "label service"},
 		{"original gone", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.RemoteFound = false }, Failed, "there is no Service test/podinfo of cluster east", ""},
 		{"original unseen", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.Context = "" }, Unknown, "could not be seen", "--remote-context east=CONTEXT"},
 		{"federated", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.Mode = mesh.MirrorFederated }, Warning, "federated", ""},
 		{"may have been a mirror", "SB010", func(s *mesh.Snapshot) { gone(east(s)); east(s).Mirror = nil }, Unknown, "nothing says whether it was a mirror", ""},
 
-		{"mirror moved", "SB011", func(s *mesh.Snapshot) { east(s).Endpoints[0].Address = "192.0.2.99" }, Failed,
-			"leads to 192.0.2.99, the gateway of cluster east is at 192.0.2.10", "linkerd --context eu multicluster link-gen --cluster-name east | kubectl --context west apply -f -"},
+		{
+			"mirror moved", "SB011", func(s *mesh.Snapshot) { east(s).Endpoints[0].Address = "192.0.2.99" }, Failed,
+			"leads to 192.0.2.99, the gateway of cluster east is at 192.0.2.10", "linkerd --context eu multicluster link-gen --cluster-name east | kubectl --context west apply -f -",
+		},
 		{"gateway moved, mirror dead", "SB011", func(s *mesh.Snapshot) {
 			s.Gateways[0].Addresses = []string{"192.0.2.20"}
 			east(s).Endpoints[0].Ready = false
@@ -291,8 +309,10 @@ func TestFailure(t *testing.T) {
 		r    Result
 		want bool
 	}{
-		{Result{Status: Failed, Severity: Fatal}, true}, {Result{Status: Failed, Severity: Warn}, false},
-		{Result{Status: Unknown, Severity: Fatal}, false}, {Result{Status: Warning, Severity: Fatal}, false},
+		{Result{Status: Failed, Severity: Fatal}, true},
+		{Result{Status: Failed, Severity: Warn}, false},
+		{Result{Status: Unknown, Severity: Fatal}, false},
+		{Result{Status: Warning, Severity: Fatal}, false},
 	} {
 		if row.r.Failure() != row.want {
 			t.Errorf("%+v", row.r)

@@ -80,29 +80,46 @@ type Totals struct {
 	Specimens      []attack.Specimen `json:"specimens,omitempty"`
 }
 
-// Tally counts results by backend, status and error class.
+// Tally counts results by backend, status and error class. A run has few kinds of them, so that a look through a short
+// list beats a map: this is on the path of every result.
 type Tally struct {
-	counts map[outcome]uint64
-	n      uint64
+	kinds []tallied
+	n     uint64
+}
+
+type tallied struct {
+	outcome
+	n uint64
 }
 
 // Add counts one result.
 func (t *Tally) Add(r attack.Result) {
-	if t.counts == nil {
-		t.counts = make(map[outcome]uint64)
-	}
-	t.counts[outcome{r.Status, r.Backend, r.Err}]++
 	t.n++
+	o := outcome{r.Status, r.Backend, r.Err}
+	for i := range t.kinds {
+		if t.kinds[i].outcome == o {
+			t.kinds[i].n++
+			return
+		}
+	}
+	t.kinds = append(t.kinds, tallied{o, 1})
 }
 
 // Len is how many results were counted.
 func (t *Tally) Len() uint64 { return t.n }
 
+// Each calls f for each kind of result with its number, in no order.
+func (t *Tally) Each(f func(backend int16, status uint16, class attack.ErrorClass, n uint64)) {
+	for _, k := range t.kinds {
+		f(k.backend, k.status, k.err, k.n)
+	}
+}
+
 // Entries returns the counts in a fixed order.
 func (t *Tally) Entries() []TallyEntry {
-	entries := make([]TallyEntry, 0, len(t.counts))
-	for o, n := range t.counts {
-		entries = append(entries, TallyEntry{Backend: o.backend, Status: o.status, Class: o.err.String(), N: n})
+	entries := make([]TallyEntry, 0, len(t.kinds))
+	for _, k := range t.kinds {
+		entries = append(entries, TallyEntry{Backend: k.backend, Status: k.status, Class: k.err.String(), N: k.n})
 	}
 	slices.SortFunc(entries, func(a, b TallyEntry) int {
 		return cmp.Or(cmp.Compare(a.Backend, b.Backend), cmp.Compare(a.Status, b.Status), cmp.Compare(a.Class, b.Class))

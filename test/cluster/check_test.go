@@ -125,6 +125,16 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 			l.restore(t, "service", "podinfo-east")
 			l.kubectl(t, "", "patch", "service", "podinfo-east", "--type=json", "-p", `[{"op":"remove","path":"/spec/ports/0"}]`)
 		}, "SB009"},
+		{"weight that nobody can read", func(t *testing.T) {
+			l.restore(t, "trafficsplits.v1alpha1.split.smi-spec.io", "podinfo")
+			l.kubectl(t, "", "patch", "trafficsplits.v1alpha1.split.smi-spec.io", "podinfo", "--type=json",
+				"-p", `[{"op":"replace","path":"/spec/backends/0/weight","value":"abc"}]`)
+		}, "SB014"},
+		{"negative weight", func(t *testing.T) {
+			l.restore(t, "trafficsplits.v1alpha1.split.smi-spec.io", "podinfo")
+			l.kubectl(t, "", "patch", "trafficsplits.v1alpha1.split.smi-spec.io", "podinfo", "--type=json",
+				"-p", `[{"op":"replace","path":"/spec/backends/1/weight","value":-5}]`)
+		}, "SB014"},
 		{"mirror Service deleted", func(t *testing.T) {
 			l.restore(t, "endpoints", "podinfo-east")
 			l.restore(t, "service", "podinfo-east")

@@ -2,6 +2,9 @@ package cluster
 
 import (
 	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -63,4 +66,43 @@ func TestReadOnlyRootFileSystem(t *testing.T) {
 			t.Errorf("container %s: %q is not in %q", name, want, text)
 		}
 	}
+}
+
+// A plain go install has no agents inside. Where the platforms match, the program uploads itself.
+func TestAProgramWithoutAgentsUploadsItself(t *testing.T) {
+	l := need(t)
+	agents, err := filepath.Glob("../../internal/agentbin/bin/*.zst")
+	if err != nil || len(agents) == 0 {
+		t.Fatalf("no agents to leave out: %v", err)
+	}
+	replace := map[string]string{}
+	for _, a := range agents {
+		abs, err := filepath.Abs(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replace[abs] = "" // as if it were not there
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plain := l
+	plain.binary = filepath.Join(dir, "splitbench")
+	build := exec.CommandContext(t.Context(), "go", "build", "-overlay", file, "-o", plain.binary, "../../cmd/splitbench")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	e := plain.do(t, t.TempDir(), l.runArgs(short...)...)
+	e.want(t, "pass", 0)
+	if e.report.Source == nil || !strings.Contains(e.report.Source.Agent, "this program") {
+		t.Errorf("agent: %+v", e.report.Source)
+	}
+	l.nothingLeft(t, 0)
 }

@@ -1,0 +1,169 @@
+package splitbench_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The tables of this file are policy: they say how the program is meant to hang together. DO NOT EDIT THEM TO MAKE A BUILD
+// PASS. Move the code instead; or, where the design itself must change, change docs/design.md first, say why there, and
+// then say the same here.
+
+// roomPolicy says who may import whom among our own packages, word for word as docs/design.md has it. "a < b": b may import
+// a. Only direct imports count, and what is not listed is forbidden. "every room" leaves out commands, which nobody can
+// import. A package that no line names on the right may not exist.
+const roomPolicy = `
+NONE < analyze, attack, podexec, internal/mesh, internal/store, internal/agentbin
+attack < internal/wire
+attack, internal/wire < internal/agent, internal/curl, internal/export
+internal/mesh < internal/witness
+internal/mesh, internal/witness < internal/preflight
+analyze, attack, internal/mesh, internal/preflight, internal/witness < internal/report
+internal/agent < internal/demo, cmd/splitbench-agent
+every room above but internal/demo < internal/bench
+internal/report, internal/store, internal/export < internal/serve
+every room < cmd/splitbench
+`
+
+// Tests stand outside the building: a test file may import any room of ours but a command, whatever its own room may, since
+// a test often has to play the other end. What lies below test/ counts as a test too.
+
+// modulePolicy says which room may use which third-party package. The longest path that fits an import decides, and an
+// import that none fits is forbidden: a new module needs its line here and its line in docs/adr/0001-third-party-modules.md.
+// "tests" is for modules that no program contains. Test files may import whatever is listed.
+const modulePolicy = `
+github.com/go-logr/logr < cmd/splitbench
+github.com/gofrs/flock < internal/store
+github.com/google/go-cmp < tests
+github.com/klauspost/compress < internal/agentbin
+github.com/olekukonko/tablewriter < internal/report, cmd/splitbench
+github.com/rogpeppe/go-internal < tests
+github.com/santhosh-tekuri/jsonschema/v6 < tests
+github.com/schollz/progressbar/v3 < cmd/splitbench
+github.com/spf13/cobra < cmd/splitbench
+github.com/spf13/pflag < cmd/splitbench
+github.com/tsenart/vegeta/v12 < attack, internal/export
+github.com/tsenart/vegeta/v12/lib/plot < internal/export, internal/report
+github.com/yuin/goldmark < tests
+golang.org/x/term < cmd/splitbench
+gonum.org/v1/gonum < analyze
+k8s.io < podexec, internal/mesh, internal/demo, internal/bench, cmd/splitbench
+k8s.io/api < podexec, internal/mesh, internal/demo
+k8s.io/cli-runtime < cmd/splitbench
+k8s.io/client-go/discovery < internal/mesh
+k8s.io/client-go/dynamic < internal/mesh
+k8s.io/client-go/kubernetes < internal/mesh
+k8s.io/client-go/kubernetes/scheme < podexec, internal/mesh, internal/demo
+k8s.io/client-go/tools/remotecommand < podexec
+k8s.io/cri-streaming < internal/demo
+k8s.io/streaming < podexec, internal/demo
+sigs.k8s.io/yaml < internal/mesh, internal/demo
+`
+
+// wordPolicy says which room may have which API group, label or annotation in a string. Other rooms ask the Snapshot, so
+// that a renamed group is mended in one place. YAML files are not looked at: the fixtures of internal/demo are objects, and
+// objects have groups. Test files and comments are free.
+const wordPolicy = `
+split.smi-spec.io < internal/mesh
+linkerd.io < internal/mesh
+gateway.networking.k8s.io < internal/mesh
+`
+
+// sayOnly names the rooms that may say these words but never decide by them, and why. Saying is to pass the string on;
+// deciding is to compare it, to look something up by it or to search for it.
+var sayOnly = map[string]string{
+	"internal/preflight": "its hints are commands for a person to paste, and kubectl knows the objects by no other name",
+}
+
+func TestImportPolicy(t *testing.T) {
+	sources, err := readTree(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(sources) < 50 {
+		t.Fatalf("read tree: %d Go files: that is not the whole tree", len(sources))
+	}
+	p := mustPolicy(t, roomPolicy, modulePolicy, wordPolicy)
+	for _, violation := range p.check(sources) {
+		t.Error(violation)
+	}
+}
+
+// Who reads the design must read what is enforced.
+func TestDesignSaysTheSamePolicy(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("docs", "design.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(b), "```"+roomPolicy+"```") {
+		t.Error("docs/design.md does not hold the import policy of deps_test.go word for word; change the design first, then the test")
+	}
+}
+
+// Every module that go.mod requires directly has its line in the table of ADR 1, and its line in modulePolicy.
+func TestEveryModuleIsAccountedFor(t *testing.T) {
+	adr, err := os.ReadFile(filepath.Join("docs", "adr", "0001-third-party-modules.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gomod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules := directModules(string(gomod))
+	if len(modules) < 10 {
+		t.Fatalf("read go.mod: %d direct modules: that cannot be all", len(modules))
+	}
+	p := mustPolicy(t, roomPolicy, modulePolicy, wordPolicy)
+	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(string(adr), -1) {
+		if !strings.Contains(string(gomod), row[1]+" v") {
+			t.Errorf("docs/adr/0001-third-party-modules.md has a line for %s, which go.mod does not require", row[1])
+		}
+	}
+	for _, m := range modules {
+		if !strings.Contains(string(adr), "| `"+m+"`") {
+			t.Errorf("module %s: docs/adr/0001-third-party-modules.md has no line that says what it is for and what else could do it", m)
+		}
+		if _, ok := p.modules.fit(m); !ok && !slices.ContainsFunc(p.modules.names(), under(m)) {
+			t.Errorf("module %s: modulePolicy has no line for it", m)
+		}
+	}
+}
+
+// The configuration of the linters is written for one version of them.
+func TestLintConfigurationIsForThePinnedVersion(t *testing.T) {
+	config, err := os.ReadFile(".golangci.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gomod, err := os.ReadFile(filepath.Join("tools", "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := regexp.MustCompile(`(?m)^\s*github\.com/golangci/golangci-lint/v2 (v\S+)`).FindStringSubmatch(string(gomod))
+	first, _, _ := strings.Cut(string(config), "\n")
+	if pinned == nil || !strings.HasPrefix(first, "# golangci-lint "+pinned[1]+",") {
+		t.Errorf(".golangci.yml begins with %q, tools/go.mod pins %q", first, pinned)
+	}
+}
+
+// directModules returns the modules that go.mod requires for itself.
+func directModules(gomod string) (modules []string) {
+	inRequire := false
+	for line := range strings.Lines(gomod) {
+		f := strings.Fields(line)
+		switch {
+		case len(f) >= 2 && f[0] == "require" && f[1] == "(":
+			inRequire = true
+		case len(f) >= 1 && f[0] == ")":
+			inRequire = false
+		case inRequire && len(f) >= 2 && !strings.Contains(line, "// indirect"):
+			modules = append(modules, f[0])
+		}
+	}
+	return modules
+}
