@@ -5,7 +5,7 @@ export GOFLAGS ?= -buildvcs=auto
 LDFLAGS  := -s -w
 FUZZTIME ?= 10s
 
-.PHONY: help build agents demo test race lint fuzz bench cluster-test generate verify clean
+.PHONY: help build agents demo test race lint calibrate fuzz bench cluster-test generate verify clean
 
 ## help: list the targets
 help:
@@ -26,6 +26,7 @@ demo: build
 ## test: all tests that need nothing but Go, without cgo
 test: agents
 	$(GO) test ./...
+	$(GO) test -C test/peers ./...
 
 ## race: the same tests with the race detector (needs a C compiler)
 race: agents
@@ -38,6 +39,10 @@ lint: bin/golangci-lint agents
 
 bin/golangci-lint: tools/go.mod tools/go.sum
 	$(GO) build -C tools -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+## calibrate: simulate the error rates that docs/statistics.md states, and rewrite its table
+calibrate:
+	$(GO) run ./test/calibrate -out docs/statistics.md
 
 ## fuzz: every fuzz target for FUZZTIME
 fuzz:

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,60 +14,90 @@ import (
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// limited passes n bytes on and then ends the stream the way exec streams end: without an error for the reader.
-type limited struct {
+// recorder keeps what passes.
+type recorder struct {
 	w io.Writer
-	n int
+	b []byte
 }
 
-func (l *limited) Write(p []byte) (int, error) {
-	if len(p) > l.n {
-		l.w.Write(p[:l.n])
-		l.n = 0
-		return 0, io.ErrClosedPipe
-	}
-	l.n -= len(p)
-	return l.w.Write(p)
+func (r *recorder) Write(p []byte) (int, error) {
+	r.b = append(r.b, p...)
+	return r.w.Write(p)
 }
 
-// The one thing that must never happen: a burst that was cut short and looks whole.
+// The one thing that must never happen: a burst that was cut short and looks whole. A real session is recorded, and
+// played to the client cut at every byte before the end of its END frame; the stream then ends as exec streams do,
+// without an error.
 func TestATruncatedStreamIsNeverSuccess(t *testing.T) {
 	url, _ := backends(t)
-	count := &counter{}
-	whole := func(x *inProcess) (int, error) {
-		c, err := Open(t.Context(), x, serveArgv, ClientOptions{Silence: 2 * time.Second})
+	session := func(x Execer) (int, error) {
+		c, err := Open(t.Context(), x, serveArgv, ClientOptions{})
 		if err != nil {
 			return 0, err
 		}
 		p := plan(url, 40)
 		p.WarmUp = 0
-		p.Rate.Hits = 1000
 		rs, _, err := run(c, t.Context(), p)
 		c.abandon()
 		return len(rs), err
 	}
-	x := &inProcess{mend: func(in io.Reader, out io.Writer) (io.Reader, io.Writer) { count.w = out; return in, count }}
-	if n, err := whole(x); n != 40 || err != nil {
+	tape := &recorder{}
+	if n, err := session(&inProcess{mend: func(in io.Reader, out io.Writer) (io.Reader, io.Writer) {
+		tape.w = out
+		return in, tape
+	}}); n != 40 || err != nil {
 		t.Fatalf("the whole stream: %d results, %v", n, err)
 	}
-	// The stream is not the same each time (instants differ), so the cut is at the same place only roughly; every cut that
-	// is short of the shortest possible stream must be noticed.
-	size := count.n - 40
-	step := max(1, size/60)
-	for cut := 0; cut < size; cut += step {
-		x := &inProcess{mend: func(in io.Reader, out io.Writer) (io.Reader, io.Writer) { return in, &limited{out, cut} }}
-		if n, err := whole(x); err == nil {
-			t.Errorf("cut at %d of %d: %d results and no error", cut, count.n, n)
+	hello, end := endOf(t, tape.b, wire.Hello), endOf(t, tape.b, wire.End)
+	if n, err := session(player{tape.b[:end], hello}); n != 40 || err != nil {
+		t.Fatalf("the recorded stream: %d results, %v", n, err)
+	}
+	for cut := range end {
+		if n, err := session(player{tape.b[:cut], hello}); err == nil {
+			t.Errorf("cut at %d of %d: %d results and no error", cut, end, n)
 		}
 	}
 }
 
-type counter struct {
-	w io.Writer
-	n int
+// player plays a recorded stream, takes the PLAN that a client sends after HELLO, and ends.
+type player struct {
+	tape  []byte
+	hello int // bytes up to the end of HELLO
 }
 
-func (c *counter) Write(p []byte) (int, error) { c.n += len(p); return c.w.Write(p) }
+func (p player) Exec(_ context.Context, _ []string, stdin io.Reader, stdout, _ io.Writer) error {
+	if _, err := stdout.Write(p.tape[:min(p.hello, len(p.tape))]); err != nil || len(p.tape) < p.hello {
+		return err
+	}
+	orders := wire.NewReader(stdin)
+	for {
+		f, err := orders.Next()
+		if err != nil {
+			return nil // the client has gone
+		}
+		if f.Type == wire.Plan {
+			break
+		}
+	}
+	_, err := stdout.Write(p.tape[p.hello:])
+	return err
+}
+
+// endOf is where the first frame of a type ends in a recorded stream.
+func endOf(t *testing.T, stream []byte, of wire.Type) int {
+	t.Helper()
+	r := wire.NewReader(bytes.NewReader(stream))
+	at := len(wire.Opening())
+	for {
+		f, err := r.Next()
+		if err != nil {
+			t.Fatalf("the recorded stream has no %s: %v", of, err)
+		}
+		if at += len(f.Raw); f.Type == of {
+			return at
+		}
+	}
+}
 
 // scripted is a far end that says what a test wants it to say.
 type scripted func(w *wire.Writer, orders *wire.Reader) error

@@ -1,0 +1,51 @@
+package bench
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+)
+
+// TestTheReferenceRunIsJudgedAgainAlike reads the run that is committed under results/, made on two real clusters, and
+// wants the report that it was stored with.
+func TestTheReferenceRunIsJudgedAgainAlike(t *testing.T) {
+	const dir = "../../results"
+	runs, err := filepath.Glob(filepath.Join(dir, "2*", "manifest.json"))
+	if err != nil || len(runs) == 0 {
+		t.Fatalf("no reference run in %s: %v", dir, err)
+	}
+	for _, run := range runs {
+		f, err := store.Open(dir, filepath.Base(filepath.Dir(run)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, err := f.Verify(); err != nil || f.Status != store.Complete {
+			t.Errorf("%s: %s, %v, %v", f.ID, f.Status, v, err)
+		}
+		b, err := os.ReadFile(filepath.Join(f.Dir, VerdictFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored, err := report.ReadJSON(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Analyze(f, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored.Run.Dir, again.Run.Dir = "", "" // where it was made and where it lies now
+		if d := cmp.Diff(stored, again); d != "" {
+			t.Errorf("%s: stored and judged again differ (-stored +again):\n%s", f.ID, d)
+		}
+		if stored.Verdict.Outcome != report.Pass || stored.Run.Simulated != "" {
+			t.Errorf("%s: outcome %s, simulated %q", f.ID, stored.Verdict.Outcome, stored.Run.Simulated)
+		}
+	}
+}
