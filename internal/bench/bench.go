@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -298,7 +299,13 @@ func (r *run) fail(ctx context.Context, err error) {
 		r.m.Interrupted = context.Cause(ctx).Error()
 		return
 	}
-	r.m.Failures = append(r.m.Failures, mesh.Safe(err.Error()))
+	text := err.Error()
+	var cluster *mesh.Error
+	if errors.As(err, &cluster) && cluster.Hint != "" {
+		text = strings.TrimSuffix(text, "; "+cluster.Hint) // said once, under what to do
+		r.m.Remedies = append(r.m.Remedies, mesh.Safe(cluster.Hint))
+	}
+	r.m.Failures = append(r.m.Failures, mesh.Safe(text))
 }
 
 func (r *run) progress(phase, text string) { r.tick(Progress{Phase: phase, Text: text}) }

@@ -100,6 +100,7 @@ func conclude(m Manifest, totals wire.Totals, t *tally) report.Report {
 		Weights: m.Weights, Options: m.Options, Checks: m.Checks, Before: m.Before, After: m.After,
 		Transport: m.Agent.Transport, Agent: m.Agent.How, Signatures: m.Signatures,
 		Interrupted: m.Interrupted, Invalid: append([]string(nil), m.Failures...), Warnings: append([]string(nil), m.Warnings...),
+		Remedies: append([]string(nil), m.Remedies...),
 		Run: &report.Run{
 			ID: m.ID, Dir: m.Dir, Started: m.Started, Ended: m.Ended, URL: m.Plan.URL, Command: m.Command, Seed: m.Options.Seed,
 			Tool: m.Tool, Simulated: m.Simulated, Labels: m.Labels, Complete: m.complete(totals),

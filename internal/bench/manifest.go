@@ -53,6 +53,7 @@ type Manifest struct {
 	After  *mesh.Snapshot     `json:"after"` // null where it was not read again
 
 	Failures    []string `json:"failures,omitempty"`    // why there is no verdict, one sentence each
+	Remedies    []string `json:"remedies,omitempty"`    // what to do about them
 	Interrupted string   `json:"interrupted,omitempty"` // what cut the run short
 	Warnings    []string `json:"warnings,omitempty"`
 }

@@ -75,6 +75,8 @@ func remediesOf(in Input, r *Report, outcome string) []string {
 			add("wait until the split is no longer being changed, then run it again")
 		case r.Split != nil:
 			add("find the cause: " + check)
+		case len(in.Invalid) > 0:
+			add("mend what the reason names, then run it again")
 		default:
 			add("give at least one request with a known backend")
 		}
