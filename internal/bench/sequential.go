@@ -198,6 +198,8 @@ func (l *looker) apply(d *analyze.Decision, maximum uint64) *report.Sequential {
 	case analyze.Fail:
 		text += "the likely range of some share lies outside its tolerance, or a weight-0 backend answered"
 	default:
+		spent := analyze.Needed{Why: "the looks have used up the error rate of this run; plan another with more --requests"}
+		d.NeededIfOnTarget, d.NeededIfAsObserved = spent, spent
 		text = fmt.Sprintf("%d looks in %d requests, the most that the plan allows, did not decide", l.looks, l.next)
 		if d.Unattributed.Decides {
 			text += fmt.Sprintf(": %d requests without a known backend could change the outcome", l.unattributed)

@@ -1,7 +1,9 @@
 // Package export writes stored samples in the formats of other tools: vegeta's gob, CSV and JSON, by vegeta's own
-// encoders, and NDJSON with everything that was measured.
+// encoders, and NDJSON with everything that was measured. It reads vegeta's files too, so that any load test can be
+// judged after the fact.
 //
-// It refuses to interpret: it judges nothing, drops nothing and fills no gap. What a format cannot say (backend, four
+// It refuses to interpret: it judges nothing, drops nothing and fills no gap, and does not take a file that was cut
+// short for a whole one. What a format cannot say (backend, four
 // instants, connection) is in the NDJSON.
 //
 // Invariant: a file for vegeta is one that vegeta itself could have written. Per Attack name the sequence numbers run

@@ -20,6 +20,10 @@ const (
 	EffectDowngrade = "downgrade"
 )
 
+// NameCombined names the diagnostic that says what several independent runs show together; a reader wants it also where
+// nothing is wrong.
+const NameCombined = "combined-evidence"
+
 // Exit codes of a run, one for each outcome.
 const (
 	ExitPass         = 0

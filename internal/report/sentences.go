@@ -136,6 +136,11 @@ func numbersSentences(r Report) []string {
 	if r.Verdict.Outcome != Invalid {
 		add(chanceSentence(r))
 	}
+	for _, d := range r.Diagnostics {
+		if d.OK && d.Name == NameCombined {
+			add(d.Text)
+		}
+	}
 	switch r.Verdict.Outcome {
 	case Pass:
 		if r.Sequential == nil { // its likely ranges say it; the number is of a run of fixed size
