@@ -128,7 +128,7 @@ func (n *analysis) judgeRuns(names []string, flags *pflag.FlagSet, o analyze.Opt
 		}
 	})
 	if len(names) > 1 && r.Run != nil {
-		r.Run.Command = append([]string{"splitbench"}, os.Args[1:]...) // no run has this report
+		r.Run.Command = commandLine(os.Args[1:]) // no run has this report
 	}
 	return r, err
 }
@@ -164,7 +164,7 @@ func (n *analysis) judgeFile(name string, o analyze.Options) (report.Report, err
 	case err != nil:
 		return r, err // names a flag
 	}
-	r.Run.Command = append([]string{"splitbench"}, os.Args[1:]...)
+	r.Run.Command = commandLine(os.Args[1:])
 	return r, nil
 }
 

@@ -73,12 +73,13 @@ func run(ctx context.Context, args []string, s surroundings) int {
 	root.SetErr(s.stderr)
 	err := root.ExecuteContext(ctx)
 	code := codeOf(err)
-	if code == 0 {
-		return 0
-	}
 	var done exitCode
-	if !errors.As(err, &done) {
-		fmt.Fprintf(s.stderr, "splitbench: %s\n", mesh.Safe(err.Error()))
+	if err == nil || errors.As(err, &done) {
+		return code // a signal that came when all was decided changes nothing
+	}
+	var cut interrupted
+	if !errors.As(err, &cut) {
+		fmt.Fprintf(s.stderr, "splitbench: %s\n", mesh.Printable(err.Error()))
 	}
 	var sig *signalError
 	if errors.As(context.Cause(ctx), &sig) {
@@ -86,6 +87,11 @@ func run(ctx context.Context, args []string, s surroundings) int {
 	}
 	return code
 }
+
+// interrupted ends a command whose run was cut short by a signal, and said so: no flag makes that green.
+type interrupted struct{}
+
+func (interrupted) Error() string { return "interrupted" }
 
 // onSignal cancels with the first SIGINT or SIGTERM; a second one ends the process as if nobody had listened.
 func onSignal(cancel context.CancelCauseFunc) (stop func()) {
@@ -124,6 +130,8 @@ func codeOf(err error) int {
 		return int(code)
 	case errors.As(err, &usage):
 		return report.ExitBug
+	case errors.As(err, new(interrupted)):
+		return report.ExitInvalid
 	case errors.As(err, &cluster) && cluster.Kind != mesh.KindUsage && cluster.Kind != mesh.KindAmbiguous:
 		return report.ExitInvalid
 	}
@@ -248,6 +256,14 @@ func (a *app) print(r report.Report, output string) error {
 		return nil
 	}
 	return report.WriteText(a.stdout, r, report.TextOptions{Color: a.colored(a.stdout), ASCII: !a.unicode(a.stdout)})
+}
+
+// ended turns a run's report into the command's end.
+func ended(ctx context.Context, r report.Report, failOn report.FailOn) error {
+	if r.Run != nil && r.Run.CutShort != "" && ctx.Err() != nil {
+		return interrupted{}
+	}
+	return done(r.Verdict.Outcome, failOn)
 }
 
 // done turns an outcome into the command's end.

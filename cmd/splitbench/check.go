@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +36,7 @@ func checkCommand(a *app) *cobra.Command {
 			}
 			snap, err := mesh.Discover(cmd.Context(), cfg.Local, cfg.Remotes, cfg.Query)
 			if err != nil {
-				return err
+				return a.unread(err, output)
 			}
 			checks := preflight.Run(snap)
 			if output == "json" {
@@ -60,4 +62,17 @@ func checkCommand(a *app) *cobra.Command {
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	hideRare(cmd.Flags())
 	return cmd
+}
+
+// unread ends a check of clusters that could not be read. JSON says it as one failed check, so that a program has a document.
+func (a *app) unread(err error, output string) error {
+	var e *mesh.Error
+	if output != "json" || codeOf(err) != report.ExitInvalid || !errors.As(err, &e) {
+		return err
+	}
+	failed := preflight.Result{
+		ID: "SB000", Category: "clusters", Name: "the clusters can be read", Severity: preflight.Fatal, Status: preflight.Failed,
+		Seen: mesh.Printable(strings.TrimSuffix(err.Error(), "; "+e.Hint)), Hint: mesh.Printable(e.Hint),
+	}
+	return errors.Join(err, report.WriteChecksJSON(a.stdout, []preflight.Result{failed}))
 }

@@ -85,7 +85,7 @@ on them. Nothing but this program is needed. The report says what was simulated.
 			if cfg.Sequential, err = looks.plan(); err != nil {
 				return err
 			}
-			cfg.Command = append([]string{"splitbench"}, os.Args[1:]...)
+			cfg.Command = commandLine(os.Args[1:])
 			p := a.newProgress()
 			cfg.Progress = p.show
 			r, err := bench.Run(cmd.Context(), cfg)
@@ -96,7 +96,7 @@ on them. Nothing but this program is needed. The report says what was simulated.
 			if err := a.print(r, output); err != nil {
 				return err
 			}
-			return done(r.Verdict.Outcome, failOn)
+			return ended(cmd.Context(), r, failOn)
 		},
 	}
 	flags := cmd.Flags()
@@ -127,7 +127,8 @@ func (w demoWorld) start(ctx context.Context, seed uint64) (*demo.Clusters, erro
 			o.TrueWeights[x.Backend] = x.W
 		}
 	}
-	world, err := demo.Start(ctx, o)
+	// The clusters outlive an interruption: the run still has to say goodbye to its agent and to look at them again.
+	world, err := demo.Start(context.WithoutCancel(ctx), o)
 	if err != nil {
 		return nil, fmt.Errorf("start the demo's clusters: %w", err)
 	}

@@ -18,6 +18,7 @@ type cluster struct {
 	config                             *genericclioptions.ConfigFlags
 	remotes                            []string
 	from, selector, container, through string
+	fromNamespace                      string
 }
 
 func (c *cluster) add(cmd *cobra.Command) {
@@ -26,6 +27,7 @@ func (c *cluster) add(cmd *cobra.Command) {
 	c.config.AddFlags(flags)
 	flags.StringArrayVar(&c.remotes, "remote-context", nil, "kubeconfig context of another cluster, as [CLUSTER=]CONTEXT; repeatable")
 	flags.StringVar(&c.from, "from", "", "where requests come from: deploy/NAME, sts/NAME, ds/NAME or pod/NAME")
+	flags.StringVar(&c.fromNamespace, "from-namespace", "", "namespace of the pod that requests come from, where it is not the split's")
 	flags.StringVarP(&c.selector, "selector", "l", "", "label selector of the one pod that requests come from, in place of --from")
 	flags.StringVarP(&c.container, "container", "c", "", "container to run in; else the pod's default, else the first that is not the proxy")
 	flags.StringVar(&c.through, "through", "", "svc/NAME whose pods draw the backend, where the requests do not go to the root Service itself")
@@ -67,12 +69,15 @@ func (c *cluster) connect(cfg *bench.Config) error {
 		if err != nil {
 			return fmt.Errorf("--remote-context %q: %w", r, err)
 		}
+		// Who one acts as holds for every cluster; how to reach and log in to one is its own context's.
+		remoteREST.Impersonate, remoteREST.Timeout = rest.Impersonate, rest.Timeout
 		client, err := mesh.Connect(remoteREST, contextName)
 		if err != nil {
 			return err
 		}
 		cfg.Remotes = append(cfg.Remotes, mesh.Remote{Cluster: clusterName, Client: client})
 	}
+	cfg.Query.FromNamespace = c.fromNamespace
 	cfg.Query.From, cfg.Query.Selector, cfg.Query.Container, cfg.Query.Through = c.from, c.selector, c.container, c.through
 	return nil
 }

@@ -164,7 +164,7 @@ func runCommand(a *app) *cobra.Command {
 			if cfg.Sequential, err = looks.plan(); err != nil {
 				return err
 			}
-			cfg.Command = append([]string{"splitbench"}, os.Args[1:]...)
+			cfg.Command = commandLine(os.Args[1:])
 			if dryRun {
 				return a.dryRun(cmd, cfg)
 			}
@@ -178,7 +178,7 @@ func runCommand(a *app) *cobra.Command {
 			if err := a.print(r, output); err != nil {
 				return err
 			}
-			return done(r.Verdict.Outcome, failOn)
+			return ended(cmd.Context(), r, failOn)
 		},
 	}
 	c.add(cmd)

@@ -70,6 +70,9 @@ func (s *server) burst(ctx context.Context, payload []byte) {
 	defer stop()
 	s.mu.Lock()
 	s.stop, s.batch, s.progress = stop, batch, wire.Progress{}
+	if s.stopped { // while the plan was on its way here
+		stop()
+	}
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()

@@ -38,7 +38,15 @@ func (c *Client) Attack(ctx context.Context, plan attack.Plan, totals *wire.Tota
 				c.send(wire.Stop, nil) //nolint:errcheck // a broken stream shows in the reader
 			})
 		}
-		stopWatch := context.AfterFunc(ctx, halt)
+		if ctx.Err() != nil {
+			yield(attack.Result{}, context.Cause(ctx)) // nothing is sent for a burst that nobody wants any more
+			return
+		}
+		if err := c.sendJSON(wire.Plan, plan); err != nil {
+			yield(attack.Result{}, c.failed("run burst", err))
+			return
+		}
+		stopWatch := context.AfterFunc(ctx, halt) // not before PLAN is on its way: a STOP that comes first stops nothing
 		defer func() {
 			stopWatch()
 			once.Do(func() {})
@@ -46,10 +54,6 @@ func (c *Client) Attack(ctx context.Context, plan attack.Plan, totals *wire.Tota
 				limit.Stop()
 			}
 		}()
-		if err := c.sendJSON(wire.Plan, plan); err != nil {
-			yield(attack.Result{}, c.failed("run burst", err))
-			return
-		}
 		err := b.read(yield, halt)
 		switch {
 		case b.broke:

@@ -73,7 +73,7 @@ func (p player) Exec(_ context.Context, _ []string, stdin io.Reader, stdout, _ i
 	for {
 		f, err := orders.Next()
 		if err != nil {
-			return nil // the client has gone
+			return err // the client has gone
 		}
 		if f.Type == wire.Plan {
 			break

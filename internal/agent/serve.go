@@ -97,6 +97,7 @@ type server struct {
 	mu       sync.Mutex
 	progress wire.Progress
 	stop     context.CancelFunc // of the running burst, nil where none runs
+	stopped  bool               // a STOP came for the PLAN that was read last, before its burst began
 	batch    *batch             // of the running burst, nil where none runs
 }
 
@@ -121,6 +122,11 @@ func (s *server) listen(ctx context.Context, stdin io.Reader, alive func(), canc
 		case wire.Stop:
 			s.stopBurst()
 		default:
+			if f.Type == wire.Plan {
+				s.mu.Lock()
+				s.stopped = false
+				s.mu.Unlock()
+			}
 			select {
 			case s.orders <- order{f.Type, append([]byte(nil), f.Payload...)}:
 			case <-ctx.Done():
@@ -200,6 +206,7 @@ func (s *server) farewell(ctx context.Context) error {
 func (s *server) stopBurst() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.stopped = true
 	if s.stop != nil {
 		s.stop()
 	}

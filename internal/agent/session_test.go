@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -162,6 +163,37 @@ func TestStopKeepsWhatArrived(t *testing.T) {
 		t.Errorf("%d results, totals %+v, error %v", len(rs), totals, last)
 	}
 	// The session outlives a stopped burst.
+	if rs, _, err := run(c, t.Context(), plan(url, 50)); err != nil || len(rs) != 50 {
+		t.Errorf("the next burst: %d results, %v", len(rs), err)
+	}
+}
+
+// A burst that is given up before it began sends nothing, and the session stays usable.
+func TestAStopBeforeTheBurst(t *testing.T) {
+	url, served := backends(t)
+	c, err := Open(t.Context(), &inProcess{}, serveArgv, ClientOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := run(c, ctx, plan(url, 5000)); !errors.Is(err, context.Canceled) || served.Load() != 0 {
+		t.Errorf("%v, %d requests were sent", err, served.Load())
+	}
+	// STOP right behind PLAN: the burst may have begun, and ends at once.
+	b, err := json.Marshal(plan(url, 60_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(c.send(wire.Plan, b), c.send(wire.Stop, nil)); err != nil {
+		t.Fatal(err)
+	}
+	var totals wire.Totals
+	burst := &clientBurst{c: c, totals: &totals}
+	if err := burst.read(func(attack.Result, error) bool { return true }, func() {}); err != nil || totals.Reason != wire.ReasonStopped || totals.Requests > 5000 {
+		t.Errorf("%v, %+v", err, totals)
+	}
 	if rs, _, err := run(c, t.Context(), plan(url, 50)); err != nil || len(rs) != 50 {
 		t.Errorf("the next burst: %d results, %v", len(rs), err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/export"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/wire"
 )
 
 // AnalyzeAnswers judges the results of another load test after the fact: the rules say which backend gave each answer, and
@@ -123,6 +124,6 @@ func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Opti
 	case t.unknown > 0:
 		in.Remedies = []string{"compare --classify with the answers that name no backend; -max-body of vegeta attack cuts them short"}
 	}
-	judge(&in, Manifest{Weights: w, Options: o}, t, 0)
+	judge(&in, Manifest{Weights: w, Options: o}, t, wire.Totals{})
 	return report.Build(in)
 }

@@ -305,7 +305,7 @@ func (r *run) fail(ctx context.Context, err error) {
 		text = strings.TrimSuffix(text, "; "+cluster.Hint) // said once, under what to do
 		r.m.Remedies = append(r.m.Remedies, mesh.Safe(cluster.Hint))
 	}
-	r.m.Failures = append(r.m.Failures, mesh.Safe(text))
+	r.m.Failures = append(r.m.Failures, mesh.Printable(text))
 }
 
 func (r *run) progress(phase, text string) { r.tick(Progress{Phase: phase, Text: text}) }

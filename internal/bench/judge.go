@@ -118,13 +118,13 @@ func conclude(m Manifest, totals wire.Totals, t *tally) report.Report {
 			in.Counts = exact(totals, len(m.Weights))
 		}
 		in.Load = loadFacts(m.Plan, totals, t)
-		judge(&in, m, t, totals.Dropped)
+		judge(&in, m, t, totals)
 	}
 	return report.Build(in)
 }
 
 // judge makes the one decision and adds what forbids it.
-func judge(in *report.Input, m Manifest, t *tally, dropped uint64) {
+func judge(in *report.Input, m Manifest, t *tally, totals wire.Totals) {
 	var d analyze.Decision
 	var err error
 	counted := t
@@ -137,8 +137,11 @@ func judge(in *report.Input, m Manifest, t *tally, dropped uint64) {
 		in.Invalid = append(in.Invalid, "the counts cannot be judged: "+mesh.Safe(err.Error()))
 		return
 	}
-	d = diagnose(in, d, m.Weights, counted, dropped)
+	d = diagnose(in, d, m.Weights, counted, totals.Dropped)
 	in.Decision = &d
+	if m.After == nil && m.Before != nil && len(m.Failures) == 0 && m.Interrupted == "" {
+		in.Invalid = append(in.Invalid, "whether the split stayed the same during the run was not seen: splitbench was killed before it could look again")
+	}
 	if m.After != nil {
 		changes := mesh.Changes(*m.Before, *m.After)
 		if text := propagation(m, t); text != "" && len(changes) > 0 {
@@ -148,9 +151,44 @@ func judge(in *report.Input, m Manifest, t *tally, dropped uint64) {
 			in.Invalid = append(in.Invalid, "changed during the run: "+mesh.Safe(c.String()))
 		}
 	}
-	if t.unknown > 0 && d.Outcome == analyze.Pass {
-		in.Invalid = append(in.Invalid, fmt.Sprintf("%d complete answers came from no known backend", t.unknown))
+	if n := unknown(m, totals, t); n > 0 && d.Outcome == analyze.Pass {
+		in.Invalid = append(in.Invalid, fmt.Sprintf("%d complete answers came from no known backend", n))
 	}
+	if why := overloaded(in.Load, totals); why != "" {
+		in.Invalid = append(in.Invalid, why)
+		in.Remedies = append(in.Remedies, "lower --rate, or raise --connections if answers are slow")
+	}
+}
+
+// unknown counts complete answers that no rule named. Where samples were dropped only the agent's totals have them all.
+func unknown(m Manifest, totals wire.Totals, t *tally) int64 {
+	if totals.Dropped == 0 {
+		return t.unknown
+	}
+	var n int64
+	for _, e := range totals.Tally {
+		if (e.Backend < 0 || int(e.Backend) >= len(m.Weights)) && e.Status != 0 && e.Status < 500 {
+			n += int64(e.N)
+		}
+	}
+	return n
+}
+
+// leastRate is the share of the planned rate below which a run did not send what its plan says.
+const leastRate = 0.5
+
+// overloaded says why the generator did not carry out the plan, "" where it did.
+func overloaded(l *report.LoadFacts, totals wire.Totals) string {
+	if float64(totals.Dropped) > droppedShare*float64(totals.Requests) {
+		return fmt.Sprintf("the generator was overloaded: the times of %d of %d requests were lost", totals.Dropped, totals.Requests)
+	}
+	if l.TargetRate <= 0 || l.Duration <= 0 || totals.Requests < 2 || totals.Reason != wire.ReasonDone {
+		return ""
+	}
+	if rate := float64(totals.Requests-1) / l.Duration.Seconds(); rate < leastRate*l.TargetRate {
+		return fmt.Sprintf("the generator was overloaded: it sent %.3g requests per second, %.3g were planned", rate, l.TargetRate)
+	}
+	return ""
 }
 
 func loadFacts(p attack.Plan, totals wire.Totals, t *tally) *report.LoadFacts {
@@ -175,6 +213,9 @@ func Analyze(f store.Folder, override func(*analyze.Options)) (report.Report, er
 	}
 	if override != nil {
 		override(&m.Options)
+	}
+	if m.Sequential != nil && m.Options.Gate != analyze.GateTolerance {
+		return report.Report{}, usagef("--gate %s: run %s looked early, its rule is the tolerance", m.Options.Gate, f.ID)
 	}
 	var totals wire.Totals
 	t := newTally(len(m.Weights))

@@ -91,12 +91,12 @@ func targetURL(given string, s mesh.Snapshot) (string, error) {
 		return "", fmt.Errorf("--url: %w", err)
 	}
 	if s.Through != nil {
-		if !names(u.Hostname(), s.Through.Service) {
+		if !names(u.Hostname(), s.Through.Service, s) {
 			return "", fmt.Errorf("--url %q: its host is not the Service %s that --through names", given, s.Through.Service.Name)
 		}
 		return given, nil
 	}
-	if !names(u.Hostname(), s.Root) {
+	if !names(u.Hostname(), s.Root, s) {
 		return "", fmt.Errorf("--url %q: host %q is not the split's root Service %q: requests there are not drawn by this split; "+
 			"if pods of another Service send them on, name it with --through svc/NAME", given, u.Hostname(), s.Root.Name)
 	}
@@ -106,17 +106,23 @@ func targetURL(given string, s mesh.Snapshot) (string, error) {
 	return given, nil
 }
 
-// names reports whether a host name, as a client in the cluster writes it, means the Service.
-func names(host string, s mesh.Service) bool {
+// names reports whether a host name, as the source pod writes it, means the Service. A bare name means it only in its own
+// namespace, and a full one only in the cluster's own domain.
+func names(host string, s mesh.Service, snap mesh.Snapshot) bool {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if s.ClusterIP != "" && host == s.ClusterIP {
 		return true
 	}
-	labels := strings.Split(host, ".")
-	if labels[0] != s.Name || len(labels) > 1 && labels[1] != s.Namespace || len(labels) > 2 && labels[2] != "svc" {
-		return false
+	short := s.Name + "." + s.Namespace
+	switch host {
+	case short, short + ".svc", short + ".svc.cluster.local":
+		return true
+	case s.Name:
+		return snap.Source.Namespace == s.Namespace
 	}
-	return true
+	// A ServiceProfile is named by the full name of its Service, whatever the cluster's domain is.
+	domain, ok := strings.CutPrefix(snap.Split.Profile.Name, snap.Root.Name+"."+snap.Root.Namespace+".svc.")
+	return ok && domain != "" && host == short+".svc."+domain
 }
 
 // ClassifyRule is one --classify of the user: answers that match are the backend's.
@@ -163,7 +169,7 @@ func userRules(rules []ClassifyRule, w analyze.Weights) ([]attack.Rule, error) {
 		out = append(out, rule)
 	}
 	for i, ok := range covered {
-		if !ok && len(rules) > 0 {
+		if !ok && len(rules) > 0 && w[i].W > 0 {
 			return nil, fmt.Errorf("--classify: no rule for backend %q: name how its answers look too", w[i].Backend)
 		}
 	}

@@ -52,6 +52,13 @@ func TestTargetURL(t *testing.T) {
 		{"http://frontend:8080/", through, "http://frontend:8080/", true},
 		{"http://podinfo:9898/", through, "is not the Service frontend", false},
 		{"", through, "name with --url", false},
+		{"http://podinfo:9898/", elsewhere, "is not the split's root Service", false}, // there it is another Service
+		{"http://podinfo.test:9898/", elsewhere, "http://podinfo.test:9898/", true},
+		{"http://podinfo.test.svc.evil.example.com:9898/", nil, "is not the split's root Service", false},
+		{
+			"http://podinfo.test.svc.corp.local:9898/", func(s *mesh.Snapshot) { s.Split.Profile.Name = "podinfo.test.svc.corp.local" },
+			"http://podinfo.test.svc.corp.local:9898/", true,
+		},
 	}
 	for _, tt := range tests {
 		s := walkthrough()

@@ -18,6 +18,7 @@ import (
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/wire"
 )
 
 // connect points a run of n requests at 1,000/s at the demo's clusters.
@@ -132,6 +133,64 @@ func TestWeightsThatMoveAreNoVerdict(t *testing.T) {
 	// From 50/50 to 90/10 in some 2,900 requests: ln 5 nats for each answer of east before, ln 1.8 for each of west after.
 	if text := strings.Join(r.Warnings, " "); !strings.Contains(text, "the answers follow the new weights from") {
 		t.Errorf("the change was not located: %q", r.Warnings)
+	}
+}
+
+// A change that was taken back before the end leaves the same weights, but not the same generation.
+func TestWeightsThatMovedAndCameBackAreNoVerdict(t *testing.T) {
+	w := world(t, demo.Options{Seed: 4})
+	cfg := connect(t, w, 1500)
+	whenSending(&cfg, func() {
+		if err := errors.Join(w.SetWeights(53, 47), w.SetWeights(50, 50)); err != nil {
+			t.Error(err)
+		}
+	})
+	r, err := Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "generation") {
+		t.Errorf("outcome %s, reasons %q", r.Verdict.Outcome, r.Verdict.Reasons)
+	}
+}
+
+// Killed between the last sample and the second look at the cluster: the samples are whole, the run is not.
+func TestARunThatWasNotSeenToTheEndIsNoPass(t *testing.T) {
+	w := world(t, demo.Options{Seed: 5})
+	cfg := connect(t, w, 3000)
+	if r, err := Run(t.Context(), cfg); err != nil || r.Verdict.Outcome != report.Pass {
+		t.Fatalf("%s, %v", r.Verdict.Outcome, err)
+	}
+	f := latest(t, cfg.ResultsDir)
+	m, err := readManifest(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.After = nil
+	var totals wire.Totals
+	tl := newTally(len(m.Weights))
+	for r, err := range Samples(f, &totals) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		tl.add(r)
+	}
+	if r := conclude(m, totals, tl); r.Verdict.Outcome != report.Invalid || r.Verdict.StatisticalOutcome != report.Pass {
+		t.Errorf("outcome %s, statistics %s", r.Verdict.Outcome, r.Verdict.StatisticalOutcome)
+	}
+}
+
+func TestAnOverloadedGeneratorIsNoPass(t *testing.T) {
+	w := world(t, demo.Options{Seed: 6, GatewayDelay: 30 * time.Millisecond})
+	cfg := connect(t, w, 200)
+	cfg.Load.Connections = 1 // some 65 requests per second are possible, 1,000 are planned
+	cfg.Options.Tolerance = analyze.Tolerance{Points: 25}
+	r, err := Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "overloaded") {
+		t.Errorf("outcome %s, reasons %q", r.Verdict.Outcome, r.Verdict.Reasons)
 	}
 }
 

@@ -33,6 +33,7 @@ type looker struct {
 	next         uint64         // number of requests that are in
 	batch        []int64        // since the last look
 	unattributed int64
+	leaked       bool // a weight-0 backend has answered
 
 	looks   int
 	last    analyze.Look
@@ -77,6 +78,7 @@ func (l *looker) add(seq uint64, backend int) (decided bool, err error) {
 		l.next++
 		if b >= 0 && b < len(l.batch) {
 			l.batch[b]++
+			l.leaked = l.leaked || l.expected[b] == 0
 		} else {
 			l.unattributed++
 		}
@@ -114,6 +116,9 @@ func (l *looker) look() error {
 
 // holds reports whether the outcome would be the same however the unattributed requests were shared out.
 func (l *looker) holds(look analyze.Look) bool {
+	if l.leaked {
+		return true // a weight-0 backend has answered: nothing takes that back
+	}
 	n, u := float64(look.Requests), float64(l.unattributed)
 	inside, outside := true, false
 	for i, c := range look.Intervals {
@@ -138,6 +143,9 @@ func sequential(in *report.Input, m Manifest, t *tally) (analyze.Decision, *tall
 	l, err := newLooker(m.Weights, m.Options, m.Sequential.Every)
 	if err != nil {
 		return analyze.Decision{}, nil, err
+	}
+	if m.Options.Gate != analyze.GateTolerance {
+		return analyze.Decision{}, nil, errors.New("a run that looked early is judged by its tolerance alone, not by --gate " + string(m.Options.Gate))
 	}
 	if !t.ordered() {
 		return analyze.Decision{}, nil, errors.New("the order of requests was not kept whole")
@@ -170,7 +178,19 @@ func sequential(in *report.Input, m Manifest, t *tally) (analyze.Decision, *tall
 		return analyze.Decision{}, nil, err
 	}
 	in.Sequential = l.apply(&d, m.Plan.Requests)
+	leakAfter(&d, m.Weights, t)
 	return d, counted, nil
+}
+
+// leakAfter makes a failure of an answer that a weight-0 backend gave after the deciding look: no statistics are needed for
+// what must not happen at all.
+func leakAfter(d *analyze.Decision, w analyze.Weights, t *tally) {
+	for i, x := range w {
+		if n := t.counts.N[i]; x.W == 0 && n > 0 && d.Outcome != analyze.Fail {
+			d.Outcome = analyze.Fail
+			d.Reasons = []analyze.Reason{{Code: analyze.CodeLeak, Text: fmt.Sprintf("%s has weight 0 and answered %d requests, after the look that decided", x.Backend, n)}}
+		}
+	}
 }
 
 // statusOf keeps of an answer what the checks look at: whether it was one, and no error.

@@ -118,6 +118,35 @@ func TestLooksDecideOrSayThatTheyDoNot(t *testing.T) {
 	}
 }
 
+// A weight-0 backend that answered is a failure whatever else was lost, and also where it answers after the deciding look.
+func TestALeakFailsASequentialRun(t *testing.T) {
+	w := analyze.Weights{{Backend: "a", W: 50}, {Backend: "b", W: 50}, {Backend: "c", W: 0}}
+	l, err := newLooker(w, analyze.DefaultOptions(), 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		backend := i % 2
+		switch i {
+		case 7:
+			backend = 2
+		case 8:
+			backend = -1
+		}
+		if _, err := l.add(uint64(i), backend); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if l.outcome != analyze.Fail {
+		t.Errorf("outcome %s", l.outcome)
+	}
+	d := analyze.Decision{Outcome: analyze.Pass}
+	leakAfter(&d, w, &tally{counts: analyze.Counts{N: []int64{1000, 1000, 3}}})
+	if d.Outcome != analyze.Fail || len(d.Reasons) != 1 || d.Reasons[0].Code != analyze.CodeLeak {
+		t.Errorf("a leak after the look: %+v", d)
+	}
+}
+
 func TestASequentialRunStopsAndIsJudgedAgainAlike(t *testing.T) {
 	for name, o := range map[string]demo.Options{
 		"pass": {Seed: 1},

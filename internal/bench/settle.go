@@ -120,11 +120,21 @@ func describe(res wire.FetchResult, body int) string {
 	case res.Class == attack.ErrEmpty.String():
 		return "it closed the connection without an answer (empty reply), as a gateway does to a client outside the mesh"
 	case res.Error != "":
-		return mesh.Safe(res.Error)
+		return brief(res.Error)
 	}
 	s := fmt.Sprintf("it answered with status %d and %d bytes that are no JSON object", res.Status, body)
 	if e := res.Header["L5d-Proxy-Error"]; len(e) > 0 {
-		s += " (proxy: " + mesh.Safe(e[0]) + ")"
+		s += " (proxy: " + brief(e[0]) + ")"
+	}
+	return s
+}
+
+// brief bounds foreign text so that the sentence around it can still say what to do.
+func brief(s string) string {
+	const most = 200
+	s = mesh.Safe(s)
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "..."
 	}
 	return s
 }
@@ -161,7 +171,7 @@ func directURL(rootURL string, b mesh.Backend, s mesh.Snapshot) string {
 	if s.Source.Namespace != s.Root.Namespace {
 		host += "." + s.Root.Namespace
 	}
-	if _, rest, dotted := strings.Cut(u.Hostname(), "."); dotted && names(u.Hostname(), s.Root) && u.Hostname() != s.Root.ClusterIP {
+	if _, rest, dotted := strings.Cut(u.Hostname(), "."); dotted && names(u.Hostname(), s.Root, s) && u.Hostname() != s.Root.ClusterIP {
 		host = b.Name + "." + rest
 	}
 	port := b.Port

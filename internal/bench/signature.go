@@ -32,7 +32,7 @@ func (l *learner) rules() ([]attack.Rule, map[string]string, error) {
 	signatures := map[string][]string{}
 	if pods != "" {
 		for i, b := range l.snap.Backends {
-			if names := b.PodNames(); len(names) > 0 {
+			if names := l.pods(i); len(names) > 0 {
 				rules = append(rules, attack.Rule{Backend: i, Kind: attack.RuleJSON, Key: pods, Values: names})
 				signatures[b.Name] = append(signatures[b.Name], fmt.Sprintf("%s is one of its %d pods", pods, len(names)))
 			}
@@ -48,6 +48,11 @@ func (l *learner) rules() ([]attack.Rule, map[string]string, error) {
 	}
 	out := map[string]string{}
 	for _, b := range l.snap.Backends {
+		if len(signatures[b.Name]) == 0 && b.Weight == 0 {
+			// Nothing should come from it. What does is an answer of no known backend, and forbids a pass.
+			out[b.Name] = "not known: weight 0, and no answer could be had"
+			continue
+		}
 		if len(signatures[b.Name]) == 0 {
 			return nil, nil, l.unrecognised(b.Name)
 		}
@@ -56,25 +61,50 @@ func (l *learner) rules() ([]attack.Rule, map[string]string, error) {
 	return rules, out, nil
 }
 
-// sharedPods refuses backends that the same pods serve: typically a root Service whose selector also picks the canary's.
+// sharedPods refuses backends of one cluster that the same pods serve: typically a root Service whose selector also picks
+// the canary's.
 func (l *learner) sharedPods() error {
 	owner := map[string]string{}
 	for _, b := range l.snap.Backends {
 		for _, pod := range b.PodNames() {
-			if o, taken := owner[pod]; taken && o != b.Name {
+			key := clusterOf(b) + "/" + pod
+			if o, taken := owner[key]; taken && o != b.Name {
 				return &SignatureError{fmt.Sprintf("backends %s and %s share pod %s: fix the selector of one of the Services", o, b.Name, mesh.Safe(pod))}
 			}
-			owner[pod] = b.Name
+			owner[key] = b.Name
 		}
 	}
 	return nil
 }
 
+func clusterOf(b mesh.Backend) string {
+	if b.Mirror == nil {
+		return ""
+	}
+	return b.Mirror.Cluster
+}
+
+// pods are the names that tell this backend's answers from all others'. Pods of a StatefulSet have the same names in every
+// cluster, and then tell nothing.
+func (l *learner) pods(i int) []string {
+	var own []string
+	for _, pod := range l.snap.Backends[i].PodNames() {
+		alone := true
+		for j, other := range l.snap.Backends {
+			alone = alone && (j == i || !slices.Contains(other.PodNames(), pod))
+		}
+		if alone {
+			own = append(own, pod)
+		}
+	}
+	return own
+}
+
 // podOf is the backend that a pod belongs to, or -1.
 func (l *learner) podOf(pod string) int {
 	if pod != "" {
-		for i, b := range l.snap.Backends {
-			if slices.Contains(b.PodNames(), pod) {
+		for i := range l.snap.Backends {
+			if slices.Contains(l.pods(i), pod) {
 				return i
 			}
 		}

@@ -102,7 +102,9 @@ func TestSignatures(t *testing.T) {
 		{
 			"shared pods",
 			answers{},
-			func(s *mesh.Snapshot) { s.Backends[1].RemotePods = []string{"podinfo-w2"} }, nil,
+			func(s *mesh.Snapshot) {
+				s.Backends[1].Mirror, s.Backends[1].Endpoints = nil, []mesh.Endpoint{{Pod: "podinfo-w2"}}
+			}, nil,
 			"share pod podinfo-w2",
 		},
 		{
@@ -128,6 +130,22 @@ func TestSignatures(t *testing.T) {
 			answers{"podinfo-east": {`!{"hostname":"proxy","message":"down"}`}, "podinfo": {west1}},
 			noRemote, nil,
 			"status 504",
+		},
+		{
+			"a canary of weight 0 without pods is no obstacle",
+			answers{"podinfo": {west1}},
+			func(s *mesh.Snapshot) {
+				s.Backends[1] = mesh.Backend{Name: "podinfo-east", Port: 9898}
+			},
+			[]attack.Rule{pods(0, "podinfo-w1", "podinfo-w2"), message(0, "greetings from west")},
+			"",
+		},
+		{
+			"equal pod names in two clusters tell nothing, messages do",
+			answers{"podinfo-east": {podinfoJSON("podinfo-w1", "greetings from east")}, "podinfo": {west1}},
+			func(s *mesh.Snapshot) { s.Backends[1].RemotePods = []string{"podinfo-w1", "podinfo-w2"} },
+			[]attack.Rule{message(0, "greetings from west"), message(1, "greetings from east")},
+			"",
 		},
 		{
 			"the root was never seen and its pods are not known",

@@ -138,7 +138,7 @@ func (c *Clusters) Draws() map[string]int64 { return c.plane.split.counts() }
 
 // Simulated says in one sentence what is not real here.
 func (c *Clusters) Simulated() string {
-	s := "Simulated, in this process: two Kubernetes API servers with the objects of Linkerd's multicluster walkthrough, " +
+	s := "in this process: two Kubernetes API servers with the objects of Linkerd's multicluster walkthrough, " +
 		"podinfo in both, and a mesh that draws a backend at random for each request"
 	switch {
 	case c.options.OffMesh:

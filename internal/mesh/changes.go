@@ -30,6 +30,16 @@ func Changes(before, after Snapshot) []Change {
 		add("effective weights", lawText(before.Split.Effective), lawText(after.Split.Effective))
 	}
 	add("object that weights are read from", before.Split.EffectiveFrom, after.Split.EffectiveFrom)
+	// A change that was taken back leaves the same weights, and requests in between that were drawn by others.
+	b, a := before.Split, after.Split
+	if b.UID == a.UID {
+		add("split object", written(b.Generation, b.ResourceVersion), written(a.Generation, a.ResourceVersion))
+	}
+	if b.Profile.UID == a.Profile.UID {
+		add("ServiceProfile", written(b.Profile.Generation, b.Profile.ResourceVersion), written(a.Profile.Generation, a.Profile.ResourceVersion))
+	} else if b.EffectiveFrom == a.EffectiveFrom { // else it was said above
+		add("ServiceProfile", b.Profile.UID, a.Profile.UID)
+	}
 	add("Service "+before.Root.Name, identity(before.Root), identity(after.Root))
 	changesOfPod(add, "source pod", before.Source, after.Source)
 	changesOfThrough(add, before.Through, after.Through)
@@ -37,8 +47,9 @@ func Changes(before, after Snapshot) []Change {
 	old, now := byName(before.Backends), byName(after.Backends)
 	for _, b := range before.Backends {
 		add("Service of backend "+b.Name, identity(b.Service), identity(now[b.Name].Service))
-		if b.Unread == "" && now[b.Name].Unread == "" {
-			add("endpoints of backend "+b.Name, where(b), where(now[b.Name]))
+		add("endpoints of backend "+b.Name, where(b), where(now[b.Name]))
+		if m, n := b.Mirror, now[b.Name].Mirror; m != nil && n != nil {
+			add("pods of backend "+b.Name+" in cluster "+m.Cluster, behind(m), behind(n))
 		}
 	}
 	for _, b := range after.Backends {
@@ -47,6 +58,18 @@ func Changes(before, after Snapshot) []Change {
 		}
 	}
 	return out
+}
+
+// written says how often an object was written: by its generation, which only changes of what it says raise, or where the
+// server keeps none by its resourceVersion.
+func written(generation int64, resourceVersion string) string {
+	if generation > 0 {
+		return fmt.Sprintf("generation %d", generation)
+	}
+	if resourceVersion == "" {
+		return ""
+	}
+	return "version " + resourceVersion
 }
 
 func orNone(s string) string {
@@ -119,23 +142,44 @@ func byName(bs []Backend) map[string]Backend {
 	return out
 }
 
-// where is the endpoints as far as a change of them changes the split.
+// where is the endpoints as far as a change of them changes the split. What could be read once and not again has changed:
+// that it stayed the same was not seen.
 func where(b Backend) string {
-	switch {
-	case b.Name == "" || !b.Service.Found:
+	if b.Name == "" || !b.Service.Found {
 		return ""
-	case b.Mirror == nil && b.Ready() > 0:
-		return "some ready"
-	case b.Mirror == nil:
-		return "none ready"
 	}
 	var parts []string
-	for _, e := range b.Endpoints {
-		state := ""
-		if !e.Ready {
-			state = " not ready"
+	switch {
+	case b.Unread != "":
+		parts = append(parts, "not read")
+	case b.Mirror == nil:
+		parts = append(parts, someReady(b.Ready()))
+	default:
+		for _, e := range b.Endpoints {
+			state := ""
+			if !e.Ready {
+				state = " not ready"
+			}
+			parts = append(parts, fmt.Sprintf("%s:%d%s", e.Address, e.Port, state))
 		}
-		parts = append(parts, fmt.Sprintf("%s:%d%s", e.Address, e.Port, state))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// behind is whether a mirror has pods that answer, as its own cluster tells it.
+func behind(m *Mirror) string {
+	switch {
+	case m.Context == "":
+		return ""
+	case m.RemoteUnread != "":
+		return "not read"
+	}
+	return someReady(m.RemoteReady)
+}
+
+func someReady(n int) string {
+	if n > 0 {
+		return "some ready"
+	}
+	return "none ready"
 }

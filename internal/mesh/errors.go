@@ -105,6 +105,17 @@ func listed(names []string) []string {
 	return out
 }
 
+// Printable is text with everything but printable characters replaced, at its full length but for 16 KiB: for sentences that are
+// put together of parts which were bounded each by itself, and whose end says what to do.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, cut(s, 16<<10))
+}
+
 // Safe is text from a cluster with everything but printable characters replaced, and not longer than 500 characters.
 func Safe(s string) string {
 	return cut(strings.Map(func(r rune) rune {

@@ -81,7 +81,7 @@ func pickProfile(items []unstructured.Unstructured, root, rootNS, clientNS strin
 func readProfile(u *unstructured.Unstructured, rootNS string) (Profile, []override, []string, *WeightError) {
 	p := Profile{
 		State: ProfileFound, Namespace: u.GetNamespace(), Name: u.GetName(), UID: string(u.GetUID()),
-		ResourceVersion: u.GetResourceVersion(), Created: u.GetCreationTimestamp().UTC(),
+		ResourceVersion: u.GetResourceVersion(), Generation: u.GetGeneration(), Created: u.GetCreationTimestamp().UTC(),
 	}
 	_, p.Skip = u.GetAnnotations()["smi.linkerd.io/skip"] // any value counts, "false" too
 	p.LastWriter, _ = lastWriter(u)

@@ -65,6 +65,7 @@ type Profile struct {
 	Name            string       `json:"name"`
 	UID             string       `json:"uid"`
 	ResourceVersion string       `json:"resourceVersion"`
+	Generation      int64        `json:"generation"` // grows with every change of what it says, also with one that is taken back
 	Created         time.Time    `json:"created"`
 	Overrides       int          `json:"overrides"` // number of dstOverrides
 	Skip            bool         `json:"skip"`      // smi.linkerd.io/skip: the SMI adaptor leaves it alone

@@ -118,7 +118,9 @@ func gatewayMirrors(s mesh.Snapshot, f *findings, each func(b mesh.Backend, g *m
 		case b.Unread != "":
 			f.add(Unknown, "the endpoints of mirror Service "+serviceName(b.Service)+" could not be read"+because(b.Unread))
 		default:
+			f.mild = b.Weight == 0 // nothing is sent to it: what is wrong there is worth knowing, and no obstacle
 			each(b, gatewayOf(s, b.Mirror.Cluster))
+			f.mild = false
 		}
 	}
 }
