@@ -38,6 +38,8 @@ type Plan struct {
 	GiveUpAfter uint64            `json:"giveUpAfter"`           // requests in a row without an answer; 0: DefaultGiveUpAfter
 	MaxRate     float64           `json:"maxRate,omitempty"`     // ceiling, requests per second; 0: DefaultMaxRate
 	MaxRequests uint64            `json:"maxRequests,omitempty"` // ceiling; 0: DefaultMaxRequests
+	// ConnectTo sends what would be dialled at one HOST:PORT to another ADDR:PORT. Host and URL of the requests stay.
+	ConnectTo map[string]string `json:"connectTo,omitempty"`
 }
 
 // WithDefaults returns the plan with every unset field that has a default set to it.
