@@ -102,7 +102,7 @@ func startTarget(b *testing.B) (url string) {
 func BenchmarkEngines(b *testing.B) {
 	url := startTarget(b)
 	for _, rate := range []uint64{1000, 5000, 0} {
-		engines := map[string]closingEngine{"h1": NewH1(EngineOptions{}, 8), "vegeta": NewVegeta(EngineOptions{}, 8)}
+		engines := map[string]ClosableEngine{"h1": NewH1(EngineOptions{}, 8), "vegeta": NewVegeta(EngineOptions{}, 8)}
 		for round := range 3 {
 			for _, name := range []string{"h1", "vegeta"} {
 				what := fmt.Sprintf("rate=%d/engine=%s/round=%d", rate, name, round)

@@ -16,20 +16,14 @@ import (
 	"time"
 )
 
-type closingEngine interface {
-	Engine
-	Close()
-	Dialled() int64
-}
-
 // forEachEngine runs a test on every engine: they must give the same results.
-func forEachEngine(t *testing.T, test func(t *testing.T, build func(EngineOptions, int) closingEngine)) {
-	for name, construct := range map[string]func(EngineOptions, int) closingEngine{
-		"h1":     func(o EngineOptions, n int) closingEngine { return NewH1(o, n) },
-		"vegeta": func(o EngineOptions, n int) closingEngine { return NewVegeta(o, n) },
+func forEachEngine(t *testing.T, test func(t *testing.T, build func(EngineOptions, int) ClosableEngine)) {
+	for name, construct := range map[string]func(EngineOptions, int) ClosableEngine{
+		"h1":     func(o EngineOptions, n int) ClosableEngine { return NewH1(o, n) },
+		"vegeta": func(o EngineOptions, n int) ClosableEngine { return NewVegeta(o, n) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			test(t, func(o EngineOptions, n int) closingEngine {
+			test(t, func(o EngineOptions, n int) ClosableEngine {
 				e := construct(o, n)
 				t.Cleanup(e.Close)
 				return e
@@ -164,11 +158,12 @@ func (s script) play(c net.Conn, served *atomic.Int64) {
 }
 
 func TestScripts(t *testing.T) {
-	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) closingEngine) {
+	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		for _, s := range scripts {
 			t.Run(s.name, func(t *testing.T) {
 				address, served := s.serve(t)
-				p := fastPlan("http://"+address, 10)
+				p := fastPlan("http://podinfo", 10)
+				p.ConnectTo = map[string]string{"podinfo:80": address}
 				p.Method = s.method
 				p.Rules = []Rule{{Backend: 1, Kind: RuleJSON, Key: "/message", Values: []string{"from 1"}}}
 				if s.class == ErrTimeout {
@@ -196,7 +191,7 @@ func TestScripts(t *testing.T) {
 }
 
 func TestEnginesSendExactlyThePlan(t *testing.T) {
-	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) closingEngine) {
+	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		var served atomic.Int64
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("User-Agent") != "splitbench/test" || r.Header.Get("X-Vegeta-Seq") != "" || r.ContentLength != 0 || r.Host != "podinfo" {
@@ -239,7 +234,7 @@ func TestEnginesSendExactlyThePlan(t *testing.T) {
 
 // Requests in flight are bounded, those that wait keep their planned instants.
 func TestEnginesQueueWhenSaturated(t *testing.T) {
-	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) closingEngine) {
+	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		var now, most atomic.Int64
 		srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 			n := now.Add(1)
@@ -263,7 +258,7 @@ func TestEnginesQueueWhenSaturated(t *testing.T) {
 }
 
 func TestEnginesStopWithTheirContext(t *testing.T) {
-	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) closingEngine) {
+	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		started := newSignals(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		p := fastPlan(started.url, 10)
@@ -297,7 +292,7 @@ func newSignals(t *testing.T) signals {
 }
 
 func TestEnginesStopWhenTheConsumerDoes(t *testing.T) {
-	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) closingEngine) {
+	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 		defer srv.Close()
 		e := build(EngineOptions{}, 4)
@@ -311,7 +306,7 @@ func TestEnginesStopWhenTheConsumerDoes(t *testing.T) {
 }
 
 func TestEnginesGiveUpOnADeadTarget(t *testing.T) {
-	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) closingEngine) {
+	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		p := fastPlan("http://127.0.0.1:1", 10_000)
 		p.GiveUpAfter = 20
 		rs, err := collect(t, build(EngineOptions{}, 16), t.Context(), p)
@@ -323,7 +318,7 @@ func TestEnginesGiveUpOnADeadTarget(t *testing.T) {
 }
 
 func TestEnginesKeepSpecimensOfUnmatchedAnswers(t *testing.T) {
-	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) closingEngine) {
+	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, strings.Repeat("x", 100_000))
 		}))
@@ -341,7 +336,7 @@ func TestEnginesKeepSpecimensOfUnmatchedAnswers(t *testing.T) {
 }
 
 func TestEnginesRefuseABadPlan(t *testing.T) {
-	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) closingEngine) {
+	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		_, err := collect(t, build(EngineOptions{}, 1), t.Context(), Plan{URL: "gopher://x"})
 		if err == nil || !strings.Contains(err.Error(), "scheme") {
 			t.Errorf("got %v", err)

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -40,6 +41,7 @@ type Plan struct {
 	MaxRequests uint64            `json:"maxRequests,omitempty"` // ceiling; 0: DefaultMaxRequests
 	// ConnectTo sends what would be dialled at one HOST:PORT to another ADDR:PORT. Host and URL of the requests stay.
 	ConnectTo map[string]string `json:"connectTo,omitempty"`
+	Engine    string            `json:"engine,omitempty"` // EngineH1, EngineVegeta, or "": EngineName
 }
 
 // WithDefaults returns the plan with every unset field that has a default set to it.
@@ -71,8 +73,22 @@ func (p Plan) Schedule() Schedule { return Constant{p.Rate} }
 // Duration is how long sending takes: until the instant at which the request after the last would be due.
 func (p Plan) Duration() time.Duration { return p.Schedule().At(p.Requests) }
 
+// EngineName is the engine that the plan is for: where it names none, EngineH1 for http and EngineVegeta for https.
+func (p Plan) EngineName() string {
+	switch {
+	case p.Engine != "":
+		return p.Engine
+	case strings.HasPrefix(strings.ToLower(p.URL), "https:"):
+		return EngineVegeta
+	}
+	return EngineH1
+}
+
 // maxConnections bounds the connections of a plan.
 const maxConnections = 16384
+
+// maxConnectTo bounds the addresses that a plan may move.
+const maxConnectTo = 256
 
 // Validate says, in one sentence, why the plan must not be sent. It expects WithDefaults to have been applied.
 func (p Plan) Validate() error {
@@ -97,7 +113,14 @@ func (p Plan) Validate() error {
 			return fmt.Errorf("header %q: not a valid header", k)
 		}
 	}
+	if err := validConnectTo(p.ConnectTo); err != nil {
+		return err
+	}
 	switch {
+	case p.EngineName() != EngineH1 && p.EngineName() != EngineVegeta:
+		return fmt.Errorf("engine %q: want %s or %s", p.Engine, EngineH1, EngineVegeta)
+	case p.EngineName() == EngineH1 && u.Scheme != "http":
+		return fmt.Errorf("engine %s: speaks plain http only, not %s: use engine %s", EngineH1, u.Scheme, EngineVegeta)
 	case p.Requests == 0:
 		return fmt.Errorf("requests 0: want at least 1")
 	case p.Requests > p.MaxRequests:
@@ -115,4 +138,22 @@ func (p Plan) Validate() error {
 	}
 	_, err = NewClassifier(p.Rules)
 	return err
+}
+
+// validConnectTo checks that both sides are HOST:PORT.
+func validConnectTo(to map[string]string) error {
+	if len(to) > maxConnectTo {
+		return fmt.Errorf("connect-to: %d addresses, at most %d are allowed", len(to), maxConnectTo)
+	}
+	for from, address := range to {
+		for _, s := range []string{from, address} {
+			if host, port, err := net.SplitHostPort(s); err != nil || host == "" || port == "" {
+				return fmt.Errorf("connect-to %q=%q: want HOST:PORT=ADDRESS:PORT", from, address)
+			}
+		}
+		if from != strings.ToLower(from) {
+			return fmt.Errorf("connect-to %q: host names are lower case here", from)
+		}
+	}
+	return nil
 }

@@ -36,6 +36,11 @@ func TestPlanValidate(t *testing.T) {
 		{func(p *Plan) { p.Connections = -1 }, "connections -1"},
 		{func(p *Plan) { p.Connections = 20_000 }, "connections 20000"},
 		{func(p *Plan) { p.Timeout = time.Hour }, "timeout"},
+		{func(p *Plan) { p.Engine = "wrk" }, `engine "wrk"`},
+		{func(p *Plan) { p.Engine, p.URL = EngineH1, "https://podinfo/" }, "use engine vegeta"},
+		{func(p *Plan) { p.ConnectTo = map[string]string{"podinfo": "127.0.0.1:80"} }, "connect-to"},
+		{func(p *Plan) { p.ConnectTo = map[string]string{"podinfo:80": "127.0.0.1"} }, "connect-to"},
+		{func(p *Plan) { p.ConnectTo = map[string]string{"Podinfo:80": "127.0.0.1:80"} }, "lower case"},
 		{func(p *Plan) { p.Rules = []Rule{{Kind: "?"}} }, "classifier rule 1"},
 	}
 	for _, tt := range tests {
@@ -47,6 +52,16 @@ func TestPlanValidate(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
 			t.Errorf("the error shows a password: %v", err)
+		}
+	}
+}
+
+func TestPlanChoosesAnEngine(t *testing.T) {
+	for url, want := range map[string]string{"http://podinfo": EngineH1, "https://podinfo": EngineVegeta, "HTTPS://podinfo": EngineVegeta} {
+		p := validPlan()
+		p.URL = url
+		if err := p.Validate(); err != nil || p.EngineName() != want {
+			t.Errorf("%s: engine %s, %v; want %s", url, p.EngineName(), err, want)
 		}
 	}
 }

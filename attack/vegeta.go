@@ -68,7 +68,7 @@ type burst struct {
 func (b *burst) run(ctx context.Context, yield func(Result, error) bool) {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	b.engine.trace.begin(inner, b.plan.Timeout)
+	b.engine.trace.begin(inner, b.plan)
 
 	pacer := &pacer{ctx: inner, schedule: b.plan.Schedule(), requests: b.plan.Requests}
 	attacker := vegeta.NewAttacker(
