@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,7 @@ type h1Burst struct {
 	over   chan struct{} // closed when every request that was or will be sent has its result
 
 	// Guarded by the engine's lock.
+	draw     *rand.Rand    // of connections' quotas
 	next     uint64        // request that is sent next
 	due      time.Duration // its planned instant, since began
 	inFlight int
@@ -56,9 +58,14 @@ func newH1Burst(e *H1, p Plan) (*h1Burst, error) {
 	if err != nil {
 		return nil, err
 	}
+	schedule := p.Schedule()
+	var seed uint64
+	if p.Reuse != nil {
+		seed = p.Reuse.Seed
+	}
 	return &h1Burst{
-		engine: e, plan: p, schedule: p.Schedule(), target: target, classifier: classifier,
-		limit: min(p.Connections, e.limit), due: p.Schedule().At(0),
+		engine: e, plan: p, schedule: schedule, target: target, classifier: classifier,
+		limit: min(p.Connections, e.limit), due: schedule.At(0), draw: rand.New(rand.NewPCG(seed, 0xc0)),
 		wake: make(chan struct{}, 1), ready: make(chan struct{}, 1), over: make(chan struct{}),
 	}, nil
 }
@@ -127,8 +134,23 @@ func (b *h1Burst) take(c *h1Conn, now time.Duration) bool {
 		b.due = b.schedule.At(b.next)
 	}
 	c.sent = b.engine.now()
+	if b.plan.closed() {
+		c.planned = c.sent - b.began
+	}
 	c.busy.Store(true) // publishes what stands above
 	return true
+}
+
+// wear says when c, just opened, is to be given up. The caller holds the lock.
+func (b *h1Burst) wear(c *h1Conn) {
+	c.quota, c.maxAge = 0, 0
+	if r := b.plan.Reuse; r != nil {
+		c.maxAge = r.MaxAge
+		if r.MaxRequests > 0 {
+			least := max(r.MinRequests, 1)
+			c.quota = least + b.draw.Uint64N(r.MaxRequests-least+1)
+		}
+	}
 }
 
 // deliver hands in the result of a request that was taken. The caller holds the lock.

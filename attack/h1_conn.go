@@ -22,6 +22,7 @@ type h1Conn struct {
 	used   uint64
 	quota  uint64        // requests that nc may carry; 0: any number
 	born   time.Duration // of nc
+	maxAge time.Duration // of nc; 0: any
 	since  time.Duration // when it came to rest; guarded by the engine's lock
 
 	// The request it carries, set by h1Burst.take before busy is.
@@ -64,6 +65,7 @@ func (c *h1Conn) dial() ErrorClass {
 	defer e.mu.Unlock()
 	c.nc, c.used, c.born = nc, 0, e.now()
 	c.number = int32(e.dialled.Add(1) - 1)
+	b.wear(c)
 	c.in.src, c.in.epoch = nc, e.epoch
 	if c.fate != OK { // stopped meanwhile: nobody could close it
 		_ = nc.Close()
@@ -211,7 +213,9 @@ func (c *h1Conn) leave() bool {
 }
 
 // worn reports whether the connection plan wants another connection.
-func (c *h1Conn) worn(time.Duration) bool { return c.quota > 0 && c.used >= c.quota }
+func (c *h1Conn) worn(now time.Duration) bool {
+	return c.quota > 0 && c.used >= c.quota || c.maxAge > 0 && now-c.born >= c.maxAge
+}
 
 // kill closes the connection under whatever it carries. The caller holds the engine's lock.
 func (c *h1Conn) kill(why ErrorClass) {

@@ -41,7 +41,9 @@ type Plan struct {
 	MaxRequests uint64            `json:"maxRequests,omitempty"` // ceiling; 0: DefaultMaxRequests
 	// ConnectTo sends what would be dialled at one HOST:PORT to another ADDR:PORT. Host and URL of the requests stay.
 	ConnectTo map[string]string `json:"connectTo,omitempty"`
-	Engine    string            `json:"engine,omitempty"` // EngineH1, EngineVegeta, or "": EngineName
+	Engine    string            `json:"engine,omitempty"`   // EngineH1, EngineVegeta, or "": EngineName
+	Shape     *Shape            `json:"schedule,omitempty"` // nil: Rate, constant
+	Reuse     *Reuse            `json:"reuse,omitempty"`    // nil: connections are used as long as they live
 }
 
 // WithDefaults returns the plan with every unset field that has a default set to it.
@@ -67,8 +69,33 @@ func (p Plan) WithDefaults() Plan {
 	return p
 }
 
-// Schedule is the plan's schedule.
-func (p Plan) Schedule() Schedule { return Constant{p.Rate} }
+// Reuse says when a connection is given up for a new one. Where a mesh chooses the backend for each connection, not for
+// each request, a run measures the split as often as it dials.
+type Reuse struct {
+	MinRequests uint64        `json:"minRequests,omitempty"` // a connection carries a number drawn evenly from this
+	MaxRequests uint64        `json:"maxRequests,omitempty"` // to this; 1: a new one for each request; 0: any number
+	MaxAge      time.Duration `json:"maxAgeNs,omitempty"`    // nanoseconds; an older one carries no new request; 0: any age
+	Seed        uint64        `json:"seed,omitempty"`        // of the draws
+}
+
+// Schedule is the plan's schedule. It is made anew for each call, and not safe for concurrent use.
+func (p Plan) Schedule() Schedule {
+	if p.Shape != nil {
+		return p.Shape.schedule(p.Rate, p.MaxRate)
+	}
+	return Constant{p.Rate}
+}
+
+// closed reports whether requests have no instants of their own.
+func (p Plan) closed() bool { return p.Shape != nil && p.Shape.Kind == ShapeClosed }
+
+// peak is the highest rate that the plan asks for, per second.
+func (p Plan) peak() float64 {
+	if p.Shape != nil {
+		return p.Shape.peak(p.Rate)
+	}
+	return p.Rate.PerSecond()
+}
 
 // Duration is how long sending takes: until the instant at which the request after the last would be due.
 func (p Plan) Duration() time.Duration { return p.Schedule().At(p.Requests) }
@@ -113,6 +140,11 @@ func (p Plan) Validate() error {
 			return fmt.Errorf("header %q: not a valid header", k)
 		}
 	}
+	if p.Shape != nil {
+		if err := p.Shape.validate(p.Requests); err != nil {
+			return err
+		}
+	}
 	if err := validConnectTo(p.ConnectTo); err != nil {
 		return err
 	}
@@ -127,17 +159,35 @@ func (p Plan) Validate() error {
 		return fmt.Errorf("requests %d: above the ceiling of %d", p.Requests, p.MaxRequests)
 	case p.WarmUp > p.MaxRequests:
 		return fmt.Errorf("warm-up %d: above the ceiling of %d requests", p.WarmUp, p.MaxRequests)
-	case p.Rate.Hits == 0 || p.Rate.Per <= 0:
+	case (p.Shape == nil || p.Shape.usesPlanRate()) && (p.Rate.Hits == 0 || p.Rate.Per <= 0):
 		return fmt.Errorf("rate 0: want above 0")
-	case p.Rate.PerSecond() > p.MaxRate:
-		return fmt.Errorf("rate %g/s: above the ceiling of %g/s", p.Rate.PerSecond(), p.MaxRate)
+	case !(p.peak() <= p.MaxRate): // nor may the ceiling be NaN
+		return fmt.Errorf("rate %g/s: above the ceiling of %g/s", p.peak(), p.MaxRate)
 	case p.Connections < 1 || p.Connections > maxConnections:
 		return fmt.Errorf("connections %d: want 1 to %d", p.Connections, maxConnections)
 	case p.Timeout < time.Millisecond || p.Timeout > 10*time.Minute:
 		return fmt.Errorf("timeout %s: want 1ms to 10m", p.Timeout)
 	}
+	if err := p.validReuse(); err != nil {
+		return err
+	}
 	_, err = NewClassifier(p.Rules)
 	return err
+}
+
+func (p Plan) validReuse() error {
+	r := p.Reuse
+	switch {
+	case r == nil:
+		return nil
+	case p.EngineName() != EngineH1:
+		return fmt.Errorf("reuse: engine %s cannot give up connections by a plan: use engine %s", p.EngineName(), EngineH1)
+	case r.MinRequests > r.MaxRequests:
+		return fmt.Errorf("reuse: %d to %d requests: want the smaller number first", r.MinRequests, r.MaxRequests)
+	case r.MaxAge < 0:
+		return fmt.Errorf("reuse: age %s: want 0 or above", r.MaxAge)
+	}
+	return nil
 }
 
 // validConnectTo checks that both sides are HOST:PORT.
