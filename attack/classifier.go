@@ -1,13 +1,12 @@
 package attack
 
 import (
-	"encoding/json"
+	"bytes"
 	"fmt"
 	"math"
 	"net/http"
 	"net/textproto"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -42,8 +41,8 @@ type Classifier struct{ lookups []lookup }
 // lookup is a run of neighbouring rules that look at the same place, answered by one look.
 type lookup struct {
 	kind     RuleKind
-	path     []string // RuleJSON: the pointer's reference tokens
-	header   string   // RuleHeader: canonical name
+	path     []step // RuleJSON
+	header   string // RuleHeader: canonical name
 	re       *regexp.Regexp
 	backend  int16            // RuleRegexp
 	backends map[string]int16 // RuleJSON, RuleHeader: value to backend
@@ -90,7 +89,7 @@ func (c *Classifier) add(r Rule) error {
 		if err != nil {
 			return err
 		}
-		l.path = path
+		l.path = stepsOf(path)
 	case RuleHeader:
 		if l.header = textproto.CanonicalMIMEHeaderKey(r.Key); l.header == "" || strings.ContainsAny(r.Key, " \r\n:") {
 			return fmt.Errorf("header %q: not a header name", r.Key)
@@ -115,24 +114,35 @@ func (c *Classifier) add(r Rule) error {
 	return nil
 }
 
+// answer is what a classifier looks at: a body, and the header either parsed or as it was received.
+type answer struct {
+	header http.Header
+	raw    []byte // header lines with their CRLFs, where header is nil
+	body   []byte
+}
+
 // Classify returns the index of the backend that gave the answer, or Unattributed.
 func (c *Classifier) Classify(h http.Header, body []byte) int16 {
+	var f jsonFinder
+	return c.classify(&answer{header: h, body: body}, &f)
+}
+
+// classify does not allocate, but for what a regular expression may.
+func (c *Classifier) classify(a *answer, f *jsonFinder) int16 {
 	for i := range c.lookups {
 		l := &c.lookups[i]
 		switch l.kind {
 		case RuleRegexp:
-			if l.re.Match(body) {
+			if l.re.Match(a.body) {
 				return l.backend
 			}
 		case RuleHeader:
-			if v, ok := h[l.header]; ok && len(v) > 0 {
-				if b, ok := l.backends[v[0]]; ok {
-					return b
-				}
+			if b, ok := l.byHeader(a); ok {
+				return b
 			}
 		case RuleJSON:
-			if v, ok := jsonString(body, l.path); ok {
-				if b, ok := l.backends[v]; ok {
+			if v, ok := f.find(a.body, l.path); ok {
+				if b, ok := l.backends[string(v)]; ok {
 					return b
 				}
 			}
@@ -141,13 +151,69 @@ func (c *Classifier) Classify(h http.Header, body []byte) int16 {
 	return Unattributed
 }
 
-// JSONString returns the string at a JSON pointer of a document; false where there is none.
+func (l *lookup) byHeader(a *answer) (backend int16, ok bool) {
+	if a.raw != nil {
+		v, ok := rawHeader(a.raw, l.header)
+		if !ok {
+			return 0, false
+		}
+		backend, ok = l.backends[string(v)]
+		return backend, ok
+	}
+	v := a.header[l.header]
+	if len(v) == 0 {
+		return 0, false
+	}
+	backend, ok = l.backends[v[0]]
+	return backend, ok
+}
+
+// rawHeader returns the first value of a field in header lines that have been checked.
+func rawHeader(raw []byte, name string) ([]byte, bool) {
+	for len(raw) > 0 {
+		line := raw
+		if i := bytes.IndexByte(raw, '\n'); i >= 0 {
+			line, raw = raw[:i+1], raw[i+1:]
+		} else {
+			raw = nil
+		}
+		if len(line) > len(name) && line[len(name)] == ':' && equalFold(line[:len(name)], name) {
+			return bytes.Trim(line[len(name)+1:], " \t\r\n"), true
+		}
+	}
+	return nil, false
+}
+
+// equalFold compares header names; it knows no letters but ASCII's.
+func equalFold(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i, c := range b {
+		if lower(c) != lower(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// JSONString returns the string at a JSON pointer of a document, with numbers and booleans as they are written; false
+// where there is none, and where any of the document is not JSON.
 func JSONString(doc []byte, pointer string) (string, bool) {
 	path, err := parsePointer(pointer)
 	if err != nil {
 		return "", false
 	}
-	return jsonString(doc, path)
+	var f jsonFinder
+	v, ok := f.find(doc, stepsOf(path))
+	return string(v), ok
 }
 
 func parsePointer(p string) ([]string, error) {
@@ -162,57 +228,4 @@ func parsePointer(p string) ([]string, error) {
 		path[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(s)
 	}
 	return path, nil
-}
-
-// jsonString descends without decoding what it passes by. Numbers and booleans are taken as they are written.
-func jsonString(doc []byte, path []string) (string, bool) {
-	raw := json.RawMessage(doc)
-	for _, key := range path {
-		switch firstByte(raw) {
-		case '{':
-			var object map[string]json.RawMessage
-			if json.Unmarshal(raw, &object) != nil {
-				return "", false
-			}
-			next, ok := object[key]
-			if !ok {
-				return "", false
-			}
-			raw = next
-		case '[':
-			var array []json.RawMessage
-			i, err := strconv.ParseUint(key, 10, 31)
-			if err != nil || json.Unmarshal(raw, &array) != nil || i >= uint64(len(array)) {
-				return "", false
-			}
-			raw = array[i]
-		default:
-			return "", false
-		}
-	}
-	switch firstByte(raw) {
-	case '"':
-		var s string
-		if json.Unmarshal(raw, &s) != nil {
-			return "", false
-		}
-		return s, true
-	case '{', '[', 'n', 0:
-		return "", false
-	default:
-		var v any
-		if json.Unmarshal(raw, &v) != nil {
-			return "", false
-		}
-		return strings.TrimSpace(string(raw)), true
-	}
-}
-
-func firstByte(doc []byte) byte {
-	for _, b := range doc {
-		if b != ' ' && b != '\n' && b != '\t' && b != '\r' {
-			return b
-		}
-	}
-	return 0
 }

@@ -24,6 +24,30 @@ type EngineOptions struct {
 	Unmatched func(Specimen)
 }
 
+// The engines' names.
+const (
+	EngineH1     = "h1"     // our own: HTTP/1.1 over plain TCP, on time and cheap
+	EngineVegeta = "vegeta" // vegeta's Attacker on net/http: TLS, and the cross-check
+)
+
+// ClosableEngine is an engine with connections of its own.
+type ClosableEngine interface {
+	Engine
+	// Dialled is how many connections were opened so far.
+	Dialled() int64
+	// Close closes all of them. No burst may be running.
+	Close()
+}
+
+// NewEngine returns the engine that p.EngineName names.
+func NewEngine(p Plan, o EngineOptions) ClosableEngine {
+	p = p.WithDefaults()
+	if p.EngineName() == EngineVegeta {
+		return NewVegeta(o, p.Connections)
+	}
+	return NewH1(o, p.Connections)
+}
+
 // GaveUpError says that a burst was stopped because requests had no answers any more.
 type GaveUpError struct {
 	InARow uint64 // requests without an answer

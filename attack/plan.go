@@ -2,6 +2,7 @@ package attack
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -38,6 +39,11 @@ type Plan struct {
 	GiveUpAfter uint64            `json:"giveUpAfter"`           // requests in a row without an answer; 0: DefaultGiveUpAfter
 	MaxRate     float64           `json:"maxRate,omitempty"`     // ceiling, requests per second; 0: DefaultMaxRate
 	MaxRequests uint64            `json:"maxRequests,omitempty"` // ceiling; 0: DefaultMaxRequests
+	// ConnectTo sends what would be dialled at one HOST:PORT to another ADDR:PORT. Host and URL of the requests stay.
+	ConnectTo map[string]string `json:"connectTo,omitempty"`
+	Engine    string            `json:"engine,omitempty"`   // EngineH1, EngineVegeta, or "": EngineName
+	Shape     *Shape            `json:"schedule,omitempty"` // nil: Rate, constant
+	Reuse     *Reuse            `json:"reuse,omitempty"`    // nil: connections are used as long as they live
 }
 
 // WithDefaults returns the plan with every unset field that has a default set to it.
@@ -63,14 +69,53 @@ func (p Plan) WithDefaults() Plan {
 	return p
 }
 
-// Schedule is the plan's schedule.
-func (p Plan) Schedule() Schedule { return Constant{p.Rate} }
+// Reuse says when a connection is given up for a new one. Where a mesh chooses the backend for each connection, not for
+// each request, a run measures the split as often as it dials.
+type Reuse struct {
+	MinRequests uint64        `json:"minRequests,omitempty"` // a connection carries a number drawn evenly from this
+	MaxRequests uint64        `json:"maxRequests,omitempty"` // to this; 1: a new one for each request; 0: any number
+	MaxAge      time.Duration `json:"maxAgeNs,omitempty"`    // nanoseconds; an older one carries no new request; 0: any age
+	Seed        uint64        `json:"seed,omitempty"`        // of the draws
+}
+
+// Schedule is the plan's schedule. It is made anew for each call, and not safe for concurrent use.
+func (p Plan) Schedule() Schedule {
+	if p.Shape != nil {
+		return p.Shape.schedule(p.Rate, p.MaxRate)
+	}
+	return Constant{p.Rate}
+}
+
+// closed reports whether requests have no instants of their own.
+func (p Plan) closed() bool { return p.Shape != nil && p.Shape.Kind == ShapeClosed }
+
+// peak is the highest rate that the plan asks for, per second.
+func (p Plan) peak() float64 {
+	if p.Shape != nil {
+		return p.Shape.peak(p.Rate)
+	}
+	return p.Rate.PerSecond()
+}
 
 // Duration is how long sending takes: until the instant at which the request after the last would be due.
 func (p Plan) Duration() time.Duration { return p.Schedule().At(p.Requests) }
 
+// EngineName is the engine that the plan is for: where it names none, EngineH1 for http and EngineVegeta for https.
+func (p Plan) EngineName() string {
+	switch {
+	case p.Engine != "":
+		return p.Engine
+	case strings.HasPrefix(strings.ToLower(p.URL), "https:"):
+		return EngineVegeta
+	}
+	return EngineH1
+}
+
 // maxConnections bounds the connections of a plan.
 const maxConnections = 16384
+
+// maxConnectTo bounds the addresses that a plan may move.
+const maxConnectTo = 256
 
 // Validate says, in one sentence, why the plan must not be sent. It expects WithDefaults to have been applied.
 func (p Plan) Validate() error {
@@ -95,22 +140,70 @@ func (p Plan) Validate() error {
 			return fmt.Errorf("header %q: not a valid header", k)
 		}
 	}
+	if p.Shape != nil {
+		if err := p.Shape.validate(p.Requests); err != nil {
+			return err
+		}
+	}
+	if err := validConnectTo(p.ConnectTo); err != nil {
+		return err
+	}
 	switch {
+	case p.EngineName() != EngineH1 && p.EngineName() != EngineVegeta:
+		return fmt.Errorf("engine %q: want %s or %s", p.Engine, EngineH1, EngineVegeta)
+	case p.EngineName() == EngineH1 && u.Scheme != "http":
+		return fmt.Errorf("engine %s: speaks plain http only, not %s: use engine %s", EngineH1, u.Scheme, EngineVegeta)
 	case p.Requests == 0:
 		return fmt.Errorf("requests 0: want at least 1")
 	case p.Requests > p.MaxRequests:
 		return fmt.Errorf("requests %d: above the ceiling of %d", p.Requests, p.MaxRequests)
 	case p.WarmUp > p.MaxRequests:
 		return fmt.Errorf("warm-up %d: above the ceiling of %d requests", p.WarmUp, p.MaxRequests)
-	case p.Rate.Hits == 0 || p.Rate.Per <= 0:
+	case (p.Shape == nil || p.Shape.usesPlanRate()) && (p.Rate.Hits == 0 || p.Rate.Per <= 0):
 		return fmt.Errorf("rate 0: want above 0")
-	case p.Rate.PerSecond() > p.MaxRate:
-		return fmt.Errorf("rate %g/s: above the ceiling of %g/s", p.Rate.PerSecond(), p.MaxRate)
+	case !(p.peak() <= p.MaxRate): // nor may the ceiling be NaN
+		return fmt.Errorf("rate %g/s: above the ceiling of %g/s", p.peak(), p.MaxRate)
 	case p.Connections < 1 || p.Connections > maxConnections:
 		return fmt.Errorf("connections %d: want 1 to %d", p.Connections, maxConnections)
 	case p.Timeout < time.Millisecond || p.Timeout > 10*time.Minute:
 		return fmt.Errorf("timeout %s: want 1ms to 10m", p.Timeout)
 	}
+	if err := p.validReuse(); err != nil {
+		return err
+	}
 	_, err = NewClassifier(p.Rules)
 	return err
+}
+
+func (p Plan) validReuse() error {
+	r := p.Reuse
+	switch {
+	case r == nil:
+		return nil
+	case p.EngineName() != EngineH1:
+		return fmt.Errorf("reuse: engine %s cannot give up connections by a plan: use engine %s", p.EngineName(), EngineH1)
+	case r.MinRequests > r.MaxRequests:
+		return fmt.Errorf("reuse: %d to %d requests: want the smaller number first", r.MinRequests, r.MaxRequests)
+	case r.MaxAge < 0:
+		return fmt.Errorf("reuse: age %s: want 0 or above", r.MaxAge)
+	}
+	return nil
+}
+
+// validConnectTo checks that both sides are HOST:PORT.
+func validConnectTo(to map[string]string) error {
+	if len(to) > maxConnectTo {
+		return fmt.Errorf("connect-to: %d addresses, at most %d are allowed", len(to), maxConnectTo)
+	}
+	for from, address := range to {
+		for _, s := range []string{from, address} {
+			if host, port, err := net.SplitHostPort(s); err != nil || host == "" || port == "" {
+				return fmt.Errorf("connect-to %q=%q: want HOST:PORT=ADDRESS:PORT", from, address)
+			}
+		}
+		if from != strings.ToLower(from) {
+			return fmt.Errorf("connect-to %q: host names are lower case here", from)
+		}
+	}
+	return nil
 }

@@ -21,11 +21,13 @@ const (
 	ErrProtocol                   // the answer is not HTTP, or is cut short
 	ErrCanceled                   // we gave it up: the burst was stopped
 	ErrOther                      // none of the above
+	ErrStale                      // a connection that had carried answers before died before the first byte of this one
 	numErrorClasses
 )
 
 //nolint:gochecknoglobals // a table that never changes
-var errorClassNames = [numErrorClasses]string{"ok", "dial", "timeout", "reset", "emptyReply", "protocol", "canceled", "other"}
+var errorClassNames = [numErrorClasses]string{"ok", "dial", "timeout", "reset", "emptyReply", "protocol", "canceled", "other",
+	"staleConnection"}
 
 // String returns the stable name used in JSON and reports.
 func (c ErrorClass) String() string {
@@ -40,7 +42,7 @@ func (c ErrorClass) String() string {
 type Result struct {
 	Seq       uint64        // number of the request in its burst, dense from 0
 	Planned   time.Duration // when the schedule wanted it sent
-	Sent      time.Duration // when it was written to its connection
+	Sent      time.Duration // when it was written to its connection or, where it needed a new one, when that was dialled
 	FirstByte time.Duration // when the first byte of the answer arrived
 	Done      time.Duration // when the answer was complete, or had failed
 	Conn      int32         // number of the connection that carried it, or UnknownConn

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -26,6 +27,8 @@ type tracer struct {
 
 	ctx     context.Context // of the running burst; set by begin
 	timeout time.Duration
+
+	connectTo atomic.Pointer[map[string]string] // of the running burst; atomic since dialling may outlive one
 
 	mu     sync.Mutex
 	traces map[uint64]*trace // of requests whose result was not taken yet, by sequence number
@@ -52,6 +55,9 @@ func newTracer(dial func(context.Context, string, string) (net.Conn, error), con
 	t.transport = &http.Transport{
 		Proxy: nil, // a proxy from the pod's environment would take the requests out of the mesh
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if to, ok := (*t.connectTo.Load())[strings.ToLower(address)]; ok {
+				address = to
+			}
 			c, err := dial(ctx, network, address)
 			if err != nil {
 				return nil, err
@@ -70,8 +76,11 @@ func newTracer(dial func(context.Context, string, string) (net.Conn, error), con
 }
 
 // begin sets the burst that requests belong to from now on.
-func (t *tracer) begin(ctx context.Context, timeout time.Duration) {
-	t.ctx, t.timeout = ctx, timeout
+func (t *tracer) begin(ctx context.Context, p Plan) {
+	t.ctx, t.timeout = ctx, p.Timeout
+	if old := t.connectTo.Swap(&p.ConnectTo); old != nil && !maps.Equal(*old, p.ConnectTo) {
+		t.transport.CloseIdleConnections() // they may lead elsewhere
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	clear(t.traces)

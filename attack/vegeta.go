@@ -50,7 +50,7 @@ func (e *Vegeta) Attack(ctx context.Context, p Plan) iter.Seq2[Result, error] {
 			yield(Result{}, err)
 			return
 		}
-		b := &burst{engine: e, plan: p, classifier: classifier}
+		b := &burst{engine: e, plan: p, schedule: p.Schedule(), classifier: classifier}
 		b.run(ctx, yield)
 	}
 }
@@ -60,6 +60,7 @@ func (e *Vegeta) Attack(ctx context.Context, p Plan) iter.Seq2[Result, error] {
 type burst struct {
 	engine     *Vegeta
 	plan       Plan
+	schedule   Schedule // of the results; the pacer has its own, since it is another goroutine
 	classifier *Classifier
 	specimens  int
 	silent     uint64 // requests in a row without an answer
@@ -68,7 +69,7 @@ type burst struct {
 func (b *burst) run(ctx context.Context, yield func(Result, error) bool) {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	b.engine.trace.begin(inner, b.plan.Timeout)
+	b.engine.trace.begin(inner, b.plan)
 
 	pacer := &pacer{ctx: inner, schedule: b.plan.Schedule(), requests: b.plan.Requests}
 	attacker := vegeta.NewAttacker(
@@ -118,12 +119,15 @@ func (b *burst) result(vr *vegeta.Result, began time.Time) Result {
 	sent := vr.Timestamp.Sub(began)
 	r := Result{
 		Seq:     vr.Seq,
-		Planned: b.plan.Schedule().At(vr.Seq),
+		Planned: b.schedule.At(vr.Seq),
 		Sent:    sent,
 		Done:    sent + vr.Latency,
 		Conn:    t.conn.Load(),
 		Backend: Unattributed,
 		Err:     ErrorClass(t.err.Load()),
+	}
+	if b.plan.closed() {
+		r.Planned = sent
 	}
 	if ns := t.firstByte.Load(); ns != 0 {
 		r.FirstByte = b.engine.trace.epoch.Add(time.Duration(ns)).Sub(began)

@@ -80,9 +80,10 @@ func (s *server) burst(ctx context.Context, payload []byte) {
 		s.mu.Unlock()
 	}()
 
-	engine := attack.NewVegeta(attack.EngineOptions{Dial: s.o.Dial, Unmatched: func(x attack.Specimen) {
+	engine := attack.NewEngine(plan, attack.EngineOptions{Dial: s.o.Dial, Unmatched: func(x attack.Specimen) {
 		batch.totals.Specimens = append(batch.totals.Specimens, x)
-	}}, plan.Connections)
+	}})
+	batch.totals.Engine = plan.EngineName()
 	defer engine.Close()
 
 	err := s.warmUp(burstCtx, engine, plan, &batch.totals)

@@ -78,6 +78,7 @@ type Totals struct {
 	StartedUnixNs  int64             `json:"startedUnixNs"`
 	CPUUs          int64             `json:"cpuUs"` // user and system time of the burst
 	Specimens      []attack.Specimen `json:"specimens,omitempty"`
+	Engine         string            `json:"engine"` // attack.EngineH1 or attack.EngineVegeta
 }
 
 // Tally counts results by backend, status and error class. A run has few kinds of them, so that a look through a short

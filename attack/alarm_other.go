@@ -1,0 +1,5 @@
+//go:build !linux
+
+package attack
+
+func newAlarm() alarm { return newTimerAlarm() }

@@ -1,0 +1,290 @@
+package attack
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	maxPending = 1 << 16 // results that wait for the consumer
+	handOver   = 1 << 10 // so many results do not wait for the next turn
+	turn       = 10 * time.Millisecond
+)
+
+// h1Burst is one burst of an H1.
+type h1Burst struct {
+	engine     *H1
+	plan       Plan
+	schedule   Schedule
+	target     h1Target
+	classifier *Classifier
+	limit      int // connections
+	specimens  atomic.Int64
+
+	began  time.Duration // since the engine's epoch
+	ctx    context.Context
+	cancel context.CancelFunc
+	alarm  alarm
+	wake   chan struct{} // for the pacer, when parked
+	ready  chan struct{} // for the consumer: much has gathered
+	over   chan struct{} // closed when every request that was or will be sent has its result
+
+	// Guarded by the engine's lock.
+	draw     *rand.Rand    // of connections' quotas
+	next     uint64        // request that is sent next
+	due      time.Duration // its planned instant, since began
+	inFlight int
+	pending  []Result
+	kept     []Specimen
+	silent   uint64 // requests in a row without an answer
+	gaveUp   *GaveUpError
+	stopped  bool
+	ended    bool // over is closed
+	parked   bool // the pacer waits for a connection, not for an instant
+}
+
+func newH1Burst(e *H1, p Plan) (*h1Burst, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	classifier, err := NewClassifier(p.Rules)
+	if err != nil {
+		return nil, err
+	}
+	target, err := newH1Target(p)
+	if err != nil {
+		return nil, err
+	}
+	schedule := p.Schedule()
+	var seed uint64
+	if p.Reuse != nil {
+		seed = p.Reuse.Seed
+	}
+	return &h1Burst{
+		engine: e, plan: p, schedule: schedule, target: target, classifier: classifier,
+		limit: min(p.Connections, e.limit), due: schedule.At(0), draw: rand.New(rand.NewPCG(seed, 0xc0)),
+		wake: make(chan struct{}, 1), ready: make(chan struct{}, 1), over: make(chan struct{}),
+	}, nil
+}
+
+func (b *h1Burst) run(ctx context.Context, yield func(Result, error) bool) {
+	b.ctx, b.cancel = context.WithCancel(ctx)
+	b.alarm = newAlarm()
+	var helpers sync.WaitGroup
+	helpers.Go(b.pace)
+	helpers.Go(b.watch)
+	defer func() {
+		b.stop()
+		<-b.over
+		b.cancel()
+		helpers.Wait()
+		b.alarm.close()
+	}()
+
+	tick := time.NewTicker(turn)
+	defer tick.Stop()
+	var results []Result
+	for over := false; !over; {
+		select {
+		case <-b.over:
+			over = true
+		case <-b.ready:
+		case <-tick.C:
+		}
+		var specimens []Specimen
+		results, specimens = b.collect(results)
+		for _, s := range specimens {
+			b.engine.o.Unmatched(s)
+		}
+		for _, r := range results {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+	if b.gaveUp != nil {
+		yield(Result{}, b.gaveUp)
+	} else if err := ctx.Err(); err != nil {
+		yield(Result{}, err)
+	}
+}
+
+// collect takes what has gathered and leaves spare memory for more.
+func (b *h1Burst) collect(spare []Result) ([]Result, []Specimen) {
+	b.engine.mu.Lock()
+	defer b.engine.mu.Unlock()
+	results, specimens := b.pending, b.kept
+	b.pending, b.kept = spare[:0], nil
+	b.unpark()
+	return results, specimens
+}
+
+// take gives the next request to c if it is due. The caller holds the lock and sends it, or lets c's goroutine.
+func (b *h1Burst) take(c *h1Conn, now time.Duration) bool {
+	if b.stopped || b.next == b.plan.Requests || b.due > now-b.began || len(b.pending)+b.inFlight >= maxPending {
+		return false
+	}
+	c.burst, c.seq, c.planned, c.fate = b, b.next, b.due, OK
+	b.next++
+	b.inFlight++
+	if b.next < b.plan.Requests {
+		b.due = b.schedule.At(b.next)
+	}
+	c.sent = b.engine.now()
+	if b.plan.closed() {
+		c.planned = c.sent - b.began
+	}
+	c.busy.Store(true) // publishes what stands above
+	return true
+}
+
+// wear says when c, just opened, is to be given up. The caller holds the lock.
+func (b *h1Burst) wear(c *h1Conn) {
+	c.quota, c.maxAge = 0, 0
+	if r := b.plan.Reuse; r != nil {
+		c.maxAge = r.MaxAge
+		if r.MaxRequests > 0 {
+			least := max(r.MinRequests, 1)
+			c.quota = least + b.draw.Uint64N(r.MaxRequests-least+1)
+		}
+	}
+}
+
+// deliver hands in the result of a request that was taken. The caller holds the lock.
+func (b *h1Burst) deliver(r Result) {
+	b.pending = append(b.pending, r)
+	if len(b.pending) == handOver {
+		select {
+		case b.ready <- struct{}{}:
+		default:
+		}
+	}
+	b.inFlight--
+	if r.Status != 0 {
+		b.silent = 0
+	} else if b.silent++; b.silent >= b.plan.GiveUpAfter && r.Err != ErrCanceled && !b.stopped {
+		b.gaveUp = &GaveUpError{InARow: b.silent}
+		b.halt()
+	}
+	b.finish()
+}
+
+// finish notes the end. The caller holds the lock.
+func (b *h1Burst) finish() {
+	if !b.ended && b.inFlight == 0 && (b.stopped || b.next == b.plan.Requests) {
+		b.ended = true
+		close(b.over)
+	}
+}
+
+// stop ends the burst: nothing more is sent, and what is in flight ends now.
+func (b *h1Burst) stop() {
+	b.engine.mu.Lock()
+	defer b.engine.mu.Unlock()
+	b.halt()
+}
+
+// halt is stop, for a caller who holds the lock.
+func (b *h1Burst) halt() {
+	if b.stopped {
+		return
+	}
+	b.stopped = true
+	for c := range b.engine.open {
+		if c.busy.Load() {
+			c.kill(ErrCanceled)
+		}
+	}
+	b.cancel()
+	b.alarm.interrupt()
+	b.unpark()
+	b.finish()
+}
+
+// unpark lets the pacer look again. The caller holds the lock.
+func (b *h1Burst) unpark() {
+	if b.parked {
+		b.parked = false
+		b.wake <- struct{}{} // has room: there is one pacer, and it was parked
+	}
+}
+
+// pace sends each request when it is due, as long as there is a connection for it.
+func (b *h1Burst) pace() {
+	e := b.engine
+	for {
+		e.mu.Lock()
+		if b.stopped || b.next == b.plan.Requests {
+			e.mu.Unlock()
+			return
+		}
+		now := e.now()
+		if wait := b.due - (now - b.began); wait > 0 {
+			e.mu.Unlock()
+			b.alarm.sleep(wait)
+			continue
+		}
+		if len(b.pending)+b.inFlight < maxPending {
+			if c := e.rested(now); c != nil {
+				b.take(c, now)
+				nc := c.nc // c may have another one as soon as the lock is free
+				e.mu.Unlock()
+				write(nc, b.target.request)
+				continue
+			}
+			if len(e.open) < b.limit {
+				c := &h1Conn{engine: e, number: UnknownConn}
+				b.take(c, now)
+				e.open[c] = struct{}{}
+				e.conns.Add(1)
+				e.mu.Unlock()
+				go c.run()
+				continue
+			}
+		}
+		b.parked = true
+		e.mu.Unlock()
+		<-b.wake
+	}
+}
+
+// watch ends requests that take too long, and the burst with its context. One timer serves all requests: no request sent
+// after a look at them can expire before a whole timeout has passed, so the next look is at the first of those there were.
+func (b *h1Burst) watch() {
+	timer := time.NewTimer(b.plan.Timeout)
+	defer timer.Stop()
+	for {
+		select {
+		case <-b.over:
+			return
+		case <-b.ctx.Done():
+			b.stop()
+			return
+		case <-timer.C:
+			timer.Reset(b.expire())
+		}
+	}
+}
+
+// expire ends the requests whose time is up and returns how long none can be.
+func (b *h1Burst) expire() time.Duration {
+	e := b.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.now()
+	wait := b.plan.Timeout
+	for c := range e.open {
+		if !c.busy.Load() || c.fate != OK {
+			continue
+		}
+		if left := c.sent + b.plan.Timeout - now; left <= 0 {
+			c.kill(ErrTimeout)
+		} else {
+			wait = min(wait, left)
+		}
+	}
+	return wait
+}
