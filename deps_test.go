@@ -49,6 +49,7 @@ github.com/spf13/pflag < cmd/splitbench
 github.com/tsenart/vegeta/v12 < attack, internal/export
 github.com/tsenart/vegeta/v12/lib/plot < internal/export, internal/report
 github.com/yuin/goldmark < tests
+golang.org/x/sys < attack
 golang.org/x/term < cmd/splitbench
 gonum.org/v1/gonum < analyze
 k8s.io < podexec, internal/mesh, internal/demo, internal/bench, cmd/splitbench

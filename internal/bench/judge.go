@@ -200,7 +200,7 @@ func loadFacts(p attack.Plan, totals wire.Totals, t *tally) *report.LoadFacts {
 		Backends: t.backends, Unattributed: t.rest,
 		WarmUp: int64(totals.WarmUp), Dropped: int64(totals.Dropped), TargetRate: p.Rate.PerSecond(),
 		Duration: t.last - t.first, SendLags: t.lags, CPU: time.Duration(totals.CPUUs) * time.Microsecond,
-		Connections: totals.Connections, Engine: "vegeta", EndReason: reason, OnTime: t.onTime(totals),
+		Connections: totals.Connections, Engine: totals.Engine, EndReason: reason, OnTime: t.onTime(totals),
 	}
 }
 
