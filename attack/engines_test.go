@@ -61,7 +61,6 @@ func chunked(s string, trailer string) string {
 	return b.String() + "0\r\n" + trailer + "\r\n"
 }
 
-//nolint:gochecknoglobals // a table that never changes
 var scripts = []script{
 	{name: "content-length", answer: "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" + said, status: 200, backend: 1},
 	{name: "chunked", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(said, ""), status: 200, backend: 1},

@@ -12,8 +12,6 @@ import (
 )
 
 // Responses by RFC 9112; what is refused is what its sections 5.1, 5.2, 6.1, 6.3, 7.1 and 11.2 warn of.
-//
-//nolint:gochecknoglobals // a table that never changes
 var answers = []struct {
 	name, method, in string
 	status           int

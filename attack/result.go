@@ -26,8 +26,10 @@ const (
 )
 
 //nolint:gochecknoglobals // a table that never changes
-var errorClassNames = [numErrorClasses]string{"ok", "dial", "timeout", "reset", "emptyReply", "protocol", "canceled", "other",
-	"staleConnection"}
+var errorClassNames = [numErrorClasses]string{
+	"ok", "dial", "timeout", "reset", "emptyReply", "protocol", "canceled", "other",
+	"staleConnection",
+}
 
 // String returns the stable name used in JSON and reports.
 func (c ErrorClass) String() string {
