@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -115,6 +117,62 @@ func BenchmarkEngines(b *testing.B) {
 		for _, e := range engines {
 			e.Close()
 		}
+	}
+}
+
+// BenchmarkBareLoop is the floor under every generator in Go: eight goroutines that write and read, and look at nothing.
+func BenchmarkBareLoop(b *testing.B) {
+	url := startTarget(b)
+	address := strings.Trim(strings.TrimPrefix(url, "http://"), "/")
+	for round := range 3 {
+		b.Run(fmt.Sprintf("round=%d", round), func(b *testing.B) {
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			cpu := cpuTime()
+			var loops sync.WaitGroup
+			for range 8 {
+				loops.Go(func() {
+					c, err := net.Dial("tcp", address)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					defer c.Close()
+					request, buf := []byte("GET / HTTP/1.1\r\nHost: "+address+"\r\nUser-Agent: splitbench\r\n\r\n"), make([]byte, 4096)
+					for left.Add(-1) >= 0 {
+						if _, err := c.Write(request); err != nil {
+							b.Error(err)
+							return
+						}
+						if _, err := c.Read(buf); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			loops.Wait()
+			b.ReportMetric(float64((cpuTime()-cpu).Microseconds())/float64(b.N), "cpu-us/req")
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+		})
+	}
+}
+
+// BenchmarkAlarms shows how much later than asked a sleep of 1 ms ends here: the floor under the send lag.
+func BenchmarkAlarms(b *testing.B) {
+	for name, build := range map[string]func() alarm{"alarm=here": newAlarm, "alarm=portable": func() alarm { return newTimerAlarm() }} {
+		b.Run(name, func(b *testing.B) {
+			a := build()
+			defer a.close()
+			late := make([]time.Duration, 0, b.N)
+			for b.Loop() {
+				start := time.Now()
+				a.sleep(time.Millisecond)
+				late = append(late, time.Since(start)-time.Millisecond)
+			}
+			b.ReportMetric(us(quantile(late, 0.5)), "late-p50-us")
+			b.ReportMetric(us(quantile(late, 0.99)), "late-p99-us")
+		})
 	}
 }
 

@@ -36,7 +36,8 @@ type H1 struct {
 
 var _ Engine = (*H1)(nil)
 
-// NewH1 returns an engine with no connections yet, which opens at most so many. Close it to close them.
+// NewH1 returns an engine with no connections yet, which opens at most so many. Connections outlive a burst, each with its
+// goroutine; Close ends them.
 func NewH1(o EngineOptions, connections int) *H1 {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext

@@ -165,20 +165,22 @@ type pacer struct {
 	ctx      context.Context // of the burst: Pace has no context of its own
 	schedule Schedule
 	requests uint64
-	began    time.Time // when vegeta began; set by the first Pace
+	began    time.Time // the start of the burst: the first Pace
 }
 
 var _ vegeta.Pacer = (*pacer)(nil)
 
 // Pace implements vegeta.Pacer.
-func (p *pacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
+func (p *pacer) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
+	// Not by vegeta's elapsed time: who computes a start from it is late by what passed since it was taken, and requests
+	// then seem to leave before their time.
 	if p.began.IsZero() {
-		p.began = time.Now().Add(-elapsed)
+		p.began = time.Now()
 	}
 	if hits >= p.requests || p.ctx.Err() != nil {
 		return 0, true
 	}
-	wait := p.schedule.At(hits) - elapsed
+	wait := p.schedule.At(hits) - time.Since(p.began)
 	if wait <= 0 {
 		return 0, false
 	}
@@ -195,7 +197,7 @@ func (p *pacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
 // Rate implements vegeta.Pacer; only vegeta's reports would ask.
 func (p *pacer) Rate(time.Duration) float64 { return 0 }
 
-// start is the instant at which vegeta began. Call it only with a result in hand: no result exists before the first Pace,
+// start is the start of the burst. Call it only with a result in hand: no result exists before the first Pace,
 // and the channels between the two order that write before this read.
 func (p *pacer) start() time.Time { return p.began }
 
