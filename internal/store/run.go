@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -173,5 +174,10 @@ func (r *Run) Close(status Status) error {
 	}
 	// The lock file goes only now: a folder that has one and no sums was killed here, and one without either was
 	// tampered with.
-	return errors.Join(r.lock.Unlock(), os.Remove(filepath.Join(r.Dir, lockFile)))
+	unlocked := r.lock.Unlock()
+	removed := os.Remove(filepath.Join(r.Dir, lockFile))
+	if errors.Is(removed, fs.ErrNotExist) {
+		removed = nil // whoever listed the runs between the two has tidied up already
+	}
+	return errors.Join(unlocked, removed)
 }
