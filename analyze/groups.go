@@ -10,7 +10,10 @@ import (
 // groups checks that windows of time, connections and source pods are alike.
 func (e *examination) groups() error {
 	conns := e.table(func(o Observation) int { return o.Conn })
-	if len(conns) >= 2 {
+	switch {
+	case len(conns) > 0 && e.observedBackends() == 1:
+		e.oneBackend(len(conns))
+	case len(conns) >= 2:
 		e.connections(conns)
 	}
 	pods := e.table(func(o Observation) int { return o.Pod })
@@ -151,6 +154,29 @@ func (e *examination) connections(table [][]int64) {
 	e.add(DiagnosticConnections, p, Downgrade, text,
 		"the port is opaque or TCP, so the split is drawn per connection",
 		"a proxy outside the mesh keeps connections to one backend")
+}
+
+// oneBackend is the case in which nothing can be compared, because every request went to the same backend: a split that
+// is wrong, or connections that are all pinned there. Against the declared share the first is as unlikely as it is; the
+// outcome stands only if the connections alone, one draw each, carry it.
+func (e *examination) oneBackend(connections int) {
+	if len(e.seq) == connections {
+		e.out.Drawn = true // one request each: nothing to be pinned
+		return
+	}
+	share, total := 0.0, 0.0
+	for _, x := range e.w {
+		total += float64(x.W)
+	}
+	share = float64(e.w[e.seq[0]].W) / total
+	if share == 0 || share == 1 {
+		return // a leak stands anyway, and a single backend has nothing to be pinned to
+	}
+	e.deff[DiagnosticConnections] = float64(len(e.seq)) / float64(connections)
+	e.add(DiagnosticConnections, pFromLn(float64(len(e.seq))*math.Log(share), Exact), Downgrade,
+		fmt.Sprintf("every request went to %s, on %s: if connections are pinned, they tell no more than one draw each",
+			e.w[e.seq[0]].Backend, plural(int64(connections), "connection", "connections")),
+		"the split sends everything to one backend", "the port is opaque or TCP, so the split is drawn per connection")
 }
 
 func rowSum(row []int64) int64 {

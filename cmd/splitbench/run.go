@@ -22,7 +22,7 @@ type loading struct {
 	requests, rate, resultsDir, protocol, url string
 	duration, timeout                         time.Duration
 	connections                               int
-	warmUp, maxRequests                       uint64
+	warmUp, maxRequests, perConn              uint64
 	maxRate                                   float64
 	classify, labels                          []string
 }
@@ -33,6 +33,7 @@ func (l *loading) add(flags *pflag.FlagSet, requests, rate string) {
 	flags.StringVar(&l.rate, "rate", rate, "requests per second, whatever the answers do: 50, 0.5, 30/m")
 	flags.DurationVar(&l.duration, "duration", 0, "how long to send; with --requests or --rate it fixes the other")
 	flags.IntVar(&l.connections, "connections", attack.DefaultConnections, "connections and requests in flight at most")
+	flags.Uint64Var(&l.perConn, "requests-per-connection", 0, "requests that a connection carries before a new one is dialled; default: a 128th of --requests")
 	flags.DurationVar(&l.timeout, "timeout", attack.DefaultTimeout, "of one request")
 	flags.Uint64Var(&l.warmUp, "warm-up", 20, "requests sent before the counted ones")
 	flags.StringVar(&l.url, "url", "", "what to request; default: the root Service and its port")
@@ -48,7 +49,8 @@ func (l *loading) add(flags *pflag.FlagSet, requests, rate string) {
 func (l *loading) load(flags *pflag.FlagSet) (bench.Load, error) {
 	out := bench.Load{
 		Connections: l.connections, Timeout: l.timeout, WarmUp: l.warmUp, MaxRate: l.maxRate, MaxRequests: l.maxRequests,
-		Header: map[string]string{"User-Agent": "splitbench/" + agent.Version()},
+		PerConn: l.perConn,
+		Header:  map[string]string{"User-Agent": "splitbench/" + agent.Version()},
 	}
 	var err error
 	if out.Rate, err = attack.ParseRate(l.rate); err != nil {

@@ -64,6 +64,7 @@ type Load struct {
 	Header      map[string]string
 	MaxRate     float64
 	MaxRequests uint64
+	PerConn     uint64 // requests that a connection carries; 0: a 128th of all
 }
 
 // Progress is where a run is.

@@ -21,6 +21,11 @@ const (
 	minEvery  = 20
 )
 
+// leastConnections is how many connections a run spreads its requests over at least. If every answer came from one
+// backend, over connections that may be pinned to it, each connection would count as one draw: few could not show that
+// the split is ignored, which is the commonest way for one to be wrong.
+const leastConnections = 128
+
 // plan fixes the burst. Its rules of classification are learned later, before the first counted request.
 func (r *run) plan(snap mesh.Snapshot) (attack.Plan, error) {
 	target, err := targetURL(r.cfg.URL, snap)
@@ -41,6 +46,11 @@ func (r *run) plan(snap mesh.Snapshot) (attack.Plan, error) {
 		Connections: r.cfg.Load.Connections, Timeout: r.cfg.Load.Timeout,
 		MaxRate: r.cfg.Load.MaxRate, MaxRequests: r.cfg.Load.MaxRequests,
 	}.WithDefaults()
+	perConn := r.cfg.Load.PerConn
+	if perConn == 0 {
+		perConn = max(1, requests/leastConnections)
+	}
+	p.Reuse = &attack.Reuse{MinRequests: perConn, MaxRequests: perConn}
 	if err := p.Validate(); err != nil {
 		if r.m.Automatic && requests > p.MaxRequests {
 			err = fmt.Errorf("--requests auto: %d are needed to tell with these weights, tolerance, alpha and power; "+
