@@ -1,0 +1,278 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/splitbench/splitbench/analyze"
+)
+
+const document = "../../docs/statistics.md"
+
+// TestClaimsHold measures the whole grid with few repetitions. The seeds are fixed: it fails the same way or not at all.
+func TestClaimsHold(t *testing.T) {
+	g, err := newGrid(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := g.measure(2, func(int, int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range failures(rows) {
+		t.Error(text)
+	}
+}
+
+// TestDocumentHasTheGrid holds docs/statistics.md to the program: a changed grid, claim or plan needs make calibrate.
+func TestDocumentHasTheGrid(t *testing.T) {
+	b, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := between(string(b), "calibration")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := newGrid(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(g) < 40 {
+		t.Errorf("the grid has %d scenarios, want at least 40", len(g))
+	}
+	documented := map[string][]string{}
+	for line := range strings.SplitSeq(table, "\n") {
+		if cells := strings.Split(line, " | "); len(cells) == 12 && !strings.HasPrefix(line, "| scenario") {
+			documented[strings.TrimPrefix(cells[0], "| ")] = cells
+		}
+	}
+	for _, s := range g {
+		cells := documented[s.name]
+		if cells == nil {
+			t.Errorf("%s has no scenario %q: run make calibrate", document, s.name)
+			continue
+		}
+		delete(documented, s.name)
+		want := []string{fmt.Sprint(len(s.weights)), grouped(s.n), s.says, grouped(int64(s.reps))}
+		if diff := cmp.Diff(want, cells[1:5]); diff != "" {
+			t.Errorf("%s, scenario %q (-want +got):\n%s", document, s.name, diff)
+		}
+		claimed, holds := (&row{scenario: s}).claimed()
+		if cells[9] != claimed || cells[10] != holds {
+			t.Errorf("%s, scenario %q: claims %q: %s; want %q: %s", document, s.name, cells[9], cells[10], claimed, holds)
+		}
+	}
+	for name := range documented {
+		t.Errorf("%s has a scenario %q that the grid has not: run make calibrate", document, name)
+	}
+	requests, err := renderRequests()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := between(string(b), "requests")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(requests+"\n", got); diff != "" {
+		t.Errorf("%s, planned requests: run make calibrate (-want +got):\n%s", document, diff)
+	}
+}
+
+// TestBrokenClaimIsReported: a fail at twice the tolerance is not rare.
+func TestBrokenClaimIsReported(t *testing.T) {
+	b := &builder{quick: true}
+	w, o := weights(50, 50), analyze.DefaultOptions()
+	b.add(scenario{name: "twice", weights: w, truth: shifted(w, o, 0, 2), n: 2410, claims: []claim{{fails, false, 0.01}}})
+	b.add(scenario{name: "never passes", weights: w, truth: target(w), n: 100, claims: []claim{{passes, true, 0.99}}})
+	b.add(scenario{name: "fine", weights: w, truth: target(w), n: 2410, claims: []claim{{fails, false, 0.01}}})
+	rows, err := b.grid.measure(1, func(int, int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := failures(rows)
+	if len(got) != 2 || !strings.HasPrefix(got[0], "twice: ") || !strings.HasPrefix(got[1], "never passes: ") {
+		t.Errorf("got %q, want the first two", got)
+	}
+	if table := renderTable(rows); strings.Count(table, "| NOT ok |") != 2 || !strings.Contains(table, "3 claims, 2 of them not ok") {
+		t.Errorf("the table does not say so:\n%s", table)
+	}
+}
+
+// TestSameTableOnAnyCores: parts have seeds of their own, and are added up.
+func TestSameTableOnAnyCores(t *testing.T) {
+	var tables []string
+	for _, cores := range []int{1, 3} {
+		b := &builder{}
+		w, o := weights(50, 50), analyze.DefaultOptions()
+		for i := range 4 {
+			b.add(scenario{
+				name: fmt.Sprint("scenario ", i), weights: w, truth: shifted(w, o, 0, 1), n: 30, reps: 1000,
+				claims: wrong(w, shifted(w, o, 0, 1), o),
+			})
+		}
+		rows, err := b.grid.measure(cores, func(int, int) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tables = append(tables, renderTable(rows))
+	}
+	if diff := cmp.Diff(tables[0], tables[1]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestRangesAreJudge compares the looked-up outcome with Judge for every possible count of three backends.
+func TestRangesAreJudge(t *testing.T) {
+	const n = 60
+	o := analyze.DefaultOptions()
+	o.Tolerance, o.Alpha = analyze.Tolerance{Points: 20, Relative: 0.8}, 0.1
+	w := weights(50, 30, 20)
+	r, err := newRanges(w, o, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[analyze.Outcome]int{}
+	for a := int64(0); a <= n; a++ {
+		for b := int64(0); a+b <= n; b++ {
+			c := analyze.Counts{N: []int64{a, b, n - a - b}}
+			d, err := analyze.Judge(w, c, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := r.outcome(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[got]++
+			if got != d.Outcome {
+				t.Fatalf("counts %v: ranges say %s, Judge says %s", c.N, got, d.Outcome)
+			}
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("only %v occurred: the comparison shows too little", seen)
+	}
+	if _, err := r.outcome(analyze.Counts{N: []int64{1, 1, 1}}); err == nil {
+		t.Error("counts of another size were looked up")
+	}
+}
+
+// TestBinomialDraws compares frequencies with the probabilities. 100,000 draws, seed fixed; five standard errors each.
+func TestBinomialDraws(t *testing.T) {
+	const draws = 100_000
+	for _, c := range []struct {
+		n int64
+		p float64
+	}{{1, 0.5}, {7, 0.01}, {20, 0.3}, {20, 0.97}, {60, 0.5}} {
+		rng := rand.New(rand.NewPCG(7, uint64(c.n)))
+		seen := make([]float64, c.n+1)
+		for range draws {
+			seen[binomial(rng, c.n, c.p)]++
+		}
+		for k, got := range seen {
+			p := math.Exp(lnPMF(int64(k), c.n, c.p))
+			if off := math.Abs(got/draws - p); off > 5*math.Sqrt(p*(1-p)/draws)+5.0/draws {
+				t.Errorf("Binomial(%d, %v) = %d: frequency %v, probability %v", c.n, c.p, k, got/draws, p)
+			}
+		}
+	}
+	// Large n by its first two moments: mean and variance within five standard errors.
+	const n, p = 10_000_000, 0.55
+	rng := rand.New(rand.NewPCG(7, 7))
+	sum, squares := 0.0, 0.0
+	for range draws {
+		d := float64(binomial(rng, n, p)) - n*p
+		sum += d
+		squares += d * d
+	}
+	variance := float64(n) * p * (1 - p)
+	if z := sum / math.Sqrt(draws*variance); math.Abs(z) > 5 {
+		t.Errorf("mean of Binomial(%d, %v) is off by %v standard errors", n, p, z)
+	}
+	if z := (squares/draws/variance - 1) / math.Sqrt(2.0/draws); math.Abs(z) > 5 {
+		t.Errorf("variance of Binomial(%d, %v) is off by %v standard errors", n, p, z)
+	}
+	for _, edge := range []struct {
+		n    int64
+		p    float64
+		want int64
+	}{{0, 0.5, 0}, {5, 0, 0}, {5, 1, 5}} {
+		if got := binomial(rng, edge.n, edge.p); got != edge.want {
+			t.Errorf("Binomial(%d, %v) = %d, want %d", edge.n, edge.p, got, edge.want)
+		}
+	}
+}
+
+// TestWrong: which verdicts are wrong follows from where the truth lies.
+func TestWrong(t *testing.T) {
+	o := analyze.DefaultOptions()
+	leak := o
+	leak.Tolerance.Leak = 0.01
+	for _, c := range []struct {
+		name  string
+		w     analyze.Weights
+		truth []float64
+		o     analyze.Options
+		want  string
+	}{
+		{"on target", weights(50, 50), []float64{0.5, 0.5}, o, "[fail at most 1.00 %]"},
+		{"inside", weights(99, 1), []float64{0.986, 0.014}, o, "[fail at most 1.00 %]"},
+		{"edge", weights(99, 1), []float64{0.985, 0.015}, o, "[pass at most 1.00 % fail at most 1.00 %]"},
+		{"outside", weights(99, 1), []float64{0.984, 0.016}, o, "[pass at most 1.00 %]"},
+		{"one on the edge, one outside", weights(50, 30, 20), []float64{0.55, 0.20, 0.25}, o, "[pass at most 1.00 %]"},
+		{"weight 0", weights(50, 50, 0), []float64{0.5, 0.5, 0}, o, "[fail at most 1.00 %]"},
+		{"leak", weights(50, 50, 0), []float64{0.5, 0.499, 0.001}, o, "[]"},
+		{"tolerated leak", weights(50, 50, 0), []float64{0.5, 0.495, 0.005}, leak, "[fail at most 1.00 %]"},
+		{"tolerated leak on its edge", weights(50, 50, 0), []float64{0.5, 0.49, 0.01}, leak, "[pass at most 1.00 % fail at most 1.00 %]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := fmt.Sprint(wrong(c.w, c.truth, c.o)); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestRewrite(t *testing.T) {
+	begin, end := markers("calibration")
+	file := filepath.Join(t.TempDir(), "statistics.md")
+	if err := os.WriteFile(file, []byte("before\n"+begin+"old\n"+end+"after\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := rewrite(file, map[string]string{"requests": "x"}); err == nil || !strings.Contains(err.Error(), "no markers") {
+		t.Errorf("rewrite without markers: error %v", err)
+	}
+	for _, part := range []string{"new\n", "newer\n"} { // twice: what was written can be replaced
+		if err := rewrite(file, map[string]string{"calibration": part}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "before\n" + begin + part + "\n" + end + "after\n"; string(got) != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if left, _ := filepath.Glob(file + ".*"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	for _, args := range [][]string{{"-no-such-flag"}, {"argument"}, {"-quick", "-out", document}, {"-out", "no/such/file.md"}} {
+		var stdout, stderr bytes.Buffer
+		if code := run(args, &stdout, &stderr); code != 2 || stderr.Len() == 0 || stdout.Len() != 0 {
+			t.Errorf("%q: exit code %d, stdout %q, stderr %q; want 2 and a sentence", args, code, stdout.String(), stderr.String())
+		}
+	}
+}

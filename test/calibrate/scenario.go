@@ -1,0 +1,246 @@
+package main
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"sync"
+
+	"github.com/splitbench/splitbench/analyze"
+)
+
+// scenario is one truth, and what is claimed about the verdicts on it.
+type scenario struct {
+	group   string
+	name    string // unique; the seed is made from it
+	weights analyze.Weights
+	truth   []float64 // share of each backend, aligned to weights
+	says    string    // the truth in words
+	n       int64     // requests of one repetition
+	options analyze.Options
+	reps    int
+	parts   int // in how many pieces the repetitions are measured, each with a seed of its own
+	compare int // draws of each outcome that are judged twice, see judge
+	claims  []claim
+	start   func(s *scenario) (repetition, error) // once per part
+}
+
+// repetition is one run that never happened.
+type repetition func(rng *rand.Rand) (result, error)
+
+// result is what one repetition came to.
+type result struct {
+	outcome analyze.Outcome
+	called  bool // a diagnostic was flagged
+	naive   bool // the chi-square test at alpha would have rejected
+}
+
+// event is something whose rate is claimed.
+type event string
+
+const (
+	passes event = "pass"
+	fails  event = "fail"
+	calls  event = "called out"
+)
+
+// claim says that the rate of an event is at most, or at least, a bound.
+type claim struct {
+	event   event
+	atLeast bool
+	bound   float64
+}
+
+func (c claim) String() string {
+	sign := "at most"
+	if c.atLeast {
+		sign = "at least"
+	}
+	return fmt.Sprintf("%s %s %s %%", c.event, sign, percent(c.bound))
+}
+
+// tally counts results.
+type tally struct {
+	reps, pass, fail, called, naive int64
+}
+
+func (t *tally) add(r result) {
+	t.reps++
+	if r.outcome == analyze.Pass {
+		t.pass++
+	}
+	if r.outcome == analyze.Fail {
+		t.fail++
+	}
+	if r.called {
+		t.called++
+	}
+	if r.naive {
+		t.naive++
+	}
+}
+
+func (t *tally) merge(u tally) {
+	t.reps += u.reps
+	t.pass += u.pass
+	t.fail += u.fail
+	t.called += u.called
+	t.naive += u.naive
+}
+
+func (t *tally) count(e event) int64 {
+	switch e {
+	case passes:
+		return t.pass
+	case fails:
+		return t.fail
+	case calls:
+		return t.called
+	}
+	return 0
+}
+
+// row is a scenario measured.
+type row struct {
+	scenario
+	counted tally
+	level   float64 // of each error bar, so that all of the table hold together with 99 %
+}
+
+func (r *row) bar(count int64) analyze.Interval {
+	return analyze.ClopperPearson(count, r.counted.reps, r.level)
+}
+
+// holds reports whether a claim is compatible with what was counted.
+func (r *row) holds(c claim) bool {
+	bar := r.bar(r.counted.count(c.event))
+	if c.atLeast {
+		return bar.High >= c.bound
+	}
+	return bar.Low <= c.bound
+}
+
+type grid []scenario
+
+// bars is the number of error bars that must hold together.
+func (g grid) bars() int {
+	n := 0
+	for _, s := range g {
+		n += len(s.claims)
+	}
+	return n
+}
+
+// measure runs every scenario on the given number of cores.
+func (g grid) measure(cores int, progress func(done, of int)) ([]row, error) {
+	type part struct{ scenario, index int }
+	var parts []part
+	for i, s := range g {
+		for p := range s.parts {
+			parts = append(parts, part{i, p})
+		}
+	}
+	rows := make([]row, len(g))
+	for i, s := range g {
+		rows[i] = row{scenario: s, level: 1 - 0.01/math.Max(1, float64(g.bars()))}
+	}
+	var (
+		mu       sync.Mutex
+		done     int
+		firstErr error
+		work     = make(chan part)
+		workers  sync.WaitGroup
+	)
+	for range cores {
+		workers.Go(func() {
+			for p := range work {
+				t, err := g[p.scenario].measure(p.index)
+				mu.Lock()
+				rows[p.scenario].counted.merge(t)
+				done++
+				if err != nil && firstErr == nil {
+					firstErr = fmt.Errorf("scenario %q: %w", g[p.scenario].name, err)
+				}
+				progress(done, len(parts))
+				mu.Unlock()
+			}
+		})
+	}
+	for _, p := range parts {
+		work <- p
+	}
+	close(work)
+	workers.Wait()
+	return rows, firstErr
+}
+
+// measure runs one part of the repetitions.
+func (s *scenario) measure(part int) (tally, error) {
+	var t tally
+	once, err := s.start(s)
+	if err != nil {
+		return t, err
+	}
+	h := fnv.New64a()
+	h.Write([]byte(s.name)) // never fails
+	rng := rand.New(rand.NewPCG(h.Sum64(), uint64(part)))
+	for range s.reps*(part+1)/s.parts - s.reps*part/s.parts {
+		r, err := once(rng)
+		if err != nil {
+			return t, err
+		}
+		t.add(r)
+	}
+	return t, nil
+}
+
+// wrong are the claims that follow from where the truth lies: a fail is wrong where every share is inside its tolerance or
+// on its edge, a pass is wrong where some share is outside or on the edge.
+func wrong(w analyze.Weights, truth []float64, o analyze.Options) []claim {
+	var sum float64
+	for _, x := range w {
+		sum += float64(x.W)
+	}
+	outside, edge := false, false
+	leak, zero := 0.0, false
+	for i, x := range w {
+		if x.W == 0 {
+			leak, zero = leak+truth[i], true
+			continue
+		}
+		pi := float64(x.W) / sum
+		delta := tolerance(o.Tolerance, pi)
+		switch off := math.Abs(truth[i] - pi); {
+		case math.Abs(off-delta) < 1e-9:
+			edge = true
+		case off > delta:
+			outside = true
+		}
+	}
+	if zero && o.Tolerance.Leak > 0 && math.Abs(leak-o.Tolerance.Leak) < 1e-9 {
+		edge = true
+	} else if zero && leak > o.Tolerance.Leak {
+		return nil // any answer is a failure, and rightly so
+	}
+	var out []claim
+	if outside || edge {
+		out = append(out, claim{event: passes, bound: o.Alpha})
+	}
+	if !outside {
+		out = append(out, claim{event: fails, bound: o.Alpha})
+	}
+	return out
+}
+
+// tolerance is the documented meaning of a Tolerance: the smaller of the two that are set, as a share.
+func tolerance(t analyze.Tolerance, pi float64) float64 {
+	delta := math.Inf(1)
+	if t.Points > 0 {
+		delta = t.Points / 100
+	}
+	if t.Relative > 0 {
+		delta = math.Min(delta, t.Relative*pi)
+	}
+	return delta
+}

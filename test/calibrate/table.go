@@ -1,0 +1,198 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/splitbench/splitbench/analyze"
+)
+
+// renderTable is the calibration table, a part per group.
+func renderTable(rows []row) string {
+	var b strings.Builder
+	group := ""
+	for i := range rows {
+		r := &rows[i]
+		if r.group != group {
+			group = r.group
+			fmt.Fprintf(&b, "\n### %s\n\n", group)
+			fmt.Fprintln(&b, "| scenario | k | N | truth | repetitions | pass % | fail % | inconclusive % | called out % | claimed | holds | chi-square p < alpha % |")
+			fmt.Fprintln(&b, "|---|--:|--:|---|--:|--:|--:|--:|--:|---|---|--:|")
+		}
+		fmt.Fprintln(&b, r.line())
+	}
+	claims, broken := 0, len(failures(rows))
+	for i := range rows {
+		claims += len(rows[i].claims)
+	}
+	fmt.Fprintf(&b, "\n%d scenarios, %d claims, %d of them not ok.\n", len(rows), claims, broken)
+	return b.String()
+}
+
+// line is one row: rates with the ends of their error bars.
+func (r *row) line() string {
+	undecided := r.counted.reps - r.counted.pass - r.counted.fail
+	called := "-"
+	if r.group == groupPinned || r.group == groupRoundRobin || r.group == groupChange || strings.Contains(r.name, "diagnosed") ||
+		r.group == groupNone && len(r.weights) == 2 {
+		called = r.rate(r.counted.called)
+	}
+	claimed, holds := r.claimed()
+	cells := []string{
+		r.name, strconv.Itoa(len(r.weights)), grouped(r.n), r.says, grouped(r.counted.reps), r.rate(r.counted.pass), r.rate(r.counted.fail),
+		r.rate(undecided), called, claimed, holds, r.rate(r.counted.naive),
+	}
+	return "| " + strings.Join(cells, " | ") + " |"
+}
+
+// claimed are the claims of a row in words, and whether they hold.
+func (r *row) claimed() (claims, holds string) {
+	if len(r.claims) == 0 {
+		return "nothing", "-"
+	}
+	var texts []string
+	holds = "ok"
+	for _, c := range r.claims {
+		texts = append(texts, c.String())
+		if !r.holds(c) {
+			holds = "NOT ok"
+		}
+	}
+	return strings.Join(texts, ", "), holds
+}
+
+func (r *row) rate(count int64) string {
+	bar := r.bar(count)
+	return fmt.Sprintf("%s (%s-%s)", percent(float64(count)/float64(r.counted.reps)), percent(bar.Low), percent(bar.High))
+}
+
+// percent writes a share as a percentage of two decimals, without a sign.
+func percent(share float64) string { return strconv.FormatFloat(100*share, 'f', 2, 64) }
+
+func grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// failures are the claims that do not hold, one sentence each.
+func failures(rows []row) []string {
+	var out []string
+	for i := range rows {
+		r := &rows[i]
+		for _, c := range r.claims {
+			if !r.holds(c) {
+				out = append(out, fmt.Sprintf("%s: %s, observed %s", r.name, c, r.rate(r.counted.count(c.event))))
+			}
+		}
+	}
+	return out
+}
+
+// renderRequests is the table of planned sizes of common splits.
+func renderRequests() (string, error) {
+	splits := []struct {
+		name string
+		w    analyze.Weights
+	}{
+		{"50/50", weights(50, 50)},
+		{"80/20", weights(80, 20)},
+		{"90/10", weights(90, 10)},
+		{"95/5", weights(95, 5)},
+		{"99/1", weights(99, 1)},
+		{"999/1", weights(999, 1)},
+		{"50/30/20", weights(50, 30, 20)},
+		{"90/9/1", weights(90, 9, 1)},
+		{"40/30/20/10", weights(40, 30, 20, 10)},
+		{"8 equal", equal(8)},
+		{"16 equal", equal(16)},
+	}
+	columns := []struct {
+		head, tolerance string
+		alpha, power    float64
+	}{
+		{"default", "5pt,50%", 0.01, 0.99},
+		{"default, power 90 %", "5pt,50%", 0.01, 0.9},
+		{"2pt", "2pt,50%", 0.01, 0.99},
+		{"1pt", "1pt,50%", 0.01, 0.99},
+		{"20%", "20%", 0.01, 0.99},
+	}
+	var b strings.Builder
+	b.WriteString("\n| split |")
+	for _, c := range columns {
+		b.WriteString(" " + c.head + " |")
+	}
+	b.WriteString("\n|---|" + strings.Repeat("--:|", len(columns)) + "\n")
+	for _, s := range splits {
+		b.WriteString("| " + s.name + " |")
+		for _, c := range columns {
+			t, err := analyze.ParseTolerance(c.tolerance)
+			if err != nil {
+				return "", err
+			}
+			o := analyze.DefaultOptions()
+			o.Tolerance, o.Alpha, o.Power = t, c.alpha, c.power
+			n, err := analyze.RequiredRequests(s.w, o)
+			if err != nil {
+				return "", fmt.Errorf("split %s, tolerance %s: %w", s.name, c.tolerance, err)
+			}
+			b.WriteString(" " + grouped(n) + " |")
+		}
+		b.WriteString("\n")
+	}
+	return b.String(), nil
+}
+
+func markers(name string) (begin, end string) {
+	return "<!-- " + name + ": begin, written by make calibrate -->\n", "<!-- " + name + ": end -->\n"
+}
+
+// between returns what stands between the markers of a name.
+func between(text, name string) (string, error) {
+	begin, end := markers(name)
+	_, rest, ok := strings.Cut(text, begin)
+	inner, _, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		return "", fmt.Errorf("no markers %q and %q", strings.TrimSpace(begin), strings.TrimSpace(end))
+	}
+	return inner, nil
+}
+
+// rewrite replaces what stands between the markers of a file, all at once or not at all.
+func rewrite(file string, parts map[string]string) (err error) {
+	old, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	text := string(old)
+	for name, part := range parts {
+		inner, err := between(text, name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		begin, end := markers(name)
+		text = strings.Replace(text, begin+inner+end, begin+part+"\n"+end, 1)
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	if _, err = f.WriteString(text); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err = errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}
