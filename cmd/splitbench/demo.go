@@ -86,17 +86,7 @@ on them. Nothing but this program is needed. The report says what was simulated.
 				return err
 			}
 			cfg.Command = commandLine(os.Args[1:])
-			p := a.newProgress()
-			cfg.Progress = p.show
-			r, err := bench.Run(cmd.Context(), cfg)
-			p.end()
-			if err != nil {
-				return err
-			}
-			if err := a.print(r, output); err != nil {
-				return err
-			}
-			return ended(cmd.Context(), r, failOn)
+			return a.execute(cmd, cfg, output, failOn)
 		},
 	}
 	flags := cmd.Flags()

@@ -170,17 +170,7 @@ func runCommand(a *app) *cobra.Command {
 			if dryRun {
 				return a.dryRun(cmd, cfg)
 			}
-			p := a.newProgress()
-			cfg.Progress = p.show
-			r, err := bench.Run(cmd.Context(), cfg)
-			p.end()
-			if err != nil {
-				return err
-			}
-			if err := a.print(r, output); err != nil {
-				return err
-			}
-			return ended(cmd.Context(), r, failOn)
+			return a.execute(cmd, cfg, output, failOn)
 		},
 	}
 	c.add(cmd)

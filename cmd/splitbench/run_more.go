@@ -47,6 +47,21 @@ func portOf(rawURL, through string) (int32, error) {
 	return int32(port), nil
 }
 
+// execute carries out a run, shows where it is, prints its report and ends as its outcome says.
+func (a *app) execute(cmd *cobra.Command, cfg bench.Config, output string, failOn report.FailOn) error {
+	p := a.newProgress()
+	cfg.Progress = p.show
+	r, err := bench.Run(cmd.Context(), cfg)
+	p.end()
+	if err != nil {
+		return err
+	}
+	if err := a.print(r, output); err != nil {
+		return err
+	}
+	return ended(cmd.Context(), r, failOn)
+}
+
 // dryRun prints what a run would do. A run that would be refused ends as the refusal would.
 func (a *app) dryRun(cmd *cobra.Command, cfg bench.Config) error {
 	p, err := bench.DryRun(cmd.Context(), cfg)
