@@ -63,11 +63,7 @@ on them. Nothing but this program is needed. The report says what was simulated.
 			if err := checkOutput(output, outputs...); err != nil {
 				return err
 			}
-			cfg, err := l.config(a, cmd, &j)
-			if err != nil {
-				return err
-			}
-			_, failOn, err := j.options()
+			cfg, failOn, err := l.config(a, cmd, &j)
 			if err != nil {
 				return err
 			}

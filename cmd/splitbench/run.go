@@ -14,6 +14,7 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/podexec"
 )
 
@@ -87,32 +88,33 @@ func (l *loading) load(flags *pflag.FlagSet) (bench.Load, error) {
 	return out, nil
 }
 
-// config fills in all that does not depend on a cluster.
-func (l *loading) config(a *app, cmd *cobra.Command, j *judging) (bench.Config, error) {
+// config fills in all that does not depend on a cluster, and says what --fail-on wants.
+func (l *loading) config(a *app, cmd *cobra.Command, j *judging) (bench.Config, report.FailOn, error) {
 	cfg := bench.Config{URL: l.url, Protocol: podexec.Protocol(l.protocol), ResultsDir: l.resultsDir, Tool: toolVersion(), Log: a.talk()}
 	switch cfg.Protocol {
 	case podexec.Auto, podexec.WebSocket, podexec.SPDY:
 	default:
-		return cfg, fmt.Errorf("--exec-protocol %q: want auto, websocket or spdy", l.protocol)
+		return cfg, "", fmt.Errorf("--exec-protocol %q: want auto, websocket or spdy", l.protocol)
 	}
+	var failOn report.FailOn
 	var err error
-	if cfg.Options, _, err = j.options(); err != nil {
-		return cfg, err
+	if cfg.Options, failOn, err = j.options(); err != nil {
+		return cfg, "", err
 	}
 	if cfg.Load, err = l.load(cmd.Flags()); err != nil {
-		return cfg, err
+		return cfg, "", err
 	}
 	for _, c := range l.classify {
 		rule, err := bench.ParseClassify(c)
 		if err != nil {
-			return cfg, err
+			return cfg, "", err
 		}
 		cfg.Rules = append(cfg.Rules, rule)
 	}
 	for _, label := range l.labels {
 		k, v, ok := strings.Cut(label, "=")
 		if !ok || k == "" {
-			return cfg, fmt.Errorf("--label %q: want KEY=VALUE", label)
+			return cfg, "", fmt.Errorf("--label %q: want KEY=VALUE", label)
 		}
 		if cfg.Labels == nil {
 			cfg.Labels = map[string]string{}
@@ -122,7 +124,7 @@ func (l *loading) config(a *app, cmd *cobra.Command, j *judging) (bench.Config, 
 	if cfg.Self, err = os.Executable(); err != nil {
 		cfg.Self = ""
 	}
-	return cfg, nil
+	return cfg, failOn, nil
 }
 
 func runCommand(a *app) *cobra.Command {
@@ -146,11 +148,7 @@ func runCommand(a *app) *cobra.Command {
 			if err := checkOutput(output, outputs...); err != nil {
 				return err
 			}
-			cfg, err := l.config(a, cmd, &j)
-			if err != nil {
-				return err
-			}
-			_, failOn, err := j.options()
+			cfg, failOn, err := l.config(a, cmd, &j)
 			if err != nil {
 				return err
 			}

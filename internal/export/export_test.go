@@ -8,11 +8,7 @@ import (
 	"io"
 	"iter"
 	"math/rand/v2"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -163,31 +159,6 @@ func TestLatencyIsFromTheChosenInstant(t *testing.T) {
 			if at := v.Timestamp.Sub(facts.Started); at != want[0] || v.Latency != want[1] || v.Timestamp.Location() != time.UTC {
 				t.Errorf("%q: at %s for %s in %s, want %s for %s in UTC", o.Clock, at, v.Latency, v.Timestamp.Location(), want[0], want[1])
 			}
-		}
-	}
-}
-
-// The program itself is asked where it is installed.
-func TestVegetaProgram(t *testing.T) {
-	program, err := exec.LookPath("vegeta")
-	if err != nil {
-		t.Skip("no vegeta program on this machine; its library is tested above")
-	}
-	for _, f := range formats() {
-		var b bytes.Buffer
-		if err := f.write(&b, facts, Options{}, seq(burst())); err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(t.TempDir(), "results."+f.name)
-		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		out, err := exec.CommandContext(t.Context(), program, "report", "-type=json", path).Output()
-		if err != nil || !strings.Contains(string(out), `"requests":10000`) {
-			t.Errorf("vegeta report %s: %v\n%s", f.name, err, out)
-		}
-		if out, err = exec.CommandContext(t.Context(), program, "encode", "-to", "csv", path).Output(); err != nil || bytes.Count(out, []byte("\n")) != requests {
-			t.Errorf("vegeta encode %s: %v, %d lines", f.name, err, bytes.Count(out, []byte("\n")))
 		}
 	}
 }
