@@ -20,11 +20,16 @@ func TestTheReferenceRunIsJudgedAgainAlike(t *testing.T) {
 	if err != nil || len(runs) == 0 {
 		t.Fatalf("no reference run in %s: %v", dir, err)
 	}
+	judged := 0
 	for _, run := range runs {
 		f, err := store.Open(dir, filepath.Base(filepath.Dir(run)))
 		if err != nil {
 			t.Fatal(err)
 		}
+		if m, err := readManifest(f); err != nil || m.Labels["reference"] == "" {
+			continue // runs of whoever works here lie in the same folder
+		}
+		judged++
 		if v, err := f.Verify(); err != nil || f.Status != store.Complete {
 			t.Errorf("%s: %s, %v, %v", f.ID, f.Status, v, err)
 		}
@@ -47,5 +52,8 @@ func TestTheReferenceRunIsJudgedAgainAlike(t *testing.T) {
 		if stored.Verdict.Outcome != report.Pass || stored.Run.Simulated != "" {
 			t.Errorf("%s: outcome %s, simulated %q", f.ID, stored.Verdict.Outcome, stored.Run.Simulated)
 		}
+	}
+	if judged == 0 {
+		t.Errorf("no run in %s has the label reference", dir)
 	}
 }
