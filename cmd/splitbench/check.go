@@ -38,7 +38,7 @@ func checkCommand(a *app) *cobra.Command {
 			if err != nil {
 				return a.unread(err, output)
 			}
-			checks := preflight.Run(snap)
+			checks := preflight.Run(preflight.View{Snapshot: snap})
 			if output == "json" {
 				err = report.WriteChecksJSON(a.stdout, checks)
 			} else if !a.quiet {

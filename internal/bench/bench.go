@@ -138,7 +138,7 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	r.m.Before = &snap
 	r.progress("check", "checking that the split can be measured")
-	r.m.Checks = preflight.Run(snap)
+	r.m.Checks = preflight.Run(preflight.View{Snapshot: snap})
 	r.m.Weights = weightsOf(snap)
 	for _, c := range r.m.Checks {
 		if c.Failure() {

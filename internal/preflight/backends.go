@@ -11,18 +11,18 @@ func backendChecks() []Check {
 	return []Check{
 		{
 			ID: "SB034", Category: "backends", Name: "the root Service exists", Severity: Fatal,
-			Func: func(s mesh.Snapshot) (Status, string) {
+			Func: on(aboutRoot, func(s View) (Status, string) {
 				if !s.Root.Found {
 					return Failed, "there is no Service " + serviceName(s.Root)
 				}
 				return OK, fmt.Sprintf("Service %s, cluster IP %s, port %d", serviceName(s.Root), orUnknown(s.Root.ClusterIP), s.Port)
-			},
+			}),
 			Hint: seeServices,
 		},
 		{
 			ID: "SB015", Category: "backends", Name: "the root Service has an address that can be split", Severity: Fatal,
-			Func: rootSplittable,
-			Hint: func(s mesh.Snapshot) string {
+			After: []string{"SB034"}, Func: on(aboutRoot, rootSplittable),
+			Hint: func(s View) string {
 				if !s.Root.Found {
 					return ""
 				}
@@ -31,21 +31,24 @@ func backendChecks() []Check {
 			},
 		},
 		{
-			ID: "SB007", Category: "backends", Name: "every backend Service exists", Severity: Fatal, Func: backendsExist,
+			ID: "SB007", Category: "backends", Name: "every backend Service exists", Severity: Fatal,
+			After: []string{"SB031", "SB016", "SB034", "SB010"}, Func: backendsExist,
 			Hint: seeServices,
 		},
 		{
 			ID: "SB009", Category: "backends", Name: "root and backends have the port", Severity: Fatal,
-			Func: portsMatch, Hint: portHint,
+			After: []string{"SB034", "SB016", "SB010", "SB007"},
+			Func:  portsMatch, Hint: portHint,
 		},
 		{
 			ID: "SB008", Category: "backends", Name: "every backend has ready endpoints", Severity: Fatal,
-			Func: endpointsReady, Hint: readyHint,
+			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007"},
+			Func:  endpointsReady, Hint: readyHint,
 		},
 		{
 			ID: "SB026", Category: "backends", Name: "no two backends share pods", Severity: Warn,
-			Func: podsDisjoint,
-			Hint: func(s mesh.Snapshot) string {
+			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007"}, Func: podsDisjoint,
+			Hint: func(s View) string {
 				return "an answer of a shared pod cannot be told to one backend; make the selectors differ: " + kubectl(s,
 					s.Split.Namespace, "get", "services", "-o", "wide")
 			},
@@ -53,14 +56,27 @@ func backendChecks() []Check {
 	}
 }
 
-func seeServices(s mesh.Snapshot) string {
+// backendTags are what a finding about the backend is about: it, the root where it is the root, and the cluster that its pods
+// are in.
+func backendTags(b mesh.Backend) []string {
+	tags := []string{aboutBackend(b.Name)}
+	if b.IsRoot {
+		tags = append(tags, aboutRoot)
+	}
+	if b.Mirror != nil {
+		tags = append(tags, aboutCluster(b.Mirror.Cluster))
+	}
+	return tags
+}
+
+func seeServices(s View) string {
 	return "proxies send a missing backend's share elsewhere; create the Service, or name another in the split: " +
 		kubectl(s, s.Split.Namespace, "get", "services")
 }
 
 func serviceName(s mesh.Service) string { return mesh.Safe(s.Namespace) + "/" + mesh.Safe(s.Name) }
 
-func rootSplittable(s mesh.Snapshot) (Status, string) {
+func rootSplittable(s View) (Status, string) {
 	name := "Service " + serviceName(s.Root)
 	switch {
 	case !s.Root.Found:
@@ -75,9 +91,9 @@ func rootSplittable(s mesh.Snapshot) (Status, string) {
 	return OK, name + " has cluster IP " + mesh.Safe(s.Root.ClusterIP)
 }
 
-func backendsExist(s mesh.Snapshot) (Status, string) {
+func backendsExist(s View) Finding {
 	if len(s.Backends) == 0 {
-		return Unknown, "no backends could be read"
+		return about(aboutSplit, Unknown, "no backends could be read")
 	}
 	f := newFindings()
 	for _, b := range s.Backends {
@@ -85,40 +101,40 @@ func backendsExist(s mesh.Snapshot) (Status, string) {
 			f.ok("Service " + serviceName(b.Service))
 			continue
 		}
-		f.add(Failed, "there is no Service "+serviceName(b.Service))
+		f.add(Failed, "there is no Service "+serviceName(b.Service), backendTags(b)...)
 	}
 	return f.seen("")
 }
 
 // portsMatch is about Services that are there; a missing one has its own check, but leaves this one unseen.
-func portsMatch(s mesh.Snapshot) (Status, string) {
+func portsMatch(s View) Finding {
 	if s.Port == 0 {
 		if s.Root.Found {
-			return Failed, "Service " + serviceName(s.Root) + " has no TCP port"
+			return about(aboutRoot, Failed, "Service "+serviceName(s.Root)+" has no TCP port")
 		}
-		return Unknown, "the port is not known: there is no Service " + serviceName(s.Root)
+		return about(aboutRoot, Unknown, "the port is not known: there is no Service "+serviceName(s.Root))
 	}
 	f := newFindings()
-	see := func(svc mesh.Service, port int32) {
+	see := func(svc mesh.Service, port int32, tags ...string) {
 		switch {
 		case !svc.Found:
-			f.add(Unknown, "there is no Service "+serviceName(svc))
+			f.add(Unknown, "there is no Service "+serviceName(svc), tags...)
 		case !svc.HasPort(port):
-			f.add(Failed, fmt.Sprintf("Service %s has no TCP port %d, it has %s", serviceName(svc), port, portList(svc)))
+			f.add(Failed, fmt.Sprintf("Service %s has no TCP port %d, it has %s", serviceName(svc), port, portList(svc)), tags...)
 		default:
 			f.ok(fmt.Sprintf("Service %s has port %d", serviceName(svc), port))
 		}
 	}
-	see(s.Root, s.Port)
+	see(s.Root, s.Port, aboutRoot)
 	for _, b := range s.Backends {
 		if !b.IsRoot {
-			see(b.Service, backendPort(s, b))
+			see(b.Service, backendPort(s, b), backendTags(b)...)
 		}
 	}
 	return f.seen("")
 }
 
-func backendPort(s mesh.Snapshot, b mesh.Backend) int32 {
+func backendPort(s View, b mesh.Backend) int32 {
 	if b.Port != 0 {
 		return b.Port
 	}
@@ -136,7 +152,7 @@ func portList(svc mesh.Service) string {
 	return strings.Join(ports, ", ")
 }
 
-func portHint(s mesh.Snapshot) string {
+func portHint(s View) string {
 	broken := s.Root
 	for _, b := range s.Backends {
 		if b.Service.Found && !b.Service.HasPort(backendPort(s, b)) {
@@ -151,39 +167,39 @@ func portHint(s mesh.Snapshot) string {
 }
 
 // endpointsReady asks the cluster that the pods run in: the endpoints of a mirror are its gateway, which SB012 looks at.
-func endpointsReady(s mesh.Snapshot) (Status, string) {
+func endpointsReady(s View) Finding {
 	f := newFindings()
 	for _, b := range s.Backends {
-		name := "backend " + mesh.Safe(b.Name)
+		name, tags := "backend "+mesh.Safe(b.Name), backendTags(b)
 		bad := Failed
 		if b.Weight == 0 { // nobody is meant to be sent there
 			bad = Warning
 		}
 		switch {
 		case !b.Service.Found:
-			f.add(Unknown, name+" has no Service")
+			f.add(Unknown, name+" has no Service", tags...)
 		case b.Mirror != nil && (b.Mirror.Context == "" || b.Mirror.RemoteUnread != ""):
-			f.add(Unknown, name+": its pods in cluster "+mesh.Safe(b.Mirror.Cluster)+" could not be seen"+because(b.Mirror.RemoteUnread))
+			f.add(Unknown, name+": its pods in cluster "+mesh.Safe(b.Mirror.Cluster)+" could not be seen"+because(b.Mirror.RemoteUnread), tags...)
 		case b.Mirror != nil && b.Mirror.RemoteReady == 0:
 			f.add(bad, fmt.Sprintf("%s: no endpoint of Service %s in cluster %s is ready", name, mesh.Safe(b.Mirror.Remote),
-				mesh.Safe(b.Mirror.Cluster)))
+				mesh.Safe(b.Mirror.Cluster)), tags...)
 		case b.Mirror != nil:
 			f.ok(fmt.Sprintf("%s: %d ready in cluster %s", name, b.Mirror.RemoteReady, mesh.Safe(b.Mirror.Cluster)))
 		case b.Unread != "":
-			f.add(Unknown, name+": its endpoints could not be read"+because(b.Unread))
+			f.add(Unknown, name+": its endpoints could not be read"+because(b.Unread), tags...)
 		case b.Ready() == 0:
-			f.add(bad, fmt.Sprintf("%s: none of its %d endpoints is ready", name, len(b.Endpoints)))
+			f.add(bad, fmt.Sprintf("%s: none of its %d endpoints is ready", name, len(b.Endpoints)), tags...)
 		default:
 			f.ok(fmt.Sprintf("%s: %d ready", name, b.Ready()))
 		}
 	}
 	if len(s.Backends) == 0 {
-		return Unknown, "no backends could be read"
+		return about(aboutSplit, Unknown, "no backends could be read")
 	}
 	return f.seen("")
 }
 
-func readyHint(s mesh.Snapshot) string {
+func readyHint(s View) string {
 	const why = "proxies give the share of a backend without ready endpoints to the others; see its pods: "
 	for _, b := range s.Backends {
 		if b.Mirror != nil && b.Mirror.Context != "" && b.Mirror.RemoteReady == 0 {
@@ -206,13 +222,13 @@ func readyHint(s mesh.Snapshot) string {
 	return ""
 }
 
-func podsDisjoint(s mesh.Snapshot) (Status, string) {
+func podsDisjoint(s View) Finding {
 	f := newFindings()
 	owner := map[string]string{}
 	for _, b := range s.Backends {
 		names := b.PodNames()
 		if names == nil || !b.Service.Found {
-			f.add(Unknown, "the pods of backend "+mesh.Safe(b.Name)+" could not be seen")
+			f.add(Unknown, "the pods of backend "+mesh.Safe(b.Name)+" could not be seen", backendTags(b)...)
 			continue
 		}
 		cluster := ""
@@ -230,11 +246,11 @@ func podsDisjoint(s mesh.Snapshot) (Status, string) {
 			owner[key] = b.Name
 		}
 		if shared > 0 {
-			f.add(Failed, fmt.Sprintf("%d pods of backend %s are also of backend %s", shared, mesh.Safe(b.Name), mesh.Safe(first)))
+			f.add(Failed, fmt.Sprintf("%d pods of backend %s are also of backend %s", shared, mesh.Safe(b.Name), mesh.Safe(first)), aboutBackend(b.Name))
 		}
 	}
 	if len(s.Backends) == 0 {
-		return Unknown, "no backends could be read"
+		return about(aboutSplit, Unknown, "no backends could be read")
 	}
 	return f.seen("all pods belong to one backend each")
 }

@@ -62,7 +62,7 @@ func result(t *testing.T, results []Result, id string) Result {
 }
 
 func TestHealthyIsGreen(t *testing.T) {
-	for _, r := range Run(healthy()) {
+	for _, r := range Run(View{Snapshot: healthy()}) {
 		if r.Status != OK || r.Seen == "" || r.Hint != "" {
 			t.Errorf("%+v", r)
 		}
@@ -73,7 +73,7 @@ func TestHealthyIsGreen(t *testing.T) {
 // of mirrors and profiles is vacuous without backends, so those checks have none to be green about.
 func TestNothingSeenIsNotGreen(t *testing.T) {
 	vacuous := []string{"SB033", "SB010", "SB011", "SB012"} // "no backend is in another cluster"
-	for _, r := range Run(mesh.Snapshot{}) {
+	for _, r := range Run(View{}) {
 		if r.Status == OK && !slices.Contains(vacuous, r.ID) {
 			t.Errorf("%s is green: %s", r.ID, r.Seen)
 		}
@@ -259,7 +259,7 @@ func TestPlantedFaults(t *testing.T) {
 		t.Run(row.id+" "+row.name, func(t *testing.T) {
 			s := healthy()
 			row.plant(&s)
-			r := result(t, Run(s), row.id)
+			r := result(t, Run(View{Snapshot: s}), row.id)
 			if r.Status != row.want || !strings.Contains(r.Seen, row.seen) || !strings.Contains(r.Hint, row.hint) {
 				t.Errorf("%s\nseen %s\nhint %s", r.Status, r.Seen, r.Hint)
 			}
@@ -275,7 +275,7 @@ func TestThroughPodsDraw(t *testing.T) {
 	s := healthy()
 	s.Through = &mesh.Through{Service: mesh.Service{Namespace: "test", Name: "frontend"}, Pods: []mesh.Pod{s.Source}}
 	s.Source.Meshed, s.Source.ProxyReady = false, false
-	if r := result(t, Run(s), "SB002"); r.Status != OK {
+	if r := result(t, Run(View{Snapshot: s}), "SB002"); r.Status != OK {
 		t.Errorf("%+v", r)
 	}
 }
@@ -286,7 +286,7 @@ func TestOneCluster(t *testing.T) {
 	s.Backends[1].Mirror = nil
 	s.Backends[1].Endpoints = []mesh.Endpoint{{Address: "10.0.0.9", Ready: true, Pod: "w9"}}
 	s.Gateways, s.Links, s.Clusters = nil, nil, s.Clusters[:1]
-	for _, r := range Run(s) {
+	for _, r := range Run(View{Snapshot: s}) {
 		if r.Status != OK {
 			t.Errorf("%+v", r)
 		}
@@ -298,7 +298,7 @@ func TestHintsAreSafeToPaste(t *testing.T) {
 	s := healthy()
 	s.Clusters[0].Context = "it's; rm -rf /\x1b"
 	s.Source.Meshed = false
-	hint := result(t, Run(s), "SB002").Hint
+	hint := result(t, Run(View{Snapshot: s}), "SB002").Hint
 	if !strings.Contains(hint, `--context 'it'\''s; rm -rf /`+"\uFFFD"+`'`) || strings.Contains(hint, "\x1b") {
 		t.Error(hint)
 	}

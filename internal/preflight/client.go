@@ -11,7 +11,7 @@ func clusterChecks() []Check {
 	return []Check{{
 		ID: "SB033", Category: "clusters", Name: "the clusters behind the mirrors answer", Severity: Fatal,
 		Func: clustersAnswer,
-		Hint: func(s mesh.Snapshot) string {
+		Hint: func(s View) string {
 			for _, c := range s.Clusters {
 				if c.Problem != "" {
 					return "see whether it answers: " + kubectlIn(c.Context, "", "version")
@@ -22,7 +22,7 @@ func clusterChecks() []Check {
 	}}
 }
 
-func clustersAnswer(s mesh.Snapshot) (Status, string) {
+func clustersAnswer(s View) Finding {
 	f := newFindings()
 	read := map[string]bool{}
 	for _, c := range s.Clusters {
@@ -31,7 +31,7 @@ func clustersAnswer(s mesh.Snapshot) (Status, string) {
 		}
 		read[c.Role] = true
 		if c.Problem != "" {
-			f.add(Failed, "cluster "+mesh.Safe(c.Role)+": "+mesh.Safe(c.Problem))
+			f.add(Failed, "cluster "+mesh.Safe(c.Role)+": "+mesh.Safe(c.Problem), aboutCluster(c.Role))
 			continue
 		}
 		f.ok(fmt.Sprintf("cluster %s answers as context %s, version %s", mesh.Safe(c.Role), mesh.Safe(c.Context),
@@ -40,7 +40,7 @@ func clustersAnswer(s mesh.Snapshot) (Status, string) {
 	for _, b := range s.Backends {
 		if b.Mirror != nil && !read[b.Mirror.Cluster] {
 			read[b.Mirror.Cluster] = true
-			f.add(Unknown, "no remote context leads to cluster "+mesh.Safe(b.Mirror.Cluster))
+			f.add(Unknown, "no remote context leads to cluster "+mesh.Safe(b.Mirror.Cluster), aboutCluster(b.Mirror.Cluster))
 		}
 	}
 	return f.seen("no backend is in another cluster")
@@ -56,15 +56,15 @@ func orUnknown(s string) string {
 func accessChecks() []Check {
 	return []Check{{
 		ID: "SB027", Category: "access", Name: "running a command in the source pod is allowed", Severity: Fatal,
-		Func: execAllowed,
-		Hint: func(s mesh.Snapshot) string {
+		Func: on(aboutAccess, execAllowed),
+		Hint: func(s View) string {
 			return "ask for the verbs create and get on pods/exec; to see what you have: " +
 				kubectl(s, sourceNamespace(s), "auth", "can-i", "create", "pods", "--subresource=exec")
 		},
 	}}
 }
 
-func execAllowed(s mesh.Snapshot) (Status, string) {
+func execAllowed(s View) (Status, string) {
 	found := map[string]*mesh.Access{}
 	for i, a := range s.Access {
 		if a.Group == "" && a.Resource == "pods" && a.Subresource == "exec" {
@@ -99,8 +99,8 @@ func clientChecks() []Check {
 	return []Check{
 		{
 			ID: "SB002", Category: "client", Name: "the pods that draw the backend are meshed", Severity: Fatal,
-			Func: clientMeshed,
-			Hint: func(s mesh.Snapshot) string {
+			After: []string{"SB032"}, Func: clientMeshed,
+			Hint: func(s View) string {
 				if s.Source.Name == "" && s.Through == nil {
 					return "name the client with --from deploy/NAME"
 				}
@@ -113,8 +113,8 @@ func clientChecks() []Check {
 		},
 		{
 			ID: "SB032", Category: "client", Name: "the source pod is running", Severity: Fatal,
-			Func: sourceRunning,
-			Hint: func(s mesh.Snapshot) string {
+			Func: on(aboutSource, sourceRunning),
+			Hint: func(s View) string {
 				if s.Source.Name == "" {
 					return "name the client with --from deploy/NAME; to see what there is: " + kubectl(s, sourceNamespace(s), "get",
 						"deploy,pods")
@@ -127,24 +127,24 @@ func clientChecks() []Check {
 
 // clientMeshed looks at the pods whose proxies draw: those behind --through where it is given (the source itself need not
 // be meshed then), else the source pod.
-func clientMeshed(s mesh.Snapshot) (Status, string) {
+func clientMeshed(s View) Finding {
 	pods := []mesh.Pod{s.Source}
 	if s.Through != nil {
 		pods = s.Through.Pods
 		if len(pods) == 0 {
-			return Failed, "no pod is behind Service " + mesh.Safe(s.Through.Service.Name)
+			return about(aboutSource, Failed, "no pod is behind Service "+mesh.Safe(s.Through.Service.Name))
 		}
 	} else if s.Source.Name == "" {
-		return Unknown, "no source pod was named"
+		return about(aboutSource, Unknown, "no source pod was named")
 	}
 	f := newFindings()
 	for _, p := range pods {
 		name := "pod " + mesh.Safe(p.Name)
 		switch {
 		case !p.Meshed:
-			f.add(Failed, name+" has no container linkerd-proxy")
+			f.add(Failed, name+" has no container linkerd-proxy", aboutSource)
 		case !p.ProxyReady:
-			f.add(Failed, fmt.Sprintf("%s: container %s is not ready", name, mesh.Safe(p.ProxyContainer)))
+			f.add(Failed, fmt.Sprintf("%s: container %s is not ready", name, mesh.Safe(p.ProxyContainer)), aboutSource)
 		default:
 			f.ok(fmt.Sprintf("%s: container %s is ready, %d restarts", name, mesh.Safe(p.ProxyContainer), p.ProxyRestarts))
 		}
@@ -152,7 +152,7 @@ func clientMeshed(s mesh.Snapshot) (Status, string) {
 	return f.seen("no pod draws")
 }
 
-func sourceRunning(s mesh.Snapshot) (Status, string) {
+func sourceRunning(s View) (Status, string) {
 	p := s.Source
 	name := "pod " + mesh.Safe(p.Name)
 	switch {

@@ -20,7 +20,7 @@ func word(s string) string {
 }
 
 // kubectl is a command on the client's cluster in the namespace; its arguments are literal.
-func kubectl(s mesh.Snapshot, namespace string, args ...string) string {
+func kubectl(s View, namespace string, args ...string) string {
 	return kubectlIn(clientContext(s), namespace, args...)
 }
 
@@ -38,7 +38,7 @@ func kubectlIn(context, namespace string, args ...string) string {
 	return cmd
 }
 
-func clientContext(s mesh.Snapshot) string {
+func clientContext(s View) string {
 	for _, c := range s.Clusters {
 		if c.Role == "client" {
 			return c.Context
@@ -48,7 +48,7 @@ func clientContext(s mesh.Snapshot) string {
 }
 
 // sourceNamespace is where the source pod is, or would be.
-func sourceNamespace(s mesh.Snapshot) string {
+func sourceNamespace(s View) string {
 	if s.Source.Namespace != "" {
 		return s.Source.Namespace
 	}
@@ -56,7 +56,7 @@ func sourceNamespace(s mesh.Snapshot) string {
 }
 
 // restart is the command that starts the workload of a pod again, with a new proxy.
-func restart(s mesh.Snapshot, p mesh.Pod) string {
+func restart(s View, p mesh.Pod) string {
 	if kind, name, ok := strings.Cut(strings.TrimPrefix(p.Workload, "--from "), "/"); ok && kind != "pod" &&
 		!strings.HasPrefix(p.Workload, "-l") {
 		return kubectl(s, p.Namespace, "rollout", "restart", kind+"/"+name)

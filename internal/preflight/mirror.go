@@ -13,28 +13,31 @@ func mirrorChecks() []Check {
 	return []Check{
 		{
 			ID: "SB010", Category: "mirror", Name: "the mirror Services are there and their originals exported", Severity: Fatal,
-			Func: mirrorsPresent, Hint: mirrorHint,
+			After: []string{"SB033", "SB016"},
+			Func:  mirrorsPresent, Hint: mirrorHint,
 		},
 		{
 			ID: "SB011", Category: "mirror", Name: "the mirrors lead to the address of the gateway", Severity: Fatal,
-			Func: gatewayAddress, Hint: relinkHint,
+			After: []string{"SB033", "SB016", "SB010"},
+			Func:  gatewayAddress, Hint: relinkHint,
 		},
 		{
 			ID: "SB012", Category: "mirror", Name: "the gateways are alive", Severity: Fatal,
-			Func: gatewaysAlive, Hint: gatewayHint,
+			After: []string{"SB033", "SB016", "SB010", "SB011"},
+			Func:  gatewaysAlive, Hint: gatewayHint,
 		},
 	}
 }
 
 const noMirrors = "no backend is in another cluster"
 
-func mirrorsPresent(s mesh.Snapshot) (Status, string) {
+func mirrorsPresent(s View) Finding {
 	f := newFindings()
 	for _, b := range s.Backends {
 		m := b.Mirror
 		switch {
 		case m == nil && !b.Service.Found:
-			f.add(Unknown, "there is no Service "+serviceName(b.Service)+", and nothing says whether it was a mirror")
+			f.add(Unknown, "there is no Service "+serviceName(b.Service)+", and nothing says whether it was a mirror", backendTags(b)...)
 			continue
 		case m == nil:
 			continue
@@ -43,19 +46,19 @@ func mirrorsPresent(s mesh.Snapshot) (Status, string) {
 		seen := m.Context != "" && m.RemoteUnread == ""
 		switch {
 		case !b.Service.Found && seen && !m.RemoteFound:
-			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+", and no "+remote+" to mirror")
+			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+", and no "+remote+" to mirror", backendTags(b)...)
 		case !b.Service.Found && seen && !m.RemoteExported:
-			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+", and "+remote+" is not exported")
+			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+", and "+remote+" is not exported", backendTags(b)...)
 		case !b.Service.Found:
-			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+" of "+remote)
+			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+" of "+remote, backendTags(b)...)
 		case m.Mode == mesh.MirrorFederated:
-			f.add(Warning, "Service "+serviceName(b.Service)+" is federated: it pools several clusters without weights")
+			f.add(Warning, "Service "+serviceName(b.Service)+" is federated: it pools several clusters without weights", backendTags(b)...)
 		case !seen:
-			f.add(Unknown, "mirror Service "+serviceName(b.Service)+" is there; "+remote+" could not be seen"+because(m.RemoteUnread))
+			f.add(Unknown, "mirror Service "+serviceName(b.Service)+" is there; "+remote+" could not be seen"+because(m.RemoteUnread), backendTags(b)...)
 		case !m.RemoteFound:
-			f.add(Failed, "there is no "+remote+", which Service "+serviceName(b.Service)+" mirrors")
+			f.add(Failed, "there is no "+remote+", which Service "+serviceName(b.Service)+" mirrors", backendTags(b)...)
 		case !m.RemoteExported:
-			f.add(Failed, remote+" is not exported (any more), though Service "+serviceName(b.Service)+" mirrors it")
+			f.add(Failed, remote+" is not exported (any more), though Service "+serviceName(b.Service)+" mirrors it", backendTags(b)...)
 		default:
 			f.ok("Service " + serviceName(b.Service) + " mirrors " + remote)
 		}
@@ -63,7 +66,7 @@ func mirrorsPresent(s mesh.Snapshot) (Status, string) {
 	return f.seen(noMirrors)
 }
 
-func mirrorHint(s mesh.Snapshot) string {
+func mirrorHint(s View) string {
 	for _, b := range s.Backends {
 		m := b.Mirror
 		if m == nil || m.Mode == mesh.MirrorFederated {
@@ -85,7 +88,7 @@ func mirrorHint(s mesh.Snapshot) string {
 	return ""
 }
 
-func gatewayOf(s mesh.Snapshot, cluster string) *mesh.Gateway {
+func gatewayOf(s View, cluster string) *mesh.Gateway {
 	for i := range s.Gateways {
 		if s.Gateways[i].Cluster == cluster {
 			return &s.Gateways[i]
@@ -94,7 +97,7 @@ func gatewayOf(s mesh.Snapshot, cluster string) *mesh.Gateway {
 	return nil
 }
 
-func linkOf(s mesh.Snapshot, cluster string) *mesh.Link {
+func linkOf(s View, cluster string) *mesh.Link {
 	for i := range s.Links {
 		if s.Links[i].TargetCluster == cluster {
 			return &s.Links[i]
@@ -104,19 +107,19 @@ func linkOf(s mesh.Snapshot, cluster string) *mesh.Link {
 }
 
 // gatewayMirrors calls f for every mirror that leads through a gateway. A mirror that is missing is unseen here.
-func gatewayMirrors(s mesh.Snapshot, f *findings, each func(b mesh.Backend, g *mesh.Gateway)) {
+func gatewayMirrors(s View, f *findings, each func(b mesh.Backend, g *mesh.Gateway)) {
 	for _, b := range s.Backends {
 		if b.Mirror == nil || b.Mirror.Mode != mesh.MirrorGateway {
 			if b.Mirror == nil && !b.Service.Found {
-				f.add(Unknown, "there is no Service "+serviceName(b.Service))
+				f.add(Unknown, "there is no Service "+serviceName(b.Service), backendTags(b)...)
 			}
 			continue
 		}
 		switch {
 		case !b.Service.Found:
-			f.add(Unknown, "there is no mirror Service "+serviceName(b.Service))
+			f.add(Unknown, "there is no mirror Service "+serviceName(b.Service), backendTags(b)...)
 		case b.Unread != "":
-			f.add(Unknown, "the endpoints of mirror Service "+serviceName(b.Service)+" could not be read"+because(b.Unread))
+			f.add(Unknown, "the endpoints of mirror Service "+serviceName(b.Service)+" could not be read"+because(b.Unread), backendTags(b)...)
 		default:
 			f.mild = b.Weight == 0 // nothing is sent to it: what is wrong there is worth knowing, and no obstacle
 			each(b, gatewayOf(s, b.Mirror.Cluster))
@@ -125,7 +128,7 @@ func gatewayMirrors(s mesh.Snapshot, f *findings, each func(b mesh.Backend, g *m
 	}
 }
 
-func gatewayAddress(s mesh.Snapshot) (Status, string) {
+func gatewayAddress(s View) Finding {
 	f := newFindings()
 	gatewayMirrors(s, f, func(b mesh.Backend, g *mesh.Gateway) { compareAddress(s, f, b, g) })
 	return f.seen(noMirrors)
@@ -135,37 +138,37 @@ func gatewayAddress(s mesh.Snapshot) (Status, string) {
 // host name has addresses that only a resolver beside the service mirror can tell, so there the names are compared with
 // those in the Link. An address that differs from the gateway's own but is the Link's and alive is a translated one
 // (linkerd multicluster link --gateway-addresses): worth a warning, not a failure.
-func compareAddress(s mesh.Snapshot, f *findings, b mesh.Backend, g *mesh.Gateway) {
+func compareAddress(s View, f *findings, b mesh.Backend, g *mesh.Gateway) {
 	name := "mirror Service " + serviceName(b.Service)
 	switch {
 	case g == nil:
-		f.add(Unknown, name+": the gateway of cluster "+mesh.Safe(b.Mirror.Cluster)+" could not be seen: no remote context")
+		f.add(Unknown, name+": the gateway of cluster "+mesh.Safe(b.Mirror.Cluster)+" could not be seen: no remote context", backendTags(b)...)
 		return
 	case g.Unread != "" && !g.Found:
-		f.add(Unknown, name+": the gateway of cluster "+mesh.Safe(b.Mirror.Cluster)+" could not be read"+because(g.Unread))
+		f.add(Unknown, name+": the gateway of cluster "+mesh.Safe(b.Mirror.Cluster)+" could not be read"+because(g.Unread), backendTags(b)...)
 		return
 	case !g.Found:
 		f.add(Failed, fmt.Sprintf("%s: cluster %s has no Service %s/%s", name, mesh.Safe(g.Cluster), mesh.Safe(g.Namespace),
-			mesh.Safe(g.Name)))
+			mesh.Safe(g.Name)), backendTags(b)...)
 		return
 	case len(b.Endpoints) == 0:
-		f.add(Failed, name+" has no endpoints, the gateway is at "+list(g.Addresses))
+		f.add(Failed, name+" has no endpoints, the gateway is at "+list(g.Addresses), backendTags(b)...)
 		return
 	case len(g.Addresses) == 0:
 		f.add(Failed, fmt.Sprintf("the gateway of cluster %s has no address, %s leads to %s", mesh.Safe(g.Cluster), name,
-			list(addresses(b))))
+			list(addresses(b))), backendTags(b)...)
 		return
 	}
 	have, link := addresses(b), linkOf(s, b.Mirror.Cluster)
 	if hosts := hostNames(g.Addresses); len(hosts) > 0 {
 		switch {
 		case link == nil:
-			f.add(Unknown, name+": the gateway is known by host name, "+list(hosts)+", and there is no Link to compare with")
+			f.add(Unknown, name+": the gateway is known by host name, "+list(hosts)+", and there is no Link to compare with", backendTags(b)...)
 		case sameSet(split(link.GatewayAddress), g.Addresses):
 			f.ok(name + ": Link and gateway agree on " + list(g.Addresses))
 		default:
 			f.add(Failed, fmt.Sprintf("%s: the Link says %s, the gateway is at %s", name, list(split(link.GatewayAddress)),
-				list(g.Addresses)))
+				list(g.Addresses)), backendTags(b)...)
 		}
 		return
 	}
@@ -181,11 +184,11 @@ func compareAddress(s mesh.Snapshot, f *findings, b mesh.Backend, g *mesh.Gatewa
 	case sameSet(have, g.Addresses):
 		f.ok(name + " and gateway agree on " + list(have))
 	case common > 0:
-		f.add(Warning, says)
+		f.add(Warning, says, backendTags(b)...)
 	case link != nil && sameSet(have, split(link.GatewayAddress)) && b.Ready() == len(b.Endpoints):
-		f.add(Warning, says+"; the Link says so too and the address is ready: it may be a translated one")
+		f.add(Warning, says+"; the Link says so too and the address is ready: it may be a translated one", backendTags(b)...)
 	default:
-		f.add(Failed, says)
+		f.add(Failed, says, backendTags(b)...)
 	}
 }
 
@@ -242,7 +245,7 @@ func list(items []string) string {
 	return strings.Join(safe, ", ")
 }
 
-func relinkHint(s mesh.Snapshot) string {
+func relinkHint(s View) string {
 	for _, b := range s.Backends {
 		if b.Mirror == nil {
 			continue
@@ -256,29 +259,29 @@ func relinkHint(s mesh.Snapshot) string {
 	return ""
 }
 
-func gatewaysAlive(s mesh.Snapshot) (Status, string) {
+func gatewaysAlive(s View) Finding {
 	f := newFindings()
 	gatewayMirrors(s, f, func(b mesh.Backend, g *mesh.Gateway) {
 		name := "mirror Service " + serviceName(b.Service)
 		cluster := mesh.Safe(b.Mirror.Cluster)
 		switch {
 		case len(b.Endpoints) == 0:
-			f.add(Failed, name+" has no endpoints")
+			f.add(Failed, name+" has no endpoints", backendTags(b)...)
 		case b.Ready() == 0:
 			f.add(Failed, fmt.Sprintf("%s: none of its addresses (%s) is ready: the service mirror's probe of the gateway fails",
-				name, list(addresses(b))))
+				name, list(addresses(b))), backendTags(b)...)
 		case g == nil:
-			f.add(Unknown, "the gateway of cluster "+cluster+" could not be seen: no remote context")
+			f.add(Unknown, "the gateway of cluster "+cluster+" could not be seen: no remote context", backendTags(b)...)
 		case g.Unread != "":
-			f.add(Unknown, "the gateway of cluster "+cluster+" could not be read"+because(g.Unread))
+			f.add(Unknown, "the gateway of cluster "+cluster+" could not be read"+because(g.Unread), backendTags(b)...)
 		case !g.Found:
-			f.add(Failed, fmt.Sprintf("cluster %s has no Service %s/%s", cluster, mesh.Safe(g.Namespace), mesh.Safe(g.Name)))
+			f.add(Failed, fmt.Sprintf("cluster %s has no Service %s/%s", cluster, mesh.Safe(g.Namespace), mesh.Safe(g.Name)), backendTags(b)...)
 		case len(g.Addresses) == 0:
 			f.add(Failed, fmt.Sprintf("Service %s/%s of cluster %s has no load balancer address", mesh.Safe(g.Namespace),
-				mesh.Safe(g.Name), cluster))
+				mesh.Safe(g.Name), cluster), backendTags(b)...)
 		case !g.Ready:
 			f.add(Failed, fmt.Sprintf("no endpoint of Service %s/%s of cluster %s is ready", mesh.Safe(g.Namespace),
-				mesh.Safe(g.Name), cluster))
+				mesh.Safe(g.Name), cluster), backendTags(b)...)
 		default:
 			f.ok(fmt.Sprintf("gateway of cluster %s is ready at %s", cluster, list(g.Addresses)))
 		}
@@ -286,7 +289,7 @@ func gatewaysAlive(s mesh.Snapshot) (Status, string) {
 	return f.seen(noMirrors)
 }
 
-func gatewayHint(s mesh.Snapshot) string {
+func gatewayHint(s View) string {
 	if !slices.ContainsFunc(s.Backends, func(b mesh.Backend) bool { return b.Mirror != nil && b.Service.Found }) {
 		return "" // what is missing is the mirror: another check's hint
 	}

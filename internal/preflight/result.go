@@ -27,9 +27,14 @@ type Result struct {
 	Name     string   `json:"name"`     // what holds when it is green, e.g. "client pod is meshed"
 	Severity Severity `json:"severity"`
 	Status   Status   `json:"status"`
-	Seen     string   `json:"seen"`           // what was seen, one sentence
-	Hint     string   `json:"hint,omitempty"` // what to do, with the command; empty when ok
+	Seen     string   `json:"seen"`            // what was seen, one sentence
+	Hint     string   `json:"hint,omitempty"`  // what to do, with the command; empty when ok
+	Apply    string   `json:"apply,omitempty"` // YAML that mends it when it is applied, for what kubectl has no short command
+	// CausedBy is the id of the check whose finding explains this one; empty: it is a root cause. Mend that one first.
+	CausedBy string `json:"causedBy,omitempty"`
+	// Waived is the user's word to go on in spite of it; empty: there is none.
+	Waived string `json:"waived,omitempty"`
 }
 
 // Failure reports whether the result forbids a verdict.
-func (r Result) Failure() bool { return r.Status == Failed && r.Severity == Fatal }
+func (r Result) Failure() bool { return r.Status == Failed && r.Severity == Fatal && r.Waived == "" }

@@ -11,15 +11,15 @@ func splitChecks() []Check {
 	return []Check{
 		{
 			ID: "SB031", Category: "split", Name: "the split exists", Severity: Fatal,
-			Func: splitFound,
-			Hint: func(s mesh.Snapshot) string {
+			Func: on(aboutSplit, splitFound),
+			Hint: func(s View) string {
 				return "name one that exists; to see them: " + kubectl(s, s.Split.Namespace, "get", "trafficsplits.split.smi-spec.io")
 			},
 		},
 		{
 			ID: "SB014", Category: "split", Name: "the weights can be used", Severity: Fatal,
-			Func: weightsUsable,
-			Hint: func(s mesh.Snapshot) string {
+			After: []string{"SB031"}, Func: on(aboutSplit, weightsUsable),
+			Hint: func(s View) string {
 				if !s.Split.Found {
 					return ""
 				}
@@ -33,12 +33,13 @@ func splitChecks() []Check {
 		},
 		{
 			ID: "SB004", Category: "split", Name: "proxies are told the weights of the split", Severity: Fatal,
-			Func: profileAgrees, Hint: profileHint,
+			After: []string{"SB031", "SB014", "SB003", "SB005", "SB006"},
+			Func:  on(aboutSplit, profileAgrees), Hint: profileHint,
 		},
 		{
 			ID: "SB005", Category: "split", Name: "no other split has the same root Service", Severity: Fatal,
-			Func: noRivals,
-			Hint: func(s mesh.Snapshot) string {
+			After: []string{"SB031"}, Func: on(aboutSplit, noRivals),
+			Hint: func(s View) string {
 				if len(s.Split.Rivals) == 0 {
 					return ""
 				}
@@ -48,8 +49,8 @@ func splitChecks() []Check {
 		},
 		{
 			ID: "SB006", Category: "split", Name: "no ServiceProfile of the client's namespace hides the split", Severity: Fatal,
-			Func: notHidden,
-			Hint: func(s mesh.Snapshot) string {
+			After: []string{"SB035"}, Func: on(aboutSplit, notHidden),
+			Hint: func(s View) string {
 				if s.Split.Profile.State != mesh.ProfileFound {
 					return profilesHint(s)
 				}
@@ -59,8 +60,8 @@ func splitChecks() []Check {
 		},
 		{
 			ID: "SB016", Category: "split", Name: "root and backends are Services of the split's namespace", Severity: Fatal,
-			Func: namesLocal,
-			Hint: func(s mesh.Snapshot) string {
+			After: []string{"SB031"}, Func: namesLocal,
+			Hint: func(s View) string {
 				if !s.Split.Found {
 					return ""
 				}
@@ -71,11 +72,11 @@ func splitChecks() []Check {
 	}
 }
 
-func splitName(s mesh.Snapshot) string {
+func splitName(s View) string {
 	return s.Split.Kind + " " + mesh.Safe(s.Split.Namespace) + "/" + mesh.Safe(s.Split.Name)
 }
 
-func splitFound(s mesh.Snapshot) (Status, string) {
+func splitFound(s View) (Status, string) {
 	if s.Split.Found {
 		return OK, fmt.Sprintf("%s (%s), root Service %s", splitName(s), mesh.Safe(s.Split.APIVersion), mesh.Safe(s.Split.Root))
 	}
@@ -89,7 +90,7 @@ func splitFound(s mesh.Snapshot) (Status, string) {
 	return Failed, seen
 }
 
-func weightsUsable(s mesh.Snapshot) (Status, string) {
+func weightsUsable(s View) (Status, string) {
 	switch {
 	case s.Split.WeightErr != nil:
 		return Failed, s.Split.WeightErr.Error()
@@ -122,7 +123,7 @@ func law(ws []mesh.Weight) string {
 	return strings.Join(parts, ",")
 }
 
-func declared(s mesh.Snapshot) string {
+func declared(s View) string {
 	var parts []string
 	for _, d := range s.Split.Declared {
 		parts = append(parts, mesh.Safe(d.Service)+"="+mesh.Safe(d.Raw))
@@ -130,7 +131,7 @@ func declared(s mesh.Snapshot) string {
 	return strings.Join(parts, ",")
 }
 
-func profileAgrees(s mesh.Snapshot) (Status, string) {
+func profileAgrees(s View) (Status, string) {
 	p := s.Split.Profile
 	name := fmt.Sprintf("ServiceProfile %s/%s", mesh.Safe(p.Namespace), mesh.Safe(p.Name))
 	switch {
@@ -155,7 +156,7 @@ func profileAgrees(s mesh.Snapshot) (Status, string) {
 	return OK, name + " agrees with the split"
 }
 
-func profileHint(s mesh.Snapshot) string {
+func profileHint(s View) string {
 	p := s.Split.Profile
 	if !s.Split.Found {
 		return ""
@@ -172,12 +173,12 @@ func profileHint(s mesh.Snapshot) string {
 }
 
 // profilesHint is for ServiceProfiles that could not be read.
-func profilesHint(s mesh.Snapshot) string {
+func profilesHint(s View) string {
 	return "ask for the verb list on serviceprofiles: " + kubectl(s, s.Split.Namespace, "auth", "can-i", "list",
 		"serviceprofiles.linkerd.io")
 }
 
-func noRivals(s mesh.Snapshot) (Status, string) {
+func noRivals(s View) (Status, string) {
 	switch {
 	case !s.Split.Found:
 		return Unknown, "there is no split to compare with"
@@ -188,7 +189,7 @@ func noRivals(s mesh.Snapshot) (Status, string) {
 	return OK, splitName(s) + " is the only TrafficSplit of root Service " + mesh.Safe(s.Split.Root)
 }
 
-func notHidden(s mesh.Snapshot) (Status, string) {
+func notHidden(s View) (Status, string) {
 	p := s.Split.Profile
 	switch p.State {
 	case mesh.ProfileNotServed, mesh.ProfileAbsent:
@@ -208,21 +209,21 @@ func notHidden(s mesh.Snapshot) (Status, string) {
 	return OK, fmt.Sprintf("ServiceProfile %s/%s is of the split's own namespace", mesh.Safe(p.Namespace), mesh.Safe(p.Name))
 }
 
-func namesLocal(s mesh.Snapshot) (Status, string) {
+func namesLocal(s View) Finding {
 	if !s.Split.Found {
-		return Unknown, "there is no split to read names from"
+		return about(aboutSplit, Unknown, "there is no split to read names from")
 	}
 	f := newFindings()
 	for _, name := range append([]string{s.Split.Root}, declaredNames(s)...) {
 		if strings.Contains(name, ".") {
 			f.add(Failed, fmt.Sprintf("%q is not a bare name: the SMI adaptor takes it for a Service of namespace %s",
-				mesh.Safe(name), mesh.Safe(s.Split.Namespace)))
+				mesh.Safe(name), mesh.Safe(s.Split.Namespace)), aboutSplit, aboutBackend(name))
 		}
 	}
 	return f.seen("all names are bare")
 }
 
-func declaredNames(s mesh.Snapshot) []string {
+func declaredNames(s View) []string {
 	var names []string
 	for _, d := range s.Split.Declared {
 		names = append(names, d.Service)

@@ -1,0 +1,33 @@
+package preflight
+
+import "context"
+
+// Prober reaches the source pod. A probe is a GET that the pod sends like any other client in it, on a connection of its own;
+// it is never counted.
+type Prober interface {
+	// Fetch gets one URL from inside the pod and at most maxBytes of its body. The error is only ever of the way to the pod, or
+	// of ctx; what went wrong between the pod and the URL is in the Answer.
+	Fetch(ctx context.Context, url string, header map[string]string, maxBytes int64) (Answer, error)
+}
+
+// Answer is what the pod saw.
+type Answer struct {
+	Status     int                 // HTTP status; 0: no answer
+	Header     map[string][]string // canonical keys
+	Body       []byte
+	Truncated  bool   // there was more body than was asked for
+	Empty      bool   // the other end closed the connection without an answer, as a gateway does to a client outside the mesh
+	Error      string // why there is no whole answer
+	RemoteAddr string // ADDRESS:PORT that the pod's connection went to; "" where none was made
+}
+
+// first is the first value of a header, "" where there is none.
+func (a Answer) first(key string) string {
+	if v := a.Header[key]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// Probed is what a Prober told. It is plain data; Probe fills it.
+type Probed struct{}
