@@ -29,6 +29,7 @@ type Client struct {
 	server  string
 	kube    kubernetes.Interface
 	dynamic dynamic.Interface
+	watcher dynamic.Interface // without a bound on how long an answer may take: a watch is one long answer
 }
 
 // Connect makes the clients of one API server; it does not call it yet. Client-side rate limits are off, because a check is
@@ -54,7 +55,13 @@ func Connect(cfg *rest.Config, contextName string) (Client, error) {
 	if err != nil {
 		return Client{}, usage("connect", "--context "+Safe(contextName), brief(err), "check the kubeconfig")
 	}
-	return Client{Context: contextName, server: own.Host, kube: kube, dynamic: dyn}, nil
+	endless := rest.CopyConfig(own)
+	endless.Timeout = 0
+	watcher, err := dynamic.NewForConfig(endless)
+	if err != nil {
+		return Client{}, usage("connect", "--context "+Safe(contextName), brief(err), "check the kubeconfig")
+	}
+	return Client{Context: contextName, server: own.Host, kube: kube, dynamic: dyn, watcher: watcher}, nil
 }
 
 // version asks who is there: the first call, so that a dead API server is named as such.

@@ -1,0 +1,201 @@
+package mesh
+
+import (
+	"fmt"
+	"strings"
+
+	core "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Ref is one thing that a verdict rests on: an object by its name, or the EndpointSlices of a Service.
+type Ref struct {
+	Cluster   string `json:"cluster"` // Role in Snapshot.Clusters: RoleClient, or the remote cluster's name
+	Group     string `json:"group"`
+	Version   string `json:"version"`
+	Resource  string `json:"resource"` // plural, e.g. "trafficsplits"
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"` // of the object; of EndpointSlices: of their Service
+	What      string `json:"what"` // as a sentence names it, e.g. "TrafficSplit test/podinfo"
+	Law       bool   `json:"law"`  // the weights that proxies obey are read from it
+}
+
+// RoleClient is the role of the cluster that the client is in.
+const RoleClient = "client"
+
+// Refs are the objects whose change during a run takes away what its verdict rests on: those that say the weights, the
+// Services, where the backends' endpoints are, and the pods that draw. An object that is not there is named too, where its
+// coming would change the weights.
+func (s Snapshot) Refs() []Ref {
+	var out []Ref
+	seen := map[string]bool{}
+	add := func(r Ref) {
+		r.Cluster = RoleClient
+		if key := r.Group + "/" + r.Resource + "/" + r.Namespace + "/" + r.Name; r.Name != "" && !seen[key] {
+			seen[key] = true
+			out = append(out, r)
+		}
+	}
+	for _, r := range s.lawRefs() {
+		r.Law = true
+		add(r)
+	}
+	service := func(v Service) {
+		if v.Found {
+			add(Ref{Version: "v1", Resource: "services", Namespace: v.Namespace, Name: v.Name, What: "Service " + v.Namespace + "/" + v.Name})
+		}
+	}
+	pod := func(p Pod) {
+		add(Ref{Version: "v1", Resource: "pods", Namespace: p.Namespace, Name: p.Name, What: "pod " + p.Namespace + "/" + p.Name})
+	}
+	pod(s.Source)
+	service(s.Root)
+	for _, b := range s.Backends {
+		service(b.Service)
+		r := Ref{Namespace: b.Service.Namespace, Name: b.Service.Name, What: "endpoints of backend " + b.Name}
+		switch {
+		case !b.Service.Found || b.Unread != "":
+			continue
+		case b.Mirror != nil: // what the service mirror writes; slices are a copy that may lag
+			r.Version, r.Resource = "v1", "endpoints"
+		default:
+			r.Group, r.Version, r.Resource = "discovery.k8s.io", "v1", "endpointslices"
+		}
+		add(r)
+	}
+	if s.Through != nil {
+		for _, p := range s.Through.Pods {
+			pod(p)
+		}
+	}
+	return out
+}
+
+// lawRefs are the objects that say the weights.
+func (s Snapshot) lawRefs() []Ref {
+	var out []Ref
+	split := s.Split
+	if gv, err := schema.ParseGroupVersion(split.APIVersion); err == nil && split.Found && split.Kind == "TrafficSplit" {
+		out = append(out, Ref{
+			Group: gv.Group, Version: gv.Version, Resource: trafficSplits().plural, Namespace: split.Namespace, Name: split.Name,
+			What: split.Kind + " " + split.Namespace + "/" + split.Name,
+		})
+	}
+	profile := func(namespace, name string) {
+		out = append(out, Ref{
+			Group: serviceProfiles().group, Version: serviceProfiles().known[0], Resource: serviceProfiles().plural,
+			Namespace: namespace, Name: name, What: "ServiceProfile " + namespace + "/" + name,
+		})
+	}
+	switch split.Profile.State {
+	case ProfileFound:
+		profile(split.Profile.Namespace, split.Profile.Name)
+	case ProfileAbsent: // it would be obeyed from the moment it is there
+		profile(split.Namespace, split.Root+"."+split.Namespace+".svc.cluster.local")
+	}
+	return out
+}
+
+func (r Ref) gvr() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Resource}
+}
+
+// byLabel reports whether the ref stands for all objects that bear its Service's label.
+func (r Ref) byLabel() bool { return r.Resource == "endpointslices" }
+
+// state is what a verdict rests on of the objects that a ref stands for, in words; "" where there is none. A write that
+// leaves it the same, as to an object's status or to a pod's labels, is no change.
+func (r Ref) state(objects map[string]*unstructured.Unstructured) string {
+	if len(objects) == 0 {
+		return ""
+	}
+	if r.byLabel() {
+		return slicesState(objects)
+	}
+	for _, u := range objects {
+		switch r.Resource {
+		case "services":
+			return serviceState(u)
+		case "pods":
+			return podState(u)
+		case "endpoints":
+			return endpointsState(u)
+		}
+		return strings.TrimSpace(written(u.GetGeneration(), u.GetResourceVersion()) + " " + weightsState(r, u))
+	}
+	return ""
+}
+
+func slicesState(objects map[string]*unstructured.Unstructured) string {
+	ready := 0
+	for _, u := range objects {
+		var s discoveryv1.EndpointSlice
+		if runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &s) != nil {
+			continue
+		}
+		for _, e := range sliceEndpoints(&s, "") {
+			if e.Ready {
+				ready++
+			}
+		}
+	}
+	return someReady(ready)
+}
+
+func serviceState(u *unstructured.Unstructured) string {
+	var s core.Service
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &s); err != nil {
+		return "unreadable"
+	}
+	return identity(readService(&s))
+}
+
+func podState(u *unstructured.Unstructured) string {
+	var p core.Pod
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &p); err != nil {
+		return "unreadable"
+	}
+	out := Pod{UID: string(p.UID)}
+	readProxy(&p, &out)
+	return strings.TrimSpace(out.UID + " " + proxyText(out))
+}
+
+func endpointsState(u *unstructured.Unstructured) string {
+	var e core.Endpoints //nolint:staticcheck // deprecated as it is, it is what service mirrors write
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &e); err != nil {
+		return "unreadable"
+	}
+	var parts []string
+	for _, s := range e.Subsets {
+		for _, a := range s.Addresses {
+			parts = append(parts, a.IP)
+		}
+		for _, a := range s.NotReadyAddresses {
+			parts = append(parts, a.IP+" not ready")
+		}
+	}
+	if len(parts) > maxListed {
+		parts = append(parts[:maxListed], fmt.Sprintf("and %d more", len(parts)-maxListed))
+	}
+	return cut(strings.Join(parts, ", "), 500)
+}
+
+// weightsState tells the weights of an object that is read for them, for the sentence about its change.
+func weightsState(r Ref, u *unstructured.Unstructured) string {
+	list, name := "backends", "service"
+	switch r.Resource {
+	case trafficSplits().plural:
+	case serviceProfiles().plural:
+		list, name = "dstOverrides", "authority"
+	default:
+		return ""
+	}
+	_, declared, _ := readLeaves(u, r.What, list, name)
+	if len(declared) == 0 {
+		return ""
+	}
+	return "(" + cut(Safe(lawTextOf(declared)), 300) + ")"
+}
