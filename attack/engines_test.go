@@ -19,7 +19,15 @@ import (
 // forEachEngine runs a test on every engine: they must give the same results.
 func forEachEngine(t *testing.T, test func(t *testing.T, build func(EngineOptions, int) ClosableEngine)) {
 	for name, construct := range map[string]func(EngineOptions, int) ClosableEngine{
-		"h1":     func(o EngineOptions, n int) ClosableEngine { return NewH1(o, n) },
+		"h1": func(o EngineOptions, n int) ClosableEngine { return NewH1(o, n) },
+		"h1 on Go's poller": func(o EngineOptions, n int) ClosableEngine {
+			e := NewH1(o, n)
+			if e.loop != nil {
+				e.loop.close()
+				e.loop = nil
+			}
+			return e
+		},
 		"vegeta": func(o EngineOptions, n int) ClosableEngine { return NewVegeta(o, n) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,10 +13,11 @@ import (
 // H1 is the engine that this package exists for: HTTP/1.1 over plain connections, one goroutine for each, and nothing
 // between the plan and the socket.
 //
-// A connection's goroutine always waits in Read, also at rest, so that a server that closes is noticed at once. When a
-// request falls due, the pacer takes the connection used last and writes to it itself: no goroutine has to wake up before
-// a request leaves. A connection that ends an answer while others are already due takes the next of them on the spot, so
-// that one pacer is enough for any rate. All of that is decided under one lock, held for some 100 ns per request.
+// A connection's goroutine always waits in Read, also at rest, so that a server that closes is noticed. When a request
+// falls due, the pacer takes the connection used last and writes to it itself: no goroutine has to wake up before a request
+// leaves. A connection that ends an answer while others are already due takes the next of them on the spot. On Linux pacer
+// and connections are coroutines of one loop on one epoll (h1Loop); elsewhere, and for connections that are no sockets,
+// they are goroutines on Go's poller. All that they share is decided under one lock, held for some 100 ns per request.
 //
 // Where more is due than connections may be open, requests wait in the queue and keep their planned instants. Nothing is
 // ever sent twice: a connection that dies under a request costs that request.
@@ -26,6 +27,7 @@ type H1 struct {
 	epoch   time.Time // origin of the instants inside
 	dialled atomic.Int64
 	conns   sync.WaitGroup // the connections' goroutines
+	loop    *h1Loop        // drives the connections; nil where the system has no such thing
 
 	mu    sync.Mutex
 	burst *h1Burst             // the one that runs, or the last
@@ -42,7 +44,7 @@ func NewH1(o EngineOptions, connections int) *H1 {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext
 	}
-	return &H1{o: o, limit: max(connections, 1), epoch: time.Now(), open: make(map[*h1Conn]struct{})}
+	return &H1{o: o, limit: max(connections, 1), epoch: time.Now(), loop: newH1Loop(), open: make(map[*h1Conn]struct{})}
 }
 
 // Dialled is how many connections were opened so far.
@@ -57,6 +59,9 @@ func (e *H1) Close() {
 	}
 	e.mu.Unlock()
 	e.conns.Wait()
+	if e.loop != nil {
+		e.loop.close()
+	}
 }
 
 var errBusy = errors.New("attack: the engine has a burst running already")

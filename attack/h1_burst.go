@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -72,16 +73,20 @@ func newH1Burst(e *H1, p Plan) (*h1Burst, error) {
 
 func (b *h1Burst) run(ctx context.Context, yield func(Result, error) bool) {
 	b.ctx, b.cancel = context.WithCancel(ctx)
-	b.alarm = newAlarm()
 	var helpers sync.WaitGroup
-	helpers.Go(b.pace)
+	if l := b.engine.loop; l != nil {
+		helpers.Go(func() { l.drive(b) })
+	} else {
+		b.alarm = newAlarm()
+		defer b.alarm.close()
+		helpers.Go(b.pace)
+	}
 	helpers.Go(b.watch)
 	defer func() {
 		b.stop()
 		<-b.over
 		b.cancel()
 		helpers.Wait()
-		b.alarm.close()
 	}()
 
 	tick := time.NewTicker(turn)
@@ -177,6 +182,7 @@ func (b *h1Burst) finish() {
 	if !b.ended && b.inFlight == 0 && (b.stopped || b.next == b.plan.Requests) {
 		b.ended = true
 		close(b.over)
+		b.unpark()
 	}
 }
 
@@ -199,55 +205,90 @@ func (b *h1Burst) halt() {
 		}
 	}
 	b.cancel()
-	b.alarm.interrupt()
+	if b.alarm != nil {
+		b.alarm.interrupt()
+	}
 	b.unpark()
 	b.finish()
 }
 
 // unpark lets the pacer look again. The caller holds the lock.
 func (b *h1Burst) unpark() {
-	if b.parked {
+	if l := b.engine.loop; l != nil {
+		l.wake()
+	} else if b.parked {
 		b.parked = false
 		b.wake <- struct{}{} // has room: there is one pacer, and it was parked
 	}
 }
 
-// pace sends each request when it is due, as long as there is a connection for it.
+// pacing is what is to be done next.
+type pacing int
+
+const (
+	paceEnd   pacing = iota // nothing more will be sent
+	paceSleep               // the next request is not due yet
+	pacePark                // it is, and has to wait for a connection or for the consumer
+	paceWrite               // send it over a connection that is open
+	paceDial                // open one for it
+)
+
+// pick decides what is to be done next, and takes the request where it is one to be sent. The caller holds the lock.
+func (b *h1Burst) pick(now time.Duration) (*h1Conn, pacing) {
+	e := b.engine
+	switch {
+	case b.stopped || b.next == b.plan.Requests:
+		return nil, paceEnd
+	case b.due > now-b.began:
+		return nil, paceSleep
+	case len(b.pending)+b.inFlight >= maxPending:
+		return nil, pacePark
+	}
+	if c := e.rested(now); c != nil {
+		b.take(c, now)
+		return c, paceWrite
+	}
+	if len(e.open) >= b.limit {
+		return nil, pacePark
+	}
+	c := &h1Conn{engine: e, number: UnknownConn}
+	b.take(c, now)
+	e.open[c] = struct{}{}
+	e.conns.Add(1)
+	return c, paceDial
+}
+
+// spins reports whether to wait for so long without sleeping.
+func (b *h1Burst) spins(time.Duration) bool { return false }
+
+// pace sends each request when it is due, as long as there is a connection for it, where no loop does.
 func (b *h1Burst) pace() {
 	e := b.engine
 	for {
 		e.mu.Lock()
-		if b.stopped || b.next == b.plan.Requests {
-			e.mu.Unlock()
-			return
-		}
 		now := e.now()
-		if wait := b.due - (now - b.began); wait > 0 {
-			e.mu.Unlock()
-			b.alarm.sleep(wait)
-			continue
+		c, act := b.pick(now)
+		wait := b.due - (now - b.began)
+		var nc io.WriteCloser
+		switch act {
+		case paceWrite:
+			nc = c.nc // c may have another one as soon as the lock is free
+		case pacePark:
+			b.parked = true
 		}
-		if len(b.pending)+b.inFlight < maxPending {
-			if c := e.rested(now); c != nil {
-				b.take(c, now)
-				nc := c.nc // c may have another one as soon as the lock is free
-				e.mu.Unlock()
-				write(nc, b.target.request)
-				continue
-			}
-			if len(e.open) < b.limit {
-				c := &h1Conn{engine: e, number: UnknownConn}
-				b.take(c, now)
-				e.open[c] = struct{}{}
-				e.conns.Add(1)
-				e.mu.Unlock()
-				go c.run()
-				continue
-			}
-		}
-		b.parked = true
 		e.mu.Unlock()
-		<-b.wake
+		switch act {
+		case paceEnd:
+			return
+		case paceSleep:
+			b.alarm.sleep(wait)
+		case pacePark:
+			<-b.wake
+		case paceWrite:
+			write(nc, b.target.request)
+		case paceDial:
+			go c.run()
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"sync/atomic"
 	"time"
 )
@@ -17,7 +16,7 @@ type h1Conn struct {
 	find   jsonFinder
 
 	// nc is set by the goroutine under the engine's lock, so others read it under the lock and the goroutine without.
-	nc     net.Conn
+	nc     io.ReadWriteCloser
 	number int32 // of nc
 	used   uint64
 	quota  uint64        // requests that nc may carry; 0: any number
@@ -38,7 +37,11 @@ type h1Conn struct {
 func (c *h1Conn) run() {
 	defer c.engine.conns.Done()
 	for again := true; again; {
-		if class := c.dial(); class != OK {
+		adopted, class := c.dial()
+		if adopted {
+			return
+		}
+		if class != OK {
 			_, again = c.settle(c.failed(class), false)
 			continue
 		}
@@ -48,8 +51,8 @@ func (c *h1Conn) run() {
 	}
 }
 
-// dial opens a connection for the request in hand.
-func (c *h1Conn) dial() ErrorClass {
+// dial opens a connection for the request in hand. Where the engine's loop adopted it, it is out of the caller's hands.
+func (c *h1Conn) dial() (adopted bool, class ErrorClass) {
 	e, b := c.engine, c.burst
 	c.number = UnknownConn
 	ctx, cancel := context.WithDeadline(b.ctx, e.epoch.Add(c.sent+b.plan.Timeout))
@@ -57,20 +60,21 @@ func (c *h1Conn) dial() ErrorClass {
 	cancel()
 	if err != nil {
 		if class := classifyError(b.ctx, err); class != ErrOther {
-			return class
+			return false, class
 		}
-		return ErrDial
+		return false, ErrDial
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c.nc, c.used, c.born = nc, 0, e.now()
 	c.number = int32(e.dialled.Add(1) - 1)
 	b.wear(c)
-	c.in.src, c.in.epoch = nc, e.epoch
+	adopted = e.loop != nil && e.loop.adopt(c, nc)
+	c.in.src, c.in.epoch = c.nc, e.epoch
 	if c.fate != OK { // stopped meanwhile: nobody could close it
-		_ = nc.Close()
+		_ = c.nc.Close()
 	}
-	return OK
+	return adopted, OK
 }
 
 // serve reads answers until the connection can carry no more requests. It reports whether it has one in hand all the same.
@@ -228,7 +232,7 @@ func (c *h1Conn) kill(why ErrorClass) {
 }
 
 // write sends a request. If it cannot, reading tells why: an answer may be there in spite of it.
-func write(nc net.Conn, request []byte) {
+func write(nc io.WriteCloser, request []byte) {
 	if _, err := nc.Write(request); err != nil {
 		if _, numbered := errnoClass(err); !numbered {
 			_ = nc.Close()
