@@ -5,14 +5,20 @@ import (
 	"strings"
 )
 
-// backendsStep looks up the root and every leaf, and reads the endpoints of each.
-func (d *finder) backendsStep(ctx context.Context) error {
+// rootStep looks up the Service that clients dial, and the port of it.
+func (d *finder) rootStep(ctx context.Context) error {
 	s := &d.snap
 	s.Root = d.service(ctx, s.Split.Root)
 	s.Port = d.t.Port
 	if s.Port == 0 && len(s.Root.Ports) > 0 {
 		s.Port = s.Root.Ports[0].Port
 	}
+	return nil
+}
+
+// backendsStep looks up every leaf and reads the endpoints of each.
+func (d *finder) backendsStep(ctx context.Context) error {
+	s := &d.snap
 	weights := s.Split.Effective
 	if len(weights) == 0 { // unusable weights: the backends are still worth a look
 		for _, decl := range s.Split.Declared {

@@ -9,7 +9,6 @@ package mesh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -36,6 +35,16 @@ type finder struct {
 	leaves   []leafWeight         // of the split object
 	ports    map[string]int32     // ports that the profile names, by backend
 	links    []linkSelectors      // beside snap.Links, same order
+
+	splits       []unstructured.Unstructured // TrafficSplits of the namespace
+	noSplits     string                      // why there are none; empty: they were listed
+	profiles     []unstructured.Unstructured // ServiceProfiles of the client's and the split's namespace
+	profilesErr  error                       // why they were not listed
+	objects      lawObjects
+	root         serviceRef // of the split
+	declaredLaw  []Weight   // what the rule of the route that was named says, whoever rules
+	profileRef   ObjectRef
+	profileRules bool // the profile has routes or targets, so that proxies follow it and no route
 }
 
 // Discover reads the split of q, its Services, endpoints and mirrors, the clusters behind the mirrors and the source
@@ -52,8 +61,8 @@ func Discover(ctx context.Context, local Client, remotes []Remote, q Query) (Sna
 	d := &finder{t: t, local: local, remotes: remotes, ports: map[string]int32{}}
 	d.snap.TakenAt = time.Now().UTC()
 	steps := []func(context.Context) error{
-		d.clusterStep, d.servicesStep, d.splitStep, d.profileStep, d.linksStep, d.backendsStep, d.sourceStep, d.throughStep,
-		d.remotesStep, d.accessStep,
+		d.clusterStep, d.servicesStep, d.sourceStep, d.throughStep, d.objectsStep, d.splitStep, d.rootStep, d.profileStep, d.lawStep,
+		d.linksStep, d.backendsStep, d.remotesStep, d.accessStep,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -85,54 +94,6 @@ func (d *finder) clusterStep(ctx context.Context) error {
 	c.Version = v
 	d.snap.Clusters = append(d.snap.Clusters, c)
 	return nil
-}
-
-// splitStep finds the split object. That it is missing is for a check to say.
-func (d *finder) splitStep(ctx context.Context) error {
-	var err error
-	if d.groups, err = d.local.groups(ctx); err != nil {
-		return apiError(d.local, "list", "API groups", err)
-	}
-	items, err := d.local.list(ctx, trafficSplits(), trafficSplits().servedBy(d.groups), d.t.Namespace)
-	why := ""
-	switch {
-	case errors.Is(err, errNotServed):
-		why = "the API server serves no TrafficSplits (split.smi-spec.io)"
-	case err != nil:
-		return apiError(d.local, "list", "TrafficSplits in namespace "+d.t.Namespace, err)
-	}
-	u, err := pickSplit(d.t, items)
-	if err != nil {
-		return err
-	}
-	if u == nil {
-		if why == "" {
-			why = "there is no TrafficSplit " + d.t.splitName + " in namespace " + d.t.Namespace
-		}
-		d.snap.Split = Split{Kind: "TrafficSplit", Namespace: d.t.Namespace, Name: d.t.splitName, Root: d.t.splitName, Why: why}
-	} else {
-		d.snap.Split, d.leaves = readSplit(u)
-	}
-	d.nameOthers(items)
-	if d.snap.Split.Matches {
-		d.note("TrafficSplit %s has spec.matches; Linkerd's SMI adaptor ignores it and splits every request", d.snap.Split.Name)
-	}
-	return nil
-}
-
-func (d *finder) nameOthers(items []unstructured.Unstructured) {
-	s := &d.snap.Split
-	var others, rivals []string
-	for i := range items {
-		if s.Found && items[i].GetName() == s.Name {
-			continue
-		}
-		others = append(others, "ts/"+items[i].GetName())
-		if s.Found && rootOf(&items[i]) == s.Root {
-			rivals = append(rivals, "ts/"+items[i].GetName())
-		}
-	}
-	s.Others, s.Rivals = listed(others), listed(rivals)
 }
 
 // accessStep asks what the run needs in the source pod's namespace.

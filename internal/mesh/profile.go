@@ -87,6 +87,10 @@ func readProfile(u *unstructured.Unstructured, rootNS string) (Profile, []overri
 	p.LastWriter, _ = lastWriter(u)
 	leaves, declared, weightErr := readLeaves(u, "ServiceProfile "+p.Namespace+"/"+p.Name, "dstOverrides", "authority")
 	p.Overrides = len(declared)
+	routes, _, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "routes")
+	if list, ok := routes.([]any); ok {
+		p.Routes = len(list)
+	}
 	var out []override
 	var notes []string
 	ports := map[string]int32{}
@@ -136,55 +140,58 @@ func parseAuthority(authority, rootNS string) (service string, port int32, ok bo
 	return labels[0] + "." + labels[1], port, true
 }
 
-// profileStep reads the ServiceProfile of the root and settles the effective weights.
-func (d *finder) profileStep(ctx context.Context) error {
+// profileStep settles what the TrafficSplit says and lets the ServiceProfile of the root, which proxies obey, take its place.
+func (d *finder) profileStep(context.Context) error {
 	s := &d.snap.Split
-	if s.Root == "" {
+	if d.root.name == "" {
 		return nil
 	}
-	declared, allZero, sumErr := effective(s.Root, d.leaves)
-	if sumErr != nil && s.WeightErr == nil {
-		s.WeightErr = &WeightError{
-			Object: "TrafficSplit " + s.Namespace + "/" + s.Name, Field: "spec.backends",
-			Raw: lawTextOf(s.Declared), Why: sumErr.Error(),
+	if s.Found && s.Kind == string(PathTrafficSplit) {
+		declared, allZero, sumErr := effective(s.Root, d.leaves)
+		if sumErr != nil && s.WeightErr == nil {
+			s.WeightErr = &WeightError{
+				Object: s.ref().String(), Field: "spec.backends", Raw: lawTextOf(s.Declared), Why: sumErr.Error(),
+			}
+		}
+		if s.WeightErr == nil {
+			s.Effective, s.AllZero, s.EffectiveFrom = declared, allZero, s.ref().String()
 		}
 	}
-	if s.Found && s.WeightErr == nil {
-		s.Effective, s.AllZero = declared, allZero
-		s.EffectiveFrom = "TrafficSplit " + s.Namespace + "/" + s.Name
-	}
-	items, err := readProfiles(ctx, d.local, serviceProfiles().servedBy(d.groups), d.t.clientNS, d.t.Namespace)
 	switch {
-	case errors.Is(err, errNotServed):
+	case errors.Is(d.profilesErr, errNotServed):
 		s.Profile.State = ProfileNotServed
-	case err != nil:
+	case d.profilesErr != nil:
 		s.Profile.State = ProfileUnread
-		d.note("ServiceProfiles could not be read, so what proxies obey is taken from the split itself: %s", brief(err))
+		d.note("ServiceProfiles could not be read, so what proxies obey is taken from the split itself: %s", brief(d.profilesErr))
 	default:
-		d.obeyProfile(items)
-	}
-	if len(s.Effective) == 0 && s.WeightErr == nil {
-		s.Effective = []Weight{{Service: s.Root, Weight: 1}}
-		s.EffectiveFrom = "the root Service alone: nothing splits it"
+		d.obeyProfile(d.profiles)
 	}
 	return nil
 }
 
-// obeyProfile lets the profile's weights take the place of the split's.
+// obeyProfile lets the profile's weights take the place of the split's. Proxies follow a profile that has routes or targets,
+// before any route of the Gateway API; an override of weight 0 is no target (linkerd2-proxy, service-profiles/src/proto.rs).
 func (d *finder) obeyProfile(items []unstructured.Unstructured) {
 	s := &d.snap.Split
-	u, hidden := pickProfile(items, s.Root, d.t.Namespace, d.t.clientNS)
+	u, hidden := pickProfile(items, d.root.name, d.root.namespace, d.t.clientNS)
 	if u == nil {
 		s.Profile.State = ProfileAbsent
 		return
 	}
 	profile, overrides, notes, weightErr := readProfile(u, d.t.Namespace)
 	profile.Hides = hidden
-	s.Profile = profile
+	s.Profile, d.profileRef = profile, refOf(u)
 	for _, n := range notes {
 		d.note("%s", n)
 	}
-	object := "ServiceProfile " + profile.Namespace + "/" + profile.Name
+	d.profileRules = profile.Routes > 0 || weightErr != nil
+	for _, o := range overrides {
+		d.profileRules = d.profileRules || o.tenThousandth > 0
+	}
+	if !d.profileRules && s.Kind != string(PathTrafficSplit) {
+		return
+	}
+	object := d.profileRef.String()
 	if weightErr != nil {
 		if s.WeightErr == nil {
 			s.WeightErr = weightErr
@@ -210,7 +217,11 @@ func (d *finder) obeyProfile(items []unstructured.Unstructured) {
 		s.Effective, s.EffectiveFrom, s.Differs = nil, object, true
 		return
 	}
-	s.Differs = s.Found && !sameLaw(s.Effective, obeyed)
+	declared := s.Effective
+	if d.declaredLaw != nil {
+		declared = d.declaredLaw
+	}
+	s.Differs = s.Found && !sameLaw(declared, obeyed)
 	s.Effective, s.EffectiveFrom, s.AllZero = obeyed, object, allZero && len(overrides) > 0
 }
 

@@ -11,7 +11,7 @@ import (
 // Query says which split is meant and where the requests come from.
 type Query struct {
 	Namespace string
-	Split     string // "ts/podinfo", or a root Service or a split by its bare name; "": the only one there is
+	Split     string // "ts/podinfo", "httproute/podinfo", or a root Service or a split by its bare name; "": the only one there is
 	From      string // "deploy/frontend", "sts/…", "ds/…", "rs/…", "pod/NAME" or a bare pod name; "": no source pod
 	Selector  string // label selector that fits one pod, in place of From
 	Container string // container to run in; "": see Pod.ContainerWhy
@@ -19,13 +19,14 @@ type Query struct {
 	Through   string // "svc/frontend": the Service whose pods draw the backend; "": the source pod draws
 	// FromNamespace is the namespace of the source pod where it is not Namespace. It decides which ServiceProfile is obeyed.
 	FromNamespace string
+	Probe         Probe // the request that the law is asked for; its zero value is GET / of the root Service
 }
 
 // Pinned is the query that finds what s found again: same split, pod and container, whatever was created since. If the
 // pod is gone Discover then says so with KindNotFound.
 func (q Query) Pinned(s Snapshot) Query {
 	if s.Split.Found {
-		q.Split = "ts/" + s.Split.Name
+		q.Split = s.Split.Short()
 	}
 	if s.Source.Name != "" {
 		q.From, q.Selector, q.Container = "pod/"+s.Source.Name, "", s.Source.Container
@@ -38,7 +39,7 @@ func (q Query) Pinned(s Snapshot) Query {
 type target struct {
 	Query
 	splitName string // "" where Split was empty
-	byName    bool   // the split's own name was given, as ts/NAME
+	splitKind Path   // of KIND/NAME; "" where a bare name was given, or that of a Service
 	fromKind  string // "deployment", "statefulset", "daemonset", "replicaset", "pod" or ""
 	fromName  string
 	selector  labels.Selector
@@ -72,13 +73,30 @@ func (q Query) parse() (target, error) {
 	return t, nil
 }
 
+// splitForms is what a SPLIT may look like.
+const splitForms = "write ts/NAME, httproute/NAME, grpcroute/NAME, vs/NAME, traefikservice/NAME, or the name of the root Service"
+
+// splitKindOf maps the kinds of splits as kubectl's users type them, plural and group allowed; "" if it is none.
+func splitKindOf(s string) Path {
+	kind, _, _ := strings.Cut(strings.ToLower(s), ".")
+	switch strings.TrimSuffix(kind, "s") {
+	case "t", "trafficsplit": // ts
+		return PathTrafficSplit
+	case "grpcroute":
+		return PathGRPCRoute
+	case "httproute":
+		return PathHTTPRoute
+	case "tlsroute":
+		return PathTLSRoute
+	case "tcproute":
+		return PathTCPRoute
+	}
+	return ""
+}
+
 // kindOf maps what kubectl's users type before the slash to one word.
 func kindOf(s string) string {
 	switch strings.ToLower(s) {
-	case "ts", "trafficsplit", "trafficsplits", "trafficsplit.split.smi-spec.io", "trafficsplits.split.smi-spec.io":
-		return "trafficsplit"
-	case "httproute", "httproutes", "httproute.gateway.networking.k8s.io", "httproutes.gateway.networking.k8s.io":
-		return "httproute"
 	case "svc", "service", "services":
 		return "service"
 	case "po", "pod", "pods":
@@ -104,19 +122,13 @@ func (t *target) parseSplit() error {
 	if !found {
 		t.splitName = t.Split
 	} else {
-		switch kindOf(kind) {
-		case "trafficsplit":
-			t.splitName, t.byName = name, true
-		case "service":
-			t.splitName = name
-		case "httproute":
-			return usage("read", object, "HTTPRoutes are not supported yet by this version", "name a TrafficSplit, as ts/NAME")
-		default:
-			return usage("read", object, "not a kind of split", "write ts/NAME, or the name of the root Service")
+		t.splitName = name
+		if t.splitKind = splitKindOf(kind); t.splitKind == "" && kindOf(kind) != "service" {
+			return usage("read", object, "not a kind of split", splitForms)
 		}
 	}
 	if len(validation.IsDNS1123Subdomain(t.splitName)) > 0 {
-		return usage("read", object, "not an object's name", "write ts/NAME, or the name of the root Service")
+		return usage("read", object, "not an object's name", splitForms)
 	}
 	return nil
 }

@@ -30,12 +30,8 @@ func TestBadInput(t *testing.T) {
 		},
 		{"namespace's name", func(q *Query, _ *apiServer) { q.Namespace = "a/b" }, KindUsage, `read --namespace "a/b": not a namespace's name; name one with -n`},
 		{
-			"route", func(q *Query, _ *apiServer) { q.Split = "httproute/podinfo" }, KindUsage,
-			`read split "httproute/podinfo": HTTPRoutes are not supported yet by this version; name a TrafficSplit, as ts/NAME`,
-		},
-		{
 			"kind of split", func(q *Query, _ *apiServer) { q.Split = "x/podinfo" }, KindUsage,
-			`read split "x/podinfo": not a kind of split; write ts/NAME, or the name of the root Service`,
+			`read split "x/podinfo": not a kind of split; write ts/NAME, httproute/NAME, grpcroute/NAME, vs/NAME, traefikservice/NAME, or the name of the root Service`,
 		},
 		{"several splits", func(q *Query, s *apiServer) {
 			q.Split = "podinfo"
@@ -43,7 +39,7 @@ func TestBadInput(t *testing.T) {
 		}, KindAmbiguous, `find split "podinfo" in namespace test: 2 TrafficSplits fit; name one; there are: ts/podinfo, ts/second`},
 		{
 			"no split at all", func(q *Query, s *apiServer) { q.Split = ""; s.drop("trafficsplits/test/podinfo") }, KindNotFound,
-			"find split in namespace test: there is no TrafficSplit; name one, as ts/NAME, and its namespace with -n",
+			"find split in namespace test: there is no TrafficSplit and no route of a Service; name one, as ts/NAME, and its namespace with -n",
 		},
 		{
 			"deployment", func(q *Query, _ *apiServer) { q.From = "deploy/fronted" }, KindNotFound,

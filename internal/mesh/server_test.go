@@ -238,7 +238,8 @@ func (s *apiServer) list(w http.ResponseWriter, r *http.Request, plural, ns, ver
 	// The kind must be the right one: typed clients decode a bare "List" into nothing, without an error.
 	kind := map[string]string{
 		"services": "Service", "pods": "Pod", "namespaces": "Namespace", "endpointslices": "EndpointSlice", "deployments": "Deployment",
-		"replicasets": "ReplicaSet", "trafficsplits": "TrafficSplit", "serviceprofiles": "ServiceProfile", "links": "Link",
+		"replicasets": "ReplicaSet", "trafficsplits": "TrafficSplit", "serviceprofiles": "ServiceProfile", "links": "Link", "httproutes": "HTTPRoute", "grpcroutes": "GRPCRoute",
+		"tlsroutes": "TLSRoute", "tcproutes": "TCPRoute", "virtualservices": "VirtualService", "traefikservices": "TraefikService",
 	}[plural] + "List"
 	reply(w, map[string]any{"kind": kind, "apiVersion": version, "metadata": map[string]any{"resourceVersion": "1000", "continue": next}, "items": items})
 }

@@ -7,6 +7,7 @@ import "time"
 type Snapshot struct {
 	TakenAt  time.Time `json:"takenAt"`
 	Split    Split     `json:"split"`
+	Law      Law       `json:"law"`      // which of the objects rules, and by which distribution
 	Root     Service   `json:"root"`     // the Service that clients dial
 	Backends []Backend `json:"backends"` // in the order of Split.Effective
 	Source   Pod       `json:"source"`   // the pod that sends the requests
@@ -21,7 +22,7 @@ type Snapshot struct {
 
 // Split is the object that declares the weights, and what proxies make of it.
 type Split struct {
-	Kind            string     `json:"kind"`       // "TrafficSplit"
+	Kind            string     `json:"kind"`       // "TrafficSplit", "HTTPRoute", ...: a Path
 	APIVersion      string     `json:"apiVersion"` // as read, e.g. split.smi-spec.io/v1alpha2
 	Namespace       string     `json:"namespace"`
 	Name            string     `json:"name"`
@@ -47,6 +48,14 @@ type Split struct {
 	Profile   Profile      `json:"profile"`
 }
 
+// ref is the split object in the version that was read.
+func (s Split) ref() ObjectRef {
+	return ObjectRef{
+		APIVersion: s.APIVersion, Kind: s.Kind, Namespace: s.Namespace, Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion,
+		Generation: s.Generation,
+	}
+}
+
 // ProfileState says whether a ServiceProfile for the root Service was seen.
 type ProfileState string
 
@@ -68,6 +77,7 @@ type Profile struct {
 	Generation      int64        `json:"generation"` // grows with every change of what it says, also with one that is taken back
 	Created         time.Time    `json:"created"`
 	Overrides       int          `json:"overrides"` // number of dstOverrides
+	Routes          int          `json:"routes"`    // number of routes; with none and no live override proxies follow routes of the Gateway API
 	Skip            bool         `json:"skip"`      // smi.linkerd.io/skip: the SMI adaptor leaves it alone
 	Hides           string       `json:"hides"`     // profile of the root's own namespace that this one, of the client's namespace, hides
 	LastWriter      string       `json:"lastWriter"`

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/yaml"
 )
 
 // TrafficSplits are read unstructured. The SMI adaptor's CRD converts nothing between versions, so a weight stored as the
@@ -62,16 +61,11 @@ func pickSplit(t target, items []unstructured.Unstructured) (*unstructured.Unstr
 	}
 	fit := byRoot
 	switch {
-	case t.splitName == "" && len(items) == 0:
-		return nil, &Error{
-			Kind: KindNotFound, Op: "find split", Object: "in namespace " + t.Namespace,
-			Cause: errors.New("there is no TrafficSplit"), Hint: "name one, as ts/NAME, and its namespace with -n",
-		}
 	case t.splitName == "":
 		for i := range items {
 			fit = append(fit, &items[i])
 		}
-	case t.byName, len(byRoot) == 0:
+	case t.splitKind != "", len(byRoot) == 0:
 		fit = byName
 	}
 	switch len(fit) {
@@ -117,11 +111,7 @@ func readSplit(u *unstructured.Unstructured) (Split, []leafWeight) {
 		list, ok := matches.([]any)
 		s.Matches = !ok || len(list) > 0
 	}
-	bare := u.DeepCopy()
-	bare.SetManagedFields(nil)
-	if b, err := yaml.Marshal(bare.Object); err == nil && len(b) <= maxYAML {
-		s.YAML = b
-	}
+	s.YAML = yamlOf(u)
 	if s.Root == "" {
 		s.WeightErr = &WeightError{Object: object, Field: "spec.service", Why: "names no root Service"}
 	}

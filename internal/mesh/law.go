@@ -1,0 +1,122 @@
+package mesh
+
+// NullModel says how a backend is chosen where the data plane does what the objects say: it is what answers are tested
+// against.
+type NullModel string
+
+// The null models. Linkerd and Envoy draw by weight for each request of HTTP and for each connection of everything else;
+// Traefik takes turns; a sticky assignment is made once for each client that keeps its cookie.
+const (
+	RandomPerRequest    NullModel = "random-per-request"
+	RandomPerConnection NullModel = "random-per-connection"
+	WeightedRoundRobin  NullModel = "weighted-round-robin"
+	StickyAssignment    NullModel = "sticky"
+)
+
+// Text is the null model in words.
+func (n NullModel) Text() string {
+	switch n {
+	case RandomPerRequest:
+		return "a random draw by weight for each request"
+	case RandomPerConnection:
+		return "a random draw by weight for each connection"
+	case WeightedRoundRobin:
+		return "turns by weight (weighted round robin), nothing random"
+	case StickyAssignment:
+		return "a client that keeps its cookie stays where it was; one without takes turns by weight"
+	}
+	return "not known"
+}
+
+// Provider is whose data plane draws.
+type Provider string
+
+// The providers.
+const (
+	ProviderLinkerd Provider = "linkerd"
+	ProviderIstio   Provider = "istio"
+	ProviderTraefik Provider = "traefik"
+)
+
+// Path is the kind of object whose rules the client's proxy follows for the probe request.
+type Path string
+
+// The paths. PathDefault is that no object says anything: the root Service's own endpoints get everything.
+const (
+	PathServiceProfile Path = "ServiceProfile"
+	PathTrafficSplit   Path = "TrafficSplit" // read by the proxy's control plane itself: no ServiceProfile stands in between
+	PathGRPCRoute      Path = "GRPCRoute"
+	PathHTTPRoute      Path = "HTTPRoute"
+	PathTLSRoute       Path = "TLSRoute"
+	PathTCPRoute       Path = "TCPRoute"
+	PathVirtualService Path = "VirtualService"
+	PathTraefikService Path = "TraefikService"
+	PathDefault        Path = "default"
+)
+
+// Law is the path that the probe request takes through the client's proxy, and by which distribution a backend is drawn
+// for it: which object rules, by which of its rules, and what the others that say something are worth. It is what the
+// objects say; that the proxy obeys them is for a witness to show.
+type Law struct {
+	Provider  Provider     `json:"provider"`
+	Path      Path         `json:"path"`
+	Rule      string       `json:"rule"` // the rule that fits the probe, e.g. "spec.rules[1]"; empty where the object has but one
+	Probe     Probe        `json:"probe"`
+	NullModel NullModel    `json:"nullModel"`
+	ModelWhy  string       `json:"modelWhy"` // why that null model, where it is not the path's usual one
+	Backends  []LawBackend `json:"backends"` // weight 0 included; empty where Problem is set
+	Objects   []ObjectRef  `json:"objects"`  // that say so, the ruling one first
+	Shadowed  []Shadowed   `json:"shadowed"` // that say something for the same root and are not obeyed
+	Problem   string       `json:"problem"`  // why there is no distribution, one sentence; empty: there is one
+	Unread    string       `json:"unread"`   // what could not be read and might rule instead; empty: everything was read
+}
+
+// Probe is the request that the law is asked for.
+type Probe struct {
+	Method string            `json:"method"` // "": GET
+	Path   string            `json:"path"`   // with its query; "": /
+	Host   string            `json:"host"`   // as the client writes it, without port; "": the root Service's name
+	Header map[string]string `json:"header,omitempty"`
+}
+
+// LawBackend is one backend of a Law.
+type LawBackend struct {
+	Name        string  `json:"name"` // as in Split.Effective: the Service's bare name, name.namespace elsewhere, with a subset name/subset
+	Namespace   string  `json:"namespace"`
+	Service     string  `json:"service"`
+	Subset      string  `json:"subset,omitempty"`
+	Port        int32   `json:"port"`        // that the proxy dials; 0: the port that the client dialled
+	Weight      int64   `json:"weight"`      // only ratios matter
+	Probability float64 `json:"probability"` // of one draw; they sum to 1
+	Problem     string  `json:"problem"`     // why a request drawn for it is answered with an error, e.g. a missing Service; empty: none known
+}
+
+// ObjectRef is an object in the version that was read.
+type ObjectRef struct {
+	APIVersion      string `json:"apiVersion"`
+	Kind            string `json:"kind"`
+	Namespace       string `json:"namespace"`
+	Name            string `json:"name"`
+	UID             string `json:"uid"`
+	ResourceVersion string `json:"resourceVersion"`
+	Generation      int64  `json:"generation"`
+}
+
+// String is the object as sentences name it: "HTTPRoute test/podinfo".
+func (o ObjectRef) String() string { return o.Kind + " " + Safe(o.Namespace) + "/" + Safe(o.Name) }
+
+// Shadowed is an object that names the same root and is not obeyed, and why not.
+type Shadowed struct {
+	Object ObjectRef `json:"object"`
+	Why    string    `json:"why"`
+}
+
+// Rules reports whether the split object itself is what the law was read from.
+func (l Law) Rules(s Split) bool {
+	for _, o := range l.Objects {
+		if o.Kind == s.Kind && o.Namespace == s.Namespace && o.Name == s.Name {
+			return true
+		}
+	}
+	return false
+}

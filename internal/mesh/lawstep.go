@@ -1,0 +1,198 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// lawObjects are the custom resources that a law may be read from, as they were listed.
+type lawObjects struct {
+	routes []route
+	unread []string // what could not be listed, in words
+}
+
+// routesStep lists the Gateway API routes of the split's and the client's namespace: one list for each kind that the API
+// server serves, and namespace. Routes elsewhere cannot rule: they hold for clients of their own namespace.
+func (d *finder) routesStep(ctx context.Context) error {
+	namespaces := []string{d.t.Namespace}
+	if d.t.clientNS != d.t.Namespace {
+		namespaces = append(namespaces, d.t.clientNS)
+	}
+	for _, kind := range routeKinds() {
+		for _, ns := range namespaces {
+			items, err := d.local.list(ctx, kind, kind.servedBy(d.groups), ns)
+			if errors.Is(err, errNotServed) {
+				break
+			}
+			if err != nil {
+				d.objects.unread = append(d.objects.unread, kind.plural+"."+kind.group)
+				d.note("%s.%s of namespace %s could not be read, and may rule: %s", kind.plural, kind.group, Safe(ns), brief(err))
+				break
+			}
+			for i := range items {
+				d.objects.routes = append(d.objects.routes, readRoute(&items[i]))
+			}
+		}
+	}
+	return nil
+}
+
+// question is what the law is asked for once the root is known.
+func (d *finder) question() question {
+	q := question{
+		names: d.t.Namespace, root: d.root.name, rootNS: d.root.namespace, clientNS: d.t.clientNS, port: d.snap.Port,
+		probe: d.t.Probe, provider: d.provider(),
+		service: func(ns, name string) (Service, bool) {
+			if ns != d.t.Namespace {
+				return Service{}, false
+			}
+			s, ok := d.services[name]
+			if !ok {
+				s = Service{Namespace: ns, Name: name}
+			}
+			return s, true
+		},
+	}
+	if q.probe.Host == "" {
+		q.probe.Host = q.root
+		if q.rootNS != q.clientNS {
+			q.probe.Host += "." + q.rootNS
+		}
+	}
+	return q
+}
+
+// provider is whose proxy draws: as the pods that draw have it, else as the kind of split implies.
+func (d *finder) provider() Provider { return ProviderLinkerd }
+
+// lawStep settles by which law the client's proxy draws, and lets the split's effective weights be its.
+func (d *finder) lawStep(context.Context) error {
+	s := &d.snap.Split
+	if d.root.name == "" {
+		return nil
+	}
+	q := d.question()
+	law, shadowed := q.byRoutes(d.objects.routes)
+	switch {
+	case d.profileRules:
+		law = d.profileLaw(q)
+		bound, _ := q.bound(d.objects.routes)
+		for _, r := range bound {
+			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: "a ServiceProfile with routes or dstOverrides comes before every route"})
+		}
+	case law != nil:
+	case s.Kind == string(PathTrafficSplit) && s.Found && s.Profile.State != ProfileFound:
+		law = d.splitLaw(q)
+	default:
+		law = &Law{Path: PathDefault, NullModel: RandomPerRequest, Backends: q.rootAlone()}
+	}
+	law.Provider, law.Probe, law.Shadowed = q.provider, q.probe, shadowed
+	if law.Problem == "" && q.opaque != "" && q.provider == ProviderLinkerd {
+		law.NullModel, law.ModelWhy = RandomPerConnection, q.opaque
+	}
+	d.snap.Law = *law
+	d.obeyLaw()
+	return nil
+}
+
+// profileLaw is the law of the ServiceProfile, whose weights are settled already.
+func (d *finder) profileLaw(q question) *Law {
+	s := &d.snap.Split
+	law := &Law{Path: PathServiceProfile, NullModel: RandomPerRequest, Objects: []ObjectRef{d.profileRef}}
+	if s.Kind == string(PathTrafficSplit) && s.Found {
+		law.Objects = append(law.Objects, s.ref())
+	}
+	if len(s.Effective) == 0 && s.WeightErr != nil {
+		law.Problem = s.WeightErr.Error()
+		return law
+	}
+	law.Backends = d.lawBackends(q, s.Effective)
+	return law
+}
+
+// splitLaw is the law of a TrafficSplit that no ServiceProfile stands in for.
+func (d *finder) splitLaw(q question) *Law {
+	s := &d.snap.Split
+	law := &Law{Path: PathTrafficSplit, NullModel: RandomPerRequest, Objects: []ObjectRef{s.ref()}}
+	if len(s.Effective) == 0 && s.WeightErr != nil {
+		law.Problem = s.WeightErr.Error()
+		return law
+	}
+	law.Backends = d.lawBackends(q, s.Effective)
+	return law
+}
+
+// lawBackends gives weights that were settled already their probabilities.
+func (d *finder) lawBackends(q question, ws []Weight) []LawBackend {
+	var sum int64
+	for _, w := range ws {
+		sum += w.Weight
+	}
+	out := make([]LawBackend, 0, len(ws))
+	for _, w := range ws {
+		ns, name := d.split2(w.Service)
+		b := LawBackend{Name: w.Service, Namespace: ns, Service: name, Port: d.ports[w.Service], Weight: w.Weight}
+		if sum > 0 {
+			b.Probability = float64(w.Weight) / float64(sum)
+		}
+		if s, known := q.service(ns, name); known && !s.Found {
+			b.Problem = "there is no Service " + Safe(ns) + "/" + Safe(name) + ": after three seconds of 504 its share goes to the others"
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// split2 takes the name of a backend apart into namespace and Service.
+func (d *finder) split2(name string) (namespace, service string) {
+	if _, ok := d.services[name]; ok {
+		return d.t.Namespace, name
+	}
+	if base, ns, ok := cutLast(name); ok {
+		return ns, base
+	}
+	return d.t.Namespace, name
+}
+
+// obeyLaw makes the effective weights of the split those of the law, where the law is not read from a profile or a
+// TrafficSplit: there they are settled already.
+func (d *finder) obeyLaw() {
+	s, law := &d.snap.Split, d.snap.Law
+	if law.Path == PathServiceProfile || law.Path == PathTrafficSplit {
+		return
+	}
+	declared := s.Effective
+	if d.declaredLaw != nil {
+		declared = d.declaredLaw
+	}
+	s.Effective = nil
+	for _, b := range law.Backends {
+		s.Effective = append(s.Effective, Weight{Service: b.Name, Weight: b.Weight})
+		if b.Port != 0 {
+			d.ports[b.Name] = b.Port
+		}
+	}
+	switch {
+	case len(law.Objects) > 0:
+		s.EffectiveFrom = law.Objects[0].String()
+	default:
+		s.EffectiveFrom = "the root Service alone: nothing splits it"
+	}
+	if law.Problem != "" && s.WeightErr == nil {
+		s.WeightErr = &WeightError{Object: s.EffectiveFrom, Field: "spec", Why: law.Problem}
+	}
+	s.Differs = s.Differs || s.Found && !law.Rules(*s) && !sameLaw(declared, s.Effective)
+	d.keepDeclared()
+}
+
+// keepDeclared keeps the backends that the split names and the law leaves out, with weight 0: an answer of theirs is looked
+// for.
+func (d *finder) keepDeclared() {
+	s := &d.snap.Split
+	for _, decl := range s.Declared {
+		if !slices.ContainsFunc(s.Effective, func(w Weight) bool { return w.Service == decl.Service }) && len(s.Effective) > 0 {
+			s.Effective = append(s.Effective, Weight{Service: decl.Service})
+		}
+	}
+}

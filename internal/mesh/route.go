@@ -1,0 +1,236 @@
+package mesh
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// Gateway API routes that are bound to a Service (GAMMA). They are read as Linkerd's policy controller reads them: typed,
+// so that a route with one field of the wrong type is no route at all, and unknown fields mean nothing.
+
+// routeKinds are the kinds of routes in the order in which Linkerd prefers them on one parent; the two HTTPRoutes share one
+// index there.
+func routeKinds() []customKind {
+	const gateway = "gateway.networking.k8s.io"
+	return []customKind{
+		{group: gateway, plural: "grpcroutes", known: []string{"v1", "v1alpha2"}},
+		{group: gateway, plural: "httproutes", known: []string{"v1", "v1beta1", "v1alpha2"}},
+		{group: "policy.linkerd.io", plural: "httproutes", known: []string{"v1beta3", "v1beta2", "v1beta1", "v1alpha1"}},
+		{group: gateway, plural: "tlsroutes", known: []string{"v1", "v1alpha3", "v1alpha2"}},
+		{group: gateway, plural: "tcproutes", known: []string{"v1", "v1alpha2"}},
+	}
+}
+
+// routeOrder is Linkerd's preference among kinds of routes on one parent: GRPCRoute, HTTPRoute, TLSRoute, TCPRoute.
+func routeOrder() []Path { return []Path{PathGRPCRoute, PathHTTPRoute, PathTLSRoute, PathTCPRoute} }
+
+// route is one Gateway API route, of whichever kind.
+type route struct {
+	ref     ObjectRef
+	kind    Path
+	created time.Time
+	object  *unstructured.Unstructured
+	problem string // why the control plane takes no notice of it; empty: it does
+	spec    routeSpec
+	status  routeStatus
+}
+
+type routeSpec struct {
+	ParentRefs []parentRef `json:"parentRefs"`
+	Hostnames  []string    `json:"hostnames"`
+	Rules      []routeRule `json:"rules"`
+}
+
+type routeStatus struct {
+	Parents []struct {
+		ParentRef      parentRef `json:"parentRef"`
+		ControllerName string    `json:"controllerName"`
+		Conditions     []struct {
+			Type, Status, Reason, Message string
+		} `json:"conditions"`
+	} `json:"parents"`
+}
+
+type parentRef struct {
+	Group     *string `json:"group"`
+	Kind      *string `json:"kind"`
+	Namespace *string `json:"namespace"`
+	Name      string  `json:"name"`
+	Port      *int32  `json:"port"`
+}
+
+type routeRule struct {
+	Matches     []routeMatch  `json:"matches"`
+	Filters     []routeFilter `json:"filters"`
+	BackendRefs []backendRef  `json:"backendRefs"`
+}
+
+type routeFilter struct {
+	Type string `json:"type"`
+}
+
+// routeMatch is a match of an HTTPRoute or a GRPCRoute: their method fields differ in shape, so it stays raw.
+type routeMatch struct {
+	Path *struct {
+		Type  *string `json:"type"`
+		Value *string `json:"value"`
+	} `json:"path"`
+	Headers     []valueMatch    `json:"headers"`
+	QueryParams []valueMatch    `json:"queryParams"`
+	Method      json.RawMessage `json:"method"`
+}
+
+type valueMatch struct {
+	Type  *string `json:"type"`
+	Name  string  `json:"name"`
+	Value string  `json:"value"`
+}
+
+type grpcMethod struct {
+	Type    *string `json:"type"`
+	Service *string `json:"service"`
+	Method  *string `json:"method"`
+}
+
+type backendRef struct {
+	Group     *string       `json:"group"`
+	Kind      *string       `json:"kind"`
+	Namespace *string       `json:"namespace"`
+	Name      string        `json:"name"`
+	Port      *int64        `json:"port"`
+	Weight    *int64        `json:"weight"`
+	Filters   []routeFilter `json:"filters"`
+}
+
+// readRoute takes one route apart. It never fails: a route that cannot be read says why in problem.
+func readRoute(u *unstructured.Unstructured) route {
+	r := route{ref: refOf(u), kind: Path(u.GetKind()), created: u.GetCreationTimestamp().UTC(), object: u}
+	spec, _ := u.Object["spec"].(map[string]any)
+	if err := remarshal(spec, &r.spec); err != nil {
+		r.problem = "its spec cannot be read: " + brief(err)
+		return r
+	}
+	if status, ok := u.Object["status"].(map[string]any); ok {
+		if err := remarshal(status, &r.status); err != nil {
+			r.problem = "its status cannot be read: " + brief(err)
+			return r
+		}
+	}
+	refs := 0
+	for _, rule := range r.spec.Rules {
+		refs += len(rule.BackendRefs)
+	}
+	if refs > maxBackends {
+		r.problem = fmt.Sprintf("it has %d backendRefs; more than %d are not read", refs, maxBackends)
+		return r
+	}
+	r.problem = r.unusable()
+	return r
+}
+
+// remarshal reads a part of an unstructured object into a typed one.
+func remarshal(from, to any) error {
+	b, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, to)
+}
+
+// refOf names the version of an object that was read.
+func refOf(u *unstructured.Unstructured) ObjectRef {
+	return ObjectRef{
+		APIVersion: cut(u.GetAPIVersion(), 253), Kind: cut(u.GetKind(), 63), Namespace: u.GetNamespace(), Name: u.GetName(),
+		UID: string(u.GetUID()), ResourceVersion: u.GetResourceVersion(), Generation: u.GetGeneration(),
+	}
+}
+
+// unusable says what makes Linkerd's policy controller leave the whole route out: it converts all of a route or none.
+func (r route) unusable() string {
+	for i, rule := range r.spec.Rules {
+		for _, f := range rule.Filters {
+			switch f.Type {
+			case "RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect":
+			default:
+				return fmt.Sprintf("spec.rules[%d] has a filter %q, which mesh control planes of Linkerd do not take; they then leave the whole route out", i, Safe(f.Type))
+			}
+		}
+		for j, m := range rule.Matches {
+			if _, err := r.compile(m); err != nil {
+				return fmt.Sprintf("spec.rules[%d].matches[%d]: %s", i, j, brief(err))
+			}
+		}
+	}
+	if (r.kind == PathTLSRoute || r.kind == PathTCPRoute) && len(r.spec.Rules) != 1 {
+		return fmt.Sprintf("it has %d rules, a %s has one", len(r.spec.Rules), r.kind)
+	}
+	return ""
+}
+
+func isCoreService(group, kind *string, absent string) bool {
+	k := absent
+	if kind != nil {
+		k = *kind
+	}
+	g := group == nil || *group == "" || strings.EqualFold(*group, "core")
+	return g && strings.EqualFold(k, "Service")
+}
+
+// parentsOf are the Services that the route is bound to, as namespace/name pairs with a port (0: all ports). A parent
+// without a kind is a Gateway, by the API's own default.
+func (r route) parentsOf() []serviceRef {
+	var out []serviceRef
+	for _, p := range r.spec.ParentRefs {
+		if !isCoreService(p.Group, p.Kind, "Gateway") {
+			continue
+		}
+		ref := serviceRef{namespace: r.ref.Namespace, name: p.Name}
+		if p.Namespace != nil && *p.Namespace != "" {
+			ref.namespace = *p.Namespace
+		}
+		if p.Port != nil {
+			ref.port = *p.Port
+		}
+		out = append(out, ref)
+	}
+	return out
+}
+
+type serviceRef struct {
+	namespace, name string
+	port            int32
+}
+
+// accepted says whether a controller has taken the route on for the Service; if not, why.
+func (r route) accepted(service string) (ok bool, why string) {
+	why = "no controller has accepted it for Service " + Safe(service) + " (status.parents)"
+	for _, p := range r.status.Parents {
+		if p.ParentRef.Name != service {
+			continue
+		}
+		for _, c := range p.Conditions {
+			if c.Type != "Accepted" {
+				continue
+			}
+			if c.Status == "True" {
+				return true, ""
+			}
+			why = "its condition Accepted is " + Safe(c.Status) + reason(c.Reason)
+		}
+	}
+	return false, why
+}
+
+// controller is who wrote the route's status.
+func (r route) controller() string {
+	for _, p := range r.status.Parents {
+		if p.ControllerName != "" {
+			return p.ControllerName
+		}
+	}
+	return ""
+}

@@ -1,0 +1,271 @@
+package mesh
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// question is what a law is asked for: the root Service and port that the client dials, the client's namespace, the probe.
+type question struct {
+	names    string // namespace that bare names of the Snapshot are of
+	root     string // name of the root Service, and its namespace
+	rootNS   string
+	clientNS string
+	port     int32
+	probe    Probe
+	provider Provider
+	service  func(namespace, name string) (s Service, known bool) // known false: it was not read
+	opaque   string                                               // why the proxy does not take the port for HTTP; empty: it does
+}
+
+// name is a Service as the rest of the Snapshot names it.
+func (q question) name(namespace, service string) string {
+	if namespace == q.names {
+		return service
+	}
+	return service + "." + namespace
+}
+
+// byPrecedence sorts routes as Linkerd does, from the oldest to the youngest and by name.
+func byPrecedence(routes []*route) {
+	slices.SortStableFunc(routes, func(a, b *route) int {
+		if c := a.created.Compare(b.created); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ref.Namespace+"/"+a.ref.Name, b.ref.Namespace+"/"+b.ref.Name)
+	})
+}
+
+// bound sorts the routes into those that the client's proxy may follow for the root Service and port, and those that name
+// the root and are of no effect. Routes of other roots are neither.
+func (q question) bound(routes []route) (candidates []*route, shadowed []Shadowed) {
+	for i := range routes {
+		r := &routes[i]
+		named, fits, port := false, false, int32(0)
+		for _, p := range r.parentsOf() {
+			if p.name != q.root || p.namespace != q.rootNS {
+				continue
+			}
+			named = true
+			if p.port == 0 || p.port == q.port || q.port == 0 {
+				fits = true
+			} else {
+				port = p.port
+			}
+		}
+		if !named {
+			continue
+		}
+		why := ""
+		accepted, notAccepted := r.accepted(q.root)
+		switch {
+		case r.problem != "":
+			why = r.problem
+		case !fits:
+			why = fmt.Sprintf("its parentRef names port %d of Service %s, the requests go to port %d", port, Safe(q.root), q.port)
+		case r.ref.Namespace != q.rootNS && r.ref.Namespace != q.clientNS:
+			why = "it is a consumer's route: it holds for clients of namespace " + Safe(r.ref.Namespace) + " alone"
+		case !accepted:
+			why = notAccepted
+		}
+		if why != "" {
+			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: why})
+			continue
+		}
+		candidates = append(candidates, r)
+	}
+	byPrecedence(candidates)
+	return candidates, shadowed
+}
+
+// byRoutes is the law of the routes that are bound to the root, nil where there are none in force; the shadowed ones are told
+// in either case.
+func (q question) byRoutes(routes []route) (*Law, []Shadowed) {
+	candidates, shadowed := q.bound(routes)
+	if len(candidates) == 0 {
+		return nil, shadowed
+	}
+	var kind Path
+	for _, k := range routeOrder() {
+		if slices.ContainsFunc(candidates, func(r *route) bool { return r.kind == k }) {
+			kind = k
+			break
+		}
+	}
+	var same []*route
+	for _, r := range candidates {
+		if r.kind != kind {
+			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: fmt.Sprintf("a %s on the same Service comes before a %s", kind, r.kind)})
+			continue
+		}
+		same = append(same, r)
+	}
+	law := &Law{Path: kind, NullModel: RandomPerRequest}
+	switch {
+	case kind == PathTLSRoute || kind == PathTCPRoute:
+		law.NullModel, law.ModelWhy = RandomPerConnection, "a "+string(kind)+" splits connections"
+	case q.opaque != "" && q.provider == ProviderLinkerd:
+		// The proxy has no HTTP to match; its policy's opaque route is the root Service itself.
+		return q.opaqueDefault(same, shadowed)
+	}
+	m, ok := bestRule(same, q.probe)
+	if !ok {
+		law.Objects = []ObjectRef{same[0].ref}
+		law.Problem = fmt.Sprintf("no rule of %s fits %s: proxies answer 404 (no route)", routeNames(same), q.probe)
+		return law, shadowed
+	}
+	law.Objects = []ObjectRef{m.route.ref}
+	if len(m.route.spec.Rules) > 1 || m.match >= 0 {
+		law.Rule = fmt.Sprintf("spec.rules[%d]", m.rule)
+		if m.match >= 0 {
+			law.Rule += fmt.Sprintf(".matches[%d]", m.match)
+		}
+	}
+	for _, r := range same {
+		if r != m.route {
+			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: fmt.Sprintf("%s fits %s better, or as well and is older", m.route.ref, q.probe)})
+		}
+	}
+	law.Backends, law.Problem = q.backendsOf(m.route, m.rule)
+	return law, shadowed
+}
+
+// opaqueDefault is Linkerd's law of a port that it does not take for HTTP: routes of HTTP say nothing there.
+func (q question) opaqueDefault(routes []*route, shadowed []Shadowed) (*Law, []Shadowed) {
+	for _, r := range routes {
+		shadowed = append(shadowed, Shadowed{Object: r.ref, Why: "to the proxy the port is not HTTP: " + q.opaque})
+	}
+	return nil, shadowed
+}
+
+func routeNames(routes []*route) string {
+	names := make([]string, 0, len(routes))
+	for _, r := range routes {
+		names = append(names, r.ref.String())
+	}
+	if len(names) > maxListed {
+		names = append(names[:maxListed], fmt.Sprintf("and %d more", len(names)-maxListed))
+	}
+	return strings.Join(names, ", ")
+}
+
+// String is the request as sentences name it.
+func (p Probe) String() string {
+	method, path := p.Method, p.Path
+	if method == "" {
+		method = "GET"
+	}
+	if path == "" {
+		path = "/"
+	}
+	return Safe(method + " " + path)
+}
+
+// maxRouteWeight is the largest weight that the Gateway API allows.
+const maxRouteWeight = 1_000_000
+
+// backendsOf gives the distribution of one rule. The second result says why there is none.
+func (q question) backendsOf(r *route, rule int) ([]LawBackend, string) {
+	refs := r.spec.Rules[rule].BackendRefs
+	field := fmt.Sprintf("%s: spec.rules[%d].backendRefs", r.ref, rule)
+	if len(refs) == 0 {
+		if q.provider == ProviderLinkerd {
+			return q.rootAlone(), ""
+		}
+		return nil, field + " is empty: requests are answered with 500"
+	}
+	var out []LawBackend
+	for i, ref := range refs {
+		w := int64(1)
+		if ref.Weight != nil {
+			w = *ref.Weight
+		}
+		if w < 0 || w > maxRouteWeight {
+			return nil, fmt.Sprintf("%s[%d].weight is %d: weights are 0 to %d", field, i, w, maxRouteWeight)
+		}
+		out = append(out, q.backend(r, ref, w))
+	}
+	out, problem := distribution(out, field)
+	return merged(out), problem
+}
+
+// backend reads one backendRef. A name without a namespace is of the route's; Linkerd takes it for one of the parent
+// Service's, which differs for a consumer's route only (policy-controller/k8s/index/src/outbound/index/http.rs).
+func (q question) backend(r *route, ref backendRef, weight int64) LawBackend {
+	ns := r.ref.Namespace
+	if q.provider == ProviderLinkerd {
+		ns = q.rootNS
+	}
+	if ref.Namespace != nil && *ref.Namespace != "" {
+		ns = *ref.Namespace
+	}
+	b := LawBackend{Name: q.name(ns, ref.Name), Namespace: ns, Service: cut(ref.Name, 253), Weight: weight}
+	if ref.Port != nil && *ref.Port > 0 && *ref.Port <= math.MaxUint16 {
+		b.Port = int32(*ref.Port)
+	}
+	s, known := q.service(ns, ref.Name)
+	switch {
+	case !isCoreService(ref.Group, ref.Kind, "Service"):
+		b.Problem = "it is not a Service: proxies answer its share with 500"
+	case b.Port == 0:
+		b.Problem = "its backendRef has no port: proxies answer its share with 500"
+	case known && !s.Found:
+		b.Problem = fmt.Sprintf("there is no Service %s/%s: proxies answer its share with 500", Safe(ns), Safe(ref.Name))
+	case known && !s.HasPort(b.Port):
+		b.Problem = fmt.Sprintf("Service %s/%s has no port %d: nothing answers there", Safe(ns), Safe(ref.Name), b.Port)
+	}
+	return b
+}
+
+// rootAlone is the distribution where nothing splits.
+func (q question) rootAlone() []LawBackend {
+	return []LawBackend{{Name: q.name(q.rootNS, q.root), Namespace: q.rootNS, Service: q.root, Weight: 1, Probability: 1}}
+}
+
+// merged adds up backends of one name: their answers cannot be told apart. The first port stands.
+func merged(in []LawBackend) []LawBackend {
+	var out []LawBackend
+	at := map[string]int{}
+	for _, b := range in {
+		i, ok := at[b.Name]
+		if !ok {
+			at[b.Name] = len(out)
+			out = append(out, b)
+			continue
+		}
+		out[i].Weight += b.Weight
+		out[i].Probability += b.Probability
+		if out[i].Problem == "" {
+			out[i].Problem = b.Problem
+		}
+	}
+	return out
+}
+
+// distribution fills in probabilities: weight over sum. A lone backend gets everything whatever its weight, as the proxies of
+// Linkerd and Istio have it. The second result says why there is no distribution.
+func distribution(in []LawBackend, field string) ([]LawBackend, string) {
+	var sum int64
+	for _, b := range in {
+		sum += b.Weight
+	}
+	if len(in) == 1 {
+		if in[0].Weight == 0 {
+			in[0].Weight = 1
+		}
+		in[0].Probability = 1
+		return in, ""
+	}
+	switch {
+	case sum == 0:
+		return nil, field + ": the weights sum to nothing, which proxies cannot draw by"
+	case sum > math.MaxUint32:
+		return nil, fmt.Sprintf("%s: the weights sum to %d; proxies take at most %d", field, sum, uint32(math.MaxUint32))
+	}
+	for i := range in {
+		in[i].Probability = float64(in[i].Weight) / float64(sum)
+	}
+	return in, ""
+}

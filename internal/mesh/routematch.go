@@ -1,0 +1,296 @@
+package mesh
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// Which rule of a route fits a request, as Linkerd's proxy decides it (linkerd2-proxy, linkerd/http/route): the best match
+// wins over all routes and rules, by host, then length of the path that matched, then method, number of headers, number of
+// query parameters; a tie goes to the rule that comes first, routes being sorted from the oldest to the youngest.
+
+// compiledMatch is a match that is ready to be asked.
+type compiledMatch struct {
+	method  string
+	path    func(path string) (length int, ok bool)
+	headers []compiledValue
+	query   []compiledValue
+}
+
+type compiledValue struct {
+	name  string
+	exact string
+	re    *regexp.Regexp
+}
+
+func (v compiledValue) fits(s string) bool {
+	if v.re != nil {
+		return v.re.MatchString(s)
+	}
+	return v.exact == s
+}
+
+// specificity orders matches that all fit: the greater wins.
+type specificity struct{ host, path, method, headers, query int }
+
+func (s specificity) less(o specificity) bool {
+	a := [...]int{s.host, s.path, s.method, s.headers, s.query}
+	b := [...]int{o.host, o.path, o.method, o.headers, o.query}
+	for i := range a {
+		if a[i] != b[i] {
+			return a[i] < b[i]
+		}
+	}
+	return false
+}
+
+// maxPattern bounds a regular expression of an object.
+const maxPattern = 1024
+
+// anchored compiles an expression that must fit the whole value.
+func anchored(expr string) (*regexp.Regexp, error) {
+	if len(expr) > maxPattern {
+		return nil, fmt.Errorf("a regular expression of %d characters", len(expr))
+	}
+	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no regular expression", Safe(expr))
+	}
+	return re, nil
+}
+
+func compileValues(in []valueMatch) ([]compiledValue, error) {
+	var out []compiledValue
+	for _, v := range in {
+		c := compiledValue{name: v.Name, exact: v.Value}
+		switch kind := orElse(v.Type, "Exact"); kind {
+		case "Exact":
+		case "RegularExpression":
+			re, err := anchored(v.Value)
+			if err != nil {
+				return nil, err
+			}
+			c.re = re
+		default:
+			return nil, fmt.Errorf("a match of type %q", Safe(kind))
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+func orElse(s *string, otherwise string) string {
+	if s == nil {
+		return otherwise
+	}
+	return *s
+}
+
+// compile makes a match ready. Its error is why the control plane cannot convert it.
+func (r route) compile(m routeMatch) (compiledMatch, error) {
+	var out compiledMatch
+	var err error
+	if out.headers, err = compileValues(m.Headers); err != nil {
+		return out, err
+	}
+	if out.query, err = compileValues(m.QueryParams); err != nil {
+		return out, err
+	}
+	if r.kind == PathGRPCRoute {
+		out.path, err = grpcPath(m.Method)
+		return out, err
+	}
+	if len(m.Method) > 0 && string(m.Method) != "null" {
+		if err := json.Unmarshal(m.Method, &out.method); err != nil {
+			return out, errors.New("its method is not a word")
+		}
+	}
+	kind, value := "PathPrefix", "/"
+	if m.Path != nil {
+		kind, value = orElse(m.Path.Type, kind), orElse(m.Path.Value, value)
+	}
+	out.path, err = httpPath(kind, value)
+	return out, err
+}
+
+func httpPath(kind, value string) (func(string) (int, bool), error) {
+	if kind != "RegularExpression" && !strings.HasPrefix(value, "/") {
+		return nil, fmt.Errorf("path %q does not begin with /", Safe(value))
+	}
+	switch kind {
+	case "Exact":
+		return func(p string) (int, bool) { return len(value), p == value }, nil
+	case "PathPrefix":
+		prefix := strings.TrimRight(value, "/")
+		return func(p string) (int, bool) {
+			if prefix == "" {
+				return 1, true
+			}
+			rest, ok := strings.CutPrefix(strings.TrimRight(p, "/"), prefix)
+			return len(prefix), ok && (rest == "" || strings.HasPrefix(rest, "/"))
+		}, nil
+	case "RegularExpression":
+		re, err := anchored(value)
+		if err != nil {
+			return nil, err
+		}
+		return func(p string) (int, bool) { return len(p), re.MatchString(p) }, nil
+	}
+	return nil, fmt.Errorf("a path match of type %q", Safe(kind))
+}
+
+// grpcPath matches /SERVICE/METHOD; a part that is not given fits anything and counts for nothing.
+func grpcPath(raw json.RawMessage) (func(string) (int, bool), error) {
+	var m grpcMethod
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &m); err != nil {
+			return nil, errors.New("its method is not a gRPC method")
+		}
+	}
+	parts := [2]compiledValue{}
+	given := [2]*string{m.Service, m.Method}
+	for i, g := range given {
+		if g == nil {
+			continue
+		}
+		parts[i].exact = *g
+		switch kind := orElse(m.Type, "Exact"); kind {
+		case "Exact":
+		case "RegularExpression":
+			re, err := anchored(*g)
+			if err != nil {
+				return nil, err
+			}
+			parts[i].re = re
+		default:
+			return nil, fmt.Errorf("a method match of type %q", Safe(kind))
+		}
+	}
+	return func(p string) (int, bool) {
+		service, method, _ := strings.Cut(strings.TrimPrefix(p, "/"), "/")
+		length := 0
+		for i, s := range [2]string{service, method} {
+			if given[i] == nil {
+				continue
+			}
+			if !parts[i].fits(s) {
+				return 0, false
+			}
+			length += len(s)
+		}
+		return length, true
+	}, nil
+}
+
+// fits asks the match of a request.
+func (m compiledMatch) fits(p Probe) (specificity, bool) {
+	var s specificity
+	method := p.Method
+	if method == "" {
+		method = "GET"
+	}
+	if m.method != "" {
+		if m.method != method {
+			return s, false
+		}
+		s.method = 1
+	}
+	path, rawQuery, _ := strings.Cut(p.Path, "?")
+	if path == "" {
+		path = "/"
+	}
+	ok := false
+	if s.path, ok = m.path(path); !ok {
+		return s, false
+	}
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		query = nil
+	}
+	for _, h := range m.headers {
+		if v, there := headerOf(p, h.name); !there || !h.fits(v) {
+			return s, false
+		}
+	}
+	for _, q := range m.query {
+		if vs := query[q.name]; len(vs) == 0 || !q.fits(vs[0]) {
+			return s, false
+		}
+	}
+	s.headers, s.query = len(m.headers), len(m.query)
+	return s, true
+}
+
+func headerOf(p Probe, name string) (string, bool) {
+	for k, v := range p.Header {
+		if strings.EqualFold(k, name) {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// hostFits gives the weight of the best hostname of a route: none given fits every host and counts least; a whole name
+// counts more than any wildcard, a longer wildcard more than a shorter.
+func hostFits(hostnames []string, host string) (int, bool) {
+	if len(hostnames) == 0 {
+		return 0, true
+	}
+	const whole = 1 << 10
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	best := 0
+	for _, h := range hostnames {
+		h = strings.ToLower(strings.TrimSuffix(h, "."))
+		suffix, wild := strings.CutPrefix(h, "*")
+		switch {
+		case wild && len(host) > len(suffix) && strings.HasSuffix(host, suffix):
+			best = max(best, len(suffix))
+		case !wild && h == host:
+			best = max(best, whole+len(h))
+		}
+	}
+	return best, best > 0
+}
+
+// matched is a rule that fits.
+type matched struct {
+	route *route
+	rule  int
+	match int // -1: the rule has no matches, or its kind knows none
+	spec  specificity
+}
+
+// bestRule picks the rule of the routes, sorted by precedence, that the request takes.
+func bestRule(routes []*route, p Probe) (matched, bool) {
+	var best matched
+	found := false
+	for _, r := range routes {
+		host, ok := hostFits(r.spec.Hostnames, p.Host)
+		if !ok {
+			continue
+		}
+		for i, rule := range r.spec.Rules {
+			m := matched{route: r, rule: i, match: -1, spec: specificity{host: host, path: 1}}
+			fits := len(rule.Matches) == 0
+			for j, raw := range rule.Matches {
+				c, err := r.compile(raw)
+				if err != nil {
+					continue
+				}
+				s, ok := c.fits(p)
+				s.host = host
+				if ok && (!fits || m.spec.less(s)) {
+					m.match, m.spec, fits = j, s, true
+				}
+			}
+			if fits && (!found || best.spec.less(m.spec)) {
+				best, found = m, true
+			}
+		}
+	}
+	return best, found
+}
