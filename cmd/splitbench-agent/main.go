@@ -20,5 +20,5 @@ func run(ctx context.Context, args []string) int {
 	if err != nil {
 		exe = ""
 	}
-	return agent.Main(ctx, args, os.Stdin, os.Stdout, os.Stderr, agent.ServeOptions{Executable: exe})
+	return agent.Main(ctx, args, os.Stdin, os.Stdout, os.Stderr, agent.ServeOptions{Executable: exe, Alone: true})
 }

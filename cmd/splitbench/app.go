@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, s surroundings) int {
 		if err != nil {
 			exe = ""
 		}
-		return agent.Main(ctx, args[1:], s.stdin, s.stdout, s.stderr, agent.ServeOptions{Executable: exe})
+		return agent.Main(ctx, args[1:], s.stdin, s.stdout, s.stderr, agent.ServeOptions{Executable: exe, Alone: true})
 	}
 	// Kubernetes' libraries log what they return as errors too; stderr is for what a user can act on.
 	klog.SetLogger(logr.Discard())

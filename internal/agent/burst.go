@@ -4,72 +4,34 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"sync"
+	"fmt"
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// A block goes out when it holds so many results, or when the next tick comes.
-const blockResults = 256
-
-// batch gathers results into sample blocks and keeps the totals, which stay exact also where blocks are dropped.
-type batch struct {
-	out *outbox
-
-	mu      sync.Mutex
-	pending []attack.Result
-	tally   wire.Tally
-	totals  wire.Totals
-}
-
-func (b *batch) add(r attack.Result) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.tally.Add(r)
-	b.pending = append(b.pending, r)
-	if len(b.pending) >= blockResults {
-		b.emit()
-	}
-}
-
-func (b *batch) flush() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.pending) > 0 {
-		b.emit()
-	}
-}
-
-// emit offers the pending results as one block. The caller holds the lock.
-func (b *batch) emit() {
-	block := wire.AppendSamples(nil, b.pending)
-	n := uint64(len(b.pending))
-	b.pending = b.pending[:0]
-	if !b.out.offer(wire.Samples, block) {
-		b.totals.Dropped += n
-		return
-	}
-	b.totals.Samples += n
-	b.totals.Blocks++
-	b.totals.SamplesCRC = wire.Checksum(b.totals.SamplesCRC, block)
-}
-
 // burst carries out a PLAN: warm-up, counted burst, END. It always ends with END, whatever went wrong.
 func (s *server) burst(ctx context.Context, payload []byte) {
-	batch := &batch{out: s.out}
-	var plan attack.Plan
-	if err := json.Unmarshal(payload, &plan); err != nil {
-		batch.totals.Reason, batch.totals.Error = wire.ReasonError, "read plan: "+err.Error()
+	batch := newBatch(s.out)
+	var request wire.PlanRequest
+	err := json.Unmarshal(payload, &request)
+	if err != nil {
+		err = fmt.Errorf("read plan: %w", err)
+	}
+	plan := request.Plan.WithDefaults()
+	if err == nil {
+		err = enoughFiles(plan.Connections)
+	}
+	if err != nil {
+		batch.totals.Reason, batch.totals.Error = wire.ReasonError, err.Error()
 		s.end(batch)
 		return
 	}
-	plan = plan.WithDefaults()
 	burstCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	s.mu.Lock()
-	s.stop, s.batch, s.progress = stop, batch, wire.Progress{}
+	s.stop, s.batch, s.progress, s.gate, s.released = stop, batch, wire.Progress{}, make(chan struct{}), false
 	if s.stopped { // while the plan was on its way here
 		stop()
 	}
@@ -86,14 +48,16 @@ func (s *server) burst(ctx context.Context, payload []byte) {
 	batch.totals.Engine = plan.EngineName()
 	defer engine.Close()
 
-	err := s.warmUp(burstCtx, engine, plan, &batch.totals)
+	err = s.warmUp(burstCtx, engine, plan, &batch.totals)
 	batch.totals.Specimens = nil // of the warm-up
-	batch.totals.StartedUnixNs = time.Now().UnixNano()
-	cpu := cpuTime()
 	if err == nil {
+		err = s.await(burstCtx, request)
+	}
+	if err == nil {
+		batch.start()
 		err = s.count(burstCtx, engine, plan, batch)
 	}
-	batch.totals.CPUUs = (cpuTime() - cpu).Microseconds()
+	batch.stop()
 	batch.totals.Connections = engine.Dialled()
 	batch.totals.Reason, batch.totals.Error = reason(ctx, err)
 	s.end(batch)
@@ -129,6 +93,36 @@ func (s *server) count(ctx context.Context, engine attack.Engine, plan attack.Pl
 	return nil
 }
 
+// maxDelay bounds what a plan may ask the start to be put off by.
+const maxDelay = time.Minute
+
+// await holds a burst until GO, where the plan wants that, and then for the plan's delay.
+func (s *server) await(ctx context.Context, p wire.PlanRequest) error {
+	if p.Hold {
+		s.out.send(wire.Ready, nil)
+		select {
+		case <-s.gate:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	delay := time.Duration(p.DelayNs)
+	switch {
+	case delay <= 0:
+		return nil
+	case delay > maxDelay:
+		return fmt.Errorf("delay %s: at most %s", delay, maxDelay)
+	}
+	t := time.NewTimer(delay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 func (s *server) note(r attack.Result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,6 +134,7 @@ func (s *server) note(r attack.Result) {
 
 func (s *server) end(b *batch) {
 	b.flush()
+	s.tick(b) // the last interval's
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.totals.Requests = b.tally.Len()

@@ -22,8 +22,8 @@ type ClientOptions struct {
 	Stderr   io.Writer           // what the agent says on stderr; nil: dropped
 	Progress func(wire.Progress) // called for each TICK, from the goroutine that reads; may be nil
 	Silence  time.Duration       // without a frame for so long the stream is given up; 0: DefaultSilence
-	// Verified is called with every verified frame of a burst in its raw form, before its results are handed on; an error
-	// stops the burst. It may be nil.
+	// Verified is called with HELLO and every verified frame of a burst (SAMPLES, its TICKs, END) in its raw form, before its
+	// results are handed on; an error stops the burst. It may be nil.
 	Verified func(t wire.Type, raw []byte) error
 }
 
@@ -154,21 +154,33 @@ func (c *Client) sendJSON(t wire.Type, v any) error {
 // BYE may be followed by it.
 func (c *Client) next(op string) (wire.Frame, error) {
 	for {
-		f, err := c.reader.Next()
-		if err != nil {
-			return wire.Frame{}, c.failed(op, err)
+		f, _, err := c.nextOrTick(op)
+		if err != nil || f.Type != wire.Tick {
+			return f, err
+		}
+	}
+}
+
+// nextOrTick is next, but for a TICK, which it returns with what it says.
+func (c *Client) nextOrTick(op string) (f wire.Frame, p wire.Progress, err error) {
+	for {
+		if f, err = c.reader.Next(); err != nil {
+			return wire.Frame{}, p, c.failed(op, err)
 		}
 		c.silence.Reset(c.o.Silence)
 		switch f.Type {
 		case wire.Tick:
-			var p wire.Progress
-			if c.o.Progress != nil && json.Unmarshal(f.Payload, &p) == nil {
+			if err := json.Unmarshal(f.Payload, &p); err != nil {
+				return wire.Frame{}, p, c.protocol(op, err.Error())
+			}
+			if c.o.Progress != nil {
 				c.o.Progress(p)
 			}
+			return f, p, nil
 		case wire.Log:
 			io.WriteString(c.o.Stderr, string(f.Payload)+"\n") //nolint:errcheck // a log that cannot be kept must not end a run
 		default:
-			return f, nil
+			return f, p, nil
 		}
 	}
 }

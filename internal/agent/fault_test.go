@@ -104,7 +104,7 @@ type scripted func(w *wire.Writer, orders *wire.Reader) error
 
 func (s scripted) Exec(_ context.Context, _ []string, stdin io.Reader, stdout, _ io.Writer) error {
 	w := wire.NewWriter(stdout)
-	if err := w.Write(wire.Hello, []byte(`{"protocol":1}`)); err != nil {
+	if err := w.Write(wire.Hello, fmt.Appendf(nil, `{"protocol":%d}`, wire.Version)); err != nil {
 		return err
 	}
 	return s(w, wire.NewReader(stdin))

@@ -60,6 +60,9 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 			}
 			o.Deadline = d
 		}
+		if o.Alone {
+			beGuest(cgroupRoot)
+		}
 		if err := Serve(ctx, stdin, stdout, o); err != nil {
 			fmt.Fprintf(stderr, "splitbench-agent: %v\n", err)
 			return exitError
@@ -85,8 +88,10 @@ func greeting(executable string) wire.HelloMessage {
 	h := wire.HelloMessage{
 		Protocol: wire.Version, Version: Version(),
 		UID: os.Getuid(), GID: os.Getgid(), PID: os.Getpid(),
-		OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.GOMAXPROCS(0),
+		OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.GOMAXPROCS(0), OpenFiles: openFiles(),
 	}
+	limits := readLimits(cgroupRoot)
+	h.CPUQuota, h.MemoryLimit = limits.cpus, limits.memory
 	if sum, err := fileHash(executable); err == nil {
 		h.SHA256 = sum
 	}

@@ -30,6 +30,8 @@ type ServeOptions struct {
 	Deadline time.Duration
 	// Silence ends the session when the client gives no sign of life for so long; 0: DefaultSilence.
 	Silence time.Duration
+	// Alone says that the process is the agent's own: its memory is limited, and in need it is the first to be killed.
+	Alone bool
 }
 
 // Limits of a session.
@@ -99,6 +101,8 @@ type server struct {
 	stop     context.CancelFunc // of the running burst, nil where none runs
 	stopped  bool               // a STOP came for the PLAN that was read last, before its burst began
 	batch    *batch             // of the running burst, nil where none runs
+	gate     chan struct{}      // of the running burst; closed by GO
+	released bool               // gate is closed
 }
 
 // listen reads the client's frames until stdin ends, which is how the agent learns that the client is gone. It is the one
@@ -121,6 +125,8 @@ func (s *server) listen(ctx context.Context, stdin io.Reader, alive func(), canc
 		case wire.Ping:
 		case wire.Stop:
 			s.stopBurst()
+		case wire.Go:
+			s.release()
 		default:
 			if f.Type == wire.Plan {
 				s.mu.Lock()
@@ -144,18 +150,34 @@ func (s *server) beat(ctx context.Context) {
 		select {
 		case <-t.C:
 			s.mu.Lock()
-			p, batch := s.progress, s.batch
+			batch := s.batch
 			s.mu.Unlock()
 			if batch != nil {
 				batch.flush()
 			}
-			if b, err := json.Marshal(p); err == nil {
-				s.out.send(wire.Tick, b)
-			}
+			s.tick(batch)
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// tick sends a TICK; batch is the running burst's, or nil.
+func (s *server) tick(batch *batch) {
+	send := func(burst *wire.BurstProgress) {
+		s.mu.Lock()
+		p := s.progress
+		s.mu.Unlock()
+		p.Burst = burst
+		if b, err := json.Marshal(p); err == nil {
+			s.out.send(wire.Tick, b)
+		}
+	}
+	if batch == nil {
+		send(nil)
+		return
+	}
+	batch.tick(send)
 }
 
 // session carries out orders in turn until BYE.
@@ -200,6 +222,16 @@ func (s *server) farewell(ctx context.Context) error {
 		case <-limit.C:
 			return nil
 		}
+	}
+}
+
+// release lets a held burst start.
+func (s *server) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gate != nil && !s.released {
+		s.released = true
+		close(s.gate)
 	}
 }
 

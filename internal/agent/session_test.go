@@ -191,7 +191,7 @@ func TestAStopBeforeTheBurst(t *testing.T) {
 	}
 	var totals wire.Totals
 	burst := &clientBurst{c: c, totals: &totals}
-	if err := burst.read(func(attack.Result, error) bool { return true }, func() {}); err != nil || totals.Reason != wire.ReasonStopped || totals.Requests > 5000 {
+	if err := burst.read(t.Context(), func(attack.Result, error) bool { return true }, func() {}); err != nil || totals.Reason != wire.ReasonStopped || totals.Requests > 5000 {
 		t.Errorf("%v, %+v", err, totals)
 	}
 	if rs, _, err := run(c, t.Context(), plan(url, 50)); err != nil || len(rs) != 50 {
@@ -273,7 +273,7 @@ func TestTheAgentEndsWithAStuckStdout(t *testing.T) {
 func TestDroppedBlocksAreCounted(t *testing.T) {
 	_, stuck := io.Pipe()
 	out := newOutbox(stuck, func(error) {})
-	b := &batch{out: out}
+	b := newBatch(out)
 	const n = 3_000_000 // at 8 to 9 bytes each more than the queue holds
 	r := attack.Result{Sent: time.Second, Done: time.Hour, Backend: 1, Status: 200}
 	for i := range uint64(n) {

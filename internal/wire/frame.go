@@ -16,8 +16,12 @@ import (
 	"io"
 )
 
-// Version is the version of the protocol. Ends of different versions refuse each other.
-const Version = 1
+// Version is the version of the protocol. Ends of different versions refuse each other; stored files are read from
+// oldestStored on.
+const (
+	Version      = 2
+	oldestStored = 1
+)
 
 // magic opens every stream and every stored file; its last byte is the version.
 //
@@ -33,7 +37,7 @@ const (
 	Fetch                   // client: JSON FetchRequest
 	Body                    // agent: a piece of a fetched body
 	Fetched                 // agent: JSON FetchResult; ends a FETCH
-	Plan                    // client: JSON attack.Plan
+	Plan                    // client: JSON PlanRequest
 	Samples                 // agent: a self-contained block of results
 	Tick                    // agent: JSON Progress; once a second, also when idle
 	End                     // agent: JSON Totals; ends a PLAN
@@ -42,11 +46,13 @@ const (
 	Bye                     // client: empty, no more requests; agent: empty, the answer
 	Ack                     // client: empty; the agent may exit
 	Log                     // agent: text for the run's log
+	Ready                   // agent: empty; a held burst has warmed up and waits
+	Go                      // client: empty; start the held burst now
 	numTypes
 )
 
 //nolint:gochecknoglobals // a table that never changes
-var typeNames = [numTypes]string{"", "HELLO", "FETCH", "BODY", "FETCHED", "PLAN", "SAMPLES", "TICK", "END", "STOP", "PING", "BYE", "ACK", "LOG"}
+var typeNames = [numTypes]string{"", "HELLO", "FETCH", "BODY", "FETCHED", "PLAN", "SAMPLES", "TICK", "END", "STOP", "PING", "BYE", "ACK", "LOG", "READY", "GO"}
 
 // String returns the name used in errors and docs.
 func (t Type) String() string {
@@ -130,7 +136,7 @@ type VersionError struct {
 
 func (e *VersionError) Error() string {
 	if len(e.Seen) == 4 && string(e.Seen[:3]) == string(magic[:3]) {
-		return fmt.Sprintf("read stream: protocol version %d, this program speaks %d", e.Seen[3], Version)
+		return fmt.Sprintf("read stream: protocol version %d, this program speaks %d: both ends must be of one version", e.Seen[3], Version)
 	}
 	return fmt.Sprintf("read stream: not a splitbench stream: it starts with %q", e.Seen)
 }
@@ -235,7 +241,7 @@ func (r *Reader) open() error {
 		return io.EOF
 	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 		return r.corrupt(err)
-	case seen != magic:
+	case seen != magic && !(r.stored && string(seen[:3]) == string(magic[:3]) && seen[3] >= oldestStored && seen[3] < Version):
 		return &VersionError{Seen: append([]byte(nil), seen[:n]...)}
 	}
 	r.opened = true

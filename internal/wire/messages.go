@@ -18,6 +18,10 @@ type HelloMessage struct {
 	OS       string `json:"os"`
 	Arch     string `json:"arch"`
 	CPUs     int    `json:"cpus"` // that it may use at once
+	// Limits of its surroundings; 0: none, or not known.
+	CPUQuota    float64 `json:"cpuQuota,omitempty"`         // processors that the container may use
+	MemoryLimit int64   `json:"memoryLimitBytes,omitempty"` // of the container
+	OpenFiles   uint64  `json:"openFiles,omitempty"`        // descriptors that the agent may have
 }
 
 // FetchRequest asks for one URL.
@@ -38,10 +42,40 @@ type FetchResult struct {
 	ElapsedUs int64               `json:"elapsedUs"`
 }
 
+// PlanRequest is the payload of PLAN: a burst, and how it starts.
+type PlanRequest struct {
+	attack.Plan
+	// Hold makes the agent say READY after the warm-up and wait for GO, so that several start together.
+	Hold bool `json:"hold,omitempty"`
+	// DelayNs is from GO, or from the end of the warm-up, to the burst's instant 0, in nanoseconds.
+	DelayNs int64 `json:"delayNs,omitempty"`
+}
+
 // Progress is a sign of life with the burst's counters so far.
 type Progress struct {
-	Requests uint64 `json:"requests"` // results so far, warm-up included
-	Answered uint64 `json:"answered"`
+	Requests uint64         `json:"requests"` // results so far, warm-up included
+	Answered uint64         `json:"answered"`
+	Burst    *BurstProgress `json:"burst,omitempty"` // of the counted burst, while there is one
+}
+
+// BurstProgress is where a counted burst is: counters from its start, exact, and histograms of what came since the TICK
+// before. The histograms of all of a burst's TICKs together hold every result, those too whose samples were dropped.
+type BurstProgress struct {
+	ElapsedUs   int64          `json:"elapsedUs"` // since the burst's instant 0
+	Requests    uint64         `json:"requests"`
+	Dropped     uint64         `json:"dropped"`
+	Tally       []TallyEntry   `json:"tally"`
+	SendLag     Histogram      `json:"sendLag"` // of all results
+	Latency     []BackendTimes `json:"latency"` // of complete answers, the first MaxTimedBackends backends and -1
+	CPUUs       int64          `json:"cpuUs"`   // of the agent, user and system
+	ThrottledUs int64          `json:"throttledUs"`
+}
+
+// BackendTimes are the times of one backend's complete answers.
+type BackendTimes struct {
+	Backend  int16     `json:"backend"`
+	Service  Histogram `json:"serviceTime"`
+	Response Histogram `json:"responseTime"`
 }
 
 // End reasons of a burst.
@@ -76,9 +110,37 @@ type Totals struct {
 	WarmUpAnswered uint64            `json:"warmUpAnswered"`
 	Connections    int64             `json:"connections"` // dialled, warm-up included
 	StartedUnixNs  int64             `json:"startedUnixNs"`
-	CPUUs          int64             `json:"cpuUs"` // user and system time of the burst
+	CPUUs          int64             `json:"cpuUs"`                 // user and system time of the burst
+	ThrottledUs    int64             `json:"throttledUs,omitempty"` // the container was kept from running, over the burst
+	MaxRSSBytes    int64             `json:"maxRssBytes,omitempty"` // most memory that the agent ever held
 	Specimens      []attack.Specimen `json:"specimens,omitempty"`
 	Engine         string            `json:"engine"` // attack.EngineH1 or attack.EngineVegeta
+
+	// Times are those of the TICKs, filled in by the reader: of every request, also where samples were dropped.
+	Times Times `json:"-"`
+}
+
+// Times add up the histograms of a burst's TICKs.
+type Times struct {
+	SendLag Histogram
+	Latency []BackendTimes // by backend, in no order
+}
+
+// Add takes those of one TICK.
+func (t *Times) Add(p BurstProgress) {
+	t.SendLag.Add(p.SendLag)
+	for _, x := range p.Latency {
+		i := slices.IndexFunc(t.Latency, func(have BackendTimes) bool { return have.Backend == x.Backend })
+		if i < 0 {
+			if len(t.Latency) > MaxTimedBackends {
+				continue // nobody sends so many
+			}
+			t.Latency = append(t.Latency, BackendTimes{Backend: x.Backend})
+			i = len(t.Latency) - 1
+		}
+		t.Latency[i].Service.Add(x.Service)
+		t.Latency[i].Response.Add(x.Response)
+	}
 }
 
 // Tally counts results by backend, status and error class. A run has few kinds of them, so that a look through a short

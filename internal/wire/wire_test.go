@@ -113,7 +113,7 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 func TestForeignStreams(t *testing.T) {
 	for name, tt := range map[string]struct{ in, want string }{
 		"a shell's complaint": {"sh: 1: splitbench-agent: not found\n", `not a splitbench stream: it starts with "sh: "`},
-		"another version":     {"SBW\x07........", "protocol version 7, this program speaks 1"},
+		"another version":     {"SBW\x07........", "protocol version 7, this program speaks 2"},
 		"huge length":         {string(Opening()) + "\xff\xff\xff\xff\xff\xff", "impossible frame length"},
 		"missing frame":       {string(append(Opening(), appendFrame(nil, Tick, 1, nil)...)), "frame number 1 after -1"},
 		"unknown type":        {string(append(Opening(), appendFrame(nil, 99, 0, nil)...)), "unknown frame type 99"},

@@ -1,0 +1,130 @@
+package agent
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// cgroupRoot is where a container sees the control groups that it lives in.
+const cgroupRoot = "/sys/fs/cgroup"
+
+// limits are what a container may use; 0: no limit, or not known.
+type limits struct {
+	cpus   float64
+	memory int64 // bytes
+	used   int64 // bytes of memory
+}
+
+// readLimits reads the control groups of version 2, or of version 1.
+func readLimits(root string) limits {
+	var l limits
+	if f := fields(root, "cpu.max"); len(f) == 2 {
+		l.cpus = quota(f[0], f[1])
+	} else if q, p := fields(root, "cpu/cpu.cfs_quota_us"), fields(root, "cpu/cpu.cfs_period_us"); len(q) == 1 && len(p) == 1 {
+		l.cpus = quota(q[0], p[0])
+	}
+	l.memory = firstNumber(root, "memory.max", "memory/memory.limit_in_bytes")
+	l.used = firstNumber(root, "memory.current", "memory/memory.usage_in_bytes")
+	// Version 1 writes no limit as the largest number of pages.
+	const unlimited = 1 << 60
+	if l.memory >= unlimited {
+		l.memory = 0
+	}
+	return l
+}
+
+func quota(quota, period string) float64 {
+	q, err1 := strconv.ParseFloat(quota, 64)
+	p, err2 := strconv.ParseFloat(period, 64)
+	if err1 != nil || err2 != nil || q <= 0 || p <= 0 {
+		return 0
+	}
+	return q / p
+}
+
+func fields(root, name string) []string {
+	b, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(b))
+}
+
+func firstNumber(root string, names ...string) int64 {
+	for _, name := range names {
+		if f := fields(root, name); len(f) == 1 {
+			n, err := strconv.ParseInt(f[0], 10, 64)
+			if err == nil && n > 0 {
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+// throttledTime is how long the container's processor limit has kept its processes from running so far; 0 also where that
+// is not known.
+func throttledTime() time.Duration { return readThrottled(cgroupRoot) }
+
+func readThrottled(root string) time.Duration {
+	for name, unit := range map[string]time.Duration{"cpu.stat": time.Microsecond, "cpu/cpu.stat": time.Nanosecond} {
+		b, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			continue
+		}
+		for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
+			key, value, _ := strings.Cut(s.Text(), " ")
+			if key != "throttled_usec" && key != "throttled_time" {
+				continue
+			}
+			if n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); err == nil {
+				return time.Duration(n) * unit
+			}
+		}
+	}
+	return 0
+}
+
+// Memory that the agent allows itself: a part of what the container has left, within bounds.
+const (
+	mostMemory  = 64 << 20
+	leastMemory = 16 << 20
+	memoryShare = 4
+)
+
+// beGuest makes the process one that its host can bear: it collects garbage before the container's memory runs short, and if
+// that does run out, the kernel kills the agent and not the application. What cannot be had is done without.
+func beGuest(root string) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit(readLimits(root)))
+	}
+	os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0) //nolint:errcheck // raising it is a favour to the host, nothing depends on it
+}
+
+func memoryLimit(l limits) int64 {
+	if l.memory == 0 {
+		return mostMemory
+	}
+	return max(leastMemory, min(mostMemory, (l.memory-l.used)/memoryShare))
+}
+
+// spareFiles are descriptors that the agent needs besides its connections.
+const spareFiles = 32
+
+// enoughFiles refuses a plan whose connections could not all be opened: its dial errors would look like the server's.
+func enoughFiles(connections int) error { return enoughFilesOf(openFiles(), connections) }
+
+func enoughFilesOf(limit uint64, connections int) error {
+	if limit == 0 || uint64(connections)+spareFiles <= limit {
+		return nil
+	}
+	return fmt.Errorf("connections %d: the container allows %d open files, and the agent needs %d of them itself: "+
+		"lower --connections to %d", connections, limit, spareFiles, max(int64(limit)-spareFiles, 1))
+}
