@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 )
 
@@ -30,6 +31,10 @@ type Client struct {
 	kube    kubernetes.Interface
 	dynamic dynamic.Interface
 	watcher dynamic.Interface // without a bound on how long an answer may take: a watch is one long answer
+
+	metadata metadata.Interface // names without contents, for Secrets
+	date     *dateHeader
+	memo     *memo
 }
 
 // Connect makes the clients of one API server; it does not call it yet. Client-side rate limits are off, because a check is
@@ -47,6 +52,8 @@ func Connect(cfg *rest.Config, contextName string) (Client, error) {
 	if own.Timeout == 0 {
 		own.Timeout = requestTimeout
 	}
+	date := &dateHeader{}
+	own.Wrap(date.wrap)
 	kube, err := kubernetes.NewForConfig(own)
 	if err != nil {
 		return Client{}, usage("connect", "--context "+Safe(contextName), brief(err), "check the kubeconfig")
@@ -61,16 +68,28 @@ func Connect(cfg *rest.Config, contextName string) (Client, error) {
 	if err != nil {
 		return Client{}, usage("connect", "--context "+Safe(contextName), brief(err), "check the kubeconfig")
 	}
-	return Client{Context: contextName, server: own.Host, kube: kube, dynamic: dyn, watcher: watcher}, nil
+	meta, err := metadata.NewForConfig(own)
+	if err != nil {
+		return Client{}, usage("connect", "--context "+Safe(contextName), brief(err), "check the kubeconfig")
+	}
+	return Client{Context: contextName, server: own.Host, kube: kube, dynamic: dyn, watcher: watcher, metadata: meta, date: date}, nil
 }
 
-// version asks who is there: the first call, so that a dead API server is named as such.
-func (c Client) version(ctx context.Context) (string, error) {
-	info, err := discovery.ToDiscoveryInterfaceWithContext(c.kube.Discovery()).ServerVersionWithContext(ctx)
-	if err != nil {
-		return "", err
+// version asks who is there: the first call, so that a dead API server is named as such. Its answer also tells how far the
+// server's clock is ahead of ours, in milliseconds.
+func (c Client) version(ctx context.Context) (string, *int64, error) {
+	type told struct {
+		version string
+		skewMs  *int64
 	}
-	return Safe(info.GitVersion), nil
+	t, err := remember(c.memo, "version", func() (told, error) {
+		info, err := discovery.ToDiscoveryInterfaceWithContext(c.kube.Discovery()).ServerVersionWithContext(ctx)
+		if err != nil {
+			return told{}, err
+		}
+		return told{Safe(info.GitVersion), c.date.skewMs()}, nil
+	})
+	return t.version, t.skewMs, err
 }
 
 // customKind is a custom resource with the versions of it that this package can read, newest first.
@@ -115,6 +134,14 @@ var errNotServed = errors.New("not served")
 // list reads all objects of r in the namespace ("" for all namespaces) in the newest version that has it. A group may serve
 // a version for another of its kinds only, so a 404 on a list means "try the next version". errNotServed if none has it.
 func (c Client) list(
+	ctx context.Context, r customKind, versions []string, namespace string,
+) ([]unstructured.Unstructured, error) {
+	return remember(c.memo, "list "+r.group+"/"+r.plural+" "+namespace, func() ([]unstructured.Unstructured, error) {
+		return c.listOf(ctx, r, versions, namespace)
+	})
+}
+
+func (c Client) listOf(
 	ctx context.Context, r customKind, versions []string, namespace string,
 ) ([]unstructured.Unstructured, error) {
 	for _, v := range versions {

@@ -90,6 +90,7 @@ func readProxy(pod *core.Pod, p *Pod) {
 	if proxy == nil {
 		return
 	}
+	readProxySettings(pod, p)
 	p.Meshed, p.ProxyContainer, p.ProxyImage = true, proxy.Name, cut(proxy.Image, 500)
 	for _, s := range statuses {
 		if s.Name != proxy.Name {

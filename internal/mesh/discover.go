@@ -36,15 +36,16 @@ type finder struct {
 	ports    map[string]int32     // ports that the profile names, by backend
 	links    []linkSelectors      // beside snap.Links, same order
 
-	splits       []unstructured.Unstructured // TrafficSplits of the namespace
-	noSplits     string                      // why there are none; empty: they were listed
-	profiles     []unstructured.Unstructured // ServiceProfiles of the client's and the split's namespace
-	profilesErr  error                       // why they were not listed
-	objects      lawObjects
-	root         serviceRef // of the split
-	declaredLaw  []Weight   // what the rule of the route that was named says, whoever rules
-	profileRef   ObjectRef
-	profileRules bool // the profile has routes or targets, so that proxies follow it and no route
+	splits          []unstructured.Unstructured // TrafficSplits of the namespace
+	noSplits        string                      // why there are none; empty: they were listed
+	profiles        []unstructured.Unstructured // ServiceProfiles of the client's and the split's namespace
+	profilesErr     error                       // why they were not listed
+	objects         lawObjects
+	root            serviceRef // of the split
+	declaredLaw     []Weight   // what the rule of the route that was named says, whoever rules
+	profileRef      ObjectRef
+	profileRules    bool                  // the profile has routes or targets, so that proxies follow it and no route
+	remoteEndpoints map[string][]Endpoint // of the Services behind mirrors, by backend
 }
 
 // Discover reads the split of q, its Services, endpoints and mirrors, the clusters behind the mirrors and the source
@@ -58,11 +59,14 @@ func Discover(ctx context.Context, local Client, remotes []Remote, q Query) (Sna
 	if err != nil {
 		return Snapshot{}, err
 	}
-	d := &finder{t: t, local: local, remotes: remotes, ports: map[string]int32{}}
+	d := &finder{t: t, local: local.remembered(), ports: map[string]int32{}, remoteEndpoints: map[string][]Endpoint{}}
+	for _, r := range remotes {
+		d.remotes = append(d.remotes, Remote{Cluster: r.Cluster, Client: r.Client.remembered()})
+	}
 	d.snap.TakenAt = time.Now().UTC()
 	steps := []func(context.Context) error{
 		d.clusterStep, d.servicesStep, d.sourceStep, d.throughStep, d.objectsStep, d.splitStep, d.rootStep, d.profileStep, d.lawStep,
-		d.linksStep, d.backendsStep, d.remotesStep, d.accessStep,
+		d.linksStep, d.backendsStep, d.remotesStep, d.factsStep, d.accessStep,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -83,7 +87,8 @@ func (d *finder) note(format string, args ...any) {
 // clusterStep is the first call: it tells an API server that is dead or refuses the user from one that lacks objects.
 func (d *finder) clusterStep(ctx context.Context) error {
 	c := Cluster{Role: "client", Context: d.local.Context, Server: d.local.server}
-	v, err := d.local.version(ctx)
+	v, skew, err := d.local.version(ctx)
+	c.SkewMs = skew
 	if err != nil {
 		e := apiError(d.local, "connect", "--context "+Safe(d.local.Context), err)
 		if e.Kind == KindUnreachable || e.Kind == KindForbidden && !isForbidden(err) {

@@ -2,7 +2,6 @@ package mesh
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
@@ -16,14 +15,15 @@ import (
 
 // Labels and annotations of Linkerd's multicluster extension.
 const (
-	labelMirrored        = "mirror.linkerd.io/mirrored-service"
-	labelCluster         = "mirror.linkerd.io/cluster-name"
-	labelExported        = "mirror.linkerd.io/exported"
-	labelRemoteDiscovery = "multicluster.linkerd.io/remote-discovery"
-	labelRemoteService   = "multicluster.linkerd.io/remote-service"
-	annRemoteName        = "mirror.linkerd.io/remote-svc-fq-name"
-	annGatewayIdentity   = "mirror.linkerd.io/remote-gateway-identity"
-	annFederated         = "multicluster.linkerd.io/remote-discovery"
+	labelMirrored         = "mirror.linkerd.io/mirrored-service"
+	labelCluster          = "mirror.linkerd.io/cluster-name"
+	labelExported         = "mirror.linkerd.io/exported"
+	labelRemoteDiscovery  = "multicluster.linkerd.io/remote-discovery"
+	labelRemoteService    = "multicluster.linkerd.io/remote-service"
+	annRemoteName         = "mirror.linkerd.io/remote-svc-fq-name"
+	annGatewayIdentity    = "mirror.linkerd.io/remote-gateway-identity"
+	annGatewayOwnIdentity = "mirror.linkerd.io/gateway-identity"
+	annFederated          = "multicluster.linkerd.io/remote-discovery"
 )
 
 // readMirror tells a mirror Service by its labels.
@@ -99,6 +99,7 @@ func readLink(u *unstructured.Unstructured) (Link, linkSelectors) {
 	}
 	sel := linkSelectors{gateway: linkSelector(u, "selector"), discovery: linkSelector(u, "remoteDiscoverySelector")}
 	l.Selector, l.Discovery = sel.gateway.String(), sel.discovery.String()
+	l.TargetControlPlane, l.Status = text("targetClusterLinkerdNamespace"), readMirrorStatus(u)
 	return l, sel
 }
 
@@ -109,12 +110,8 @@ func linkSelector(u *unstructured.Unstructured, field string) labels.Selector {
 	if err != nil || !found {
 		return labels.Nothing()
 	}
-	b, err := json.Marshal(raw)
-	if err != nil {
-		return labels.Nothing()
-	}
 	var ls metav1.LabelSelector
-	if err := json.Unmarshal(b, &ls); err != nil {
+	if remarshal(raw, &ls) != nil {
 		return labels.Nothing()
 	}
 	sel, err := metav1.LabelSelectorAsSelector(&ls)

@@ -84,7 +84,8 @@ func readProfile(u *unstructured.Unstructured, rootNS string) (Profile, []overri
 		ResourceVersion: u.GetResourceVersion(), Generation: u.GetGeneration(), Created: u.GetCreationTimestamp().UTC(),
 	}
 	_, p.Skip = u.GetAnnotations()["smi.linkerd.io/skip"] // any value counts, "false" too
-	p.LastWriter, _ = lastWriter(u)
+	p.LastWriter, p.LastWritten = lastWriter(u)
+	readRoutes(u, &p)
 	leaves, declared, weightErr := readLeaves(u, "ServiceProfile "+p.Namespace+"/"+p.Name, "dstOverrides", "authority")
 	p.Overrides = len(declared)
 	routes, _, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "routes")

@@ -20,6 +20,8 @@ type Query struct {
 	// FromNamespace is the namespace of the source pod where it is not Namespace. It decides which ServiceProfile is obeyed.
 	FromNamespace string
 	Probe         Probe // the request that the law is asked for; its zero value is GET / of the root Service
+	// SplitOnly leaves out Snapshot.Facts: for a second look, which asks whether what the verdict rests on has changed.
+	SplitOnly bool
 }
 
 // Pinned is the query that finds what s found again: same split, pod and container, whatever was created since. If the
@@ -31,7 +33,7 @@ func (q Query) Pinned(s Snapshot) Query {
 	if s.Source.Name != "" {
 		q.From, q.Selector, q.Container = "pod/"+s.Source.Name, "", s.Source.Container
 	}
-	q.Port = s.Port
+	q.Port, q.SplitOnly = s.Port, true
 	return q
 }
 

@@ -94,7 +94,8 @@ func (d *finder) remoteFor(cluster string, clusters []string) int {
 // that is down is a finding, not the end of the discovery.
 func (d *finder) readRemote(ctx context.Context, cluster string, c Client) {
 	entry := Cluster{Role: cluster, Context: c.Context, Server: c.server}
-	v, err := c.version(ctx)
+	v, skew, err := c.version(ctx)
+	entry.SkewMs = skew
 	if err != nil && !isForbidden(err) {
 		entry.Problem = brief(apiError(c, "connect", "--remote-context "+Safe(c.Context), err))
 		d.snap.Clusters = append(d.snap.Clusters, entry)
@@ -119,6 +120,7 @@ func (d *finder) readRemote(ctx context.Context, cluster string, c Client) {
 		}
 	}
 	d.snap.Gateways = append(d.snap.Gateways, d.readGateway(ctx, cluster, c))
+	d.readRemoteFacts(ctx, cluster, c)
 }
 
 // readRemoteService reads the Service behind a mirror and the names of its pods, which are what an answer is known by.
@@ -134,7 +136,7 @@ func (d *finder) readRemoteService(ctx context.Context, c Client, b *Backend) {
 		d.note("Service %s of cluster %s could not be read: %s", Safe(m.Remote), Safe(m.Cluster), m.RemoteUnread)
 		return
 	}
-	m.RemoteFound, m.RemoteExported = true, d.exported(m.Cluster, svc)
+	m.RemoteFound, m.RemoteExported, m.RemoteService = true, d.exported(m.Cluster, svc), readService(svc)
 	got, unread := endpointsOf(ctx, c, ns, map[string]string{name: readService(svc).portName(b.Port)})
 	if why := unread[name]; why != "" {
 		m.RemoteUnread = why
@@ -142,6 +144,7 @@ func (d *finder) readRemoteService(ctx context.Context, c Client, b *Backend) {
 		return
 	}
 	b.RemotePods = podNames(got[name])
+	d.remoteEndpoints[b.Name] = got[name]
 	m.RemoteReady = Backend{Endpoints: got[name]}.Ready()
 }
 
@@ -166,6 +169,8 @@ func (d *finder) readGateway(ctx context.Context, cluster string, c Client) Gate
 			return g
 		}
 		g.Found, g.Namespace, g.Addresses = true, ns, gatewayAddresses(svc)
+		g.Identity = annotation(svc, annGatewayOwnIdentity)
+		g.Pods = podSet(ctx, c, nil, readService(svc), nil)
 		got, unread := endpointsOf(ctx, c, ns, map[string]string{gatewayService: ""})
 		if why := unread[gatewayService]; why != "" {
 			g.Unread = why

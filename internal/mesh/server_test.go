@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/rest"
@@ -26,6 +27,7 @@ type apiServer struct {
 	groups  map[string][]string       // custom groups and the versions they serve
 	refuse  map[string]int            // by path prefix: status to answer with
 	denied  map[string]bool           // by verb: access reviews that say no
+	ahead   time.Duration             // of its clock
 
 	mu    sync.Mutex
 	calls []string
@@ -61,8 +63,11 @@ func (s *apiServer) put(doc string) {
 	meta := o["metadata"].(map[string]any)
 	kind := strings.ToLower(o["kind"].(string))
 	plural := kind + "s"
-	if strings.HasSuffix(kind, "s") { // Endpoints
+	switch {
+	case strings.HasSuffix(kind, "s"): // Endpoints
 		plural = kind
+	case strings.HasSuffix(kind, "y"): // AuthorizationPolicy
+		plural = strings.TrimSuffix(kind, "y") + "ies"
 	}
 	ns, _ := meta["namespace"].(string)
 	s.objects[plural+"/"+ns+"/"+meta["name"].(string)] = o
@@ -133,6 +138,7 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, r.Method+" "+r.URL.Path)
+	w.Header().Set("Date", time.Now().Add(s.ahead).UTC().Format(http.TimeFormat))
 	for prefix, code := range s.refuse {
 		if strings.HasPrefix(r.URL.Path, prefix) {
 			status(w, code, "refused by the test")
@@ -240,6 +246,7 @@ func (s *apiServer) list(w http.ResponseWriter, r *http.Request, plural, ns, ver
 		"services": "Service", "pods": "Pod", "namespaces": "Namespace", "endpointslices": "EndpointSlice", "deployments": "Deployment",
 		"replicasets": "ReplicaSet", "trafficsplits": "TrafficSplit", "serviceprofiles": "ServiceProfile", "links": "Link", "httproutes": "HTTPRoute", "grpcroutes": "GRPCRoute",
 		"tlsroutes": "TLSRoute", "tcproutes": "TCPRoute", "virtualservices": "VirtualService", "traefikservices": "TraefikService",
+		"configmaps": "ConfigMap", "secrets": "Secret", "servers": "Server", "authorizationpolicies": "AuthorizationPolicy", "felixconfigurations": "FelixConfiguration",
 	}[plural] + "List"
 	reply(w, map[string]any{"kind": kind, "apiVersion": version, "metadata": map[string]any{"resourceVersion": "1000", "continue": next}, "items": items})
 }

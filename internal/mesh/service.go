@@ -17,13 +17,18 @@ func readService(svc *core.Service) Service {
 	s := Service{
 		Namespace: svc.Namespace, Name: svc.Name, Found: true, UID: string(svc.UID), ClusterIP: svc.Spec.ClusterIP,
 		Headless: svc.Spec.ClusterIP == core.ClusterIPNone, Selector: svc.Spec.Selector,
+		OpaquePorts: annotation(svc, annOpaquePorts), Settings: routeSettings(svc),
 	}
 	if svc.Spec.Type == core.ServiceTypeExternalName {
 		s.ExternalName = svc.Spec.ExternalName
 	}
 	for _, p := range svc.Spec.Ports {
 		if p.Protocol == "" || p.Protocol == core.ProtocolTCP {
-			s.Ports = append(s.Ports, Port{Name: p.Name, Port: p.Port})
+			port := Port{Name: p.Name, Port: p.Port}
+			if p.AppProtocol != nil {
+				port.AppProtocol = cut(Safe(*p.AppProtocol), 100)
+			}
+			s.Ports = append(s.Ports, port)
 		}
 	}
 	return s
@@ -44,23 +49,14 @@ func (s Service) portName(port int32) string {
 // namespace that is empty from one that is not there.
 func (d *finder) servicesStep(ctx context.Context) error {
 	d.services, d.mirrors = map[string]Service{}, map[string]Mirror{}
-	opts := metav1.ListOptions{Limit: pageSize}
-	for {
-		l, err := d.local.kube.CoreV1().Services(d.t.Namespace).List(ctx, opts)
-		if err != nil {
-			return apiError(d.local, "list", "Services in namespace "+d.t.Namespace, err)
-		}
-		for i := range l.Items {
-			d.addService(&l.Items[i])
-		}
-		if l.Continue == "" {
-			break
-		}
-		if len(d.services) >= maxObject {
-			d.note("namespace %s has more than %d Services; the rest was not read", d.t.Namespace, maxObject)
-			break
-		}
-		opts.Continue = l.Continue
+	items, err := d.local.servicesOf(ctx, d.t.Namespace)
+	if errors.Is(err, errTooMany) {
+		d.note("namespace %s has more than %d Services; the rest was not read", d.t.Namespace, maxObject)
+	} else if err != nil {
+		return apiError(d.local, "list", "Services in namespace "+d.t.Namespace, err)
+	}
+	for i := range items {
+		d.addService(&items[i])
 	}
 	if len(d.services) == 0 {
 		return d.namespaceExists(ctx)

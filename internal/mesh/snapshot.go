@@ -17,6 +17,7 @@ type Snapshot struct {
 	Clusters []Cluster `json:"clusters"`
 	Port     int32     `json:"port"`   // port of the root Service that the requests go to; 0: not known, the root Service was not found
 	Access   []Access  `json:"access"` // what the API server allows this user; empty where it would not say
+	Facts    Facts     `json:"facts"`  // what checks ask besides
 	Notes    []string  `json:"notes"`  // what could not be seen, one sentence each; never a reason to pass
 }
 
@@ -37,7 +38,8 @@ type Split struct {
 	Differs         bool       `json:"differs"`       // the object that proxies obey says other weights than the split
 	LastWriter      string     `json:"lastWriter"`    // managedFields manager that wrote it last
 	LastWritten     time.Time  `json:"lastWritten"`
-	YAML            []byte     `json:"yaml"` // the object as read, less managedFields, for the record
+	Drivers         []string   `json:"drivers"` // programs that change the object by themselves, as its owners, labels and writers tell
+	YAML            []byte     `json:"yaml"`    // the object as read, less managedFields, for the record
 
 	Why       string       `json:"why"`       // why Found is false, e.g. that no version of the API is served
 	Others    []string     `json:"others"`    // the other splits of the namespace, as "ts/NAME", at most ten
@@ -79,8 +81,12 @@ type Profile struct {
 	Overrides       int          `json:"overrides"` // number of dstOverrides
 	Routes          int          `json:"routes"`    // number of routes; with none and no live override proxies follow routes of the Gateway API
 	Skip            bool         `json:"skip"`      // smi.linkerd.io/skip: the SMI adaptor leaves it alone
-	Hides           string       `json:"hides"`     // profile of the root's own namespace that this one, of the client's namespace, hides
+	Retryable       int          `json:"retryable"` // routes that are retried
+	Timeouts        int          `json:"timeouts"`  // routes with a timeout
+	OpaquePorts     []string     `json:"opaquePorts"`
+	Hides           string       `json:"hides"` // profile of the root's own namespace that this one, of the client's namespace, hides
 	LastWriter      string       `json:"lastWriter"`
+	LastWritten     time.Time    `json:"lastWritten"`
 }
 
 // Declared is one backend as the split object writes it.
@@ -97,8 +103,9 @@ type Weight struct {
 
 // Port is a Service port.
 type Port struct {
-	Name string `json:"name"`
-	Port int32  `json:"port"`
+	Name        string `json:"name"`
+	Port        int32  `json:"port"`
+	AppProtocol string `json:"appProtocol"`
 }
 
 // Service is what the client's cluster knows of a Service.
@@ -112,6 +119,8 @@ type Service struct {
 	ExternalName string            `json:"externalName"`
 	Selector     map[string]string `json:"selector"`
 	Ports        []Port            `json:"ports"`
+	OpaquePorts  string            `json:"opaquePorts"` // its annotation: ports that proxies do not look into
+	Settings     map[string]string `json:"settings"`    // its annotations about retries, timeouts and circuit breaking
 }
 
 // HasPort reports whether the Service has the TCP port.
@@ -133,6 +142,7 @@ type Backend struct {
 	Port       int32      `json:"port"`       // port that proxies dial on this backend
 	Mirror     *Mirror    `json:"mirror"`     // set where the Service mirrors one of another cluster, or would if it were there
 	Endpoints  []Endpoint `json:"endpoints"`  // as the client's cluster sees them; of a mirror: the gateway's addresses
+	Pods       PodSet     `json:"pods"`       // what its pods have in common
 	RemotePods []string   `json:"remotePods"` // names of the pods behind a mirror, from its own cluster; nil where that was not read
 	Unread     string     `json:"unread"`     // why Endpoints could not be read; empty: they were
 }
@@ -179,6 +189,15 @@ type Mirror struct {
 	Mode            string `json:"mode"`         // MirrorGateway, MirrorRemoteDiscovery or MirrorFederated
 	Supposed        bool   `json:"supposed"`     // there is no such Service: cluster and remote were read off its name and a Link
 	GatewayIdentity string `json:"gatewayIdentity"`
+
+	RemoteService   Service      `json:"remoteService"`  // the Service in the target cluster
+	RemoteSplit     *RemoteSplit `json:"remoteSplit"`    // its own cluster splits it too
+	RemoteSplitWhy  string       `json:"remoteSplitWhy"` // why that could not be seen; empty: it was
+	Slices          Sight        `json:"slices"`         // of the mirror
+	SlicesWhy       string       `json:"slicesWhy"`
+	SliceIdentities []string     `json:"sliceIdentities"` // gateway identities that they name, each once; "" where one names none
+	Credentials     Sight        `json:"credentials"`     // of the target cluster in the control plane's namespace; for mirrors without a gateway
+	CredentialsWhy  string       `json:"credentialsWhy"`
 }
 
 // The ways in which a mirror Service leads to the other cluster.
@@ -196,8 +215,10 @@ type Gateway struct {
 	Name      string   `json:"name"`
 	Found     bool     `json:"found"`
 	Addresses []string `json:"addresses"` // IPs and host names of the load balancer, as strings
-	Ready     bool     `json:"ready"`     // some endpoint of it is ready
-	Unread    string   `json:"unread"`    // why it could not be read; empty: it was
+	Identity  string   `json:"identity"`  // mesh identity, as its annotation says
+	Pods      PodSet   `json:"pods"`
+	Ready     bool     `json:"ready"`  // some endpoint of it is ready
+	Unread    string   `json:"unread"` // why it could not be read; empty: it was
 }
 
 // Link is a multicluster Link of the client's cluster.
@@ -210,6 +231,9 @@ type Link struct {
 	GatewayIdentity string `json:"gatewayIdentity"`
 	Selector        string `json:"selector"`  // which remote Services are mirrored through the gateway, as a label selector; empty: none
 	Discovery       string `json:"discovery"` // the same for remote discovery
+
+	TargetControlPlane string         `json:"targetControlPlane"` // namespace of Linkerd in the target cluster; "": the usual one
+	Status             []MirrorStatus `json:"status"`
 }
 
 // Pod is a pod that sends or draws requests.
@@ -238,6 +262,13 @@ type Pod struct {
 	Ready    bool     `json:"ready"`    // running, ready and not terminating
 	Problem  string   `json:"problem"`  // why nothing can be run in the container now; empty: it can
 	NotReady []string `json:"notReady"` // containers that are not ready, where Ready is false
+
+	ControlPlane    string `json:"controlPlane"`    // namespace of Linkerd, as the pod's label says; "": it does not
+	ProfileNetworks string `json:"profileNetworks"` // of its proxy's environment
+	InboundPolicy   string `json:"inboundPolicy"`   // of its proxy's environment
+	SkipFrom        string `json:"skipFrom"`        // what the two below were read from
+	SkipOutbound    string `json:"skipOutbound"`    // ports that go around the proxy, e.g. "25,587,3000-3100"
+	SkipSubnets     string `json:"skipSubnets"`
 }
 
 // Through names the Service whose pods draw the backend in place of the source pod.
@@ -253,4 +284,6 @@ type Cluster struct {
 	Version string `json:"version"` // e.g. v1.36.3
 	Server  string `json:"server"`  // address of the API server
 	Problem string `json:"problem"` // why it could not be read; empty: it was
+	// SkewMs is how far its clock is ahead of this machine's, to about a second; null where it did not say.
+	SkewMs *int64 `json:"skewMs"`
 }

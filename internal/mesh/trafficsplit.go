@@ -107,6 +107,7 @@ func readSplit(u *unstructured.Unstructured) (Split, []leafWeight) {
 	}
 	object := "TrafficSplit " + s.Namespace + "/" + s.Name
 	s.LastWriter, s.LastWritten = lastWriter(u)
+	s.Drivers = drivers(u)
 	if matches, found, err := unstructured.NestedFieldNoCopy(u.Object, "spec", "matches"); found && err == nil {
 		list, ok := matches.([]any)
 		s.Matches = !ok || len(list) > 0

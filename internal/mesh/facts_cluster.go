@@ -1,0 +1,208 @@
+package mesh
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	core "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+)
+
+// Names that Linkerd's control plane and network plugins go by.
+const (
+	controlNamespace  = "linkerd"
+	smiNamespace      = "linkerd-smi"
+	smiDeployment     = "smi-adaptor"
+	labelExtension    = "linkerd.io/extension"
+	anchorsConfigMap  = "linkerd-identity-trust-roots"
+	anchorsKey        = "ca-bundle.crt"
+	controlConfigMap  = "linkerd-config"
+	envNetworks       = "LINKERD2_PROXY_DESTINATION_PROFILE_NETWORKS"
+	annOpaquePorts    = "config.linkerd.io/opaque-ports"
+	annSkipOutbound   = "config.linkerd.io/skip-outbound-ports"
+	annSkipSubnets    = "config.linkerd.io/skip-subnets"
+	annInboundPolicy  = "config.linkerd.io/default-inbound-policy"
+	ciliumConfigMap   = "cilium-config"
+	ciliumNamespace   = "kube-system"
+	calicoFelixConfig = "default"
+)
+
+// readAdaptor finds the SMI adaptor in the namespace that bears the extension's label, or in the usual one where namespaces may
+// not be listed.
+func readAdaptor(ctx context.Context, c Client) Adaptor {
+	a := Adaptor{Namespace: smiNamespace, Name: smiDeployment}
+	l, err := remember(c.memo, "namespaces of smi", func() (*core.NamespaceList, error) {
+		return c.kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: labelExtension + "=smi", Limit: pageSize})
+	})
+	if err == nil && len(l.Items) > 0 {
+		a.Namespace = l.Items[0].Name
+	}
+	d, err := c.deployment(ctx, a.Namespace, a.Name)
+	if a.Sight, a.Why = sightOf(err); a.Sight == Seen {
+		a.Available = d.Status.AvailableReplicas > 0
+	}
+	return a
+}
+
+// readSocketLB reads whether Cilium or Calico balance at connect(), for pods too. Such a connection goes to a pod from the start,
+// and the proxy never sees the Service that the split is of.
+func (d *finder) readSocketLB(ctx context.Context) SocketLB {
+	s := SocketLB{Object: "ConfigMap " + ciliumNamespace + "/" + ciliumConfigMap}
+	cm, err := d.local.configMap(ctx, ciliumNamespace, ciliumConfigMap)
+	if s.Sight, s.Why = sightOf(err); s.Sight == Seen {
+		// bpf-lb-sock says it outright; where it is missing, replacing kube-proxy implies it.
+		on := func(key string) bool { return slices.Contains([]string{"true", "strict", "partial"}, cm.Data[key]) }
+		enabled := on("bpf-lb-sock") || cm.Data["bpf-lb-sock"] == "" && on("kube-proxy-replacement")
+		s.InPods = enabled && cm.Data["bpf-lb-sock-hostns-only"] != "true"
+		s.Settings = fmt.Sprintf("kube-proxy-replacement=%q, bpf-lb-sock=%q, bpf-lb-sock-hostns-only=%q",
+			cut(Safe(cm.Data["kube-proxy-replacement"]), 20), cut(Safe(cm.Data["bpf-lb-sock"]), 20), cut(Safe(cm.Data["bpf-lb-sock-hostns-only"]), 20))
+		return s
+	}
+	if s.Sight == Unread {
+		return s
+	}
+	felix := customKind{group: "crd.projectcalico.org", plural: "felixconfigurations", known: []string{"v1"}}
+	if d.groups == nil || len(felix.servedBy(d.groups)) == 0 {
+		return s
+	}
+	items, err := d.local.list(ctx, felix, felix.servedBy(d.groups), "")
+	sight, why := sightOf(err)
+	if sight == Unread {
+		s.Sight, s.Why, s.Object = sight, why, "FelixConfiguration "+calicoFelixConfig
+		return s
+	}
+	for i := range items {
+		if items[i].GetName() != calicoFelixConfig {
+			continue
+		}
+		on, _, _ := unstructured.NestedBool(items[i].Object, "spec", "bpfEnabled")
+		how, _, _ := unstructured.NestedString(items[i].Object, "spec", "bpfConnectTimeLoadBalancing")
+		s.Sight, s.Object = Seen, "FelixConfiguration "+calicoFelixConfig
+		s.InPods = on && how != "Disabled" && how != ""
+		s.Settings = fmt.Sprintf("bpfEnabled=%v, bpfConnectTimeLoadBalancing=%q", on, cut(Safe(how), 20))
+	}
+	return s
+}
+
+// readNetworks takes the networks from the proxy's own environment, which is what it goes by, else from the control plane's
+// values, which is what a new proxy would be told.
+func (d *finder) readNetworks(ctx context.Context, control string) Networks {
+	if list := d.snap.Source.ProfileNetworks; list != "" {
+		return Networks{Sight: Seen, Object: "the proxy of pod " + d.snap.Source.Name, CIDRs: splitList(list)}
+	}
+	ns := orDefault(control, controlNamespace)
+	n := Networks{Object: "ConfigMap " + ns + "/" + controlConfigMap}
+	cm, err := d.local.configMap(ctx, ns, controlConfigMap)
+	if n.Sight, n.Why = sightOf(err); n.Sight != Seen {
+		return n
+	}
+	var values struct {
+		ClusterNetworks string `json:"clusterNetworks"`
+	}
+	if err := yaml.Unmarshal([]byte(cm.Data["values"]), &values); err != nil || values.ClusterNetworks == "" {
+		n.Sight, n.Why = Unread, "its values do not say clusterNetworks"
+		return n
+	}
+	n.CIDRs = splitList(values.ClusterNetworks)
+	return n
+}
+
+// readAnchors reads the trust anchors of a cluster's mesh. Only their fingerprints are kept.
+func readAnchors(ctx context.Context, c Client, role, control string) TrustAnchors {
+	a := TrustAnchors{Cluster: role, Namespace: orDefault(control, controlNamespace)}
+	cm, err := c.configMap(ctx, a.Namespace, anchorsConfigMap)
+	if a.Sight, a.Why = sightOf(err); a.Sight != Seen {
+		return a
+	}
+	rest := []byte(cut(cm.Data[anchorsKey], 1<<20))
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type == "CERTIFICATE" {
+			sum := sha256.Sum256(block.Bytes)
+			a.Fingerprints = append(a.Fingerprints, hex.EncodeToString(sum[:]))
+		}
+	}
+	slices.Sort(a.Fingerprints)
+	a.Fingerprints = slices.Compact(a.Fingerprints)
+	if len(a.Fingerprints) == 0 {
+		a.Sight, a.Why = Unread, "ConfigMap "+a.Namespace+"/"+anchorsConfigMap+" holds no certificate"
+	}
+	return a
+}
+
+func readNamespace(ctx context.Context, c Client, name string) Namespace {
+	n := Namespace{Name: name}
+	ns, err := remember(c.memo, "namespace "+name, func() (*core.Namespace, error) {
+		return c.kube.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+	})
+	if n.Sight, n.Why = sightOf(err); n.Sight == Seen {
+		n.OpaquePorts, n.SkipOutbound = annotation(ns, annOpaquePorts), annotation(ns, annSkipOutbound)
+		n.SkipSubnets, n.InboundPolicy = annotation(ns, annSkipSubnets), annotation(ns, annInboundPolicy)
+	}
+	return n
+}
+
+// annotation is the value of an annotation, bounded and safe to print.
+func annotation(o metav1.Object, key string) string { return cut(Safe(o.GetAnnotations()[key]), 300) }
+
+func orDefault(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// splitList takes a comma-separated list apart, its entries safe to print.
+func splitList(s string) []string {
+	var out []string
+	for _, part := range strings.Split(s, ",") {
+		if part = strings.TrimSpace(part); part != "" && len(out) < maxBackends {
+			out = append(out, cut(Safe(part), 100))
+		}
+	}
+	return out
+}
+
+func (c Client) configMap(ctx context.Context, ns, name string) (*core.ConfigMap, error) {
+	return remember(c.memo, "configmap "+ns+"/"+name, func() (*core.ConfigMap, error) {
+		return c.kube.CoreV1().ConfigMaps(ns).Get(ctx, name, metav1.GetOptions{})
+	})
+}
+
+// credentials says whether the control plane can ask the other cluster for its pods: a Secret of this type must be in its
+// namespace. Only the names of Secrets are read, never what they hold.
+func (d *finder) credentials(ctx context.Context, cluster string) (Sight, string) {
+	ns := orDefault(d.snap.Source.ControlPlane, controlNamespace)
+	l, err := remember(d.local.memo, "secrets "+ns, func() (*metav1.PartialObjectMetadataList, error) {
+		return d.local.metadata.Resource(core.SchemeGroupVersion.WithResource("secrets")).Namespace(ns).List(ctx,
+			metav1.ListOptions{FieldSelector: "type=" + typeCredentials, Limit: pageSize})
+	})
+	if apierrors.IsNotFound(err) {
+		return Absent, ""
+	}
+	if err != nil {
+		return Unread, brief(err)
+	}
+	for i := range l.Items {
+		if l.Items[i].Name == "cluster-credentials-"+cluster {
+			return Seen, ""
+		}
+	}
+	return Absent, ""
+}
+
+const typeCredentials = "mirror.linkerd.io/remote-kubeconfig"
+
+var errTooMany = errors.New("there are too many")

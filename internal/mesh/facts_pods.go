@@ -1,0 +1,193 @@
+package mesh
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	apps "k8s.io/api/apps/v1"
+	core "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// readProxySettings keeps what the pod's own proxy was told when the pod was made. The arguments of the init container are what
+// the traffic rules were made of; annotations only count where another plugin made the rules and left no such container.
+func readProxySettings(pod *core.Pod, p *Pod) {
+	p.ControlPlane = cut(Safe(pod.Labels["linkerd.io/control-plane-ns"]), 63)
+	p.InboundPolicy, p.ProfileNetworks = proxyEnv(pod, envInboundPolicy), proxyEnv(pod, envNetworks)
+	p.SkipFrom = "annotations"
+	p.SkipOutbound, p.SkipSubnets = annotation(pod, annSkipOutbound), annotation(pod, annSkipSubnets)
+	for i := range pod.Spec.InitContainers {
+		c := &pod.Spec.InitContainers[i]
+		if c.Name != initContainer {
+			continue
+		}
+		args := append(slices.Clone(c.Command), c.Args...)
+		p.SkipFrom = "container " + initContainer
+		p.SkipOutbound, p.SkipSubnets = argument(args, "--outbound-ports-to-ignore"), argument(args, "--subnets-to-ignore")
+	}
+}
+
+const (
+	initContainer    = "linkerd-init"
+	envInboundPolicy = "LINKERD2_PROXY_INBOUND_DEFAULT_POLICY"
+)
+
+// argument is the value after a flag, "" where it is not given.
+func argument(args []string, flag string) string {
+	for i, a := range args {
+		if a == flag && i+1 < len(args) {
+			return cut(Safe(args[i+1]), 300)
+		}
+		if len(a) > len(flag) && a[:len(flag)+1] == flag+"=" {
+			return cut(Safe(a[len(flag)+1:]), 300)
+		}
+	}
+	return ""
+}
+
+// proxyEnv is a variable of the proxy's container, "" where it is not set outright.
+func proxyEnv(pod *core.Pod, name string) string {
+	for _, list := range [][]core.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
+		for i := range list {
+			if list[i].Name != proxyContainer {
+				continue
+			}
+			for _, e := range list[i].Env {
+				if e.Name == name {
+					return cut(Safe(e.Value), 1000)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// podSet looks at the first page of the pods that a Service selects. A Service without selector has none.
+func podSet(ctx context.Context, c Client, policies *policyReader, svc Service, endpoints []Endpoint) PodSet {
+	if len(svc.Selector) == 0 {
+		return PodSet{Sight: Absent}
+	}
+	l, err := c.podsOf(ctx, svc.Namespace, labels.SelectorFromSet(svc.Selector).String())
+	set := PodSet{}
+	if set.Sight, set.Why = sightOf(err); set.Sight != Seen {
+		return set
+	}
+	set.Looked, set.More = len(l.Items), l.Continue != ""
+	var port int32
+	for _, e := range endpoints {
+		port = e.Port
+	}
+	for i := range l.Items {
+		pod := &l.Items[i]
+		var p Pod
+		readProxy(pod, &p)
+		if !p.Meshed {
+			set.UnmeshedPods++
+			if len(set.Unmeshed) < maxListed {
+				set.Unmeshed = append(set.Unmeshed, pod.Name)
+			}
+			continue
+		}
+		set.OpaquePorts = addOnce(set.OpaquePorts, annotation(pod, annOpaquePorts))
+		// The variable is what the proxy goes by. Where it is not set, what the pod was to get is the next best.
+		policy := proxyEnv(pod, envInboundPolicy)
+		if policy == "" {
+			policy = annotation(pod, annInboundPolicy)
+		}
+		if !slices.Contains(set.InboundPolicy, policy) {
+			set.InboundPolicy = append(set.InboundPolicy, policy)
+		}
+		for _, s := range policies.on(ctx, c, pod, port) {
+			if !slices.ContainsFunc(set.Servers, func(have ServerOn) bool { return have.Name == s.Name }) {
+				set.Servers = append(set.Servers, s)
+			}
+		}
+	}
+	return set
+}
+
+func addOnce(list []string, s string) []string {
+	if s == "" || slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
+
+func (c Client) podsOf(ctx context.Context, ns, selector string) (*core.PodList, error) {
+	return remember(c.memo, "pods "+ns+" "+selector, func() (*core.PodList, error) {
+		return c.kube.CoreV1().Pods(ns).List(ctx, metav1.ListOptions{LabelSelector: selector, Limit: pageSize})
+	})
+}
+
+func (c Client) deployments(ctx context.Context, ns string) (*apps.DeploymentList, error) {
+	return remember(c.memo, "deployments "+ns, func() (*apps.DeploymentList, error) {
+		return c.kube.AppsV1().Deployments(ns).List(ctx, metav1.ListOptions{Limit: pageSize})
+	})
+}
+
+func (c Client) deployment(ctx context.Context, ns, name string) (*apps.Deployment, error) {
+	return remember(c.memo, "deployment "+ns+"/"+name, func() (*apps.Deployment, error) {
+		return c.kube.AppsV1().Deployments(ns).Get(ctx, name, metav1.GetOptions{})
+	})
+}
+
+// backendsOf are the Services of backends whose pods are in the cluster ("": the client's), as that cluster has them.
+func (d *finder) backendsOf(cluster string) []Service {
+	var out []Service
+	for _, b := range d.snap.Backends {
+		switch {
+		case cluster == "" && b.Mirror == nil && b.Service.Found:
+			out = append(out, b.Service)
+		case b.Mirror != nil && b.Mirror.Cluster == cluster && b.Mirror.RemoteFound:
+			out = append(out, b.Mirror.RemoteService)
+		}
+	}
+	return out
+}
+
+// rollouts are the Deployments behind the Services that are not at rest. What may not be listed is left out: a rollout is a
+// remark, and its absence proves nothing.
+func (d *finder) rollouts(ctx context.Context, c Client, cluster string, services []Service) []Rollout {
+	var out []Rollout
+	done := map[string]bool{}
+	for _, svc := range services {
+		if len(svc.Selector) == 0 || done[svc.Namespace] {
+			continue
+		}
+		l, err := c.deployments(ctx, svc.Namespace)
+		if err != nil {
+			done[svc.Namespace] = true
+			continue
+		}
+		sel := labels.SelectorFromSet(svc.Selector)
+		for i := range l.Items {
+			dep := &l.Items[i]
+			state := rolloutState(dep)
+			name := dep.Namespace + "/" + dep.Name
+			if state != "" && !done[name] && sel.Matches(labels.Set(dep.Spec.Template.Labels)) {
+				done[name] = true
+				out = append(out, Rollout{Cluster: cluster, Deployment: name, State: state})
+			}
+		}
+	}
+	return out
+}
+
+func rolloutState(d *apps.Deployment) string {
+	want := int32(1)
+	if d.Spec.Replicas != nil {
+		want = *d.Spec.Replicas
+	}
+	s := d.Status
+	switch {
+	case s.ObservedGeneration < d.Generation:
+		return "its last change is not carried out yet"
+	case s.UpdatedReplicas < want:
+		return fmt.Sprintf("%d of %d replicas updated", s.UpdatedReplicas, want)
+	case s.Replicas > s.UpdatedReplicas:
+		return fmt.Sprintf("%d old replicas are still there", s.Replicas-s.UpdatedReplicas)
+	}
+	return ""
+}

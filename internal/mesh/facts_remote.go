@@ -1,0 +1,193 @@
+package mesh
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	core "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// readMirrorFacts reads what the client's cluster says of a mirror beside its Endpoints.
+func (d *finder) readMirrorFacts(ctx context.Context, b *Backend) {
+	m := b.Mirror
+	if m.Mode != MirrorGateway {
+		m.Credentials, m.CredentialsWhy = d.credentials(ctx, m.Cluster)
+		return
+	}
+	// Proxies read EndpointSlices. Kubernetes copies them from the Endpoints, annotations and all; one that lacks the gateway's
+	// identity makes a client dial in plain text.
+	l, err := remember(d.local.memo, "slices "+b.Service.Namespace+"/"+b.Service.Name, func() (*discoveryv1.EndpointSliceList, error) {
+		return d.local.kube.DiscoveryV1().EndpointSlices(b.Service.Namespace).List(ctx,
+			metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + b.Service.Name, Limit: pageSize})
+	})
+	if m.Slices, m.SlicesWhy = sightOf(err); m.Slices != Seen {
+		return
+	}
+	if len(l.Items) == 0 {
+		m.Slices = Absent
+		return
+	}
+	for i := range l.Items {
+		id := annotation(&l.Items[i], annGatewayIdentity)
+		if !slices.Contains(m.SliceIdentities, id) {
+			m.SliceIdentities = append(m.SliceIdentities, id)
+		}
+	}
+	slices.Sort(m.SliceIdentities)
+}
+
+// readRemoteFacts reads what the target cluster says of the mirrored Services: the pods behind them, a split of their own, and the
+// anchors that the mesh there trusts.
+func (d *finder) readRemoteFacts(ctx context.Context, cluster string, c Client) {
+	if d.t.SplitOnly {
+		return
+	}
+	control := ""
+	for _, l := range d.snap.Links {
+		if l.TargetCluster == cluster {
+			control = l.TargetControlPlane
+		}
+	}
+	groups, err := remember(c.memo, "groups", func() (*metav1.APIGroupList, error) { return c.groups(ctx) })
+	policies := &policyReader{groups}
+	if err != nil {
+		policies = nil
+	}
+	mirrored := false
+	for i := range d.snap.Backends {
+		b := &d.snap.Backends[i]
+		if b.Mirror == nil || b.Mirror.Cluster != cluster {
+			continue
+		}
+		mirrored = true
+		if !b.Mirror.RemoteFound {
+			continue
+		}
+		b.Pods = podSet(ctx, c, policies, b.Mirror.RemoteService, d.remoteEndpoints[b.Name])
+		if err == nil {
+			b.Mirror.RemoteSplit, b.Mirror.RemoteSplitWhy = readRemoteSplit(ctx, c, groups, b.Mirror)
+		} else {
+			b.Mirror.RemoteSplitWhy = brief(err)
+		}
+	}
+	if !mirrored {
+		return
+	}
+	d.snap.Facts.Anchors = append(d.snap.Facts.Anchors, readAnchors(ctx, c, cluster, control))
+	d.snap.Facts.Rollouts = append(d.snap.Facts.Rollouts, d.rollouts(ctx, c, cluster, d.backendsOf(cluster))...)
+}
+
+// readRemoteSplit looks for a split of the mirrored Service in its own cluster. The gateway there asks for the profile of the
+// name that it is called by and obeys it, so the share of that cluster is split once more.
+func readRemoteSplit(ctx context.Context, c Client, groups *metav1.APIGroupList, m *Mirror) (*RemoteSplit, string) {
+	ns, name, _ := strings.Cut(m.Remote, "/")
+	items, err := c.list(ctx, serviceProfiles(), serviceProfiles().servedBy(groups), ns)
+	if sight, why := sightOf(err); sight == Unread {
+		return nil, why
+	}
+	var out *RemoteSplit
+	if u, _ := pickProfile(items, name, ns, ns); u != nil {
+		p, overrides, _, weightErr := readProfile(u, ns)
+		if p.Overrides > 0 && weightErr == nil {
+			leaves := make([]leafWeight, 0, len(overrides))
+			for _, o := range overrides {
+				leaves = append(leaves, o.leafWeight)
+			}
+			if ws, _, err := effective(name, leaves); err == nil {
+				out = &RemoteSplit{Object: "ServiceProfile " + p.Namespace + "/" + p.Name, Weights: ws}
+			}
+		}
+	}
+	if out == nil {
+		return nil, ""
+	}
+	svcs, err := c.servicesOf(ctx, ns)
+	if err != nil {
+		return out, ""
+	}
+	for _, w := range out.Weights {
+		for i := range svcs {
+			if _, mirror := readMirror(&svcs[i]); mirror && svcs[i].Name == w.Service {
+				out.Back = append(out.Back, w.Service)
+			}
+		}
+	}
+	return out, ""
+}
+
+// servicesOf lists the Services of a namespace.
+func (c Client) servicesOf(ctx context.Context, ns string) ([]core.Service, error) {
+	return remember(c.memo, "services "+ns, func() ([]core.Service, error) {
+		var out []core.Service
+		opts := metav1.ListOptions{Limit: pageSize}
+		for {
+			l, err := c.kube.CoreV1().Services(ns).List(ctx, opts)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, l.Items...)
+			if l.Continue == "" {
+				return out, nil
+			}
+			if len(out) >= maxObject {
+				return out, errTooMany
+			}
+			opts.Continue = l.Continue
+		}
+	})
+}
+
+// MirrorStatus is what a Link says of one Service that it mirrors, or does not.
+type MirrorStatus struct {
+	Remote   string `json:"remote"`   // namespace/name in the target cluster
+	Local    string `json:"local"`    // name of the mirror, "" where there is none
+	Mirrored bool   `json:"mirrored"` // its condition of that name is True
+	Reason   string `json:"reason"`   // e.g. "MissingNamespace"
+	Message  string `json:"message"`
+}
+
+// readMirrorStatus reads a Link's status, which is where the service mirror says why something is not mirrored.
+func readMirrorStatus(u *unstructured.Unstructured) []MirrorStatus {
+	var status struct {
+		MirrorServices []struct {
+			RemoteRef  struct{ Namespace, Name string }
+			Conditions []struct {
+				Type, Status, Reason, Message string
+				LocalRef                      struct{ Name string }
+			}
+		}
+	}
+	raw, found, err := unstructured.NestedMap(u.Object, "status")
+	if err != nil || !found || remarshal(raw, &status) != nil {
+		return nil
+	}
+	var out []MirrorStatus
+	for _, s := range status.MirrorServices {
+		if len(out) == maxObject {
+			break
+		}
+		m := MirrorStatus{Remote: cut(Safe(s.RemoteRef.Namespace+"/"+s.RemoteRef.Name), 300)}
+		for _, c := range s.Conditions {
+			if c.Type == "Mirrored" {
+				m.Mirrored, m.Local = c.Status == "True", cut(Safe(c.LocalRef.Name), 253)
+				m.Reason, m.Message = cut(Safe(c.Reason), 100), cut(Safe(c.Message), 300)
+			}
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// StatusOf is what the Link says of a remote Service, nil where it says nothing.
+func (l Link) StatusOf(remote string) *MirrorStatus {
+	for i := range l.Status {
+		if l.Status[i].Remote == remote {
+			return &l.Status[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package mesh
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// anchorPEM is a block of the right type; what is in it does not matter to a comparison.
+const (
+	anchorPEM  = "-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n"
+	anchorPEM2 = "-----BEGIN CERTIFICATE-----\nBAUG\n-----END CERTIFICATE-----\n"
+)
+
+func anchors(pem string) string {
+	return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: linkerd-identity-trust-roots, namespace: linkerd}\ndata:\n  ca-bundle.crt: |\n    " +
+		strings.ReplaceAll(strings.TrimSpace(pem), "\n", "\n    ") + "\n"
+}
+
+// Facts as the API servers tell them; each row edits the two clusters of testdata.
+func TestFacts(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		edit func(west, east *apiServer)
+		got  func(Snapshot) any
+		want any
+	}{
+		{"no adaptor", nil, func(s Snapshot) any { return s.Facts.Adaptor }, Adaptor{Sight: Absent, Namespace: "linkerd-smi", Name: "smi-adaptor"}},
+		{"adaptor in a namespace of its own name", func(w, _ *apiServer) {
+			w.put("{apiVersion: v1, kind: Namespace, metadata: {name: smi, labels: {linkerd.io/extension: smi}}}")
+			w.put("{apiVersion: apps/v1, kind: Deployment, metadata: {name: smi-adaptor, namespace: smi}, status: {availableReplicas: 1}}")
+		}, func(s Snapshot) any { return s.Facts.Adaptor }, Adaptor{Sight: Seen, Namespace: "smi", Name: "smi-adaptor", Available: true}},
+		{"adaptor forbidden", func(w, _ *apiServer) { w.refuse["/apis/apps/v1/namespaces/linkerd-smi"] = 403 }, func(s Snapshot) any { return s.Facts.Adaptor.Sight }, Unread},
+		{"no Cilium", nil, func(s Snapshot) any { return s.Facts.SocketLB.Sight }, Absent},
+		{"Cilium in place of kube-proxy", func(w, _ *apiServer) {
+			w.put(`{apiVersion: v1, kind: ConfigMap, metadata: {name: cilium-config, namespace: kube-system}, data: {kube-proxy-replacement: "true"}}`)
+		}, func(s Snapshot) any { return s.Facts.SocketLB.InPods }, true},
+		{"Cilium for host namespaces only", func(w, _ *apiServer) {
+			w.put(`{apiVersion: v1, kind: ConfigMap, metadata: {name: cilium-config, namespace: kube-system}, data: {kube-proxy-replacement: "true", bpf-lb-sock-hostns-only: "true"}}`)
+		}, func(s Snapshot) any { return s.Facts.SocketLB.InPods }, false},
+		{"Cilium with socket balancing off", func(w, _ *apiServer) {
+			w.put(`{apiVersion: v1, kind: ConfigMap, metadata: {name: cilium-config, namespace: kube-system}, data: {kube-proxy-replacement: "true", bpf-lb-sock: "false"}}`)
+		}, func(s Snapshot) any { return s.Facts.SocketLB.InPods }, false},
+		{"Calico at connect()", func(w, _ *apiServer) {
+			w.groups["crd.projectcalico.org"] = []string{"v1"}
+			w.put(`{apiVersion: crd.projectcalico.org/v1, kind: FelixConfiguration, metadata: {name: default}, spec: {bpfEnabled: true, bpfConnectTimeLoadBalancing: Enabled}}`)
+		}, func(s Snapshot) any { return s.Facts.SocketLB.InPods }, true},
+		{"networks of the control plane", func(w, _ *apiServer) {
+			w.put(`{apiVersion: v1, kind: ConfigMap, metadata: {name: linkerd-config, namespace: linkerd}, data: {values: "clusterNetworks: 10.0.0.0/8, fd00::/8\n"}}`)
+		}, func(s Snapshot) any { return s.Facts.Networks.CIDRs }, []string{"10.0.0.0/8", "fd00::/8"}},
+		{"networks of the proxy come first", func(w, _ *apiServer) {
+			w.set("pods/test/frontend-7-xxxxx", "spec/containers/0/env", []any{map[string]any{"name": envNetworks, "value": "192.0.2.0/24"}})
+		}, func(s Snapshot) any { return s.Facts.Networks.CIDRs }, []string{"192.0.2.0/24"}},
+		{"no anchors", nil, func(s Snapshot) any { return []Sight{s.Facts.Anchors[0].Sight, s.Facts.Anchors[1].Sight} }, []Sight{Absent, Absent}},
+		{"anchors", func(w, e *apiServer) {
+			w.put(anchors(anchorPEM + anchorPEM2 + anchorPEM))
+			e.put(anchors("rubbish"))
+		}, func(s Snapshot) any {
+			return []any{len(s.Facts.Anchors[0].Fingerprints), s.Facts.Anchors[0].Cluster, s.Facts.Anchors[1].Sight, s.Facts.Anchors[1].Cluster}
+		}, []any{2, "client", Unread, "east"}},
+		{"slices of the mirror", func(w, _ *apiServer) {
+			w.put("{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: m, namespace: test, labels: {kubernetes.io/service-name: podinfo-east}}, addressType: IPv4, endpoints: []}")
+		}, func(s Snapshot) any { return []any{s.Backends[1].Mirror.Slices, s.Backends[1].Mirror.SliceIdentities} }, []any{Seen, []string{""}}},
+		{"remote discovery without credentials", func(w, _ *apiServer) {
+			w.object("services/test/podinfo-east")["metadata"].(map[string]any)["labels"].(map[string]any)[labelRemoteDiscovery] = "east"
+		}, func(s Snapshot) any { return []any{s.Backends[1].Mirror.Mode, s.Backends[1].Mirror.Credentials} }, []any{MirrorRemoteDiscovery, Absent}},
+		{"remote discovery with credentials", func(w, _ *apiServer) {
+			w.object("services/test/podinfo-east")["metadata"].(map[string]any)["labels"].(map[string]any)[labelRemoteDiscovery] = "east"
+			w.put("{apiVersion: v1, kind: Secret, metadata: {name: cluster-credentials-east, namespace: linkerd}, type: mirror.linkerd.io/remote-kubeconfig}")
+		}, func(s Snapshot) any { return s.Backends[1].Mirror.Credentials }, Seen},
+		{"no split in the other cluster", nil, func(s Snapshot) any { return s.Backends[1].Mirror.RemoteSplit == nil }, true},
+		{"two-way split", func(_, e *apiServer) {
+			e.put("{apiVersion: v1, kind: Service, metadata: {name: podinfo-west, namespace: test, labels: {mirror.linkerd.io/mirrored-service: \"true\", mirror.linkerd.io/cluster-name: west}}, spec: {clusterIP: 10.2.0.9, ports: []}}")
+			e.put("{apiVersion: linkerd.io/v1alpha2, kind: ServiceProfile, metadata: {name: podinfo.test.svc.cluster.local, namespace: test}, spec: {dstOverrides: [{authority: podinfo.test.svc.cluster.local, weight: 80}, {authority: podinfo-west.test.svc.cluster.local, weight: 20}]}}")
+		}, func(s Snapshot) any { return *s.Backends[1].Mirror.RemoteSplit }, RemoteSplit{
+			Object: "ServiceProfile test/podinfo.test.svc.cluster.local", Weights: []Weight{{"podinfo", 80}, {"podinfo-west", 20}}, Back: []string{"podinfo-west"},
+		}},
+		{"pods of a backend", func(w, _ *apiServer) {
+			w.put("{apiVersion: v1, kind: Pod, metadata: {name: p1, namespace: test, labels: {app: podinfo}}, spec: {containers: [{name: podinfod}]}}")
+			w.put("{apiVersion: v1, kind: Pod, metadata: {name: p2, namespace: test, labels: {app: podinfo}, annotations: {config.linkerd.io/opaque-ports: \"9898\"}}, " +
+				"spec: {containers: [{name: podinfod}], initContainers: [{name: linkerd-proxy, restartPolicy: Always, env: [{name: LINKERD2_PROXY_INBOUND_DEFAULT_POLICY, value: deny}]}]}}")
+		}, func(s Snapshot) any { return s.Backends[0].Pods }, PodSet{
+			Sight: Seen, Looked: 2, Unmeshed: []string{"p1"}, UnmeshedPods: 1, OpaquePorts: []string{"9898"}, InboundPolicy: []string{"deny"},
+		}},
+		{"a Server on the port, by its name", func(w, _ *apiServer) {
+			w.groups["policy.linkerd.io"] = []string{"v1beta3", "v1alpha1"}
+			w.put("{apiVersion: v1, kind: Pod, metadata: {name: p1, namespace: test, labels: {app: podinfo}}, spec: {containers: [{name: linkerd-proxy}, {name: podinfod, ports: [{name: http, containerPort: 9898}]}]}}")
+			w.put("{apiVersion: policy.linkerd.io/v1beta3, kind: Server, metadata: {name: web, namespace: test}, spec: {podSelector: {matchLabels: {app: podinfo}}, port: http, accessPolicy: deny}}")
+			w.put("{apiVersion: policy.linkerd.io/v1beta3, kind: Server, metadata: {name: other, namespace: test}, spec: {podSelector: {matchLabels: {app: podinfo}}, port: 1}}")
+			w.put("{apiVersion: policy.linkerd.io/v1alpha1, kind: AuthorizationPolicy, metadata: {name: let, namespace: test}, spec: {targetRef: {kind: Server, name: web}}}")
+		}, func(s Snapshot) any { return s.Backends[0].Pods.Servers }, []ServerOn{{Name: "test/web", AccessPolicy: "deny", Authorizations: []string{"AuthorizationPolicy let"}}}},
+		{"rollout", func(w, _ *apiServer) {
+			w.put("{apiVersion: apps/v1, kind: Deployment, metadata: {name: podinfo, namespace: test, generation: 2}, spec: {replicas: 2, selector: {matchLabels: {app: podinfo}}, template: {metadata: {labels: {app: podinfo}}}}, status: {observedGeneration: 2, replicas: 2, updatedReplicas: 1}}")
+		}, func(s Snapshot) any { return s.Facts.Rollouts }, []Rollout{{Deployment: "test/podinfo", State: "1 of 2 replicas updated"}}},
+		{"Link's status", func(w, _ *apiServer) {
+			w.set("links/linkerd-multicluster/east", "status", map[string]any{"mirrorServices": []any{map[string]any{
+				"remoteRef":  map[string]any{"namespace": "test", "name": "podinfo"},
+				"conditions": []any{map[string]any{"type": "Mirrored", "status": "False", "reason": "MissingNamespace", "message": "no namespace"}},
+			}}})
+		}, func(s Snapshot) any { return *s.Links[0].StatusOf("test/podinfo") }, MirrorStatus{Remote: "test/podinfo", Reason: "MissingNamespace", Message: "no namespace"}},
+		{"skipped ports, of the init container", func(w, _ *apiServer) {
+			w.set("pods/test/frontend-7-xxxxx", "metadata/annotations", map[string]any{annSkipOutbound: "9898"})
+			w.set("pods/test/frontend-7-xxxxx", "spec/initContainers/0/args", []any{"--outbound-ports-to-ignore", "25,9000-9100", "--subnets-to-ignore=10.0.0.0/8"})
+		}, func(s Snapshot) any { return []string{s.Source.SkipFrom, s.Source.SkipOutbound, s.Source.SkipSubnets} }, []string{"container linkerd-init", "25,9000-9100", "10.0.0.0/8"}},
+		{"skipped ports, of annotations", func(w, _ *apiServer) {
+			w.set("pods/test/frontend-7-xxxxx", "metadata/annotations", map[string]any{annSkipOutbound: "9898"})
+			w.set("pods/test/frontend-7-xxxxx", "spec/initContainers", nil)
+		}, func(s Snapshot) any { return []string{s.Source.SkipFrom, s.Source.SkipOutbound} }, []string{"annotations", "9898"}},
+		{"namespace", func(w, _ *apiServer) {
+			w.set("namespaces//test", "metadata/annotations", map[string]any{annOpaquePorts: "9898"})
+		}, func(s Snapshot) any { return s.Facts.Namespaces[0].OpaquePorts }, "9898"},
+		{"routes of the profile", func(w, _ *apiServer) {
+			w.set("serviceprofiles/test/podinfo.test.svc.cluster.local", "spec/routes", []any{map[string]any{"name": "a", "isRetryable": true, "timeout": "1s"}, "rubbish"})
+		}, func(s Snapshot) any {
+			return []int{s.Split.Profile.Routes, s.Split.Profile.Retryable, s.Split.Profile.Timeouts}
+		}, []int{2, 1, 1}},
+		{"settings of a Service", func(w, _ *apiServer) {
+			w.set("services/test/podinfo", "metadata/annotations", map[string]any{"retry.linkerd.io/http": "5xx", "other": "x"})
+		}, func(s Snapshot) any { return s.Root.Settings }, map[string]string{"retry.linkerd.io/http": "5xx"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			west, east := clusters(t)
+			if row.edit != nil {
+				row.edit(west, east)
+			}
+			s := mustDiscover(t, west, east, query())
+			if d := cmp.Diff(row.want, row.got(s)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// The second look of a run asks about the split only.
+func TestSplitOnlyReadsNoFacts(t *testing.T) {
+	west, east := clusters(t)
+	q := query()
+	q.SplitOnly = true
+	s := mustDiscover(t, west, east, q)
+	if len(s.Facts.Namespaces)+len(s.Facts.Anchors) != 0 || len(west.calls) > 14 || len(east.calls) > 6 {
+		t.Errorf("%d and %d calls, facts %+v", len(west.calls), len(east.calls), s.Facts)
+	}
+}
+
+// A clock that is off is told, to about a second.
+func TestClockSkew(t *testing.T) {
+	west, east := clusters(t)
+	east.ahead = 90 * time.Second
+	s := mustDiscover(t, west, east, query())
+	for i, want := range []int64{0, 90_000} {
+		if got := s.Clusters[i].SkewMs; got == nil || *got < want-2000 || *got > want+2000 {
+			t.Errorf("%s: %v ms ahead, want about %d", s.Clusters[i].Role, got, want)
+		}
+	}
+}
