@@ -62,7 +62,7 @@ or JSON; or counts from anywhere. What names a regular file is a file, anything 
 	cmd.Flags().StringVar(&n.counts, "counts", "", "answers of each backend: podinfo=5212,podinfo-east=4788; unattributed=N for those of none")
 	cmd.Flags().StringArrayVar(&n.classify, "classify", nil, "how answers in a file are told apart: BACKEND=json:/FIELD=VALUE, BACKEND=header:NAME=VALUE or BACKEND=regexp:EXPRESSION; repeatable")
 	cmd.Flags().StringVar(&n.resultsDir, "results-dir", "results", "where runs are stored")
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json or markdown")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", outputHelp)
 	return cmd
 }
 

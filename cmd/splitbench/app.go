@@ -233,7 +233,10 @@ func (a *app) unicode(w io.Writer) bool {
 // outputs are the values of -o for reports.
 //
 //nolint:gochecknoglobals // a table that never changes
-var outputs = []string{"text", "json", "markdown"}
+var outputs = []string{"text", "json", "markdown", "html"}
+
+// outputHelp is the help of -o for reports.
+const outputHelp = "text, json, markdown or html"
 
 func checkOutput(o string, allowed ...string) error {
 	for _, x := range allowed {
@@ -251,6 +254,8 @@ func (a *app) print(r report.Report, output string) error {
 		return report.WriteJSON(a.stdout, r)
 	case "markdown":
 		return report.WriteMarkdown(a.stdout, r)
+	case "html":
+		return report.WriteHTML(a.stdout, r)
 	}
 	if a.quiet {
 		return nil

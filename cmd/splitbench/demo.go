@@ -94,7 +94,7 @@ on them. Nothing but this program is needed. The report says what was simulated.
 	flags.BoolVar(&w.gatewayDown, "gateway-down", false, "the other cluster's gateway is gone")
 	flags.DurationVar(&w.delay, "gateway-delay", 0, "what the gateway adds to each answer; default 5ms")
 	flags.BoolVar(&w.serve, "serve", false, "send nothing: keep the clusters up for kubectl and splitbench until interrupted")
-	flags.StringVarP(&output, "output", "o", "text", "text, json or markdown")
+	flags.StringVarP(&output, "output", "o", "text", outputHelp)
 	return cmd
 }
 

@@ -59,7 +59,7 @@ func reportCommand(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&resultsDir, "results-dir", "results", "where runs are stored")
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json or markdown")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", outputHelp)
 	cmd.Flags().StringVar(&failOnText, "fail-on", string(report.FailOnNever), "mildest outcome with an exit code above 0: inconclusive, fail, invalid or never")
 	return cmd
 }

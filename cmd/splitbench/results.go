@@ -129,6 +129,6 @@ func showCommand(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&resultsDir, "results-dir", "results", "where runs are stored")
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json or markdown")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", outputHelp)
 	return cmd
 }

@@ -175,7 +175,7 @@ func runCommand(a *app) *cobra.Command {
 	l.add(cmd.Flags(), "auto", "50")
 	j.add(cmd.Flags())
 	looks.add(cmd.Flags())
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json or markdown")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", outputHelp)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print pod, container, commands, requests and permissions, and send nothing")
 	hideRare(cmd.Flags())
 	return cmd

@@ -74,9 +74,9 @@ func (r *run) finish(ctx context.Context) (report.Report, error) {
 }
 
 func (r *run) write(rep report.Report) error {
-	var verdict, markdown, text bytes.Buffer
-	err := errors.Join(
-		report.WriteJSON(&verdict, rep), report.WriteMarkdown(&markdown, rep), report.WriteText(&text, rep, report.TextOptions{}))
+	var verdict, markdown, text, page bytes.Buffer
+	err := errors.Join(report.WriteJSON(&verdict, rep), report.WriteMarkdown(&markdown, rep),
+		report.WriteText(&text, rep, report.TextOptions{}), report.WriteHTML(&page, rep))
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (r *run) write(rep report.Report) error {
 	}
 	return errors.Join(err, r.writeManifest(r.folder), r.keep(LogFile, r.log.bytes(), r.folder),
 		r.folder.WriteFile(VerdictFile, verdict.Bytes()), r.folder.WriteFile(MarkdownFile, markdown.Bytes()),
-		r.folder.WriteFile(TextFile, text.Bytes()))
+		r.folder.WriteFile(TextFile, text.Bytes()), r.folder.WriteFile(HTMLFile, page.Bytes()))
 }
 
 // conclude computes the report of the live run.
@@ -118,6 +118,7 @@ func conclude(m Manifest, totals wire.Totals, t *tally) report.Report {
 			in.Counts = exact(totals, len(m.Weights))
 		}
 		in.Load = loadFacts(m.Plan, totals, t)
+		in.Load.Marks = marks(m, startedAt(totals), in.Load.Duration)
 		judge(&in, m, t, totals)
 	}
 	return report.Build(in)
@@ -201,6 +202,7 @@ func loadFacts(p attack.Plan, totals wire.Totals, t *tally) *report.LoadFacts {
 		WarmUp: int64(totals.WarmUp), Dropped: int64(totals.Dropped), TargetRate: p.Rate.PerSecond(),
 		Duration: t.last - t.first, SendLags: t.lags, CPU: time.Duration(totals.CPUUs) * time.Microsecond,
 		Connections: totals.Connections, Engine: totals.Engine, EndReason: reason, OnTime: t.onTime(totals),
+		OverTime: t.windows.overTime(t.n),
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	VerdictFile  = "verdict.json"
 	MarkdownFile = "report.md"
 	TextFile     = "report.txt"
+	HTMLFile     = "report.html"
 	LogFile      = "exec.log"
 )
 

@@ -29,11 +29,12 @@ type tally struct {
 	outcomes     wire.Tally
 	observations []analyze.Observation
 	first, last  time.Duration // instants of the first and the last sending
+	windows      windows
 	n            uint64
 }
 
 func newTally(backends int) *tally {
-	return &tally{counts: analyze.Counts{N: make([]int64, backends)}, backends: make([]report.Answers, backends), stride: 1}
+	return &tally{counts: analyze.Counts{N: make([]int64, backends)}, backends: make([]report.Answers, backends), stride: 1, windows: newWindows(backends)}
 }
 
 func (t *tally) add(r attack.Result) {
@@ -50,6 +51,7 @@ func (t *tally) add(r attack.Result) {
 	t.outcomes.Add(r)
 	t.time(a, r)
 	t.observe(r)
+	t.windows.add(r)
 	if t.n == 0 || r.Sent < t.first {
 		t.first = r.Sent
 	}

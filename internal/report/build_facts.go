@@ -18,15 +18,26 @@ func splitOf(before, after *mesh.Snapshot) *Split {
 	out := &Split{
 		Kind: s.Kind, APIVersion: s.APIVersion, Namespace: s.Namespace, Name: s.Name, UID: s.UID,
 		ResourceVersion: s.ResourceVersion, Generation: s.Generation, Root: s.Root, WeightsFrom: s.EffectiveFrom,
-		LastWriter: s.LastWriter, LastWritten: s.LastWritten,
+		LastWriter: s.LastWriter, LastWritten: s.LastWritten, YAMLBefore: yamlText(s.YAML),
 	}
 	if after == nil {
 		out.Why = "it was not read again after the run"
 		return out
 	}
+	out.YAMLAfter = yamlText(after.Split.YAML)
 	out.Why = changeOf(s, after.Split)
 	out.Unchanged = out.Why == ""
 	return out
+}
+
+// maxYAML bounds what a report holds of one object, in bytes. The run's folder has all of it.
+const maxYAML = 32 << 10
+
+func yamlText(b []byte) string {
+	if len(b) > maxYAML {
+		return string(b[:maxYAML]) + "\n# cut: the whole of it is in the run's folder\n"
+	}
+	return string(b)
 }
 
 // changeOf says what changed of the split, nothing where it says the same. A new resourceVersion alone is no change:

@@ -88,6 +88,45 @@ func answers(ok int64, typical time.Duration) Answers {
 	return Answers{Statuses: map[uint16]int64{200: ok}, Service: sampleTimes(ok, typical), Response: sampleTimes(ok, typical+100*time.Microsecond)}
 }
 
+// overTime spreads counts over windows in a fixed wavy shape that adds up.
+func overTime(counts []int64, unattributed int64, length time.Duration) *OverTime {
+	var all int64
+	for _, n := range counts {
+		all += n
+	}
+	windows := int(min(40, max(1, all/MinPerWindow)))
+	o := &OverTime{WindowSeconds: length.Seconds() / float64(windows), Windows: windows, Unattributed: make([]int64, windows), Errors: make([]int64, windows)}
+	o.Unattributed[windows/2], o.Errors[windows/2] = unattributed, unattributed
+	for b, n := range counts {
+		c := WindowCount{Observed: make([]int64, windows)}
+		left := n
+		for i := range windows {
+			v := left / int64(windows-i)
+			if i < windows-1 {
+				v = min(left, max(0, v+int64(math.Round(0.6*math.Sqrt(float64(v))*math.Sin(float64(3*i+2*b))))))
+			}
+			c.Observed[i], left = v, left-v
+		}
+		o.Backends = append(o.Backends, c)
+	}
+	return o
+}
+
+const splitYAML = `apiVersion: split.smi-spec.io/v1alpha2
+kind: TrafficSplit
+metadata:
+  generation: 7
+  name: podinfo
+  namespace: test
+spec:
+  backends:
+  - service: podinfo
+    weight: 50
+  - service: podinfo-east
+    weight: 50
+  service: podinfo
+`
+
 func snapshot() *mesh.Snapshot {
 	return &mesh.Snapshot{
 		Split: mesh.Split{
@@ -95,7 +134,7 @@ func snapshot() *mesh.Snapshot {
 			UID: "5a4c1d2e-0000-4000-8000-000000000001", ResourceVersion: "4711", Generation: 7, Root: "podinfo",
 			Effective:     []mesh.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
 			EffectiveFrom: "ServiceProfile test/podinfo.test.svc.cluster.local", LastWriter: "kubectl-apply",
-			LastWritten: time.Date(2026, 11, 22, 7, 0, 0, 0, time.UTC),
+			LastWritten: time.Date(2026, 11, 22, 7, 0, 0, 0, time.UTC), YAML: []byte(splitYAML),
 		},
 		Backends: []mesh.Backend{{Name: "podinfo"}, {Name: "podinfo-east", Mirror: &mesh.Mirror{Cluster: "east", Context: "east"}}},
 		Source: mesh.Pod{
@@ -132,6 +171,7 @@ func run(outcome analyze.Outcome, weights analyze.Weights, a, b, unattributed in
 		WarmUp:   50, TargetRate: 50, Duration: time.Duration(n) * 20 * time.Millisecond, SendLags: sampleTimes(n, 80*time.Microsecond),
 		CPU: time.Duration(n) * 90 * time.Microsecond, Connections: 4, Engine: "vegeta", EndReason: "done", OnTime: true,
 	}
+	load.OverTime = overTime([]int64{a, b}, unattributed, load.Duration)
 	if unattributed > 0 {
 		load.Unattributed = Answers{Errors: map[attack.ErrorClass]int64{attack.ErrTimeout: unattributed}}
 	}
@@ -204,6 +244,8 @@ func inputs() map[string]Input {
 	after := snapshot()
 	after.Split.Effective = []mesh.Weight{{Service: "podinfo", Weight: 90}, {Service: "podinfo-east", Weight: 10}}
 	changed.After = after
+	after.Split.YAML = []byte(strings.Replace(strings.Replace(splitYAML, "weight: 50", "weight: 90", 1), "weight: 50", "weight: 10", 1))
+	changed.Load.Marks = []Mark{{AtSeconds: 18.2, Text: "split written by kubectl-apply"}}
 	in["invalid-changed"] = changed
 
 	cutShort := run(analyze.Inconclusive, twoWeights(50, 50), 260, 251, 1)
@@ -235,6 +277,7 @@ func many() Input {
 		c.N = append(c.N, 1000+(i-8)*3)
 		load.Backends = append(load.Backends, answers(1000+(i-8)*3, time.Duration(i+2)*time.Millisecond))
 	}
+	load.OverTime = overTime(c.N, 0, load.Duration)
 	return Input{Weights: w, Counts: c, Decision: decided(analyze.Pass, w, c, 5), Load: load, Run: baseRun(), Checks: greenChecks()}
 }
 
@@ -245,6 +288,8 @@ func hostileInput() Input {
 	before := snapshot()
 	before.Split.Name, before.Split.EffectiveFrom, before.Source.Name = "x--><script>"+hostile, hostile, hostile
 	before.Clusters[0].Context = hostile
+	before.Split.YAML, before.Split.LastWriter = []byte("kind: "+hostile+"\n"+"</pre><script>alert(2)</script>\n"), hostile
+	in.Load.Marks = []Mark{{AtSeconds: 3, Text: hostile}}
 	in.Before, in.After = before, before
 	in.Warnings = []string{hostile, strings.Repeat("long ", 1000)}
 	in.Checks = []preflight.Result{{ID: "SB002", Category: hostile, Name: hostile, Severity: preflight.Warn, Status: preflight.Warning, Seen: hostile, Hint: hostile}}

@@ -55,6 +55,7 @@ func TestGolden(t *testing.T) {
 			golden(t, name+".txt", text.Bytes())
 			golden(t, name+".md", md.Bytes())
 			golden(t, name+".json", js.Bytes())
+			golden(t, name+".html", withoutConstants(t, asHTML(t, r)))
 		})
 	}
 }

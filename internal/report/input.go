@@ -62,6 +62,9 @@ type LoadFacts struct {
 	Engine      string
 	EndReason   string
 	OnTime      bool // the generator kept its schedule
+
+	OverTime *OverTime // nil: not known; its backends are aligned to Input.Weights
+	Marks    []Mark    // what happened during the burst, in order
 }
 
 // Answers is what came back from one backend.

@@ -100,14 +100,14 @@ func markdown(r Report, v verbatim, details bool) string {
 	m.add(strings.Join(numbersSentences(r), " "))
 	m.list("**Why**", whyNot(r))
 	m.list("**What to do**", hints(r.Verdict.Remedies))
-	m.list("**What the verdict rests on**", rules(r))
+	m.list("**What the verdict rests on**", rules(r, code))
 	m.list("**Warnings**", warnings(r))
 	if details {
 		m.details("How it was measured", fieldList(whatRan(r)))
 		m.details("Checks before the run", checkList(r.Checks))
 		m.details("Answers that name no backend", preOrNothing(v.specimens))
 		m.details("Repeat it", preOrNothing(v.command))
-		m.details("Statistics", statistics(r))
+		m.details("Statistics", bulleted(statistics(r, code)))
 	} else {
 		m.add("The details were left out: they would not fit in a comment. They are in the run's folder.")
 	}
@@ -141,10 +141,10 @@ func markdownTable(r Report) string {
 }
 
 // rules are what the verdict rests on, each with whether it held.
-func rules(r Report) []string {
+func rules(r Report, name func(string) string) []string {
 	var s []string
 	if b, ok := worst(r); ok && r.Verdict.Alpha > 0 {
-		s = append(s, fmt.Sprintf("%s: furthest off is %s, %s from its share", testSentence(r), code(b.Name),
+		s = append(s, fmt.Sprintf("%s: furthest off is %s, %s from its share", testSentence(r), name(b.Name),
 			points(100*abs(*b.ObservedShare-b.ExpectedShare))))
 	}
 	if r.Split != nil {
@@ -244,19 +244,20 @@ func shellJoin(args []string) string {
 	return strings.Join(quoted, " ")
 }
 
-func statistics(r Report) string {
+// statistics are the numbers behind the verdict, one line each. name shows the name of a backend.
+func statistics(r Report, name func(string) string) []string {
 	var s []string
 	v := r.Verdict
 	if v.Alpha > 0 {
-		s = append(s, fmt.Sprintf("- gate %s, alpha %g, power %g", v.Gate, v.Alpha, v.Power))
+		s = append(s, fmt.Sprintf("gate %s, alpha %g, power %g", v.Gate, v.Alpha, v.Power))
 	}
 	if v.Match != nil && v.Differs != nil {
-		s = append(s, fmt.Sprintf("- tolerance: %s that the shares are within it, %s that one is not (small means shown)",
+		s = append(s, fmt.Sprintf("tolerance: %s that the shares are within it, %s that one is not (small means shown)",
 			pText(v.Match), pText(v.Differs)))
 	}
 	if g := r.GoodnessOfFit; g != nil {
 		s = append(s, statisticText("chi-square (Pearson)", g.Pearson), statisticText("G", g.G))
-		effect := fmt.Sprintf("- effect: total variation %s, largest gap %s",
+		effect := fmt.Sprintf("effect: total variation %s, largest gap %s",
 			statisticValue(g.TotalVariation), points(g.MaxDeviationPoints))
 		if g.CohensW != nil {
 			effect += fmt.Sprintf(", Cohen's w %s", statisticValue(*g.CohensW))
@@ -265,21 +266,21 @@ func statistics(r Report) string {
 	}
 	for _, b := range r.Backends {
 		if b.AdjustedP != nil && b.StandardizedResidual != nil {
-			s = append(s, fmt.Sprintf("- %s: standardized residual %s, %s (Holm)", code(b.Name),
+			s = append(s, fmt.Sprintf("%s: standardized residual %s, %s (Holm)", name(b.Name),
 				statisticValue(*b.StandardizedResidual), pText(b.AdjustedP)))
 		}
 	}
 	for _, d := range r.Diagnostics {
-		s = append(s, fmt.Sprintf("- %s: %s (%s)", d.Name, d.Text, d.Effect))
+		s = append(s, fmt.Sprintf("%s: %s (%s)", d.Name, d.Text, d.Effect))
 	}
-	return strings.Join(s, "\n")
+	return s
 }
 
 func statisticText(name string, s Statistic) string {
 	if s.Statistic == nil {
-		return fmt.Sprintf("- %s: none, %s", name, s.Why)
+		return fmt.Sprintf("%s: none, %s", name, s.Why)
 	}
-	text := fmt.Sprintf("- %s %s, df %d", name, statisticValue(*s.Statistic), s.DF)
+	text := fmt.Sprintf("%s %s, df %d", name, statisticValue(*s.Statistic), s.DF)
 	if s.Exact != nil {
 		text += fmt.Sprintf(", %s (%s)", pText(s.Exact), s.Exact.Method)
 	}
@@ -300,7 +301,22 @@ func pText(p *Probability) string {
 	return "p 0"
 }
 
+func bulleted(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return "- " + strings.Join(lines, "\n- ")
+}
+
 func footer(r Report) string {
+	if s := footerText(r, code); s != "" {
+		return "<sub>" + s + "</sub>"
+	}
+	return ""
+}
+
+// footerText names tool, run and time. name shows the id of the run.
+func footerText(r Report, name func(string) string) string {
 	if r.Run == nil {
 		return ""
 	}
@@ -309,10 +325,10 @@ func footer(r Report) string {
 		s += " " + r.Run.Tool
 	}
 	if r.Run.ID != "" {
-		s += ", run " + code(r.Run.ID)
+		s += ", run " + name(r.Run.ID)
 	}
 	if !r.Run.Started.IsZero() {
 		s += ", " + r.Run.Started.UTC().Format("2006-01-02 15:04 UTC")
 	}
-	return "<sub>" + s + "</sub>"
+	return s
 }

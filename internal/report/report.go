@@ -41,6 +41,7 @@ type Report struct {
 	Source        *Source            `json:"source"`
 	Run           *Run               `json:"run"`
 	Warnings      []string           `json:"warnings"`
+	Series        *Series            `json:"series"` // what charts are drawn from; last, since it is the longest; null where nothing was sent
 }
 
 // Verdict is the conclusion: what a gate acts on.
@@ -239,6 +240,8 @@ type Split struct {
 	Why             string    `json:"why,omitempty"` // why it is not known to be unchanged, or what changed
 	LastWriter      string    `json:"lastWriter,omitempty"`
 	LastWritten     time.Time `json:"lastWritten,omitzero"`
+	YAMLBefore      string    `json:"yamlBefore,omitempty"` // the object as it was read before the run
+	YAMLAfter       string    `json:"yamlAfter,omitempty"`  // and after it; empty where it was not read again
 }
 
 // Source is where the requests came from.

@@ -130,7 +130,7 @@ func whatRan(r Report) []field {
 	if r.Run != nil {
 		add("Run", r.Run.ID)
 		if r.Run.Dir != "" {
-			add("Report", r.Run.Dir+"/report.md")
+			add("Report", r.Run.Dir+"/report.html")
 		}
 		if r.Run.ID != "" {
 			add("Next", "splitbench report "+r.Run.ID+" -o markdown")

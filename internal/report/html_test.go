@@ -1,0 +1,79 @@
+package report
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"html"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func asHTML(t *testing.T, r Report) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := WriteHTML(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// withoutConstants takes out what is the same in every page and belongs to other files: scripts, style and their hashes. What
+// is left can be read in a difference.
+func withoutConstants(t *testing.T, page []byte) []byte {
+	t.Helper()
+	for _, re := range []string{`(<style>)[^<]*(</style>)`, `(<script>)(?s:.*?)(</script>)`, `(sha256-)[^']*(&#39;)`} {
+		page = regexp.MustCompile(re).ReplaceAll(page, []byte("$1...$2"))
+	}
+	if n := len(page); n > 200_000 {
+		t.Errorf("%d bytes are left of a page: are the scripts still in it?", n)
+	}
+	return page
+}
+
+func TestPageIsWhole(t *testing.T) {
+	for name, in := range inputs() {
+		page := string(asHTML(t, Build(in)))
+		outside := regexp.MustCompile(`(?i)(src|href|action|data)\s*=\s*"[^"#]|@import|url\(`).FindString(strings.ReplaceAll(page, `content="default-src`, ""))
+		if outside != "" {
+			t.Errorf("%s: the page refers to something outside: %q", name, outside)
+		}
+	}
+}
+
+// The policy allows the page's own scripts and style, and those only: what a name or an answer could bring does not run.
+func TestPolicyAllowsWhatIsThereAndNothingElse(t *testing.T) {
+	page := string(asHTML(t, Build(inputs()["hostile"])))
+	policy := regexp.MustCompile(`http-equiv="Content-Security-Policy" content="([^"]*)"`).FindStringSubmatch(page)
+	if policy == nil {
+		t.Fatal("the page has no policy")
+	}
+	said := html.UnescapeString(policy[1])
+	for _, never := range []string{"unsafe", "http:", "https:", "*", "'self'"} {
+		if strings.Contains(said, never) {
+			t.Errorf("the policy allows %s: %s", never, said)
+		}
+	}
+	if !strings.HasPrefix(said, "default-src 'none'; ") {
+		t.Errorf("policy %s", said)
+	}
+	acting := regexp.MustCompile(`(?s)<(script|style)([^>]*)>(.*?)</(?:script|style)>`).FindAllStringSubmatch(page, -1)
+	scripts := 0
+	for _, m := range acting {
+		if m[2] == ` type="application/json" id="splitbench-report"` {
+			continue // a browser does not run it
+		}
+		scripts++
+		sum := sha256.Sum256([]byte(m[3]))
+		if hash := "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"; m[2] != "" || !strings.Contains(said, hash) {
+			t.Errorf("<%s%s> of %d bytes is not allowed by its hash", m[1], m[2], len(m[3]))
+		}
+	}
+	if scripts != 4 || strings.Count(said, "sha256-") != scripts {
+		t.Errorf("%d scripts and styles, %d hashes, want 4 of both", scripts, strings.Count(said, "sha256-"))
+	}
+	if attribute := regexp.MustCompile(`<[^>]*\s(style|on[a-z]+)=`).FindString(regexp.MustCompile(`(?s)<script.*?</script>`).ReplaceAllString(page, "")); attribute != "" {
+		t.Errorf("an attribute acts: %s", attribute)
+	}
+}
