@@ -18,15 +18,16 @@ import (
 )
 
 func exportCommand(a *app) *cobra.Command {
-	var to, out, clock, resultsDir string
+	var to, out, clock string
+	var runs runsFlags
 	var perBackend bool
 	cmd := &cobra.Command{
-		Use:   "export RUN",
+		Use:   "export [RUN]",
 		Short: "Write the samples of a run in the formats of other tools",
 		Example: `  splitbench results export latest --to vegeta --out run.bin
   splitbench results export latest --to ndjson`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: completeRuns(&resultsDir),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeRuns(&runs.dir),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := checkFormat(to); err != nil {
 				return err
@@ -34,7 +35,7 @@ func exportCommand(a *app) *cobra.Command {
 			if out == "" && to == "vegeta" && isTerminal(a.stdout) {
 				return fmt.Errorf("--to vegeta: not written to a terminal; name a file with --out")
 			}
-			f, err := store.Open(resultsDir, args[0])
+			f, err := runs.open(args)
 			if err != nil {
 				return err
 			}
@@ -55,7 +56,7 @@ func exportCommand(a *app) *cobra.Command {
 	cmd.Flags().StringVar(&out, "out", "", "file to write; default: stdout")
 	cmd.Flags().StringVar(&clock, "clock", string(export.ResponseTime), "which latency vegeta's formats hold: response (from the planned instant) or service")
 	cmd.Flags().BoolVar(&perBackend, "per-backend", false, "name vegeta's attacks RUN/BACKEND, for a line each in its plot")
-	cmd.Flags().StringVar(&resultsDir, "results-dir", "results", "where runs are stored")
+	runs.add(cmd)
 	return cmd
 }
 

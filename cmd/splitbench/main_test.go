@@ -43,6 +43,11 @@ func TestScripts(t *testing.T) {
 			env.Setenv("KUBECONFIG", file)
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("NO_COLOR", "1")
+			repository, err := filepath.Abs("../..")
+			if err != nil {
+				return err
+			}
+			env.Setenv("REPOSITORY", repository)
 			return os.WriteFile(file, world.Kubeconfig(), 0o600)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){

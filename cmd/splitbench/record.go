@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/spf13/pflag"
 )
 
 // secretFlags are flags whose values must not be kept.
@@ -31,6 +33,23 @@ func commandLine(args []string) []string {
 		}
 		out = append(out, arg)
 	}
+	return out
+}
+
+// resolvedFlags are the values of all flags as they hold for this run, wherever they came from, secrets masked; empty ones
+// are left out.
+func resolvedFlags(flags *pflag.FlagSet) map[string]string {
+	out := map[string]string{}
+	flags.VisitAll(func(f *pflag.Flag) {
+		value := f.Value.String()
+		switch {
+		case f.Name == "help" || value == "" || value == "[]":
+		case slices.Contains(secretFlags(), "--"+f.Name):
+			out[f.Name] = masked
+		default:
+			out[f.Name] = withoutUser(value)
+		}
+	})
 	return out
 }
 

@@ -17,29 +17,40 @@ func stored(dir, name string) (report.Report, store.Folder, error) {
 	if err != nil {
 		return report.Report{}, f, err
 	}
+	r, err := storedReport(f)
+	return r, f, err
+}
+
+func storedReport(f store.Folder) (report.Report, error) {
 	b, err := f.ReadFile(bench.VerdictFile)
 	if err != nil {
 		r, judgeErr := bench.Analyze(f, nil)
 		if judgeErr != nil {
-			return r, f, fmt.Errorf("%w (and it cannot be judged again: %w)", err, judgeErr)
+			return r, fmt.Errorf("%w (and it cannot be judged again: %w)", err, judgeErr)
 		}
-		return r, f, nil
+		return r, nil
 	}
 	r, err := report.ReadJSON(bytes.NewReader(b))
-	if err == nil && r.Run != nil {
+	if err != nil {
+		return r, fmt.Errorf("report of run %s: %w", f.ID, err)
+	}
+	if r.Run != nil {
 		r.Run.Dir = f.Dir
 	}
-	return r, f, err
+	return r, nil
 }
 
 func reportCommand(a *app) *cobra.Command {
-	var output, resultsDir, failOnText string
+	var (
+		output, failOnText string
+		runs               runsFlags
+	)
 	cmd := &cobra.Command{
-		Use:               "report RUN",
+		Use:               "report [RUN]",
 		Short:             "Show the report of a stored run",
 		Example:           "  splitbench report latest -o markdown",
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: completeRuns(&resultsDir),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeRuns(&runs.dir),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := checkOutput(output, outputs...); err != nil {
 				return err
@@ -48,7 +59,11 @@ func reportCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, _, err := stored(resultsDir, args[0])
+			f, err := runs.open(args)
+			if err != nil {
+				return err
+			}
+			r, err := storedReport(f)
 			if err != nil {
 				return err
 			}
@@ -58,7 +73,7 @@ func reportCommand(a *app) *cobra.Command {
 			return done(r.Verdict.Outcome, failOn)
 		},
 	}
-	cmd.Flags().StringVar(&resultsDir, "results-dir", "results", "where runs are stored")
+	runs.add(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", "text", outputHelp)
 	cmd.Flags().StringVar(&failOnText, "fail-on", string(report.FailOnNever), "mildest outcome with an exit code above 0: inconclusive, fail, invalid or never")
 	return cmd

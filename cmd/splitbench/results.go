@@ -2,14 +2,17 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/renderer"
 	"github.com/olekukonko/tablewriter/tw"
 	"github.com/spf13/cobra"
 
+	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
@@ -19,104 +22,166 @@ func resultsCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "results", Short: "Look at stored runs", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		return cmd.Help()
 	}}
-	cmd.AddCommand(listCommand(a), showCommand(a), exportCommand(a))
+	cmd.AddCommand(listCommand(a), showCommand(a), exportCommand(a), verifyCommand(a), pinCommand(a), pruneCommand(a), importCommand(a))
 	return cmd
 }
 
 // runLine is one run in a list.
 type runLine struct {
-	ID      string `json:"id"`
-	Status  string `json:"status"`
-	Outcome string `json:"outcome"` // "" where it has no report
-	Split   string `json:"split"`
-	Started string `json:"started"`
+	ID       string            `json:"id"`
+	Kind     string            `json:"kind"`
+	Status   string            `json:"status"`
+	Outcome  string            `json:"outcome"` // "" where it has no report
+	Split    string            `json:"split"`
+	Weights  string            `json:"weights"`
+	Requests int64             `json:"requests"`
+	Started  string            `json:"started"`
+	Labels   map[string]string `json:"labels"`
+	Tool     string            `json:"tool"`
+	Pinned   bool              `json:"pinned"`
+	Why      string            `json:"why,omitempty"` // why nothing is known of it
 }
 
 func listCommand(a *app) *cobra.Command {
-	var output, resultsDir string
+	var (
+		output  string
+		outcome string
+		runs    runsFlags
+	)
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List stored runs, newest first",
-		Args:  cobra.NoArgs,
+		Example: `  splitbench results list -l change=CHG-123 -o wide
+  splitbench results list --outcome fail -o name`,
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := checkOutput(output, "text", "json"); err != nil {
+			if err := checkOutput(output, "text", "wide", "name", "json"); err != nil {
 				return err
 			}
-			folders, err := store.List(resultsDir)
-			if err != nil && !errors.Is(err, store.ErrNotFound) {
+			switch outcome {
+			case "", report.Pass, report.Fail, report.Inconclusive, report.Invalid:
+			default:
+				return fmt.Errorf("--outcome %q: want pass, fail, inconclusive or invalid", outcome)
+			}
+			labels, err := runs.wanted()
+			if err != nil {
+				return err
+			}
+			runs.labels = nil // one look at each run is enough
+			folders, err := runs.all(nil)
+			if err != nil {
 				return err
 			}
 			lines := make([]runLine, 0, len(folders))
 			for _, f := range folders {
-				lines = append(lines, lineOf(resultsDir, f))
+				line, s := lineOf(f)
+				if s.HasLabels(labels) && (outcome == "" || outcome == line.Outcome) {
+					lines = append(lines, line)
+				}
 			}
-			if output == "json" {
-				enc := json.NewEncoder(a.stdout)
-				enc.SetIndent("", "  ")
-				return enc.Encode(struct {
-					APIVersion string    `json:"apiVersion"`
-					Kind       string    `json:"kind"`
-					Runs       []runLine `json:"runs"`
-				}{report.APIVersion, "RunList", lines})
-			}
-			return a.table(lines)
+			return a.printRuns(lines, output)
 		},
 	}
-	cmd.Flags().StringVar(&resultsDir, "results-dir", "results", "where runs are stored")
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	runs.add(cmd)
+	cmd.Flags().StringVar(&outcome, "outcome", "", "only runs with this outcome: pass, fail, inconclusive or invalid")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, wide, name or json")
 	return cmd
 }
 
-func lineOf(dir string, f store.Folder) runLine {
-	line := runLine{ID: f.ID, Status: string(f.Status)}
-	if f.Status == store.Running {
-		return line
-	}
-	r, _, err := stored(dir, f.ID)
+func lineOf(f store.Folder) (runLine, report.Summary) {
+	line := runLine{ID: f.ID, Status: string(f.Status), Pinned: f.Pinned(), Labels: map[string]string{}}
+	s, err := bench.Summary(f)
 	if err != nil {
-		return line
+		line.Why = mesh.Printable(err.Error())
+		return line, s
 	}
-	line.Outcome = r.Verdict.Outcome
-	if r.Split != nil {
-		line.Split = r.Split.Namespace + "/" + r.Split.Name
+	line.Kind, line.Split, line.Weights, line.Requests, line.Tool = s.Kind, s.Subject, s.Weights, s.Requests, s.Tool
+	if f.Status != store.Running {
+		line.Outcome = s.Outcome
 	}
-	if r.Run != nil {
-		line.Started = r.Run.Started.Format("2006-01-02 15:04:05Z")
+	if s.Labels != nil {
+		line.Labels = s.Labels
 	}
-	return line
+	if !s.Started.IsZero() {
+		line.Started = s.Started.Format("2006-01-02 15:04:05Z")
+	}
+	return line, s
 }
 
-func (a *app) table(lines []runLine) error {
-	if len(lines) == 0 {
+func (a *app) printRuns(lines []runLine, output string) error {
+	switch {
+	case output == "json":
+		enc := json.NewEncoder(a.stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(struct {
+			APIVersion string    `json:"apiVersion"`
+			Kind       string    `json:"kind"`
+			Runs       []runLine `json:"runs"`
+		}{report.APIVersion, "RunList", lines})
+	case output == "name":
+		for _, l := range lines {
+			fmt.Fprintln(a.stdout, mesh.Safe(l.ID))
+		}
+		return nil
+	case len(lines) == 0:
 		fmt.Fprintln(a.talk(), "splitbench: no runs stored")
 		return nil
 	}
+	titles := []string{"RUN", "OUTCOME", "STATUS", "KIND", "SPLIT", "STARTED"}
+	if output == "wide" {
+		titles = append(titles, "WEIGHTS", "REQUESTS", "LABELS", "PINNED", "TOOL")
+	}
+	rows := make([][]string, len(lines))
+	for i, l := range lines {
+		rows[i] = []string{mesh.Safe(l.ID), mesh.Safe(l.Outcome), l.Status, mesh.Safe(l.Kind), mesh.Safe(l.Split), l.Started}
+		if output == "wide" {
+			pinned := ""
+			if l.Pinned {
+				pinned = "pinned"
+			}
+			rows[i] = append(rows[i], mesh.Safe(l.Weights), fmt.Sprint(l.Requests), mesh.Safe(labelText(l.Labels)), pinned, mesh.Safe(l.Tool))
+		}
+	}
+	return a.table(titles, rows)
+}
+
+func labelText(labels map[string]string) string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		out = append(out, k+"="+labels[k])
+	}
+	return strings.Join(out, ",")
+}
+
+func (a *app) table(titles []string, rows [][]string) error {
 	t := tablewriter.NewTable(a.stdout, tablewriter.WithHeaderAutoFormat(tw.Off),
 		tablewriter.WithHeaderAlignment(tw.AlignLeft),
+		tablewriter.WithRowAutoWrap(tw.WrapNone),
 		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
 			Borders: tw.BorderNone, Settings: tw.Settings{Lines: tw.LinesNone, Separators: tw.SeparatorsNone},
 		})))
-	t.Header([]string{"RUN", "OUTCOME", "STATUS", "SPLIT", "STARTED"})
-	for _, l := range lines {
-		if err := t.Append([]string{mesh.Safe(l.ID), mesh.Safe(l.Outcome), l.Status, mesh.Safe(l.Split), l.Started}); err != nil {
-			return err
-		}
+	t.Header(titles)
+	if err := t.Bulk(rows); err != nil {
+		return err
 	}
 	return t.Render()
 }
 
 func showCommand(a *app) *cobra.Command {
-	var output, resultsDir string
+	var (
+		output string
+		runs   runsFlags
+	)
 	cmd := &cobra.Command{
-		Use:               "show RUN",
+		Use:               "show [RUN]",
 		Short:             "Show a run: whether its folder is whole, and its report",
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: completeRuns(&resultsDir),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeRuns(&runs.dir),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := checkOutput(output, outputs...); err != nil {
 				return err
 			}
-			r, f, err := stored(resultsDir, args[0])
+			f, err := runs.open(args)
 			if err != nil {
 				return err
 			}
@@ -125,10 +190,14 @@ func showCommand(a *app) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(a.talk(), "splitbench: run %s in %s: %s\n", f.ID, mesh.Safe(f.Dir), mesh.Safe(v.String()))
+			r, err := storedReport(f)
+			if err != nil {
+				return err
+			}
 			return a.print(r, output)
 		},
 	}
-	cmd.Flags().StringVar(&resultsDir, "results-dir", "results", "where runs are stored")
+	runs.add(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", "text", outputHelp)
 	return cmd
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -111,16 +110,10 @@ func (l *loading) config(a *app, cmd *cobra.Command, j *judging) (bench.Config, 
 		}
 		cfg.Rules = append(cfg.Rules, rule)
 	}
-	for _, label := range l.labels {
-		k, v, ok := strings.Cut(label, "=")
-		if !ok || k == "" {
-			return cfg, "", fmt.Errorf("--label %q: want KEY=VALUE", label)
-		}
-		if cfg.Labels == nil {
-			cfg.Labels = map[string]string{}
-		}
-		cfg.Labels[k] = v
+	if cfg.Labels, err = parseLabels("--label", l.labels); err != nil {
+		return cfg, "", err
 	}
+	cfg.Flags = resolvedFlags(cmd.Flags())
 	if cfg.Self, err = os.Executable(); err != nil {
 		cfg.Self = ""
 	}

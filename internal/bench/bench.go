@@ -44,7 +44,8 @@ type Config struct {
 	Protocol   podexec.Protocol
 	ResultsDir string
 
-	Command   []string // the command line, for the record
+	Command   []string          // the command line, for the record
+	Flags     map[string]string // every flag as it was resolved, secrets masked, for the record
 	Labels    map[string]string
 	Tool      string // version and commit
 	Self      string // path of this program, which may have to be uploaded
@@ -100,8 +101,8 @@ type run struct {
 // kept and the outcome is invalid; the text of the context's cause goes into the report.
 func Run(ctx context.Context, cfg Config) (report.Report, error) {
 	r := &run{cfg: cfg, log: newRunLog(cfg.Log), m: Manifest{
-		Schema: ManifestSchema, Started: time.Now().UTC(), Command: cfg.Command, Labels: cfg.Labels, Tool: cfg.Tool,
-		Simulated: cfg.Simulated, Options: cfg.Options, Sequential: cfg.Sequential,
+		Schema: ManifestSchema, Kind: report.KindSplit, Started: time.Now().UTC(), Command: cfg.Command, Flags: cfg.Flags,
+		Labels: cfg.Labels, Tool: cfg.Tool, Simulated: cfg.Simulated, Options: cfg.Options, Sequential: cfg.Sequential,
 	}}
 	if err := r.prepare(ctx); err != nil {
 		var u *UsageError

@@ -80,12 +80,17 @@ func (r *run) write(rep report.Report) error {
 	if err != nil {
 		return err
 	}
+	summary, err := report.WriteSummary(report.Summarize(rep))
+	if err != nil {
+		return err
+	}
 	if r.m.After != nil {
 		err = r.keep("split.after.yaml", r.m.After.Split.YAML, r.folder)
 	}
 	return errors.Join(err, r.writeManifest(r.folder), r.keep(LogFile, r.log.bytes(), r.folder),
-		r.folder.WriteFile(VerdictFile, verdict.Bytes()), r.folder.WriteFile(MarkdownFile, markdown.Bytes()),
-		r.folder.WriteFile(TextFile, text.Bytes()), r.folder.WriteFile(HTMLFile, page.Bytes()))
+		r.folder.WriteFile(VerdictFile, verdict.Bytes()), r.folder.WriteFile(SummaryFile, summary),
+		r.folder.WriteFile(MarkdownFile, markdown.Bytes()), r.folder.WriteFile(TextFile, text.Bytes()),
+		r.folder.WriteFile(HTMLFile, page.Bytes()))
 }
 
 // conclude computes the report of the live run.
@@ -212,6 +217,9 @@ func Analyze(f store.Folder, override func(*analyze.Options)) (report.Report, er
 	m, err := readManifest(f)
 	if err != nil {
 		return report.Report{}, err
+	}
+	if m.Kind != report.KindSplit {
+		return report.Report{}, usagef("analyze run %s: it is a %s run, which has no split to judge; see its report", f.ID, m.Kind)
 	}
 	if override != nil {
 		override(&m.Options)

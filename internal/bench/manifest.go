@@ -12,6 +12,7 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/wire"
 )
@@ -23,6 +24,7 @@ const ManifestSchema = "splitbench.manifest/v1"
 const (
 	ManifestFile = "manifest.json"
 	VerdictFile  = "verdict.json"
+	SummaryFile  = "summary.json"
 	MarkdownFile = "report.md"
 	TextFile     = "report.txt"
 	HTMLFile     = "report.html"
@@ -33,10 +35,12 @@ const (
 type Manifest struct {
 	Schema    string            `json:"schema"`
 	ID        string            `json:"id"`
+	Kind      string            `json:"kind,omitempty"` // see report.KindSplit; empty in runs of before there were others
 	Dir       string            `json:"-"`
 	Started   time.Time         `json:"started"`
 	Ended     time.Time         `json:"ended"`
 	Command   []string          `json:"command"`
+	Flags     map[string]string `json:"flags,omitempty"` // every flag as it was resolved, secrets masked
 	Labels    map[string]string `json:"labels,omitempty"`
 	Tool      string            `json:"tool"`
 	Simulated string            `json:"simulated,omitempty"`
@@ -103,6 +107,9 @@ func readManifest(f store.Folder) (Manifest, error) {
 	if m.Schema != ManifestSchema {
 		return Manifest{}, fmt.Errorf("read %s of run %s: its schema is %q, this version reads %s; use the version that wrote it",
 			ManifestFile, f.ID, m.Schema, ManifestSchema)
+	}
+	if m.Kind == "" {
+		m.Kind = report.KindSplit
 	}
 	m.Dir = f.Dir
 	return m, nil

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -24,6 +26,9 @@ func TestMain(m *testing.M) {
 
 // writeUntilKilled writes a run up to the stage, says so, and waits for the end.
 func writeUntilKilled(dir, stage string) int {
+	if stage == "whole" {
+		return writeWhole(dir)
+	}
 	r, err := Create(dir, idA)
 	if err != nil {
 		return 1
@@ -43,6 +48,90 @@ func writeUntilKilled(dir, stage string) int {
 	}
 	os.Stdout.WriteString("ready\n")
 	select {}
+}
+
+// writeWhole writes a run from its first to its last byte, and says when it begins and ends.
+func writeWhole(dir string) int {
+	os.Stdout.WriteString("started\n")
+	r, err := Create(dir, idA)
+	if err != nil {
+		return 1
+	}
+	for i := range 20 {
+		err = errors.Join(err, r.Append(bytes.Repeat([]byte{byte(i)}, 4096)))
+		if i%10 == 0 {
+			err = errors.Join(err, r.WriteFile("manifest.json", []byte("{}")))
+		}
+	}
+	for _, name := range []string{"verdict.json", "report.md", "summary.json"} {
+		err = errors.Join(err, r.WriteFile(name, []byte(name)))
+	}
+	if err := errors.Join(err, r.Close(Complete)); err != nil {
+		return 1
+	}
+	os.Stdout.WriteString("ready\n")
+	return 0
+}
+
+// wholeRun starts a writer of a whole run and returns when it has begun.
+func wholeRun(t *testing.T, dir string) (*exec.Cmd, *bufio.Reader) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	cmd.Env = append(os.Environ(), childDir+"="+dir, childDir+"_STAGE=whole")
+	pipe, err := cmd.StdoutPipe()
+	do(t, err, cmd.Start())
+	out := bufio.NewReader(pipe)
+	if line, err := out.ReadString('\n'); err != nil || line != "started\n" {
+		t.Fatalf("the writer said %q, %v", line, err)
+	}
+	return cmd, out
+}
+
+// A writer that is killed at any moment leaves nothing, or a run that is partial or complete: never one that is damaged, and
+// never one that cannot be opened. The moments are spread over the time that a whole run takes to be written.
+func TestKilledAtAnyMoment(t *testing.T) {
+	cmd, out := wholeRun(t, t.TempDir())
+	begun := time.Now()
+	if line, err := out.ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("the writer said %q, %v", line, err)
+	}
+	took := time.Since(begun)
+	do(t, cmd.Wait())
+	seen := map[string]int{}
+	const moments = 100
+	for i := range moments {
+		dir := t.TempDir()
+		cmd, _ := wholeRun(t, dir)
+		timer := time.AfterFunc(took*time.Duration(i)/moments, func() { _ = cmd.Process.Kill() })
+		_ = cmd.Wait() // killed, or done before
+		timer.Stop()
+		for _, name := range names(t, dir) {
+			seen[stateAfterKill(t, dir, name, i)]++
+		}
+	}
+	t.Logf("%d moments in %s: %v", moments, took, seen)
+	if seen["partial"] == 0 {
+		t.Error("no moment was inside a run: the test shows nothing")
+	}
+}
+
+func stateAfterKill(t *testing.T, dir, name string, moment int) string {
+	t.Helper()
+	if strings.HasPrefix(name, createdPrefix) {
+		return "none" // killed before the folder had its name: nobody lists or opens it
+	}
+	f, err := Open(dir, name)
+	if err != nil {
+		t.Fatalf("moment %d: %v", moment, err)
+	}
+	v, err := f.Verify()
+	if err != nil || v.State == Damaged || v.Running || string(v.State) != string(f.Status) {
+		t.Fatalf("moment %d: status %s, %v, %v", moment, f.Status, v, err)
+	}
+	if b, err := f.ReadFile(SamplesFile); v.State == VerifiedComplete && (err != nil || len(b) != 20*4096) {
+		t.Fatalf("moment %d: complete with %d bytes of samples: %v", moment, len(b), err)
+	}
+	return string(v.State)
 }
 
 func TestKilledWriter(t *testing.T) {

@@ -65,15 +65,21 @@ func started(id string) string {
 // being written are not counted); or anywhere by the path of its folder, which is a name with a separator in it. A
 // run whose writer was killed is marked partial; outside dir that mark is made in the Folder only. The errors are
 // ErrNotFound, ErrAmbiguous, ErrForeign and ErrSymlink, each in a sentence that says what to type.
-func Open(dir, idOrAlias string) (Folder, error) {
+func Open(dir, idOrAlias string) (Folder, error) { return OpenAmong(dir, idOrAlias, nil) }
+
+// OpenAmong is Open among the runs that keep lets through, nil being all: latest is then the latest of those. An id that is
+// written out, or the path of a folder, is that run whatever keep says. An empty name is the only run that is left.
+func OpenAmong(dir, idOrAlias string, keep func(Folder) bool) (Folder, error) {
 	name := idOrAlias
 	switch {
-	case name == "":
+	case name == "" && keep == nil:
 		return Folder{}, fmt.Errorf("open run %q: %w: name one, or latest", name, ErrNotFound)
 	case name == "." || name == ".." || strings.ContainsRune(name, '/') || strings.ContainsRune(name, filepath.Separator):
 		return openPath(dir, name)
 	case name == "latest" || strings.HasPrefix(name, "latest~"):
-		return openLatest(dir, name)
+		return openLatest(dir, name, keep)
+	case name == "":
+		return openPrefix(dir, name, keep)
 	}
 	f, err := readFolder(filepath.Join(dir, name))
 	switch {
@@ -82,7 +88,7 @@ func Open(dir, idOrAlias string) (Folder, error) {
 	case !errors.Is(err, ErrNotFound):
 		return Folder{}, err
 	}
-	return openPrefix(dir, name)
+	return openPrefix(dir, name, keep)
 }
 
 func openPath(dir, path string) (Folder, error) {
@@ -110,7 +116,7 @@ func abs(path string) string {
 	return path
 }
 
-func openLatest(dir, name string) (Folder, error) {
+func openLatest(dir, name string, keep func(Folder) bool) (Folder, error) {
 	back := 0
 	if rest, ok := strings.CutPrefix(name, "latest~"); ok {
 		n, err := strconv.Atoi(rest)
@@ -123,15 +129,19 @@ func openLatest(dir, name string) (Folder, error) {
 	if err != nil {
 		return Folder{}, fmt.Errorf("open run %s: %w", name, err)
 	}
-	all = slices.DeleteFunc(all, func(f Folder) bool { return f.Status == Running })
+	all = slices.DeleteFunc(all, func(f Folder) bool { return f.Status == Running || keep != nil && !keep(f) })
 	if back >= len(all) {
-		return Folder{}, fmt.Errorf("open run %s: %w: --results-dir %q holds %d finished runs",
-			name, ErrNotFound, dir, len(all))
+		such := ""
+		if keep != nil {
+			such = " like that"
+		}
+		return Folder{}, fmt.Errorf("open run %s: %w: --results-dir %q holds %d finished runs%s",
+			name, ErrNotFound, dir, len(all), such)
 	}
 	return all[back], nil
 }
 
-func openPrefix(dir, prefix string) (Folder, error) {
+func openPrefix(dir, prefix string, keep func(Folder) bool) (Folder, error) {
 	all, err := list(dir)
 	if err != nil {
 		return Folder{}, fmt.Errorf("open run %q: %w", prefix, err)
@@ -139,7 +149,7 @@ func openPrefix(dir, prefix string) (Folder, error) {
 	var ids []string
 	var match Folder
 	for _, f := range all {
-		if strings.HasPrefix(f.ID, prefix) {
+		if strings.HasPrefix(f.ID, prefix) && (keep == nil || keep(f)) {
 			match, ids = f, append(ids, f.ID)
 		}
 	}

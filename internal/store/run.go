@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
+	"syscall"
 
 	"github.com/gofrs/flock"
 )
@@ -31,7 +33,7 @@ type Run struct {
 }
 
 // Create makes the folder of run id in dir, which it creates where it is missing, with status running, and holds its
-// lock until Close. It refuses an id that exists (ErrExists) or that NewID could not have made (ErrBadID); a dir that
+// lock until Close. The folder appears with all that at once: whoever kills this leaves a run or none. It refuses an id that exists (ErrExists) or that NewID could not have made (ErrBadID); a dir that
 // cannot be written is ErrReadOnly or ErrNoSpace. After an error nothing is left behind.
 func Create(dir, id string) (_ *Run, err error) {
 	if err := checkID(id); err != nil {
@@ -40,20 +42,26 @@ func Create(dir, id string) (_ *Run, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("create --results-dir %q: %w: name a folder that can be written", dir, classify(err))
 	}
-	folder := filepath.Join(dir, id)
-	if err := os.Mkdir(folder, 0o755); err != nil {
-		if errors.Is(err, os.ErrExist) {
-			return nil, fmt.Errorf("create run %s in --results-dir %q: %w: nothing was overwritten, start again",
-				id, dir, ErrExists)
-		}
-		return nil, fmt.Errorf("create run %s in --results-dir %q: %w: name a folder that can be written",
-			id, dir, classify(err))
+	folder, temp := filepath.Join(dir, id), filepath.Join(dir, createdPrefix+id)
+	fail := func(op string, err error, remedy string) error {
+		return fmt.Errorf("%s run %s in --results-dir %q: %w%s", op, id, dir, classify(err), remedy)
 	}
-	// Locked before the status is there: whoever sees "running" sees the lock too.
-	lock := flock.New(filepath.Join(folder, lockFile), flock.SetPermissions(0o644))
+	if runtime.GOOS == "windows" {
+		temp = folder // a folder with an open file cannot be renamed there
+	}
+	sweep(dir)
+	if err := os.Mkdir(temp, 0o755); err != nil {
+		if errors.Is(err, os.ErrExist) {
+			return nil, fail("create", ErrExists, ": nothing was overwritten, start again")
+		}
+		return nil, fail("create", err, ": name a folder that can be written")
+	}
+	// Locked before anybody can see it: whoever sees "running" sees the lock too. The lock stays with the file when the
+	// folder gets its name.
+	lock := flock.New(filepath.Join(temp, lockFile), flock.SetPermissions(0o644))
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, lock.Unlock(), os.RemoveAll(folder))
+			err = errors.Join(err, lock.Unlock(), os.RemoveAll(temp))
 		}
 	}()
 	got, err := lock.TryLock()
@@ -61,21 +69,38 @@ func Create(dir, id string) (_ *Run, err error) {
 		err = errors.New("somebody else holds its lock")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("lock run %s in --results-dir %q: %w: name a folder on a file system with locks",
-			id, dir, classify(err))
+		return nil, fail("lock", err, ": name a folder on a file system with locks")
+	}
+	if err := writeReserve(temp); err != nil {
+		return nil, fail("create", err, ": free some space or name another disk")
 	}
 	r := &Run{ID: id, Dir: folder, lock: lock, sums: map[string]string{}}
-	if err := writeReserve(folder); err != nil {
-		return nil, fmt.Errorf("create run %s in --results-dir %q: %w: free some space or name another disk",
-			id, dir, classify(err))
+	if err := atomicWrite(temp, StatusFile, []byte(Running+"\n")); err != nil {
+		return nil, fail("create", err, "")
 	}
-	if err := atomicWrite(folder, StatusFile, []byte(Running+"\n")); err != nil {
-		return nil, fmt.Errorf("create run %s in --results-dir %q: %w", id, dir, classify(err))
+	if err := reveal(temp, folder); err != nil {
+		return nil, fail("create", err, ": nothing was overwritten, start again")
 	}
 	if err := syncDir(dir); err != nil {
-		return nil, fmt.Errorf("create run %s in --results-dir %q: %w", id, dir, classify(err))
+		return nil, errors.Join(fail("create", err, ""), os.RemoveAll(folder))
 	}
 	return r, nil
+}
+
+// reveal gives a folder its name. A folder with files in it is never replaced by a rename; an empty one would be, so it is
+// looked for.
+func reveal(temp, folder string) error {
+	if temp == folder {
+		return nil
+	}
+	if _, err := os.Lstat(folder); err == nil {
+		return ErrExists
+	}
+	err := os.Rename(temp, folder)
+	if errors.Is(err, os.ErrExist) || errors.Is(err, syscall.ENOTEMPTY) {
+		return ErrExists
+	}
+	return err
 }
 
 // WriteFile writes one small file of the run, whole or not at all; a name may be written again while the run is open.

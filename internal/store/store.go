@@ -2,8 +2,8 @@
 // nothing of what they mean, so that a run of any age can be opened.
 //
 // It refuses to overwrite, to follow symbolic links, to leave its folder, and to guess between two runs that one name
-// fits. There is no index and no second folder: a run is complete when its own files say so, and two writers never
-// meet.
+// fits. There is no index: a run is complete when its own files say so, and two writers never meet. A folder that is on
+// its way in or out has a name that begins with a dot, and nobody takes it for a run.
 //
 // Invariant: the status of a folder is "running" only while its writer lives. The writer holds a lock that the
 // operating system takes away when it dies; whoever next opens or lists the folder then marks it partial.
