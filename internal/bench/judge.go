@@ -124,6 +124,7 @@ func conclude(m Manifest, totals wire.Totals, t *tally) report.Report {
 		}
 		in.Load = loadFacts(m.Plan, totals, t)
 		in.Load.Marks = marks(m, startedAt(totals), in.Load.Duration)
+		in.GatewayCost = gatewayCost(m, t, totals)
 		judge(&in, m, t, totals)
 	}
 	return report.Build(in)

@@ -30,6 +30,7 @@ type tally struct {
 	observations []analyze.Observation
 	first, last  time.Duration // instants of the first and the last sending
 	windows      windows
+	cost         costTimes
 	n            uint64
 }
 
@@ -52,6 +53,7 @@ func (t *tally) add(r attack.Result) {
 	t.time(a, r)
 	t.observe(r)
 	t.windows.add(r)
+	t.cost.add(r)
 	if t.n == 0 || r.Sent < t.first {
 		t.first = r.Sent
 	}

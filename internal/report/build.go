@@ -44,6 +44,7 @@ func Build(in Input) Report {
 	}
 	addLoad(&r, in.Load)
 	r.Series = seriesOf(in)
+	r.GatewayCost = gatewayCostOf(in.GatewayCost)
 	r.Verdict = verdictOf(in, &r)
 	return mapStrings(r, func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") })
 }

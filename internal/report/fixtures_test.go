@@ -258,6 +258,13 @@ func inputs() map[string]Input {
 	in["counts-only"].Decision.NeededIfOnTarget = analyze.Needed{Requests: 26_000}
 	in["counts-only"].Decision.NeededIfAsObserved = analyze.Needed{Requests: 4_000_000}
 
+	cost := run(analyze.Pass, twoWeights(50, 50), 1212, 1188, 0)
+	cost.GatewayCost = gatewayCostFacts()
+	in["gateway-cost"] = cost
+	late := run(analyze.Pass, twoWeights(50, 50), 1212, 1188, 0)
+	late.GatewayCost = &CostFacts{Why: "the generator was late, so the times are its own as much as the backends'"}
+	in["gateway-cost-refused"] = late
+
 	in["many-backends"] = many()
 	in["hostile"] = hostileInput()
 

@@ -31,6 +31,7 @@ type Input struct {
 	Agent         string            // installed | uploaded, with its version
 	Signatures    map[string]string // by backend: how its answers are recognised
 
+	GatewayCost *CostFacts // nil where there is no gateway, or nothing was timed
 	Load        *LoadFacts // nil where nothing was sent, or only counts are known
 	Specimens   []attack.Specimen
 	Diagnostics []Diagnostic

@@ -98,12 +98,14 @@ func markdown(r Report, v verbatim, details bool) string {
 		m.add(quantileNote(r))
 	}
 	m.add(strings.Join(numbersSentences(r), " "))
+	m.add(strings.Join(costSentences(r.GatewayCost), " "))
 	m.list("**Why**", whyNot(r))
 	m.list("**What to do**", hints(r.Verdict.Remedies))
 	m.list("**What the verdict rests on**", rules(r, code))
 	m.list("**Warnings**", warnings(r))
 	if details {
 		m.details("How it was measured", fieldList(whatRan(r)))
+		m.details("Gateway cost", markdownCost(r.GatewayCost))
 		m.details("Checks before the run", checkList(r.Checks))
 		m.details("Answers that name no backend", preOrNothing(v.specimens))
 		m.details("Repeat it", preOrNothing(v.command))

@@ -33,7 +33,8 @@ type Report struct {
 	Backends      []Backend          `json:"backends"`
 	Unattributed  Unattributed       `json:"unattributed"`
 	Diagnostics   []Diagnostic       `json:"diagnostics"`
-	Latency       *Latency           `json:"latency"` // over all attributed requests; null where nothing was timed
+	GatewayCost   *GatewayCost       `json:"gatewayCost"` // null where no backend is of another cluster, or nothing was timed
+	Latency       *Latency           `json:"latency"`     // over all attributed requests; null where nothing was timed
 	Load          *Load              `json:"load"`
 	Witness       *Witness           `json:"witness"`
 	Checks        []preflight.Result `json:"checks"`

@@ -41,6 +41,9 @@ func WriteText(w io.Writer, r Report, o TextOptions) error {
 		p.list("", nonEmpty(quantileNote(r)))
 	}
 	p.list("", numbersSentences(r))
+	if err := p.cost(r.GatewayCost); err != nil {
+		return err
+	}
 	p.bullets("Why:", whyNot(r))
 	p.bullets("What to do:", r.Verdict.Remedies)
 	p.bullets("Warnings:", warnings(r))

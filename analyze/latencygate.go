@@ -1,0 +1,221 @@
+package analyze
+
+import (
+	"fmt"
+	"math"
+)
+
+// Margin is how much slower a quantile may be and still pass: either an absolute one in the samples' unit (nanoseconds), or a
+// fraction of what it is compared with. Neither: nothing is allowed or forbidden, and nothing decided.
+type Margin struct {
+	Absolute int64   // samples' unit, >= 0
+	Relative float64 // 0.1: a tenth more
+	Set      bool
+}
+
+// Validate says why the margin makes no sense. Errors wrap ErrInput.
+func (m Margin) Validate() error {
+	switch {
+	case m.Absolute < 0 || m.Relative < 0 || m.Relative > 10 || math.IsNaN(m.Relative):
+		return inputErrorf("margin: want an absolute one of 0 or more, or a fraction of 0 to 10")
+	case m.Absolute > 0 && m.Relative > 0:
+		return inputErrorf("margin: want an absolute one or a fraction, not both")
+	}
+	return nil
+}
+
+// Directions of a quantile's difference, shown at alpha over all quantiles together.
+const (
+	DirectionSlower = "slower" // the first sample is
+	DirectionFaster = "faster"
+	DirectionNone   = "none" // no difference proven
+)
+
+// QuantileVerdict is what is shown of one quantile.
+type QuantileVerdict struct {
+	BlockDifference
+	Direction string
+	Different PValue  // two-sided, against no difference; adjusted by Holm over the quantiles
+	Within    PValue  // against "slower than the margin or on it"; 1 where no margin is set
+	Beyond    PValue  // against "not slower than the margin"; adjusted by Holm
+	Outcome   Outcome // of this quantile, against the margin
+	Why       string  // why there is no interval, empty where there is
+}
+
+// LatencyDecision is the conclusion about the latencies of two samples.
+type LatencyDecision struct {
+	Outcome   Outcome // Pass: at no quantile slower than the margin, shown; Fail: at some quantile slower than it, shown. Meaningless without a margin.
+	Judged    bool    // a margin was set
+	Quantiles []QuantileVerdict
+	Needed    int // blocks per side that would decide if the rest stays as it is; 0 where it cannot be said
+	Reason    Reason
+}
+
+// DefaultQuantiles are those that are judged.
+func DefaultQuantiles() []float64 { return []float64{0.5, 0.9, 0.99} }
+
+// JudgeLatency compares the quantiles of two samples by blocks. Pass needs every quantile shown to be slower by less than the
+// margin (intersection and union: no price for their number); fail needs one shown to be slower by more, alpha being shared
+// by Holm. Both error rates are at most alpha. A quantile without an interval makes a pass impossible. paired says that the
+// blocks of both sides are the same windows of time. Errors wrap ErrInput.
+func JudgeLatency(first, second *Blocks, quantiles []float64, m Margin, alpha float64, paired bool) (LatencyDecision, error) {
+	switch {
+	case len(quantiles) == 0:
+		return LatencyDecision{}, inputErrorf("quantiles: none given")
+	case !(alpha > 0 && alpha < 0.5):
+		return LatencyDecision{}, inputErrorf("alpha: %v is out of range, want above 0 and below 0.5", alpha)
+	case paired && len(first.sizes) != len(second.sizes):
+		return LatencyDecision{}, inputErrorf("blocks: %d on one side and %d on the other, want the same windows", len(first.sizes), len(second.sizes))
+	}
+	if err := m.Validate(); err != nil {
+		return LatencyDecision{}, err
+	}
+	out := LatencyDecision{Outcome: Inconclusive, Judged: m.Set, Quantiles: make([]QuantileVerdict, len(quantiles))}
+	different, beyond := make([]float64, len(quantiles)), make([]float64, len(quantiles))
+	for i, q := range quantiles {
+		v, err := judgeQuantile(first, second, q, m, alpha, paired)
+		if err != nil {
+			return LatencyDecision{}, err
+		}
+		out.Quantiles[i] = v
+		different[i], beyond[i] = v.Different.P, v.Beyond.P
+	}
+	different, beyond = Holm(different), Holm(beyond)
+	pass, fail := m.Set, false
+	for i := range out.Quantiles {
+		v := &out.Quantiles[i]
+		v.Different, v.Beyond = asymptotic(different[i]), asymptotic(beyond[i])
+		v.Direction = DirectionNone
+		if different[i] <= alpha && v.Difference != 0 {
+			v.Direction = DirectionSlower
+			if v.Difference < 0 {
+				v.Direction = DirectionFaster
+			}
+		}
+		v.Outcome = Inconclusive
+		switch {
+		case !m.Set || v.Why != "":
+		case v.Within.P <= alpha:
+			v.Outcome = Pass
+		case beyond[i] <= alpha:
+			v.Outcome = Fail
+		}
+		pass = pass && v.Outcome == Pass
+		fail = fail || v.Outcome == Fail
+	}
+	switch {
+	case fail:
+		out.Outcome = Fail
+	case pass:
+		out.Outcome = Pass
+	case m.Set:
+		out.Needed = out.needed(m)
+	}
+	out.Reason = out.reason(m)
+	return out, nil
+}
+
+func asymptotic(p float64) PValue { return pFromLn(math.Log(p), Asymptotic) }
+
+func judgeQuantile(first, second *Blocks, q float64, m Margin, alpha float64, paired bool) (QuantileVerdict, error) {
+	c, err := newContrast(first, second, q, 1, paired)
+	if err != nil {
+		return QuantileVerdict{}, err
+	}
+	v := QuantileVerdict{BlockDifference: c.difference(1 - alpha), Within: asymptotic(1), Beyond: asymptotic(1), Different: asymptotic(1)}
+	v.Why = v.DifferenceCI.Why
+	if !c.enough() {
+		return v, nil
+	}
+	up, down := c.tailAbove(0), c.tailBelow(0) // evidence for faster, for slower
+	v.Different = asymptotic(math.Min(1, 2*math.Min(up, down)))
+	if m.Set {
+		against := c
+		against.factor = 1 + m.Relative
+		v.Within, v.Beyond = asymptotic(against.tailAbove(float64(m.Absolute))), asymptotic(against.tailBelow(float64(m.Absolute)))
+	}
+	return v, nil
+}
+
+// leastTail bounds p-values from below: what is said of smaller ones rests on the normal law too far out.
+const leastTail = 1e-9
+
+// tailAbove is the p of the test that the contrast is at limit or above it: the smallest tail whose upper end is below.
+func (c contrast) tailAbove(limit float64) float64 {
+	return smallestTail(func(tail float64) bool { return c.high(tail) < limit })
+}
+
+// tailBelow is the p of the test that the contrast is at limit or below it.
+func (c contrast) tailBelow(limit float64) float64 {
+	return smallestTail(func(tail float64) bool { return c.low(tail) > limit })
+}
+
+// smallestTail bisects the smallest tail at which an interval is clear; intervals shrink as the tail grows. 1 where none is.
+func smallestTail(clear func(tail float64) bool) float64 {
+	low, high := math.Log(leastTail), math.Log(0.5)
+	if !clear(math.Exp(high)) {
+		return 1
+	}
+	if clear(math.Exp(low)) {
+		return leastTail
+	}
+	for range 40 {
+		mid := low + (high-low)/2
+		if clear(math.Exp(mid)) {
+			high = mid
+		} else {
+			low = mid
+		}
+	}
+	return math.Exp(high)
+}
+
+// needed shrinks the interval of the worst quantile like 1/sqrt(blocks) until it clears the margin.
+func (d LatencyDecision) needed(m Margin) int {
+	most := 0.0
+	for _, v := range d.Quantiles {
+		if v.Outcome != Inconclusive {
+			continue
+		}
+		if v.Why != "" {
+			return 0
+		}
+		limit := float64(m.Absolute) + m.Relative*float64(v.Second.Value)
+		room := limit - float64(v.Difference)
+		half := v.DifferenceCI.High - float64(v.Difference)
+		if room < 0 {
+			half = float64(v.Difference) - v.DifferenceCI.Low
+		}
+		ratio := half / math.Abs(room)
+		if math.IsInf(ratio, 0) || math.IsNaN(ratio) || ratio > 100 {
+			return 0 // on the edge: no number of rounds helps
+		}
+		blocks := float64(min(v.First.Blocks, v.Second.Blocks))
+		most = math.Max(most, math.Max(blocks+1, math.Ceil(blocks*ratio*ratio)))
+	}
+	return int(most)
+}
+
+func (d LatencyDecision) reason(m Margin) Reason {
+	if !m.Set {
+		return Reason{}
+	}
+	worst := d.Quantiles[0]
+	for _, v := range d.Quantiles {
+		switch {
+		case d.Outcome == Fail && v.Outcome == Fail:
+			return Reason{CodeOutside, fmt.Sprintf("p%g is slower by more than the margin", 100*v.Q)}
+		case d.Outcome == Inconclusive && v.Outcome == Inconclusive && v.Why != "":
+			return Reason{CodeTooFew, fmt.Sprintf("p%g has no interval: it %s", 100*v.Q, v.Why)}
+		case d.Outcome == Inconclusive && v.Outcome == Inconclusive:
+			worst = v
+		}
+	}
+	switch {
+	case d.Outcome == Pass:
+		return Reason{CodeWithin, "at no quantile slower than the margin"}
+	case d.Needed == 0:
+		return Reason{CodeEdge, fmt.Sprintf("p%g is so near the margin that no number of blocks would tell", 100*worst.Q)}
+	}
+	return Reason{CodeTooFew, fmt.Sprintf("p%g may or may not be slower by more than the margin: about %d blocks on each side would tell", 100*worst.Q, d.Needed)}
+}

@@ -1,0 +1,122 @@
+package bench
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// The demo's gateway delays each answer by 20 ms, give or take a fifth: the difference of the medians is that delay, since
+// both sides share everything else. It is found within 3 ms, which is most of what this machine's timers and neighbours do.
+func TestGatewayCostIsTheDelay(t *testing.T) {
+	w := world(t, demo.Options{Seed: 7, GatewayDelay: 20 * time.Millisecond})
+	cfg := connect(t, w, 1200)
+	cfg.Load.Rate = attack.Rate{Hits: 400, Per: time.Second}
+	r, err := Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := r.GatewayCost
+	if g == nil {
+		t.Fatal("no gateway cost")
+	}
+	if !r.Load.OnTime { // a machine that was too busy: the cost must not be stated then
+		if g.Why == "" || len(g.Costs) != 0 {
+			t.Errorf("late, and stated all the same: %+v", g)
+		}
+		t.Logf("this machine was too busy to be on time, and the cost was refused as it should: %+v", r.Load.SendLag)
+		return
+	}
+	if len(g.Costs) != 1 || g.Reference != "podinfo" || g.Costs[0].Backend != "podinfo-east" || len(g.Costs[0].Shift) != 9 {
+		t.Fatalf("%+v", g)
+	}
+	median := g.Costs[0].Quantiles[0]
+	if median.Ms == nil || math.Abs(*median.Ms-20) > 3 || median.LowMs == nil || *median.LowMs < 10 {
+		t.Errorf("median %+v", median)
+	}
+	if !strings.Contains(g.Costs[0].Sentence, "ms longer at the median, range") {
+		t.Errorf("%q", g.Costs[0].Sentence)
+	}
+}
+
+// manifest is that of a run of podinfo and its mirror.
+func costManifest() Manifest {
+	m := Manifest{Before: &mesh.Snapshot{Backends: []mesh.Backend{
+		{Name: "podinfo"}, {Name: "podinfo-east", Mirror: &mesh.Mirror{Mode: mesh.MirrorGateway}},
+	}}}
+	m.Weights = weightsOf(mesh.Snapshot{Split: mesh.Split{Effective: []mesh.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}}}})
+	m.Options.Alpha = 0.01
+	return m
+}
+
+// results of 4,000 requests at 1,000/s, one in two of each backend, the second slower by 10 ms.
+func costTally(late time.Duration) *tally {
+	t := newTally(2)
+	for i := range 4000 {
+		at := time.Duration(i) * time.Millisecond
+		took := 2*time.Millisecond + time.Duration(i%7)*100*time.Microsecond + time.Duration(i%2)*10*time.Millisecond
+		t.add(attack.Result{Seq: uint64(i), Planned: at, Sent: at + late, Done: at + late + took, Status: 200, Backend: int16(i % 2)})
+	}
+	t.sorted()
+	return t
+}
+
+func TestGatewayCostRefusals(t *testing.T) {
+	whole := wire.Totals{Requests: 4000, Samples: 4000, Reason: wire.ReasonDone}
+	if f := gatewayCost(costManifest(), costTally(0), whole); f == nil || f.Why != "" || len(f.Backends) != 2 {
+		t.Fatalf("healthy: %+v", f)
+	}
+	closed := costManifest()
+	closed.Plan.Shape = &attack.Shape{Kind: attack.ShapeClosed}
+	short := newTally(2)
+	short.add(attack.Result{Status: 200, Done: time.Millisecond})
+	one := newTally(2)
+	for i := range 4000 {
+		at := time.Duration(i) * time.Millisecond
+		one.add(attack.Result{Seq: uint64(i), Planned: at, Sent: at, Done: at + time.Millisecond, Status: uint16(200 + 303*(i%2)), Backend: int16(i % 2)})
+	}
+	for name, x := range map[string]struct {
+		m      Manifest
+		t      *tally
+		totals wire.Totals
+		why    string
+	}{
+		"late":        {costManifest(), costTally(50 * time.Millisecond), whole, "late"},
+		"short":       {costManifest(), short, whole, "shorter"},
+		"closed loop": {closed, costTally(0), whole, "closed loop"},
+		"lost times":  {costManifest(), costTally(0), wire.Totals{Requests: 4000, Samples: 3999, Dropped: 1}, "lost"},
+		"only errors": {costManifest(), one, whole, "did not answer once"},
+	} {
+		f := gatewayCost(x.m, x.t, x.totals)
+		if f == nil || !strings.Contains(f.Why, x.why) || len(f.Backends) > 1 {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+	local := costManifest()
+	local.Before.Backends[1].Mirror = nil
+	if f := gatewayCost(local, costTally(0), whole); f != nil {
+		t.Errorf("no backend of another cluster: %+v", f)
+	}
+}
+
+// More answers than are kept are thinned by their numbers: each window keeps its part, and memory its bound.
+func TestCostTimesAreBounded(t *testing.T) {
+	var c costTimes
+	const n = 3 * maxCostTimes
+	for i := range n {
+		c.add(attack.Result{Seq: uint64(i), Planned: time.Duration(i) * time.Microsecond, Done: time.Duration(i+1) * time.Microsecond, Status: 200})
+	}
+	if len(c.seqs) > maxCostTimes || len(c.seqs) < maxCostTimes/4 {
+		t.Errorf("%d times are kept of %d", len(c.seqs), n)
+	}
+	blocks, err := c.windows(1, 30, n*time.Microsecond/30+1)
+	if err != nil || blocks[0].Blocks() != 30 {
+		t.Errorf("%v, %v", blocks, err)
+	}
+}
