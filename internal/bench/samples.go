@@ -50,5 +50,8 @@ func ExportFacts(f store.Folder) (export.Facts, error) {
 	if totals.StartedUnixNs > 0 {
 		started = time.Unix(0, totals.StartedUnixNs).UTC()
 	}
-	return export.Facts{Run: m.ID, URL: m.Plan.URL, Method: m.Plan.Method, Started: started, Backends: backendNames(m.Weights)}, nil
+	return export.Facts{
+		Run: m.ID, URL: m.Plan.URL, Method: m.Plan.Method, Started: started, Backends: backendNames(m.Weights),
+		Labels: m.Labels, RatePerSecond: m.Plan.Rate.PerSecond(), Connections: m.Plan.Connections, Tool: m.Tool,
+	}, nil
 }
