@@ -36,7 +36,7 @@ every room < cmd/splitbench
 // import that none fits is forbidden: a new module needs its line here and its line in docs/adr/0001-third-party-modules.md.
 // "tests" is for modules that no program contains. Test files may import whatever is listed.
 const modulePolicy = `
-github.com/HdrHistogram/hdrhistogram-go < internal/wire
+github.com/HdrHistogram/hdrhistogram-go < attack, internal/wire
 github.com/go-logr/logr < cmd/splitbench
 github.com/gofrs/flock < internal/store
 github.com/google/go-cmp < tests

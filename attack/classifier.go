@@ -2,6 +2,7 @@ package attack
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -18,6 +19,8 @@ const (
 	RuleJSON   RuleKind = "json"   // Key is a JSON pointer (RFC 6901) into the body; the string there must be one of Values
 	RuleHeader RuleKind = "header" // Key is a header name; its first value must be one of Values
 	RuleRegexp RuleKind = "regexp" // Key is a regular expression (RE2) that must match in the body
+
+	RuleLiteral RuleKind = "literal" // Key is a text that must stand somewhere in the body
 )
 
 // Rule recognises the answers of one backend.
@@ -44,7 +47,8 @@ type lookup struct {
 	path     []step // RuleJSON
 	header   string // RuleHeader: canonical name
 	re       *regexp.Regexp
-	backend  int16            // RuleRegexp
+	text     []byte           // RuleLiteral
+	backend  int16            // RuleRegexp, RuleLiteral
 	backends map[string]int16 // RuleJSON, RuleHeader: value to backend
 	key      string
 }
@@ -84,6 +88,13 @@ func (c *Classifier) add(r Rule) error {
 		l.re = re
 		c.lookups = append(c.lookups, l)
 		return nil
+	case RuleLiteral:
+		if r.Key == "" {
+			return errors.New("literal: no text to look for")
+		}
+		l.text = []byte(r.Key)
+		c.lookups = append(c.lookups, l)
+		return nil
 	case RuleJSON:
 		path, err := parsePointer(r.Key)
 		if err != nil {
@@ -95,7 +106,7 @@ func (c *Classifier) add(r Rule) error {
 			return fmt.Errorf("header %q: not a header name", r.Key)
 		}
 	default:
-		return fmt.Errorf("kind %q: want json, header or regexp", r.Kind)
+		return fmt.Errorf("kind %q: want json, header, regexp or literal", r.Kind)
 	}
 	if len(r.Values) == 0 {
 		return fmt.Errorf("%s %q: no value to look for", r.Kind, r.Key)
@@ -134,6 +145,10 @@ func (c *Classifier) classify(a *answer, f *jsonFinder) int16 {
 		switch l.kind {
 		case RuleRegexp:
 			if l.re.Match(a.body) {
+				return l.backend
+			}
+		case RuleLiteral:
+			if bytes.Contains(a.body, l.text) {
 				return l.backend
 			}
 		case RuleHeader:

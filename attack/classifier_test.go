@@ -47,6 +47,8 @@ func TestClassify(t *testing.T) {
 		{"header, whatever its case", []Rule{
 			{Backend: 2, Kind: RuleHeader, Key: "x-CLUSTER", Values: []string{"east"}},
 		}, http.Header{"X-Cluster": {"east"}}, "", 2},
+		{"literal", []Rule{{Backend: 5, Kind: RuleLiteral, Key: `"greetings from east"`}}, nil, podinfoBody, 5},
+		{"literal missing", []Rule{{Backend: 5, Kind: RuleLiteral, Key: "greetings from west"}}, nil, podinfoBody, Unattributed},
 		{"header missing", []Rule{{Backend: 2, Kind: RuleHeader, Key: "X-Cluster", Values: []string{"east"}}}, nil, "", Unattributed},
 		{"no rule matches", []Rule{host}, nil, `{"hostname":"somebody"}`, Unattributed},
 		{"not JSON", []Rule{host}, nil, "<html>", Unattributed},

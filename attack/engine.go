@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"iter"
 	"net"
+	"time"
 )
 
 // Engine sends the bursts of one session over connections of its own, one burst at a time. Results come as answers do,
 // not in the order of Seq. The iterator ends after the last result; when the burst was cut short it ends with an error:
-// the context's, or a *GaveUpError. Every request that was sent has its result, also then. Breaking off the iteration
+// the context's, a *GaveUpError, or an *AbortError. Every request that was sent has its result, also then. Breaking off the iteration
 // stops the burst, and the iterator returns only when nothing of it runs any more.
 type Engine interface {
 	Attack(ctx context.Context, p Plan) iter.Seq2[Result, error]
@@ -27,14 +28,29 @@ type EngineOptions struct {
 // The engines' names.
 const (
 	EngineH1     = "h1"     // our own: HTTP/1.1 over plain TCP, on time and cheap
-	EngineVegeta = "vegeta" // vegeta's Attacker on net/http: TLS, and the cross-check
+	EngineStd    = "std"    // net/http's client connections: TLS, HTTP/2, gRPC
+	EngineVegeta = "vegeta" // vegeta's Attacker on net/http's pool: the cross-check
 )
+
+// maxBody bounds what is read of an answer for classification; maxHeaderBytes what is read of its header.
+const (
+	maxBody        = 64 << 10
+	maxHeaderBytes = 64 << 10
+)
+
+// idleTimeout closes connections before servers do: a request on a connection that the server is just closing fails, and
+// since nothing is retried here it would count as a failure of the split.
+const idleTimeout = 2 * time.Second
 
 // ClosableEngine is an engine with connections of its own.
 type ClosableEngine interface {
 	Engine
 	// Dialled is how many connections were opened so far.
 	Dialled() int64
+	// Dials says what opening them took; nothing where the engine cannot know.
+	Dials() Dials
+	// Bytes is what was read and written so far over all connections; 0 where the engine cannot know.
+	Bytes() int64
 	// Close closes all of them. No burst may be running.
 	Close()
 }
@@ -42,11 +58,39 @@ type ClosableEngine interface {
 // NewEngine returns the engine that p.EngineName names.
 func NewEngine(p Plan, o EngineOptions) ClosableEngine {
 	p = p.WithDefaults()
-	if p.EngineName() == EngineVegeta {
-		return NewVegeta(o, p.Connections)
+	switch p.EngineName() {
+	case EngineVegeta:
+		if e, ok := newVegeta(o, p.Connections); ok {
+			return e
+		}
+		return noEngine(EngineVegeta)
+	case EngineStd:
+		return NewStd(o, p.Connections)
 	}
 	return NewH1(o, p.Connections)
 }
+
+// noEngine is one that this program does not hold.
+type noEngine string
+
+// Attack implements Engine by saying so.
+func (e noEngine) Attack(context.Context, Plan) iter.Seq2[Result, error] {
+	return func(yield func(Result, error) bool) {
+		yield(Result{}, fmt.Errorf("engine %s: not in this program: use engine %s or %s", string(e), EngineH1, EngineStd))
+	}
+}
+
+// Dialled implements ClosableEngine.
+func (noEngine) Dialled() int64 { return 0 }
+
+// Dials implements ClosableEngine.
+func (noEngine) Dials() Dials { return Dials{} }
+
+// Bytes implements ClosableEngine.
+func (noEngine) Bytes() int64 { return 0 }
+
+// Close implements ClosableEngine.
+func (noEngine) Close() {}
 
 // GaveUpError says that a burst was stopped because requests had no answers any more.
 type GaveUpError struct {

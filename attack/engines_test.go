@@ -28,6 +28,7 @@ func forEachEngine(t *testing.T, test func(t *testing.T, build func(EngineOption
 			}
 			return e
 		},
+		"std":    func(o EngineOptions, n int) ClosableEngine { return NewStd(o, n) },
 		"vegeta": func(o EngineOptions, n int) ClosableEngine { return NewVegeta(o, n) },
 	} {
 		t.Run(name, func(t *testing.T) {

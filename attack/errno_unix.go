@@ -16,8 +16,10 @@ func errnoClass(err error) (ErrorClass, bool) {
 	switch errno {
 	case syscall.ECONNRESET, syscall.EPIPE:
 		return ErrReset, true
-	case syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EADDRNOTAVAIL, syscall.EMFILE:
+	case syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH:
 		return ErrDial, true
+	case syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL:
+		return ErrFiles, true
 	case syscall.ETIMEDOUT:
 		return ErrTimeout, true
 	}

@@ -4,37 +4,25 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync/atomic"
-	"time"
 )
 
-// h1Conn is a goroutine with one connection at a time.
+// h1Conn is a worker with a plain connection.
 type h1Conn struct {
-	engine *H1
+	worker
 	in     h1Reader
 	answer h1Answer
 	find   jsonFinder
-
-	// nc is set by the goroutine under the engine's lock, so others read it under the lock and the goroutine without.
-	nc     io.ReadWriteCloser
-	number int32 // of nc
-	used   uint64
-	quota  uint64        // requests that nc may carry; 0: any number
-	born   time.Duration // of nc
-	maxAge time.Duration // of nc; 0: any
-	since  time.Duration // when it came to rest; guarded by the engine's lock
-
-	// The request it carries, set by h1Burst.take before busy is.
-	burst   *h1Burst
-	seq     uint64
-	planned time.Duration // since the burst began
-	sent    time.Duration // since the epoch
-	fate    ErrorClass    // why the connection was closed from this side; guarded by the engine's lock
-	busy    atomic.Bool   // there is such a request; changes under the engine's lock
 }
 
-// run carries requests until there is none due and no connection to rest with. It begins with one taken for it.
-func (c *h1Conn) run() {
+// newH1Conn is what an H1 hires.
+func newH1Conn(e *crew) *worker {
+	c := &h1Conn{worker: worker{engine: e, number: UnknownConn}}
+	c.run = c.carry
+	return &c.worker
+}
+
+// carry carries requests until there is none due and no connection to rest with. It begins with one taken for it.
+func (c *h1Conn) carry() {
 	defer c.engine.conns.Done()
 	for again := true; again; {
 		adopted, class := c.dial()
@@ -56,7 +44,7 @@ func (c *h1Conn) dial() (adopted bool, class ErrorClass) {
 	e, b := c.engine, c.burst
 	c.number = UnknownConn
 	ctx, cancel := context.WithDeadline(b.ctx, e.epoch.Add(c.sent+b.plan.Timeout))
-	nc, err := e.o.Dial(ctx, "tcp", b.target.address)
+	nc, err := e.dials.open(ctx, e.o.Dial, b.target.address)
 	cancel()
 	if err != nil {
 		if class := classifyError(b.ctx, err); class != ErrOther {
@@ -68,9 +56,9 @@ func (c *h1Conn) dial() (adopted bool, class ErrorClass) {
 	defer e.mu.Unlock()
 	c.nc, c.used, c.born = nc, 0, e.now()
 	c.number = int32(e.dialled.Add(1) - 1)
-	b.wear(c)
+	b.wear(&c.worker)
 	adopted = e.loop != nil && e.loop.adopt(c, nc)
-	c.in.src, c.in.epoch = c.nc, e.epoch
+	c.in.src, c.in.epoch, c.in.count = c.nc, e.epoch, &e.bytes
 	if c.fate != OK { // stopped meanwhile: nobody could close it
 		_ = c.nc.Close()
 	}
@@ -121,7 +109,7 @@ func (c *h1Conn) result(err error) (r Result, live bool) {
 	r.Status = c.answer.status
 	r.Backend = b.classifier.classify(&answer{raw: c.answer.head, body: c.answer.body}, &c.find)
 	if r.Backend == Unattributed {
-		c.keep(r)
+		c.keep(r, c.answer.body)
 	}
 	return r, c.answer.reuse
 }
@@ -138,97 +126,6 @@ func (c *h1Conn) silence(err error) ErrorClass {
 		return ErrEmpty
 	}
 	return class
-}
-
-// outcome is a result with what is known of every request.
-func (c *h1Conn) outcome(done time.Duration) Result {
-	began := c.burst.began
-	return Result{
-		Seq: c.seq, Planned: c.planned, Sent: c.sent - began, Done: done - began, Conn: c.number, Backend: Unattributed,
-	}
-}
-
-func (c *h1Conn) failed(class ErrorClass) Result {
-	r := c.outcome(c.engine.now())
-	r.Err = class
-	return r
-}
-
-// keep offers the answer as a specimen.
-func (c *h1Conn) keep(r Result) {
-	b, e := c.burst, c.engine
-	if e.o.Unmatched == nil || b.specimens.Load() >= MaxSpecimens || b.specimens.Add(1) > MaxSpecimens {
-		return
-	}
-	body := c.answer.body[:min(len(c.answer.body), MaxSpecimenBody)]
-	s := Specimen{Seq: r.Seq, Status: r.Status, Body: string(body)}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	b.kept = append(b.kept, s)
-}
-
-// settle hands in the result of the request in hand, and takes the next where one is due: again. live says whether the
-// connection can carry requests, before and after. A connection without a request rests if it lives; if not, c is done.
-func (c *h1Conn) settle(r Result, live bool) (stillLive, again bool) {
-	e := c.engine
-	now := r.Done + c.burst.began
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if c.fate != OK {
-		live = false
-		if r.Err != OK {
-			r.Err = c.fate
-		}
-	}
-	live = live && !c.worn(now)
-	c.busy.Store(false)
-	c.burst.deliver(r)
-	b := e.burst
-	if b.take(c, now) {
-		return live, true
-	}
-	if live {
-		c.since = now
-		e.idle = append(e.idle, c)
-	} else {
-		delete(e.open, c)
-	}
-	b.unpark()
-	return live, false
-}
-
-// leave ends c at rest. It reports false where c is not at rest: a request was taken for it in the meantime.
-func (c *h1Conn) leave() bool {
-	e := c.engine
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if c.busy.Load() {
-		return false
-	}
-	for i, other := range e.idle {
-		if other == c {
-			e.idle = append(e.idle[:i], e.idle[i+1:]...)
-			break
-		}
-	}
-	delete(e.open, c)
-	e.burst.unpark()
-	return true
-}
-
-// worn reports whether the connection plan wants another connection.
-func (c *h1Conn) worn(now time.Duration) bool {
-	return c.quota > 0 && c.used >= c.quota || c.maxAge > 0 && now-c.born >= c.maxAge
-}
-
-// kill closes the connection under whatever it carries. The caller holds the engine's lock.
-func (c *h1Conn) kill(why ErrorClass) {
-	if c.fate == OK {
-		c.fate = why
-	}
-	if c.nc != nil {
-		_ = c.nc.Close()
-	}
 }
 
 // write sends a request. If it cannot, reading tells why: an answer may be there in spite of it.

@@ -98,7 +98,7 @@ func (l *h1Loop) wake() {
 // sleep waits until something happens or, where until is not 0, until that instant since epoch. It returns what happened.
 // Unless spinning, the loop must have been marked asleep.
 func (l *h1Loop) sleep(until, now time.Duration, spin bool) []unix.EpollEvent {
-	if until > 0 && until != l.armed {
+	if until > 0 && until != l.armed && !spin {
 		spec := unix.ItimerSpec{Value: unix.NsecToTimespec(max(int64(until-now), 1))}
 		if unix.TimerfdSettime(l.timer, 0, &spec, nil) == nil {
 			l.armed = until
@@ -144,20 +144,24 @@ func (l *h1Loop) welcome(c *h1Conn) {
 }
 
 // drive carries out a burst: it sends what is due, waits, and lets the connections go on that have something to read.
-func (l *h1Loop) drive(b *h1Burst) {
+func (l *h1Loop) drive(b *crewBurst) {
 	l.dispatch(l.sleep(0, 0, true)) // connections that were closed since the last burst
 	for {
 		until, now, over := l.release(b)
 		if over {
 			return
 		}
-		l.dispatch(l.sleep(until, now, until > 0 && b.spins(until-now)))
+		spin := until > 0 && b.spins(until-now)
+		if until > 0 && b.plan.Spin {
+			until = max(until-spinBefore, now)
+		}
+		l.dispatch(l.sleep(until, now, spin))
 	}
 }
 
 // release sends what is due as long as there are connections for it. until is when the next request will be, since the
 // engine's epoch; 0: that depends on answers.
-func (l *h1Loop) release(b *h1Burst) (until, now time.Duration, over bool) {
+func (l *h1Loop) release(b *crewBurst) (until, now time.Duration, over bool) {
 	e := b.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -185,6 +189,7 @@ func (l *h1Loop) release(b *h1Burst) (until, now time.Duration, over bool) {
 		case paceSleep:
 			l.asleep.Store(true)
 			return b.began + b.due, now, false
+		case paceAgain:
 		case pacePark, paceEnd:
 			l.asleep.Store(true)
 			return 0, now, false
@@ -230,7 +235,7 @@ func (l *h1Loop) proceed(lc *loopConn) {
 		l.discard(lc)
 		if lc.again { // it has a request in hand, and needs another connection
 			lc.owner.engine.conns.Add(1)
-			go lc.owner.run()
+			go lc.owner.carry()
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,7 +28,8 @@ var (
 // be written over.
 type h1Reader struct {
 	src         io.Reader
-	epoch       time.Time // origin of first and last
+	epoch       time.Time     // origin of first and last
+	count       *atomic.Int64 // of all bytes that came; may be nil
 	buf         []byte
 	read, write int
 	floor       int
@@ -62,6 +64,9 @@ func (p *h1Reader) more() error {
 				p.first = p.last
 			}
 			p.write += n
+			if p.count != nil {
+				p.count.Add(int64(n))
+			}
 			return nil // an error along with bytes comes again
 		}
 		if err != nil {

@@ -15,25 +15,20 @@ import (
 // the pacer write for all connections.
 const maxRequest = 16 << 10
 
-// h1Target is where requests go and what they are, byte for byte.
-type h1Target struct {
-	address string // to dial
-	request []byte
-	head    bool // the answers have no bodies
-}
-
-func newH1Target(p Plan) (h1Target, error) {
+// newH1Target serialises the request.
+func newH1Target(p Plan) (*target, error) {
 	u, err := url.Parse(p.URL)
 	if err != nil {
-		return h1Target{}, fmt.Errorf("url %q: %w", p.URL, err)
+		return nil, fmt.Errorf("url %q: %w", p.URL, err)
 	}
 	if u.Scheme != "http" {
-		return h1Target{}, fmt.Errorf("url %q: engine h1 speaks plain http only: use engine vegeta", p.URL)
+		return nil, fmt.Errorf("url %q: engine h1 speaks plain http only: use engine std", p.URL)
 	}
-	t := h1Target{head: p.Method == http.MethodHead, address: hostPort(u)}
+	t := &target{head: p.Method == http.MethodHead, address: hostPort(u)}
 	if to, ok := p.ConnectTo[t.address]; ok {
 		t.address = to
 	}
+	t.line = t.address
 	host := u.Host
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", p.Method, u.RequestURI())
@@ -46,29 +41,38 @@ func newH1Target(p Plan) (h1Target, error) {
 			host = value
 			continue
 		case "content-length", "transfer-encoding", "upgrade":
-			return h1Target{}, fmt.Errorf("header %q: engine h1 sets the framing of requests itself", name)
+			return nil, fmt.Errorf("header %q: engine h1 sets the framing of requests itself", name)
 		case "user-agent":
 			agent = true
 		}
 		fmt.Fprintf(&lines, "%s: %s\r\n", name, value)
 		if l := []byte(name + ": " + value); !isFieldLine(l) {
-			return h1Target{}, fmt.Errorf("header %q: not a valid header", name)
+			return nil, fmt.Errorf("header %q: not a valid header", name)
 		}
 	}
 	if !isVisible(host) {
-		return h1Target{}, fmt.Errorf("host %q: want ASCII letters, digits, dots and hyphens", host)
+		return nil, fmt.Errorf("host %q: want ASCII letters, digits, dots and hyphens", host)
 	}
 	fmt.Fprintf(&b, "Host: %s\r\n", host)
 	if !agent {
 		b.WriteString("User-Agent: splitbench\r\n")
 	}
 	b.WriteString(lines.String())
+	if !bodiless(p.Method) {
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(p.Body))
+	}
 	b.WriteString("\r\n")
+	b.Write(p.Body)
 	if b.Len() > maxRequest {
-		return h1Target{}, fmt.Errorf("request of %d bytes: engine h1 sends at most %d", b.Len(), maxRequest)
+		return nil, fmt.Errorf("request of %d bytes: engine h1 sends at most %d", b.Len(), maxRequest)
 	}
 	t.request = []byte(b.String())
 	return t, nil
+}
+
+// bodiless reports whether requests of a method have no body by nature.
+func bodiless(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
 func isFieldLine(l []byte) bool {

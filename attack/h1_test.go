@@ -202,6 +202,8 @@ func (c *echo) Read(p []byte) (int, error) {
 	}
 }
 
+func (c *echo) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80} }
+
 func (c *echo) Close() error {
 	select {
 	case <-c.closed:
@@ -217,7 +219,7 @@ func TestH1DoesNotAllocate(t *testing.T) {
 	p := Plan{URL: "http://x", Rate: Rate{1000, time.Second}, Requests: 1 << 40, MaxRequests: 1 << 41, Rules: []Rule{
 		{Backend: 1, Kind: RuleJSON, Key: "/message", Values: []string{"from 1"}},
 	}}.WithDefaults()
-	b, err := newH1Burst(e, p)
+	b, err := newCrewBurst(e.crew, p)
 	if err != nil || !e.begin(b) {
 		t.Fatal(err)
 	}
@@ -225,9 +227,9 @@ func TestH1DoesNotAllocate(t *testing.T) {
 	b.schedule = Constant{Rate{1_000_000_000, time.Second}} // always due
 	nc := newEcho()
 	b.ctx = t.Context()
-	c := &h1Conn{engine: e, nc: nc, in: h1Reader{src: nc, epoch: e.epoch}}
-	e.open[c] = struct{}{}
-	b.take(c, e.now())
+	c := &h1Conn{worker: worker{engine: e.crew, nc: nc}, in: h1Reader{src: nc, epoch: e.epoch, count: &e.bytes}}
+	e.open[&c.worker] = struct{}{}
+	b.take(&c.worker, e.now())
 	var spare []Result
 	once := func() {
 		write(c.nc, b.target.request)
@@ -246,12 +248,12 @@ func TestH1DoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, once); n != 0 {
 		t.Errorf("%g allocations per request", n)
 	}
-	delete(e.open, c)
+	delete(e.open, &c.worker)
 }
 
 func TestH1RefusesWhatItCannotSend(t *testing.T) {
 	for want, change := range map[string]func(*Plan){
-		"use engine vegeta":   func(p *Plan) { p.URL = "https://podinfo" },
+		"use engine std":      func(p *Plan) { p.URL = "https://podinfo" },
 		"sets the framing":    func(p *Plan) { p.Header = map[string]string{"Content-Length": "5"} },
 		"not a valid header":  func(p *Plan) { p.Header = map[string]string{"a b": "5"} },
 		"ASCII letters":       func(p *Plan) { p.URL = "http://pödinfo" },

@@ -1,11 +1,7 @@
 package attack
 
 import (
-	"fmt"
-	"net"
 	"net/http"
-	"net/textproto"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -28,7 +24,7 @@ const (
 // stop. It is plain data and travels as JSON.
 type Plan struct {
 	URL         string            `json:"url"`
-	Method      string            `json:"method"`                // GET, HEAD or OPTIONS; "" is GET
+	Method      string            `json:"method"`                // GET, HEAD or OPTIONS, others where AllowUnsafe; "" is GET
 	Header      map[string]string `json:"header,omitempty"`      // sent with every request, User-Agent included
 	Rate        Rate              `json:"rate"`                  // constant rate of sending, whatever the answers do (open model)
 	Requests    uint64            `json:"requests"`              // counted requests, > 0
@@ -41,9 +37,58 @@ type Plan struct {
 	MaxRequests uint64            `json:"maxRequests,omitempty"` // ceiling; 0: DefaultMaxRequests
 	// ConnectTo sends what would be dialled at one HOST:PORT to another ADDR:PORT. Host and URL of the requests stay.
 	ConnectTo map[string]string `json:"connectTo,omitempty"`
-	Engine    string            `json:"engine,omitempty"`   // EngineH1, EngineVegeta, or "": EngineName
+	Engine    string            `json:"engine,omitempty"`   // EngineH1, EngineStd, EngineVegeta, or "": EngineName
 	Shape     *Shape            `json:"schedule,omitempty"` // nil: Rate, constant
 	Reuse     *Reuse            `json:"reuse,omitempty"`    // nil: connections are used as long as they live
+
+	Protocol    Protocol   `json:"protocol,omitempty"`    // "": ProtocolHTTP1; the others are for EngineStd
+	Streams     int        `json:"streams,omitempty"`     // requests in flight over one HTTP/2 connection; 0: 1
+	Saturation  Saturation `json:"saturation,omitempty"`  // what becomes of requests that no connection is free for; "": SaturationQueue
+	Order       Order      `json:"order,omitempty"`       // which of the connections at rest is used; "": OrderLIFO
+	Spin        bool       `json:"spin,omitempty"`        // EngineH1 on Linux: wait for instants without sleeping, at the price of a processor
+	AllowUnsafe bool       `json:"allowUnsafe,omitempty"` // permit methods that may change something
+	Body        []byte     `json:"body,omitempty"`        // of every request; for methods that AllowUnsafe permits
+	Unary       *Unary     `json:"unary,omitempty"`       // ProtocolGRPC: what is called; nil: the health check
+	TLS         *TLS       `json:"tls,omitempty"`         // https: nil trusts the system's authorities
+	Limits      *Limits    `json:"limits,omitempty"`      // when to give up, beyond GiveUpAfter; nil: never
+}
+
+// Protocol is what is spoken over a connection.
+type Protocol string
+
+// The protocols.
+const (
+	ProtocolHTTP1 Protocol = "http1" // HTTP/1.1
+	ProtocolH2    Protocol = "h2"    // HTTP/2 over TLS
+	ProtocolH2C   Protocol = "h2c"   // HTTP/2 over plain TCP, by prior knowledge
+	ProtocolGRPC  Protocol = "grpc"  // unary calls over HTTP/2, plain or TLS as the URL says
+)
+
+// Saturation says what becomes of a request that is due while every connection is busy.
+type Saturation string
+
+// The policies.
+const (
+	SaturationQueue Saturation = "queue" // it waits and keeps its planned instant: its response time says so
+	SaturationDrop  Saturation = "drop"  // it is not sent; its result has class ErrDropped
+	SaturationAbort Saturation = "abort" // the burst ends, with an AbortError
+)
+
+// Order says which of several connections at rest carries the next request.
+type Order string
+
+// The orders.
+const (
+	OrderLIFO   Order = "lifo"   // the one used last: as few connections as will do
+	OrderFIFO   Order = "fifo"   // the one at rest for longest: all in turn
+	OrderRandom Order = "random" // any, drawn with Reuse's seed
+)
+
+// TLS says whom to trust.
+type TLS struct {
+	Insecure   bool   `json:"insecure,omitempty"`   // anybody: the certificate is not verified
+	CA         []byte `json:"ca,omitempty"`         // authorities, PEM; nil: the system's
+	ServerName string `json:"serverName,omitempty"` // "": the URL's host
 }
 
 // WithDefaults returns the plan with every unset field that has a default set to it.
@@ -66,7 +111,18 @@ func (p Plan) WithDefaults() Plan {
 	if p.MaxRequests == 0 {
 		p.MaxRequests = DefaultMaxRequests
 	}
+	if p.Protocol == ProtocolGRPC {
+		p.Method = http.MethodPost
+	}
 	return p
+}
+
+// streams is how many requests one connection carries at once.
+func (p Plan) streams() int {
+	if p.Protocol == ProtocolHTTP1 || p.Protocol == "" {
+		return 1
+	}
+	return max(p.Streams, 1)
 }
 
 // Reuse says when a connection is given up for a new one. Where a mesh chooses the backend for each connection, not for
@@ -100,110 +156,14 @@ func (p Plan) peak() float64 {
 // Duration is how long sending takes: until the instant at which the request after the last would be due.
 func (p Plan) Duration() time.Duration { return p.Schedule().At(p.Requests) }
 
-// EngineName is the engine that the plan is for: where it names none, EngineH1 for http and EngineVegeta for https.
+// EngineName is the engine that the plan is for: where it names none, EngineH1 for HTTP/1.1 over plain TCP and EngineStd
+// for all else.
 func (p Plan) EngineName() string {
 	switch {
 	case p.Engine != "":
 		return p.Engine
-	case strings.HasPrefix(strings.ToLower(p.URL), "https:"):
-		return EngineVegeta
+	case p.Protocol != "" && p.Protocol != ProtocolHTTP1, strings.HasPrefix(strings.ToLower(p.URL), "https:"):
+		return EngineStd
 	}
 	return EngineH1
-}
-
-// maxConnections bounds the connections of a plan.
-const maxConnections = 16384
-
-// maxConnectTo bounds the addresses that a plan may move.
-const maxConnectTo = 256
-
-// Validate says, in one sentence, why the plan must not be sent. It expects WithDefaults to have been applied.
-func (p Plan) Validate() error {
-	u, err := url.Parse(p.URL)
-	switch {
-	case err != nil:
-		return fmt.Errorf("url %q: %w", p.URL, err)
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("url %q: scheme must be http or https", p.URL)
-	case u.Hostname() == "":
-		return fmt.Errorf("url %q: no host", p.URL)
-	case u.User != nil:
-		return fmt.Errorf("url %q: user names and passwords are not sent", u.Redacted())
-	}
-	switch p.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions:
-	default:
-		return fmt.Errorf("method %q: only GET, HEAD and OPTIONS are sent", p.Method)
-	}
-	for k, v := range p.Header {
-		if k == "" || textproto.TrimString(k) != k || strings.ContainsAny(k+v, "\r\n\x00") {
-			return fmt.Errorf("header %q: not a valid header", k)
-		}
-	}
-	if p.Shape != nil {
-		if err := p.Shape.validate(p.Requests); err != nil {
-			return err
-		}
-	}
-	if err := validConnectTo(p.ConnectTo); err != nil {
-		return err
-	}
-	switch {
-	case p.EngineName() != EngineH1 && p.EngineName() != EngineVegeta:
-		return fmt.Errorf("engine %q: want %s or %s", p.Engine, EngineH1, EngineVegeta)
-	case p.EngineName() == EngineH1 && u.Scheme != "http":
-		return fmt.Errorf("engine %s: speaks plain http only, not %s: use engine %s", EngineH1, u.Scheme, EngineVegeta)
-	case p.Requests == 0:
-		return fmt.Errorf("requests 0: want at least 1")
-	case p.Requests > p.MaxRequests:
-		return fmt.Errorf("requests %d: above the ceiling of %d", p.Requests, p.MaxRequests)
-	case p.WarmUp > p.MaxRequests:
-		return fmt.Errorf("warm-up %d: above the ceiling of %d requests", p.WarmUp, p.MaxRequests)
-	case (p.Shape == nil || p.Shape.usesPlanRate()) && (p.Rate.Hits == 0 || p.Rate.Per <= 0):
-		return fmt.Errorf("rate 0: want above 0")
-	case !(p.peak() <= p.MaxRate): // nor may the ceiling be NaN
-		return fmt.Errorf("rate %g/s: above the ceiling of %g/s", p.peak(), p.MaxRate)
-	case p.Connections < 1 || p.Connections > maxConnections:
-		return fmt.Errorf("connections %d: want 1 to %d", p.Connections, maxConnections)
-	case p.Timeout < time.Millisecond || p.Timeout > 10*time.Minute:
-		return fmt.Errorf("timeout %s: want 1ms to 10m", p.Timeout)
-	}
-	if err := p.validReuse(); err != nil {
-		return err
-	}
-	_, err = NewClassifier(p.Rules)
-	return err
-}
-
-func (p Plan) validReuse() error {
-	r := p.Reuse
-	switch {
-	case r == nil:
-		return nil
-	case p.EngineName() != EngineH1:
-		return fmt.Errorf("reuse: engine %s cannot give up connections by a plan: use engine %s", p.EngineName(), EngineH1)
-	case r.MinRequests > r.MaxRequests:
-		return fmt.Errorf("reuse: %d to %d requests: want the smaller number first", r.MinRequests, r.MaxRequests)
-	case r.MaxAge < 0:
-		return fmt.Errorf("reuse: age %s: want 0 or above", r.MaxAge)
-	}
-	return nil
-}
-
-// validConnectTo checks that both sides are HOST:PORT.
-func validConnectTo(to map[string]string) error {
-	if len(to) > maxConnectTo {
-		return fmt.Errorf("connect-to: %d addresses, at most %d are allowed", len(to), maxConnectTo)
-	}
-	for from, address := range to {
-		for _, s := range []string{from, address} {
-			if host, port, err := net.SplitHostPort(s); err != nil || host == "" || port == "" {
-				return fmt.Errorf("connect-to %q=%q: want HOST:PORT=ADDRESS:PORT", from, address)
-			}
-		}
-		if from != strings.ToLower(from) {
-			return fmt.Errorf("connect-to %q: host names are lower case here", from)
-		}
-	}
-	return nil
 }

@@ -27,7 +27,7 @@ func TestPlanValidate(t *testing.T) {
 		{func(p *Plan) { p.URL = "http://" }, "no host"},
 		{func(p *Plan) { p.URL = "http://a b/" }, "url"},
 		{func(p *Plan) { p.URL = "http://me:secret@podinfo/" }, "passwords are not sent"},
-		{func(p *Plan) { p.Method = "DELETE" }, "only GET"},
+		{func(p *Plan) { p.Method = "DELETE" }, "only GET, HEAD and OPTIONS are sent"},
 		{func(p *Plan) { p.Header = map[string]string{"X": "a\r\nY: b"} }, "header"},
 		{func(p *Plan) { p.Requests = 0 }, "requests 0"},
 		{func(p *Plan) { p.Requests = DefaultMaxRequests + 1 }, "ceiling of 100000"},
@@ -38,7 +38,7 @@ func TestPlanValidate(t *testing.T) {
 		{func(p *Plan) { p.Connections = 20_000 }, "connections 20000"},
 		{func(p *Plan) { p.Timeout = time.Hour }, "timeout"},
 		{func(p *Plan) { p.Engine = "wrk" }, `engine "wrk"`},
-		{func(p *Plan) { p.Engine, p.URL = EngineH1, "https://podinfo/" }, "use engine vegeta"},
+		{func(p *Plan) { p.Engine, p.URL = EngineH1, "https://podinfo/" }, "use engine std"},
 		{func(p *Plan) { p.ConnectTo = map[string]string{"podinfo": "127.0.0.1:80"} }, "connect-to"},
 		{func(p *Plan) { p.ConnectTo = map[string]string{"podinfo:80": "127.0.0.1"} }, "connect-to"},
 		{func(p *Plan) { p.ConnectTo = map[string]string{"Podinfo:80": "127.0.0.1:80"} }, "lower case"},
@@ -82,7 +82,7 @@ func TestPlanValidate(t *testing.T) {
 }
 
 func TestPlanChoosesAnEngine(t *testing.T) {
-	for url, want := range map[string]string{"http://podinfo": EngineH1, "https://podinfo": EngineVegeta, "HTTPS://podinfo": EngineVegeta} {
+	for url, want := range map[string]string{"http://podinfo": EngineH1, "https://podinfo": EngineStd, "HTTPS://podinfo": EngineStd} {
 		p := validPlan()
 		p.URL = url
 		if err := p.Validate(); err != nil || p.EngineName() != want {

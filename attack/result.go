@@ -22,13 +22,16 @@ const (
 	ErrCanceled                   // we gave it up: the burst was stopped
 	ErrOther                      // none of the above
 	ErrStale                      // a connection that had carried answers before died before the first byte of this one
+	ErrDropped                    // not sent: every connection was busy, and the plan drops what cannot be sent on time
+	ErrTLS                        // connected, but the two did not agree on TLS, or the certificate is not trusted
+	ErrFiles                      // no connection: this process may open no more files, or has no more ports
 	numErrorClasses
 )
 
 //nolint:gochecknoglobals // a table that never changes
 var errorClassNames = [numErrorClasses]string{
 	"ok", "dial", "timeout", "reset", "emptyReply", "protocol", "canceled", "other",
-	"staleConnection",
+	"staleConnection", "dropped", "tls", "noFiles",
 }
 
 // String returns the stable name used in JSON and reports.
@@ -44,7 +47,7 @@ func (c ErrorClass) String() string {
 type Result struct {
 	Seq       uint64        // number of the request in its burst, dense from 0
 	Planned   time.Duration // when the schedule wanted it sent
-	Sent      time.Duration // when it was written to its connection or, where it needed a new one, when that was dialled
+	Sent      time.Duration // when it was written to its connection or, where it needed a new one, when that was dialled; Planned where it was dropped
 	FirstByte time.Duration // when the first byte of the answer arrived
 	Done      time.Duration // when the answer was complete, or had failed
 	Conn      int32         // number of the connection that carried it, or UnknownConn

@@ -3,11 +3,8 @@ package attack
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"sort"
 	"time"
-
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
 // steps is one constant schedule after the other. Within a step it is exact, and a step begins with a request of its own
@@ -163,21 +160,4 @@ func (r replay) At(n uint64) time.Duration {
 		return 0
 	}
 	return r[min(n, uint64(len(r)-1))]
-}
-
-// FromPacer asks a vegeta pacer for the instants of n requests, as an attack that is never late would, and returns them as
-// a shape to put into a plan. It holds fewer where the pacer stops before, and at most 1,000,000.
-func FromPacer(p vegeta.Pacer, n uint64) *Shape {
-	n = min(n, maxOffsets)
-	out := make([]time.Duration, 0, n)
-	at := time.Duration(0)
-	for hits := range n {
-		wait, stop := p.Pace(at, hits)
-		if stop {
-			break
-		}
-		at = later(at, max(wait, 0))
-		out = append(out, at)
-	}
-	return &Shape{Kind: ShapeReplay, Offsets: slices.Clip(out)}
 }

@@ -1,3 +1,5 @@
+//go:build !splitbench_agent
+
 package attack
 
 import (
@@ -13,10 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 )
-
-// idleTimeout closes connections before servers do: a request on a connection that the server is just closing fails, and
-// since nothing is retried here it would count as a failure of the split.
-const idleTimeout = 2 * time.Second
 
 // tracer is the RoundTripper under vegeta's client. It adds what vegeta does not say: which connection carried a request,
 // when the first byte of the answer came, and how a request failed. It never retries and follows nothing.

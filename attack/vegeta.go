@@ -1,3 +1,5 @@
+//go:build !splitbench_agent
+
 package attack
 
 import (
@@ -12,19 +14,18 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// maxBody bounds what is read of an answer for classification; maxHeaderBytes what is read of its header.
-const (
-	maxBody        = 64 << 10
-	maxHeaderBytes = 64 << 10
-)
-
 // Vegeta is the engine on vegeta's Attacker. Its connections outlive a burst, so that a warm-up burst warms the counted one.
 type Vegeta struct {
 	o     EngineOptions
 	trace *tracer
 }
 
-var _ Engine = (*Vegeta)(nil)
+var _ ClosableEngine = (*Vegeta)(nil)
+
+// newVegeta is NewVegeta where this program holds it.
+func newVegeta(o EngineOptions, connections int) (ClosableEngine, bool) {
+	return NewVegeta(o, connections), true
+}
 
 // NewVegeta returns an engine with no connections yet. Close it to close them.
 func NewVegeta(o EngineOptions, connections int) *Vegeta {
@@ -36,6 +37,12 @@ func (e *Vegeta) Close() { e.trace.transport.CloseIdleConnections() }
 
 // Dialled is how many connections were opened so far.
 func (e *Vegeta) Dialled() int64 { return e.trace.dialled.Load() }
+
+// Dials implements ClosableEngine: net/http's pool dials when it likes, and not for a request.
+func (e *Vegeta) Dials() Dials { return Dials{Opened: e.trace.dialled.Load()} }
+
+// Bytes implements ClosableEngine.
+func (e *Vegeta) Bytes() int64 { return 0 }
 
 // Attack implements Engine.
 func (e *Vegeta) Attack(ctx context.Context, p Plan) iter.Seq2[Result, error] {
@@ -69,6 +76,12 @@ type burst struct {
 func (b *burst) run(ctx context.Context, yield func(Result, error) bool) {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
+	guard := newGuard(b.plan.Limits)
+	if t := guard.l.Time; t > 0 {
+		var stop context.CancelFunc
+		inner, stop = context.WithTimeoutCause(inner, t, &AbortError{AbortTime, t.String() + " are over"})
+		defer stop()
+	}
 	b.engine.trace.begin(inner, b.plan)
 
 	pacer := &pacer{ctx: inner, schedule: b.plan.Schedule(), requests: b.plan.Requests}
@@ -95,22 +108,40 @@ func (b *burst) run(ctx context.Context, yield func(Result, error) bool) {
 		if !yield(r, nil) {
 			return
 		}
-		if r.Status != 0 {
-			b.silent = 0
-		} else if b.silent++; b.silent >= b.plan.GiveUpAfter && r.Err != ErrCanceled {
+		if cause := b.judge(guard, r); cause != nil {
 			cancel()
 			for vr := range results {
 				if !yield(b.result(vr, pacer.start()), nil) {
 					return
 				}
 			}
-			yield(Result{}, &GaveUpError{InARow: b.silent})
+			yield(Result{}, cause)
 			return
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		yield(Result{}, err)
+	var abort *AbortError
+	switch cause := context.Cause(inner); {
+	case errors.As(cause, &abort):
+		yield(Result{}, abort)
+	case ctx.Err() != nil:
+		yield(Result{}, ctx.Err())
 	}
+}
+
+// judge says why the burst must end with r, or nil.
+func (b *burst) judge(g *guard, r Result) error {
+	if r.Status != 0 {
+		b.silent = 0
+	} else if b.silent++; b.silent >= b.plan.GiveUpAfter && r.Err != ErrCanceled {
+		return &GaveUpError{InARow: b.silent}
+	}
+	if b.plan.Limits == nil {
+		return nil
+	}
+	if abort := g.see(r); abort != nil {
+		return abort
+	}
+	return nil
 }
 
 // result joins what vegeta says with what the tracer saw of the same request.
@@ -150,14 +181,6 @@ func (b *burst) result(vr *vegeta.Result, began time.Time) Result {
 }
 
 func useLastResponse(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-func header(fields map[string]string) http.Header {
-	h := make(http.Header, len(fields))
-	for k, v := range fields {
-		h.Set(k, v)
-	}
-	return h
-}
 
 // pacer gives vegeta's pacer goroutine a Schedule. It does the waiting itself, in Pace, because the wait that vegeta does
 // with what Pace returns cannot be cut short: at one request a minute, stopping would take a minute.

@@ -37,7 +37,7 @@ func (l *loading) add(flags *pflag.FlagSet, requests, rate string) {
 	flags.DurationVar(&l.timeout, "timeout", attack.DefaultTimeout, "of one request")
 	flags.Uint64Var(&l.warmUp, "warm-up", 20, "requests sent before the counted ones")
 	flags.StringVar(&l.url, "url", "", "what to request; default: the root Service and its port")
-	flags.StringArrayVar(&l.classify, "classify", nil, "how answers are told apart: BACKEND=json:/FIELD=VALUE, BACKEND=header:NAME=VALUE or BACKEND=regexp:EXPRESSION; repeatable")
+	flags.StringArrayVar(&l.classify, "classify", nil, "how answers are told apart: BACKEND=json:/FIELD=VALUE, BACKEND=header:NAME=VALUE, BACKEND=regexp:EXPRESSION or BACKEND=literal:TEXT; repeatable")
 	flags.Float64Var(&l.maxRate, "max-rate", attack.DefaultMaxRate, "ceiling of --rate, per second")
 	flags.Uint64Var(&l.maxRequests, "max-requests", attack.DefaultMaxRequests, "ceiling of --requests")
 	flags.StringVar(&l.resultsDir, "results-dir", "results", "where the run's folder is made")

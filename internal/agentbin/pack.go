@@ -27,7 +27,7 @@ func run() error {
 	defer os.RemoveAll(dir)
 	for _, arch := range []string{"amd64", "arm64"} {
 		program := filepath.Join(dir, arch)
-		build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", program, "./cmd/splitbench-agent")
+		build := exec.Command("go", "build", "-trimpath", "-tags=splitbench_agent", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", program, "./cmd/splitbench-agent")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=")
 		build.Stderr = os.Stderr
 		if err := build.Run(); err != nil {

@@ -144,14 +144,14 @@ type ClassifyRule struct {
 
 // ParseClassify reads BACKEND=json:POINTER=VALUE, BACKEND=header:NAME=VALUE or BACKEND=regexp:EXPRESSION.
 func ParseClassify(s string) (ClassifyRule, error) {
-	const form = "want BACKEND=json:POINTER=VALUE, BACKEND=header:NAME=VALUE or BACKEND=regexp:EXPRESSION"
+	const form = "want BACKEND=json:POINTER=VALUE, BACKEND=header:NAME=VALUE, BACKEND=regexp:EXPRESSION or BACKEND=literal:TEXT"
 	backend, rest, ok := strings.Cut(s, "=")
 	kind, key, ok2 := strings.Cut(rest, ":")
 	if !ok || !ok2 || backend == "" || key == "" {
 		return ClassifyRule{}, fmt.Errorf("--classify %q: %s", s, form)
 	}
 	rule := attack.Rule{Kind: attack.RuleKind(kind), Key: key}
-	if rule.Kind != attack.RuleRegexp {
+	if rule.Kind != attack.RuleRegexp && rule.Kind != attack.RuleLiteral {
 		k, v, ok := strings.Cut(key, "=")
 		if !ok || k == "" || v == "" {
 			return ClassifyRule{}, fmt.Errorf("--classify %q: %s", s, form)

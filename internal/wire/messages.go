@@ -114,7 +114,7 @@ type Totals struct {
 	ThrottledUs    int64             `json:"throttledUs,omitempty"` // the container was kept from running, over the burst
 	MaxRSSBytes    int64             `json:"maxRssBytes,omitempty"` // most memory that the agent ever held
 	Specimens      []attack.Specimen `json:"specimens,omitempty"`
-	Engine         string            `json:"engine"` // attack.EngineH1 or attack.EngineVegeta
+	Engine         string            `json:"engine"` // attack.EngineH1, EngineStd or EngineVegeta
 
 	// Times are those of the TICKs, filled in by the reader: of every request, also where samples were dropped.
 	Times Times `json:"-"`

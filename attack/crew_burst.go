@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"sync"
@@ -15,17 +16,18 @@ const (
 	turn       = 10 * time.Millisecond
 )
 
-// h1Burst is one burst of an H1.
-type h1Burst struct {
-	engine     *H1
+// crewBurst is one burst of a crew.
+type crewBurst struct {
+	engine     *crew
 	plan       Plan
 	schedule   Schedule
-	target     h1Target
+	target     *target
 	classifier *Classifier
 	limit      int // connections
 	specimens  atomic.Int64
 
 	began  time.Duration // since the engine's epoch
+	bytes  int64         // of the engine, when the burst began
 	ctx    context.Context
 	cancel context.CancelFunc
 	alarm  alarm
@@ -41,13 +43,14 @@ type h1Burst struct {
 	pending  []Result
 	kept     []Specimen
 	silent   uint64 // requests in a row without an answer
-	gaveUp   *GaveUpError
+	guard    *guard
+	cause    error // why the burst was given up
 	stopped  bool
 	ended    bool // over is closed
 	parked   bool // the pacer waits for a connection, not for an instant
 }
 
-func newH1Burst(e *H1, p Plan) (*h1Burst, error) {
+func newCrewBurst(e *crew, p Plan) (*crewBurst, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
@@ -55,7 +58,7 @@ func newH1Burst(e *H1, p Plan) (*h1Burst, error) {
 	if err != nil {
 		return nil, err
 	}
-	target, err := newH1Target(p)
+	target, err := e.aim(p)
 	if err != nil {
 		return nil, err
 	}
@@ -64,14 +67,15 @@ func newH1Burst(e *H1, p Plan) (*h1Burst, error) {
 	if p.Reuse != nil {
 		seed = p.Reuse.Seed
 	}
-	return &h1Burst{
+	return &crewBurst{
 		engine: e, plan: p, schedule: schedule, target: target, classifier: classifier,
-		limit: min(p.Connections, e.limit), due: schedule.At(0), draw: rand.New(rand.NewPCG(seed, 0xc0)),
+		limit: min(p.Connections, e.limit) * p.streams(), due: schedule.At(0), draw: rand.New(rand.NewPCG(seed, 0xc0)),
+		guard: newGuard(p.Limits), bytes: e.bytes.Load(),
 		wake: make(chan struct{}, 1), ready: make(chan struct{}, 1), over: make(chan struct{}),
 	}, nil
 }
 
-func (b *h1Burst) run(ctx context.Context, yield func(Result, error) bool) {
+func (b *crewBurst) run(ctx context.Context, yield func(Result, error) bool) {
 	b.ctx, b.cancel = context.WithCancel(ctx)
 	var helpers sync.WaitGroup
 	if l := b.engine.loop; l != nil {
@@ -110,15 +114,15 @@ func (b *h1Burst) run(ctx context.Context, yield func(Result, error) bool) {
 			}
 		}
 	}
-	if b.gaveUp != nil {
-		yield(Result{}, b.gaveUp)
+	if b.cause != nil {
+		yield(Result{}, b.cause)
 	} else if err := ctx.Err(); err != nil {
 		yield(Result{}, err)
 	}
 }
 
 // collect takes what has gathered and leaves spare memory for more.
-func (b *h1Burst) collect(spare []Result) ([]Result, []Specimen) {
+func (b *crewBurst) collect(spare []Result) ([]Result, []Specimen) {
 	b.engine.mu.Lock()
 	defer b.engine.mu.Unlock()
 	results, specimens := b.pending, b.kept
@@ -128,17 +132,15 @@ func (b *h1Burst) collect(spare []Result) ([]Result, []Specimen) {
 }
 
 // take gives the next request to c if it is due. The caller holds the lock and sends it, or lets c's goroutine.
-func (b *h1Burst) take(c *h1Conn, now time.Duration) bool {
+func (b *crewBurst) take(c *worker, now time.Duration) bool {
 	if b.stopped || b.next == b.plan.Requests || b.due > now-b.began || len(b.pending)+b.inFlight >= maxPending {
 		return false
 	}
 	c.burst, c.seq, c.planned, c.fate = b, b.next, b.due, OK
-	b.next++
+	b.advance()
 	b.inFlight++
-	if b.next < b.plan.Requests {
-		b.due = b.schedule.At(b.next)
-	}
 	c.sent = b.engine.now()
+	b.engine.bytes.Add(int64(len(b.target.request)))
 	if b.plan.closed() {
 		c.planned = c.sent - b.began
 	}
@@ -147,19 +149,24 @@ func (b *h1Burst) take(c *h1Conn, now time.Duration) bool {
 }
 
 // wear says when c, just opened, is to be given up. The caller holds the lock.
-func (b *h1Burst) wear(c *h1Conn) {
+func (b *crewBurst) wear(c *worker) {
 	c.quota, c.maxAge = 0, 0
 	if r := b.plan.Reuse; r != nil {
-		c.maxAge = r.MaxAge
-		if r.MaxRequests > 0 {
-			least := max(r.MinRequests, 1)
-			c.quota = least + b.draw.Uint64N(r.MaxRequests-least+1)
-		}
+		c.maxAge, c.quota = r.MaxAge, r.quota(b.draw)
 	}
 }
 
+// quota draws how many requests a connection is to carry; 0: any number.
+func (r *Reuse) quota(draw *rand.Rand) uint64 {
+	if r.MaxRequests == 0 {
+		return 0
+	}
+	least := max(r.MinRequests, 1)
+	return least + draw.Uint64N(r.MaxRequests-least+1)
+}
+
 // deliver hands in the result of a request that was taken. The caller holds the lock.
-func (b *h1Burst) deliver(r Result) {
+func (b *crewBurst) deliver(r Result) {
 	b.pending = append(b.pending, r)
 	if len(b.pending) == handOver {
 		select {
@@ -170,15 +177,57 @@ func (b *h1Burst) deliver(r Result) {
 	b.inFlight--
 	if r.Status != 0 {
 		b.silent = 0
-	} else if b.silent++; b.silent >= b.plan.GiveUpAfter && r.Err != ErrCanceled && !b.stopped {
-		b.gaveUp = &GaveUpError{InARow: b.silent}
-		b.halt()
+	} else if b.silent++; b.silent >= b.plan.GiveUpAfter && r.Err != ErrCanceled {
+		b.giveUp(&GaveUpError{InARow: b.silent})
+	}
+	if b.plan.Limits != nil {
+		if abort := b.guard.see(r); abort != nil {
+			b.giveUp(abort)
+		}
 	}
 	b.finish()
 }
 
+// giveUp ends the burst for a reason that is known. The caller holds the lock.
+func (b *crewBurst) giveUp(why error) {
+	if !b.stopped {
+		b.cause = why
+		b.halt()
+	}
+}
+
+// saturated does with the request that is due now what the plan wants where no connection is free for it, and reports
+// whether there may be another one to do it with. The caller holds the lock.
+func (b *crewBurst) saturated(now time.Duration) (again bool) {
+	if b.plan.closed() {
+		return false
+	}
+	switch b.plan.Saturation {
+	case SaturationDrop:
+		b.inFlight++
+		r := Result{Seq: b.next, Planned: b.due, Sent: b.due, Done: max(now-b.began, b.due), Conn: UnknownConn, Backend: Unattributed, Err: ErrDropped}
+		b.advance()
+		silent := b.silent
+		b.deliver(r)
+		b.silent = silent // it was never asked
+		return true
+	case SaturationAbort:
+		b.giveUp(&AbortError{AbortSaturated, fmt.Sprintf("request %d was due while all %d connections were busy", b.next, b.limit)})
+		return true
+	}
+	return false
+}
+
+// advance makes the next request the one after. The caller holds the lock.
+func (b *crewBurst) advance() {
+	b.next++
+	if b.next < b.plan.Requests {
+		b.due = b.schedule.At(b.next)
+	}
+}
+
 // finish notes the end. The caller holds the lock.
-func (b *h1Burst) finish() {
+func (b *crewBurst) finish() {
 	if !b.ended && b.inFlight == 0 && (b.stopped || b.next == b.plan.Requests) {
 		b.ended = true
 		close(b.over)
@@ -187,14 +236,14 @@ func (b *h1Burst) finish() {
 }
 
 // stop ends the burst: nothing more is sent, and what is in flight ends now.
-func (b *h1Burst) stop() {
+func (b *crewBurst) stop() {
 	b.engine.mu.Lock()
 	defer b.engine.mu.Unlock()
 	b.halt()
 }
 
 // halt is stop, for a caller who holds the lock.
-func (b *h1Burst) halt() {
+func (b *crewBurst) halt() {
 	if b.stopped {
 		return
 	}
@@ -213,7 +262,7 @@ func (b *h1Burst) halt() {
 }
 
 // unpark lets the pacer look again. The caller holds the lock.
-func (b *h1Burst) unpark() {
+func (b *crewBurst) unpark() {
 	if l := b.engine.loop; l != nil {
 		l.wake()
 	} else if b.parked {
@@ -231,10 +280,11 @@ const (
 	pacePark                // it is, and has to wait for a connection or for the consumer
 	paceWrite               // send it over a connection that is open
 	paceDial                // open one for it
+	paceAgain               // it was dropped: look at the next one
 )
 
 // pick decides what is to be done next, and takes the request where it is one to be sent. The caller holds the lock.
-func (b *h1Burst) pick(now time.Duration) (*h1Conn, pacing) {
+func (b *crewBurst) pick(now time.Duration) (*worker, pacing) {
 	e := b.engine
 	switch {
 	case b.stopped || b.next == b.plan.Requests:
@@ -249,9 +299,12 @@ func (b *h1Burst) pick(now time.Duration) (*h1Conn, pacing) {
 		return c, paceWrite
 	}
 	if len(e.open) >= b.limit {
+		if b.saturated(now) {
+			return nil, paceAgain
+		}
 		return nil, pacePark
 	}
-	c := &h1Conn{engine: e, number: UnknownConn}
+	c := e.hire(e)
 	b.take(c, now)
 	e.open[c] = struct{}{}
 	e.conns.Add(1)
@@ -259,10 +312,13 @@ func (b *h1Burst) pick(now time.Duration) (*h1Conn, pacing) {
 }
 
 // spins reports whether to wait for so long without sleeping.
-func (b *h1Burst) spins(time.Duration) bool { return false }
+func (b *crewBurst) spins(wait time.Duration) bool { return b.plan.Spin && wait < spinBefore }
+
+// spinBefore is how long before an instant a burst that spins stops sleeping: longer than a sleep is late, but for few.
+const spinBefore = 200 * time.Microsecond
 
 // pace sends each request when it is due, as long as there is a connection for it, where no loop does.
-func (b *h1Burst) pace() {
+func (b *crewBurst) pace() {
 	e := b.engine
 	for {
 		e.mu.Lock()
@@ -292,10 +348,11 @@ func (b *h1Burst) pace() {
 	}
 }
 
-// watch ends requests that take too long, and the burst with its context. One timer serves all requests: no request sent
-// after a look at them can expire before a whole timeout has passed, so the next look is at the first of those there were.
-func (b *h1Burst) watch() {
-	timer := time.NewTimer(b.plan.Timeout)
+// watch ends requests that take too long, and the burst with its context, its time and its bytes. One timer serves all
+// requests: no request sent after a look at them can expire before a whole timeout has passed, so the next look is at the
+// first of those there were.
+func (b *crewBurst) watch() {
+	timer := time.NewTimer(b.look())
 	defer timer.Stop()
 	for {
 		select {
@@ -305,13 +362,42 @@ func (b *h1Burst) watch() {
 			b.stop()
 			return
 		case <-timer.C:
-			timer.Reset(b.expire())
+			timer.Reset(b.look())
 		}
 	}
 }
 
+// look ends what is to end now and returns when to look again.
+func (b *crewBurst) look() time.Duration {
+	wait := b.expire()
+	l := b.plan.Limits
+	if l == nil || l.Bytes == 0 && l.Time == 0 {
+		return wait
+	}
+	e := b.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if l.Time > 0 {
+		left := l.Time - (e.now() - b.began)
+		if left <= 0 {
+			b.giveUp(&AbortError{AbortTime, fmt.Sprintf("%s are over", l.Time)})
+		}
+		wait = min(wait, max(left, 0))
+	}
+	if l.Bytes > 0 {
+		if n := e.bytes.Load() - b.bytes; n > l.Bytes {
+			b.giveUp(&AbortError{AbortBytes, fmt.Sprintf("%d bytes went over the connections, more than %d", n, l.Bytes)})
+		}
+		wait = min(wait, bytesEvery)
+	}
+	return wait
+}
+
+// bytesEvery is how often bytes are looked at: too seldom to cost, often enough to stop within a second.
+const bytesEvery = 100 * time.Millisecond
+
 // expire ends the requests whose time is up and returns how long none can be.
-func (b *h1Burst) expire() time.Duration {
+func (b *crewBurst) expire() time.Duration {
 	e := b.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -1,0 +1,151 @@
+package attack
+
+import (
+	"context"
+	"maps"
+	"net"
+	"net/http/httptrace"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Dials says what opening an engine's connections took.
+type Dials struct {
+	Opened    int64            // connections
+	Failed    int64            // attempts that gave none
+	Addresses map[string]int64 // how often each was dialled; of more than 64, the rest under "others"
+	Resolve   Spread           // of names; none where the URL has an address
+	Connect   Spread           // of TCP, for each address that was tried
+	Handshake Spread           // of TLS
+}
+
+// Spread is a distribution of times in three numbers.
+type Spread struct {
+	N   int64         // times
+	P50 time.Duration // a quantile, to three digits
+	P99 time.Duration // likewise
+	Max time.Duration // the longest
+}
+
+// maxDialled bounds the addresses that are told apart.
+const maxDialled = 64
+
+// dialing measures dials. The zero value is ready for use.
+type dialing struct {
+	mu                          sync.Mutex
+	opened, failed              int64
+	addresses                   map[string]int64
+	resolve, connect, handshake spread
+}
+
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// open dials, and notes how long its parts took.
+func (d *dialing) open(ctx context.Context, dial dialFunc, address string) (net.Conn, error) {
+	var mu sync.Mutex // of what follows: addresses may be tried side by side
+	var resolving time.Time
+	connecting := map[string]time.Time{}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		DNSStart: func(httptrace.DNSStartInfo) {
+			mu.Lock()
+			defer mu.Unlock()
+			resolving = time.Now()
+		},
+		DNSDone: func(httptrace.DNSDoneInfo) {
+			mu.Lock()
+			defer mu.Unlock()
+			d.note(&d.resolve, time.Since(resolving))
+		},
+		ConnectStart: func(_, address string) {
+			mu.Lock()
+			defer mu.Unlock()
+			connecting[address] = time.Now()
+			d.count(address)
+		},
+		ConnectDone: func(_, address string, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if start, ok := connecting[address]; ok && err == nil {
+				d.note(&d.connect, time.Since(start))
+			}
+		},
+	})
+	nc, err := dial(ctx, "tcp", address)
+	mu.Lock()
+	traced := len(connecting) > 0
+	mu.Unlock()
+	if err == nil && !traced && nc.RemoteAddr() != nil {
+		d.count(nc.RemoteAddr().String())
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
+		d.failed++
+	} else {
+		d.opened++
+	}
+	return nc, err
+}
+
+func (d *dialing) count(address string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.addresses == nil {
+		d.addresses = make(map[string]int64)
+	}
+	if _, known := d.addresses[address]; !known && len(d.addresses) >= maxDialled {
+		address = "others"
+	}
+	d.addresses[address]++
+}
+
+func (d *dialing) note(s *spread, t time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s.record(t)
+}
+
+func (d *dialing) report() Dials {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return Dials{
+		Opened: d.opened, Failed: d.failed, Addresses: maps.Clone(d.addresses),
+		Resolve: d.resolve.report(), Connect: d.connect.report(), Handshake: d.handshake.report(),
+	}
+}
+
+// spread gathers times of up to ten minutes, to three digits. The zero value is ready for use.
+type spread struct{ h *hdrhistogram.Histogram }
+
+const maxSpread = 10 * time.Minute
+
+func (s *spread) record(t time.Duration) {
+	if s.h == nil {
+		s.h = hdrhistogram.New(1, int64(maxSpread/time.Microsecond*10), 3)
+	}
+	s.h.RecordValue(int64(min(max(t, 0), maxSpread) / 100)) //nolint:errcheck // it is in range
+}
+
+// at is a quantile, 0 where there is nothing.
+func (s *spread) at(q float64) time.Duration {
+	if s.h == nil {
+		return 0
+	}
+	return time.Duration(s.h.ValueAtPercentile(q*100)) * 100
+}
+
+func (s *spread) len() int64 {
+	if s.h == nil {
+		return 0
+	}
+	return s.h.TotalCount()
+}
+
+func (s *spread) report() Spread {
+	if s.h == nil {
+		return Spread{}
+	}
+	return Spread{N: s.h.TotalCount(), P50: s.at(0.5), P99: s.at(0.99), Max: time.Duration(s.h.Max()) * 100}
+}

@@ -1,0 +1,303 @@
+package attack
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// stdConn is a worker that carries one request at a time over a connection of net/http's.
+type stdConn struct {
+	worker
+	std  *Std
+	line *stdLine
+	grip *stdGrip
+	body []byte // of the answer; for the next one too
+	// The connection that carries the request in hand.
+	cc     *http.ClientConn
+	first  atomic.Int64 // when the first byte of the answer came, since the epoch; 0: not
+	reused bool         // it had carried requests before
+}
+
+// stdGrip is what the pacer and the watch have of a worker: to write to it is to begin, to close it is to end.
+type stdGrip struct {
+	begin  chan struct{}
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+// Write lets the worker carry the request that it was given. What to write it knows itself.
+func (g *stdGrip) Write(p []byte) (int, error) {
+	select {
+	case g.begin <- struct{}{}:
+	default: // it ended in between, and has found the request itself
+	}
+	return len(p), nil
+}
+
+func (g *stdGrip) Read([]byte) (int, error) { return 0, io.EOF }
+
+func (g *stdGrip) Close() error {
+	g.cancel()
+	return nil
+}
+
+func (e *Std) hireConn(crew *crew) *worker {
+	c := &stdConn{worker: worker{engine: crew, number: UnknownConn}, std: e}
+	c.run = c.carry
+	return &c.worker
+}
+
+// carry carries requests until there is none due and no connection to rest with. It begins with one taken for it.
+func (c *stdConn) carry() {
+	defer c.engine.conns.Done()
+	c.line = c.std.lines.least(c.burst.plan.Connections)
+	defer c.std.lines.leave(c.line)
+	for {
+		c.equip()
+		live, again := c.settle(c.do())
+		if again {
+			continue
+		}
+		if !live {
+			break
+		}
+		select {
+		case <-c.grip.begin:
+		case <-c.grip.ctx.Done():
+			if c.leave() {
+				c.hangUp()
+				return
+			}
+		}
+	}
+	c.grip.cancel()
+}
+
+// equip gives the worker a grip where it has none that holds.
+func (c *stdConn) equip() {
+	if c.grip != nil && c.grip.ctx.Err() == nil {
+		return
+	}
+	g := &stdGrip{begin: make(chan struct{}, 1)}
+	g.ctx, g.cancel = context.WithCancel(context.Background()) //nolint:contextcheck // it outlives a burst; kill ends it
+	c.engine.mu.Lock()
+	defer c.engine.mu.Unlock()
+	c.grip, c.nc = g, g
+	if c.fate != OK { // stopped meanwhile: nobody could close it
+		g.cancel()
+	}
+}
+
+// hangUp closes the connection if nothing else is on it.
+func (c *stdConn) hangUp() {
+	c.line.mu.Lock()
+	defer c.line.mu.Unlock()
+	if c.line.serving == 0 {
+		c.line.retire()
+	}
+}
+
+// do carries out the request in hand.
+func (c *stdConn) do() (r Result, live bool) {
+	b := c.burst
+	c.number = UnknownConn
+	ctx, cancel := context.WithDeadline(c.grip.ctx, c.engine.epoch.Add(c.sent+b.plan.Timeout))
+	defer cancel()
+	if class := c.connect(ctx); class != OK {
+		return c.failed(class), class != ErrCanceled && class != ErrTimeout
+	}
+	c.first.Store(0)
+	res, err := c.cc.RoundTrip(b.target.std.prepare(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotFirstResponseByte: func() { c.first.CompareAndSwap(0, int64(c.engine.now())) },
+	})))
+	keep := err == nil
+	if err == nil {
+		err = c.read(res.Body)
+		keep = err == nil && !res.Close
+	}
+	done := c.engine.now()
+	c.disconnect(keep)
+	if err == nil && b.target.std.grpc {
+		err = c.status(res)
+	}
+	if err != nil {
+		r = c.failed(c.class(ctx, err))
+		r.FirstByte = c.firstByte()
+		return r, ctx.Err() == nil
+	}
+	r = c.outcome(done)
+	r.FirstByte = c.firstByte()
+	r.Status = uint16(res.StatusCode)
+	a := answer{header: res.Header, body: c.body}
+	var f jsonFinder
+	r.Backend = b.classifier.classify(&a, &f)
+	if r.Backend == Unattributed {
+		c.keep(r, c.body)
+	}
+	return r, true
+}
+
+func (c *stdConn) firstByte() time.Duration {
+	if at := c.first.Load(); at > 0 {
+		return time.Duration(at) - c.burst.began
+	}
+	return 0
+}
+
+// prepare makes one request of the burst's.
+func (s *stdCalls) prepare(ctx context.Context) *http.Request {
+	req := s.request.WithContext(ctx)
+	if len(s.body) > 0 {
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(s.body)), int64(len(s.body))
+	}
+	return req
+}
+
+// read takes the body: its beginning for the classifier, the rest not at all.
+func (c *stdConn) read(body io.ReadCloser) error {
+	if c.body == nil {
+		c.body = make([]byte, 0, minBuffer)
+	}
+	c.body = c.body[:0]
+	for {
+		if len(c.body) == cap(c.body) && cap(c.body) < maxBody {
+			c.body = append(c.body, 0)[:len(c.body)]
+		}
+		into := c.body[len(c.body):min(cap(c.body), maxBody)]
+		if len(into) == 0 {
+			break
+		}
+		n, err := body.Read(into)
+		c.body = c.body[:len(c.body)+n]
+		if err != nil {
+			return errors.Join(ended(err), body.Close())
+		}
+	}
+	_, err := io.Copy(io.Discard, body)
+	return errors.Join(err, body.Close())
+}
+
+func ended(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// connect makes sure of a connection that can carry a request, and counts the request.
+func (c *stdConn) connect(ctx context.Context) ErrorClass {
+	e, b, x := c.engine, c.burst, c.line
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	now := e.now()
+	if x.cc != nil && (x.cc.Err() != nil || x.to != b.target.line || x.worn(b.plan.Reuse, now) || x.serving == 0 && now-x.since > idleTimeout) {
+		x.retire()
+	}
+	if x.cc == nil {
+		cc, err := b.target.std.dial(ctx, &e.dials)
+		if err != nil {
+			return dialClass(ctx, c.grip.ctx, err)
+		}
+		x.cc, x.to, x.used, x.quota, x.born, x.serving = cc, b.target.line, 0, 0, e.now(), 0
+		x.number = int32(e.dialled.Add(1) - 1)
+		if r := b.plan.Reuse; r != nil && r.MaxRequests > 0 {
+			e.mu.Lock()
+			x.quota = r.quota(b.draw)
+			e.mu.Unlock()
+		}
+	}
+	c.cc, c.number, c.reused = x.cc, x.number, x.used > 0
+	x.used++
+	x.serving++
+	return OK
+}
+
+// disconnect counts the request out. A connection that has done its part is closed at once.
+func (c *stdConn) disconnect(keep bool) {
+	x := c.line
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.cc != c.cc { // given up meanwhile; who is the last on it closes it
+		c.closeLast()
+		return
+	}
+	x.serving--
+	x.since = c.engine.now()
+	http1 := c.burst.plan.streams() == 1
+	if !keep && (http1 || x.cc.Err() != nil) || x.worn(c.burst.plan.Reuse, x.since) {
+		x.retire()
+	}
+}
+
+func (c *stdConn) closeLast() {
+	if c.cc.InFlight() == 0 {
+		_ = c.cc.Close()
+	}
+}
+
+// worn reports whether the connection plan wants another connection. The caller holds the lock.
+func (x *stdLine) worn(r *Reuse, now time.Duration) bool {
+	return x.quota > 0 && x.used >= x.quota || r != nil && r.MaxAge > 0 && now-x.born >= r.MaxAge
+}
+
+// dial opens a connection.
+func (s *stdCalls) dial(ctx context.Context, d *dialing) (*http.ClientConn, error) {
+	var began time.Time
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		TLSHandshakeStart: func() { began = time.Now() },
+	})
+	cc, err := s.transport.NewClientConn(ctx, s.scheme, s.address)
+	if err == nil && !began.IsZero() {
+		d.note(&d.handshake, time.Since(began))
+	}
+	return cc, err
+}
+
+// dialClass says why there is no connection. What is no error of the network is one of TLS.
+func dialClass(ctx, life context.Context, err error) ErrorClass {
+	switch class := classifyError(life, err); {
+	case ctx.Err() != nil && life.Err() == nil:
+		return ErrTimeout
+	case class == ErrReset, errors.Is(err, io.EOF): // of a handshake
+		return ErrTLS
+	case class != ErrOther:
+		return class
+	case strings.Contains(err.Error(), "tls: "), strings.Contains(err.Error(), "x509: "):
+		return ErrTLS
+	}
+	return ErrDial
+}
+
+// class sorts an error of a request. net/http has no types for most of them.
+func (c *stdConn) class(ctx context.Context, err error) ErrorClass {
+	if class := classifyError(c.grip.ctx, err); class != ErrOther && class != ErrReset {
+		return class
+	}
+	if ctx.Err() != nil {
+		return ErrTimeout
+	}
+	text := err.Error()
+	answered := c.first.Load() != 0
+	_, reset := errnoClass(err)
+	switch {
+	case errors.As(err, new(*grpcError)), strings.Contains(text, "malformed"), strings.Contains(text, "PROTOCOL_ERROR"),
+		answered && !reset && !strings.Contains(text, "http2: "):
+		return ErrProtocol
+	case !answered && c.reused && c.burst.plan.streams() == 1 && !strings.Contains(text, "http2: "):
+		return ErrStale
+	case reset, strings.Contains(text, "GOAWAY"), strings.Contains(text, "stream error"), strings.Contains(text, "connection lost"):
+		return ErrReset
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(text, "server closed"):
+		return ErrEmpty
+	case strings.Contains(text, "transport connection broken"):
+		return ErrProtocol
+	}
+	return ErrOther
+}

@@ -1,0 +1,94 @@
+package attack
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Unary is a unary gRPC call. Messages are bytes here: what they mean is the business of whoever encoded them.
+type Unary struct {
+	Method  string `json:"method,omitempty"`  // package.Service/Method; "": the health check
+	Message []byte `json:"message,omitempty"` // protobuf encoding; nil: the empty message
+}
+
+// healthCheck is the method that asks whether a server serves, https://github.com/grpc/grpc/blob/master/doc/health-checking.md
+const healthCheck = "grpc.health.v1.Health/Check"
+
+func (u *Unary) harmless() bool { return u == nil || u.Method == "" || u.Method == healthCheck }
+
+// call returns the body of a call and the URL that it goes to.
+func (u *Unary) call(base *url.URL) ([]byte, *url.URL, error) {
+	method, message := healthCheck, []byte(nil)
+	if u != nil {
+		message = u.Message
+		if u.Method != "" {
+			method = u.Method
+		}
+	}
+	service, name, ok := strings.Cut(method, "/")
+	if !ok || service == "" || name == "" || strings.ContainsAny(method, " ?#%") || strings.Contains(name, "/") {
+		return nil, nil, fmt.Errorf("grpc method %q: want package.Service/Method", method)
+	}
+	if base.Path != "" && base.Path != "/" || base.RawQuery != "" {
+		return nil, nil, fmt.Errorf("url %q: a gRPC call has no path but its method's", base.Redacted())
+	}
+	if len(message) > maxRequestBody {
+		return nil, nil, fmt.Errorf("grpc message of %d bytes: at most %d are sent", len(message), maxRequestBody)
+	}
+	to := *base
+	to.Path = "/" + method
+	// Not compressed, length, message.
+	body := binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message)))
+	return append(body, message...), &to, nil
+}
+
+// grpcError says that an answer is not gRPC's.
+type grpcError struct{ why string }
+
+func (e *grpcError) Error() string { return "grpc: " + e.why }
+
+// status turns gRPC's answer into HTTP's terms: the status code of the call becomes the status that gRPC maps to it, so
+// that one table of statuses serves all protocols, and the body is the message without its frame.
+func (c *stdConn) status(res *http.Response) error {
+	if res.StatusCode != http.StatusOK {
+		return nil // a proxy's answer, not gRPC's
+	}
+	if !strings.HasPrefix(res.Header.Get("Content-Type"), "application/grpc") {
+		return &grpcError{"the answer's content type is " + strconv.Quote(res.Header.Get("Content-Type"))}
+	}
+	text := res.Trailer.Get("Grpc-Status")
+	if text == "" {
+		text = res.Header.Get("Grpc-Status") // an answer of trailers only
+	}
+	code, err := strconv.ParseUint(text, 10, 8)
+	if err != nil {
+		return &grpcError{"the answer has no status"}
+	}
+	res.StatusCode = httpStatus(code)
+	if code != 0 {
+		return nil
+	}
+	if len(c.body) < 5 || c.body[0] > 1 {
+		return &grpcError{"the answer holds no message"}
+	}
+	if n := binary.BigEndian.Uint32(c.body[1:5]); uint64(n) != uint64(len(c.body)-5) && len(c.body) < maxBody {
+		return &grpcError{"the message is not as long as it says"}
+	}
+	c.body = append(c.body[:0], c.body[5:]...)
+	return nil
+}
+
+// httpStatus is the table of https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto.
+func httpStatus(code uint64) int {
+	table := [...]int{
+		200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401,
+	}
+	if code < uint64(len(table)) {
+		return table[code]
+	}
+	return http.StatusInternalServerError
+}
