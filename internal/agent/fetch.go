@@ -30,7 +30,7 @@ func (s *server) fetch(ctx context.Context, payload []byte) {
 	} else {
 		s.fetchInto(ctx, q, &res)
 	}
-	res.ElapsedUs = time.Since(started).Microseconds()
+	res.ElapsedUs, res.UnixNs = time.Since(started).Microseconds(), time.Now().UnixNano()
 	if b, err := json.Marshal(res); err == nil {
 		s.out.send(wire.Fetched, b)
 	}
@@ -69,9 +69,13 @@ func (s *server) fetchInto(ctx context.Context, q wire.FetchRequest, res *wire.F
 	if limit <= 0 || limit > maxFetchBytes {
 		limit = maxFetchBytes
 	}
+	var page io.Reader = answer.Body
+	if len(q.Keep) > 0 {
+		page = newLineKeeper(page, q.Keep)
+	}
 	piece := make([]byte, bodyPiece)
 	for {
-		n, err := io.ReadFull(answer.Body, piece[:min(int64(len(piece)), limit+1)])
+		n, err := io.ReadFull(page, piece[:min(int64(len(piece)), limit+1)])
 		if int64(n) > limit {
 			n, res.Truncated = int(limit), true
 		}

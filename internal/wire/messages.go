@@ -30,6 +30,9 @@ type FetchRequest struct {
 	Header    map[string]string `json:"header,omitempty"`
 	TimeoutMs int64             `json:"timeoutMs"`
 	MaxBytes  int64             `json:"maxBytes"` // of the body; the rest is not read
+	// Keep, where it is set, leaves only lines of the body that hold all strings of one of its sets; lines of more than 64 KiB
+	// are left out. An agent that is older than this sends the whole body.
+	Keep [][]string `json:"keep,omitempty"`
 }
 
 // FetchResult says how a fetch ended; the body came in Body frames before it.
@@ -40,6 +43,7 @@ type FetchResult struct {
 	Class     string              `json:"class"`     // error class, as attack names them; "ok"
 	Error     string              `json:"error,omitempty"`
 	ElapsedUs int64               `json:"elapsedUs"`
+	UnixNs    int64               `json:"unixNs,omitempty"` // the pod's clock when this was written
 }
 
 // PlanRequest is the payload of PLAN: a burst, and how it starts.
