@@ -77,24 +77,27 @@ func (s Snapshot) Refs() []Ref {
 // lawRefs are the objects that say the weights.
 func (s Snapshot) lawRefs() []Ref {
 	var out []Ref
-	split := s.Split
-	if gv, err := schema.ParseGroupVersion(split.APIVersion); err == nil && split.Found && split.Kind == "TrafficSplit" {
+	object := func(o ObjectRef) {
+		gv, err := schema.ParseGroupVersion(o.APIVersion)
+		if err != nil || o.Kind == "" {
+			return
+		}
 		out = append(out, Ref{
-			Group: gv.Group, Version: gv.Version, Resource: trafficSplits().plural, Namespace: split.Namespace, Name: split.Name,
-			What: split.Kind + " " + split.Namespace + "/" + split.Name,
+			Group: gv.Group, Version: gv.Version, Resource: strings.ToLower(o.Kind) + "s", // holds for every kind of law
+			Namespace: o.Namespace, Name: o.Name, What: o.String(),
 		})
 	}
-	profile := func(namespace, name string) {
-		out = append(out, Ref{
-			Group: serviceProfiles().group, Version: serviceProfiles().known[0], Resource: serviceProfiles().plural,
-			Namespace: namespace, Name: name, What: "ServiceProfile " + namespace + "/" + name,
-		})
+	for _, o := range s.Law.Objects {
+		object(o)
 	}
-	switch split.Profile.State {
-	case ProfileFound:
-		profile(split.Profile.Namespace, split.Profile.Name)
-	case ProfileAbsent: // it would be obeyed from the moment it is there
-		profile(split.Namespace, split.Root+"."+split.Namespace+".svc.cluster.local")
+	if s.Split.Found {
+		object(s.Split.ref())
+	}
+	if s.Split.Profile.State == ProfileAbsent { // it would be obeyed from the moment it is there
+		object(ObjectRef{
+			APIVersion: serviceProfiles().group + "/" + serviceProfiles().known[0], Kind: string(PathServiceProfile),
+			Namespace: s.Split.Namespace, Name: s.Split.Root + "." + s.Split.Namespace + ".svc.cluster.local",
+		})
 	}
 	return out
 }

@@ -1,0 +1,128 @@
+// Package witness reads the second witness: the counters of the client's own proxy, which draws the backends and knows
+// nothing of the answers that the client counted.
+//
+// It takes pages of metrics as they were fetched, right before and right after the counted burst, and says what the proxy
+// drew between them and what disturbed it. It refuses to fetch, to judge a distribution, and to guess: a counter that is
+// not on a page is unknown and not zero, and what the counters cannot tell apart is said with them.
+//
+// Invariant: its memory does not grow with a page, whatever the page says: pages come from a pod and are hostile.
+package witness
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/splitbench/splitbench/internal/mesh"
+)
+
+// Kind is whose counters a page has.
+type Kind string
+
+// The kinds of proxy that are understood.
+const (
+	Linkerd Kind = "linkerd"
+	Envoy   Kind = "envoy"
+)
+
+// Path is the kind of object whose rules requests took through the proxy, as its counters tell it.
+type Path string
+
+// The paths. PathUnknown is that no counter tells.
+const (
+	PathUnknown     Path = ""
+	PathProfile     Path = "ServiceProfile"
+	PathHTTPRoute   Path = "HTTPRoute"
+	PathGRPCRoute   Path = "GRPCRoute"
+	PathDefault     Path = "default"     // no object: all to the root Service's own endpoints
+	PathConnections Path = "connections" // the proxy does not look into the connections
+)
+
+// Target is the split whose draws are looked for.
+type Target struct {
+	Namespace string // of the root Service
+	Root      string // its name
+	Port      int32  // that the client dials; 0: any
+	Leaves    []Leaf // in the order in which results number the backends
+}
+
+// Leaf is one backend as counters name it.
+type Leaf struct {
+	Name      string // as the split names it
+	Namespace string // of its Service
+	Service   string // its name in the client's cluster
+	Subset    string // Istio's; "": none
+	Port      int32  // that the proxy dials; 0: any
+	Weight    int64  // effective
+
+	Cluster, RemoteNamespace, RemoteService string // of a mirror: the target cluster and the Service there; else empty
+}
+
+// TargetOf is the split of a Snapshot.
+func TargetOf(s mesh.Snapshot) Target {
+	t := Target{Namespace: s.Root.Namespace, Root: s.Root.Name, Port: s.Port}
+	for _, b := range s.Backends {
+		l := Leaf{Name: b.Name, Namespace: b.Service.Namespace, Service: b.Service.Name, Port: b.Port, Weight: b.Weight}
+		for _, x := range s.Law.Backends {
+			if x.Name == b.Name {
+				l.Namespace, l.Service, l.Subset = x.Namespace, x.Service, x.Subset
+			}
+		}
+		if l.Service == "" {
+			l.Service, l.Namespace = b.Name, s.Root.Namespace
+		}
+		if m := b.Mirror; m != nil {
+			l.Cluster = m.Cluster
+			l.RemoteNamespace, l.RemoteService, _ = strings.Cut(m.Remote, "/")
+		}
+		t.Leaves = append(t.Leaves, l)
+	}
+	return t
+}
+
+// Keep are the sets of strings that lines of a page have which say anything of the target: what an agent is asked to send
+// of a page of tens of megabytes. A line is wanted if it holds all strings of one set.
+func (t Target) Keep(k Kind) [][]string {
+	if k == Envoy {
+		keep := [][]string{{"server.uptime"}, {"envoy_server_uptime"}}
+		seen := map[string]bool{}
+		for _, l := range t.Leaves {
+			if !seen[l.Service] {
+				seen[l.Service] = true
+				keep = append(keep, []string{"cluster", "upstream_", l.Service}, []string{"cluster", "membership_", l.Service})
+			}
+		}
+		return keep
+	}
+	keep := [][]string{{"process_start_time_seconds"}}
+	parent := fmt.Sprintf("parent_name=%q", t.Root)
+	for _, name := range []string{"balancer", "outbound_http_route", "outbound_grpc_route", "outbound_tcp_", "outbound_tls_"} {
+		keep = append(keep, []string{name, parent})
+	}
+	dst := fmt.Sprintf(`dst="%s.`, t.Root)
+	keep = append(keep, []string{"route_request_total", dst}, []string{"route_actual_request_total", dst})
+	seen := map[string]bool{}
+	for _, l := range t.Leaves {
+		for _, name := range []string{l.Service, l.RemoteService} {
+			if name != "" && !seen[name] {
+				seen[name] = true
+				keep = append(keep, []string{"request_total", "outbound", name})
+			}
+		}
+	}
+	return keep
+}
+
+// Default addresses of the admin servers, from inside the pod.
+const (
+	LinkerdURL = "http://127.0.0.1:4191/metrics"
+	IstioURL   = "http://127.0.0.1:15000/stats"
+	EnvoyURL   = "http://127.0.0.1:9901/stats"
+)
+
+// KindOf tells the kind of proxy by the address of its page.
+func KindOf(url string) Kind {
+	if strings.Contains(url, "/stats") {
+		return Envoy
+	}
+	return Linkerd
+}
