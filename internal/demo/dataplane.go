@@ -19,6 +19,7 @@ type dataPlane struct {
 	split      *splitter
 	west, east *podinfo
 	objects    *store
+	counters   *proxyCounters
 
 	addresses map[destination]string // where each destination really listens
 }
@@ -31,7 +32,10 @@ type destination struct {
 }
 
 func newDataPlane(o Options, life *lifetime) *dataPlane {
-	p := &dataPlane{options: o, life: life, split: newSplitter(o.Seed), addresses: map[destination]string{}}
+	p := &dataPlane{
+		options: o, life: life, split: newSplitter(o.Seed), counters: newProxyCounters(), addresses: map[destination]string{},
+	}
+	p.counters.failing = o.GatewayDown
 	if o.TrueWeights != nil {
 		p.split.force([]share{{backendWest, o.TrueWeights[backendWest]}, {backendEast, o.TrueWeights[backendEast]}})
 	}
@@ -40,6 +44,8 @@ func newDataPlane(o Options, life *lifetime) *dataPlane {
 
 func (p *dataPlane) start(west, east *cluster) error {
 	p.objects = west.store
+	routes, _ := west.resources.byName(routeKey().plural)
+	p.counters.group = routes.Group
 	names, ips := podsOf(west.store, backendWest)
 	var err error
 	if p.west, err = newPodinfo(west.site, names); err != nil {
@@ -52,11 +58,11 @@ func (p *dataPlane) start(west, east *cluster) error {
 	handlers := map[destination]http.HandlerFunc{
 		{service: backendWest, meshed: true}:  p.serveRoot,
 		{service: backendWest, meshed: false}: p.serveLocal,
-		{service: backendEast, meshed: true}:  p.leaf(backendEast, ""),
+		{service: backendEast, meshed: true}:  p.serveEast,
 		{service: backendEast, meshed: false}: emptyReply,
 		{service: "frontend", meshed: true}:   p.serveFrontend,
 		{service: "frontend", meshed: false}:  p.serveFrontend,
-		{service: adminDestination}:           serveAdmin,
+		{service: adminDestination}:           p.serveAdmin,
 	}
 	for i, ip := range ips {
 		handlers[destination{pod: ip}] = p.west.one(i).ServeHTTP
@@ -83,7 +89,16 @@ func podsOf(s *store, app string) (names, ips []string) {
 
 // serveRoot is the root Service as a meshed client sees it.
 func (p *dataPlane) serveRoot(w http.ResponseWriter, r *http.Request) {
-	name := p.split.draw()
+	name, rules := backendWest, rulesOfNobody
+	switch {
+	case p.options.StalePath:
+		p.split.local()
+	case p.options.Route:
+		name, rules = p.split.draw(), rulesOfRoute
+	default:
+		name, rules = p.split.draw(), rulesOfProfile
+	}
+	p.counters.draw(name, rules)
 	p.leaf(name, "logical service "+backendWest+clusterSuffix+":9898: ")(w, r)
 }
 
@@ -91,6 +106,12 @@ func (p *dataPlane) serveRoot(w http.ResponseWriter, r *http.Request) {
 func (p *dataPlane) serveLocal(w http.ResponseWriter, r *http.Request) {
 	p.split.local()
 	p.west.ServeHTTP(w, r)
+}
+
+// serveEast is the mirror Service as a meshed client sees it: no draw.
+func (p *dataPlane) serveEast(w http.ResponseWriter, r *http.Request) {
+	p.counters.dialDirect(backendEast)
+	p.leaf(backendEast, "")(w, r)
 }
 
 // leaf is one backend. Under names on whose behalf a failure is reported.
@@ -129,7 +150,7 @@ func (p *dataPlane) serveFrontend(w http.ResponseWriter, r *http.Request) {
 	case east && p.options.OffMesh:
 		http.Error(w, "502 Bad Gateway", http.StatusBadGateway)
 	case east:
-		p.leaf(backendEast, "")(w, passed)
+		p.serveEast(w, passed)
 	case p.options.OffMesh:
 		p.serveLocal(w, passed)
 	default:
@@ -140,9 +161,15 @@ func (p *dataPlane) serveFrontend(w http.ResponseWriter, r *http.Request) {
 // emptyReply is east's gateway to a client without a certificate of the mesh: it hangs up.
 func emptyReply(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
-// serveAdmin is the proxy's own port. It has no counters: the demo is its own witness through Draws.
-func serveAdmin(w http.ResponseWriter, r *http.Request) {
+// serveAdmin is the proxy's own port.
+func (p *dataPlane) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
+	case "/metrics":
+		if p.options.NoCounters {
+			http.NotFound(w, r)
+			return
+		}
+		p.serveMetrics(w, r)
 	case "/ready":
 		_, _ = fmt.Fprintln(w, "ready")
 	case "/live":

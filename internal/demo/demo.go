@@ -45,6 +45,14 @@ type Options struct {
 	OffMesh bool
 	// GatewayDown takes east's gateway away: it has no ready endpoint, and what is sent to it ends as 504.
 	GatewayDown bool
+	// Route has an HTTPRoute say the weights, in place of the TrafficSplit and its ServiceProfile.
+	Route bool
+	// StalePath makes the frontend's proxy obey nothing: it still uses the routes that it cached before the split existed.
+	StalePath bool
+	// OldProxy makes the frontend's proxy one without counters of its queues, as before 2.15; NoCounters one without any page.
+	OldProxy, NoCounters bool
+	// Forward names what really listens in place of the data plane: host:port as the frontend pod dials it, to an address.
+	Forward map[string]string
 	// GatewayDelay is added to each request that crosses the gateway, give or take a fifth; 0 means 5 ms.
 	GatewayDelay time.Duration
 }
@@ -139,7 +147,7 @@ func (c *Clusters) Draws() map[string]int64 { return c.plane.split.counts() }
 // Simulated says in one sentence what is not real here.
 func (c *Clusters) Simulated() string {
 	s := "in this process: two Kubernetes API servers with the objects of Linkerd's multicluster walkthrough, " +
-		"podinfo in both, and a mesh that draws a backend at random for each request"
+		"podinfo in both, and a mesh that draws a backend at random for each request and counts its draws"
 	switch {
 	case c.options.OffMesh:
 		s += ", which the frontend pod is not part of"

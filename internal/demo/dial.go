@@ -20,6 +20,9 @@ func (p *dataPlane) dial(ctx context.Context, v vantage, network, address string
 	if !slices.Contains([]string{"tcp", "tcp4"}, network) {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError(network)}
 	}
+	if real, ok := p.options.Forward[address]; ok && v.meshed {
+		return (&net.Dialer{}).DialContext(ctx, network, real)
+	}
 	d, err := p.resolve(v, address)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}

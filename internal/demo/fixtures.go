@@ -31,6 +31,7 @@ type site struct {
 	OS, Arch                   string
 	Version, AgentPath         string
 	OffMesh, GatewayDown       bool
+	Route                      bool
 }
 
 func westSite() site {
@@ -45,7 +46,7 @@ func (s site) with(o Options) site {
 	s.GatewayIP, s.GatewayPort = "172.30.44.100", "4143"
 	s.OS, s.Arch = runtime.GOOS, runtime.GOARCH // the agent runs here, so this is what the node must say
 	s.Version, s.AgentPath = apiVersionOfServer, agentPath
-	s.OffMesh, s.GatewayDown = o.OffMesh, o.GatewayDown
+	s.OffMesh, s.GatewayDown, s.Route = o.OffMesh, o.GatewayDown, o.Route
 	return s
 }
 

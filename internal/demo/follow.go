@@ -2,6 +2,7 @@ package demo
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ const (
 )
 
 func splitKey() key   { return key{"trafficsplits", testNamespace, backendWest} }
+func routeKey() key   { return key{"httproutes", testNamespace, backendWest} }
 func profileKey() key { return key{"serviceprofiles", testNamespace, backendWest + clusterSuffix} }
 
 // follow makes the data plane obey west's objects after a write to r. It plays the SMI adaptor first: a written split
@@ -26,7 +28,11 @@ func (c *Clusters) follow(r resource) {
 	if r.Name == splitKey().plural {
 		c.adapt()
 	}
-	if r.Name != "" && r.Name != splitKey().plural && r.Name != profileKey().plural {
+	if r.Name != "" && r.Name != splitKey().plural && r.Name != profileKey().plural && r.Name != routeKey().plural {
+		return
+	}
+	if c.options.Route {
+		c.followRoute()
 		return
 	}
 	profile, ok := c.west.store.get(profileKey())
@@ -45,6 +51,23 @@ func (c *Clusters) follow(r resource) {
 	}
 	if len(shares) == 1 {
 		shares[0].weight = 1 // one backend gets everything, whatever its weight
+	}
+	c.plane.split.declare(shares)
+}
+
+// followRoute makes the data plane obey the HTTPRoute.
+func (c *Clusters) followRoute() {
+	var shares []share
+	if route, ok := c.west.store.get(routeKey()); ok {
+		for _, rule := range mapsAt(route.Object, "spec", "rules") {
+			for _, b := range mapsAt(rule, "backendRefs") {
+				n, err := strconv.ParseInt(fmt.Sprint(b["weight"]), 10, 32)
+				if err != nil || n < 0 {
+					return
+				}
+				shares = append(shares, share{backend: fmt.Sprint(b["name"]), weight: n})
+			}
+		}
 	}
 	c.plane.split.declare(shares)
 }
@@ -87,7 +110,7 @@ func mapsAt(o map[string]any, path ...string) []map[string]any {
 	return found
 }
 
-// SetWeights writes new weights into west's TrafficSplit, as kubectl would; the adaptor and the data plane follow.
+// SetWeights writes new weights into west's TrafficSplit or HTTPRoute, as kubectl would; the adaptor and the data plane follow.
 // Errors: weights below 0 or all 0, or no split to write to.
 func (c *Clusters) SetWeights(west, east int64) error {
 	if err := checkWeights(west, east); err != nil {
@@ -95,20 +118,33 @@ func (c *Clusters) SetWeights(west, east int64) error {
 	}
 	c.west.writing.Lock()
 	defer c.west.writing.Unlock()
-	old, ok := c.west.store.get(splitKey())
+	at := splitKey()
+	if c.options.Route {
+		at = routeKey()
+	}
+	old, ok := c.west.store.get(at)
 	if !ok {
-		return fmt.Errorf("set weights: no TrafficSplit %s/%s", testNamespace, backendWest)
+		return fmt.Errorf("set weights: no %s %s/%s", at.plural, testNamespace, backendWest)
 	}
 	o := &unstructured.Unstructured{Object: runtime.DeepCopyJSON(old.Object)}
-	if err := unstructured.SetNestedSlice(o.Object, []any{
-		map[string]any{"service": backendWest, "weight": west},
-		map[string]any{"service": backendEast, "weight": east},
-	}, "spec", "backends"); err != nil {
+	var err error
+	if c.options.Route {
+		err = unstructured.SetNestedSlice(o.Object, []any{map[string]any{"backendRefs": []any{
+			map[string]any{"name": backendWest, "port": int64(9898), "weight": west},
+			map[string]any{"name": backendEast, "port": int64(9898), "weight": east},
+		}}}, "spec", "rules")
+	} else {
+		err = unstructured.SetNestedSlice(o.Object, []any{
+			map[string]any{"service": backendWest, "weight": west},
+			map[string]any{"service": backendEast, "weight": east},
+		}, "spec", "backends")
+	}
+	if err != nil {
 		return fmt.Errorf("set weights: %w", err)
 	}
 	o.SetGeneration(old.GetGeneration() + 1)
 	manage(o, "kubectl-patch", time.Now())
-	r, _ := c.west.resources.byName(splitKey().plural)
+	r, _ := c.west.resources.byName(at.plural)
 	c.west.store.put(r.Name, o)
 	c.follow(r)
 	return nil

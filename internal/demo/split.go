@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,16 +26,17 @@ type share struct {
 type splitter struct {
 	mu       sync.Mutex
 	draws    *rand.Rand
-	jitter   *rand.Rand // a sequence of its own, or the gateway's delay would move the draws
-	declared []share    // what the proxies were told
-	forced   []share    // what they do instead, nil: as told
+	jitter   *rand.Rand      // a sequence of its own, or the gateway's delay would move the draws
+	declared []share         // what the proxies were told
+	forced   []share         // what they do instead, nil: as told
+	withheld map[string]bool // backends that proxies cannot send to: the others get their weight
 	sent     map[string]int64
 }
 
 func newSplitter(seed uint64) *splitter {
 	return &splitter{
 		draws: rand.New(rand.NewPCG(seed, 1)), jitter: rand.New(rand.NewPCG(seed, 2)),
-		sent: map[string]int64{backendWest: 0, backendEast: 0},
+		sent: map[string]int64{backendWest: 0, backendEast: 0}, withheld: map[string]bool{},
 	}
 }
 
@@ -47,6 +49,7 @@ func (s *splitter) draw() string {
 		shares = s.forced
 	}
 	var total int64
+	shares = slices.DeleteFunc(slices.Clone(shares), func(x share) bool { return s.withheld[x.backend] })
 	for _, x := range shares {
 		total += x.weight
 	}
@@ -83,6 +86,12 @@ func (s *splitter) declare(shares []share) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.declared = shares
+}
+
+func (s *splitter) withhold(backend string, on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.withheld[backend] = on
 }
 
 func (s *splitter) force(shares []share) {

@@ -1,0 +1,145 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// proxyCounters are the counters of the proxy beside the frontend pod. What they say is what the data plane drew: they are
+// simulated as the data plane is, with the names and labels that linkerd2-proxy gives them (registry prefix outbound;
+// linkerd/app/outbound/src/metrics.rs).
+type proxyCounters struct {
+	mu      sync.Mutex
+	started time.Time
+	drawn   map[string]int64 // of the root, by backend
+	direct  map[string]int64 // requests to a backend's own Service
+	shut    int64            // times that east's queue was shut
+	failing bool             // it is shut now
+	taken   map[string]int64 // requests for the root by whose rules they took: the profile's, the route's or none
+	group   string           // API group of the route
+}
+
+func newProxyCounters() *proxyCounters {
+	c := &proxyCounters{}
+	c.restart(time.Now())
+	return c
+}
+
+func (c *proxyCounters) restart(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.started, c.shut = at, 0
+	c.drawn, c.direct, c.taken = map[string]int64{}, map[string]int64{}, map[string]int64{}
+}
+
+// Whose rules a request for the root takes.
+const (
+	rulesOfProfile = "profile"
+	rulesOfRoute   = "route"
+	rulesOfNobody  = "default"
+)
+
+func (c *proxyCounters) draw(backend, rules string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drawn[backend]++
+	c.taken[rules]++
+}
+
+func (c *proxyCounters) dialDirect(backend string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.direct[backend]++
+}
+
+// gate shuts or opens the queue of east's leaf.
+func (c *proxyCounters) gate(shut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if shut && !c.failing {
+		c.shut++
+	}
+	c.failing = shut
+}
+
+const parentLabels = `parent_group="core",parent_kind="Service",parent_namespace="test",parent_name=%q,parent_port="9898",parent_section_name=""`
+
+const backendLabels = `backend_group="core",backend_kind="Service",backend_namespace="test",backend_name=%q,backend_port="9898",backend_section_name=""`
+
+func labelsOf(parent, backend string) string {
+	return fmt.Sprintf(parentLabels, parent) + "," + fmt.Sprintf(backendLabels, backend)
+}
+
+// write writes the page. A proxy that is old has no counters of its queues.
+func (c *proxyCounters) write(w io.Writer, old bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	backends := []string{backendWest, backendEast}
+	if !old {
+		c.writeQueues(w, backends)
+	}
+	if n := c.taken[rulesOfProfile]; n > 0 {
+		dst := backendWest + clusterSuffix + ":9898"
+		fmt.Fprintf(w, "# TYPE route_request_total counter\nroute_request_total{direction=\"outbound\",dst=%q} %d\n", dst, n)
+		fmt.Fprintf(w, "# TYPE route_actual_request_total counter\nroute_actual_request_total{direction=\"outbound\",dst=%q} %d\n", dst, n)
+	}
+	fmt.Fprintf(w, "# HELP request_total Total count of HTTP requests.\n# TYPE request_total counter\n")
+	for _, b := range backends {
+		fmt.Fprintf(w, "request_total{direction=\"outbound\",authority=%q,tls=\"true\"} %d\n", b+clusterSuffix+":9898", c.drawn[b]+c.direct[b])
+	}
+	fmt.Fprintf(w, "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds %.3f\n", float64(c.started.UnixMilli())/1000)
+}
+
+func (c *proxyCounters) writeQueues(w io.Writer, backends []string) {
+	fmt.Fprintf(w, "# TYPE outbound_http_balancer_queue_requests counter\n")
+	for _, b := range backends {
+		fmt.Fprintf(w, "outbound_http_balancer_queue_requests_total{%s} %d\n", labelsOf(backendWest, b), c.drawn[b])
+		if b != backendWest {
+			fmt.Fprintf(w, "outbound_http_balancer_queue_requests_total{%s} %d\n", labelsOf(b, b), c.direct[b])
+		}
+	}
+	fmt.Fprintf(w, "# TYPE outbound_http_balancer_queue_gate_shut counter\n")
+	fmt.Fprintf(w, "outbound_http_balancer_queue_gate_shut_total{%s} 0\n", labelsOf(backendWest, backendWest))
+	fmt.Fprintf(w, "outbound_http_balancer_queue_gate_shut_total{%s} %d\n", labelsOf(backendWest, backendEast), c.shut)
+	ready := 1
+	if c.failing {
+		ready = 0
+	}
+	fmt.Fprintf(w, "# TYPE outbound_http_balancer_endpoints gauge\n")
+	fmt.Fprintf(w, "outbound_http_balancer_endpoints{%s,endpoint_state=\"ready\"} 2\n", labelsOf(backendWest, backendWest))
+	fmt.Fprintf(w, "outbound_http_balancer_endpoints{%s,endpoint_state=\"ready\"} %d\n", labelsOf(backendWest, backendEast), ready)
+	route := fmt.Sprintf(`route_group=%q,route_kind="HTTPRoute",route_namespace="test",route_name="podinfo"`, c.group)
+	n := c.taken[rulesOfRoute]
+	if n == 0 {
+		route, n = `route_group="",route_kind="default",route_namespace="",route_name="http"`, c.taken[rulesOfNobody]
+	}
+	if n == 0 {
+		return
+	}
+	fmt.Fprintf(w, "# TYPE outbound_http_route_backend_requests counter\n")
+	for _, b := range backends {
+		if d := c.drawn[b]; d > 0 {
+			fmt.Fprintf(w, "outbound_http_route_backend_requests_total{%s,%s,%s} %d\n", fmt.Sprintf(parentLabels, backendWest), route,
+				fmt.Sprintf(backendLabels, b), d)
+		}
+	}
+}
+
+// serveMetrics is the proxy's page of counters.
+func (p *dataPlane) serveMetrics(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+	p.counters.write(w, p.options.OldProxy)
+}
+
+// RestartProxy makes the proxy of the frontend pod a new one: its counters begin at zero. No object shows it.
+func (c *Clusters) RestartProxy() { c.plane.counters.restart(time.Now()) }
+
+// ShutGate makes the proxy of the frontend pod see no ready endpoint of podinfo-east, or see them again. While it sees none
+// it gives that backend's weight to the other, as proxies do after their first three seconds. No object shows it.
+func (c *Clusters) ShutGate(shut bool) {
+	c.plane.counters.gate(shut)
+	c.plane.split.withhold(backendEast, shut)
+}
