@@ -25,6 +25,7 @@ type loading struct {
 	warmUp, maxRequests, perConn              uint64
 	maxRate                                   float64
 	classify, labels                          []string
+	witness                                   string
 }
 
 // add registers the flags; the demo has other defaults for the number of requests and the rate.
@@ -41,6 +42,7 @@ func (l *loading) add(flags *pflag.FlagSet, requests, rate string) {
 	flags.Float64Var(&l.maxRate, "max-rate", attack.DefaultMaxRate, "ceiling of --rate, per second")
 	flags.Uint64Var(&l.maxRequests, "max-requests", attack.DefaultMaxRequests, "ceiling of --requests")
 	flags.StringVar(&l.resultsDir, "results-dir", "results", "where the run's folder is made")
+	flags.StringVar(&l.witness, "witness", bench.WitnessAuto, "counters of the client's proxy: auto, linkerd, envoy, off, or their http address in the pod")
 	flags.StringVar(&l.protocol, "exec-protocol", string(podexec.Auto), "auto, websocket or spdy")
 	flags.StringArrayVar(&l.labels, "label", nil, "KEY=VALUE kept with the run; repeatable")
 }
@@ -95,6 +97,10 @@ func (l *loading) config(a *app, cmd *cobra.Command, j *judging) (bench.Config, 
 	default:
 		return cfg, "", fmt.Errorf("--exec-protocol %q: want auto, websocket or spdy", l.protocol)
 	}
+	if err := bench.ParseWitness(l.witness); err != nil {
+		return cfg, "", err
+	}
+	cfg.Witness = l.witness
 	var failOn report.FailOn
 	var err error
 	if cfg.Options, failOn, err = j.options(); err != nil {

@@ -42,6 +42,7 @@ type Config struct {
 	Rules      []ClassifyRule // of the user; none: backends are told apart by what they answer
 	Sequential *Sequential    // stop at the first look that decides; nil: send all
 	Protocol   podexec.Protocol
+	Witness    string // the second witness, see ParseWitness; "": auto
 	ResultsDir string
 
 	Command   []string          // the command line, for the record
@@ -225,7 +226,10 @@ func (r *run) measure(ctx context.Context) (err error) {
 		return err
 	}
 	r.progress("attack", fmt.Sprintf("sending %d requests at %g/s from pod %s", r.m.Plan.Requests, r.m.Plan.Rate.PerSecond(), pod.Name))
-	return r.burst(ctx, client)
+	if err := r.witnessBefore(ctx, client); err != nil {
+		return err
+	}
+	return errors.Join(r.burst(ctx, client), r.witnessAfter(ctx, client))
 }
 
 // proxyUID is the user that the mesh's traffic rules let pass by the proxy: requests of a process that runs as it are not

@@ -13,7 +13,7 @@ import (
 // diagnose checks what the decision takes for granted and lets it be kept, qualified or made inconclusive. Where the
 // order of requests was not kept whole, it says so and checks nothing.
 func diagnose(in *report.Input, d analyze.Decision, w analyze.Weights, t *tally, dropped uint64) analyze.Decision {
-	if !t.ordered() || dropped > 0 {
+	if t == nil || !t.ordered() || dropped > 0 {
 		in.Warnings = append(in.Warnings, "the order of requests was not kept whole: that they are independent and alike over time was not checked")
 		return d
 	}

@@ -134,7 +134,8 @@ func conclude(m Manifest, totals wire.Totals, t *tally) report.Report {
 func judge(in *report.Input, m Manifest, t *tally, totals wire.Totals) {
 	var d analyze.Decision
 	var err error
-	counted := t
+	seen := testify(in, m, t, totals)
+	counted := seen.ordered
 	if m.Sequential != nil {
 		d, counted, err = sequential(in, m, t)
 	} else {
@@ -144,6 +145,7 @@ func judge(in *report.Input, m Manifest, t *tally, totals wire.Totals) {
 		in.Invalid = append(in.Invalid, "the counts cannot be judged: "+mesh.Safe(err.Error()))
 		return
 	}
+	seen.say(&d)
 	d = diagnose(in, d, m.Weights, counted, totals.Dropped)
 	in.Decision = &d
 	if m.After == nil && m.Before != nil && len(m.Failures) == 0 && m.Interrupted == "" {

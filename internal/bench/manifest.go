@@ -52,6 +52,7 @@ type Manifest struct {
 	Sequential *Sequential       `json:"sequential,omitempty"`
 	Signatures map[string]string `json:"signatures,omitempty"`
 	Agent      AgentFacts        `json:"agent"`
+	Witness    *WitnessFacts     `json:"witness,omitempty"` // nil: not asked for
 
 	Checks []preflight.Result `json:"checks"`
 	Before *mesh.Snapshot     `json:"before"`
@@ -112,6 +113,7 @@ func readManifest(f store.Folder) (Manifest, error) {
 		m.Kind = report.KindSplit
 	}
 	m.Dir = f.Dir
+	m.Witness.readPages(f)
 	return m, nil
 }
 

@@ -247,6 +247,9 @@ func goodnessOf(g analyze.GoodnessOfFit) *GoodnessOfFit {
 	}
 }
 
+// StatisticOf is a statistic as reports have it.
+func StatisticOf(s analyze.Statistic) Statistic { return statistic(s) }
+
 func statistic(s analyze.Statistic) Statistic {
 	out := Statistic{
 		DF: s.DF, Statistic: finite(s.Value), Asymptotic: probability(s.Asymptotic), Exact: probability(s.Exact),

@@ -198,6 +198,29 @@ func inputs() map[string]Input {
 	pass.Decision.Reasons = []analyze.Reason{{Code: "within-tolerance", Text: "every share is within 5 points of its weight"}}
 	in["pass"] = pass
 
+	witnessed := run(analyze.Pass, twoWeights(50, 50), 1212, 1188, 0)
+	fit := StatisticOf(analyze.Statistic{Value: 0.21, DF: 1, Asymptotic: p(0.646), Exact: p(0.653)})
+	witnessed.Witness = &Witness{
+		Available: true, Proxy: "linkerd", URL: "http://127.0.0.1:4191/metrics", Path: "ServiceProfile",
+		Counter: "requests handed to each backend's balancer (outbound_http_balancer_queue_requests_total)",
+		Draws: []WitnessDraws{
+			{Backend: "podinfo", Drawn: 1251, DrawnShare: finite(0.5052), Answered: 1212},
+			{Backend: "podinfo-east", Drawn: 1225, DrawnShare: finite(0.4948), Answered: 1188},
+		},
+		Requests: 2450, Background: 26, Outcome: Pass, GoodnessOfFit: &fit, Agrees: true, Undisturbed: true,
+	}
+	in["pass-witness"] = witnessed
+
+	pinned := run(analyze.Inconclusive, twoWeights(50, 50), 61, 67, 0)
+	pinned.Witness = &Witness{
+		Available: true, Proxy: "linkerd", URL: "http://127.0.0.1:4191/metrics", Path: "connections", Unit: unitConnection, Agrees: true,
+		Undisturbed: true, UnitWhy: "the proxy does not look into the connections to this port: it drew a backend for each of 128 connections, not for each request, so connections are judged",
+		Requests: 2420, Findings: []string{"the proxy does not look into the connections to this port: it drew a backend for each of 128 connections, not for each request, so connections are judged"},
+	}
+	pinned.Decision.Reasons = []analyze.Reason{{Code: "too-few-requests", Text: "128 connections cannot tell the 50/50 weights from a wrong split"}}
+	pinned.Decision.NeededIfOnTarget = analyze.Needed{Requests: 2401}
+	in["inconclusive-connections"] = pinned
+
 	early := run(analyze.Pass, twoWeights(50, 50), 548, 552, 0)
 	early.Sequential = &Sequential{Every: 50, Looks: 22, Requests: 1100, Maximum: 5000, LnE: -3.1, Anytime: analyze.PValue{P: 1, Method: analyze.Exact}}
 	early.Decision.Reasons = []analyze.Reason{{Code: "sequential", Text: "at look 22, after 1100 requests, the likely range of every share lies within its tolerance"}}

@@ -220,12 +220,6 @@ type SendLag struct {
 	P99Us *float64 `json:"p99Us"`
 }
 
-// Witness is what the client's own proxy counted.
-type Witness struct {
-	Available bool   `json:"available"`
-	Why       string `json:"why,omitempty"`
-}
-
 // Split is the object under test.
 type Split struct {
 	Kind            string    `json:"kind"`

@@ -51,7 +51,7 @@ func requestsOf(r Report) (attributed, all int64) {
 // size is "2,000 requests, 40s".
 func size(r Report) string {
 	n, _ := requestsOf(r)
-	s := plural(n, "request")
+	s := plural(n, unitOf(r))
 	if r.Load != nil && r.Load.DurationSeconds > 0 {
 		s += ", " + seconds(r.Load.DurationSeconds)
 	}
@@ -74,7 +74,7 @@ func headline(r Report) string {
 		return fmt.Sprintf("traffic does NOT follow the %s weights: %s (%s)", weightsLabel(r), worstSentence(r), size(r))
 	case Inconclusive:
 		n, _ := requestsOf(r)
-		return fmt.Sprintf("%s cannot tell whether traffic follows the %s weights", plural(n, "request"), weightsLabel(r))
+		return fmt.Sprintf("%s cannot tell whether traffic follows the %s weights", plural(n, unitOf(r)), weightsLabel(r))
 	}
 	if len(r.Verdict.Reasons) == 0 {
 		return "could not be measured"
@@ -282,10 +282,10 @@ func neededSentence(r Report) string {
 		return "More requests of the same kind would not decide it."
 	}
 	more := func(n int64) string {
-		return fmt.Sprintf("%s requests in all (%s more)", count(n), count(max(n-have, 0)))
+		return fmt.Sprintf("%s in all (%s more)", plural(n, unitOf(r)), count(max(n-have, 0)))
 	}
 	if need.IfOnTarget != nil && *need.IfOnTarget <= have {
-		return enoughSentence(need, have, more)
+		return enoughSentence(need, plural(have, unitOf(r)), more)
 	}
 	switch {
 	case need.IfOnTarget != nil && need.IfAsObserved != nil && *need.IfOnTarget != *need.IfAsObserved:
@@ -304,8 +304,8 @@ func neededSentence(r Report) string {
 }
 
 // enoughSentence is for counts close to the edge of the tolerance: enough were sent for a split that is on target.
-func enoughSentence(need *RequestsNeeded, have int64, more func(int64) string) string {
-	s := count(have) + " requests are enough for a split that is on target, but this one looks as if it were at the edge " +
+func enoughSentence(need *RequestsNeeded, have string, more func(int64) string) string {
+	s := have + " are enough for a split that is on target, but this one looks as if it were at the edge " +
 		"of its tolerance"
 	if need.IfAsObserved == nil {
 		return s + ", where no number decides."
@@ -322,9 +322,15 @@ func unattributedSentence(r Report) string {
 	_, all := requestsOf(r)
 	var kinds []string
 	for _, class := range slices.Sorted(maps.Keys(u.Errors)) {
+		if unitOf(r) != unitRequest {
+			break // they are of requests
+		}
 		kinds = append(kinds, count(u.Errors[class])+" "+class)
 	}
 	for _, status := range slices.Sorted(maps.Keys(u.Statuses)) {
+		if unitOf(r) != unitRequest {
+			break
+		}
 		kinds = append(kinds, count(u.Statuses[status])+" with status "+status)
 	}
 	what := ""
@@ -336,7 +342,7 @@ func unattributedSentence(r Report) string {
 		matter = "where they went could change the outcome"
 	}
 	return fmt.Sprintf("%s of %s had no answer that names a backend%s: %s.",
-		count(u.Requests), plural(all, "request"), what, matter)
+		count(u.Requests), plural(all, unitOf(r)), what, matter)
 }
 
 // warnings are all that weakens the conclusion, in order.

@@ -130,6 +130,7 @@ func whatRan(r Report) []field {
 	}
 	add("Load", loadSentence(r.Load))
 	add("Test", testSentence(r))
+	add("Witness", witnessSentence(r.Witness))
 	if r.Run != nil {
 		add("Run", r.Run.ID)
 		if r.Run.Dir != "" {

@@ -1,0 +1,262 @@
+package bench
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/wire"
+	"github.com/splitbench/splitbench/internal/witness"
+)
+
+// testimony is what the second witness says of a run, and what the verdict has to count because of it.
+type testimony struct {
+	unit    string // witness.UnitRequest, UnitConnection or UnitDraw
+	why     string // of another unit than the request
+	counts  analyze.Counts
+	ordered *tally // what the counts were made of, in order; nil: no order is known
+}
+
+// testify holds the run against its second witness: it fills in.Witness, adds what takes the verdict away, and says what is
+// to be judged. It changes nothing where there is no witness but that the report says so.
+func testify(in *report.Input, m Manifest, t *tally, totals wire.Totals) testimony {
+	out := testimony{unit: witness.UnitRequest, counts: in.Counts, ordered: t}
+	if m.Before == nil {
+		return out
+	}
+	if m.Before.Law.NullModel == mesh.RandomPerConnection {
+		out.unit, out.why = witness.UnitConnection, "the backend is drawn for each connection: "+mesh.Safe(m.Before.Law.ModelWhy)
+	}
+	if w := m.Witness; w != nil {
+		in.Witness = &report.Witness{Why: w.Why, Proxy: string(w.Kind), URL: w.URL}
+		if w.Why == "" {
+			w.testify(in, m, totals, &out)
+		}
+		if !in.Witness.Available {
+			in.Warnings = append(in.Warnings, "there is no second witness: "+mesh.Safe(in.Witness.Why)+"; --witness off does not ask for one")
+		}
+	}
+	out.count(in, m, t)
+	return out
+}
+
+// testify reads the two pages.
+func (w *WitnessFacts) testify(in *report.Input, m Manifest, totals wire.Totals, out *testimony) {
+	target := witness.TargetOf(*m.Before)
+	before, err := witness.Parse(bytes.NewReader(w.before), w.Kind, target)
+	var after witness.Page
+	if err == nil {
+		after, err = witness.Parse(bytes.NewReader(w.after), w.Kind, target)
+	}
+	var d witness.Delta
+	if err == nil {
+		d, err = witness.Compare(before, after, target, time.Duration(w.ElapsedMs)*time.Millisecond)
+	}
+	r := in.Witness
+	if err != nil {
+		r.Why = mesh.Safe(err.Error())
+		return
+	}
+	sent := int64(totals.Requests + totals.WarmUp)
+	counted := exact(totals, len(m.Weights))
+	r.Available, r.Undisturbed, r.Counter, r.Path, r.Requests = true, true, d.Counter, string(d.Path), sent
+	r.Retries, r.Blurred = d.Retries, d.Blurred
+	for _, f := range d.Findings(target, expectedPath(m.Before.Law), sent) {
+		r.Findings = append(r.Findings, f.Text)
+		switch f.Effect {
+		case witness.Invalid:
+			r.Undisturbed = false
+			in.Invalid = append(in.Invalid, f.Text)
+			in.Remedies = append(in.Remedies, remedy(f, m)...)
+		case witness.Unit:
+			out.unit, out.why = f.Unit, f.Text
+			in.Remedies = append(in.Remedies, remedy(f, m)...)
+			in.Warnings = append(in.Warnings, f.Text)
+		case witness.Note:
+			in.Warnings = append(in.Warnings, f.Text)
+		}
+	}
+	if d.Draws == nil {
+		r.Agrees = true // nothing contradicts the answers
+		return
+	}
+	var disagree string
+	r.Background, disagree = d.Agree(target, counted.N, sent)
+	if r.Agrees = disagree == ""; !r.Agrees {
+		in.Invalid = append(in.Invalid, disagree)
+	}
+	if out.unit == witness.UnitConnection && d.Draws != nil {
+		out.unit, out.why = witness.UnitRequest, "" // what the objects say, and the proxy shows to be otherwise
+	}
+	r.Draws = drawsOf(d, target, counted)
+	w.judge(in, m, d, out)
+}
+
+// judge tests the draws by themselves against the weights.
+func (w *WitnessFacts) judge(in *report.Input, m Manifest, d witness.Delta, out *testimony) {
+	draws := analyze.Counts{N: d.Draws}
+	alone, err := analyze.Judge(m.Weights, draws, m.Options)
+	if err != nil {
+		in.Warnings = append(in.Warnings, "the proxy's draws cannot be judged: "+mesh.Safe(err.Error()))
+		return
+	}
+	in.Witness.Outcome = string(alone.Outcome)
+	s := report.StatisticOf(alone.GoodnessOfFit.Pearson)
+	in.Witness.GoodnessOfFit = &s
+	if out.unit == witness.UnitDraw {
+		out.counts, out.ordered = draws, nil
+		return
+	}
+	// Answers that follow the weights over draws that do not: the difference is other traffic, or it is not what is drawn.
+	line := report.Diagnostic{Name: "witness", OK: true, Text: "nothing found", Effect: report.EffectKeep}
+	if exactP := alone.GoodnessOfFit.Pearson.Exact; exactP.Method != "" {
+		p := exactP.P
+		line.P = &p
+	}
+	if answers, err := analyze.Judge(m.Weights, in.Counts, m.Options); err == nil &&
+		answers.Outcome == analyze.Pass && alone.Outcome == analyze.Fail {
+		line.OK, line.Effect = false, report.EffectDowngrade
+		line.Text = fmt.Sprintf("the answers follow the weights, and the draws that the client's proxy counted do not: %s; "+
+			"%d of them were not of this run", drawsText(d, m.Weights), in.Witness.Background)
+	}
+	in.Diagnostics = append(in.Diagnostics, line)
+}
+
+func drawsText(d witness.Delta, w analyze.Weights) string {
+	parts := make([]string, 0, len(w))
+	for i, x := range w {
+		parts = append(parts, fmt.Sprintf("%s %d", mesh.Safe(x.Backend), d.Draws[i]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func drawsOf(d witness.Delta, t witness.Target, counted analyze.Counts) []report.WitnessDraws {
+	total := d.Other
+	for _, n := range d.Draws {
+		total += n
+	}
+	var out []report.WitnessDraws
+	for i, n := range d.Draws {
+		row := report.WitnessDraws{Backend: t.Leaves[i].Name, Drawn: n}
+		if i < len(counted.N) {
+			row.Answered = counted.N[i]
+		}
+		if total > 0 {
+			share := float64(n) / float64(total)
+			row.DrawnShare = &share
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+// expectedPath is the path that the objects say requests take through a Linkerd proxy; others have but one.
+func expectedPath(l mesh.Law) witness.Path {
+	if l.Provider != mesh.ProviderLinkerd {
+		return witness.PathUnknown
+	}
+	switch l.Path {
+	case mesh.PathServiceProfile:
+		return witness.PathProfile
+	case mesh.PathHTTPRoute:
+		return witness.PathHTTPRoute
+	case mesh.PathGRPCRoute:
+		return witness.PathGRPCRoute
+	}
+	return witness.PathUnknown
+}
+
+// remedy completes a finding's command with the workload that the client pod is of.
+func remedy(f witness.Finding, m Manifest) []string {
+	if f.Remedy == "" {
+		return nil
+	}
+	text := f.Remedy
+	if f.Code == witness.CodeStalePath {
+		if workload := strings.TrimPrefix(m.Before.Source.Workload, "--from "); workload != m.Before.Source.Workload {
+			text += " " + workload
+		} else {
+			text += " the workload of pod " + m.Before.Source.Name
+		}
+	}
+	return []string{mesh.Safe(text)}
+}
+
+// count makes the counts of another unit than the request.
+func (out *testimony) count(in *report.Input, m Manifest, t *tally) {
+	if out.unit == witness.UnitRequest {
+		return
+	}
+	if in.Witness == nil {
+		in.Witness = &report.Witness{Why: "it was not asked for"}
+	}
+	in.Witness.Unit, in.Witness.UnitWhy = out.unit, out.why
+	if m.Sequential != nil {
+		in.Invalid = append(in.Invalid, "--sequential looked at answers to requests, which cannot be judged here: "+out.why)
+		return
+	}
+	if out.unit == witness.UnitConnection {
+		counts, ordered, why := byConnection(t, len(m.Weights))
+		if why != "" {
+			in.Invalid = append(in.Invalid, why)
+			return
+		}
+		out.counts, out.ordered = counts, ordered
+	}
+	in.Counts = out.counts
+}
+
+// byConnection counts connections in place of requests: all requests of one must have gone to the same backend.
+func byConnection(t *tally, backends int) (analyze.Counts, *tally, string) {
+	counts := analyze.Counts{N: make([]int64, backends)}
+	if !t.ordered() {
+		return counts, nil, "connections have to be judged, and the requests' connections were not all kept"
+	}
+	first := map[int]analyze.Observation{}
+	for _, o := range t.observations {
+		if o.Conn < 0 {
+			return counts, nil, "connections have to be judged, and the engine does not tell a request's connection"
+		}
+		have, ok := first[o.Conn]
+		switch {
+		case !ok || have.Backend < 0 && o.Backend >= 0:
+			first[o.Conn] = o
+		case o.Backend >= 0 && o.Backend != have.Backend:
+			return counts, nil, fmt.Sprintf("connections have to be judged, and the answers over connection %d came from different backends: "+
+				"something else draws for each request", o.Conn)
+		}
+	}
+	conns := make([]analyze.Observation, 0, len(first))
+	for _, o := range first {
+		if o.Backend >= 0 {
+			counts.N[o.Backend]++
+		} else {
+			counts.Unattributed++
+		}
+		conns = append(conns, o)
+	}
+	slices.SortFunc(conns, func(a, b analyze.Observation) int { return cmp.Compare(a.Seq, b.Seq) })
+	for i := range conns {
+		conns[i].Seq, conns[i].Conn = uint64(i), i
+	}
+	return counts, &tally{observations: conns, n: uint64(len(conns))}, ""
+}
+
+var requestWord = regexp.MustCompile(` request(s?)([ ,.;:)]|$)`)
+
+// say puts the unit's name into sentences that are written for requests.
+func (out *testimony) say(d *analyze.Decision) {
+	if out.unit == witness.UnitRequest {
+		return
+	}
+	for i := range d.Reasons {
+		d.Reasons[i].Text = requestWord.ReplaceAllString(d.Reasons[i].Text, " "+out.unit+"$1$2")
+	}
+}

@@ -1,0 +1,178 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/wire"
+	"github.com/splitbench/splitbench/internal/witness"
+)
+
+// The words of --witness besides an address.
+const (
+	WitnessAuto    = "auto"
+	WitnessLinkerd = "linkerd"
+	WitnessEnvoy   = "envoy"
+	WitnessOff     = "off"
+)
+
+// Names of the proxy's pages in a run's folder.
+const (
+	PageBefore = "witness.before.txt"
+	PageAfter  = "witness.after.txt"
+)
+
+// Bounds of reading the proxy's counters.
+const (
+	maxWitnessPage = 4 << 20 // of the lines that are kept
+	witnessTimeout = 10 * time.Second
+)
+
+// WitnessFacts is how the client's proxy was asked for its counters. Its two pages are files of the run's folder.
+type WitnessFacts struct {
+	Kind      witness.Kind `json:"kind"`
+	URL       string       `json:"url"`
+	Why       string       `json:"why,omitempty"` // why there is no witness; empty: there are two pages
+	ElapsedMs int64        `json:"elapsedMs"`     // between them
+	before    []byte
+	after     []byte
+	asked     time.Time
+}
+
+// ParseWitness checks what --witness says: auto, linkerd, envoy, off, or the address of a page of metrics inside the pod.
+func ParseWitness(s string) error {
+	switch s {
+	case "", WitnessAuto, WitnessLinkerd, WitnessEnvoy, WitnessOff:
+		return nil
+	}
+	if u, err := url.Parse(s); err == nil && u.Scheme == "http" && u.Host != "" {
+		return nil
+	}
+	return fmt.Errorf("--witness %q: want auto, linkerd, envoy, off, or the http address of the proxy's metrics as the pod reaches it", s)
+}
+
+// witnessAddress is where the proxy of the pod has its counters.
+func witnessAddress(word string, s mesh.Snapshot) (witness.Kind, string, error) {
+	switch word {
+	case WitnessLinkerd:
+		return witness.Linkerd, witness.LinkerdURL, nil
+	case WitnessEnvoy:
+		return witness.Envoy, envoyURL(s.Source), nil
+	case "", WitnessAuto:
+	default:
+		return witness.KindOf(word), word, nil
+	}
+	switch pod := s.Source; {
+	case s.Through != nil:
+		return "", "", fmt.Errorf("the pods of Service %s draw the backends, and only the source pod's proxy can be asked", s.Through.Service.Name)
+	case s.Law.Provider == mesh.ProviderTraefik:
+		return "", "", errors.New("Traefik draws the backends, not a proxy in the client pod")
+	case s.Law.Provider == mesh.ProviderIstio:
+		return witness.Envoy, envoyURL(pod), nil
+	case pod.Meshed:
+		return witness.Linkerd, witness.LinkerdURL, nil
+	}
+	return "", "", errors.New("no proxy is known in the client pod")
+}
+
+// envoyFilter has Envoy itself leave out what is not asked for.
+const envoyFilter = `^(cluster\..*\.(upstream_rq_(total|retry|pending_overflow|pending_failure_eject)|upstream_cx_(total|none_healthy)|membership_healthy)|server\.uptime)$`
+
+func envoyURL(pod mesh.Pod) string {
+	address := witness.EnvoyURL
+	if strings.Contains(pod.ProxyContainer, "istio") || strings.Contains(pod.ProxyImage, "istio") {
+		address = witness.IstioURL
+	}
+	return address + "?filter=" + url.QueryEscape(envoyFilter)
+}
+
+// witnessBefore asks the proxy for its counters right before the burst. That there is no witness never ends a run.
+func (r *run) witnessBefore(ctx context.Context, f fetcher) error {
+	if r.cfg.Witness == WitnessOff {
+		return nil
+	}
+	w := &WitnessFacts{}
+	r.m.Witness = w
+	kind, address, err := witnessAddress(r.cfg.Witness, *r.m.Before)
+	if err != nil {
+		w.Why = err.Error()
+		return nil
+	}
+	w.Kind, w.URL = kind, address
+	if w.before, err = r.readPage(ctx, f, w); err != nil {
+		return err
+	}
+	w.asked = time.Now()
+	if w.Why == "" && r.folder != nil {
+		return r.folder.WriteFile(PageBefore, orNewline(w.before))
+	}
+	return nil
+}
+
+// witnessAfter asks again right after the burst, also where that did not end well.
+func (r *run) witnessAfter(ctx context.Context, f fetcher) error {
+	w := r.m.Witness
+	if w == nil || w.Why != "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), witnessTimeout)
+	defer cancel()
+	page, err := r.readPage(ctx, f, w)
+	w.ElapsedMs = time.Since(w.asked).Milliseconds()
+	if err != nil {
+		w.Why = "its counters could not be read after the burst: " + brief(err.Error())
+		return nil
+	}
+	if w.after = page; w.Why == "" {
+		return r.folder.WriteFile(PageAfter, orNewline(w.after))
+	}
+	return nil
+}
+
+// orNewline keeps a page without any line of the split as a file, too.
+func orNewline(page []byte) []byte {
+	if len(page) == 0 {
+		return []byte("\n")
+	}
+	return page
+}
+
+// readPage fetches the lines of the page that say something of the split. Only the way to the pod can fail; what the proxy
+// did not say is w.Why.
+func (r *run) readPage(ctx context.Context, f fetcher, w *WitnessFacts) ([]byte, error) {
+	res, body, err := f.Fetch(ctx, wire.FetchRequest{
+		URL: w.URL, TimeoutMs: witnessTimeout.Milliseconds(), MaxBytes: maxWitnessPage,
+		Keep: witness.TargetOf(*r.m.Before).Keep(w.Kind),
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case res.Error != "":
+		w.Why = "the proxy's counters could not be read at " + w.URL + ": " + brief(res.Error)
+	case res.Status != 200:
+		w.Why = fmt.Sprintf("the proxy's counters could not be read at %s: status %d", w.URL, res.Status)
+	case res.Truncated:
+		w.Why = fmt.Sprintf("the proxy's counters at %s say more than %d MiB of this split, or the agent is too old to leave out the rest",
+			w.URL, maxWitnessPage>>20)
+	}
+	return body, nil
+}
+
+// readPages reads the stored pages back, for a later look at the run.
+func (w *WitnessFacts) readPages(f store.Folder) {
+	if w == nil || w.Why != "" {
+		return
+	}
+	var err1, err2 error
+	w.before, err1 = f.ReadFile(PageBefore)
+	w.after, err2 = f.ReadFile(PageAfter)
+	if err := errors.Join(err1, err2); err != nil {
+		w.Why = "the stored pages of its counters cannot be read: " + brief(err.Error())
+	}
+}

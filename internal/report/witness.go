@@ -1,0 +1,100 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Witness is what the client's own proxy counted between right before and right after the burst. What is null or empty was
+// not counted by this proxy; available false says why nothing was.
+type Witness struct {
+	Available bool   `json:"available"`
+	Why       string `json:"why,omitempty"` // why it is not available
+	Proxy     string `json:"proxy,omitempty"`
+	URL       string `json:"url,omitempty"`
+	Counter   string `json:"counter,omitempty"` // that the draws were read from
+	Path      string `json:"path,omitempty"`    // kind of object whose rules the requests took in the proxy
+
+	Unit    string `json:"unit,omitempty"`    // what the verdict counts: request | connection | draw
+	UnitWhy string `json:"unitWhy,omitempty"` // set where that is not the request
+
+	Draws         []WitnessDraws `json:"draws,omitempty"`
+	Requests      int64          `json:"requests"`           // that the client sent meanwhile, the warm-up included
+	Background    int64          `json:"backgroundRequests"` // draws beyond those: of others in the pod
+	Retries       int64          `json:"retries"`
+	Outcome       string         `json:"outcome,omitempty"`       // of the draws alone against the weights: pass | fail | inconclusive
+	GoodnessOfFit *Statistic     `json:"goodnessOfFit,omitempty"` // Pearson's chi-square of the draws alone
+
+	Agrees      bool     `json:"agrees"`      // each backend was drawn for all that it answered
+	Undisturbed bool     `json:"undisturbed"` // nothing was found that takes the verdict away
+	Findings    []string `json:"findings,omitempty"`
+	Blurred     string   `json:"blurred,omitempty"` // what the counters cannot tell apart
+}
+
+// WitnessDraws are the draws of one backend.
+type WitnessDraws struct {
+	Backend    string   `json:"backend"`
+	Drawn      int64    `json:"drawnRequests"`
+	DrawnShare *float64 `json:"drawnShare"` // null where nothing was drawn
+	Answered   int64    `json:"answeredRequests"`
+}
+
+// The units of a verdict.
+const (
+	unitRequest    = "request"
+	unitConnection = "connection"
+	unitDraw       = "draw"
+)
+
+// unitOf is what the verdict of a report counts.
+func unitOf(r Report) string {
+	if r.Witness == nil || r.Witness.Unit == "" {
+		return unitRequest
+	}
+	switch r.Witness.Unit {
+	case unitConnection, unitDraw:
+		return r.Witness.Unit
+	}
+	return unitRequest
+}
+
+// witnessSentence is the second witness in one line: what the proxy drew, whether that fits the weights and the answers.
+func witnessSentence(w *Witness) string {
+	switch {
+	case w == nil:
+		return ""
+	case !w.Available:
+		return "not available: " + w.Why
+	case len(w.Draws) == 0:
+		return strings.Join(append([]string{"the client's proxy counted no draws of requests"}, w.Findings...), "; ")
+	}
+	var drawn []string
+	for i, d := range w.Draws {
+		if i == maxWeightsShown {
+			drawn = append(drawn, "...")
+			break
+		}
+		drawn = append(drawn, d.Backend+" "+count(d.Drawn))
+	}
+	text := "the client's proxy drew " + strings.Join(drawn, ", ")
+	switch w.Outcome {
+	case Pass:
+		text += ": by the weights"
+	case Fail:
+		text += ": NOT by the weights"
+	case Inconclusive:
+		text += ": too few to tell whether by the weights"
+	}
+	if w.GoodnessOfFit != nil && w.GoodnessOfFit.Exact != nil {
+		text += fmt.Sprintf(" (chi-square p %.3g)", w.GoodnessOfFit.Exact.P)
+	}
+	if w.Agrees {
+		text += ", and for every answer that was counted"
+	} else {
+		text += "; the answers that were counted are NOT what it drew"
+	}
+	if w.Background > 0 {
+		text += fmt.Sprintf("; %s of others in the pod included", plural(w.Background, "draw"))
+	}
+	return text
+}
