@@ -12,9 +12,13 @@ import (
 // Names and annotations of pods.
 const (
 	proxyContainer      = "linkerd-proxy"
+	proxyIstio          = "istio-proxy"
 	annDefaultContainer = "kubectl.kubernetes.io/default-container"
 	annAgent            = "splitbench.io/agent"
 )
+
+// isProxy tells a mesh's proxy by its container's name.
+func isProxy(container string) bool { return container == proxyContainer || container == proxyIstio }
 
 // pickContainer chooses the container to run in: the one that is named, else the default-container annotation's, else the
 // first that is not the proxy. The proxy is refused even by name: its image has no shell and no writable directory, and
@@ -25,7 +29,7 @@ func pickContainer(pod *core.Pod, named string) (c *core.Container, why, note st
 	for i := range pod.Spec.Containers {
 		c := &pod.Spec.Containers[i]
 		byName[c.Name] = c
-		if c.Name != proxyContainer {
+		if !isProxy(c.Name) {
 			names = append(names, c.Name)
 		}
 	}
@@ -33,7 +37,7 @@ func pickContainer(pod *core.Pod, named string) (c *core.Container, why, note st
 		return namedContainer(pod, byName[named], named, names)
 	}
 	if def := pod.Annotations[annDefaultContainer]; def != "" {
-		if c := byName[def]; c != nil && def != proxyContainer {
+		if c := byName[def]; c != nil && !isProxy(def) {
 			return c, "default-container annotation", "", nil
 		}
 		note = fmt.Sprintf("pod %s: its default-container annotation names %q, which cannot be used", pod.Name, Safe(def))
@@ -52,7 +56,7 @@ func pickContainer(pod *core.Pod, named string) (c *core.Container, why, note st
 }
 
 func namedContainer(pod *core.Pod, c *core.Container, named string, names []string) (*core.Container, string, string, error) {
-	if c != nil && named != proxyContainer {
+	if c != nil && !isProxy(named) {
 		return c, "-c", "", nil
 	}
 	cause := "it has no such container"
@@ -61,7 +65,7 @@ func namedContainer(pod *core.Pod, c *core.Container, named string, names []stri
 			cause = "that is an init container"
 		}
 	}
-	if named == proxyContainer {
+	if isProxy(named) {
 		cause = "requests of the proxy itself are not split, and its image has no shell"
 	}
 	return nil, "", "", &Error{
@@ -77,13 +81,13 @@ func readProxy(pod *core.Pod, p *Pod) {
 	statuses := pod.Status.ContainerStatuses
 	var proxy *core.Container
 	for i := range pod.Spec.Containers {
-		if pod.Spec.Containers[i].Name == proxyContainer {
+		if isProxy(pod.Spec.Containers[i].Name) {
 			proxy = &pod.Spec.Containers[i]
 		}
 	}
 	for i := range pod.Spec.InitContainers {
 		c := &pod.Spec.InitContainers[i]
-		if c.Name == proxyContainer && c.RestartPolicy != nil && *c.RestartPolicy == core.ContainerRestartPolicyAlways {
+		if isProxy(c.Name) && c.RestartPolicy != nil && *c.RestartPolicy == core.ContainerRestartPolicyAlways {
 			proxy, statuses = c, pod.Status.InitContainerStatuses
 		}
 	}

@@ -46,6 +46,7 @@ type finder struct {
 	profileRef      ObjectRef
 	profileRules    bool                  // the profile has routes or targets, so that proxies follow it and no route
 	remoteEndpoints map[string][]Endpoint // of the Services behind mirrors, by backend
+	sourceLabels    map[string]string
 }
 
 // Discover reads the split of q, its Services, endpoints and mirrors, the clusters behind the mirrors and the source

@@ -3,13 +3,72 @@ package mesh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
+	"time"
 )
 
 // lawObjects are the custom resources that a law may be read from, as they were listed.
 type lawObjects struct {
-	routes []route
-	unread []string // what could not be listed, in words
+	routes  []route
+	virtual []virtualService
+	traefik []traefikService
+	unread  []string // what could not be listed, in words
+}
+
+// istioStep lists VirtualServices, which may lie in any namespace; where not all may be listed, those of the namespaces that
+// matter most. Of a client that is known to be Linkerd's they are of no interest unless one was asked for.
+func (d *finder) istioStep(ctx context.Context) {
+	if d.provider() != ProviderIstio && d.t.splitKind != PathVirtualService {
+		return
+	}
+	kind := virtualServices()
+	versions := kind.servedBy(d.groups)
+	items, err := d.local.list(ctx, kind, versions, "")
+	if isForbidden(err) {
+		items = nil
+		for _, ns := range slices.Compact([]string{d.t.Namespace, d.t.clientNS, istioRoot}) {
+			more, err2 := d.local.list(ctx, kind, versions, ns)
+			items = append(items, more...)
+			if err2 != nil {
+				err = err2
+			}
+		}
+		d.objects.unread = append(d.objects.unread, "virtualservices of other namespaces")
+		d.note("VirtualServices of other namespaces could not be read, and may rule: %s", brief(err))
+	} else if err != nil && !errors.Is(err, errNotServed) {
+		d.objects.unread = append(d.objects.unread, kind.plural)
+		d.note("VirtualServices could not be read, and may rule: %s", brief(err))
+	}
+	for i := range items {
+		d.objects.virtual = append(d.objects.virtual, readVirtualService(&items[i]))
+	}
+}
+
+// traefikStep lists TraefikServices where one was asked for: of all namespaces, since they may name each other, or of its own.
+func (d *finder) traefikStep(ctx context.Context) error {
+	if d.t.splitKind != PathTraefikService {
+		return nil
+	}
+	for _, kind := range traefikServices() {
+		versions := kind.servedBy(d.groups)
+		items, err := d.local.list(ctx, kind, versions, "")
+		if isForbidden(err) {
+			items, err = d.local.list(ctx, kind, versions, d.t.Namespace)
+		}
+		if errors.Is(err, errNotServed) {
+			continue
+		}
+		if err != nil {
+			return apiError(d.local, "list", "TraefikServices in namespace "+d.t.Namespace, err)
+		}
+		for i := range items {
+			d.objects.traefik = append(d.objects.traefik, readTraefikService(&items[i]))
+		}
+		return nil
+	}
+	return nil
 }
 
 // routesStep lists the Gateway API routes of the split's and the client's namespace: one list for each kind that the API
@@ -54,6 +113,9 @@ func (d *finder) question() question {
 			return s, true
 		},
 	}
+	if d.snap.Root.Name == q.root {
+		q.opaque = notHTTP(q.provider, d.snap.Root, q.port)
+	}
 	if q.probe.Host == "" {
 		q.probe.Host = q.root
 		if q.rootNS != q.clientNS {
@@ -64,15 +126,59 @@ func (d *finder) question() question {
 }
 
 // provider is whose proxy draws: as the pods that draw have it, else as the kind of split implies.
-func (d *finder) provider() Provider { return ProviderLinkerd }
+func (d *finder) provider() Provider {
+	if d.t.splitKind == PathTraefikService {
+		return ProviderTraefik
+	}
+	pods := []Pod{d.snap.Source}
+	if d.snap.Through != nil {
+		pods = d.snap.Through.Pods
+	}
+	for _, p := range pods {
+		switch p.ProxyContainer {
+		case proxyContainer:
+			return ProviderLinkerd
+		case proxyIstio:
+			return ProviderIstio
+		}
+	}
+	if d.t.splitKind == PathVirtualService {
+		return ProviderIstio
+	}
+	for i := range d.objects.routes {
+		if strings.HasPrefix(d.objects.routes[i].controller(), "istio.io/") {
+			return ProviderIstio
+		}
+	}
+	return ProviderLinkerd
+}
 
 // lawStep settles by which law the client's proxy draws, and lets the split's effective weights be its.
 func (d *finder) lawStep(context.Context) error {
-	s := &d.snap.Split
-	if d.root.name == "" {
+	if d.root.name == "" && d.t.splitKind != PathTraefikService {
 		return nil
 	}
 	q := d.question()
+	var law *Law
+	var shadowed []Shadowed
+	switch q.provider {
+	case ProviderTraefik:
+		law = d.traefikLaw(q)
+	case ProviderIstio:
+		law, shadowed = d.istioLaw(q)
+	default:
+		law, shadowed = d.linkerdLaw(q)
+	}
+	law.Provider, law.Probe, law.Shadowed = q.provider, q.probe, shadowed
+	law.Unread = strings.Join(d.objects.unread, ", ")
+	d.snap.Law = *law
+	d.obeyLaw()
+	return nil
+}
+
+// linkerdLaw follows Linkerd's precedence: a ServiceProfile that says anything, then routes, then nothing.
+func (d *finder) linkerdLaw(q question) (*Law, []Shadowed) {
+	s := &d.snap.Split
 	law, shadowed := q.byRoutes(d.objects.routes)
 	switch {
 	case d.profileRules:
@@ -87,13 +193,63 @@ func (d *finder) lawStep(context.Context) error {
 	default:
 		law = &Law{Path: PathDefault, NullModel: RandomPerRequest, Backends: q.rootAlone()}
 	}
-	law.Provider, law.Probe, law.Shadowed = q.provider, q.probe, shadowed
-	if law.Problem == "" && q.opaque != "" && q.provider == ProviderLinkerd {
+	for i := range d.objects.virtual {
+		if v := &d.objects.virtual[i]; v.namesHost(q) {
+			shadowed = append(shadowed, Shadowed{Object: v.ref, Why: "Linkerd reads no VirtualServices"})
+		}
+	}
+	if law.Problem == "" && q.opaque != "" {
 		law.NullModel, law.ModelWhy = RandomPerConnection, q.opaque
 	}
-	d.snap.Law = *law
-	d.obeyLaw()
-	return nil
+	return law, shadowed
+}
+
+// istioLaw is Istio's: VirtualServices, and routes of a Service, which Istio turns into VirtualServices of its own. Which of
+// the two it obeys where both name one host is not written down anywhere; the older is taken, and said to be in doubt.
+func (d *finder) istioLaw(q question) (*Law, []Shadowed) {
+	law, shadowed := q.byVirtualServices(d.objects.virtual, d.sourceLabels)
+	byRoute, more := q.byRoutes(d.objects.routes)
+	shadowed = append(shadowed, more...)
+	if d.snap.Split.Kind == string(PathTrafficSplit) && d.snap.Split.Found {
+		shadowed = append(shadowed, Shadowed{Object: d.snap.Split.ref(), Why: "Istio reads no TrafficSplits"})
+	}
+	switch {
+	case law == nil && byRoute == nil:
+		return &Law{Path: PathDefault, NullModel: RandomPerRequest, Backends: q.rootAlone()}, shadowed
+	case law == nil:
+		return byRoute, shadowed
+	case byRoute == nil:
+		return law, shadowed
+	}
+	first, second := law, byRoute
+	if d.createdAt(byRoute.Objects[0]).Before(d.createdAt(law.Objects[0])) {
+		first, second = byRoute, law
+	}
+	d.objects.unread = append(d.objects.unread, fmt.Sprintf("which of %s and %s Istio obeys (both name one host; the older was taken)",
+		first.Objects[0], second.Objects[0]))
+	return first, append(shadowed, Shadowed{Object: second.Objects[0], Why: first.Objects[0].String() + " names the same host and is older"})
+}
+
+func (d *finder) createdAt(o ObjectRef) time.Time {
+	for i := range d.objects.routes {
+		if d.objects.routes[i].ref == o {
+			return d.objects.routes[i].created
+		}
+	}
+	for i := range d.objects.virtual {
+		if d.objects.virtual[i].ref == o {
+			return d.objects.virtual[i].created
+		}
+	}
+	return time.Time{}
+}
+
+func (d *finder) traefikLaw(q question) *Law {
+	t := findTraefik(d.objects.traefik, d.t.Namespace, d.t.splitName)
+	if t == nil {
+		return &Law{Path: PathDefault, NullModel: WeightedRoundRobin, Problem: d.snap.Split.Why}
+	}
+	return q.byTraefik(d.objects.traefik, t)
 }
 
 // profileLaw is the law of the ServiceProfile, whose weights are settled already.

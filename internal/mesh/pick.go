@@ -29,6 +29,10 @@ func (d *finder) objectsStep(ctx context.Context) error {
 		d.note("TrafficSplits could not be read: %s", brief(err))
 	}
 	d.profiles, d.profilesErr = readProfiles(ctx, d.local, serviceProfiles().servedBy(d.groups), d.t.clientNS, d.t.Namespace)
+	d.istioStep(ctx)
+	if err := d.traefikStep(ctx); err != nil {
+		return err
+	}
 	return d.routesStep(ctx)
 }
 
@@ -39,11 +43,18 @@ func (d *finder) splitStep(context.Context) error {
 			return err
 		}
 	}
+	switch {
+	case d.t.splitKind == PathTraefikService:
+		d.takeTraefik()
+		return nil
+	case d.takeVirtual():
+		return nil
+	}
 	if r := d.pickRoute(); r != nil {
 		d.takeRoute(r)
 		return nil
 	}
-	if d.t.splitKind != "" && d.t.splitKind != PathTrafficSplit {
+	if d.t.splitKind != "" && d.t.splitKind != PathTrafficSplit && d.t.splitKind != PathTraefikService {
 		d.missingSplit(d.t.splitKind, fmt.Sprintf("there is no %s %s in namespace %s", d.t.splitKind, d.t.splitName, d.t.Namespace))
 		return nil
 	}
@@ -93,7 +104,101 @@ func (d *finder) candidates() []candidate {
 			out = append(out, candidate{shortName(r.kind, r.ref.Name), d.rootName(p[0])})
 		}
 	}
+	for i := range d.objects.virtual {
+		if v := &d.objects.virtual[i]; v.ref.Namespace == d.t.Namespace {
+			if roots := v.roots(); len(roots) > 0 {
+				out = append(out, candidate{shortName(PathVirtualService, v.ref.Name), d.rootName(roots[0])})
+			}
+		}
+	}
 	return out
+}
+
+// takeVirtual makes a VirtualService the split of the Snapshot: the one that is named, or the oldest in force of a root
+// Service by whose bare name an Istio client was asked about.
+func (d *finder) takeVirtual() bool {
+	var v *virtualService
+	switch d.t.splitKind {
+	case PathVirtualService:
+		for i := range d.objects.virtual {
+			if x := &d.objects.virtual[i]; x.ref.Namespace == d.t.Namespace && x.ref.Name == d.t.splitName {
+				v = x
+			}
+		}
+	case "":
+		d.root = serviceRef{namespace: d.t.Namespace, name: d.t.splitName}
+		if law, _ := d.question().byVirtualServices(d.objects.virtual, d.sourceLabels); law != nil {
+			for i := range d.objects.virtual {
+				if x := &d.objects.virtual[i]; x.ref == law.Objects[0] && x.ref.Namespace == d.t.Namespace {
+					v = x
+				}
+			}
+		}
+	}
+	if v == nil {
+		return false
+	}
+	s := splitOf(v.ref, v.object)
+	roots := v.roots()
+	if d.root.name == "" && len(roots) > 0 {
+		d.root = roots[0]
+		if len(roots) > 1 {
+			d.note("%s names %d hosts; %s is the one that is looked at", v.ref, len(roots), Safe(d.root.name))
+		}
+	}
+	if len(roots) == 0 {
+		s.WeightErr = &WeightError{Object: v.ref.String(), Field: "spec.hosts", Raw: strings.Join(v.spec.Hosts, ","), Why: "names no Service in full"}
+	}
+	s.Root = d.rootName(d.root)
+	d.snap.Split = s
+	q := d.question()
+	law := q.ofVirtualService(v, d.sourceLabels)
+	d.declare(law.Backends)
+	if v.problem != "" && s.WeightErr == nil {
+		d.snap.Split.WeightErr = &WeightError{Object: v.ref.String(), Field: "spec", Why: v.problem}
+	}
+	d.nameOthers()
+	return true
+}
+
+// takeTraefik makes a TraefikService the split of the Snapshot. It has no root Service; requests go to Traefik itself, which
+// --through names.
+func (d *finder) takeTraefik() {
+	t := findTraefik(d.objects.traefik, d.t.Namespace, d.t.splitName)
+	if t == nil {
+		d.missingSplit(PathTraefikService, fmt.Sprintf("there is no TraefikService %s in namespace %s", d.t.splitName, d.t.Namespace))
+		d.root = serviceRef{}
+		d.snap.Split.Root = ""
+		return
+	}
+	d.snap.Split = splitOf(t.ref, t.object)
+	if d.snap.Through != nil {
+		through := d.snap.Through.Service
+		d.root = serviceRef{namespace: through.Namespace, name: through.Name}
+		d.snap.Split.Root = d.rootName(d.root)
+	} else {
+		d.note("no Service of Traefik was named (--through svc/traefik): it draws, so its pods are what matters")
+	}
+	d.declare(d.question().byTraefik(d.objects.traefik, t).Backends)
+	d.nameOthers()
+}
+
+// splitOf is the split that an object is, less its weights.
+func splitOf(ref ObjectRef, u *unstructured.Unstructured) Split {
+	s := Split{
+		Kind: ref.Kind, APIVersion: ref.APIVersion, Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID,
+		ResourceVersion: ref.ResourceVersion, Generation: ref.Generation, Found: true, YAML: yamlOf(u),
+	}
+	s.LastWriter, s.LastWritten = lastWriter(u)
+	return s
+}
+
+// declare keeps what the object that was named says, whoever rules.
+func (d *finder) declare(bs []LawBackend) {
+	for _, b := range bs {
+		d.snap.Split.Declared = append(d.snap.Split.Declared, Declared{Service: b.Name, Raw: fmt.Sprint(b.Weight)})
+		d.declaredLaw = append(d.declaredLaw, Weight{Service: b.Name, Weight: b.Weight})
+	}
 }
 
 func (d *finder) rootName(r serviceRef) string {
@@ -210,12 +315,7 @@ func (d *finder) namedRoute(kind Path, name string) *route {
 // takeRoute makes a route the split of the Snapshot. Its root is the Service that was asked for, else the first that it is
 // bound to.
 func (d *finder) takeRoute(r *route) {
-	s := Split{
-		Kind: string(r.kind), APIVersion: r.ref.APIVersion, Namespace: r.ref.Namespace, Name: r.ref.Name, UID: r.ref.UID,
-		ResourceVersion: r.ref.ResourceVersion, Generation: r.ref.Generation, Found: true,
-	}
-	s.LastWriter, s.LastWritten = lastWriter(r.object)
-	s.YAML = yamlOf(r.object)
+	s := splitOf(r.ref, r.object)
 	parents := r.parentsOf()
 	root := serviceRef{}
 	for i, p := range parents {

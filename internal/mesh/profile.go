@@ -159,6 +159,8 @@ func (d *finder) profileStep(context.Context) error {
 		}
 	}
 	switch {
+	case d.provider() != ProviderLinkerd:
+		s.Profile.State = ProfileNotServed // whatever it says, this proxy does not read it
 	case errors.Is(d.profilesErr, errNotServed):
 		s.Profile.State = ProfileNotServed
 	case d.profilesErr != nil:

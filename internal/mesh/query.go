@@ -92,6 +92,10 @@ func splitKindOf(s string) Path {
 		return PathTLSRoute
 	case "tcproute":
 		return PathTCPRoute
+	case "v", "virtualservice": // vs
+		return PathVirtualService
+	case "traefikservice":
+		return PathTraefikService
 	}
 	return ""
 }

@@ -194,7 +194,7 @@ func weightsState(r Ref, u *unstructured.Unstructured) string {
 	case serviceProfiles().plural:
 		list, name = "dstOverrides", "authority"
 	default:
-		return ""
+		return cut(ruleText(u), 300)
 	}
 	_, declared, _ := readLeaves(u, r.What, list, name)
 	if len(declared) == 0 {

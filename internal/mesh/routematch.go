@@ -207,10 +207,7 @@ func (m compiledMatch) fits(p Probe) (specificity, bool) {
 	if s.path, ok = m.path(path); !ok {
 		return s, false
 	}
-	query, err := url.ParseQuery(rawQuery)
-	if err != nil {
-		query = nil
-	}
+	query := queryOf(rawQuery)
 	for _, h := range m.headers {
 		if v, there := headerOf(p, h.name); !there || !h.fits(v) {
 			return s, false
@@ -223,6 +220,15 @@ func (m compiledMatch) fits(p Probe) (specificity, bool) {
 	}
 	s.headers, s.query = len(m.headers), len(m.query)
 	return s, true
+}
+
+// queryOf reads what can be read of a query.
+func queryOf(raw string) url.Values {
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil
+	}
+	return q
 }
 
 func headerOf(p Probe, name string) (string, bool) {

@@ -90,7 +90,7 @@ func (d *finder) setSource(ctx context.Context, pod *core.Pod, label string) err
 	}
 	p.Workload = Safe(label)
 	d.readNode(ctx, &p)
-	d.snap.Source = p
+	d.snap.Source, d.sourceLabels = p, pod.Labels
 	return nil
 }
 

@@ -1,0 +1,221 @@
+package mesh
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// Weighted services of Traefik. Traefik itself draws, in each of its pods by itself: the entry with the earliest deadline
+// comes next, which is a weighted round robin without any chance (traefik pkg/server/service/loadbalancer/wrr/wrr.go).
+
+func traefikServices() []customKind {
+	return []customKind{
+		{group: "traefik.io", plural: "traefikservices", known: []string{"v1alpha1"}},
+		{group: "traefik.containo.us", plural: "traefikservices", known: []string{"v1alpha1"}},
+	}
+}
+
+type traefikService struct {
+	ref     ObjectRef
+	object  *unstructured.Unstructured
+	problem string
+	spec    traefikSpec
+}
+
+type traefikSpec struct {
+	Weighted *struct {
+		Services []traefikEntry `json:"services"`
+		Sticky   *struct {
+			Cookie *struct{} `json:"cookie"`
+		} `json:"sticky"`
+	} `json:"weighted"`
+	Mirroring *struct{} `json:"mirroring"`
+}
+
+type traefikEntry struct {
+	Name      string `json:"name"`
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace"`
+	Port      any    `json:"port"` // number or a port's name
+	Weight    *int64 `json:"weight"`
+}
+
+func readTraefikService(u *unstructured.Unstructured) traefikService {
+	t := traefikService{ref: refOf(u), object: u}
+	spec, _ := u.Object["spec"].(map[string]any)
+	if err := remarshal(spec, &t.spec); err != nil {
+		t.problem = "its spec cannot be read: " + brief(err)
+		return t
+	}
+	switch {
+	case t.spec.Weighted == nil && t.spec.Mirroring != nil:
+		t.problem = "it mirrors traffic (spec.mirroring), it does not split it: only spec.weighted declares weights"
+	case t.spec.Weighted == nil:
+		t.problem = "it has no spec.weighted, which is what declares weights"
+	case len(t.spec.Weighted.Services) > maxBackends:
+		t.problem = fmt.Sprintf("it has %d services; more than %d are not read", len(t.spec.Weighted.Services), maxBackends)
+	}
+	return t
+}
+
+// maxNesting is how deep weighted services of weighted services are followed.
+const maxNesting = 8
+
+// byTraefik is the law of a TraefikService. Entries that are TraefikServices themselves are followed: their weights
+// multiply.
+func (q question) byTraefik(all []traefikService, t *traefikService) *Law {
+	law := &Law{Path: PathTraefikService, NullModel: WeightedRoundRobin, Objects: []ObjectRef{t.ref}}
+	out, problem := q.flatten(all, t, big.NewRat(1, 1), map[string]bool{}, law)
+	if problem != "" {
+		law.Problem = problem
+		return law
+	}
+	law.Backends, law.Problem = wholeWeights(out, t.ref.String()+": spec.weighted.services")
+	return law
+}
+
+// flatten gives the backends of a weighted service with their probabilities, share being that of the service itself.
+func (q question) flatten(all []traefikService, t *traefikService, share *big.Rat, above map[string]bool, law *Law) ([]portion, string) {
+	key := t.ref.Namespace + "/" + t.ref.Name
+	switch {
+	case t.problem != "":
+		return nil, t.ref.String() + ": " + t.problem
+	case above[key]:
+		return nil, t.ref.String() + " leads back to itself"
+	case len(above) >= maxNesting:
+		return nil, fmt.Sprintf("%s is nested more than %d deep", t.ref, maxNesting)
+	}
+	above[key] = true
+	defer delete(above, key)
+	if s := t.spec.Weighted.Sticky; s != nil && s.Cookie != nil {
+		law.NullModel, law.ModelWhy = StickyAssignment, t.ref.String()+" has a sticky cookie; requests without one, as splitbench's, take turns by weight"
+	}
+	field := t.ref.String() + ": spec.weighted.services"
+	weights, sum, problem := t.weights(field)
+	if problem != "" {
+		return nil, problem
+	}
+	var out []portion
+	for i, e := range t.spec.Weighted.Services {
+		p := new(big.Rat).Mul(share, big.NewRat(weights[i], sum))
+		ns := e.Namespace
+		if ns == "" {
+			ns = t.ref.Namespace
+		}
+		switch e.Kind {
+		case "", "Service":
+			out = append(out, portion{q.traefikBackend(e, ns), p})
+			if len(out) > maxBackends {
+				return nil, fmt.Sprintf("%s leads to more than %d backends", field, maxBackends)
+			}
+		case "TraefikService":
+			inner := findTraefik(all, ns, e.Name)
+			if inner == nil {
+				return nil, fmt.Sprintf("%s[%d]: there is no TraefikService %s/%s", field, i, Safe(ns), Safe(e.Name))
+			}
+			if len(law.Objects) <= maxBackends {
+				law.Objects = append(law.Objects, inner.ref)
+			}
+			below, problem := q.flatten(all, inner, p, above, law)
+			if problem != "" {
+				return nil, problem
+			}
+			if out = append(out, below...); len(out) > maxBackends {
+				return nil, fmt.Sprintf("%s leads to more than %d backends", field, maxBackends)
+			}
+		default:
+			return nil, fmt.Sprintf("%s[%d].kind is %q: want Service or TraefikService", field, i, Safe(e.Kind))
+		}
+	}
+	return out, ""
+}
+
+// weights are those of the entries: absent is 1, and what is not above 0 is never drawn.
+func (t *traefikService) weights(field string) (ws []int64, sum int64, problem string) {
+	for i, e := range t.spec.Weighted.Services {
+		w := int64(1)
+		if e.Weight != nil {
+			w = max(0, *e.Weight)
+		}
+		if w > math.MaxInt32 {
+			return nil, 0, fmt.Sprintf("%s[%d].weight is %d: too large to be meant", field, i, w)
+		}
+		ws, sum = append(ws, w), sum+w
+	}
+	if sum == 0 {
+		return nil, 0, field + ": the weights sum to nothing: Traefik answers with an error of its own"
+	}
+	return ws, sum, ""
+}
+
+func findTraefik(all []traefikService, namespace, name string) *traefikService {
+	for i := range all {
+		if all[i].ref.Namespace == namespace && all[i].ref.Name == name {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+func (q question) traefikBackend(e traefikEntry, ns string) LawBackend {
+	b := LawBackend{Name: q.name(ns, cut(e.Name, 253)), Namespace: ns, Service: cut(e.Name, 253)}
+	s, known := q.service(ns, e.Name)
+	switch port := e.Port.(type) {
+	case float64:
+		if port >= 1 && port <= math.MaxUint16 {
+			b.Port = int32(port)
+		}
+	case string:
+		for _, sp := range s.Ports {
+			if sp.Name == port || strconv.Itoa(int(sp.Port)) == port {
+				b.Port = sp.Port
+			}
+		}
+	}
+	switch {
+	case known && !s.Found:
+		b.Problem = fmt.Sprintf("there is no Service %s/%s: Traefik leaves the whole weighted service out", Safe(ns), Safe(e.Name))
+	case known && b.Port != 0 && !s.HasPort(b.Port):
+		b.Problem = fmt.Sprintf("Service %s/%s has no port %d", Safe(ns), Safe(e.Name), b.Port)
+	}
+	return b
+}
+
+// portion is a backend and its exact share.
+type portion struct {
+	LawBackend
+	share *big.Rat
+}
+
+// wholeWeights gives the backends the smallest whole weights of exactly their shares, one for each name.
+func wholeWeights(ps []portion, field string) ([]LawBackend, string) {
+	var out []LawBackend
+	var shares []*big.Rat
+	at := map[string]int{}
+	common := big.NewInt(1) // of the denominators
+	for _, p := range ps {
+		i, ok := at[p.Name]
+		if !ok {
+			i = len(out)
+			at[p.Name] = i
+			out, shares = append(out, p.LawBackend), append(shares, new(big.Rat))
+		}
+		shares[i].Add(shares[i], p.share)
+	}
+	for _, s := range shares {
+		g := new(big.Int).GCD(nil, nil, common, s.Denom())
+		common.Mul(common, new(big.Int).Div(s.Denom(), g))
+	}
+	if !common.IsInt64() || common.Int64() > math.MaxUint32 {
+		return nil, field + ": the weights are too fine to be told apart by any number of requests"
+	}
+	for i, s := range shares {
+		out[i].Weight = new(big.Int).Div(new(big.Int).Mul(s.Num(), common), s.Denom()).Int64()
+		out[i].Probability, _ = s.Float64()
+	}
+	return out, ""
+}

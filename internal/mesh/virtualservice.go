@@ -1,0 +1,400 @@
+package mesh
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// Istio's VirtualServices. Sidecars of Envoy draw by weight for each request (envoy source/common/router/
+// weighted_cluster_specifier.cc), for each connection where the port is not HTTP; the first rule that fits is taken, and of
+// several VirtualServices of one host only the oldest (IST0109).
+
+func virtualServices() customKind {
+	return customKind{group: "networking.istio.io", plural: "virtualservices", known: []string{"v1", "v1beta1", "v1alpha3"}}
+}
+
+// istioRoot is where Istio's own configuration lies.
+const istioRoot = "istio-system"
+
+type virtualService struct {
+	ref     ObjectRef
+	created time.Time
+	object  *unstructured.Unstructured
+	problem string
+	spec    virtualSpec
+}
+
+type virtualSpec struct {
+	Hosts    []string       `json:"hosts"`
+	Gateways []string       `json:"gateways"`
+	ExportTo []string       `json:"exportTo"`
+	HTTP     []virtualRule  `json:"http"`
+	TLS      []virtualRoute `json:"tls"`
+	TCP      []virtualRoute `json:"tcp"`
+}
+
+type virtualRule struct {
+	Name           string               `json:"name"`
+	Match          []virtualMatch       `json:"match"`
+	Route          []virtualDestination `json:"route"`
+	Redirect       *struct{}            `json:"redirect"`
+	DirectResponse *struct{}            `json:"directResponse"`
+	Delegate       *struct{}            `json:"delegate"`
+}
+
+// virtualRoute is a rule of TLS or TCP.
+type virtualRoute struct {
+	Match []struct {
+		Port     int64    `json:"port"`
+		SniHosts []string `json:"sniHosts"`
+		Gateways []string `json:"gateways"`
+	} `json:"match"`
+	Route []virtualDestination `json:"route"`
+}
+
+type virtualDestination struct {
+	Destination struct {
+		Host   string `json:"host"`
+		Subset string `json:"subset"`
+		Port   struct {
+			Number int64 `json:"number"`
+		} `json:"port"`
+	} `json:"destination"`
+	Weight int64 `json:"weight"`
+}
+
+type stringMatch struct {
+	Exact  *string `json:"exact"`
+	Prefix *string `json:"prefix"`
+	Regex  *string `json:"regex"`
+}
+
+type virtualMatch struct {
+	URI             *stringMatch           `json:"uri"`
+	Scheme          *stringMatch           `json:"scheme"`
+	Method          *stringMatch           `json:"method"`
+	Authority       *stringMatch           `json:"authority"`
+	Headers         map[string]stringMatch `json:"headers"`
+	WithoutHeaders  map[string]stringMatch `json:"withoutHeaders"`
+	QueryParams     map[string]stringMatch `json:"queryParams"`
+	Port            int64                  `json:"port"`
+	SourceLabels    map[string]string      `json:"sourceLabels"`
+	SourceNamespace string                 `json:"sourceNamespace"`
+	Gateways        []string               `json:"gateways"`
+	IgnoreURICase   bool                   `json:"ignoreUriCase"`
+}
+
+func readVirtualService(u *unstructured.Unstructured) virtualService {
+	v := virtualService{ref: refOf(u), created: u.GetCreationTimestamp().UTC(), object: u}
+	spec, _ := u.Object["spec"].(map[string]any)
+	if err := remarshal(spec, &v.spec); err != nil {
+		v.problem = "its spec cannot be read: " + brief(err)
+	}
+	n := 0
+	for _, r := range v.spec.HTTP {
+		n += len(r.Route)
+	}
+	if n > maxBackends {
+		v.problem = fmt.Sprintf("it has %d routes; more than %d are not read", n, maxBackends)
+	}
+	return v
+}
+
+// hostOf completes a host as Istio does: a bare name is of the namespace of the VirtualService; one with a dot stands as it
+// is. ok is false where it is no Service's name in full.
+func hostOf(host, namespace string) (ref serviceRef, ok bool) {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if !strings.Contains(host, ".") {
+		return serviceRef{namespace: namespace, name: host}, host != "" && host != "*"
+	}
+	parts := strings.SplitN(host, ".", 4)
+	if len(parts) < 4 || parts[2] != "svc" {
+		return serviceRef{}, false
+	}
+	return serviceRef{namespace: parts[1], name: parts[0]}, true
+}
+
+// namesHost says whether one of the hosts means the root Service.
+func (v virtualService) namesHost(q question) bool {
+	full := q.root + "." + q.rootNS + ".svc.cluster.local"
+	for _, h := range v.spec.Hosts {
+		if ref, ok := hostOf(h, v.ref.Namespace); ok && ref.name == q.root && ref.namespace == q.rootNS {
+			return true
+		}
+		if suffix, wild := strings.CutPrefix(strings.ToLower(h), "*"); wild && strings.HasSuffix(full, suffix) {
+			return true
+		}
+	}
+	return false
+}
+
+// roots are the Services that the hosts name.
+func (v virtualService) roots() []serviceRef {
+	var out []serviceRef
+	for _, h := range v.spec.Hosts {
+		if ref, ok := hostOf(h, v.ref.Namespace); ok {
+			out = append(out, ref)
+		}
+	}
+	return out
+}
+
+// idle says why the sidecar of a client in the namespace takes no notice; empty: it does.
+func (v virtualService) idle(q question) string {
+	switch {
+	case v.problem != "":
+		return v.problem
+	case len(v.spec.Gateways) > 0 && !slices.Contains(v.spec.Gateways, "mesh"):
+		return "it is for gateways (" + Safe(strings.Join(v.spec.Gateways, ", ")) + "), not for sidecars: spec.gateways lacks mesh"
+	case !v.exportedTo(q.clientNS):
+		return "it is not exported to namespace " + Safe(q.clientNS) + " (spec.exportTo)"
+	}
+	return ""
+}
+
+func (v virtualService) exportedTo(namespace string) bool {
+	if len(v.spec.ExportTo) == 0 {
+		return true
+	}
+	for _, to := range v.spec.ExportTo {
+		if to == "*" || to == namespace || to == "." && v.ref.Namespace == namespace {
+			return true
+		}
+	}
+	return false
+}
+
+// byVirtualServices is the law of the VirtualServices of the root, nil where none is in force.
+func (q question) byVirtualServices(all []virtualService, labels map[string]string) (*Law, []Shadowed) {
+	var fit []*virtualService
+	var shadowed []Shadowed
+	for i := range all {
+		v := &all[i]
+		if !v.namesHost(q) {
+			continue
+		}
+		if why := v.idle(q); why != "" {
+			shadowed = append(shadowed, Shadowed{Object: v.ref, Why: why})
+			continue
+		}
+		fit = append(fit, v)
+	}
+	if len(fit) == 0 {
+		return nil, shadowed
+	}
+	slices.SortStableFunc(fit, func(a, b *virtualService) int {
+		if c := a.created.Compare(b.created); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ref.Name+"."+a.ref.Namespace, b.ref.Name+"."+b.ref.Namespace)
+	})
+	for _, v := range fit[1:] {
+		shadowed = append(shadowed, Shadowed{Object: v.ref, Why: fmt.Sprintf("%s names the same host and is older", fit[0].ref)})
+	}
+	return q.ofVirtualService(fit[0], labels), shadowed
+}
+
+// ofVirtualService picks the first rule that fits and gives its distribution.
+func (q question) ofVirtualService(v *virtualService, labels map[string]string) *Law {
+	law := &Law{Path: PathVirtualService, NullModel: RandomPerRequest, Objects: []ObjectRef{v.ref}}
+	if q.opaque != "" {
+		law.NullModel, law.ModelWhy = RandomPerConnection, q.opaque
+		for _, r := range v.spec.TCP {
+			if fits := len(r.Match) == 0; fits || slices.ContainsFunc(r.Match, q.connectionFits) {
+				law.Backends, law.Problem = q.destinations(v, r.Route, v.ref.String()+": spec.tcp")
+				return law
+			}
+		}
+		law.Backends = q.rootAlone()
+		return law
+	}
+	for i, r := range v.spec.HTTP {
+		ok, problem := q.ruleFits(r, labels)
+		field := fmt.Sprintf("spec.http[%d]", i)
+		switch {
+		case problem != "":
+			law.Problem = fmt.Sprintf("%s: %s.match: %s", v.ref, field, problem)
+			return law
+		case !ok:
+			continue
+		}
+		if len(v.spec.HTTP) > 1 || len(r.Match) > 0 {
+			law.Rule = field
+		}
+		switch {
+		case r.Redirect != nil || r.DirectResponse != nil:
+			law.Problem = fmt.Sprintf("%s: %s answers %s itself, with a redirect or a fixed response: no backend is drawn", v.ref, field, q.probe)
+		case r.Delegate != nil:
+			law.Problem = fmt.Sprintf("%s: %s delegates to another VirtualService, which this version does not follow", v.ref, field)
+		default:
+			law.Backends, law.Problem = q.destinations(v, r.Route, v.ref.String()+": "+field+".route")
+		}
+		return law
+	}
+	if len(v.spec.HTTP) == 0 {
+		law.Backends = q.rootAlone() // nothing is said of HTTP: the Service's own route stands
+		return law
+	}
+	law.Problem = fmt.Sprintf("no rule of %s fits %s: proxies answer 404", v.ref, q.probe)
+	return law
+}
+
+func (q question) connectionFits(m struct {
+	Port     int64    `json:"port"`
+	SniHosts []string `json:"sniHosts"`
+	Gateways []string `json:"gateways"`
+},
+) bool {
+	return (m.Port == 0 || m.Port == int64(q.port)) && (len(m.Gateways) == 0 || slices.Contains(m.Gateways, "mesh"))
+}
+
+// ruleFits asks a rule's matches, any of which may fit.
+func (q question) ruleFits(r virtualRule, labels map[string]string) (bool, string) {
+	if len(r.Match) == 0 {
+		return true, ""
+	}
+	for _, m := range r.Match {
+		ok, err := q.virtualFits(m, labels)
+		if err != nil {
+			return false, brief(err)
+		}
+		if ok {
+			return true, ""
+		}
+	}
+	return false, ""
+}
+
+func (q question) virtualFits(m virtualMatch, labels map[string]string) (bool, error) {
+	path, rawQuery, _ := strings.Cut(q.probe.Path, "?")
+	if path == "" {
+		path = "/"
+	}
+	method := q.probe.Method
+	if method == "" {
+		method = "GET"
+	}
+	if m.Port != 0 && m.Port != int64(q.port) || m.SourceNamespace != "" && m.SourceNamespace != q.clientNS ||
+		len(m.Gateways) > 0 && !slices.Contains(m.Gateways, "mesh") {
+		return false, nil
+	}
+	for k, v := range m.SourceLabels {
+		if labels[k] != v {
+			return false, nil
+		}
+	}
+	if m.IgnoreURICase && m.URI != nil && m.URI.Regex == nil {
+		path = strings.ToLower(path)
+		m.URI = m.URI.lower()
+	}
+	for _, part := range []struct {
+		match *stringMatch
+		value string
+	}{{m.URI, path}, {m.Method, method}, {m.Authority, q.probe.Host}, {m.Scheme, "http"}} {
+		if part.match == nil {
+			continue
+		}
+		if ok, err := part.match.fits(part.value); !ok || err != nil {
+			return false, err
+		}
+	}
+	for name, want := range m.Headers {
+		v, there := headerOf(q.probe, name)
+		if !there {
+			return false, nil
+		}
+		if ok, err := want.fits(v); !ok || err != nil {
+			return false, err
+		}
+	}
+	for name, unwanted := range m.WithoutHeaders {
+		if v, there := headerOf(q.probe, name); there {
+			if ok, err := unwanted.fits(v); ok || err != nil {
+				return false, err
+			}
+		}
+	}
+	query := queryOf(rawQuery)
+	for name, want := range m.QueryParams {
+		vs := query[name]
+		if len(vs) == 0 {
+			return false, nil
+		}
+		if ok, err := want.fits(vs[0]); !ok || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (m stringMatch) lower() *stringMatch {
+	low := func(s *string) *string {
+		if s == nil {
+			return nil
+		}
+		l := strings.ToLower(*s)
+		return &l
+	}
+	return &stringMatch{Exact: low(m.Exact), Prefix: low(m.Prefix)}
+}
+
+// fits: a match of nothing asks only that the value is there.
+func (m stringMatch) fits(value string) (bool, error) {
+	switch {
+	case m.Exact != nil:
+		return *m.Exact == value, nil
+	case m.Prefix != nil:
+		return strings.HasPrefix(value, *m.Prefix), nil
+	case m.Regex != nil:
+		var re *regexp.Regexp
+		re, err := anchored(*m.Regex)
+		if err != nil {
+			return false, err
+		}
+		return re.MatchString(value), nil
+	}
+	return true, nil
+}
+
+// destinations gives the distribution of a rule. A lone destination gets everything even at weight 0
+// (istio/api, networking/v1alpha3/virtual_service.proto).
+func (q question) destinations(v *virtualService, ds []virtualDestination, field string) ([]LawBackend, string) {
+	if len(ds) == 0 {
+		return nil, field + " is empty"
+	}
+	var out []LawBackend
+	for i, d := range ds {
+		if d.Weight < 0 || d.Weight > math.MaxInt32 {
+			return nil, fmt.Sprintf("%s[%d].weight is %d: weights are 0 to %d", field, i, d.Weight, math.MaxInt32)
+		}
+		out = append(out, q.destination(v, d))
+	}
+	out, problem := distribution(out, field)
+	return merged(out), problem
+}
+
+func (q question) destination(v *virtualService, d virtualDestination) LawBackend {
+	b := LawBackend{Name: cut(d.Destination.Host, 253), Service: cut(d.Destination.Host, 253), Subset: cut(d.Destination.Subset, 253), Weight: d.Weight}
+	if n := d.Destination.Port.Number; n > 0 && n <= math.MaxUint16 {
+		b.Port = int32(n)
+	}
+	ref, ok := hostOf(d.Destination.Host, v.ref.Namespace)
+	if !ok {
+		b.Problem = fmt.Sprintf("destination %q is not a Service's name in full, and only bare names are completed: Istio knows it by a ServiceEntry or answers 503", Safe(d.Destination.Host))
+	} else {
+		b.Namespace, b.Service, b.Name = ref.namespace, ref.name, q.name(ref.namespace, ref.name)
+		if s, known := q.service(ref.namespace, ref.name); known && !s.Found {
+			b.Problem = fmt.Sprintf("there is no Service %s/%s: its share is answered with 503", Safe(ref.namespace), Safe(ref.name))
+		}
+	}
+	if b.Subset != "" {
+		b.Name += "/" + b.Subset
+	}
+	return b
+}
