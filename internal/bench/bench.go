@@ -130,6 +130,7 @@ func Run(ctx context.Context, cfg Config) (report.Report, error) {
 // prepare discovers, checks and plans: it sends nothing.
 func (r *run) prepare(ctx context.Context) error {
 	r.progress("discover", "reading the split, its Services and the source pod")
+	r.cfg.Query.Probe = probeOf(r.cfg)
 	snap, err := mesh.Discover(ctx, r.cfg.Local, r.cfg.Remotes, r.cfg.Query)
 	if err != nil {
 		var e *mesh.Error
@@ -232,12 +233,17 @@ func (r *run) measure(ctx context.Context) (err error) {
 	return errors.Join(r.burst(ctx, client), r.witnessAfter(ctx, client))
 }
 
-// proxyUID is the user that the mesh's traffic rules let pass by the proxy: requests of a process that runs as it are not
+// proxyUser is the user that the mesh's traffic rules let pass by the proxy: requests of a process that runs as it are not
 // split at all.
-const proxyUID = 2102
+func proxyUser(p mesh.Provider) int {
+	if p == mesh.ProviderIstio {
+		return 1337
+	}
+	return 2102
+}
 
 func (r *run) checkAgent(h wire.HelloMessage) error {
-	if h.UID == proxyUID && r.m.Before.Through == nil {
+	if h.UID == proxyUser(r.m.law().Provider) && r.m.Before.Through == nil {
 		return fmt.Errorf("start agent in container %q: it runs as user %d, whose requests pass the mesh by; "+
 			"name another container with -c", r.m.Before.Source.Container, h.UID)
 	}

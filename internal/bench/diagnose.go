@@ -22,6 +22,11 @@ func diagnose(in *report.Input, d analyze.Decision, w analyze.Weights, t *tally,
 		in.Warnings = append(in.Warnings, "that requests are independent and alike over time could not be checked: "+mesh.Safe(err.Error()))
 		return d
 	}
+	for i := range g.Items {
+		if expected(g.Items[i], t.turns) {
+			g.Items[i].OK, g.Items[i].Impact = true, analyze.Keep
+		}
+	}
 	after, err := analyze.Conclude(d, w, in.Counts, g)
 	if err != nil {
 		in.Warnings = append(in.Warnings, "what the order of requests shows could not be weighed: "+mesh.Safe(err.Error()))

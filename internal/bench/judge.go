@@ -139,7 +139,7 @@ func judge(in *report.Input, m Manifest, t *tally, totals wire.Totals) {
 	if m.Sequential != nil {
 		d, counted, err = sequential(in, m, t)
 	} else {
-		d, err = analyze.Judge(m.Weights, in.Counts, m.Options)
+		d, counted, err = judgeLaw(in, m, t)
 	}
 	if err != nil {
 		in.Invalid = append(in.Invalid, "the counts cannot be judged: "+mesh.Safe(err.Error()))

@@ -49,6 +49,9 @@ func (r *run) plan(snap mesh.Snapshot) (attack.Plan, error) {
 	perConn := r.cfg.Load.PerConn
 	if perConn == 0 {
 		perConn = max(1, requests/leastConnections)
+		if snap.Law.NullModel == mesh.RandomPerConnection {
+			perConn = 1 // each connection is one draw, so each request gets one of its own
+		}
 	}
 	p.Reuse = &attack.Reuse{MinRequests: perConn, MaxRequests: perConn}
 	if err := p.Validate(); err != nil {
@@ -64,6 +67,8 @@ func (r *run) plan(snap mesh.Snapshot) (attack.Plan, error) {
 			return attack.Plan{}, usagef("--sequential: its rule is the tolerance; leave --gate %s out", r.cfg.Options.Gate)
 		case requests > maxSequential:
 			return attack.Plan{}, usagef("--sequential: %d requests, at most %d can be looked at in their order", requests, maxSequential)
+		case snap.Law.NullModel == mesh.RandomPerConnection && perConn > 1:
+			return attack.Plan{}, usagef("--sequential: this split is drawn for each connection; leave --requests-per-connection out")
 		case q.Every == 0:
 			q.Every = max(minEvery, requests/mostLooks)
 		}

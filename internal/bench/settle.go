@@ -78,7 +78,7 @@ type learner struct {
 func (l *learner) probe(ctx context.Context, f fetcher) error {
 	l.failed = map[int]string{}
 	for i, b := range l.snap.Backends {
-		if b.IsRoot {
+		if b.IsRoot || b.Subset != "" { // cannot be dialled without a draw
 			continue
 		}
 		for range directProbes {
@@ -167,12 +167,19 @@ func directURL(rootURL string, b mesh.Backend, s mesh.Snapshot) string {
 	if err != nil {
 		return rootURL
 	}
-	host := b.Name
-	if s.Source.Namespace != s.Root.Namespace {
-		host += "." + s.Root.Namespace
+	host, ns := b.Service.Name, b.Service.Namespace
+	if !b.Service.Found {
+		host, ns = b.Name, s.Root.Namespace
 	}
-	if _, rest, dotted := strings.Cut(u.Hostname(), "."); dotted && names(u.Hostname(), s.Root, s) && u.Hostname() != s.Root.ClusterIP {
-		host = b.Name + "." + rest
+	if s.Source.Namespace != ns {
+		host += "." + ns
+	}
+	if _, rest, dotted := strings.Cut(u.Hostname(), "."); dotted && ns == s.Root.Namespace && names(u.Hostname(), s.Root, s) &&
+		u.Hostname() != s.Root.ClusterIP {
+		host = b.Service.Name + "." + rest
+		if !b.Service.Found {
+			host = b.Name + "." + rest
+		}
 	}
 	port := b.Port
 	if port == 0 {

@@ -32,6 +32,7 @@ type tally struct {
 	windows      windows
 	cost         costTimes
 	n            uint64
+	turns        bool // the counts are as near to the weights as turns by weight keep them
 }
 
 func newTally(backends int) *tally {

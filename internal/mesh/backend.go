@@ -27,10 +27,15 @@ func (d *finder) backendsStep(ctx context.Context) error {
 	}
 	for _, w := range weights {
 		b := Backend{Name: w.Service, Weight: w.Weight, IsRoot: w.Service == s.Split.Root, Port: s.Port}
+		for _, l := range s.Law.Backends {
+			if l.Name == w.Service {
+				b.Subset = l.Subset
+			}
+		}
 		if p := d.ports[w.Service]; p != 0 {
 			b.Port = p
 		}
-		b.Service = d.service(ctx, w.Service)
+		b.Service = d.serviceOf(ctx, w.Service)
 		if m, ok := d.mirrors[w.Service]; ok {
 			b.Mirror = &m
 		} else if !b.Service.Found {
@@ -39,7 +44,7 @@ func (d *finder) backendsStep(ctx context.Context) error {
 		s.Backends = append(s.Backends, b)
 	}
 	d.readBackendEndpoints(ctx)
-	return nil
+	return d.subsetsStep(ctx)
 }
 
 // readBackendEndpoints fills Endpoints: of mirrors one by one from Endpoints, of all others from EndpointSlices, one list

@@ -30,6 +30,7 @@ func Changes(before, after Snapshot) []Change {
 		add("effective weights", lawText(before.Split.Effective), lawText(after.Split.Effective))
 	}
 	add("object that weights are read from", before.Split.EffectiveFrom, after.Split.EffectiveFrom)
+	changesOfLaw(add, before, after)
 	// A change that was taken back leaves the same weights, and requests in between that were drawn by others.
 	b, a := before.Split, after.Split
 	if b.UID == a.UID {
@@ -182,4 +183,27 @@ func someReady(n int) string {
 		return "some ready"
 	}
 	return "none ready"
+}
+
+// changesOfLaw compares which object rules by which of its rules, and how often those that are read for nothing else were
+// written.
+func changesOfLaw(add func(what, a, b string), before, after Snapshot) {
+	line := func(l Law) string {
+		return strings.Join(strings.Fields(string(l.Provider)+" "+string(l.Path)+" "+l.Rule+" "+string(l.NullModel)), " ")
+	}
+	if before.Split.EffectiveFrom == after.Split.EffectiveFrom { // else it was said already
+		add("law", line(before.Law), line(after.Law))
+	}
+	split := before.Split.ref()
+	for _, a := range before.Law.Objects {
+		if a.Kind == split.Kind && a.Namespace == split.Namespace && a.Name == split.Name {
+			continue // compared as the split object
+		}
+		for _, b := range after.Law.Objects {
+			if a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name && a.UID == b.UID &&
+				a.Kind != string(PathServiceProfile) && a.Kind != string(PathTrafficSplit) {
+				add(a.String(), written(a.Generation, a.ResourceVersion), written(b.Generation, b.ResourceVersion))
+			}
+		}
+	}
 }

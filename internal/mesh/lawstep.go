@@ -225,8 +225,9 @@ func (d *finder) istioLaw(q question) (*Law, []Shadowed) {
 	if d.createdAt(byRoute.Objects[0]).Before(d.createdAt(law.Objects[0])) {
 		first, second = byRoute, law
 	}
-	d.objects.unread = append(d.objects.unread, fmt.Sprintf("which of %s and %s Istio obeys (both name one host; the older was taken)",
-		first.Objects[0], second.Objects[0]))
+	doubt := fmt.Sprintf("which of %s and %s Istio obeys (both name one host; the older was taken)", first.Objects[0], second.Objects[0])
+	d.objects.unread = append(d.objects.unread, doubt)
+	d.note("not known: %s", doubt)
 	return first, append(shadowed, Shadowed{Object: second.Objects[0], Why: first.Objects[0].String() + " names the same host and is older"})
 }
 

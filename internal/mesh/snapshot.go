@@ -135,9 +135,10 @@ func (s Service) HasPort(port int32) bool {
 
 // Backend is one leaf of the split.
 type Backend struct {
-	Name       string     `json:"name"`   // Service name in the client's cluster
-	Weight     int64      `json:"weight"` // effective weight
-	IsRoot     bool       `json:"isRoot"` // the root Service itself is this backend: it cannot be dialled un-split
+	Name       string     `json:"name"`             // Service name in the client's cluster
+	Weight     int64      `json:"weight"`           // effective weight
+	Subset     string     `json:"subset,omitempty"` // of the Service, as Istio's DestinationRules name it
+	IsRoot     bool       `json:"isRoot"`           // the root Service itself is this backend: it cannot be dialled un-split
 	Service    Service    `json:"service"`
 	Port       int32      `json:"port"`       // port that proxies dial on this backend
 	Mirror     *Mirror    `json:"mirror"`     // set where the Service mirrors one of another cluster, or would if it were there

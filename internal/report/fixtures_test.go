@@ -136,6 +136,21 @@ func snapshot() *mesh.Snapshot {
 			EffectiveFrom: "ServiceProfile test/podinfo.test.svc.cluster.local", LastWriter: "kubectl-apply",
 			LastWritten: time.Date(2026, 11, 22, 7, 0, 0, 0, time.UTC), YAML: []byte(splitYAML),
 		},
+		Law: mesh.Law{
+			Provider: mesh.ProviderLinkerd, Path: mesh.PathServiceProfile, Probe: mesh.Probe{Method: "GET", Path: "/", Host: "podinfo"},
+			NullModel: mesh.RandomPerRequest, Backends: []mesh.LawBackend{
+				{Name: "podinfo", Namespace: "test", Service: "podinfo", Weight: 50, Probability: 0.5},
+				{Name: "podinfo-east", Namespace: "test", Service: "podinfo-east", Weight: 50, Probability: 0.5},
+			},
+			Objects: []mesh.ObjectRef{{
+				APIVersion: "linkerd.io/v1alpha2", Kind: "ServiceProfile", Namespace: "test", Name: "podinfo.test.svc.cluster.local",
+				UID: "5a4c1d2e-0000-4000-8000-000000000003", ResourceVersion: "4712", Generation: 9,
+			}},
+			Shadowed: []mesh.Shadowed{{
+				Object: mesh.ObjectRef{APIVersion: "gateway.networking.k8s.io/v1", Kind: "HTTPRoute", Namespace: "test", Name: "podinfo", UID: "5a4c1d2e-0000-4000-8000-000000000004", ResourceVersion: "4000", Generation: 1},
+				Why:    "a ServiceProfile with routes or dstOverrides comes before every route",
+			}},
+		},
 		Backends: []mesh.Backend{{Name: "podinfo"}, {Name: "podinfo-east", Mirror: &mesh.Mirror{Cluster: "east", Context: "east"}}},
 		Source: mesh.Pod{
 			Namespace: "test", Name: "frontend-7d9c-x2x", UID: "5a4c1d2e-0000-4000-8000-000000000002", Node: "west-1", Container: "nginx",

@@ -237,6 +237,7 @@ type Split struct {
 	LastWritten     time.Time `json:"lastWritten,omitzero"`
 	YAMLBefore      string    `json:"yamlBefore,omitempty"` // the object as it was read before the run
 	YAMLAfter       string    `json:"yamlAfter,omitempty"`  // and after it; empty where it was not read again
+	Law             *Law      `json:"law,omitempty"`        // absent in documents of versions that did not ask for it
 }
 
 // Source is where the requests came from.

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"github.com/splitbench/splitbench/internal/mesh"
+
 	"bytes"
 	"fmt"
 	"io"
@@ -158,6 +160,12 @@ func splitSentence(s *Split) string {
 	}
 	if s.WeightsFrom != "" {
 		text += ", weights from " + s.WeightsFrom
+	}
+	if l := s.Law; l != nil {
+		if l.Rule != "" {
+			text += " (" + l.Rule + ")"
+		}
+		text += ", " + mesh.NullModel(l.NullModel).Text()
 	}
 	return text
 }

@@ -1,0 +1,145 @@
+package analyze
+
+import (
+	"fmt"
+	"math"
+)
+
+// Codes of the reasons of JudgeTurns.
+const (
+	CodeTurns       = "turns-by-weight"       // pass: counts are as near to the weights as turns keep them
+	CodeTurnsFew    = "turns-too-few"         // inconclusive: turns of another weight could give these counts
+	CodeTurnsBroken = "turns-not-undisturbed" // the counts are further off than turns allow; they were judged as random draws
+)
+
+// Turns says how a split that takes turns is scheduled.
+type Turns struct {
+	Instances int // balancers that take turns by themselves, e.g. pods; at least 1
+	Levels    int // weighted services of weighted services, at most so deep; at least 1
+}
+
+// TurnsResult is what counts say about turns.
+type TurnsResult struct {
+	Bound     []float64 // by backend: requests that an undisturbed schedule may be off its weight, unattributed ones included
+	Deviation []float64 // by backend: requests that it was off, with its sign
+	Within    bool      // every deviation is within its bound
+}
+
+// JudgeTurns is Judge for a weighted round robin, whose counts vary far less than those of random draws: a chi-square test
+// would call anything "too good" or nothing wrong. Where every count is within the bound that turns keep, the run passes if
+// no weights outside tolerance could have given such counts by turns, and is inconclusive if some could. Where a count
+// is further off (other clients take turns in between, a backend was down), the schedule cannot be checked, and Judge's
+// decision stands, which is conservative for counts that vary less than random ones. An answer of a weight-0 backend is
+// judged as ever. Errors wrap ErrInput.
+//
+// The bound, for one balancer that always takes the entry with the earliest deadline, deadlines being multiples of 1/w: at
+// any moment entry j is e_j in [0, 1] of a turn behind t*w_j, so over any stretch of the schedule its count is off
+// by f_j in [-1, 1], and n_i - N p_i = -(1-p_i) f_i + p_i sum_{j<>i} f_j, which is at most 1 + p_i (k-2) in size for k entries.
+func JudgeTurns(w Weights, c Counts, o Options, turns Turns) (Decision, TurnsResult, error) {
+	d, err := Judge(w, c, o)
+	if err != nil {
+		return d, TurnsResult{}, err
+	}
+	if turns.Instances < 1 || turns.Levels < 1 {
+		return d, TurnsResult{}, inputErrorf("turns: %d instances, %d levels: want at least 1", turns.Instances, turns.Levels)
+	}
+	res := turnsOf(d, c, turns)
+	switch {
+	case d.Requests == 0 || leaksOf(d) > 0:
+		return d, res, nil
+	case !res.Within:
+		worst := res.worst()
+		d.Reasons = append(d.Reasons, Reason{CodeTurnsBroken, fmt.Sprintf(
+			"%s is %s requests off its weight, and turns by weight would be off by %s at most: other clients share the schedule, or a backend "+
+				"was left out for a while. The counts were judged as random draws, which is strict enough for turns.",
+			d.Backends[worst].Backend, digits(math.Abs(res.Deviation[worst])), digits(res.Bound[worst]))})
+		return d, res, nil
+	}
+	widest := float64(turns.Instances*turns.Levels*max(1, positive(w)-1)) + float64(c.Unattributed)
+	need := int64(0)
+	for i, b := range d.Backends {
+		if b.Weight > 0 && b.TolerancePoints > 0 {
+			need = max(need, int64(math.Floor((math.Abs(res.Deviation[i])+widest)/(b.TolerancePoints/100)))+1)
+		}
+	}
+	kept := keepCode(d.Reasons, CodeNoHits)
+	worst := res.worst()
+	fact := fmt.Sprintf("%s got %s, %s requests off its weight, and turns by weight keep within %s",
+		d.Backends[worst].Backend, percent(d.Backends[worst].ObservedShare), digits(math.Abs(res.Deviation[worst])), digits(res.Bound[worst]))
+	d.Unattributed.Decides = false
+	if d.Requests >= need {
+		d.Outcome = Pass
+		d.Reasons = append([]Reason{{CodeTurns, fmt.Sprintf("Traffic follows the %s by turns: %s; no weights outside the tolerance give such counts.", w.label(), fact)}}, kept...)
+		return d, res, nil
+	}
+	d.Outcome = Inconclusive
+	d.NeededIfOnTarget, d.NeededIfAsObserved = Needed{Requests: need}, Needed{Requests: need}
+	d.Reasons = append([]Reason{{CodeTurnsFew, fmt.Sprintf(
+		"%s cannot tell the %s from others: %s; about %s requests would.", plural(d.Requests, "request", "requests"), w.label(), fact, grouped(need))}}, kept...)
+	return d, res, nil
+}
+
+func turnsOf(d Decision, c Counts, turns Turns) TurnsResult {
+	res := TurnsResult{Within: true, Bound: make([]float64, len(d.Backends)), Deviation: make([]float64, len(d.Backends))}
+	k := 0
+	for _, b := range d.Backends {
+		if b.Weight > 0 {
+			k++
+		}
+	}
+	for i, b := range d.Backends {
+		if b.Weight == 0 {
+			continue
+		}
+		one := 1 + b.ExpectedShare*float64(max(0, k-2))
+		if turns.Levels > 1 { // each level is off by its own bound, weighted with at most 1
+			one = float64(turns.Levels * max(1, k-1))
+		}
+		if k == 1 {
+			one = 0
+		}
+		res.Bound[i] = float64(turns.Instances)*one + float64(c.Unattributed)
+		res.Deviation[i] = float64(b.Observed) - b.Expected
+		const rounding = 1e-6 // of Expected
+		res.Within = res.Within && math.Abs(res.Deviation[i]) <= res.Bound[i]+rounding
+	}
+	return res
+}
+
+// worst is the backend that is furthest off, measured by its bound.
+func (r TurnsResult) worst() int {
+	worst, most := 0, math.Inf(-1)
+	for i := range r.Deviation {
+		if x := math.Abs(r.Deviation[i]) - r.Bound[i]; r.Bound[i] > 0 && x > most {
+			worst, most = i, x
+		}
+	}
+	return worst
+}
+
+func leaksOf(d Decision) (n int64) {
+	for _, b := range d.Backends {
+		if b.Weight == 0 {
+			n += b.Observed
+		}
+	}
+	return n
+}
+
+func positive(w Weights) (k int) {
+	for _, x := range w {
+		if x.W > 0 {
+			k++
+		}
+	}
+	return k
+}
+
+func keepCode(reasons []Reason, code string) (out []Reason) {
+	for _, r := range reasons {
+		if r.Code == code {
+			out = append(out, r)
+		}
+	}
+	return out
+}

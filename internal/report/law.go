@@ -1,0 +1,70 @@
+package report
+
+import (
+	"github.com/splitbench/splitbench/internal/mesh"
+)
+
+// Law is which object rules for the requests, by which of its rules, and how a backend is drawn if it is obeyed.
+type Law struct {
+	Provider  string       `json:"provider"` // linkerd | istio | traefik
+	Path      string       `json:"path"`     // ServiceProfile | TrafficSplit | HTTPRoute | ... | default
+	Rule      string       `json:"rule,omitempty"`
+	Probe     string       `json:"probe"`     // the request that it was asked for
+	NullModel string       `json:"nullModel"` // random-per-request | random-per-connection | weighted-round-robin | sticky
+	Unit      string       `json:"unit"`      // what is drawn: request | connection
+	Why       string       `json:"why,omitempty"`
+	Objects   []LawObject  `json:"objects"`           // that say so, the ruling one first
+	NotObeyed []LawObject  `json:"notObeyed"`         // that say something for the same root Service, and why they do not rule
+	NotRead   string       `json:"notRead,omitempty"` // what could not be read and might rule instead
+	Backends  []LawBackend `json:"backends"`          // probabilities of one draw
+}
+
+// LawObject is an object in the version that was read.
+type LawObject struct {
+	APIVersion      string `json:"objectApiVersion"`
+	Kind            string `json:"kind"`
+	Namespace       string `json:"namespace"`
+	Name            string `json:"name"`
+	UID             string `json:"uid"`
+	ResourceVersion string `json:"resourceVersion"`
+	Generation      int64  `json:"generation"`
+	Why             string `json:"why,omitempty"` // why it does not rule
+}
+
+// LawBackend is one backend with the probability of one draw.
+type LawBackend struct {
+	Name        string  `json:"name"`
+	Weight      int64   `json:"weight"`
+	Probability float64 `json:"probability"`
+	Problem     string  `json:"problem,omitempty"`
+}
+
+func lawOf(l mesh.Law) *Law {
+	if l.NullModel == "" {
+		return nil
+	}
+	out := &Law{
+		Provider: string(l.Provider), Path: string(l.Path), Rule: l.Rule, Probe: l.Probe.String(), NullModel: string(l.NullModel),
+		Unit: "request", Why: l.ModelWhy, Objects: []LawObject{}, NotObeyed: []LawObject{}, NotRead: l.Unread, Backends: []LawBackend{},
+	}
+	if l.NullModel == mesh.RandomPerConnection {
+		out.Unit = "connection"
+	}
+	for _, o := range l.Objects {
+		out.Objects = append(out.Objects, lawObject(o, ""))
+	}
+	for _, s := range l.Shadowed {
+		out.NotObeyed = append(out.NotObeyed, lawObject(s.Object, s.Why))
+	}
+	for _, b := range l.Backends {
+		out.Backends = append(out.Backends, LawBackend{Name: b.Name, Weight: b.Weight, Probability: b.Probability, Problem: b.Problem})
+	}
+	return out
+}
+
+func lawObject(o mesh.ObjectRef, why string) LawObject {
+	return LawObject{
+		APIVersion: o.APIVersion, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion,
+		Generation: o.Generation, Why: why,
+	}
+}
