@@ -133,6 +133,7 @@ func runCommand(a *app) *cobra.Command {
 		j      judging
 		output string
 		dryRun bool
+		ignore []string
 		looks  sequentialFlags
 	)
 	cmd := &cobra.Command{
@@ -163,6 +164,7 @@ func runCommand(a *app) *cobra.Command {
 			if cfg.Sequential, err = looks.plan(); err != nil {
 				return err
 			}
+			cfg.IgnoreChecks = ignore
 			cfg.Command = commandLine(os.Args[1:])
 			if dryRun {
 				return a.dryRun(cmd, cfg)
@@ -175,6 +177,7 @@ func runCommand(a *app) *cobra.Command {
 	j.add(cmd.Flags())
 	looks.add(cmd.Flags())
 	cmd.Flags().StringVarP(&output, "output", "o", "text", outputHelp)
+	cmd.Flags().StringSliceVar(&ignore, "ignore-check", nil, "id of a check whose failure does not stop the run, such as SB008; repeatable; the report says so")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print pod, container, commands, requests and permissions, and send nothing")
 	hideRare(cmd.Flags())
 	return cmd

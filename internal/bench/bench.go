@@ -41,9 +41,11 @@ type Config struct {
 	Load       Load
 	Rules      []ClassifyRule // of the user; none: backends are told apart by what they answer
 	Sequential *Sequential    // stop at the first look that decides; nil: send all
-	Protocol   podexec.Protocol
-	Witness    string // the second witness, see ParseWitness; "": auto
-	ResultsDir string
+	// IgnoreChecks are ids of checks whose failure does not keep the run from being made. The report says so.
+	IgnoreChecks []string
+	Protocol     podexec.Protocol
+	Witness      string // the second witness, see ParseWitness; "": auto
+	ResultsDir   string
 
 	Command   []string          // the command line, for the record
 	Flags     map[string]string // every flag as it was resolved, secrets masked, for the record
@@ -142,6 +144,9 @@ func (r *run) prepare(ctx context.Context) error {
 	r.m.Before = &snap
 	r.progress("check", "checking that the split can be measured")
 	r.m.Checks = preflight.Run(preflight.View{Snapshot: snap})
+	if unknown := preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, "--ignore-check"); len(unknown) > 0 {
+		return usagef("--ignore-check %s: there is no such check; splitbench explain lists them", strings.Join(unknown, ", "))
+	}
 	r.m.Weights = weightsOf(snap)
 	for _, c := range r.m.Checks {
 		if c.Failure() {

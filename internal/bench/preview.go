@@ -60,20 +60,24 @@ func (p Preview) WriteTo(w io.Writer) (int64, error) {
 		fmt.Fprintf(&b, "             FILE %s  check that it arrived\n", agent.ArgSelfHash)
 		fmt.Fprintf(&b, "             FILE %s %s  run the session; the file unlinks itself first\n", agent.ArgServe, deadline.Round(time.Second))
 	}
-	for i, a := range s.Access {
-		head := "permissions "
-		if i > 0 {
-			head = "            "
-		}
-		resource := a.Resource
-		if a.Subresource != "" {
-			resource += "/" + a.Subresource
+	head := "permissions "
+	for _, a := range s.Access {
+		if a.Allowed && a.Optional {
+			continue // it was asked for, is granted, and nothing depends on it
 		}
 		state := "allowed"
 		if !a.Allowed {
 			state = "NOT allowed"
 		}
-		fmt.Fprintf(&b, "%s %s %s in namespace %s: %s\n", head, a.Verb, resource, a.Namespace, state)
+		where := "in all namespaces"
+		if a.Namespace != "" {
+			where = "in namespace " + a.Namespace
+		}
+		if a.Cluster != "" {
+			where += " of cluster " + a.Cluster
+		}
+		fmt.Fprintf(&b, "%s %s %s %s: %s\n", head, a.Verb, a.What(), where, state)
+		head = "            "
 	}
 	b.WriteString("nothing was sent\n")
 	n, err := io.WriteString(w, safeLines(b.String()))

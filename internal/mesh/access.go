@@ -2,6 +2,9 @@ package mesh
 
 import (
 	"context"
+	"slices"
+	"strings"
+	"sync"
 
 	authorization "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -9,40 +12,188 @@ import (
 
 // Access is one permission and whether the API server grants it to this user.
 type Access struct {
+	Cluster     string `json:"cluster"` // role, as Cluster has it; "": the client's
 	Verb        string `json:"verb"`
 	Group       string `json:"group"`
 	Resource    string `json:"resource"`
 	Subresource string `json:"subresource"`
-	Namespace   string `json:"namespace"`
+	Namespace   string `json:"namespace"` // "": all namespaces, or a resource that has none
+	Name        string `json:"name"`      // "": every object of the resource
+	Optional    bool   `json:"optional"`  // without it something is unknown, and nothing else is amiss
+	For         string `json:"for"`       // what it is needed for
 
 	Allowed bool   `json:"allowed"`
 	Reason  string `json:"reason"` // of the authorizer; often empty
 }
 
+// What is the resource as kubectl writes it: "pods/exec", "deployments.apps".
+func (a Access) What() string {
+	s := a.Resource
+	if a.Group != "" {
+		s += "." + a.Group
+	}
+	if a.Subresource != "" {
+		s += "/" + a.Subresource
+	}
+	return s
+}
+
+// reviewers is how many access reviews are under way at a time.
+const reviewers = 8
+
 // Review asks the API server whether each access is allowed, in the same order. Asking needs no permission of its own.
 func Review(ctx context.Context, c Client, wanted []Access) ([]Access, error) {
-	out := make([]Access, 0, len(wanted))
-	for _, a := range wanted {
-		review := &authorization.SelfSubjectAccessReview{Spec: authorization.SelfSubjectAccessReviewSpec{
-			ResourceAttributes: &authorization.ResourceAttributes{
-				Verb: a.Verb, Group: a.Group, Resource: a.Resource, Subresource: a.Subresource, Namespace: a.Namespace,
-			},
-		}}
-		got, err := c.kube.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+	out := make([]Access, len(wanted))
+	errs := make([]error, len(wanted))
+	var wait sync.WaitGroup
+	slots := make(chan struct{}, reviewers)
+	for i := range wanted {
+		slots <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-slots }()
+			out[i], errs[i] = review(ctx, c, wanted[i])
+		})
+	}
+	wait.Wait()
+	for i, err := range errs {
 		if err != nil {
-			return nil, apiError(c, "ask for permission", a.Verb+" "+a.Resource+"/"+a.Subresource, err)
+			return nil, apiError(c, "ask for permission", wanted[i].Verb+" "+wanted[i].What(), err)
 		}
-		a.Allowed, a.Reason = got.Status.Allowed && !got.Status.Denied, Safe(got.Status.Reason)
-		out = append(out, a)
 	}
 	return out, nil
+}
+
+func review(ctx context.Context, c Client, a Access) (Access, error) {
+	asked := &authorization.SelfSubjectAccessReview{Spec: authorization.SelfSubjectAccessReviewSpec{
+		ResourceAttributes: &authorization.ResourceAttributes{
+			Verb: a.Verb, Group: a.Group, Resource: a.Resource, Subresource: a.Subresource, Namespace: a.Namespace, Name: a.Name,
+		},
+	}}
+	got, err := c.kube.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, asked, metav1.CreateOptions{})
+	if err != nil {
+		return a, err
+	}
+	a.Allowed, a.Reason = got.Status.Allowed && !got.Status.Denied, Safe(got.Status.Reason)
+	return a, nil
 }
 
 // execAccess is what running the agent needs. Kubernetes asks for create on exec over SPDY; over WebSocket, whose
 // handshake is a GET, it asks for get, and newer servers for create as well.
 func execAccess(namespace string) []Access {
 	return []Access{
-		{Verb: "create", Resource: "pods", Subresource: "exec", Namespace: namespace},
-		{Verb: "get", Resource: "pods", Subresource: "exec", Namespace: namespace},
+		{Verb: "create", Resource: "pods", Subresource: "exec", Namespace: namespace, For: "requests from the source pod"},
+		{Verb: "get", Resource: "pods", Subresource: "exec", Namespace: namespace, Optional: true, For: "exec over WebSocket"},
 	}
+}
+
+// localAccess is what a discovery reads in the client's cluster.
+func (d *finder) localAccess() []Access {
+	ns, from := d.t.Namespace, d.t.FromNamespace
+	out := []Access{{Verb: "list", Resource: "services", Namespace: ns, For: "root and backends"}}
+	add := func(verb, group, resource, namespace, why string) {
+		out = append(out, Access{Verb: verb, Group: group, Resource: resource, Namespace: namespace, Optional: true, For: why})
+	}
+	need := func(verb, group, resource, namespace, why string) {
+		out = append(out, Access{Verb: verb, Group: group, Resource: resource, Namespace: namespace, For: why})
+	}
+	// What is not served need not be asked for: the kinds of splits of meshes that are not here.
+	custom := func(k customKind, namespace, why string) {
+		if len(k.servedBy(d.groups)) > 0 {
+			add("list", k.group, k.plural, namespace, why)
+		}
+	}
+	custom(trafficSplits(), ns, "the split")
+	for _, k := range routeKinds() {
+		custom(k, ns, "the split, or what rules in its place")
+	}
+	custom(serviceProfiles(), ns, "what proxies obey")
+	if d.t.clientNS != ns {
+		custom(serviceProfiles(), d.t.clientNS, "a profile that hides the split's")
+	}
+	custom(linkResource(), "", "the other clusters")
+	add("list", "discovery.k8s.io", "endpointslices", ns, "whether backends have ready endpoints")
+	add("get", "", "endpoints", ns, "where mirrors lead")
+	add("list", "", "pods", ns, "the pods behind backends")
+	add("list", "apps", "deployments", ns, "rollouts")
+	add("get", "", "namespaces", "", "settings of the namespaces")
+	add("get", "", "configmaps", controlNamespace, "networks and trust anchors of Linkerd")
+	add("get", "", "configmaps", ciliumNamespace, "settings of the network plugin")
+	if len(trafficSplits().servedBy(d.groups)) > 0 {
+		add("get", "apps", "deployments", smiNamespace, "the SMI adaptor")
+	}
+	switch {
+	case d.t.Selector != "":
+		need("list", "", "pods", from, "the source pod")
+	case d.t.fromKind == "pod":
+		need("get", "", "pods", from, "the source pod")
+	case d.t.fromKind != "":
+		need("get", "apps", d.t.fromKind+"s", from, "the source pod's workload")
+		need("list", "", "pods", from, "the source pod")
+	}
+	if d.t.fromKind != "" || d.t.Selector != "" {
+		add("get", "", "nodes", "", "the platform of the source pod")
+		out = append(out, execAccess(from)...)
+	}
+	return out
+}
+
+// remoteAccess is what it reads in the cluster behind a mirror.
+func remoteAccess(cluster string, namespaces []string) []Access {
+	var out []Access
+	add := func(verb, group, resource, namespace, why string) {
+		out = append(out, Access{Cluster: cluster, Verb: verb, Group: group, Resource: resource, Namespace: namespace, Optional: true, For: why})
+	}
+	for _, ns := range namespaces {
+		add("get", "", "services", ns, "the Service behind a mirror")
+		add("list", "discovery.k8s.io", "endpointslices", ns, "its endpoints")
+		add("list", "", "pods", ns, "its pods")
+	}
+	add("get", "", "services", linkNamespace, "the gateway")
+	add("list", "discovery.k8s.io", "endpointslices", linkNamespace, "whether the gateway is ready")
+	add("get", "", "configmaps", controlNamespace, "trust anchors of Linkerd")
+	return out
+}
+
+// reviewRemote asks what reading the target cluster needs.
+func (d *finder) reviewRemote(ctx context.Context, cluster string, c Client) {
+	if d.t.SplitOnly {
+		return
+	}
+	var namespaces []string
+	for _, b := range d.snap.Backends {
+		if b.Mirror == nil || b.Mirror.Cluster != cluster {
+			continue
+		}
+		if ns, _, _ := strings.Cut(b.Mirror.Remote, "/"); ns != "" && !slices.Contains(namespaces, ns) {
+			namespaces = append(namespaces, ns)
+		}
+	}
+	if len(namespaces) == 0 {
+		return
+	}
+	got, err := Review(ctx, c, remoteAccess(cluster, namespaces))
+	if err != nil {
+		d.note("permissions in cluster %s could not be asked for: %s", Safe(cluster), brief(err))
+		return
+	}
+	d.snap.Access = append(d.snap.Access, got...)
+}
+
+// accessStep asks what the discovery and a run need, before anything is read: what is refused later was then foretold.
+func (d *finder) accessStep(ctx context.Context) error {
+	var err error
+	if d.groups, err = d.local.groups(ctx); err != nil {
+		return apiError(d.local, "list", "API groups", err)
+	}
+	wanted := d.localAccess()
+	if d.t.SplitOnly {
+		wanted = execAccess(d.t.FromNamespace)
+	}
+	got, err := Review(ctx, d.local, wanted)
+	if err != nil {
+		d.note("permissions could not be asked for: %s", brief(err))
+		return nil
+	}
+	d.snap.Access = append(d.snap.Access, got...)
+	return nil
 }

@@ -100,11 +100,13 @@ type customKind struct {
 
 // groups lists the API groups that the server serves; nil where it would not tell. It is two calls, so it is made once.
 func (c Client) groups(ctx context.Context) (*metav1.APIGroupList, error) {
-	groups, err := discovery.ToDiscoveryInterfaceWithContext(c.kube.Discovery()).ServerGroupsWithContext(ctx)
-	if apierrors.IsForbidden(err) {
-		return nil, nil
-	}
-	return groups, err
+	return remember(c.memo, "groups", func() (*metav1.APIGroupList, error) {
+		groups, err := discovery.ToDiscoveryInterfaceWithContext(c.kube.Discovery()).ServerGroupsWithContext(ctx)
+		if apierrors.IsForbidden(err) {
+			return nil, nil
+		}
+		return groups, err
+	})
 }
 
 // servedBy is the versions of r to try, newest first: those that the API server serves; all known ones where it would not

@@ -54,7 +54,8 @@ type finder struct {
 //
 // A split, Service or Link that is missing is a fact of the Snapshot. What makes the question itself meaningless is an
 // *Error: a malformed query, an API server that does not answer or refuses what is needed, a namespace, source pod,
-// container or Service of q.Through that is not there. A remote cluster that does not answer is told in Snapshot.Clusters.
+// container or Service of q.Through that is not there. The Snapshot then holds what was read until then, permissions first. A
+// remote cluster that does not answer is told in Snapshot.Clusters.
 func Discover(ctx context.Context, local Client, remotes []Remote, q Query) (Snapshot, error) {
 	t, err := q.parse()
 	if err != nil {
@@ -66,16 +67,16 @@ func Discover(ctx context.Context, local Client, remotes []Remote, q Query) (Sna
 	}
 	d.snap.TakenAt = time.Now().UTC()
 	steps := []func(context.Context) error{
-		d.clusterStep, d.servicesStep, d.sourceStep, d.throughStep, d.objectsStep, d.splitStep, d.rootStep, d.profileStep, d.lawStep,
-		d.linksStep, d.backendsStep, d.remotesStep, d.factsStep, d.accessStep,
+		d.clusterStep, d.accessStep, d.servicesStep, d.sourceStep, d.throughStep, d.objectsStep, d.splitStep, d.rootStep, d.profileStep, d.lawStep,
+		d.linksStep, d.backendsStep, d.remotesStep, d.factsStep,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
-			return Snapshot{}, err
+			return d.snap, err
 		}
 		// Steps note what they cannot read and go on; a run that was broken off must not end as a list of notes.
 		if err := ctx.Err(); err != nil {
-			return Snapshot{}, apiError(local, "discover", "namespace "+t.Namespace, err)
+			return d.snap, apiError(local, "discover", "namespace "+t.Namespace, err)
 		}
 	}
 	return d.snap, nil
@@ -99,16 +100,5 @@ func (d *finder) clusterStep(ctx context.Context) error {
 	}
 	c.Version = v
 	d.snap.Clusters = append(d.snap.Clusters, c)
-	return nil
-}
-
-// accessStep asks what the run needs in the source pod's namespace.
-func (d *finder) accessStep(ctx context.Context) error {
-	got, err := Review(ctx, d.local, execAccess(d.t.FromNamespace))
-	if err != nil {
-		d.note("permissions could not be asked for: %s", brief(err))
-		return nil
-	}
-	d.snap.Access = got
 	return nil
 }

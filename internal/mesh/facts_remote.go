@@ -52,7 +52,7 @@ func (d *finder) readRemoteFacts(ctx context.Context, cluster string, c Client) 
 			control = l.TargetControlPlane
 		}
 	}
-	groups, err := remember(c.memo, "groups", func() (*metav1.APIGroupList, error) { return c.groups(ctx) })
+	groups, err := c.groups(ctx)
 	policies := &policyReader{groups}
 	if err != nil {
 		policies = nil

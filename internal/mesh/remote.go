@@ -113,6 +113,7 @@ func (d *finder) readRemote(ctx context.Context, cluster string, c Client) {
 	}
 	entry.Version = v
 	d.snap.Clusters = append(d.snap.Clusters, entry)
+	d.reviewRemote(ctx, cluster, c)
 	for i := range d.snap.Backends {
 		if m := d.snap.Backends[i].Mirror; m != nil && m.Cluster == cluster {
 			m.Context = c.Context

@@ -46,7 +46,23 @@ func backendChecks() []Check {
 			Func:  endpointsReady, Hint: readyHint,
 		},
 		{
-			ID: "SB026", Category: "backends", Name: "no two backends share pods", Severity: Warn,
+			ID: "SB024", Category: "backends", Name: "nothing retries, times out or rolls out", Severity: Warn,
+			After: []string{"SB034"}, Func: atRest, Hint: atRestHint,
+		},
+		{
+			ID: "SB025", Category: "backends", Name: "the backends let the client in", Severity: Fatal,
+			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007", "SB008"}, Func: letIn, Hint: policyHint,
+		},
+		{
+			ID: "SB028", Category: "backends", Name: "the backends' pods are meshed", Severity: Warn,
+			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007", "SB008"}, Func: leavesMeshed,
+			Hint: func(s View) string {
+				return "mesh them, or keep in mind that what they refuse comes back as 502 and is not moved elsewhere: " +
+					kubectl(s, s.Split.Namespace, "get", "pods", "-o", "wide")
+			},
+		},
+		{
+			ID: "SB026", Category: "backends", Name: "backends can be told apart", Severity: Fatal,
 			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007"}, Func: podsDisjoint,
 			Hint: func(s View) string {
 				return "an answer of a shared pod cannot be told to one backend; make the selectors differ: " + kubectl(s,
@@ -87,6 +103,9 @@ func rootSplittable(s View) (Status, string) {
 		return Failed, name + " is headless: clients dial pods, and no split applies"
 	case s.Root.ClusterIP == "":
 		return Failed, name + " has no cluster IP"
+	}
+	if to := s.Probed.dialled(); to != "" && to != s.Root.ClusterIP {
+		return Failed, fmt.Sprintf("the pod dials %s for %s, not the cluster IP %s of %s", mesh.Safe(to), mesh.Safe(s.Probed.URL), mesh.Safe(s.Root.ClusterIP), name)
 	}
 	return OK, name + " has cluster IP " + mesh.Safe(s.Root.ClusterIP)
 }
@@ -222,6 +241,26 @@ func readyHint(s View) string {
 	return ""
 }
 
+// alike compares what backends answered when they were asked by themselves.
+func alike(s View, f *findings) {
+	if s.Probed == nil {
+		return
+	}
+	owner := map[string]string{}
+	for _, b := range s.Backends {
+		for _, a := range s.Probed.Direct[b.Name] {
+			if a.Status == 0 || len(a.Body) == 0 {
+				continue
+			}
+			if other, taken := owner[string(a.Body)]; taken && other != b.Name {
+				f.add(Failed, fmt.Sprintf("backends %s and %s answer alike, byte for byte", mesh.Safe(other), mesh.Safe(b.Name)), aboutBackend(b.Name))
+				break
+			}
+			owner[string(a.Body)] = b.Name
+		}
+	}
+}
+
 func podsDisjoint(s View) Finding {
 	f := newFindings()
 	owner := map[string]string{}
@@ -246,11 +285,12 @@ func podsDisjoint(s View) Finding {
 			owner[key] = b.Name
 		}
 		if shared > 0 {
-			f.add(Failed, fmt.Sprintf("%d pods of backend %s are also of backend %s", shared, mesh.Safe(b.Name), mesh.Safe(first)), aboutBackend(b.Name))
+			f.add(Warning, fmt.Sprintf("%d pods of backend %s are also of backend %s", shared, mesh.Safe(b.Name), mesh.Safe(first)), aboutBackend(b.Name))
 		}
 	}
 	if len(s.Backends) == 0 {
 		return about(aboutSplit, Unknown, "no backends could be read")
 	}
+	alike(s, f)
 	return f.seen("all pods belong to one backend each")
 }

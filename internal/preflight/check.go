@@ -11,6 +11,7 @@
 package preflight
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/splitbench/splitbench/internal/mesh"
@@ -19,7 +20,8 @@ import (
 // View is what checks look at: what the API servers say, and what the source pod sees where it was asked.
 type View struct {
 	mesh.Snapshot
-	Probed *Probed // nil: the pod was not asked, and what only it can tell is unknown
+	Probed  *Probed // nil: the pod was not asked, and what only it can tell is unknown
+	OffMesh bool    // the source pod is meant to be outside the mesh: the control experiment
 }
 
 // Check is one question to a View.
@@ -28,27 +30,33 @@ type Check struct {
 	Category string // one of Categories
 	Name     string // what holds when it is green
 	Severity Severity
+	When     func(View) bool // whether it is asked at all; nil: always
 	// After are the checks whose findings explain one of this check: a missing mirror Service is why its endpoints could not be
 	// seen. Only findings about the same object count.
 	After []string
 	Func  func(View) Finding
+	Apply func(View) string // YAML that mends it, where there is such; may be nil
 	Hint  func(View) string // what to do when it is not green, with the exact command
 	Explanation
 }
 
 // Categories are the groups of checks in the order in which they are shown: each rests on those before it.
 func Categories() []string {
-	return []string{"clusters", "access", "client", "split", "mesh", "backends", "mirror", "probe"}
+	return []string{"clusters", "access", "client", "split", "mesh", "backends", "mirror"}
 }
 
 // Checks are all checks, by category and id.
 func Checks() []Check {
 	var all []Check
 	for _, group := range [][]Check{
-		clusterChecks(), accessChecks(), clientChecks(), splitChecks(), backendChecks(),
-		mirrorChecks(),
+		clusterChecks(), accessChecks(), clientChecks(), splitChecks(), meshChecks(),
+		backendChecks(), mirrorChecks(),
 	} {
 		all = append(all, group...)
+	}
+	words := explanations()
+	for i := range all {
+		all[i].Explanation = words[all[i].ID]
 	}
 	rank := map[string]int{}
 	for i, c := range Categories() {
@@ -65,7 +73,7 @@ func Checks() []Check {
 
 // Run asks every check of the View and gives the results by category and id.
 func Run(v View) []Result {
-	checks := Checks()
+	checks := slices.DeleteFunc(Checks(), func(c Check) bool { return c.When != nil && !c.When(v) })
 	out := make([]Result, 0, len(checks))
 	found := make([]Finding, 0, len(checks))
 	for _, c := range checks {
@@ -73,6 +81,9 @@ func Run(v View) []Result {
 		r := Result{ID: c.ID, Category: c.Category, Name: c.Name, Severity: c.Severity, Status: f.Status, Seen: f.Seen}
 		if r.Status != OK && c.Hint != nil {
 			r.Hint = c.Hint(v)
+		}
+		if r.Status != OK && c.Apply != nil {
+			r.Apply = c.Apply(v)
 		}
 		out, found = append(out, r), append(found, f)
 	}

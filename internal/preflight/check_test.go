@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/splitbench/splitbench/internal/mesh"
 )
@@ -12,40 +13,54 @@ import (
 // healthy is the walkthrough in order: podinfo in two clusters, a mirror between them, a meshed frontend.
 func healthy() mesh.Snapshot {
 	ports := []mesh.Port{{Name: "http", Port: 9898}}
+	pods := mesh.PodSet{Sight: mesh.Seen, Looked: 2, InboundPolicy: []string{"all-unauthenticated"}}
+	began := time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC)
 	root := mesh.Service{Namespace: "test", Name: "podinfo", Found: true, UID: "1", ClusterIP: "10.1.0.10", Ports: ports}
 	return mesh.Snapshot{
 		Split: mesh.Split{
 			Kind: "TrafficSplit", APIVersion: "split.smi-spec.io/v1alpha2", Namespace: "test", Name: "podinfo", Found: true, Root: "podinfo",
 			Declared:  []mesh.Declared{{Service: "podinfo", Raw: "50"}, {Service: "podinfo-east", Raw: "50"}},
 			Effective: []mesh.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
-			Profile:   mesh.Profile{State: mesh.ProfileFound, Namespace: "test", Name: "podinfo.test.svc.cluster.local", Overrides: 2},
+			Profile:   mesh.Profile{State: mesh.ProfileFound, Namespace: "test", Name: "podinfo.test.svc.cluster.local", Overrides: 2, Created: began, LastWritten: began},
+		},
+		Law: mesh.Law{Path: mesh.PathServiceProfile, NullModel: mesh.RandomPerRequest, Objects: []mesh.ObjectRef{{Kind: "ServiceProfile", Namespace: "test", Name: "podinfo.test.svc.cluster.local"}, {Kind: "TrafficSplit", Namespace: "test", Name: "podinfo"}}},
+		Facts: mesh.Facts{
+			Adaptor:    mesh.Adaptor{Sight: mesh.Seen, Namespace: "linkerd-smi", Name: "smi-adaptor", Available: true},
+			SocketLB:   mesh.SocketLB{Sight: mesh.Absent, Object: "ConfigMap kube-system/cilium-config"},
+			Networks:   mesh.Networks{Sight: mesh.Seen, Object: "ConfigMap linkerd/linkerd-config", CIDRs: []string{"10.0.0.0/8", "fd00::/8"}},
+			Anchors:    []mesh.TrustAnchors{{Cluster: "client", Sight: mesh.Seen, Namespace: "linkerd", Fingerprints: []string{"aa"}}, {Cluster: "east", Sight: mesh.Seen, Namespace: "linkerd", Fingerprints: []string{"aa"}}},
+			Namespaces: []mesh.Namespace{{Sight: mesh.Seen, Name: "test"}},
 		},
 		Root: root, Port: 9898,
 		Backends: []mesh.Backend{
-			{Name: "podinfo", Weight: 50, IsRoot: true, Service: root, Port: 9898, Endpoints: []mesh.Endpoint{{Address: "10.0.0.5", Port: 9898, Ready: true, Pod: "w1"}}},
+			{Name: "podinfo", Weight: 50, IsRoot: true, Service: root, Port: 9898, Endpoints: []mesh.Endpoint{{Address: "10.0.0.5", Port: 9898, Ready: true, Pod: "w1"}}, Pods: pods},
 			{
 				Name: "podinfo-east", Weight: 50, Port: 9898,
 				Service: mesh.Service{Namespace: "test", Name: "podinfo-east", Found: true, UID: "2", ClusterIP: "10.1.0.11", Ports: ports},
 				Mirror: &mesh.Mirror{
 					Cluster: "east", Context: "eu", Remote: "test/podinfo", Mode: mesh.MirrorGateway,
 					RemoteFound: true, RemoteExported: true, RemoteReady: 1,
+					RemoteService:   mesh.Service{Namespace: "test", Name: "podinfo", Found: true, UID: "9"},
+					GatewayIdentity: "gateway.east.example", Slices: mesh.Seen, SliceIdentities: []string{"gateway.east.example"},
 				},
-				Endpoints: []mesh.Endpoint{{Address: "192.0.2.10", Port: 4143, Ready: true}}, RemotePods: []string{"e1"},
+				Endpoints: []mesh.Endpoint{{Address: "192.0.2.10", Port: 4143, Ready: true}}, RemotePods: []string{"e1"}, Pods: pods,
 			},
 		},
 		Source: mesh.Pod{
 			Namespace: "test", Name: "frontend-1", UID: "3", Container: "nginx", ContainerWhy: "-c", Workload: "--from deploy/frontend",
-			Meshed: true, ProxyContainer: "linkerd-proxy", ProxyReady: true, Ready: true,
+			Meshed: true, ProxyContainer: "linkerd-proxy", ProxyReady: true, Ready: true, ProxyStartedAt: began.Add(time.Minute), SkipFrom: "container linkerd-init",
 		},
 		Gateways: []mesh.Gateway{{
 			Cluster: "east", Context: "eu", Namespace: "linkerd-multicluster", Name: "linkerd-gateway",
-			Found: true, Ready: true, Addresses: []string{"192.0.2.10"},
+			Found: true, Ready: true, Addresses: []string{"192.0.2.10"}, Identity: "gateway.east.example", Pods: pods,
 		}},
-		Links:    []mesh.Link{{Namespace: "linkerd-multicluster", Name: "east", TargetCluster: "east", GatewayAddress: "192.0.2.10"}},
-		Clusters: []mesh.Cluster{{Role: "client", Context: "west", Version: "v1.36.3"}, {Role: "east", Context: "eu", Version: "v1.36.3"}},
+		Links:    []mesh.Link{{Namespace: "linkerd-multicluster", Name: "east", TargetCluster: "east", GatewayAddress: "192.0.2.10", GatewayIdentity: "gateway.east.example"}},
+		Clusters: []mesh.Cluster{{Role: "client", Context: "west", Version: "v1.36.3", SkewMs: new(int64)}, {Role: "east", Context: "eu", Version: "v1.36.3", SkewMs: new(int64)}},
 		Access: []mesh.Access{
 			{Verb: "create", Resource: "pods", Subresource: "exec", Namespace: "test", Allowed: true},
 			{Verb: "get", Resource: "pods", Subresource: "exec", Namespace: "test", Allowed: true},
+			{Verb: "list", Resource: "services", Namespace: "test", Allowed: true, For: "root and backends"},
+			{Verb: "list", Group: "linkerd.io", Resource: "serviceprofiles", Namespace: "test", Allowed: true, Optional: true, For: "what proxies obey"},
 		},
 	}
 }
@@ -61,8 +76,19 @@ func result(t *testing.T, results []Result, id string) Result {
 	return Result{}
 }
 
+// answers are what a healthy pod sees.
+func answers() *Probed {
+	ok := func(body string) []Answer {
+		return []Answer{{Status: 200, Body: []byte(body), Header: map[string][]string{"Content-Type": {"application/json"}}, RemoteAddr: "10.1.0.10:9898"}}
+	}
+	return &Probed{
+		URL: "http://podinfo:9898/", Ready: Answer{Status: 200}, Root: append(ok("west"), ok("east")...), Direct: map[string][]Answer{"podinfo-east": ok("east")},
+		Path: PathSeen{Known: true, Path: "ServiceProfile", Requests: 20}, TLS: map[string]string{"east": "true"},
+	}
+}
+
 func TestHealthyIsGreen(t *testing.T) {
-	for _, r := range Run(View{Snapshot: healthy()}) {
+	for _, r := range Run(View{Snapshot: healthy(), Probed: answers()}) {
 		if r.Status != OK || r.Seen == "" || r.Hint != "" {
 			t.Errorf("%+v", r)
 		}
@@ -72,7 +98,7 @@ func TestHealthyIsGreen(t *testing.T) {
 // Nothing seen, nothing green: a Snapshot that could read nothing must not pass a single check by being empty. What it says
 // of mirrors and profiles is vacuous without backends, so those checks have none to be green about.
 func TestNothingSeenIsNotGreen(t *testing.T) {
-	vacuous := []string{"SB033", "SB010", "SB011", "SB012"} // "no backend is in another cluster"
+	vacuous := []string{"SB033", "SB010", "SB011", "SB012", "SB013", "SB022", "SB029"} // "no backend is in another cluster"
 	for _, r := range Run(View{}) {
 		if r.Status == OK && !slices.Contains(vacuous, r.ID) {
 			t.Errorf("%s is green: %s", r.ID, r.Seen)
@@ -103,6 +129,11 @@ func TestChecksAreData(t *testing.T) {
 	}
 	for _, row := range faults() {
 		delete(seen, row.id)
+	}
+	for _, row := range viewFaults() {
+		if row.want != OK {
+			delete(seen, row.id)
+		}
 	}
 	for id := range seen {
 		t.Errorf("no planted fault turns %s red", id)
@@ -175,7 +206,7 @@ func faults() []fault {
 		{"profile unread", "SB004", func(s *mesh.Snapshot) { s.Split.Profile = mesh.Profile{State: mesh.ProfileUnread} }, Unknown, "could not be read", "can-i list serviceprofiles"},
 		{"adaptor told to skip", "SB004", func(s *mesh.Snapshot) { s.Split.Profile.Skip = true }, Warning, "smi.linkerd.io/skip", "smi.linkerd.io/skip-"},
 		{"no Linkerd API", "SB004", func(s *mesh.Snapshot) { s.Split.Profile = mesh.Profile{State: mesh.ProfileNotServed} }, OK, "no ServiceProfiles", ""},
-		{"two splits", "SB005", func(s *mesh.Snapshot) { s.Split.Rivals = []string{"ts/second"} }, Failed, "ts/second", "delete trafficsplit second"},
+		{"two splits", "SB005", func(s *mesh.Snapshot) { s.Split.Rivals = []string{"ts/second"} }, Failed, "ts/second", "delete trafficsplit/second"},
 		{
 			"client's profile", "SB006", func(s *mesh.Snapshot) {
 				s.Split.Profile.Namespace, s.Split.Profile.Hides = "web", "test/podinfo.test.svc.cluster.local"
@@ -208,7 +239,7 @@ func faults() []fault {
 			b := s.Backends[0]
 			b.Name, b.IsRoot = "podinfo-v2", false
 			s.Backends = append(s.Backends, b)
-		}, Failed, "1 pods of backend podinfo-v2 are also of backend podinfo", "get services -o wide"},
+		}, Warning, "1 pods of backend podinfo-v2 are also of backend podinfo", "get services -o wide"},
 		{"pods of one name in two clusters", "SB026", func(s *mesh.Snapshot) { east(s).RemotePods = []string{"w1"} }, OK, "", ""},
 		{"pods unread", "SB026", func(s *mesh.Snapshot) { east(s).RemotePods = nil }, Unknown, "could not be seen", ""},
 
@@ -283,10 +314,12 @@ func TestThroughPodsDraw(t *testing.T) {
 // A split inside one cluster has no mirrors, and those checks have nothing against it.
 func TestOneCluster(t *testing.T) {
 	s := healthy()
+	p := answers()
+	p.Direct = nil
 	s.Backends[1].Mirror = nil
 	s.Backends[1].Endpoints = []mesh.Endpoint{{Address: "10.0.0.9", Ready: true, Pod: "w9"}}
 	s.Gateways, s.Links, s.Clusters = nil, nil, s.Clusters[:1]
-	for _, r := range Run(View{Snapshot: s}) {
+	for _, r := range Run(View{Snapshot: s, Probed: p}) {
 		if r.Status != OK {
 			t.Errorf("%+v", r)
 		}

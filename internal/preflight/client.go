@@ -8,7 +8,7 @@ import (
 )
 
 func clusterChecks() []Check {
-	return []Check{{
+	return []Check{clocksCheck(), {
 		ID: "SB033", Category: "clusters", Name: "the clusters behind the mirrors answer", Severity: Fatal,
 		Func: clustersAnswer,
 		Hint: func(s View) string {
@@ -25,6 +25,13 @@ func clusterChecks() []Check {
 func clustersAnswer(s View) Finding {
 	f := newFindings()
 	read := map[string]bool{}
+	for _, b := range s.Backends {
+		// Two contexts of one cluster: an object has one UID, and no other cluster has it.
+		if m := b.Mirror; m != nil && m.RemoteFound && m.RemoteService.UID != "" && m.RemoteService.UID == s.Root.UID {
+			f.add(Failed, fmt.Sprintf("contexts %s and %s lead to the same cluster: Service %s has UID %s in both", mesh.Safe(clientContext(s)),
+				mesh.Safe(m.Context), serviceName(s.Root), mesh.Safe(s.Root.UID)), backendTags(b)...)
+		}
+	}
 	for _, c := range s.Clusters {
 		if c.Role == "client" {
 			continue
@@ -54,9 +61,9 @@ func orUnknown(s string) string {
 }
 
 func accessChecks() []Check {
-	return []Check{{
+	return []Check{rulesCheck(), {
 		ID: "SB027", Category: "access", Name: "running a command in the source pod is allowed", Severity: Fatal,
-		Func: on(aboutAccess, execAllowed),
+		Func: on(aboutAccess, execAllowed), Apply: missingExec,
 		Hint: func(s View) string {
 			return "ask for the verbs create and get on pods/exec; to see what you have: " +
 				kubectl(s, sourceNamespace(s), "auth", "can-i", "create", "pods", "--subresource=exec")
@@ -67,7 +74,7 @@ func accessChecks() []Check {
 func execAllowed(s View) (Status, string) {
 	found := map[string]*mesh.Access{}
 	for i, a := range s.Access {
-		if a.Group == "" && a.Resource == "pods" && a.Subresource == "exec" {
+		if a.Cluster == "" && a.Group == "" && a.Resource == "pods" && a.Subresource == "exec" {
 			found[a.Verb] = &s.Access[i]
 		}
 	}
@@ -97,8 +104,9 @@ func because(reason string) string {
 
 func clientChecks() []Check {
 	return []Check{
+		offMeshCheck(),
 		{
-			ID: "SB002", Category: "client", Name: "the pods that draw the backend are meshed", Severity: Fatal,
+			ID: "SB002", Category: "client", Name: "the pods that draw the backend are meshed", Severity: Fatal, When: meshedClient,
 			After: []string{"SB032"}, Func: clientMeshed,
 			Hint: func(s View) string {
 				if s.Source.Name == "" && s.Through == nil {
@@ -122,8 +130,22 @@ func clientChecks() []Check {
 				return "see why: " + kubectl(s, s.Source.Namespace, "describe", "pod", s.Source.Name)
 			},
 		},
+		{
+			ID: "SB030", Category: "client", Name: "what the client sees is what the backends say", Severity: Warn, When: meshedClient,
+			After: []string{"SB032", "SB002"}, Func: on(aboutSource, unspoiled),
+			Hint: func(s View) string {
+				if s.Probed == nil {
+					return "ask the pod: add --probe"
+				}
+				return "request the root Service itself, at a path that answers with a body of its own: --url http://" +
+					word(s.Split.Root+"."+s.Split.Namespace) + ":" + fmt.Sprint(s.Port) + "/"
+			},
+		},
 	}
 }
+
+// meshedClient is for checks that make no sense of a client that is meant to be outside the mesh.
+func meshedClient(v View) bool { return !v.OffMesh }
 
 // clientMeshed looks at the pods whose proxies draw: those behind --through where it is given (the source itself need not
 // be meshed then), else the source pod.
@@ -147,6 +169,14 @@ func clientMeshed(s View) Finding {
 			f.add(Failed, fmt.Sprintf("%s: container %s is not ready", name, mesh.Safe(p.ProxyContainer)), aboutSource)
 		default:
 			f.ok(fmt.Sprintf("%s: container %s is ready, %d restarts", name, mesh.Safe(p.ProxyContainer), p.ProxyRestarts))
+		}
+	}
+	if s.Through == nil && s.Source.Meshed && s.Probed != nil {
+		switch a := s.Probed.Ready; {
+		case a.Status == 0: // the kubelet, which asks the same port, has the last word
+			f.ok("its proxy's admin port 4191 did not answer the pod: " + describe(a))
+		case a.Status != 200:
+			f.add(Failed, "its proxy says that it is not ready: "+describe(a), aboutSource)
 		}
 	}
 	return f.seen("no pod draws")

@@ -22,8 +22,20 @@ func mirrorChecks() []Check {
 			Func:  gatewayAddress, Hint: relinkHint,
 		},
 		{
+			ID: "SB013", Category: "mirror", Name: "the clusters trust each other", Severity: Fatal,
+			After: []string{"SB033", "SB016", "SB010", "SB011"}, Func: trusted, Hint: trustHint,
+		},
+		{
+			ID: "SB022", Category: "mirror", Name: "the other cluster does not split the Service again", Severity: Fatal,
+			After: []string{"SB033", "SB010"}, Func: oneWay, Hint: oneWayHint,
+		},
+		{
+			ID: "SB029", Category: "mirror", Name: "mirrors without a gateway have credentials", Severity: Fatal,
+			After: []string{"SB033", "SB010"}, Func: credentialsPresent, Hint: credentialsHint,
+		},
+		{
 			ID: "SB012", Category: "mirror", Name: "the gateways are alive", Severity: Fatal,
-			After: []string{"SB033", "SB016", "SB010", "SB011"},
+			After: []string{"SB033", "SB016", "SB010", "SB011", "SB013"},
 			Func:  gatewaysAlive, Hint: gatewayHint,
 		},
 	}
@@ -50,7 +62,7 @@ func mirrorsPresent(s View) Finding {
 		case !b.Service.Found && seen && !m.RemoteExported:
 			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+", and "+remote+" is not exported", backendTags(b)...)
 		case !b.Service.Found:
-			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+" of "+remote, backendTags(b)...)
+			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+" of "+remote+linkSays(s, m), backendTags(b)...)
 		case m.Mode == mesh.MirrorFederated:
 			f.add(Warning, "Service "+serviceName(b.Service)+" is federated: it pools several clusters without weights", backendTags(b)...)
 		case !seen:
@@ -66,11 +78,29 @@ func mirrorsPresent(s View) Finding {
 	return f.seen(noMirrors)
 }
 
+// linkSays is what the Link's status says of a Service that is not mirrored.
+func linkSays(s View, m *mesh.Mirror) string {
+	l := linkOf(s, m.Cluster)
+	if l == nil {
+		return ""
+	}
+	st := l.StatusOf(m.Remote)
+	if st == nil || st.Mirrored {
+		return ""
+	}
+	return fmt.Sprintf(": Link %s says %s (%s)", mesh.Safe(l.Name), mesh.Safe(st.Reason), mesh.Safe(st.Message))
+}
+
 func mirrorHint(s View) string {
 	for _, b := range s.Backends {
 		m := b.Mirror
 		if m == nil || m.Mode == mesh.MirrorFederated {
 			continue
+		}
+		if l := linkOf(s, m.Cluster); l != nil && !b.Service.Found {
+			if st := l.StatusOf(m.Remote); st != nil && st.Reason == "MissingNamespace" {
+				return "create the namespace here, the service mirror does not: " + kubectl(s, "", "create", "namespace", b.Service.Namespace)
+			}
 		}
 		ns, name, _ := strings.Cut(m.Remote, "/")
 		seen := m.Context != "" && m.RemoteUnread == ""

@@ -36,5 +36,25 @@ type Result struct {
 	Waived string `json:"waived,omitempty"`
 }
 
+// Waive lets the findings of the checks with these ids stand without forbidding a verdict. what is how the user said so. Only
+// failures are waived: the rest forbids nothing. It returns the ids that name no check.
+func Waive(results []Result, ids []string, what string) (unknown []string) {
+	for _, id := range ids {
+		known := false
+		for i := range results {
+			if results[i].ID == id {
+				known = true
+				if results[i].Failure() {
+					results[i].Waived = what
+				}
+			}
+		}
+		if _, exists := Explain(id); !known && !exists {
+			unknown = append(unknown, id)
+		}
+	}
+	return unknown
+}
+
 // Failure reports whether the result forbids a verdict.
 func (r Result) Failure() bool { return r.Status == Failed && r.Severity == Fatal && r.Waived == "" }

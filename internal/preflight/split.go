@@ -27,9 +27,12 @@ func splitChecks() []Check {
 					return "write weights of 0 and above, at least one above 0: " + kubectl(s, s.Split.Profile.Namespace, "edit",
 						"serviceprofile", s.Split.Profile.Name)
 				}
-				return "write weights of 0 and above, at least one above 0: " + kubectl(s, s.Split.Namespace, "edit",
-					"trafficsplit", s.Split.Name)
+				return "write weights of 0 and above, at least one above 0: " + editSplit(s)
 			},
+		},
+		{
+			ID: "SB003", Category: "split", Name: "the SMI adaptor runs", Severity: Fatal,
+			After: []string{"SB031"}, Func: on(aboutSplit, adaptorRuns), Hint: adaptorHint,
 		},
 		{
 			ID: "SB004", Category: "split", Name: "proxies are told the weights of the split", Severity: Fatal,
@@ -43,8 +46,8 @@ func splitChecks() []Check {
 				if len(s.Split.Rivals) == 0 {
 					return ""
 				}
-				return "the last one written wins, and deleting either ends both; keep one: " +
-					kubectl(s, s.Split.Namespace, "delete", "trafficsplit", strings.TrimPrefix(s.Split.Rivals[0], "ts/"))
+				return "keep one of them: " + kubectl(s, s.Split.Namespace, "delete", strings.Replace(strings.Replace(s.Split.Rivals[0],
+					"ts/", "trafficsplit/", 1), "vs/", "virtualservice/", 1))
 			},
 		},
 		{
@@ -65,12 +68,30 @@ func splitChecks() []Check {
 				if !s.Split.Found {
 					return ""
 				}
-				return "a TrafficSplit names Services of its own namespace by their bare names: " + kubectl(s, s.Split.Namespace,
-					"edit", "trafficsplit", s.Split.Name)
+				return "a TrafficSplit names Services of its own namespace by their bare names: " + editSplit(s)
+			},
+		},
+		{
+			ID: "SB021", Category: "split", Name: "the route is accepted and fits the request", Severity: Fatal,
+			After: []string{"SB031", "SB014", "SB005", "SB007"}, Func: routeRules, Hint: routeHint,
+		},
+		{
+			ID: "SB023", Category: "split", Name: "nobody else drives the weights", Severity: Warn,
+			After: []string{"SB031"}, Func: on(aboutSplit, undriven),
+			Hint: func(s View) string {
+				return "pause it for the measurement; a change of weights in the middle makes the run invalid. To see who writes: " +
+					kubectl(s, s.Split.Namespace, "get", strings.ToLower(s.Split.Kind), s.Split.Name, "--show-managed-fields", "-o", "yaml")
 			},
 		},
 	}
 }
+
+// editSplit is the command that opens the split in an editor.
+func editSplit(s View) string {
+	return kubectl(s, s.Split.Namespace, "edit", strings.ToLower(s.Split.Kind), s.Split.Name)
+}
+
+func isTrafficSplit(s View) bool { return s.Split.Kind == string(mesh.PathTrafficSplit) }
 
 func splitName(s View) string {
 	return s.Split.Kind + " " + mesh.Safe(s.Split.Namespace) + "/" + mesh.Safe(s.Split.Name)
@@ -132,6 +153,9 @@ func declared(s View) string {
 }
 
 func profileAgrees(s View) (Status, string) {
+	if s.Split.Found && !isTrafficSplit(s) {
+		return routeAgrees(s)
+	}
 	p := s.Split.Profile
 	name := fmt.Sprintf("ServiceProfile %s/%s", mesh.Safe(p.Namespace), mesh.Safe(p.Name))
 	switch {
@@ -150,7 +174,7 @@ func profileAgrees(s View) (Status, string) {
 	case s.Split.Differs:
 		return Failed, fmt.Sprintf("%s says %s, the split says %s, and proxies obey the first", name, law(s.Split.Effective),
 			declared(s))
-	case p.Skip:
+	case p.Skip: // the annotation's value does not matter, "false" skips too
 		return Warning, name + " agrees now, but its annotation smi.linkerd.io/skip makes the SMI adaptor leave it alone"
 	}
 	return OK, name + " agrees with the split"
@@ -178,15 +202,40 @@ func profilesHint(s View) string {
 		"serviceprofiles.linkerd.io")
 }
 
+// noRivals is about other splits of the same root. Of two TrafficSplits the last one written wins, and deleting either clears
+// both; a ServiceProfile, which a TrafficSplit becomes, comes before every route.
 func noRivals(s View) (Status, string) {
-	switch {
-	case !s.Split.Found:
+	if !s.Split.Found {
 		return Unknown, "there is no split to compare with"
-	case len(s.Split.Rivals) > 0:
-		return Failed, fmt.Sprintf("%s and %s all have the root Service %s", splitName(s), strings.Join(s.Split.Rivals, ", "),
-			mesh.Safe(s.Split.Root))
 	}
-	return OK, splitName(s) + " is the only TrafficSplit of root Service " + mesh.Safe(s.Split.Root)
+	equal, other := []string{}, []string{}
+	for _, r := range s.Split.Rivals {
+		if isTrafficSplit(s) && strings.HasPrefix(r, "ts/") {
+			equal = append(equal, r)
+		} else {
+			other = append(other, r)
+		}
+	}
+	root := mesh.Safe(s.Split.Root)
+	switch {
+	case len(equal) > 0:
+		return Failed, fmt.Sprintf("%s and %s all have the root Service %s: the last one written wins, and deleting either ends both",
+			splitName(s), strings.Join(equal, ", "), root)
+	case !isTrafficSplit(s) && !s.Law.Rules(s.Split) && len(s.Law.Objects) > 0 &&
+		(s.Law.Path == mesh.PathServiceProfile || s.Law.Path == mesh.PathTrafficSplit):
+		return Failed, fmt.Sprintf("%s comes before %s for root Service %s, which is ignored", s.Law.Objects[0], splitName(s), root)
+	case len(other) > 0:
+		return Warning, fmt.Sprintf("%s names the root Service %s too; proxies follow %s", strings.Join(other, ", "), root, follows(s))
+	}
+	return OK, splitName(s) + " is the only split of root Service " + root
+}
+
+// follows names what proxies obey.
+func follows(s View) string {
+	if len(s.Law.Objects) == 0 {
+		return "none of them: the root Service alone gets everything"
+	}
+	return s.Law.Objects[0].String()
 }
 
 func notHidden(s View) (Status, string) {
@@ -210,6 +259,9 @@ func notHidden(s View) (Status, string) {
 }
 
 func namesLocal(s View) Finding {
+	if s.Split.Found && !isTrafficSplit(s) {
+		return about(aboutSplit, OK, "a "+s.Split.Kind+" names the namespaces of its Services itself")
+	}
 	if !s.Split.Found {
 		return about(aboutSplit, Unknown, "there is no split to read names from")
 	}

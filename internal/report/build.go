@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -111,8 +112,8 @@ func verdictOf(in Input, r *Report) Verdict {
 func invalidReasons(in Input, r *Report) []string {
 	why := slices.Clone(in.Invalid)
 	said := strings.Join(why, "\n")
-	for _, c := range in.Checks {
-		if c.Failure() && (c.Seen == "" || !strings.Contains(said, c.Seen)) {
+	for _, c := range failedChecks(in.Checks) {
+		if c.Seen == "" || !strings.Contains(said, c.Seen) {
 			why = append(why, failedCheck(c))
 		}
 	}
@@ -306,9 +307,13 @@ func number(x float64) float64 {
 	return 0
 }
 
-// failedChecks are the checks that forbid a verdict, in their order.
+// failedChecks are the checks that forbid a verdict, root causes first, else in their order.
 func failedChecks(checks []preflight.Result) []preflight.Result {
-	return slices.DeleteFunc(slices.Clone(checks), func(c preflight.Result) bool { return !c.Failure() })
+	failed := slices.DeleteFunc(slices.Clone(checks), func(c preflight.Result) bool { return !c.Failure() })
+	slices.SortStableFunc(failed, func(a, b preflight.Result) int {
+		return cmp.Compare(min(len(a.CausedBy), 1), min(len(b.CausedBy), 1))
+	})
+	return failed
 }
 
 func clusterOf(s *mesh.Snapshot, backend string) string {

@@ -65,9 +65,33 @@ func (p *page) check(c preflight.Result, ascii bool) {
 	if c.Seen != "" {
 		p.para("    seen: ", c.Seen)
 	}
+	switch {
+	case c.CausedBy != "":
+		p.para("    cause: ", "follows from "+c.CausedBy+"; mend that first")
+		return
+	case c.Waived != "":
+		p.para("    waived: ", c.Waived)
+	}
 	if c.Hint != "" {
 		p.hint("    hint: ", c.Hint)
 	}
+	if c.Apply != "" {
+		p.line("    apply:")
+		for _, line := range strings.Split(strings.TrimRight(c.Apply, "\n"), "\n") {
+			p.line("      " + line)
+		}
+	}
+}
+
+// rootsOf are the ids of the findings that stand for themselves.
+func rootsOf(checks []preflight.Result) []string {
+	var ids []string
+	for _, c := range checks {
+		if c.CausedBy == "" {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
 }
 
 func symbol(s preflight.Status, ascii bool) string {
@@ -110,9 +134,12 @@ func checksSummary(checks []preflight.Result) string {
 		}
 	}
 	verdict := "the split can be measured"
-	switch fatal := len(failedChecks(checks)); {
-	case fatal > 0:
-		verdict = "the split cannot be measured: " + plural(int64(fatal), "fatal failure")
+	switch failed := failedChecks(checks); {
+	case len(failed) > 0:
+		verdict = "the split cannot be measured: " + plural(int64(len(failed)), "fatal failure")
+		if roots := rootsOf(failed); len(roots) < len(failed) {
+			verdict += ", root cause " + strings.Join(roots, ", ")
+		}
 	case len(checks) == 0:
 		verdict = "nothing was checked"
 	case n[preflight.Unknown] > 0:

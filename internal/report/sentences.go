@@ -366,9 +366,12 @@ func warnings(r Report) []string {
 			plural(r.Load.Dropped, "request")))
 	}
 	for _, c := range r.Checks {
-		if c.Status == preflight.Warning || c.Status == preflight.Unknown || c.Status == preflight.Failed && !c.Failure() {
+		if c.Status == preflight.Warning || c.Status == preflight.Failed && !c.Failure() {
 			w = append(w, checkSentence(c))
 		}
+	}
+	if s := unseenSentence(r.Checks); s != "" {
+		w = append(w, s)
 	}
 	return append(w, r.Warnings...)
 }
@@ -386,7 +389,29 @@ func checkSentence(c preflight.Result) string {
 	if c.Seen != "" {
 		s += " (" + c.Seen + ")"
 	}
+	if c.Waived != "" {
+		s += "; the run went on all the same: " + c.Waived
+	}
 	return s
+}
+
+// unseenSentence names what could not be checked, in one sentence for all. A single one is told in full.
+func unseenSentence(checks []preflight.Result) string {
+	var unseen []preflight.Result
+	var names []string
+	for _, c := range checks {
+		if c.Status == preflight.Unknown {
+			unseen = append(unseen, c)
+			names = append(names, c.Name+" ["+c.ID+"]")
+		}
+	}
+	switch len(unseen) {
+	case 0:
+		return ""
+	case 1:
+		return checkSentence(unseen[0])
+	}
+	return fmt.Sprintf("%d things could not be seen, and are not known to hold: %s. What was lacking is in the list of checks.", len(unseen), strings.Join(names, "; "))
 }
 
 // quantileNote explains dashes in the latency columns.

@@ -10,10 +10,14 @@ import (
 // Sentences that Build puts into the Report: their words are data, escaped later.
 
 func failedCheck(c preflight.Result) string {
-	if c.Seen == "" {
-		return "check failed: " + c.Name
+	follows := ""
+	if c.CausedBy != "" {
+		follows = ", which follows from " + c.CausedBy
 	}
-	return fmt.Sprintf("check failed: %s (%s)", c.Name, c.Seen)
+	if c.Seen == "" {
+		return "check failed: " + c.Name + follows
+	}
+	return fmt.Sprintf("check failed: %s (%s)%s", c.Name, c.Seen, follows)
 }
 
 func interruptedReason(by string, kept int64, end string) string {
@@ -51,7 +55,9 @@ func remediesOf(in Input, r *Report, outcome string) []string {
 		return list(remedies)
 	}
 	for _, c := range failedChecks(in.Checks) {
-		add(c.Hint)
+		if c.CausedBy == "" {
+			add(c.Hint)
+		}
 	}
 	check := "splitbench check"
 	if r.Split != nil {

@@ -42,6 +42,7 @@ type FetchResult struct {
 	Truncated bool                `json:"truncated"` // there was more than MaxBytes
 	Class     string              `json:"class"`     // error class, as attack names them; "ok"
 	Error     string              `json:"error,omitempty"`
+	Remote    string              `json:"remote,omitempty"` // ADDRESS:PORT that the connection went to; "" where none was made
 	ElapsedUs int64               `json:"elapsedUs"`
 	UnixNs    int64               `json:"unixNs,omitempty"` // the pod's clock when this was written
 }

@@ -1,0 +1,382 @@
+package preflight
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/splitbench/splitbench/internal/mesh"
+)
+
+// viewFault is a fault of what the API says or the pod sees. Those of check_test.go are older and of the API alone.
+type viewFault struct {
+	name, id   string
+	plant      func(*View)
+	want       Status
+	seen, hint string
+}
+
+// unprobed leaves the pod unasked.
+func unprobed(v *View) { v.Probed = nil }
+
+// asRoute makes the split an HTTPRoute that rules.
+func asRoute(v *View) {
+	ref := mesh.ObjectRef{Kind: "HTTPRoute", Namespace: "test", Name: "podinfo"}
+	v.Split.Kind, v.Split.Profile = "HTTPRoute", mesh.Profile{State: mesh.ProfileAbsent}
+	v.Law = mesh.Law{Path: mesh.PathHTTPRoute, Objects: []mesh.ObjectRef{ref}, Rule: "spec.rules[1]", NullModel: mesh.RandomPerRequest}
+	v.Facts.Adaptor = mesh.Adaptor{}
+	if v.Probed != nil {
+		v.Probed.Path.Path = "HTTPRoute"
+	}
+}
+
+func viewFaults() []viewFault {
+	restart := "rollout restart deploy/frontend"
+	return []viewFault{
+		{"counters tell of another path", "SB001", func(v *View) { v.Probed.Path.Path = "default" }, Failed, "20 requests on the path default, though ServiceProfile test/podinfo.test.svc.cluster.local rules", restart},
+		{"route after a deleted profile", "SB001", func(v *View) { asRoute(v); v.Probed.Path.Path = "ServiceProfile" }, Failed, "though HTTPRoute test/podinfo rules", restart},
+		{"profile younger than the proxy", "SB001", func(v *View) { unprobed(v); v.Split.Profile.Created = v.Source.ProxyStartedAt.Add(time.Hour) }, Warning, "created at 2026-11-01T10:01:00Z, after the proxy", "--probe"},
+		{"profile written since", "SB001", func(v *View) { unprobed(v); v.Split.Profile.LastWritten = v.Source.ProxyStartedAt.Add(time.Hour) }, Unknown, "was written since", "--probe"},
+		{"no counters", "SB001", func(v *View) { v.Probed.Path = PathSeen{Why: "connection refused"}; asRoute(v) }, Unknown, "what is lacking: the counters of the proxy of pod frontend-1 (connection refused)", restart},
+		{"no profile and no counters", "SB001", func(v *View) { unprobed(v); asRoute(v) }, Unknown, "(--probe reads them)", "--probe"},
+		{"profile as old as the client", "SB001", unprobed, OK, "after ServiceProfile podinfo.test.svc.cluster.local was last written", ""},
+
+		{"proxy not ready by its own word", "SB002", func(v *View) { v.Probed.Ready = Answer{Status: 503} }, Failed, "says that it is not ready: status 503", restart},
+		{"no admin port", "SB002", func(v *View) { v.Probed.Ready = Answer{Error: "connection refused"} }, OK, "admin port 4191 did not answer the pod: no answer (connection refused)", ""},
+
+		{"no adaptor", "SB003", func(v *View) { v.Facts.Adaptor.Sight = mesh.Absent }, Failed, "there is no Deployment linkerd-smi/smi-adaptor", "splitbench convert ts/podinfo -n test"},
+		{"adaptor down", "SB003", func(v *View) { v.Facts.Adaptor.Available = false }, Failed, "has no available replica", "kubectl --context west -n linkerd-smi describe deployment smi-adaptor"},
+		{"adaptor unread", "SB003", func(v *View) { v.Facts.Adaptor.Sight, v.Facts.Adaptor.Why = mesh.Unread, "forbidden" }, Unknown, "(forbidden)", "can-i get deployments.apps"},
+		{"a route needs none", "SB003", asRoute, OK, "needs no adaptor", ""},
+
+		{"route that is not followed", "SB004", func(v *View) { asRoute(v); v.Law.Objects = nil }, Failed, "proxies do not follow HTTPRoute test/podinfo, they follow none of them", ""},
+		{"route followed", "SB004", asRoute, OK, "proxies follow HTTPRoute test/podinfo itself", ""},
+		{"law not certain", "SB004", func(v *View) { asRoute(v); v.Law.Unread = "grpcroutes" }, Unknown, "not certain: grpcroutes", ""},
+
+		{"route behind a profile", "SB005", func(v *View) {
+			asRoute(v)
+			v.Law.Path, v.Law.Objects = mesh.PathServiceProfile, []mesh.ObjectRef{{Kind: "ServiceProfile", Namespace: "test", Name: "podinfo.test.svc.cluster.local"}}
+			v.Split.Rivals = []string{"ts/podinfo"}
+		}, Failed, "ServiceProfile test/podinfo.test.svc.cluster.local comes before HTTPRoute test/podinfo", "delete trafficsplit/podinfo"},
+		{"route beside a TrafficSplit", "SB005", func(v *View) { v.Split.Rivals = []string{"httproute/podinfo"} }, Warning, "httproute/podinfo names the root Service podinfo too; proxies follow ServiceProfile", "delete httproute/podinfo"},
+
+		{"pod dials something else", "SB015", func(v *View) { v.Probed.Root[0].RemoteAddr = "10.9.9.9:9898" }, Failed, "the pod dials 10.9.9.9 for http://podinfo:9898/, not the cluster IP 10.1.0.10", ""},
+		{"names of a route", "SB016", asRoute, OK, "names the namespaces of its Services itself", ""},
+
+		{"opaque by the Service", "SB017", func(v *View) { v.Root.OpaquePorts = "25,9000-9999" }, Warning, "opaque by the Service's annotation: 25,9000-9999", "annotate service podinfo"},
+		{"opaque by the namespace", "SB017", func(v *View) { v.Facts.Namespaces[0].OpaquePorts = "9898" }, Warning, "annotation of namespace test", ""},
+		{"opaque by the profile", "SB017", func(v *View) { v.Split.Profile.OpaquePorts = []string{"9898"} }, Warning, "opaque by ServiceProfile", ""},
+		{"unknown protocol", "SB017", func(v *View) { v.Root.Ports = []mesh.Port{{Port: 9898, AppProtocol: "https"}} }, Warning, `appProtocol "https"`, ""},
+		{"law of connections", "SB017", func(v *View) {
+			v.Law.NullModel, v.Law.ModelWhy = mesh.RandomPerConnection, "port 3306 is opaque unless told otherwise"
+		}, Warning, "opaque unless told otherwise", ""},
+		{"counters of connections", "SB017", func(v *View) { v.Probed.Path.PerConnection = true }, Warning, "it counted connections and no requests", ""},
+
+		{"port skipped", "SB018", func(v *View) { v.Source.SkipOutbound = "25,9898" }, Failed, "pod frontend-1: port 9898 goes around the proxy (skipped ports 25,9898, by container linkerd-init)", restart},
+		{"subnet skipped", "SB018", func(v *View) { v.Source.SkipSubnets = "10.1.0.0/16" }, Failed, "10.1.0.10 goes around the proxy", ""},
+		{"port skipped by the namespace", "SB018", func(v *View) { v.Source.SkipFrom, v.Facts.Namespaces[0].SkipOutbound = "annotations", "9898" }, Failed, "by namespace test", ""},
+		{"no meshed pod", "SB018", func(v *View) { v.Source.Meshed = false }, Unknown, "no meshed pod", ""},
+
+		{"Cilium", "SB019", func(v *View) {
+			v.Facts.SocketLB = mesh.SocketLB{Sight: mesh.Seen, Object: "ConfigMap kube-system/cilium-config", InPods: true, Settings: "x"}
+		}, Failed, "balanced at connect()", "socketLB.hostNamespaceOnly=true"},
+		{"Calico", "SB019", func(v *View) {
+			v.Facts.SocketLB = mesh.SocketLB{Sight: mesh.Seen, Object: "FelixConfiguration default", InPods: true, Settings: "x"}
+		}, Failed, "balanced at connect()", "patch felixconfiguration default"},
+		{"plugin unread", "SB019", func(v *View) { v.Facts.SocketLB.Sight = mesh.Unread }, Unknown, "could not be read", ""},
+
+		{"outside the networks", "SB020", func(v *View) { v.Facts.Networks.CIDRs = []string{"172.16.0.0/12"} }, Failed, "10.1.0.10 of Service test/podinfo is in none of 172.16.0.0/12", "linkerd upgrade --set clusterNetworks=LIST | kubectl --context west apply -f -"},
+		{"networks not told", "SB020", func(v *View) { v.Facts.Networks.Sight = mesh.Absent }, Unknown, "neither the proxy's environment nor ConfigMap linkerd/linkerd-config", ""},
+		{"networks unreadable", "SB020", func(v *View) { v.Facts.Networks.CIDRs = []string{"all"} }, Unknown, "cannot be compared", ""},
+
+		{"not accepted", "SB021", func(v *View) {
+			asRoute(v)
+			v.Law.Shadowed = []mesh.Shadowed{{Object: v.Law.Objects[0], Why: "its condition Accepted is False (NoMatchingParent)"}}
+		}, Failed, "HTTPRoute test/podinfo is not followed: its condition Accepted is False", "kubectl --context west -n test get httproute podinfo -o yaml"},
+		{"no rule fits", "SB021", func(v *View) {
+			asRoute(v)
+			v.Law.Problem = "no rule of HTTPRoute test/podinfo fits GET /x: proxies answer 404 (no route)"
+		}, Failed, "fits GET /x", ""},
+		{"backendRef does not resolve", "SB021", func(v *View) {
+			asRoute(v)
+			v.Law.Backends = []mesh.LawBackend{{Name: "gone", Weight: 1, Problem: "there is no Service test/gone: proxies answer its share with 500"}}
+		}, Failed, "backend gone: there is no Service test/gone", ""},
+		{"404 of the client's own proxy", "SB021", func(v *View) {
+			asRoute(v)
+			v.Probed.Root[0] = Answer{Status: 404, Header: map[string][]string{"L5d-Proxy-Error": {"no route"}}}
+		}, Failed, "1 of 2 probes got 404 (no route)", ""},
+		{"in order", "SB021", asRoute, OK, "HTTPRoute test/podinfo, spec.rules[1] fits the request", ""},
+
+		{"two-way", "SB022", func(v *View) {
+			v.Backends[1].Mirror.RemoteSplit = &mesh.RemoteSplit{Object: "ServiceProfile test/p.test.svc.x", Weights: []mesh.Weight{{Service: "podinfo", Weight: 8}, {Service: "podinfo-west", Weight: 2}}, Back: []string{"podinfo-west"}}
+		}, Warning, "podinfo=8,podinfo-west=2), and podinfo-west leads away again", "kubectl --context eu -n test delete serviceprofile p.test.svc.x"},
+		{"split again", "SB022", func(v *View) {
+			v.Backends[1].Mirror.RemoteSplit = &mesh.RemoteSplit{Object: "ServiceProfile test/p", Weights: []mesh.Weight{{Service: "a", Weight: 1}}}
+		}, Warning, "is shared out once more", ""},
+		{"loop", "SB022", func(v *View) { v.Probed.Root[1].Status = 508 }, Failed, "1 of 2 probes went in a circle (status 508)", ""},
+		{"other cluster's split unread", "SB022", func(v *View) { v.Backends[1].Mirror.RemoteSplitWhy = "forbidden" }, Unknown, "(forbidden)", ""},
+
+		{"driven", "SB023", func(v *View) { v.Split.Drivers = []string{"flagger, which wrote fields of it"} }, Warning, "is written by flagger", "--show-managed-fields"},
+
+		{"retries", "SB024", func(v *View) { v.Split.Profile.Retryable, v.Split.Profile.Timeouts = 1, 2 }, Warning, "1 routes that are retried: answers are after retries, each a new draw; ServiceProfile podinfo.test.svc.cluster.local has 2 routes with a timeout", ""},
+		{"annotations not in force", "SB024", func(v *View) { v.Root.Settings = map[string]string{"retry.linkerd.io/http": "5xx"} }, Warning, "are not in force while a ServiceProfile rules: retry.linkerd.io/http=5xx", ""},
+		{"annotations in force", "SB024", func(v *View) { asRoute(v); v.Root.Settings = map[string]string{"retry.linkerd.io/http": "5xx"} }, Warning, "are in force", ""},
+		{"rollout", "SB024", func(v *View) {
+			v.Facts.Rollouts = []mesh.Rollout{{Cluster: "east", Deployment: "test/podinfo", State: "1 of 2 replicas updated"}}
+		}, Warning, "Deployment test/podinfo of cluster east is changing: 1 of 2", "kubectl --context eu -n test rollout status deployment/podinfo"},
+		{"retried probes", "SB024", func(v *View) { v.Probed.Path.Retries = 3 }, Warning, "drew 3 of the probes again", ""},
+
+		{"denied by default", "SB025", func(v *View) { v.Backends[0].Pods.InboundPolicy = []string{"deny"} }, Failed, "backend podinfo: its proxies deny by default", "servers.policy.linkerd.io"},
+		{"gateway denies", "SB025", func(v *View) { v.Gateways[0].Pods.InboundPolicy = []string{"deny"} }, Failed, "the gateway of cluster east: its proxies deny by default", "kubectl --context eu -n linkerd-multicluster get servers"},
+		{"Server without authorization", "SB025", func(v *View) { v.Backends[0].Pods.Servers = []mesh.ServerOn{{Name: "test/web"}} }, Failed, "nothing authorises anybody (accessPolicy deny)", ""},
+		{"Server with one, not asked", "SB025", func(v *View) {
+			unprobed(v)
+			v.Backends[1].Pods.Servers = []mesh.ServerOn{{Name: "test/web", AccessPolicy: "deny", Authorizations: []string{"AuthorizationPolicy let"}}}
+		}, Unknown, "Server test/web lets in whom AuthorizationPolicy let names; whether the client is let in is seen with --probe", ""},
+		{"Server with one, asked", "SB025", func(v *View) {
+			v.Backends[1].Pods.Servers = []mesh.ServerOn{{Name: "test/web", AccessPolicy: "deny", Authorizations: []string{"AuthorizationPolicy let"}}}
+		}, OK, "", ""},
+		{"open Server", "SB025", func(v *View) {
+			v.Backends[0].Pods.Servers = []mesh.ServerOn{{Name: "test/web", AccessPolicy: "all-unauthenticated"}}
+			v.Backends[0].Pods.InboundPolicy = []string{"deny"}
+		}, OK, "", ""},
+		{"default not told", "SB025", func(v *View) { unprobed(v); v.Backends[0].Pods.InboundPolicy = []string{""} }, Unknown, "no object says what its proxies let in by default", ""},
+		{"403 from the other end", "SB025", func(v *View) { v.Probed.Direct["podinfo-east"][0].Status = 403 }, Failed, "backend podinfo-east: a request of the source pod got 403", ""},
+		{"pods unread", "SB025", func(v *View) { v.Backends[0].Pods = mesh.PodSet{Sight: mesh.Unread, Why: "forbidden"} }, Unknown, "(forbidden)", ""},
+
+		{"answer alike", "SB026", func(v *View) {
+			v.Probed.Direct["podinfo-north"] = v.Probed.Direct["podinfo-east"]
+			b := v.Backends[1]
+			b.Name, b.RemotePods = "podinfo-north", []string{"n1"}
+			v.Backends = append(v.Backends, b)
+		}, Failed, "backends podinfo-east and podinfo-north answer alike", ""},
+
+		{"unmeshed backend", "SB028", func(v *View) {
+			v.Backends[0].Pods = mesh.PodSet{Sight: mesh.Seen, Looked: 3, UnmeshedPods: 1, Unmeshed: []string{"p9"}}
+		}, Warning, "backend podinfo: 1 of 3 pods have no proxy (p9)", ""},
+
+		{"no credentials", "SB029", func(v *View) {
+			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Credentials = mesh.MirrorRemoteDiscovery, mesh.Absent
+		}, Failed, "there is no Secret linkerd/cluster-credentials-east", "linkerd --context eu multicluster link-gen --cluster-name east --gateway=false"},
+		{"credentials", "SB029", func(v *View) {
+			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Credentials = mesh.MirrorRemoteDiscovery, mesh.Seen
+		}, OK, "", ""},
+		{"credentials unread", "SB029", func(v *View) {
+			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Credentials = mesh.MirrorFederated, mesh.Unread
+		}, Unknown, "could not be seen", ""},
+
+		{"not asked", "SB030", unprobed, Unknown, "--probe", "--probe"},
+		{"redirect", "SB030", func(v *View) {
+			v.Probed.Root[0] = Answer{Status: 302, Header: map[string][]string{"Location": {"https://x/"}}}
+		}, Warning, `redirect (status 302) to "https://x/"`, "--url http://podinfo.test:9898/"},
+		{"cache", "SB030", func(v *View) { v.Probed.Root[1].Header["Age"] = []string{"7"} }, Warning, "answered by a cache", ""},
+		{"page", "SB030", func(v *View) { v.Probed.Root[0].Header["Content-Type"] = []string{"text/html; charset=utf-8"} }, Warning, "page for browsers", ""},
+		{"fail-fast", "SB030", func(v *View) {
+			v.Probed.Root[0] = Answer{Status: 504, Header: map[string][]string{"L5d-Proxy-Error": {"Service.test.podinfo-east:9898: service in fail-fast"}}}
+		}, Warning, "status 504 by the client's own proxy (Service.test.podinfo-east:9898: service in fail-fast)", ""},
+
+		{"identity in the Link", "SB013", func(v *View) { v.Links[0].GatewayIdentity = "old.example" }, Failed, "names the gateway gateway.east.example, Link east names old.example", "link-gen"},
+		{"identity of the gateway", "SB013", func(v *View) { v.Gateways[0].Identity = "new.example" }, Failed, "the gateway itself names new.example", ""},
+		{"identity lost on the way to slices", "SB013", func(v *View) { v.Backends[1].Mirror.SliceIdentities = []string{""} }, Failed, "an EndpointSlice of it names none", ""},
+		{"no identity", "SB013", func(v *View) { v.Backends[1].Mirror.GatewayIdentity = "" }, Failed, "clients dial in plain text", ""},
+		{"other anchors", "SB013", func(v *View) { v.Facts.Anchors[1].Fingerprints = []string{"bb"} }, Failed, "no trust anchor in common (aa here, bb there)", ""},
+		{"anchors half rotated", "SB013", func(v *View) { v.Facts.Anchors[1].Fingerprints = []string{"aa", "bb"} }, Warning, "share 1 of 1 and 2 trust anchors", ""},
+		{"no anchors", "SB013", func(v *View) { v.Facts.Anchors[0].Sight = mesh.Absent }, Unknown, "what is lacking: those of the client's cluster (there is no ConfigMap linkerd/linkerd-identity-trust-roots)", "multicluster check"},
+		{"plain text to the gateway", "SB013", func(v *View) { v.Probed.TLS["east"] = "no_identity" }, Failed, "not mutual TLS (no_identity)", ""},
+
+		{"same cluster twice", "SB033", func(v *View) { v.Backends[1].Mirror.RemoteService.UID = v.Root.UID }, Failed, "contexts west and eu lead to the same cluster: Service test/podinfo has UID 1 in both", "--remote-context"},
+
+		{"rule missing", "SB035", func(v *View) { v.Access[2].Allowed = false }, Failed, "list services is not allowed in namespace test (for: root and backends)", "kubectl --context west -n test auth can-i list services"},
+		{"optional rule missing", "SB035", func(v *View) { v.Access[3].Allowed = false }, Warning, "list serviceprofiles.linkerd.io is not allowed in namespace test", ""},
+		{"not told", "SB035", func(v *View) { v.Access = nil }, Unknown, "did not say", ""},
+
+		{"clock ahead", "SB036", func(v *View) { ms := int64(42_000); v.Clusters[1].SkewMs = &ms }, Warning, "cluster east is 42s ahead of this machine", "date -u"},
+		{"clock behind", "SB036", func(v *View) { ms := int64(-7_200_000); v.Clusters[0].SkewMs = &ms }, Warning, "client's cluster is 2h0m0s behind", ""},
+		{"no clock", "SB036", func(v *View) { v.Clusters[0].SkewMs = nil }, Unknown, "did not say what time it is", ""},
+
+		{"refused", "SB037", func(v *View) { offMesh(v, Answer{Empty: true, Error: "EOF"}) }, OK, "backend podinfo-east gives pod frontend-1 an empty reply", ""},
+		{"let in", "SB037", func(v *View) { offMesh(v, Answer{Status: 200}) }, Failed, "answered pod frontend-1, which has no proxy, with status 200", "get services"},
+		{"refused with a status", "SB037", func(v *View) { offMesh(v, Answer{Status: 403}) }, OK, "with status 403", ""},
+		{"unreachable", "SB037", func(v *View) { offMesh(v, Answer{Error: "i/o timeout"}) }, Unknown, "no answer (i/o timeout)", ""},
+		{"not asked", "SB037", func(v *View) { offMesh(v, Answer{}); v.Probed = nil }, Unknown, "what is lacking is a request from the pod (--probe)", "--probe"},
+		{"meshed after all", "SB037", func(v *View) { offMesh(v, Answer{}); v.Source.Meshed = true }, Failed, "it is no client outside the mesh", "--expect-off-mesh"},
+		{"no gateway", "SB037", func(v *View) { offMesh(v, Answer{}); v.Backends = v.Backends[:1] }, Unknown, "no backend is behind a gateway", ""},
+	}
+}
+
+func offMesh(v *View, a Answer) {
+	v.OffMesh, v.Source.Meshed, v.Source.ProxyReady = true, false, false
+	v.Probed = &Probed{Direct: map[string][]Answer{"podinfo-east": {a}}}
+}
+
+func TestFaultsOfAView(t *testing.T) {
+	for _, row := range viewFaults() {
+		t.Run(row.id+" "+row.name, func(t *testing.T) {
+			v := View{Snapshot: healthy(), Probed: answers()}
+			row.plant(&v)
+			r := result(t, Run(v), row.id)
+			if r.Status != row.want || !strings.Contains(r.Seen, row.seen) || !strings.Contains(r.Hint, row.hint) {
+				t.Errorf("%s\nseen %s\nhint %s", r.Status, r.Seen, r.Hint)
+			}
+			if strings.Contains(r.Seen+r.Hint, "  ") || strings.HasSuffix(r.Seen, ".") {
+				t.Errorf("not a sentence: %q %q", r.Seen, r.Hint)
+			}
+		})
+	}
+}
+
+// A missing rule is printed ready to apply, by cluster and namespace; rules of exec with the check of exec.
+func TestMissingRulesAsYAML(t *testing.T) {
+	s := healthy()
+	s.Access = append(s.Access, mesh.Access{Cluster: "east", Verb: "get", Resource: "services", Namespace: "linkerd-multicluster", Optional: true, For: "the gateway"},
+		mesh.Access{Verb: "get", Resource: "nodes", Optional: true, For: "platform"})
+	s.Access[0].Allowed, s.Access[3].Allowed = false, false
+	results := Run(View{Snapshot: s})
+	want := `apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: splitbench-missing
+  namespace: test
+rules:
+- {apiGroups: ["linkerd.io"], resources: ["serviceprofiles"], verbs: ["list"]} # what proxies obey
+---
+# in cluster east
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: splitbench-missing
+  namespace: linkerd-multicluster
+rules:
+- {apiGroups: [""], resources: ["services"], verbs: ["get"]} # the gateway
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: splitbench-missing
+rules:
+- {apiGroups: [""], resources: ["nodes"], verbs: ["get"]} # platform
+`
+	if got := result(t, results, "SB035").Apply; got != want {
+		t.Errorf("got\n%s", got)
+	}
+	if got := result(t, results, "SB027").Apply; !strings.Contains(got, `resources: ["pods/exec"], verbs: ["create"]`) {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+// Each row plants one thing; the check of it is the root cause, and whatever else is not green because of it says so.
+func TestRootCauses(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		plant func(*View)
+		root  string
+		also  []string // consequences
+	}{
+		{"mirror Service gone", func(v *View) { gone(&v.Backends[1]) }, "SB010", []string{"SB007", "SB009", "SB011", "SB012", "SB013"}},
+		{"split gone", func(v *View) { v.Split.Found = false }, "SB031", []string{"SB004", "SB005", "SB014", "SB016"}},
+		{"adaptor down and profile stale", func(v *View) { v.Facts.Adaptor.Available, v.Split.Differs = false, true }, "SB003", []string{"SB004"}},
+		{"gateway moved and dead", func(v *View) {
+			v.Gateways[0].Addresses = []string{"192.0.2.20"}
+			v.Backends[1].Endpoints[0].Ready = false
+		}, "SB011", []string{"SB012"}},
+		{"other cluster dead", func(v *View) {
+			v.Clusters[1].Problem, v.Clusters[1].SkewMs = "refused", nil
+			m := v.Backends[1].Mirror
+			m.RemoteFound, m.RemoteUnread = false, "refused"
+			v.Backends[1].RemotePods, v.Backends[1].Pods = nil, mesh.PodSet{}
+			v.Gateways[0] = mesh.Gateway{Cluster: "east", Context: "eu", Unread: "refused"}
+			v.Facts.Anchors = v.Facts.Anchors[:1]
+		}, "SB033", []string{"SB008", "SB010", "SB011", "SB012", "SB013", "SB022", "SB025", "SB026", "SB028", "SB036"}},
+		{"dotted name", func(v *View) {
+			v.Split.Declared[1].Service, v.Backends[1].Name = "podinfo.prod", "podinfo.prod"
+			gone(&v.Backends[1])
+			v.Backends[1].Mirror = nil
+		}, "SB016", []string{"SB007", "SB008"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			v := View{Snapshot: healthy(), Probed: answers()}
+			row.plant(&v)
+			results := Run(v)
+			if r := result(t, results, row.root); r.Status == OK || r.CausedBy != "" {
+				t.Errorf("%+v", r)
+			}
+			for _, id := range row.also {
+				if r := result(t, results, id); r.Status == OK || r.CausedBy != row.root {
+					t.Errorf("%+v", r)
+				}
+			}
+			for _, r := range results {
+				if r.Status == Failed && r.ID != row.root && r.CausedBy != row.root {
+					t.Errorf("failed for itself: %+v", r)
+				}
+			}
+		})
+	}
+}
+
+// Two faults at once stay two root causes: a missing mirror does not explain why another backend's pods are down.
+func TestTwoRootCauses(t *testing.T) {
+	v := View{Snapshot: healthy()}
+	gone(&v.Backends[1])
+	v.Backends[0].Endpoints[0].Ready = false
+	if r := result(t, Run(v), "SB008"); r.Status != Failed || r.CausedBy != "" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// What explains what is a table without circles, of checks that are there.
+func TestCausesAreATree(t *testing.T) {
+	after := map[string][]string{}
+	for _, c := range Checks() {
+		after[c.ID] = c.After
+	}
+	var visit func(id string, path []string)
+	visit = func(id string, path []string) {
+		for _, p := range path {
+			if p == id {
+				t.Fatalf("a circle: %v", append(path, id))
+			}
+		}
+		for _, next := range after[id] {
+			if _, ok := after[next]; !ok {
+				t.Errorf("%s is after %s, which does not exist", id, next)
+			}
+			visit(next, append(path[:len(path):len(path)], id))
+		}
+	}
+	for id := range after {
+		visit(id, nil)
+	}
+}
+
+func TestEveryCheckIsExplained(t *testing.T) {
+	for _, c := range Checks() {
+		for what, text := range map[string]string{"looks": c.Looks, "cause": c.Cause, "remedy": c.Remedy} {
+			if text == "" || strings.Contains(text, "  ") {
+				t.Errorf("%s: %s is %q", c.ID, what, text)
+			}
+		}
+	}
+	if len(explanations()) != len(Checks()) {
+		t.Errorf("%d explanations for %d checks", len(explanations()), len(Checks()))
+	}
+	if c, ok := Explain("SB012"); !ok || c.ID != "SB012" {
+		t.Error("SB012 is not found")
+	}
+	if _, ok := Explain("SB999"); ok {
+		t.Error("SB999 is found")
+	}
+}
+
+// The failure modes of the field are all there, each under its number.
+func TestAllThirtyFailureModes(t *testing.T) {
+	n := 0
+	for _, c := range Checks() {
+		if c.ID <= "SB030" {
+			n++
+		}
+	}
+	if n != 30 {
+		t.Errorf("%d checks up to SB030, want 30", n)
+	}
+}
