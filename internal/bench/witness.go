@@ -82,7 +82,7 @@ func witnessAddress(word string, s mesh.Snapshot) (witness.Kind, string, error) 
 }
 
 // envoyFilter has Envoy itself leave out what is not asked for.
-const envoyFilter = `^(cluster\..*\.(upstream_rq_(total|retry|pending_overflow|pending_failure_eject)|upstream_cx_(total|none_healthy)|membership_healthy)|server\.uptime)$`
+const envoyFilter = `^(cluster\..*\.(upstream_rq_(total|retry|completed|pending_overflow|pending_failure_eject)|upstream_cx_(total|none_healthy)|membership_healthy)|server\.uptime)$`
 
 func envoyURL(pod mesh.Pod) string {
 	address := witness.EnvoyURL

@@ -74,24 +74,39 @@ func Compare(before, after Page, t Target, elapsed time.Duration) (Delta, error)
 // choose takes the draws from the best counter that moved. The route's own counter also has requests that were drawn for a
 // backend that is not there; the balancers' has all versions of both paths; the oldest cannot tell who a request was for.
 func (d *Delta) choose(before, after Page) {
+	still := false // a counter that did not move is taken where no other did
 	take := func(counter string, b, a Counts) bool {
 		draws, other := difference(b, a)
-		if !a.known() || sum(draws)+other == 0 {
+		if !a.known() || sum(draws)+other == 0 && !still {
 			return false
 		}
 		d.Draws, d.Other, d.Counter = draws, other, counter
 		return true
 	}
-	switch {
-	case after.Kind == Envoy:
+	if after.Kind == Envoy {
+		still = true
 		take(counterEnvoy, before.Queue, after.Queue)
+		replies, _ := difference(before.Replies, after.Replies)
+		if after.Replies.known() && sum(replies) == 0 && sum(d.Draws) > 0 {
+			// A TCP proxy: each connection counts as one request that nobody answers.
+			d.Streams, d.Draws, d.Counter, d.Path = d.Draws, nil, "", PathConnections
+		}
 		d.Blurred = "Envoy counts by cluster: requests that reached a backend by another route are counted too"
-	case (d.Path == PathHTTPRoute || d.Path == PathGRPCRoute) && take(counterRoute, before.Route, after.Route):
-	case take(counterQueue, before.Queue, after.Queue):
-	case take(counterRoute, before.Route, after.Route):
+		return
+	}
+	routed := d.Path == PathHTTPRoute || d.Path == PathGRPCRoute
+	switch {
+	case routed && take(counterRoute, before.Route, after.Route):
+		return
+	case take(counterQueue, before.Queue, after.Queue), take(counterRoute, before.Route, after.Route):
+		return
 	case !after.Queue.known() && take(counterLegacy, before.Legacy, after.Legacy):
 		d.Blurred = "the proxy is old: its counters do not tell requests that were drawn for a backend from those to the backend's " +
 			"own Service"
+		return
+	}
+	if still = sum(d.Streams) == 0; still {
+		take(counterQueue, before.Queue, after.Queue)
 	}
 }
 

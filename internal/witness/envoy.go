@@ -45,11 +45,16 @@ func (p *Page) envoyLine(s *scanner, line []byte, t Target) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	counter := rest
+	counter, before := rest, ""
 	for _, prefix := range []string{"upstream_", "membership_"} {
 		if i := strings.LastIndex(rest, prefix); i >= 0 {
-			counter = rest[i:]
+			before, counter = rest[:i], rest[i:]
 			break
+		}
+	}
+	for _, part := range []string{"external_", "internal_", "retry_", "canary_"} {
+		if strings.HasSuffix(before, part) {
+			return false, nil // counted again by kind
 		}
 	}
 	leaf := t.envoyLeaf(string(ls.get("envoy_cluster_name")))
@@ -97,6 +102,8 @@ func (p *Page) envoyCounter(leaf int, counter string, value float64) (bool, erro
 		p.Retries.add(n)
 	case "upstream_cx_total":
 		p.Streams.add(leaf, n)
+	case "upstream_rq_completed":
+		p.Replies.add(leaf, n)
 	case "membership_healthy":
 		p.Ready[leaf].add(n)
 	default:

@@ -154,7 +154,7 @@ func (d Delta) Agree(t Target, counted []int64, sent int64) (background int64, d
 	for i, n := range counted {
 		if i < len(d.Draws) && n > d.Draws[i] {
 			return 0, fmt.Sprintf("the proxy and the client disagree: %s answered %d requests, and the proxy drew it %d times: "+
-				"the answers are told apart wrongly, or requests reach it past the split", t.Leaves[i].Name, n, d.Draws[i])
+				"the answers are told apart wrongly, requests reach it past the split, or the proxy is not the one that was asked", t.Leaves[i].Name, n, d.Draws[i])
 		}
 	}
 	return max(0, sum(d.Draws)+d.Other-sent), ""

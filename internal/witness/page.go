@@ -56,6 +56,7 @@ type Page struct {
 	Route   Counts // requests by backend of the HTTPRoute or GRPCRoute in force
 	Legacy  Counts // requests sent to endpoints of each leaf, whoever they were for
 	Streams Counts // connections handed to each leaf's balancer, per draw
+	Replies Counts // answers by each leaf's cluster; Envoy's only, and only where it looks into connections
 
 	GateShut Counts  // times that a leaf's balancer stopped taking requests, because it had no ready endpoint
 	InFail   []bool  // of each leaf: it does not take requests now
@@ -78,7 +79,7 @@ var ErrNoCounters = errors.New("the page has no counter of this split")
 func Parse(r io.Reader, k Kind, t Target) (Page, error) {
 	n := len(t.Leaves)
 	p := Page{
-		Kind: k, Queue: newCounts(n), Route: newCounts(n), Legacy: newCounts(n), Streams: newCounts(n), GateShut: newCounts(n),
+		Kind: k, Queue: newCounts(n), Route: newCounts(n), Legacy: newCounts(n), Streams: newCounts(n), Replies: newCounts(n), GateShut: newCounts(n),
 		InFail: make([]bool, n), Ready: make([]Count, n), Paths: map[Path]Count{},
 	}
 	s := newScanner(r)

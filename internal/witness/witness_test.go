@@ -246,6 +246,25 @@ func TestAgreement(t *testing.T) {
 	}
 }
 
+// Counters that did not move while the client got answers contradict it.
+func TestCountersThatStandStill(t *testing.T) {
+	target := walkthrough()
+	for _, file := range []string{"linkerd-profile.before.txt", "linkerd-httproute.before.txt", "envoy-1.40.0.stats.txt"} {
+		k := Linkerd
+		if strings.Contains(file, "envoy") {
+			k = Envoy
+		}
+		p := page(t, file, k, target)
+		d, err := Compare(p, p, target, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, why := d.Agree(target, []int64{1, 0}, 1); why == "" || d.PerConnection() {
+			t.Errorf("%s: %+v", file, d)
+		}
+	}
+}
+
 func TestPagesThatSayNothing(t *testing.T) {
 	target := walkthrough()
 	for _, text := range []string{"", "# TYPE up gauge\nup 1\n", "process_start_time_seconds 5\n"} {
