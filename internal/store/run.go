@@ -28,6 +28,7 @@ type Run struct {
 	samplesLen int64
 	samplesSum hash.Hash
 	broken     error // why the samples take no more
+	streams    map[string]*stream
 	sums       map[string]string
 	closed     bool
 }
@@ -186,6 +187,7 @@ func (r *Run) Close(status Status) error {
 		errs = append(errs, r.samples.Sync(), r.samples.Close())
 		r.sums[SamplesFile] = hex.EncodeToString(r.samplesSum.Sum(nil))
 	}
+	errs = append(errs, r.closeStreams()...)
 	dropReserve(r.Dir)
 	err := errors.Join(errs...)
 	if err == nil || status != Complete {
