@@ -43,6 +43,7 @@ func Changes(before, after Snapshot) []Change {
 	}
 	add("Service "+before.Root.Name, identity(before.Root), identity(after.Root))
 	changesOfPod(add, "source pod", before.Source, after.Source)
+	changesOfOthers(add, before.Others, after.Others)
 	changesOfThrough(add, before.Through, after.Through)
 
 	old, now := byName(before.Backends), byName(after.Backends)

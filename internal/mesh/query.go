@@ -22,6 +22,9 @@ type Query struct {
 	Probe         Probe // the request that the law is asked for; its zero value is GET / of the root Service
 	// SplitOnly leaves out Snapshot.Facts: for a second look, which asks whether what the verdict rests on has changed.
 	SplitOnly bool
+	// Pods is how many pods of what From or Selector names send: at most MaxPods; AllPods: every ready one; 0: one.
+	Pods   int
+	others []string // names of the source pods after the first, of a query that is pinned
 }
 
 // Pinned is the query that finds what s found again: same split, pod and container, whatever was created since. If the
@@ -34,6 +37,7 @@ func (q Query) Pinned(s Snapshot) Query {
 		q.From, q.Selector, q.Container = "pod/"+s.Source.Name, "", s.Source.Container
 	}
 	q.Port, q.SplitOnly = s.Port, true
+	q.Pods, q.others = 0, namesOfRead(s.Others)
 	return q
 }
 
@@ -68,6 +72,9 @@ func (q Query) parse() (target, error) {
 	t.clientNS = t.FromNamespace
 	if t.through != "" {
 		t.clientNS = q.Namespace
+	}
+	if err := q.checkPods(); err != nil {
+		return t, err
 	}
 	if q.Port < 0 || q.Port > 65535 {
 		return t, usage("read", fmt.Sprintf("port %d", q.Port), "not a port", "name one of 1 to 65535")

@@ -7,12 +7,13 @@ import "time"
 type Snapshot struct {
 	TakenAt  time.Time `json:"takenAt"`
 	Split    Split     `json:"split"`
-	Law      Law       `json:"law"`      // which of the objects rules, and by which distribution
-	Root     Service   `json:"root"`     // the Service that clients dial
-	Backends []Backend `json:"backends"` // in the order of Split.Effective
-	Source   Pod       `json:"source"`   // the pod that sends the requests
-	Through  *Through  `json:"through"`  // set where other pods than the source draw the backend
-	Gateways []Gateway `json:"gateways"` // one for each remote cluster that a mirror names
+	Law      Law       `json:"law"`              // which of the objects rules, and by which distribution
+	Root     Service   `json:"root"`             // the Service that clients dial
+	Backends []Backend `json:"backends"`         // in the order of Split.Effective
+	Source   Pod       `json:"source"`           // the pod that sends the requests
+	Others   []Pod     `json:"others,omitempty"` // further pods that send, see Query.Pods
+	Through  *Through  `json:"through"`          // set where other pods than the source draw the backend
+	Gateways []Gateway `json:"gateways"`         // one for each remote cluster that a mirror names
 	Links    []Link    `json:"links"`
 	Clusters []Cluster `json:"clusters"`
 	Port     int32     `json:"port"`   // port of the root Service that the requests go to; 0: not known, the root Service was not found

@@ -47,7 +47,7 @@ func (d *finder) sourceStep(ctx context.Context) error {
 		return d.noPods(ctx, label)
 	}
 	ready := usablePods(pods)
-	if d.t.Selector != "" && len(ready) > 1 {
+	if d.t.Selector != "" && len(ready) > 1 && d.t.Pods == 0 {
 		return &Error{
 			Kind: KindAmbiguous, Op: "find source pod", Object: label, Cause: fmt.Errorf("%d running pods fit",
 				len(ready)),
@@ -62,7 +62,12 @@ func (d *finder) sourceStep(ctx context.Context) error {
 		w = d.newestRevision(ctx, w, fit)
 	}
 	chosen := pickPod(fit, w)
-	if len(pods) > 1 {
+	if d.t.Pods != 0 {
+		if err := d.otherSources(fit[1:], len(ready), label); err != nil {
+			return err
+		}
+	}
+	if len(pods) > 1 && d.t.Pods == 0 {
 		d.note("%d pods fit %s, %d of them ready; %s was taken, the oldest ready one of the newest revision", len(pods),
 			Safe(label), len(ready), chosen.Name)
 	}
@@ -91,7 +96,10 @@ func (d *finder) setSource(ctx context.Context, pod *core.Pod, label string) err
 	p.Workload = Safe(label)
 	d.readNode(ctx, &p)
 	d.snap.Source, d.sourceLabels = p, pod.Labels
-	return nil
+	for i := range d.snap.Others {
+		d.readNode(ctx, &d.snap.Others[i])
+	}
+	return d.pinnedSources(ctx)
 }
 
 // podsOf lists the pods that a selector fits: the first page of them, since one is enough and they come sorted by name.

@@ -1,0 +1,92 @@
+package mesh
+
+import (
+	"context"
+	"fmt"
+
+	core "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// MaxPods is how many pods may send at once; AllPods asks for every ready one, up to that.
+const (
+	MaxPods = 32
+	AllPods = -1
+)
+
+// otherSources takes further pods that send, in the order in which the first was chosen. Only ready ones can be waited for
+// at a start, so others are passed over, and their number is said.
+func (d *finder) otherSources(candidates []core.Pod, ready int, label string) error {
+	want := d.t.Pods
+	if want == AllPods {
+		want = MaxPods
+	}
+	for i := range candidates {
+		if len(d.snap.Others)+1 >= want {
+			break
+		}
+		if !usable(&candidates[i]) {
+			continue
+		}
+		p, _, err := readPod(&candidates[i], d.t.Container)
+		if err != nil {
+			return err
+		}
+		p.Workload = Safe(label)
+		d.snap.Others = append(d.snap.Others, p)
+	}
+	if d.t.Pods != AllPods && len(d.snap.Others)+1 < d.t.Pods {
+		return &Error{
+			Kind: KindNotFound, Op: "find source pods", Object: Safe(label) + " in namespace " + d.t.FromNamespace,
+			Cause: fmt.Errorf("%d pods are ready, --pods asks for %d", ready, d.t.Pods), Hint: "wait for more, or lower --pods",
+		}
+	}
+	d.note("%d pods fit %s and are ready; %d of them send", ready, Safe(label), len(d.snap.Others)+1)
+	return nil
+}
+
+// pinnedSources reads the further pods of a pinned query again. One that is gone shows as a change.
+func (d *finder) pinnedSources(ctx context.Context) error {
+	for _, name := range d.t.others {
+		pod, err := d.local.kube.CoreV1().Pods(d.t.FromNamespace).Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return apiError(d.local, "read", "pod "+name+" in namespace "+d.t.FromNamespace, err)
+		}
+		p, _, err := readPod(pod, d.t.Container)
+		if err != nil {
+			return err
+		}
+		d.snap.Others = append(d.snap.Others, p)
+	}
+	return nil
+}
+
+func namesOfRead(pods []Pod) []string {
+	var names []string
+	for _, p := range pods {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+func changesOfOthers(add func(what, a, b string), before, after []Pod) {
+	now := map[string]Pod{}
+	for _, p := range after {
+		now[p.Name] = p
+	}
+	for _, p := range before {
+		changesOfPod(add, "source pod", p, now[p.Name])
+	}
+}
+
+// checkPods checks what a query says of their number.
+func (q Query) checkPods() error {
+	if q.Pods == 0 || q.Pods == AllPods || q.Pods >= 1 && q.Pods <= MaxPods {
+		return nil
+	}
+	return usage("read", fmt.Sprintf("--pods %d", q.Pods), "no such number of pods", fmt.Sprintf("want 1 to %d, or all", MaxPods))
+}
