@@ -55,6 +55,11 @@ type Options struct {
 	Forward map[string]string
 	// GatewayDelay is added to each request that crosses the gateway, give or take a fifth; 0 means 5 ms.
 	GatewayDelay time.Duration
+	// Frontends is how many pods the frontend Deployment has; 0: one.
+	Frontends int
+	// Mend, where it is set, is what happens to the streams of an agent's session on their way, for tests of streams that
+	// break. It is called once for each.
+	Mend func(pod string, in io.Reader, out io.Writer) (io.Reader, io.Writer)
 }
 
 // Clusters are the running clusters, west and east. Close ends them.
@@ -80,6 +85,9 @@ func Start(ctx context.Context, o Options) (*Clusters, error) {
 	return c, nil
 }
 
+// maxFrontends keeps the pods' addresses within their network.
+const maxFrontends = 16
+
 func (o *Options) complete() error {
 	if o.GatewayDelay < 0 {
 		return fmt.Errorf("gateway delay %v is negative", o.GatewayDelay)
@@ -87,6 +95,10 @@ func (o *Options) complete() error {
 	if o.GatewayDelay == 0 {
 		o.GatewayDelay = defaultGatewayDelay
 	}
+	if o.Frontends < 0 || o.Frontends > maxFrontends {
+		return fmt.Errorf("%d frontends: want 1 to %d", o.Frontends, maxFrontends)
+	}
+	o.Frontends = max(o.Frontends, 1)
 	for name := range o.TrueWeights {
 		if name != backendWest && name != backendEast {
 			return fmt.Errorf("true weights: no backend %q, want %s or %s", name, backendWest, backendEast)
@@ -113,8 +125,8 @@ func (c *Clusters) start() error {
 	if err := c.plane.start(west, east); err != nil {
 		return err
 	}
-	west.runner = &agentRunner{dialer: c.dialer, main: agent.Main}
-	east.runner = &agentRunner{dialer: c.dialer, main: agent.Main}
+	west.runner = &agentRunner{dialer: c.dialer, main: agent.Main, mend: c.options.Mend}
+	east.runner = &agentRunner{dialer: c.dialer, main: agent.Main, mend: c.options.Mend}
 	west.changed = c.follow
 	c.follow(resource{})
 	ca, err := newAuthority(now)
@@ -170,4 +182,5 @@ func (c *Clusters) Close() error {
 type agentRunner struct {
 	dialer func(vantage) func(ctx context.Context, network, address string) (net.Conn, error)
 	main   func(ctx context.Context, args []string, in io.Reader, out, err io.Writer, o agent.ServeOptions) int
+	mend   func(pod string, in io.Reader, out io.Writer) (io.Reader, io.Writer) // nil: nothing
 }

@@ -163,6 +163,9 @@ func (p *process) run(ctx context.Context, argv []string, in io.Reader, out, std
 	if stderr == nil {
 		stderr = io.Discard
 	}
+	if c.runner.mend != nil && len(argv) > 1 && argv[1] == agent.ArgServe {
+		in, out = c.runner.mend(p.pod.Name, in, out)
+	}
 	from := vantage{cluster: c.site.Cluster, meshed: slices.ContainsFunc(p.pod.Spec.Containers,
 		func(x corev1.Container) bool { return c.proxies[x.Name] })}
 	code := c.runner.main(ctx, argv[1:], in, out, stderr, agent.ServeOptions{Dial: c.runner.dialer(from)})

@@ -32,6 +32,7 @@ type site struct {
 	Version, AgentPath         string
 	OffMesh, GatewayDown       bool
 	Route                      bool
+	Frontends                  int
 }
 
 func westSite() site {
@@ -46,7 +47,7 @@ func (s site) with(o Options) site {
 	s.GatewayIP, s.GatewayPort = "172.30.44.100", "4143"
 	s.OS, s.Arch = runtime.GOOS, runtime.GOARCH // the agent runs here, so this is what the node must say
 	s.Version, s.AgentPath = apiVersionOfServer, agentPath
-	s.OffMesh, s.GatewayDown, s.Route = o.OffMesh, o.GatewayDown, o.Route
+	s.OffMesh, s.GatewayDown, s.Route, s.Frontends = o.OffMesh, o.GatewayDown, o.Route, o.Frontends
 	return s
 }
 
