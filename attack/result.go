@@ -25,13 +25,14 @@ const (
 	ErrDropped                    // not sent: every connection was busy, and the plan drops what cannot be sent on time
 	ErrTLS                        // connected, but the two did not agree on TLS, or the certificate is not trusted
 	ErrFiles                      // no connection: this process may open no more files, or has no more ports
+	ErrLost                       // it may have been sent, but the stream that should have brought its result broke; never on the wire
 	numErrorClasses
 )
 
 //nolint:gochecknoglobals // a table that never changes
 var errorClassNames = [numErrorClasses]string{
 	"ok", "dial", "timeout", "reset", "emptyReply", "protocol", "canceled", "other",
-	"staleConnection", "dropped", "tls", "noFiles",
+	"staleConnection", "dropped", "tls", "noFiles", "lost",
 }
 
 // String returns the stable name used in JSON and reports.

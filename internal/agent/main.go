@@ -36,8 +36,9 @@ var uploadName = regexp.MustCompile(`^\.splitbench-[0-9a-f]{12}-[0-9a-z]+$`)
 // maxUploadAge is how old an upload may be before a later agent in the same directory takes it for a leftover.
 const maxUploadAge = time.Hour
 
-// Main is the agent's command line: `serve [DEADLINE]`, `--version` or `--selfhash`. It returns the exit code. Only
-// serve unlinks anything.
+// Main is the agent's command line: `serve [DEADLINE [PROCESS]]`, `--version` or `--selfhash`. PROCESS is the agent of a
+// session before this one: serve begins when that has ended, so that two never send the same part of a schedule. It
+// returns the exit code. Only serve unlinks anything.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, o ServeOptions) int {
 	switch {
 	case len(args) == 1 && args[0] == ArgVersion:
@@ -51,14 +52,20 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		}
 		fmt.Fprintln(stdout, sum)
 		return exitOK
-	case len(args) >= 1 && len(args) <= 2 && args[0] == ArgServe:
-		if len(args) == 2 {
+	case len(args) >= 1 && len(args) <= 3 && args[0] == ArgServe:
+		if len(args) >= 2 {
 			d, err := time.ParseDuration(args[1])
 			if err != nil || d <= 0 {
 				fmt.Fprintf(stderr, "splitbench-agent: deadline %q: want a duration above 0, such as 90s\n", args[1])
 				return exitUsage
 			}
 			o.Deadline = d
+		}
+		if len(args) == 3 {
+			if err := waitForEnd(ctx, args[2]); err != nil {
+				fmt.Fprintf(stderr, "splitbench-agent: %v\n", err)
+				return exitError
+			}
 		}
 		if o.Alone {
 			beGuest(cgroupRoot)
@@ -69,7 +76,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		}
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "usage: splitbench-agent serve [DEADLINE] | --version | --selfhash\n")
+	fmt.Fprintf(stderr, "usage: splitbench-agent serve [DEADLINE [PROCESS]] | --version | --selfhash\n")
 	return exitUsage
 }
 

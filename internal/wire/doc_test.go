@@ -42,7 +42,7 @@ func TestSpecificationListsTheFrames(t *testing.T) {
 
 func TestSpecificationListsTheErrorClassesAndReasons(t *testing.T) {
 	spec := specification(t)
-	for c := attack.OK; c <= attack.ErrStale; c++ {
+	for c := attack.OK; c <= attack.ErrLost; c++ {
 		if row := "| " + strconv.Itoa(int(c)) + " | `" + c.String() + "` |"; !strings.Contains(spec, row) {
 			t.Errorf("docs/wire.md has no row %q", row)
 		}

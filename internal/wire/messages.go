@@ -132,9 +132,12 @@ type Times struct {
 }
 
 // Add takes those of one TICK.
-func (t *Times) Add(p BurstProgress) {
-	t.SendLag.Add(p.SendLag)
-	for _, x := range p.Latency {
+func (t *Times) Add(p BurstProgress) { t.Merge(Times{SendLag: p.SendLag, Latency: p.Latency}) }
+
+// Merge takes those of another burst, or of another part of it.
+func (t *Times) Merge(from Times) {
+	t.SendLag.Add(from.SendLag)
+	for _, x := range from.Latency {
 		i := slices.IndexFunc(t.Latency, func(have BackendTimes) bool { return have.Backend == x.Backend })
 		if i < 0 {
 			if len(t.Latency) > MaxTimedBackends {
@@ -189,8 +192,13 @@ func (t *Tally) Entries() []TallyEntry {
 	for _, k := range t.kinds {
 		entries = append(entries, TallyEntry{Backend: k.backend, Status: k.status, Class: k.err.String(), N: k.n})
 	}
+	SortTally(entries)
+	return entries
+}
+
+// SortTally puts entries in the order in which END has them.
+func SortTally(entries []TallyEntry) {
 	slices.SortFunc(entries, func(a, b TallyEntry) int {
 		return cmp.Or(cmp.Compare(a.Backend, b.Backend), cmp.Compare(a.Status, b.Status), cmp.Compare(a.Class, b.Class))
 	})
-	return entries
 }
