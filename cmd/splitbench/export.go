@@ -52,9 +52,9 @@ func exportCommand(a *app) *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "ndjson", "vegeta (gob), csv, json (both as vegeta writes them), benchfmt (for benchstat), fortio or ndjson")
+	cmd.Flags().StringVar(&to, "to", "ndjson", "vegeta (gob), csv, json (both as vegeta writes them) or ndjson")
 	cmd.Flags().StringVar(&out, "out", "", "file to write; default: stdout")
-	cmd.Flags().StringVar(&clock, "clock", string(export.ResponseTime), "which latency other tools' formats hold: response (from the planned instant) or service")
+	cmd.Flags().StringVar(&clock, "clock", string(export.ResponseTime), "which latency vegeta's formats hold: response (from the planned instant) or service")
 	cmd.Flags().BoolVar(&perBackend, "per-backend", false, "name vegeta's attacks RUN/BACKEND, for a line each in its plot")
 	runs.add(cmd)
 	return cmd
@@ -62,10 +62,10 @@ func exportCommand(a *app) *cobra.Command {
 
 func checkFormat(to string) error {
 	switch to {
-	case "vegeta", "csv", "json", "ndjson", "benchfmt", "fortio":
+	case "vegeta", "csv", "json", "ndjson":
 		return nil
 	}
-	return fmt.Errorf("--to %q: want vegeta, csv, json, benchfmt, fortio or ndjson", to)
+	return fmt.Errorf("--to %q: want vegeta, csv, json or ndjson", to)
 }
 
 func write(w io.Writer, to string, f export.Facts, o export.Options, samples iter.Seq2[attack.Result, error]) error {
@@ -76,10 +76,6 @@ func write(w io.Writer, to string, f export.Facts, o export.Options, samples ite
 		return export.VegetaCSV(w, f, o, samples)
 	case "json":
 		return export.VegetaJSON(w, f, o, samples)
-	case "benchfmt":
-		return export.Benchfmt(w, f, o, samples)
-	case "fortio":
-		return export.Fortio(w, f, o, samples)
 	}
 	return export.NDJSON(w, f, samples)
 }

@@ -135,6 +135,7 @@ func runCommand(a *app) *cobra.Command {
 		dryRun bool
 		ignore []string
 		looks  sequentialFlags
+		from   sourcing
 	)
 	cmd := &cobra.Command{
 		Use:   "run [SPLIT]",
@@ -165,6 +166,9 @@ func runCommand(a *app) *cobra.Command {
 				return err
 			}
 			cfg.IgnoreChecks = ignore
+			if err := from.apply(&cfg); err != nil {
+				return err
+			}
 			cfg.Command = commandLine(os.Args[1:])
 			if dryRun {
 				return a.dryRun(cmd, cfg)
@@ -176,6 +180,7 @@ func runCommand(a *app) *cobra.Command {
 	l.add(cmd.Flags(), "auto", "50")
 	j.add(cmd.Flags())
 	looks.add(cmd.Flags())
+	from.add(cmd.Flags())
 	cmd.Flags().StringVarP(&output, "output", "o", "text", outputHelp)
 	cmd.Flags().StringSliceVar(&ignore, "ignore-check", nil, "id of a check whose failure does not stop the run, such as SB008; repeatable; the report says so")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print pod, container, commands, requests and permissions, and send nothing")

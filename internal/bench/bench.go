@@ -14,13 +14,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"k8s.io/client-go/rest"
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/report"
@@ -45,6 +45,9 @@ type Config struct {
 	IgnoreChecks []string
 	Protocol     podexec.Protocol
 	Witness      string // the second witness, see ParseWitness; "": auto
+	Via          Via    // how the generator comes to the pod; "": ViaAuto
+	Image        string // of an ephemeral container, with ViaEphemeral
+	Resume       bool   // take a run up again whose stream broke
 	ResultsDir   string
 
 	Command   []string          // the command line, for the record
@@ -97,6 +100,12 @@ type run struct {
 	log    *runLog
 	totals wire.Totals
 	tally  *tally
+
+	taking  sync.Mutex // results come from several pods at once
+	looks   *looker    // nil where the run does not stop early
+	streams []*liveStream
+	files   int // streams so far, the forgotten ones too
+	active  []*source
 }
 
 // Run carries a run from discovery to the report. The report is complete whatever happened; the error is only ever a
@@ -187,119 +196,6 @@ func (r *run) keep(name string, data []byte, folder *store.Run) error {
 		return nil
 	}
 	return folder.WriteFile(name, data)
-}
-
-// sessionMargin is how much longer than the planned sending the agent may live: probes, warm-up, stragglers.
-const sessionMargin = 2 * time.Minute
-
-// measure opens the session, learns who answers how, and sends the burst.
-func (r *run) measure(ctx context.Context) (err error) {
-	// The session outlives ctx: a run that is interrupted still fetches what the agent has, and says goodbye.
-	session, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	pod := r.m.Before.Source
-	container, err := podexec.New(r.cfg.REST, podexec.Target{Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container},
-		podexec.Options{Protocol: r.cfg.Protocol})
-	if err != nil {
-		return err
-	}
-	r.progress("settle", "starting the agent in pod "+pod.Name)
-	deadline := r.m.Plan.Duration() + r.m.Plan.Timeout + sessionMargin
-	prog, err := provision(ctx, container, pod, r.cfg.Self, deadline)
-	if err != nil {
-		return err
-	}
-	client, err := agent.Open(session, container, prog.argv, agent.ClientOptions{
-		Stderr:   r.log,
-		Verified: r.record,
-		Progress: func(p wire.Progress) {
-			r.tick(Progress{Phase: "attack", Requests: p.Requests, Planned: r.m.Plan.Requests + r.m.Plan.WarmUp})
-		},
-	})
-	if err != nil {
-		return errors.Join(err, prog.remove(ctx, container))
-	}
-	defer func() {
-		if closeErr := client.Close(); err == nil && closeErr != nil {
-			r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+mesh.Safe(closeErr.Error()))
-		}
-	}()
-	r.m.Agent = AgentFacts{How: prog.how, Transport: string(container.Protocol()), Hello: client.Hello()}
-	if err := r.checkAgent(client.Hello()); err != nil {
-		return err
-	}
-	if err := r.settle(ctx, client); err != nil {
-		return err
-	}
-	r.progress("attack", fmt.Sprintf("sending %d requests at %g/s from pod %s", r.m.Plan.Requests, r.m.Plan.Rate.PerSecond(), pod.Name))
-	if err := r.witnessBefore(ctx, client); err != nil {
-		return err
-	}
-	return errors.Join(r.burst(ctx, client), r.witnessAfter(ctx, client))
-}
-
-// proxyUser is the user that the mesh's traffic rules let pass by the proxy: requests of a process that runs as it are not
-// split at all.
-func proxyUser(p mesh.Provider) int {
-	if p == mesh.ProviderIstio {
-		return 1337
-	}
-	return 2102
-}
-
-func (r *run) checkAgent(h wire.HelloMessage) error {
-	if h.UID == proxyUser(r.m.law().Provider) && r.m.Before.Through == nil {
-		return fmt.Errorf("start agent in container %q: it runs as user %d, whose requests pass the mesh by; "+
-			"name another container with -c", r.m.Before.Source.Container, h.UID)
-	}
-	return nil
-}
-
-// burst sends the counted requests. Frames are stored before they are counted. A sequential run stops the burst at the
-// look that decides.
-func (r *run) burst(ctx context.Context, client *agent.Client) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var looks *looker
-	if r.m.Sequential != nil {
-		var err error
-		if looks, err = newLooker(r.m.Weights, r.m.Options, r.m.Sequential.Every); err != nil {
-			return err
-		}
-	}
-	for result, err := range client.Attack(ctx, r.m.Plan, &r.totals) {
-		if err != nil {
-			if err == errDecided { //nolint:errorlint // joined with another error it is not the end that was wanted
-				return nil
-			}
-			return err
-		}
-		r.tally.add(result)
-		if looks == nil {
-			continue
-		}
-		decided, err := looks.add(result.Seq, int(result.Backend))
-		if err != nil {
-			return err
-		}
-		if decided {
-			stop(errDecided)
-		}
-	}
-	return nil
-}
-
-// record stores one verified frame as it came.
-func (r *run) record(t wire.Type, raw []byte) error {
-	if t == wire.Hello {
-		if err := r.folder.Append(wire.Opening()); err != nil {
-			return &StoreError{err}
-		}
-	}
-	if err := r.folder.Append(raw); err != nil {
-		return &StoreError{err}
-	}
-	return nil
 }
 
 // StoreError says that the run could not be kept any more.

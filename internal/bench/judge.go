@@ -112,6 +112,7 @@ func conclude(m Manifest, totals wire.Totals, t *tally) report.Report {
 		},
 		Specimens: totals.Specimens,
 	}
+	in.Steps = stepsOf(m)
 	if m.Before != nil {
 		in.Warnings = append(in.Warnings, m.Before.Notes...)
 	}
@@ -125,6 +126,8 @@ func conclude(m Manifest, totals wire.Totals, t *tally) report.Report {
 		in.Load = loadFacts(m.Plan, totals, t)
 		in.Load.Marks = marks(m, startedAt(totals), in.Load.Duration)
 		in.GatewayCost = gatewayCost(m, t, totals)
+		in.Pods = podsOf(m, t)
+		in.Warnings = append(in.Warnings, segmentsText(m, t)...)
 		judge(&in, m, t, totals)
 	}
 	return report.Build(in)
@@ -232,7 +235,8 @@ func Analyze(f store.Folder, override func(*analyze.Options)) (report.Report, er
 	}
 	var totals wire.Totals
 	t := newTally(len(m.Weights))
-	for result, err := range Samples(f, &totals) {
+	t.pods = m.pods()
+	for result, err := range samples(f, m, &totals) {
 		if err != nil {
 			m.Failures = append(m.Failures, missingEnd(m, err)...)
 			break

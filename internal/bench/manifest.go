@@ -54,6 +54,8 @@ type Manifest struct {
 	Agent      AgentFacts        `json:"agent"`
 	Witness    *WitnessFacts     `json:"witness,omitempty"` // nil: not asked for
 
+	Streams []Stream `json:"streams,omitempty"` // where there is more than one
+
 	Checks []preflight.Result `json:"checks"`
 	Before *mesh.Snapshot     `json:"before"`
 	After  *mesh.Snapshot     `json:"after"` // null where it was not read again
@@ -67,6 +69,7 @@ type Manifest struct {
 // AgentFacts is how the agent came to the pod and what it said of itself.
 type AgentFacts struct {
 	How       string            `json:"how"`
+	Steps     []Step            `json:"steps,omitempty"` // of the ladder, in order
 	Transport string            `json:"transport"`
 	Hello     wire.HelloMessage `json:"hello"`
 }

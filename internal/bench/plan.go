@@ -61,6 +61,9 @@ func (r *run) plan(snap mesh.Snapshot) (attack.Plan, error) {
 		}
 		return attack.Plan{}, &UsageError{err}
 	}
+	if err := checkPods(p, 1+len(snap.Others), r.cfg.Resume); err != nil {
+		return attack.Plan{}, err
+	}
 	if q := r.m.Sequential; q != nil {
 		switch {
 		case r.cfg.Options.Gate != analyze.GateTolerance:

@@ -7,66 +7,180 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
+	"k8s.io/client-go/rest"
+
+	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/agentbin"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/podexec"
 )
 
-// program is an agent that is ready to be started in the pod.
-type program struct {
-	argv     []string
-	how      string // how it came there, for the report
-	uploaded string // path of the file that was put there, "" where none was
+// Via is a way in which the generator comes to the pod.
+type Via string
+
+// The ways, in the order in which ViaAuto tries them; an ephemeral container stays in the pod's spec for ever, so only
+// somebody who asks for it gets it.
+const (
+	ViaAuto      Via = "auto"
+	ViaPresent   Via = "present"   // the agent is installed in the image, as the pod's annotation says
+	ViaUpload    Via = "upload"    // a file that is put into the container and unlinks itself
+	ViaCurl      Via = "curl"      // curl or wget of the image: few requests, one after the other
+	ViaEphemeral Via = "ephemeral" // an ephemeral container, in which the agent is put
+)
+
+// Vias are all ways that a run may be told to take.
+func Vias() []Via { return []Via{ViaAuto, ViaPresent, ViaUpload, ViaCurl, ViaEphemeral} }
+
+// Step is one way that was tried, and what came of it.
+type Step struct {
+	Via  Via    `json:"via"`
+	Used bool   `json:"used"`
+	Seen string `json:"seen"` // the evidence: what was found, or why it was no good
 }
 
-// provision makes an agent available in the pod. One that is installed already is used; else one is uploaded.
-func provision(ctx context.Context, c *podexec.Container, pod mesh.Pod, self string, deadline time.Duration) (program, error) {
-	serve := []string{agent.ArgServe, deadline.Round(time.Second).String()}
-	if pod.AgentPath != "" {
-		version, err := output(ctx, c, []string{pod.AgentPath, agent.ArgVersion})
-		if err != nil {
-			return program{}, fmt.Errorf("use the agent that pod %s says is installed at %q: %w", pod.Name, mesh.Safe(pod.AgentPath), err)
+// providing is what is needed to bring a generator to a pod and to open a session with it.
+type providing struct {
+	container *podexec.Container
+	rest      *rest.Config
+	pod       mesh.Pod
+	self      string // path of this program
+	via       Via
+	image     string // of an ephemeral container
+	plan      attack.Plan
+	deadline  time.Duration
+	after     int // process that must have ended; 0: none
+	options   agent.ClientOptions
+}
+
+// errNotThere says that a way is not open in this pod, which is no failure.
+type errNotThere struct{ why string }
+
+func (e *errNotThere) Error() string { return e.why }
+
+// provide goes down the ladder until a session is open. The facts are what was tried, also after an error.
+func provide(ctx, life context.Context, p providing) (session, AgentFacts, error) {
+	var facts AgentFacts
+	ways := []Via{p.via}
+	if p.via == "" || p.via == ViaAuto {
+		ways = []Via{ViaPresent, ViaUpload, ViaCurl}
+	}
+	var failed []error
+	for _, way := range ways {
+		s, how, err := p.open(ctx, life, way)
+		if err == nil {
+			facts.Steps = append(facts.Steps, Step{Via: way, Used: true, Seen: how})
+			facts.How, facts.Transport, facts.Hello = how, string(p.container.Protocol()), s.Hello()
+			return s, facts, nil
 		}
-		return program{argv: append([]string{pod.AgentPath}, serve...), how: "installed: " + mesh.Safe(strings.TrimSpace(version))}, nil
+		facts.Steps = append(facts.Steps, Step{Via: way, Seen: mesh.Safe(err.Error())})
+		var none *errNotThere
+		if len(ways) > 1 && (errors.As(err, &none) || nextMayDo(err)) && ctx.Err() == nil {
+			if !errors.As(err, &none) {
+				failed = append(failed, err)
+			}
+			continue
+		}
+		failed = append(failed, err)
+		break
 	}
-	goos, arch, err := platform(ctx, c, pod)
-	if err != nil {
-		return program{}, err
+	return nil, facts, errors.Join(failed...)
+}
+
+// nextMayDo reports whether another way may do better: not where nothing can be run in the pod at all.
+func nextMayDo(err error) bool {
+	var upload *podexec.UploadError
+	var noShell *podexec.NoShellError
+	var start *podexec.StartError
+	var noAgent *agentbin.NoAgentError
+	var version *wire.VersionError
+	return errors.As(err, &upload) || errors.As(err, &noShell) || errors.As(err, &start) || errors.As(err, &noAgent) || errors.As(err, &version)
+}
+
+func (p providing) open(ctx, life context.Context, way Via) (session, string, error) {
+	switch way {
+	case ViaPresent:
+		return p.present(ctx, life)
+	case ViaUpload:
+		return p.upload(ctx, life, p.container)
+	case ViaCurl:
+		return p.curl(ctx, life)
+	case ViaEphemeral:
+		return p.ephemeral(ctx, life)
+	case ViaAuto:
 	}
-	bin, err := agentbin.For(goos, arch, self)
+	return nil, "", usagef("--via %q: want auto, present, upload, curl or ephemeral", string(way))
+}
+
+// serve are the agent's arguments.
+func (p providing) serve(path string) []string {
+	argv := []string{path, agent.ArgServe, p.deadline.Round(time.Second).String()}
+	if p.after > 0 {
+		argv = append(argv, strconv.Itoa(p.after))
+	}
+	return argv
+}
+
+// present starts the agent that the pod says it has.
+func (p providing) present(ctx, life context.Context) (session, string, error) {
+	path := p.pod.AgentPath
+	if path == "" {
+		return nil, "", &errNotThere{"the pod has no annotation splitbench.io/agent"}
+	}
+	version, err := output(ctx, p.container, []string{path, agent.ArgVersion})
 	if err != nil {
-		return program{}, err
+		return nil, "", fmt.Errorf("use the agent that pod %s says is installed at %q: %w", p.pod.Name, mesh.Safe(path), err)
+	}
+	c, err := agent.Open(life, p.container, p.serve(path), p.options)
+	if err != nil {
+		return nil, "", err
+	}
+	return c, "installed: " + mesh.Safe(strings.TrimSpace(version)), nil
+}
+
+// upload puts the agent into a container and starts it.
+func (p providing) upload(ctx, life context.Context, c *podexec.Container) (session, string, error) {
+	goos, arch, err := platform(ctx, c, p.pod)
+	if err != nil {
+		return nil, "", err
+	}
+	bin, err := agentbin.For(goos, arch, p.self)
+	if err != nil {
+		return nil, "", err
 	}
 	name, err := podexec.UploadName(bin.Data, rand.Reader)
 	if err != nil {
-		return program{}, err
+		return nil, "", err
 	}
-	path, err := c.Upload(ctx, podexec.Upload{Data: bin.Data, Name: name, Dirs: pod.WritableDirs, HashArgs: []string{agent.ArgSelfHash}})
+	dirs := p.pod.WritableDirs
+	if c.Target().Container != p.pod.Container {
+		dirs = nil // another container's mounts
+	}
+	path, err := c.Upload(ctx, podexec.Upload{Data: bin.Data, Name: name, Dirs: dirs, HashArgs: []string{agent.ArgSelfHash}})
 	if err != nil {
-		return program{}, fmt.Errorf("upload the agent to container %s of pod %s: %w", pod.Container, pod.Name, err)
+		return nil, "", fmt.Errorf("upload the agent to container %s of pod %s: %w", c.Target().Container, p.pod.Name, err)
 	}
-	return program{
-		argv: append([]string{path}, serve...), uploaded: path,
-		how: fmt.Sprintf("uploaded to %s (%s, %s/%s, %d bytes, SHA-256 checked)", mesh.Safe(path), bin.Source, goos, arch, len(bin.Data)),
-	}, nil
+	client, err := agent.Open(life, c, p.serve(path), p.options)
+	if err != nil {
+		return nil, "", errors.Join(err, remove(ctx, c, path))
+	}
+	return client, fmt.Sprintf("uploaded to %s (%s, %s/%s, %d bytes, SHA-256 checked)", mesh.Safe(path), bin.Source, goos, arch, len(bin.Data)), nil
 }
 
 // removeLimit bounds taking back an upload.
 const removeLimit = 5 * time.Second
 
 // remove takes back an upload whose agent did not come up and unlink itself.
-func (p program) remove(ctx context.Context, c *podexec.Container) error {
-	if p.uploaded == "" {
-		return nil
-	}
+func remove(ctx context.Context, c *podexec.Container, path string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeLimit)
 	defer cancel()
-	if err := c.Exec(ctx, []string{"rm", "-f", "--", p.uploaded}, nil, io.Discard, io.Discard); err != nil {
-		return fmt.Errorf("the uploaded agent %s may still be in the pod: %w", mesh.Safe(p.uploaded), err)
+	if err := c.Exec(ctx, []string{"rm", "-f", "--", path}, nil, io.Discard, io.Discard); err != nil {
+		return fmt.Errorf("the uploaded agent %s may still be in the pod: %w", mesh.Safe(path), err)
 	}
 	return nil
 }

@@ -16,22 +16,14 @@ import (
 // Samples yields the stored results of a run in the order in which they arrived, and fills totals from its END. A run that
 // was cut short yields what is whole and then agent.ErrNoEnd or the reason.
 func Samples(f store.Folder, totals *wire.Totals) iter.Seq2[attack.Result, error] {
-	return func(yield func(attack.Result, error) bool) {
-		r, err := f.OpenSamples()
-		if errors.Is(err, fs.ErrNotExist) {
-			err = agent.ErrNoEnd
-		}
-		if err != nil {
-			yield(attack.Result{}, err)
-			return
-		}
-		defer r.Close()
-		for result, err := range agent.ReadStored(r, totals) {
-			if !yield(result, err) || err != nil {
-				return
-			}
-		}
+	m, err := readManifest(f)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = agent.ErrNoEnd
 	}
+	if err != nil {
+		return func(yield func(attack.Result, error) bool) { yield(attack.Result{}, err) }
+	}
+	return samples(f, m, totals)
 }
 
 // ExportFacts is what an export of a stored run says of it besides its samples.
@@ -50,8 +42,5 @@ func ExportFacts(f store.Folder) (export.Facts, error) {
 	if totals.StartedUnixNs > 0 {
 		started = time.Unix(0, totals.StartedUnixNs).UTC()
 	}
-	return export.Facts{
-		Run: m.ID, URL: m.Plan.URL, Method: m.Plan.Method, Started: started, Backends: backendNames(m.Weights),
-		Labels: m.Labels, RatePerSecond: m.Plan.Rate.PerSecond(), Connections: m.Plan.Connections, Tool: m.Tool,
-	}, nil
+	return export.Facts{Run: m.ID, URL: m.Plan.URL, Method: m.Plan.Method, Started: started, Backends: backendNames(m.Weights)}, nil
 }

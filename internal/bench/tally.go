@@ -32,7 +32,10 @@ type tally struct {
 	windows      windows
 	cost         costTimes
 	n            uint64
-	turns        bool // the counts are as near to the weights as turns by weight keep them
+	turns        bool             // the counts are as near to the weights as turns by weight keep them
+	pods         int              // source pods: request n is of pod n mod pods
+	byPod        []analyze.Counts // where there is more than one
+	lostByPod    []int64          // requests whose stream broke before their result came; shorter where the last have none
 }
 
 func newTally(backends int) *tally {
@@ -50,6 +53,14 @@ func (t *tally) add(r attack.Result) {
 			t.unknown++
 		}
 	}
+	if r.Err == attack.ErrLost {
+		pod := max(t.podOf(r), 0)
+		for len(t.lostByPod) <= pod {
+			t.lostByPod = append(t.lostByPod, 0)
+		}
+		t.lostByPod[pod]++
+	}
+	t.countByPod(r)
 	t.outcomes.Add(r)
 	t.time(a, r)
 	t.observe(r)
@@ -60,6 +71,29 @@ func (t *tally) add(r attack.Result) {
 	}
 	t.last = max(t.last, r.Sent)
 	t.n++
+}
+
+func (t *tally) countByPod(r attack.Result) {
+	if t.pods < 2 {
+		return
+	}
+	for len(t.byPod) < t.pods {
+		t.byPod = append(t.byPod, analyze.Counts{N: make([]int64, len(t.counts.N))})
+	}
+	c := &t.byPod[t.podOf(r)]
+	if b := int(r.Backend); b >= 0 && b < len(c.N) {
+		c.N[b]++
+	} else {
+		c.Unattributed++
+	}
+}
+
+// podOf is the number of the source pod of a result, -1 where there is only one.
+func (t *tally) podOf(r attack.Result) int {
+	if t.pods < 2 {
+		return -1
+	}
+	return int(r.Seq % uint64(t.pods))
 }
 
 // time keeps the times of a request. When there are too many, every second one goes, by the requests' numbers, which
@@ -108,7 +142,7 @@ func (t *tally) observe(r attack.Result) {
 		return
 	}
 	t.observations = append(t.observations, analyze.Observation{
-		Seq: r.Seq, Planned: r.Planned, Sent: r.Sent, Done: r.Done, Backend: int(r.Backend), Conn: int(r.Conn), Pod: -1,
+		Seq: r.Seq, Planned: r.Planned, Sent: r.Sent, Done: r.Done, Backend: int(r.Backend), Conn: int(r.Conn), Pod: t.podOf(r),
 		OK: r.Err == attack.OK && r.Status < 500,
 	})
 }

@@ -99,6 +99,10 @@ func (r *run) witnessBefore(ctx context.Context, f fetcher) error {
 	}
 	w := &WitnessFacts{}
 	r.m.Witness = w
+	if len(r.m.Before.Others) > 0 {
+		w.Why = "several pods send, and the proxy of only one of them would be asked"
+		return nil
+	}
 	kind, address, err := witnessAddress(r.cfg.Witness, *r.m.Before)
 	if err != nil {
 		w.Why = err.Error()

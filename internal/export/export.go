@@ -1,5 +1,5 @@
 // Package export writes stored samples in the formats of other tools: vegeta's gob, CSV and JSON, by vegeta's own
-// encoders, Go's benchmark format, fortio's JSON, and NDJSON with everything that was measured. It reads vegeta's files too, so that any load test can be
+// encoders, and NDJSON with everything that was measured. It reads vegeta's files too, so that any load test can be
 // judged after the fact.
 //
 // It refuses to interpret: it judges nothing, drops nothing and fills no gap, and does not take a file that was cut
@@ -40,12 +40,6 @@ type Facts struct {
 	Method   string    // HTTP method; empty: GET
 	Started  time.Time // wall-clock start of the burst, from which the samples' instants count
 	Backends []string  // names, by the samples' index
-
-	// Only benchfmt and fortio have a place for these.
-	Labels        map[string]string
-	RatePerSecond float64 // as planned
-	Connections   int
-	Tool          string // version that measured
 }
 
 // Options say how samples are written.

@@ -66,7 +66,7 @@ func sourceOf(in Input) *Source {
 	out := &Source{
 		Context: contextOf(in.Before), Namespace: p.Namespace, Pod: p.Name, PodUID: p.UID, Node: p.Node,
 		Container: p.Container, ContainerWhy: p.ContainerWhy, Meshed: p.Meshed, ProxyImage: p.ProxyImage,
-		Transport: in.Transport, Agent: in.Agent,
+		Transport: in.Transport, Agent: in.Agent, Steps: in.Steps, Pods: in.Pods,
 	}
 	if t := in.Before.Through; t != nil {
 		out.Through = t.Service.Namespace + "/" + t.Service.Name

@@ -30,6 +30,8 @@ type Input struct {
 	Transport     string            // websocket | spdy
 	Agent         string            // installed | uploaded, with its version
 	Signatures    map[string]string // by backend: how its answers are recognised
+	Steps         []SourceStep
+	Pods          []SourcePod // where several pods sent, or one in several segments
 
 	GatewayCost *CostFacts // nil where there is no gateway, or nothing was timed
 	Load        *LoadFacts // nil where nothing was sent, or only counts are known

@@ -106,6 +106,8 @@ func markdown(r Report, v verbatim, details bool) string {
 	if details {
 		m.details("How it was measured", fieldList(whatRan(r)))
 		m.details("Gateway cost", markdownCost(r.GatewayCost))
+		m.details("By source pod", podTable(r))
+		m.details("How the generator came to the pod", stepLines(r))
 		m.details("Checks before the run", checkList(r.Checks))
 		m.details("Answers that name no backend", preOrNothing(v.specimens))
 		m.details("Repeat it", preOrNothing(v.command))

@@ -254,6 +254,9 @@ type Source struct {
 	Transport    string `json:"transport"`         // websocket | spdy
 	Agent        string `json:"agent"`             // installed | uploaded, with its version
 	Through      string `json:"through,omitempty"` // Service whose pods draw the backend in place of this pod
+
+	Steps []SourceStep `json:"steps,omitempty"` // how the generator came to the pod, in the order tried
+	Pods  []SourcePod  `json:"pods,omitempty"`  // where several pods sent, or one in several segments
 }
 
 // Run identifies the run and how to repeat it.

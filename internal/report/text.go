@@ -127,6 +127,9 @@ func whatRan(r Report) []field {
 	}
 	add("Split", splitSentence(r.Split))
 	add("From", sourceSentence(r.Source))
+	for _, line := range podLines(r) {
+		add("Pod", line)
+	}
 	if r.Run != nil {
 		add("To", r.Run.URL)
 	}

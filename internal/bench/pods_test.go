@@ -1,0 +1,275 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// Of two, three or more pods each sends its part, and together they send what one would.
+func TestPartsAddUpToThePlan(t *testing.T) {
+	whole := attack.Plan{URL: "http://x", Rate: attack.Rate{Hits: 7, Per: time.Second}, Requests: 103, WarmUp: 5, Connections: 10}.WithDefaults()
+	for n := 1; n <= 5; n++ {
+		var requests, warmUp uint64
+		at := map[time.Duration]bool{}
+		for k := range n {
+			p := partOf(whole, k, n)
+			if err := p.Validate(); err != nil {
+				t.Errorf("part %d of %d: %v", k, n, err)
+			}
+			requests += p.Requests
+			warmUp += p.WarmUp
+			for i := range p.Requests {
+				at[p.Schedule().At(i)+stagger(whole, k)] = true
+			}
+		}
+		if requests != whole.Requests || warmUp != whole.WarmUp {
+			t.Errorf("%d parts: %d requests, %d of warm-up", n, requests, warmUp)
+		}
+		for i := range whole.Requests { // each when the whole plan has it due, but for rounding
+			due := whole.Schedule().At(i)
+			if !at[due] && !at[due-1] && !at[due+1] {
+				t.Errorf("%d parts: nobody sends at %s", n, due)
+			}
+		}
+	}
+}
+
+// live runs, and holds the stored run against the report.
+func live(t *testing.T, cfg Config) (report.Report, Manifest, store.Folder) {
+	t.Helper()
+	r, err := Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := latest(t, cfg.ResultsDir)
+	again, err := Analyze(f, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(r, again, cmpopts.EquateApproxTime(0)); d != "" {
+		t.Errorf("live and stored differ (-live +stored):\n%s", d)
+	}
+	if v, err := f.Verify(); err != nil || v.State == store.Damaged {
+		t.Errorf("the folder: %v, %v", v, err)
+	}
+	m, err := readManifest(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, m, f
+}
+
+// numbers checks that a run's samples have each number once, from 0, and returns them by error class.
+func numbers(t *testing.T, f store.Folder, want, pods uint64) map[attack.ErrorClass]int {
+	t.Helper()
+	seen := map[uint64]bool{}
+	conns := map[int32]map[uint64]bool{} // connection: pods
+	classes := map[attack.ErrorClass]int{}
+	var totals wire.Totals
+	for r, err := range Samples(f, &totals) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[r.Seq] || r.Seq >= want {
+			t.Errorf("request %d comes twice, or is none of %d", r.Seq, want)
+		}
+		seen[r.Seq] = true
+		classes[r.Err]++
+		if conns[r.Conn] == nil {
+			conns[r.Conn] = map[uint64]bool{}
+		}
+		conns[r.Conn][r.Seq%pods] = true
+	}
+	if uint64(len(seen)) != want || totals.Requests != want {
+		t.Errorf("%d requests have a result, the totals say %d, want %d", len(seen), totals.Requests, want)
+	}
+	delete(conns, attack.UnknownConn)
+	for c, pods := range conns {
+		if len(pods) > 1 {
+			t.Errorf("connection %d is of two pods", c)
+		}
+	}
+	return classes
+}
+
+func TestTwoPodsAddUp(t *testing.T) {
+	w := world(t, demo.Options{Seed: 3, Frontends: 3})
+	cfg := connect(t, w, 2001)
+	cfg.Query.Pods = 2
+	r, m, f := live(t, cfg)
+	if r.Load == nil || r.Load.Requests != 2001 || r.Run == nil || !r.Run.Complete || r.Verdict.Outcome == report.Invalid {
+		t.Fatalf("outcome %s %q, load %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Load)
+	}
+	draws := w.Draws()
+	probes := draws["podinfo"] + draws["podinfo-east"] - 2006
+	if probes < directProbes || probes > rootProbes {
+		t.Errorf("the data plane drew %v", draws)
+	}
+	if c := numbers(t, f, 2001, 2); c[attack.OK] != 2001 {
+		t.Errorf("results: %v", c)
+	}
+	if len(m.Streams) != 2 || m.Streams[0].Name == m.Streams[1].Name || m.Streams[1].File != "frames-1.sbw" {
+		t.Errorf("streams: %+v", m.Streams)
+	}
+	if rate := r.Load.RatePerSecond; rate < 900 || rate > 1100 {
+		t.Errorf("%g requests a second, want 1000", rate)
+	}
+	pods := r.Source.Pods
+	if len(pods) != 2 || pods[0].Requests+pods[1].Requests != 2001 || pods[0].Requests != 1001 || pods[0].Pod != m.Before.Source.Name {
+		t.Errorf("by source pod: %+v", pods)
+	}
+	found := false
+	for _, d := range r.Diagnostics {
+		found = found || d.Name == "source-pods"
+	}
+	if !found {
+		t.Errorf("pods were not compared: %+v", r.Diagnostics)
+	}
+}
+
+func TestAllPods(t *testing.T) {
+	w := world(t, demo.Options{Seed: 3, Frontends: 3})
+	cfg := connect(t, w, 300)
+	cfg.Query.Pods = mesh.AllPods
+	r, _, f := live(t, cfg)
+	if len(r.Source.Pods) != 3 || r.Load.Requests != 300 {
+		t.Errorf("pods %+v, load %+v", r.Source.Pods, r.Load)
+	}
+	var totals wire.Totals
+	n := 0
+	for _, err := range Samples(f, &totals) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 300 {
+		t.Errorf("%d samples", n)
+	}
+	cfg.Query.Pods = 4
+	r, err := Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "3 pods are ready, --pods asks for 4") {
+		t.Errorf("more pods than there are: %s %q", r.Verdict.Outcome, r.Verdict.Reasons)
+	}
+}
+
+// A pod that fails ends the run of all, and what all of them sent is kept.
+func TestOnePodOfTwoFails(t *testing.T) {
+	cuts := &cutting{after: 4000, pod: 1}
+	w := world(t, demo.Options{Seed: 3, Frontends: 2, Mend: cuts.mend})
+	cfg := connect(t, w, 20_000)
+	cfg.Query.Pods = 2
+	r, _, _ := live(t, cfg)
+	if r.Verdict.Outcome != report.Invalid || r.Load == nil || r.Load.Requests < 300 || r.Load.Requests > 15_000 || r.Run.Complete {
+		t.Errorf("outcome %s %q, load %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Load)
+	}
+}
+
+// cutting breaks the n-th agent's session, as a connection that is gone does, when its stdout has carried so many bytes.
+type cutting struct {
+	after int
+	pod   int
+
+	mu       sync.Mutex
+	sessions int
+}
+
+func (c *cutting) mend(_ string, in io.Reader, out io.Writer) (io.Reader, io.Writer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.sessions
+	c.sessions++
+	if n != c.pod {
+		return in, out
+	}
+	inR, inW := io.Pipe()
+	go func() {
+		_, err := io.Copy(inW, in)
+		inW.CloseWithError(err)
+	}()
+	return inR, &cutWriter{w: out, left: c.after, cut: func() { inW.Close() }}
+}
+
+type cutWriter struct {
+	w    io.Writer
+	left int
+	cut  func()
+}
+
+var errCut = errors.New("the connection is gone")
+
+func (c *cutWriter) Write(p []byte) (int, error) {
+	n := min(len(p), c.left)
+	c.left -= n
+	if _, err := c.w.Write(p[:n]); err != nil {
+		return 0, err
+	}
+	if n < len(p) {
+		c.cut()
+		return n, errCut
+	}
+	return n, nil
+}
+
+// A stream that broke and was taken up again: both segments and what was lost between them are the plan, and the report
+// says so.
+func TestTwoSegmentsAddUp(t *testing.T) {
+	cuts := &cutting{after: 20_000}
+	w := world(t, demo.Options{Seed: 5, Mend: cuts.mend})
+	cfg := connect(t, w, 3000)
+	cfg.Resume = true
+	r, m, f := live(t, cfg)
+	if len(m.Streams) != 2 || m.Streams[0].Next == 0 || m.Streams[1].First != m.Streams[0].Next || m.Streams[1].Segment != 1 || m.Streams[0].Broken == "" {
+		t.Fatalf("streams: %+v, reasons %q", m.Streams, r.Verdict.Reasons)
+	}
+	classes := numbers(t, f, 3000, 1)
+	lost := classes[attack.ErrLost]
+	if classes[attack.OK]+lost != 3000 || lost == 0 || lost > 1500 || classes[attack.OK] < 1000 {
+		t.Errorf("results: %v", classes)
+	}
+	if r.Load == nil || r.Load.Requests != 3000 || !r.Run.Complete {
+		t.Fatalf("load %+v, run %+v", r.Load, r.Run)
+	}
+	if got := r.Unattributed.Errors["lost"]; got != int64(lost) {
+		t.Errorf("the report says %d lost, the samples %d", got, lost)
+	}
+	if text := strings.Join(r.Warnings, " "); !strings.Contains(text, fmt.Sprintf("%d requests whose fate is not known were not sent again", lost)) {
+		t.Errorf("warnings: %q", r.Warnings)
+	}
+	// No request was sent twice: the data plane drew for each at most once.
+	draws := w.Draws()
+	if n := draws["podinfo"] + draws["podinfo-east"]; n > 3000+5+rootProbes {
+		t.Errorf("%d requests reached the data plane", n)
+	}
+	if len(r.Source.Pods) != 1 || r.Source.Pods[0].Segments != 2 || r.Source.Pods[0].Lost != int64(lost) {
+		t.Errorf("by source pod: %+v", r.Source.Pods)
+	}
+}
+
+// Without --resume a broken stream is the end.
+func TestABrokenStreamIsNoPass(t *testing.T) {
+	cuts := &cutting{after: 20_000}
+	w := world(t, demo.Options{Seed: 5, Mend: cuts.mend})
+	r, m, _ := live(t, connect(t, w, 3000))
+	if r.Verdict.Outcome != report.Invalid || r.Load == nil || r.Load.Requests == 0 || r.Run.Complete || len(m.Streams) != 0 {
+		t.Errorf("outcome %s, load %+v, streams %+v", r.Verdict.Outcome, r.Load, m.Streams)
+	}
+}

@@ -1,0 +1,162 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"sync/atomic"
+	"time"
+
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/wire"
+	"github.com/splitbench/splitbench/podexec"
+)
+
+// maxSegments bounds how often a pod's part of a run is taken up again.
+const maxSegments = 3
+
+// source is one pod that sends: its part of the plan, and the session that carries it out.
+type source struct {
+	r         *run
+	n         int // its number
+	pod       mesh.Pod
+	container *podexec.Container
+	plan      attack.Plan // its whole part
+	client    session     // nil where none is open
+	facts     AgentFacts
+	stream    *liveStream // of the open session
+	sent      atomic.Uint64
+	began     time.Time // the run's instant 0 on our clock, as closely as results tell
+}
+
+// open provides the generator and starts a session, whose samples are a stream of their own. after is the process of the
+// session before it, which must have ended; 0: there was none.
+func (s *source) open(ctx, life context.Context, after int) error {
+	r := s.r
+	s.stream = r.newStream(s.n)
+	deadline := r.m.Plan.Duration() + r.m.Plan.Timeout + sessionMargin
+	client, facts, err := provide(ctx, life, providing{
+		container: s.container, rest: r.cfg.REST, pod: s.pod, self: r.cfg.Self, via: r.cfg.Via, image: r.cfg.Image, plan: s.plan,
+		deadline: deadline, after: after,
+		options: agent.ClientOptions{Stderr: r.log, Verified: s.record, Progress: s.tick},
+	})
+	s.facts, s.stream.Agent = facts, facts
+	if err != nil {
+		return err
+	}
+	s.client = client
+	return r.checkAgent(client.Hello())
+}
+
+func (s *source) close() error {
+	if s.client == nil {
+		return nil
+	}
+	err := s.client.Close()
+	s.client = nil
+	return err
+}
+
+// record stores one verified frame as it came.
+func (s *source) record(t wire.Type, raw []byte) error {
+	if t == wire.Hello {
+		if err := s.r.folder.AppendTo(s.stream.File, wire.Opening()); err != nil {
+			return &StoreError{err}
+		}
+	}
+	if err := s.r.folder.AppendTo(s.stream.File, raw); err != nil {
+		return &StoreError{err}
+	}
+	return nil
+}
+
+func (s *source) tick(p wire.Progress) {
+	r := s.r
+	s.sent.Store(s.stream.First + p.Requests)
+	r.taking.Lock()
+	defer r.taking.Unlock()
+	var sent uint64
+	for _, other := range r.active {
+		sent += other.sent.Load()
+	}
+	r.tick(Progress{Phase: "attack", Requests: sent, Planned: r.m.Plan.Requests + r.m.Plan.WarmUp})
+}
+
+// send carries out the pod's part. Where its stream breaks, and the run may be taken up again, the rest of the schedule is a
+// segment of its own; requests that may have been sent are never sent again.
+func (s *source) send(ctx, life context.Context, gate func(context.Context) error, stop context.CancelCauseFunc) error {
+	start := agent.Start{Gate: gate, Delay: stagger(s.r.m.Plan, s.n)}
+	for {
+		err := s.segment(ctx, start, stop)
+		var broken *agent.StreamError
+		if err == nil || !s.r.cfg.Resume || !errors.As(err, &broken) || ctx.Err() != nil || s.stream.Segment+1 >= maxSegments {
+			return err
+		}
+		if start, err = s.resume(ctx, life, err, stop); err != nil {
+			return err
+		}
+	}
+}
+
+// segment carries out what the open session is to send.
+func (s *source) segment(ctx context.Context, start agent.Start, stop context.CancelCauseFunc) error {
+	st := s.stream
+	plan := s.plan
+	plan.Requests -= st.First
+	if st.Segment > 0 {
+		plan.WarmUp = 0 // it would take time in which requests fall due
+	}
+	for result, err := range s.client.AttackFrom(ctx, plan, start, &st.totals) {
+		if err != nil {
+			return err
+		}
+		result = st.take(result)
+		if at := time.Now().Add(-result.Done); s.began.IsZero() || at.Before(s.began) {
+			s.began = at
+		}
+		if err := s.r.take(result, stop); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resumeMargin is how far ahead the first request of a new segment is due, so that it can be sent in time.
+const resumeMargin = 50 * time.Millisecond
+
+// resume opens a session for the rest of the schedule. What fell due before it, and has no result, may have been sent: it is
+// counted as lost, not sent again.
+func (s *source) resume(ctx, life context.Context, broken error, stop context.CancelCauseFunc) (agent.Start, error) {
+	r, before := s.r, s.stream
+	s.close() //nolint:errcheck // it is broken; that is what is reported
+	r.progress("attack", fmt.Sprintf("the stream from pod %s broke, taking the rest of the schedule up: %s", s.pod.Name, mesh.Safe(broken.Error())))
+	if s.began.IsZero() {
+		return agent.Start{}, broken // nothing had come: there is no schedule to go on with
+	}
+	pid := s.facts.Hello.PID
+	if err := s.open(ctx, life, pid); err != nil {
+		return agent.Start{}, errors.Join(broken, fmt.Errorf("take the run up again: %w", err))
+	}
+	schedule := s.plan.Schedule()
+	due := func(n uint64) time.Duration { return schedule.At(n) + stagger(r.m.Plan, s.n) }
+	elapsed := time.Since(s.began)
+	next := uint64(sort.Search(int(s.plan.Requests), func(n int) bool { return due(uint64(n)) >= elapsed+resumeMargin }))
+	if next >= s.plan.Requests {
+		r.dropStream(s.stream)
+		return agent.Start{}, broken // all that was left has fallen due meanwhile
+	}
+	st := s.stream
+	st.Segment, st.First, st.Offset = before.Segment+1, next, due(next)
+	st.conns = max(before.conns, before.next)
+	before.Broken = mesh.Safe(broken.Error())
+	before.Next = next
+	for lost := range before.lost() {
+		if err := r.take(lost, stop); err != nil {
+			return agent.Start{}, err
+		}
+	}
+	return agent.Start{Delay: due(next) - time.Since(s.began)}, nil
+}
