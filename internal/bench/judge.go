@@ -123,6 +123,7 @@ func conclude(m Manifest, totals wire.Totals, t *tally) report.Report {
 		if totals.Reason != "" {
 			in.Counts = exact(totals, len(m.Weights))
 		}
+		t.useTotals(totals)
 		in.Load = loadFacts(m.Plan, totals, t)
 		in.Load.Marks = marks(m, startedAt(totals), in.Load.Duration)
 		in.GatewayCost = gatewayCost(m, t, totals)
@@ -189,15 +190,16 @@ func unknown(m Manifest, totals wire.Totals, t *tally) int64 {
 // leastRate is the share of the planned rate below which a run did not send what its plan says.
 const leastRate = 0.5
 
+// leastDelay is how many seconds a run must have lasted longer than planned besides: a short one is not overloaded by one pause.
+const leastDelay = 0.25
+
 // overloaded says why the generator did not carry out the plan, "" where it did.
 func overloaded(l *report.LoadFacts, totals wire.Totals) string {
-	if float64(totals.Dropped) > droppedShare*float64(totals.Requests) {
-		return fmt.Sprintf("the generator was overloaded: the times of %d of %d requests were lost", totals.Dropped, totals.Requests)
-	}
 	if l.TargetRate <= 0 || l.Duration <= 0 || totals.Requests < 2 || totals.Reason != wire.ReasonDone {
 		return ""
 	}
-	if rate := float64(totals.Requests-1) / l.Duration.Seconds(); rate < leastRate*l.TargetRate {
+	planned := float64(totals.Requests-1) / l.TargetRate
+	if rate := float64(totals.Requests-1) / l.Duration.Seconds(); rate < leastRate*l.TargetRate && l.Duration.Seconds() > planned+leastDelay {
 		return fmt.Sprintf("the generator was overloaded: it sent %.3g requests per second, %.3g were planned", rate, l.TargetRate)
 	}
 	return ""

@@ -153,6 +153,19 @@ func (t *tally) ordered() bool { return t.n > 0 && uint64(len(t.observations)) =
 // sorted puts times in ascending order and requests in that of their numbers, and fills in the counts by status, once,
 // after the last result.
 func (t *tally) sorted() {
+	t.statuses()
+	for i := range t.backends {
+		slices.Sort(t.backends[i].Service)
+		slices.Sort(t.backends[i].Response)
+	}
+	slices.Sort(t.rest.Service)
+	slices.Sort(t.rest.Response)
+	slices.Sort(t.lags)
+	slices.SortFunc(t.observations, func(a, b analyze.Observation) int { return cmp.Compare(a.Seq, b.Seq) })
+}
+
+// statuses fills in the counts by status and by error class.
+func (t *tally) statuses() {
 	for i := range t.backends {
 		t.backends[i].Statuses, t.backends[i].Errors = nil, nil
 	}
@@ -174,14 +187,6 @@ func (t *tally) sorted() {
 		}
 		a.Statuses[status] += int64(n)
 	})
-	for i := range t.backends {
-		slices.Sort(t.backends[i].Service)
-		slices.Sort(t.backends[i].Response)
-	}
-	slices.Sort(t.rest.Service)
-	slices.Sort(t.rest.Response)
-	slices.Sort(t.lags)
-	slices.SortFunc(t.observations, func(a, b analyze.Observation) int { return cmp.Compare(a.Seq, b.Seq) })
 }
 
 // exact is the counts by the agent's own totals, which also hold what it had to drop from the samples.
@@ -219,5 +224,6 @@ func (t *tally) onTime(totals wire.Totals) bool {
 	if len(response) > 0 {
 		limit = max(limit, int64(lateShare*float64(analyze.Quantile(response, medianOfTimes))))
 	}
-	return analyze.Quantile(t.lags, lateQuantile) <= limit && float64(totals.Dropped) <= droppedShare*float64(totals.Requests)
+	lost := float64(totals.Dropped) > droppedShare*float64(totals.Requests) && !timed(totals)
+	return analyze.Quantile(t.lags, lateQuantile) <= limit && !lost && !throttled(totals, t.last-t.first)
 }

@@ -362,7 +362,7 @@ func warnings(r Report) []string {
 			us(r.Load.SendLag.P99Us)))
 	}
 	if r.Load != nil && r.Load.Dropped > 0 {
-		w = append(w, fmt.Sprintf("The times of %s were lost on the way; they are counted all the same.",
+		w = append(w, fmt.Sprintf("The samples of %s were dropped because the stream was slow; they are counted all the same.",
 			plural(r.Load.Dropped, "request")))
 	}
 	for _, c := range r.Checks {

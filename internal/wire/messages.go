@@ -176,6 +176,18 @@ func (t *Tally) Add(r attack.Result) {
 	t.kinds = append(t.kinds, tallied{o, 1})
 }
 
+// AddEntry counts what an END frame has counted. A class that this version does not know counts as other.
+func (t *Tally) AddEntry(e TallyEntry) {
+	t.n += e.N
+	class := attack.ErrOther
+	for c := attack.OK; c <= attack.ErrLost; c++ {
+		if c.String() == e.Class {
+			class = c
+		}
+	}
+	t.kinds = append(t.kinds, tallied{outcome{e.Status, e.Backend, class}, e.N})
+}
+
 // Len is how many results were counted.
 func (t *Tally) Len() uint64 { return t.n }
 
