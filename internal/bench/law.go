@@ -57,7 +57,7 @@ func judgeLaw(in *report.Input, m Manifest, t *tally) (analyze.Decision, *tally,
 
 // turnsOf says how many schedules there are: one in each pod that draws.
 func turnsOf(s mesh.Snapshot) analyze.Turns {
-	t := analyze.Turns{Instances: 1, Levels: 1}
+	t := analyze.Turns{Instances: 1 + len(s.Others), Levels: 1}
 	if s.Through != nil {
 		t.Instances = max(1, len(s.Through.Pods))
 	}
