@@ -173,7 +173,7 @@ SPLITBENCH_RESULTS_DIR.`,
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
 		demoCommand(a), checkCommand(a), planCommand(a), runCommand(a), analyzeCommand(a), reportCommand(a), resultsCommand(a),
-		explainCommand(a), versionCommand(a), completionCommand(),
+		explainCommand(a), convertCommand(a), versionCommand(a), completionCommand(),
 	)
 	return root
 }

@@ -93,6 +93,9 @@ func (c *cluster) complete(cmd *cobra.Command) {
 		}, prefix)
 	}
 	for flag, f := range map[string]cobra.CompletionFunc{"context": contexts, "remote-context": contexts, "namespace": namespaces} {
+		if cmd.Flags().Lookup(flag) == nil {
+			continue // not every command has all of them
+		}
 		if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
 			panic(err) // a flag of this name does not exist: a bug of this file
 		}

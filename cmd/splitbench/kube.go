@@ -34,6 +34,13 @@ func (c *cluster) add(cmd *cobra.Command) {
 	c.complete(cmd)
 }
 
+// addConnection adds the flags that say which cluster and namespace, for commands that have no client pod.
+func (c *cluster) addConnection(cmd *cobra.Command) {
+	c.config = genericclioptions.NewConfigFlags(true)
+	c.config.AddFlags(cmd.Flags())
+	c.complete(cmd)
+}
+
 // connect turns the flags into clients. It makes no call yet.
 func (c *cluster) connect(cfg *bench.Config) error {
 	rest, err := c.config.ToRESTConfig()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -26,25 +27,34 @@ const (
 	maxYAML     = 256 << 10
 )
 
-// Splits names the TrafficSplits of a namespace as "ts/NAME", sorted; none where the API server has no TrafficSplits.
+// Splits names the splits of a namespace as a command line does, sorted: TrafficSplits as "ts/NAME", routes that are bound
+// to a Service by their kinds; none where the API server has none of them.
 func Splits(ctx context.Context, c Client, namespace string) ([]string, error) {
 	groups, err := c.groups(ctx)
 	if err != nil {
 		return nil, apiError(c, "list", "API groups", err)
 	}
+	var names []string
 	items, err := c.list(ctx, trafficSplits(), trafficSplits().servedBy(groups), namespace)
-	if errors.Is(err, errNotServed) {
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errNotServed) {
 		return nil, apiError(c, "list", "TrafficSplits in namespace "+Safe(namespace), err)
 	}
-	var names []string
 	for _, item := range items {
-		names = append(names, "ts/"+item.GetName())
+		names = append(names, shortName(PathTrafficSplit, item.GetName()))
+	}
+	for _, kind := range routeKinds() {
+		items, err := c.list(ctx, kind, kind.servedBy(groups), namespace)
+		if err != nil { // candidates: what may not be read is not offered
+			continue
+		}
+		for i := range items {
+			if r := readRoute(&items[i]); len(r.parentsOf()) > 0 {
+				names = append(names, shortName(r.kind, r.ref.Name))
+			}
+		}
 	}
 	sort.Strings(names)
-	return names, nil
+	return slices.Compact(names), nil
 }
 
 // pickSplit finds the split that is meant among those of the namespace. A bare name is the root Service's first, and the
