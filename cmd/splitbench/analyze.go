@@ -31,10 +31,12 @@ func analyzeCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "analyze [RUN... | FILE]",
 		Short: "Judge stored runs again, another load test's results, or counts from anywhere",
-		Long: `analyze judges a stored run again; several runs of one split together; a file of results that vegeta wrote, as gob, CSV
-or JSON; or counts from anywhere. What names a regular file is a file, anything else a run.`,
+		Long: `analyze judges a stored run again; several runs of one split together; a report by its own counts, as the page or the
+JSON that a run wrote; a file of results that vegeta wrote, as gob, CSV or JSON; or counts from anywhere. What names a
+regular file is a file, anything else a run.`,
 		Example: `  splitbench analyze latest --tolerance 2pt
   splitbench analyze latest latest~1
+  splitbench analyze report.html
   splitbench analyze results.bin --weights podinfo=50,podinfo-east=50 \
     --classify 'podinfo=json:/message=greetings from west' --classify 'podinfo-east=json:/message=greetings from east'
   splitbench analyze --weights podinfo=50,podinfo-east=50 --counts podinfo=5212,podinfo-east=4788 -o json`,
@@ -84,7 +86,7 @@ func (n *analysis) judge(args []string, flags *pflag.FlagSet, o analyze.Options)
 	case file >= 0 && n.counts != "":
 		return report.Report{}, fmt.Errorf("--counts: a file brings its own; leave them out, or leave out %q", args[file])
 	case file >= 0:
-		return n.judgeFile(args[file], o)
+		return n.judgeFile(args[file], flags, o)
 	case len(n.classify) > 0:
 		return report.Report{}, errors.New("--classify: only the answers in a file of results can be told apart now; name an existing file")
 	case len(args) > 0 && (n.weights != "" || n.counts != ""):
@@ -110,7 +112,16 @@ func (n *analysis) judgeRuns(names []string, flags *pflag.FlagSet, o analyze.Opt
 		}
 		folders = append(folders, f)
 	}
-	r, err := bench.AnalyzeRuns(folders, func(own *analyze.Options) {
+	r, err := bench.AnalyzeRuns(folders, given(flags, o))
+	if len(names) > 1 && r.Run != nil {
+		r.Run.Command = commandLine(os.Args[1:]) // no run has this report
+	}
+	return r, err
+}
+
+// given changes a run's own options where a flag says so now.
+func given(flags *pflag.FlagSet, o analyze.Options) func(*analyze.Options) {
+	return func(own *analyze.Options) {
 		if flags.Changed("gate") {
 			own.Gate = o.Gate
 		}
@@ -126,15 +137,24 @@ func (n *analysis) judgeRuns(names []string, flags *pflag.FlagSet, o analyze.Opt
 		if flags.Changed("seed") {
 			own.Seed = o.Seed
 		}
-	})
-	if len(names) > 1 && r.Run != nil {
-		r.Run.Command = commandLine(os.Args[1:]) // no run has this report
 	}
-	return r, err
 }
 
-// judgeFile judges the results of another load test.
-func (n *analysis) judgeFile(name string, o analyze.Options) (report.Report, error) {
+// judgeFile judges a report, page or JSON, or the results of another load test.
+func (n *analysis) judgeFile(name string, flags *pflag.FlagSet, o analyze.Options) (report.Report, error) {
+	r, ok, err := reportFile(name)
+	switch {
+	case ok && (n.weights != "" || n.counts != "" || len(n.classify) > 0):
+		return r, fmt.Errorf("--weights, --counts, --classify: a report brings its own; leave them out, or leave out %q", name)
+	case err != nil:
+		return r, fmt.Errorf("analyze %s: %w", name, err)
+	case ok:
+		return bench.AnalyzeReport(r, given(flags, o))
+	}
+	return n.judgeAnswers(name, o)
+}
+
+func (n *analysis) judgeAnswers(name string, o analyze.Options) (report.Report, error) {
 	if n.weights == "" {
 		return report.Report{}, errors.New("--weights: a file of results does not say what was declared; give them, for example --weights a=50,b=50")
 	}

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -40,15 +43,64 @@ func storedReport(f store.Folder) (report.Report, error) {
 	return r, nil
 }
 
+// named reads the report of a run, or of a file that holds one.
+func named(runs *runsFlags, args []string) (report.Report, error) {
+	if len(args) == 1 && isFile(args[0]) {
+		r, ok, err := reportFile(args[0])
+		if err == nil && !ok {
+			err = report.ErrNotReport
+		}
+		if err != nil {
+			return r, fmt.Errorf("report %s: %w", args[0], err)
+		}
+		return r, nil
+	}
+	f, err := runs.open(args)
+	if err != nil {
+		return report.Report{}, err
+	}
+	return storedReport(f)
+}
+
+// headOfFile is how much of a file says what it is.
+const headOfFile = 512
+
+// reportFile reads a report from a page or a JSON document; ok says that the file is one of those, whether or not it can be
+// read.
+func reportFile(name string) (r report.Report, ok bool, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return r, false, err
+	}
+	defer f.Close()
+	head := make([]byte, headOfFile)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return r, false, err
+	}
+	whole := io.MultiReader(bytes.NewReader(head[:n]), f)
+	switch {
+	case report.IsHTML(head[:n]):
+		r, err = report.ReadHTML(whole)
+		return r, true, err
+	case report.IsJSON(head[:n]):
+		r, err = report.ReadJSON(whole)
+		return r, true, err
+	}
+	return r, false, nil
+}
+
 func reportCommand(a *app) *cobra.Command {
 	var (
 		output, failOnText string
 		runs               runsFlags
 	)
 	cmd := &cobra.Command{
-		Use:               "report [RUN]",
-		Short:             "Show the report of a stored run",
-		Example:           "  splitbench report latest -o markdown",
+		Use:   "report [RUN|FILE]",
+		Short: "Show the report of a stored run, or one that was sent as a file",
+		Example: `  splitbench report latest -o markdown
+  splitbench report latest -o html > report.html
+  splitbench report report.html`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeRuns(&runs.dir),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -59,11 +111,7 @@ func reportCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			f, err := runs.open(args)
-			if err != nil {
-				return err
-			}
-			r, err := storedReport(f)
+			r, err := named(&runs, args)
 			if err != nil {
 				return err
 			}

@@ -80,6 +80,7 @@ func verdictOf(in Input, r *Report) Verdict {
 	statistical := ""
 	if d := in.Decision; d != nil {
 		statistical = string(d.Outcome)
+		v.ToleranceRule = toleranceRule(d.Options.Tolerance)
 		for _, b := range d.Backends {
 			v.Tolerance = append(v.Tolerance, BackendTolerance{Backend: b.Backend, Points: b.TolerancePoints})
 		}

@@ -94,8 +94,8 @@ func sharesOf(r Report) *shareChart {
 	for i, b := range r.Backends {
 		y := shareRowHeight*float64(i) + barTop
 		row := shareRow{
-			Name: b.Name, Value: shareValue(b), Color: i % palette, TextY: at(y - 7), Y: at(y), Middle: at(y + barHeight/2),
-			Above: at(y - 4), Below: at(y + barHeight + 4), Expected: at(x(b.ExpectedShare)), Observed: "0",
+			Name: b.Name, Value: shareValue(b), Color: i % palette, TextY: at(y - 8), Y: at(y), Middle: at(y + barHeight/2),
+			Above: at(y - 3), Below: at(y + barHeight + 4), Expected: at(x(b.ExpectedShare)), Observed: "0",
 		}
 		if b.ObservedShare != nil {
 			row.Observed = at(x(*b.ObservedShare))

@@ -57,7 +57,7 @@ func shareTable(r Report) *tableView {
 	}
 	t := &tableView{
 		Caption: "Requests by backend.", Sortable: true,
-		Head: heads(1, "Backend", "Weight", "Expected", "Observed", "Expected share", "Observed share", "Likely range", "Off by"),
+		Head: heads(1, "Backend", "Weight", "Expected", "Observed", "Likely range", "Off by (points)"),
 	}
 	if r.Load != nil {
 		t.Head = append(t.Head, headView{Text: "Errors"})
@@ -65,15 +65,15 @@ func shareTable(r Report) *tableView {
 	for i, b := range r.Backends {
 		row := []cellView{
 			{Text: b.Name, Heading: true, Key: keyOf(b.Name, i)}, figure(fmt.Sprint(b.Weight), float64(b.Weight)),
-			figure(expectedColumn(b.Expected), b.Expected), figure(count(b.Observed), float64(b.Observed)),
-			figure(shareColumn(b.ExpectedShare), b.ExpectedShare), {Text: dash}, {Text: likelyRange(b.Interval)}, {Text: dash},
+			figure(fmt.Sprintf("%s (%s)", expectedColumn(b.Expected), shareColumn(b.ExpectedShare)), b.Expected),
+			figure(observedColumn(b), float64(b.Observed)), {Text: likelyRange(b.Interval)}, {Text: dash},
 		}
 		if b.ObservedShare != nil {
 			off := 100 * (*b.ObservedShare - b.ExpectedShare)
-			row[5], row[7] = figure(shareColumn(*b.ObservedShare), *b.ObservedShare), figure(signedPoints(off), off)
+			row[5] = figure(fmt.Sprintf("%+.2f", off), off)
 		}
 		if b.Interval != nil && b.Interval.Low != nil {
-			row[6].Sort = strconv.FormatFloat(*b.Interval.Low, 'g', -1, 64)
+			row[4].Sort = strconv.FormatFloat(*b.Interval.Low, 'g', -1, 64)
 		}
 		if r.Load != nil {
 			row = append(row, figure(count(b.Errors), float64(b.Errors)))

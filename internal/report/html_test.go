@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"html"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func asHTML(t *testing.T, r Report) []byte {
@@ -76,4 +79,63 @@ func TestPolicyAllowsWhatIsThereAndNothingElse(t *testing.T) {
 	if attribute := regexp.MustCompile(`<[^>]*\s(style|on[a-z]+)=`).FindString(regexp.MustCompile(`(?s)<script.*?</script>`).ReplaceAllString(page, "")); attribute != "" {
 		t.Errorf("an attribute acts: %s", attribute)
 	}
+}
+
+// The page is the report: it comes back from it whole.
+func TestReadHTMLGetsTheReportBack(t *testing.T) {
+	for name, in := range inputs() {
+		r := Build(in)
+		page := asHTML(t, r)
+		if !IsHTML(page[:64]) || IsJSON(page[:64]) {
+			t.Errorf("%s: the page does not look like one", name)
+		}
+		back, err := ReadHTML(bytes.NewReader(page))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if diff := cmp.Diff(r, back); diff != "" {
+			t.Errorf("%s (-written +read):\n%s", name, diff)
+		}
+	}
+}
+
+func TestReadHTMLRefuses(t *testing.T) {
+	good := string(asHTML(t, Build(inputs()["pass"])))
+	for name, c := range map[string]struct {
+		doc  string
+		want error
+	}{
+		"another page": {"<!doctype html><title>x</title>", ErrNotReport},
+		"cut short":    {good[:strings.Index(good, reportScript)+4000], ErrNotReport},
+		"empty":        {"", ErrNotReport},
+		"newer":        {strings.Replace(good, `"apiVersion":"splitbench.io/v1alpha1"`, `"apiVersion":"splitbench.io/v2"`, 1), ErrNewer},
+	} {
+		if _, err := ReadHTML(strings.NewReader(c.doc)); !errors.Is(err, c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want one sentence that is %v", name, err, c.want)
+		}
+	}
+}
+
+func FuzzReadHTML(f *testing.F) {
+	for _, name := range []string{"pass", "hostile", "nothing"} {
+		var b bytes.Buffer
+		if err := WriteHTML(&b, Build(inputs()[name])); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes()[bytes.Index(b.Bytes(), []byte(`<script type="application/json"`)):])
+	}
+	f.Fuzz(func(t *testing.T, page []byte) {
+		r, err := ReadHTML(bytes.NewReader(page))
+		if err != nil {
+			return
+		}
+		var again bytes.Buffer
+		if err := WriteHTML(&again, r); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadHTML(&again); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

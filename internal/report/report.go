@@ -56,6 +56,7 @@ type Verdict struct {
 	Alpha              float64            `json:"alpha"`
 	Power              float64            `json:"power"`
 	Tolerance          []BackendTolerance `json:"tolerance"`
+	ToleranceRule      *ToleranceRule     `json:"toleranceRule"` // as it was asked for; null where nothing was judged
 	Match              *Probability       `json:"match"`
 	Differs            *Probability       `json:"differs"`
 	RequestsNeeded     *RequestsNeeded    `json:"requestsNeeded"`

@@ -19,7 +19,7 @@ func usersSentence(r Report) string {
 	if a.ObservedShare == nil || b.ObservedShare == nil || *a.ObservedShare == 0 || *b.ObservedShare == 0 {
 		return ""
 	}
-	s := fmt.Sprintf("About %s goes to %s", inWords(*b.ObservedShare), b.Name)
+	s := fmt.Sprintf("About %s to %s", inWords(*b.ObservedShare), b.Name)
 	if p, q := medianOf(a), medianOf(b); p != nil && q != nil {
 		difference := math.Abs(*q - *p)
 		word := "slower"
@@ -44,9 +44,9 @@ func medianOf(b Backend) *float64 {
 // inWords is a share as people say it.
 func inWords(share float64) string {
 	if share >= 0.35 {
-		return percent(share) + " of the requests"
+		return percent(share) + " of the requests go"
 	}
-	return fmt.Sprintf("1 in %s requests", count(int64(math.Round(1/share))))
+	return fmt.Sprintf("1 in %s requests goes", count(int64(math.Round(1/share))))
 }
 
 func shareValue(b Backend) string {
@@ -84,17 +84,6 @@ func sharesCaption(r Report) string {
 		}
 	}
 	return "Observed shares beside the declared weights."
-}
-
-// signedPoints is a difference in percentage points with its sign.
-func signedPoints(p float64) string {
-	switch s := points(math.Abs(p)); {
-	case p >= 0.005:
-		return "+" + s
-	case p <= -0.005:
-		return "-" + s
-	}
-	return "0 points"
 }
 
 func timeSummary(r Report) string {

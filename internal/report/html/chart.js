@@ -85,6 +85,9 @@
     function shade(u) {
       var c = u.ctx;
       c.save();
+      c.beginPath();
+      c.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
+      c.clip();
       c.fillStyle = css("--shade");
       bands.forEach(function (p) {
         var up = [], down = [];
