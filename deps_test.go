@@ -26,6 +26,7 @@ analyze, attack, internal/mesh, internal/preflight, internal/witness < internal/
 internal/agent < internal/demo, cmd/splitbench-agent
 every room above but internal/demo < internal/bench
 internal/report, internal/store, internal/export < internal/serve
+internal/report < internal/telemetry
 every room < cmd/splitbench
 `
 
@@ -40,8 +41,13 @@ github.com/HdrHistogram/hdrhistogram-go < attack, internal/wire
 github.com/go-logr/logr < cmd/splitbench
 github.com/gofrs/flock < internal/store
 github.com/google/go-cmp < tests
+github.com/jstemmer/go-junit-report/v2/junit < internal/report
 github.com/klauspost/compress < internal/agentbin
 github.com/olekukonko/tablewriter < internal/report, cmd/splitbench
+github.com/prometheus/client_golang < internal/telemetry
+github.com/prometheus/client_model < tests
+github.com/prometheus/common < tests
+github.com/prometheus/common/expfmt < internal/telemetry
 github.com/rogpeppe/go-internal < tests
 github.com/santhosh-tekuri/jsonschema/v6 < tests
 github.com/schollz/progressbar/v3 < cmd/splitbench
@@ -50,6 +56,9 @@ github.com/spf13/pflag < cmd/splitbench
 github.com/tsenart/vegeta/v12 < attack, internal/export
 github.com/tsenart/vegeta/v12/lib/plot < internal/export, internal/report
 github.com/yuin/goldmark < tests
+go.opentelemetry.io/otel < internal/telemetry
+go.opentelemetry.io/proto/otlp < tests
+google.golang.org/protobuf < tests
 golang.org/x/sys < attack
 golang.org/x/term < cmd/splitbench
 gonum.org/v1/gonum < analyze

@@ -42,7 +42,7 @@ regular file is a file, anything else a run.`,
   splitbench analyze --weights podinfo=50,podinfo-east=50 --counts podinfo=5212,podinfo-east=4788 -o json`,
 		ValidArgsFunction: completeAnalysis(&n.resultsDir),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkOutput(output, outputs...); err != nil {
+			if err := checkReportOutput(output); err != nil {
 				return err
 			}
 			o, failOn, err := n.options()

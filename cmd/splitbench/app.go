@@ -216,6 +216,22 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// Reports are read in lines of at most this many columns: longer ones are hard to find back in.
+const maxColumns = 120
+
+// width is how wide text may be: what the terminal has, 0 where that is not known.
+func (a *app) width(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || columns <= 0 {
+		return 0
+	}
+	return min(columns, maxColumns)
+}
+
 // unicode says whether the terminal's locale promises more than ASCII. What goes to a file or a pipe is UTF-8.
 func (a *app) unicode(w io.Writer) bool {
 	if !isTerminal(w) {
@@ -230,14 +246,6 @@ func (a *app) unicode(w io.Writer) bool {
 	return false
 }
 
-// outputs are the values of -o for reports.
-//
-//nolint:gochecknoglobals // a table that never changes
-var outputs = []string{"text", "json", "markdown", "html"}
-
-// outputHelp is the help of -o for reports.
-const outputHelp = "text, json, markdown or html"
-
 func checkOutput(o string, allowed ...string) error {
 	for _, x := range allowed {
 		if o == x {
@@ -245,22 +253,6 @@ func checkOutput(o string, allowed ...string) error {
 		}
 	}
 	return fmt.Errorf("-o %q: want %s", o, strings.Join(allowed, ", "))
-}
-
-// print writes a report to stdout in the form that -o names.
-func (a *app) print(r report.Report, output string) error {
-	switch output {
-	case "json":
-		return report.WriteJSON(a.stdout, r)
-	case "markdown":
-		return report.WriteMarkdown(a.stdout, r)
-	case "html":
-		return report.WriteHTML(a.stdout, r)
-	}
-	if a.quiet {
-		return nil
-	}
-	return report.WriteText(a.stdout, r, report.TextOptions{Color: a.colored(a.stdout), ASCII: !a.unicode(a.stdout)})
 }
 
 // ended turns a run's report into the command's end.

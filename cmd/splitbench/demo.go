@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,7 @@ func demoCommand(a *app) *cobra.Command {
 		l      loading
 		j      judging
 		looks  sequentialFlags
+		to     sinks
 		output string
 	)
 	cmd := &cobra.Command{
@@ -60,7 +62,7 @@ on them. Nothing but this program is needed. The report says what was simulated.
   splitbench demo --serve`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOutput(output, outputs...); err != nil {
+			if err := cmp.Or(checkReportOutput(output), to.check()); err != nil {
 				return err
 			}
 			cfg, failOn, err := l.config(a, cmd, &j)
@@ -82,13 +84,14 @@ on them. Nothing but this program is needed. The report says what was simulated.
 				return err
 			}
 			cfg.Command = commandLine(os.Args[1:])
-			return a.execute(cmd, cfg, output, failOn)
+			return a.execute(cmd, cfg, output, failOn, &to)
 		},
 	}
 	flags := cmd.Flags()
 	l.add(flags, demoRequests, demoRate)
 	j.add(flags)
 	looks.add(flags)
+	to.add(flags)
 	flags.StringVar(&w.trueWeights, "true-weights", "", "weights that the data plane obeys in place of the split: podinfo=65,podinfo-east=35")
 	flags.BoolVar(&w.offMesh, "off-mesh", false, "the client pod has no proxy")
 	flags.BoolVar(&w.gatewayDown, "gateway-down", false, "the other cluster's gateway is gone")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -94,6 +95,7 @@ func reportCommand(a *app) *cobra.Command {
 	var (
 		output, failOnText string
 		runs               runsFlags
+		to                 sinks
 	)
 	cmd := &cobra.Command{
 		Use:   "report [RUN|FILE]",
@@ -103,8 +105,8 @@ func reportCommand(a *app) *cobra.Command {
   splitbench report report.html`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeRuns(&runs.dir),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if err := checkOutput(output, outputs...); err != nil {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := cmp.Or(checkReportOutput(output), to.check()); err != nil {
 				return err
 			}
 			failOn, err := report.ParseFailOn(failOnText)
@@ -118,10 +120,12 @@ func reportCommand(a *app) *cobra.Command {
 			if err := a.print(r, output); err != nil {
 				return err
 			}
-			return done(r.Verdict.Outcome, failOn)
+			delivered := a.deliver(cmd.Context(), &to, r)
+			return cmp.Or(done(r.Verdict.Outcome, failOn), delivered)
 		},
 	}
 	runs.add(cmd)
+	to.add(cmd.Flags())
 	cmd.Flags().StringVarP(&output, "output", "o", "text", outputHelp)
 	cmd.Flags().StringVar(&failOnText, "fail-on", string(report.FailOnNever), "mildest outcome with an exit code above 0: inconclusive, fail, invalid or never")
 	return cmd

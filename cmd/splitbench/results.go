@@ -178,7 +178,7 @@ func showCommand(a *app) *cobra.Command {
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeRuns(&runs.dir),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := checkOutput(output, outputs...); err != nil {
+			if err := checkReportOutput(output); err != nil {
 				return err
 			}
 			f, err := runs.open(args)

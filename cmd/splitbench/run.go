@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"os"
@@ -136,6 +137,7 @@ func runCommand(a *app) *cobra.Command {
 		ignore []string
 		looks  sequentialFlags
 		from   sourcing
+		to     sinks
 	)
 	cmd := &cobra.Command{
 		Use:   "run [SPLIT]",
@@ -146,7 +148,7 @@ func runCommand(a *app) *cobra.Command {
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: c.completeSplits,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkOutput(output, outputs...); err != nil {
+			if err := cmp.Or(checkReportOutput(output), to.check()); err != nil {
 				return err
 			}
 			cfg, failOn, err := l.config(a, cmd, &j)
@@ -173,7 +175,7 @@ func runCommand(a *app) *cobra.Command {
 			if dryRun {
 				return a.dryRun(cmd, cfg)
 			}
-			return a.execute(cmd, cfg, output, failOn)
+			return a.execute(cmd, cfg, output, failOn, &to)
 		},
 	}
 	c.add(cmd)
@@ -181,6 +183,7 @@ func runCommand(a *app) *cobra.Command {
 	j.add(cmd.Flags())
 	looks.add(cmd.Flags())
 	from.add(cmd.Flags())
+	to.add(cmd.Flags())
 	cmd.Flags().StringVarP(&output, "output", "o", "text", outputHelp)
 	cmd.Flags().StringSliceVar(&ignore, "ignore-check", nil, "id of a check whose failure does not stop the run, such as SB008; repeatable; the report says so")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print pod, container, commands, requests and permissions, and send nothing")

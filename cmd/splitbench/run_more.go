@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -47,8 +48,8 @@ func portOf(rawURL, through string) (int32, error) {
 	return int32(port), nil
 }
 
-// execute carries out a run, shows where it is, prints its report and ends as its outcome says.
-func (a *app) execute(cmd *cobra.Command, cfg bench.Config, output string, failOn report.FailOn) error {
+// execute carries out a run, shows where it is, prints and delivers its report and ends as its outcome says.
+func (a *app) execute(cmd *cobra.Command, cfg bench.Config, output string, failOn report.FailOn, to *sinks) error {
 	p := a.newProgress()
 	cfg.Progress = p.show
 	r, err := bench.Run(cmd.Context(), cfg)
@@ -59,7 +60,9 @@ func (a *app) execute(cmd *cobra.Command, cfg bench.Config, output string, failO
 	if err := a.print(r, output); err != nil {
 		return err
 	}
-	return ended(cmd.Context(), r, failOn)
+	a.stepSummary(r)
+	delivered := a.deliver(cmd.Context(), to, r)
+	return cmp.Or(ended(cmd.Context(), r, failOn), delivered)
 }
 
 // dryRun prints what a run would do. A run that would be refused ends as the refusal would.

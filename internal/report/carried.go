@@ -3,7 +3,6 @@ package report
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 
@@ -71,16 +70,18 @@ func (r Report) Rejudged(d *analyze.Decision, o analyze.Options) Report {
 	if r.Verdict.Outcome == Invalid {
 		in.Invalid, in.Remedies = r.Verdict.Reasons, r.Verdict.Remedies
 	}
-	out := Build(in)
-	out.Sequential, out.Latency, out.Load, out.Witness = r.Sequential, r.Latency, r.Load, r.Witness
-	out.Split, out.Source, out.Run, out.Series = r.Split, r.Source, r.Run, r.Series
-	out.Unattributed.Errors, out.Unattributed.Statuses = maps.Clone(r.Unattributed.Errors), maps.Clone(r.Unattributed.Statuses)
-	out.Unattributed.Specimens = r.Unattributed.Specimens
+	judged := Build(in)
+	out := r // whatever else the report says stays, also what is added to reports after this was written
+	out.Verdict, out.GoodnessOfFit = judged.Verdict, judged.GoodnessOfFit
+	out.Unattributed.Bounds, out.Unattributed.Harmless = judged.Unattributed.Bounds, judged.Unattributed.Harmless
+	out.Backends = slices.Clone(r.Backends)
 	for i := range out.Backends {
-		b, old := &out.Backends[i], r.Backends[i]
-		b.Cluster, b.Errors, b.Statuses, b.Latency, b.Signature = old.Cluster, old.Errors, old.Statuses, old.Latency, old.Signature
-		if r.Sequential != nil {
-			b.Interval = old.Interval // of the looks, which only the samples have
+		b, now := &out.Backends[i], judged.Backends[i]
+		b.ExpectedShare, b.Expected, b.ObservedShare = now.ExpectedShare, now.Expected, now.ObservedShare
+		b.StandardizedResidual, b.AdjustedP = now.StandardizedResidual, now.AdjustedP
+		b.NoticeablePoints, b.LeakUpperShare = now.NoticeablePoints, now.LeakUpperShare
+		if r.Sequential == nil { // else of the looks, which only the samples have
+			b.Interval = now.Interval
 		}
 	}
 	if out.Split != nil && out.Verdict.Outcome == r.Verdict.Outcome {

@@ -166,3 +166,7 @@ func copyMapped(dst, src reflect.Value, f func(string) string) {
 		dst.Set(src)
 	}
 }
+
+// Printable makes foreign text harmless to look at, for other renderers of a report: what is not plainly printable is shown as
+// an escape, and it is cut where it is too long.
+func Printable(s string) string { return forTerminal(s) }

@@ -11,8 +11,8 @@ import (
 	"github.com/splitbench/splitbench/internal/preflight"
 )
 
-// maxMarkdown keeps a comment below GitHub's limit of 65,536 characters, with room for what a bot adds.
-const maxMarkdown = 60_000
+// MaxMarkdown bounds what WriteMarkdown writes, in bytes. It keeps a comment below GitHub's limit of 65,536 characters, with room for what a bot adds.
+const MaxMarkdown = 60_000
 
 // WriteMarkdown renders the report for a pull request: a marker by which a bot finds its own comment again, the
 // verdict as heading, one sentence, the table, the rules and whether each held, and the details folded away. Its
@@ -28,7 +28,7 @@ func WriteMarkdown(w io.Writer, r Report) error {
 	}
 	r = mapStrings(r, forMarkdown)
 	doc := markdown(r, v, true)
-	if len(doc) > maxMarkdown {
+	if len(doc) > MaxMarkdown {
 		doc = markdown(r, v, false)
 	}
 	_, err := io.WriteString(w, doc)

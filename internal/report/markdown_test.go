@@ -52,7 +52,7 @@ func TestMarkdownIsWhatItSeems(t *testing.T) {
 				t.Errorf("%s: Markdown holds %U", name, c)
 			}
 		}
-		if len(doc) > maxMarkdown {
+		if len(doc) > MaxMarkdown {
 			t.Errorf("%s: %d bytes", name, len(doc))
 		}
 	}
@@ -140,7 +140,7 @@ func TestMarkdownFitsInAComment(t *testing.T) {
 		in.Checks = append(in.Checks, greenChecks()[0])
 		in.Checks[len(in.Checks)-1].Seen = strings.Repeat("<", 300)
 	}
-	if doc := asMarkdown(t, Build(in)); len(doc) > maxMarkdown || !strings.Contains(doc, "details were left out") {
+	if doc := asMarkdown(t, Build(in)); len(doc) > MaxMarkdown || !strings.Contains(doc, "details were left out") {
 		t.Errorf("%d bytes", len(doc))
 	}
 }

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/telemetry"
+)
+
+// sinks are where a report goes besides stdout.
+type sinks struct {
+	junit, pushGateway, otlp string
+}
+
+func (s *sinks) add(flags *pflag.FlagSet) {
+	flags.StringVar(&s.junit, "junit", "", "file to write the report to as JUnit XML too")
+	flags.StringVar(&s.pushGateway, "push-gateway", "", "URL of a Prometheus push gateway that gets the numbers")
+	flags.StringVar(&s.otlp, "otlp", "", "URL of an OTLP receiver that gets the numbers over HTTP, such as http://collector:4318/v1/metrics")
+}
+
+// check refuses what could not be delivered, before anything is sent.
+func (s *sinks) check() error {
+	for flag, raw := range map[string]string{"--push-gateway": s.pushGateway, "--otlp": s.otlp} {
+		if raw == "" {
+			continue
+		}
+		u, err := url.Parse(raw)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+			return fmt.Errorf("%s %q: want http://HOST:PORT or https://HOST", flag, withoutUser(raw))
+		}
+	}
+	return nil
+}
+
+// deliverLimit bounds each delivery over the network.
+const deliverLimit = 15 * time.Second
+
+// deliver writes and sends the report. What cannot be delivered never changes a verdict: a file that cannot be written is an
+// error where the run is otherwise green, and a receiver that does not answer is a warning on stderr.
+func (a *app) deliver(ctx context.Context, s *sinks, r report.Report) error {
+	ctx = context.WithoutCancel(ctx) // also of a run that was interrupted
+	send := func(flag string, to func(context.Context) error) {
+		ctx, cancel := context.WithTimeout(ctx, deliverLimit)
+		defer cancel()
+		if err := to(ctx); err != nil {
+			fmt.Fprintf(a.stderr, "splitbench: %s: %s\n", flag, mesh.Printable(err.Error()))
+		}
+	}
+	if s.pushGateway != "" {
+		send("--push-gateway", func(ctx context.Context) error { return telemetry.Push(ctx, s.pushGateway, r) })
+	}
+	if s.otlp != "" {
+		send("--otlp", func(ctx context.Context) error { return telemetry.ExportOTLP(ctx, s.otlp, r, toolVersion()) })
+	}
+	if s.junit == "" {
+		return nil
+	}
+	return replaceFile("--junit", s.junit, func(w io.Writer) error { return report.WriteJUnit(w, r) })
+}
+
+// replaceFile writes a file whole or not at all, over one that is there: a CI job writes the same name each time.
+func replaceFile(flag, name string, fill func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".splitbench-*")
+	if err != nil {
+		return fmt.Errorf("%s %q: %w", flag, name, err)
+	}
+	err = errors.Join(fill(f), f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %q: %w", flag, name, errors.Join(err, os.Remove(f.Name())))
+	}
+	return nil
+}
+
+// stepSummaryLimit is what GitHub takes of one step, in bytes.
+const stepSummaryLimit = 1 << 20
+
+// stepSummary adds the report to the summary of a GitHub job, where there is one: the file is what other commands of the step
+// wrote, and stays. What cannot be written there is a warning.
+func (a *app) stepSummary(r report.Report) {
+	name := a.getenv("GITHUB_STEP_SUMMARY")
+	if name == "" {
+		return
+	}
+	if err := appendSummary(name, r); err != nil {
+		fmt.Fprintf(a.stderr, "splitbench: GITHUB_STEP_SUMMARY: %s\n", mesh.Printable(err.Error()))
+	}
+}
+
+func appendSummary(name string, r report.Report) (err error) {
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() > stepSummaryLimit-report.MaxMarkdown {
+		return fmt.Errorf("file %q holds %d bytes already: the report would not fit", name, info.Size())
+	}
+	if info.Size() > 0 {
+		if _, err := io.WriteString(f, "\n"); err != nil {
+			return err
+		}
+	}
+	return report.WriteMarkdown(f, r)
+}

@@ -1,0 +1,101 @@
+package report
+
+import (
+	"bytes"
+	"encoding/xml"
+	"io"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/jstemmer/go-junit-report/v2/junit"
+)
+
+func asJUnit(t *testing.T, reports ...Report) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := WriteJUnit(&b, reports...); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// A parser of JUnit reads it, and the outcome can be told from its counts alone, as CI systems do.
+func TestJUnitSaysTheOutcome(t *testing.T) {
+	for name, in := range inputs() {
+		r := Build(in)
+		doc := asJUnit(t, r)
+		var got junit.Testsuites
+		dec := xml.NewDecoder(bytes.NewReader(doc))
+		if err := dec.Decode(&got); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, doc)
+			continue
+		}
+		if _, err := dec.Token(); err != io.EOF {
+			if _, err = dec.Token(); err != io.EOF {
+				t.Errorf("%s: there is more after the document: %v", name, err)
+			}
+		}
+		failures, errs := 0, 0
+		switch r.Verdict.Outcome {
+		case Fail:
+			failures = 1
+		case Inconclusive, Invalid:
+			errs = 1 + len(failedChecks(r.Checks))
+		}
+		if got.Failures != failures || got.Errors != errs || got.Tests != 1+len(r.Checks) {
+			t.Errorf("%s: %d tests, %d failures, %d errors, want %d, %d and %d", name, got.Tests, got.Failures, got.Errors, 1+len(r.Checks), failures, errs)
+		}
+		for _, c := range string(doc) {
+			if c != '\n' && c != '\t' && !unicode.IsPrint(c) {
+				t.Errorf("%s: it holds %U", name, c)
+			}
+		}
+		properties := map[string]string{}
+		for _, p := range *got.Suites[0].Properties {
+			properties[p.Name] = p.Value
+		}
+		if properties["outcome"] != r.Verdict.Outcome {
+			t.Errorf("%s: property outcome is %q", name, properties["outcome"])
+		}
+		golden(t, name+".xml", doc)
+	}
+}
+
+func TestJUnitOfSeveralReports(t *testing.T) {
+	all := inputs()
+	var got junit.Testsuites
+	if err := xml.Unmarshal(asJUnit(t, Build(all["pass"]), Build(all["fail"]), Build(all["inconclusive"])), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Suites) != 3 || got.Failures != 1 || got.Errors != 1 || got.Suites[1].ID != 1 {
+		t.Errorf("%d suites, %d failures, %d errors", len(got.Suites), got.Failures, got.Errors)
+	}
+}
+
+// Nothing that a cluster says ends an element or a CDATA section.
+func TestJUnitKeepsForeignTextInside(t *testing.T) {
+	in := inputs()["hostile"]
+	in.Warnings = append(in.Warnings, "]]><failure/><!--", "]]]]>>")
+	doc := asJUnit(t, Build(in))
+	dec := xml.NewDecoder(bytes.NewReader(doc))
+	text := ""
+	for {
+		token, err := dec.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch token := token.(type) {
+		case xml.CharData:
+			text += string(token)
+		case xml.Comment:
+			t.Errorf("comment %q", token)
+		}
+	}
+	if !strings.Contains(text, "<script>alert(1)</script>") || strings.Count(string(doc), "<failure ") != 1 {
+		t.Error("the hostile text is not text any more")
+	}
+}

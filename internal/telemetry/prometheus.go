@@ -1,0 +1,140 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/push"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/splitbench/splitbench/internal/report"
+)
+
+// WriteOpenMetrics writes the report's numbers as an OpenMetrics text file, for node_exporter's textfile collector and the
+// like. Its errors are those of w.
+func WriteOpenMetrics(w io.Writer, r report.Report) error {
+	registry, err := registryOf(r, subject(r))
+	if err != nil {
+		return err
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		return fmt.Errorf("write metrics: %w", err)
+	}
+	enc := expfmt.NewEncoder(w, expfmt.NewFormat(expfmt.TypeOpenMetrics))
+	for _, f := range families {
+		if err := enc.Encode(f); err != nil {
+			return fmt.Errorf("write metrics: %w", err)
+		}
+	}
+	if end, ok := enc.(expfmt.Closer); ok {
+		return end.Close()
+	}
+	return nil
+}
+
+// Push sends the report's numbers to a Prometheus push gateway, in place of what it has of the same split. The group is job
+// "splitbench" with the split's context, namespace and name.
+func Push(ctx context.Context, gateway string, r report.Report) error {
+	registry, err := registryOf(r, nil) // the group says whose they are
+	if err != nil {
+		return err
+	}
+	address, user := apart(gateway)
+	p := push.New(address, "splitbench").Gatherer(registry).Client(&http.Client{CheckRedirect: noRedirect})
+	if user != nil {
+		password, _ := user.Password()
+		p = p.BasicAuth(user.Username(), password)
+	}
+	for _, l := range subject(r) {
+		p = p.Grouping(l.name, l.value)
+	}
+	if err := p.PushContext(ctx); err != nil {
+		return fmt.Errorf("push to %s: %w", address, err)
+	}
+	return nil
+}
+
+// noRedirect stays with the host that was named: a push is not to be sent on.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// apart is a URL without its user, and the user: libraries print the URLs they use.
+func apart(raw string) (address string, user *url.Userinfo) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw, nil // it will be refused by whoever uses it
+	}
+	user, u.User = u.User, nil
+	return u.String(), user
+}
+
+// registryOf holds the metrics as they are now; nobody ever adds to them.
+func registryOf(r report.Report, common []label) (*prometheus.Registry, error) {
+	registry := prometheus.NewPedanticRegistry()
+	byName := map[string][]metric{}
+	var names []string
+	for _, m := range metricsOf(r) {
+		if byName[m.name] == nil {
+			names = append(names, m.name)
+		}
+		byName[m.name] = append(byName[m.name], m)
+	}
+	for _, name := range names {
+		if err := registry.Register(&family{byName[name], common}); err != nil {
+			return nil, fmt.Errorf("metric %s: %w", name, err)
+		}
+	}
+	return registry, nil
+}
+
+// family is one metric with all its labels.
+type family struct {
+	metrics []metric
+	common  []label
+}
+
+var _ prometheus.Collector = (*family)(nil)
+
+func (f *family) desc() *prometheus.Desc {
+	first := f.metrics[0]
+	var names []string
+	for _, l := range first.labels {
+		names = append(names, l.name)
+	}
+	constant := prometheus.Labels{}
+	for _, l := range f.common {
+		constant[l.name] = l.value
+	}
+	return prometheus.NewDesc(first.name, first.help, names, constant)
+}
+
+// Describe implements prometheus.Collector.
+func (f *family) Describe(ch chan<- *prometheus.Desc) { ch <- f.desc() }
+
+// Collect implements prometheus.Collector. Two backends whose names are the same once they are made harmless are one line:
+// the first.
+func (f *family) Collect(ch chan<- prometheus.Metric) {
+	desc := f.desc()
+	said := map[string]bool{}
+	for _, m := range f.metrics {
+		values := make([]string, len(m.labels))
+		key := ""
+		for i, l := range m.labels {
+			values[i] = safe(l.value)
+			key += values[i] + "\xff"
+		}
+		if said[key] {
+			continue
+		}
+		said[key] = true
+		line, err := prometheus.NewConstMetric(desc, prometheus.GaugeValue, m.value, values...)
+		if err != nil {
+			line = prometheus.NewInvalidMetric(desc, err)
+		}
+		ch <- line
+	}
+}
