@@ -175,6 +175,7 @@ SPLITBENCH_RESULTS_DIR.`,
 		demoCommand(a), checkCommand(a), planCommand(a), runCommand(a), analyzeCommand(a), reportCommand(a), resultsCommand(a),
 		explainCommand(a), convertCommand(a), versionCommand(a), completionCommand(),
 	)
+	root.AddCommand(latencyCommand(a))
 	return root
 }
 

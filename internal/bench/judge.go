@@ -226,7 +226,14 @@ func Analyze(f store.Folder, override func(*analyze.Options)) (report.Report, er
 	if err != nil {
 		return report.Report{}, err
 	}
-	if m.Kind != report.KindSplit {
+	if override != nil && m.Kind != report.KindSplit {
+		override(&m.Options)
+	}
+	switch m.Kind {
+	case report.KindSplit:
+	case report.KindLatency:
+		return analyzeLatency(f, m), nil
+	default:
 		return report.Report{}, usagef("analyze run %s: it is a %s run, which has no split to judge; see its report", f.ID, m.Kind)
 	}
 	if override != nil {

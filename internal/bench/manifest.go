@@ -50,6 +50,7 @@ type Manifest struct {
 	Plan       attack.Plan       `json:"plan"`
 	Automatic  bool              `json:"automaticRequests"` // the number of requests was planned, not given
 	Sequential *Sequential       `json:"sequential,omitempty"`
+	Latency    *LatencyPlan      `json:"latency,omitempty"` // of a run of kind latency
 	Signatures map[string]string `json:"signatures,omitempty"`
 	Agent      AgentFacts        `json:"agent"`
 	Witness    *WitnessFacts     `json:"witness,omitempty"` // nil: not asked for

@@ -46,6 +46,11 @@ func Build(in Input) Report {
 	addLoad(&r, in.Load)
 	r.Series = seriesOf(in)
 	r.GatewayCost = gatewayCostOf(in.GatewayCost)
+	r.Comparison, r.Drill, r.Watch = in.Comparison, in.Drill, in.Watch
+	r.Kind = kindOf(r)
+	if r.Comparison != nil {
+		r.Split = nil // its targets are Services, not a split
+	}
 	r.Verdict = verdictOf(in, &r)
 	return mapStrings(r, func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") })
 }
@@ -65,6 +70,9 @@ const (
 )
 
 func verdictOf(in Input, r *Report) Verdict {
+	if in.Judged != nil {
+		return judgedVerdict(in, r)
+	}
 	o := in.Options
 	if in.Decision != nil {
 		o = in.Decision.Options
@@ -109,8 +117,8 @@ func verdictOf(in Input, r *Report) Verdict {
 	return v
 }
 
-// invalidReasons says why there is no verdict. It does not rely on the caller having seen what the data show.
-func invalidReasons(in Input, r *Report) []string {
+// refusals are why there is no verdict whatever was measured.
+func refusals(in Input, r *Report) []string {
 	why := slices.Clone(in.Invalid)
 	said := strings.Join(why, "\n")
 	for _, c := range failedChecks(in.Checks) {
@@ -121,6 +129,12 @@ func invalidReasons(in Input, r *Report) []string {
 	if in.Interrupted != "" {
 		why = append(why, interruptedReason(in.Interrupted, totalOf(in), plannedWhy(r)))
 	}
+	return why
+}
+
+// invalidReasons says why there is no verdict. It does not rely on the caller having seen what the data show.
+func invalidReasons(in Input, r *Report) []string {
+	why := refusals(in, r)
 	if len(why) == 0 && r.Split != nil && in.After != nil && !r.Split.Unchanged {
 		why = append(why, changedReason(r.Split.Why))
 	}

@@ -303,6 +303,7 @@ func inputs() map[string]Input {
 	late.GatewayCost = &CostFacts{Why: "the generator was late, so the times are its own as much as the backends'"}
 	in["gateway-cost-refused"] = late
 
+	in["latency"], in["latency-sweep"] = comparisonInput(), sweepInput()
 	in["many-backends"] = many()
 	in["hostile"] = hostileInput()
 

@@ -186,6 +186,9 @@ func timeCell(v, low, high *float64, signed bool) string {
 	if signed {
 		form = signedMs
 	}
+	if low == nil && high == nil {
+		return form(*v)
+	}
 	end := func(v *float64) string {
 		if v == nil {
 			return "?"

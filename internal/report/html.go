@@ -156,6 +156,9 @@ func plainCode(s string) string { return s }
 
 // title is what was judged.
 func title(r Report) string {
+	if special(r) {
+		return specialTitle(r)
+	}
 	t := weightsLabel(r) + " weights"
 	if s := subject(r); s != "" {
 		t = s + ", " + t

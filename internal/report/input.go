@@ -34,6 +34,12 @@ type Input struct {
 	Pods          []SourcePod // where several pods sent, or one in several segments
 
 	GatewayCost *CostFacts // nil where there is no gateway, or nothing was timed
+	// Judged is the verdict of a report that is not about shares, and one of the three that follow what it is about.
+	Judged     *Judged
+	Comparison *Comparison
+	Drill      *Drill
+	Watch      *Watch
+
 	Load        *LoadFacts // nil where nothing was sent, or only counts are known
 	Specimens   []attack.Specimen
 	Diagnostics []Diagnostic

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -76,7 +77,7 @@ func ReadJSON(in io.Reader) (Report, error) {
 	}
 	group, _, _ := strings.Cut(APIVersion, "/")
 	switch {
-	case head.Kind != Kind || !strings.HasPrefix(head.APIVersion, group+"/"):
+	case !slices.Contains([]string{Kind, KindLatencyReport, KindDrillReport, KindWatchReport}, head.Kind) || !strings.HasPrefix(head.APIVersion, group+"/"):
 		return Report{}, fmt.Errorf("read report: %w: it is %q of %q, want %q of %q",
 			ErrNotReport, head.Kind, head.APIVersion, Kind, APIVersion)
 	case head.APIVersion != APIVersion:

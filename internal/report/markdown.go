@@ -88,6 +88,9 @@ func markdown(r Report, v verbatim, details bool) string {
 	if s := subject(r); s != "" {
 		title = s + ", " + title
 	}
+	if special(r) {
+		title = specialTitle(r)
+	}
 	m.add("## " + verdictWord(r) + ": " + title)
 	if r.Run != nil && r.Run.Simulated != "" {
 		m.add("**Simulated:** " + r.Run.Simulated)
@@ -98,6 +101,7 @@ func markdown(r Report, v verbatim, details bool) string {
 		m.add(quantileNote(r))
 	}
 	m.add(strings.Join(numbersSentences(r), " "))
+	m.add(specialMarkdown(r))
 	m.add(strings.Join(costSentences(r.GatewayCost), " "))
 	m.list("**Why**", whyNot(r))
 	m.list("**What to do**", hints(r.Verdict.Remedies))

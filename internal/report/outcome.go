@@ -82,7 +82,7 @@ func ExitCode(outcome string, failOn FailOn) int {
 	}
 	code, severity := 0, 0
 	switch outcome {
-	case Pass:
+	case Pass, Measured:
 		return ExitPass
 	case Inconclusive:
 		code, severity = ExitInconclusive, 1

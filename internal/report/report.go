@@ -32,6 +32,9 @@ type Report struct {
 	Sequential    *SequentialLooks   `json:"sequential"`    // null where the number of requests was fixed
 	Backends      []Backend          `json:"backends"`
 	Unattributed  Unattributed       `json:"unattributed"`
+	Comparison    *Comparison        `json:"comparison,omitempty"` // of a LatencyReport
+	Drill         *Drill             `json:"drill,omitempty"`      // of a DrillReport
+	Watch         *Watch             `json:"watch,omitempty"`      // of a WatchReport
 	Diagnostics   []Diagnostic       `json:"diagnostics"`
 	GatewayCost   *GatewayCost       `json:"gatewayCost"` // null where no backend is of another cluster, or nothing was timed
 	Latency       *Latency           `json:"latency"`     // over all attributed requests; null where nothing was timed

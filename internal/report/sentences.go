@@ -19,6 +19,9 @@ func verdictWord(r Report) string { return strings.ToUpper(r.Verdict.Outcome) }
 
 // subject is what was tested: namespace/name of the split; empty where only counts were given.
 func subject(r Report) string {
+	if r.Comparison != nil {
+		return comparisonSubject(r.Comparison)
+	}
 	if r.Split == nil || r.Split.Name == "" {
 		return ""
 	}
@@ -67,6 +70,9 @@ func plural(n int64, noun string) string {
 
 // headline is the sentence after the verdict's word, without the subject.
 func headline(r Report) string {
+	if special(r) {
+		return specialHeadline(r)
+	}
 	switch r.Verdict.Outcome {
 	case Pass:
 		return fmt.Sprintf("traffic follows the %s weights (%s)", weightsLabel(r), size(r))
@@ -125,6 +131,9 @@ func worstSentence(r Report) string {
 // numbersSentences say what chance could do, what the run would have noticed, and what is still possible: after the
 // table.
 func numbersSentences(r Report) []string {
+	if special(r) {
+		return specialSentences(r)
+	}
 	var s []string
 	add := func(sentence string) {
 		if sentence != "" {

@@ -43,6 +43,9 @@ func WriteText(w io.Writer, r Report, o TextOptions) error {
 		p.list("", nonEmpty(quantileNote(r)))
 	}
 	p.list("", numbersSentences(r))
+	if err := p.special(r); err != nil {
+		return err
+	}
 	if err := p.cost(r.GatewayCost); err != nil {
 		return err
 	}

@@ -1,0 +1,377 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// LatencyConfig is what a comparison of latencies is told.
+type LatencyConfig struct {
+	Config
+	Targets    []string // svc/NAME or svc/NAME:PORT, in the namespace of the query
+	Against    string   // the target that the others are compared with; "" with a sweep of one
+	Path       string   // of the requests, "" is /
+	Rounds     int      // of each target
+	Round      time.Duration
+	Margin     analyze.Margin
+	MarginText string
+	Rates      []attack.Rate // a sweep of the first target; nil: one rate
+	Limit      *report.SweepLimit
+	Baseline   *store.Folder
+}
+
+// LatencyPlan is what a stored comparison was to do.
+type LatencyPlan struct {
+	Targets    []LatencyTarget    `json:"targets"` // the one that the others are compared with is last
+	Against    bool               `json:"against"` // there is one
+	Rounds     int                `json:"rounds"`
+	Round      time.Duration      `json:"roundNs"`
+	Margin     analyze.Margin     `json:"margin"`
+	MarginText string             `json:"marginText,omitempty"`
+	Sweep      bool               `json:"sweep,omitempty"`
+	Limit      *report.SweepLimit `json:"limit,omitempty"`
+	Bursts     []LatencyBurst     `json:"bursts"` // in the order in which they were sent
+}
+
+// LatencyTarget is one target as it was found.
+type LatencyTarget struct {
+	Name  string        `json:"name"` // as given
+	UID   string        `json:"uid"`
+	URL   string        `json:"url"`
+	Root  string        `json:"root,omitempty"` // the split whose root Service it is
+	Own   int           `json:"own"`            // the split's backend that is the Service itself; -1: every answer is the target's
+	Rules []attack.Rule `json:"rules,omitempty"`
+}
+
+// LatencyBurst is one burst: a round of a target, or a step of a sweep.
+type LatencyBurst struct {
+	Target   int         `json:"target"`
+	Round    int         `json:"round"`
+	Rate     attack.Rate `json:"rate"`
+	Requests uint64      `json:"requests"`
+}
+
+// Bounds of a comparison.
+const (
+	maxLatencyTargets = 8
+	maxRounds         = 500
+	mostSteps         = 24   // of a sweep
+	sweepFine         = 1.08 // ratio of neighbouring rates at which a sweep has found its limit
+)
+
+// latencyRun is a comparison on its way.
+type latencyRun struct {
+	*run
+	cfg   LatencyConfig
+	plan  *LatencyPlan
+	rng   *rand.Rand
+	times []latencyTimes // by target
+	steps []report.SweepStep
+}
+
+// Latency measures targets in interleaved rounds and compares them. Errors are *UsageError only, as of Run.
+func Latency(ctx context.Context, cfg LatencyConfig) (report.Report, error) {
+	r := &latencyRun{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Options.Seed, 0x6c6174656e6379)), run: &run{
+		cfg: cfg.Config, log: newRunLog(cfg.Log), m: Manifest{
+			Schema: ManifestSchema, Kind: report.KindLatency, Started: time.Now().UTC(), Command: cfg.Command, Flags: cfg.Flags,
+			Labels: cfg.Labels, Tool: cfg.Tool, Simulated: cfg.Simulated, Options: cfg.Options,
+		},
+	}}
+	if err := cfg.validate(); err != nil {
+		return report.Report{}, &UsageError{err}
+	}
+	if err := r.discover(ctx); err != nil {
+		var u *UsageError
+		if errors.As(err, &u) {
+			return report.Report{}, err
+		}
+		r.fail(ctx, err)
+		return r.conclude(), nil
+	}
+	if r.m.refused() {
+		return r.conclude(), nil
+	}
+	folder, err := r.open()
+	if err != nil {
+		return report.Report{}, &UsageError{err}
+	}
+	r.folder = folder
+	if err := r.withAgent(ctx, r.sending(), r.measure); err != nil {
+		r.fail(ctx, err)
+	}
+	rep := r.conclude()
+	r.close(&rep, r.sent() > 0)
+	return rep, nil
+}
+
+func (c LatencyConfig) validate() error {
+	switch {
+	case len(c.Targets) == 0:
+		return errors.New("TARGET: name what to measure, such as svc/podinfo-east")
+	case len(c.Targets) > maxLatencyTargets:
+		return fmt.Errorf("TARGET: %d are given, at most %d can be compared", len(c.Targets), maxLatencyTargets)
+	case c.Against == "" && len(c.Rates) == 0:
+		return errors.New("--against: name what to compare with, such as svc/podinfo; or sweep one target with --rates")
+	case len(c.Rates) > 0 && len(c.Targets) > 1:
+		return errors.New("--rates: sweeps one target; leave the others out")
+	case len(c.Rates) > 0 && c.Against != "":
+		return errors.New("--rates and --against: a sweep measures one target by itself; leave one of them out")
+	case len(c.Rates) > mostSteps/2:
+		return fmt.Errorf("--rates: %d are given, at most %d can be swept", len(c.Rates), mostSteps/2)
+	case c.Limit != nil && len(c.Rates) == 0:
+		return errors.New("--limit: is for a sweep; give --rates, or --margin for a comparison")
+	case len(c.Rates) == 0 && (c.Rounds < analyze.MinBlocks || c.Rounds > maxRounds):
+		return fmt.Errorf("--rounds %d: want %d to %d: fewer rounds have no interval", c.Rounds, analyze.MinBlocks, maxRounds)
+	case c.Round < 100*time.Millisecond || c.Round > 10*time.Minute:
+		return fmt.Errorf("--round-duration %s: want 100ms to 10m", c.Round)
+	}
+	return c.Margin.Validate()
+}
+
+// discover finds the targets and the source pod. The snapshot of the first target that is the root of a split, else of the
+// first, is kept as the run's.
+func (r *latencyRun) discover(ctx context.Context) error {
+	r.progress("discover", "reading the targets and the source pod")
+	r.plan = &LatencyPlan{
+		Rounds: r.cfg.Rounds, Round: r.cfg.Round, Margin: r.cfg.Margin, MarginText: r.cfg.MarginText, Against: r.cfg.Against != "",
+		Sweep: len(r.cfg.Rates) > 0, Limit: r.cfg.Limit,
+	}
+	r.m.Latency = r.plan
+	names := slices.Clone(r.cfg.Targets)
+	if r.cfg.Against != "" {
+		names = append(names, r.cfg.Against)
+	}
+	for _, name := range names {
+		if err := r.target(ctx, name); err != nil {
+			return err
+		}
+	}
+	r.m.Checks = sourceChecks(preflight.Run(preflight.View{Snapshot: *r.m.Before}))
+	p := attack.Plan{
+		URL: r.plan.Targets[0].URL, Header: r.cfg.Load.Header, Rate: r.cfg.Load.Rate, WarmUp: r.cfg.Load.WarmUp,
+		Requests: r.cfg.Load.Rate.Requests(r.cfg.Round), Connections: r.cfg.Load.Connections, Timeout: r.cfg.Load.Timeout,
+		MaxRate: r.cfg.Load.MaxRate, MaxRequests: r.cfg.Load.MaxRequests,
+	}.WithDefaults()
+	r.m.Plan = p
+	for _, rate := range append(slices.Clone(r.cfg.Rates), p.Rate) {
+		burst := p
+		burst.Rate, burst.Requests = rate, max(1, rate.Requests(r.cfg.Round))
+		if err := burst.Validate(); err != nil {
+			return &UsageError{err}
+		}
+	}
+	if total := p.Requests * uint64(len(r.plan.Targets)*r.plan.Rounds); !r.plan.Sweep && total > p.MaxRequests {
+		return usagef("%d rounds of %d requests for %d targets are %d in all: above the ceiling of %d; allow it with --max-requests",
+			r.plan.Rounds, p.Requests, len(r.plan.Targets), total, p.MaxRequests)
+	}
+	return nil
+}
+
+// target finds one target and adds it to the plan.
+func (r *latencyRun) target(ctx context.Context, name string) error {
+	service, port, err := parseTarget(name)
+	if err != nil {
+		return &UsageError{err}
+	}
+	q := r.cfg.Query
+	q.Split, q.Port = "svc/"+service, port
+	snap, err := mesh.Discover(ctx, r.cfg.Local, r.cfg.Remotes, q)
+	if err != nil {
+		var e *mesh.Error
+		if errors.As(err, &e) && (e.Kind == mesh.KindUsage || e.Kind == mesh.KindAmbiguous) {
+			return &UsageError{err}
+		}
+		return err
+	}
+	if !snap.Root.Found {
+		return &mesh.Error{
+			Kind: mesh.KindNotFound, Op: "find target", Object: name, Cause: fmt.Errorf("there is no Service %s in namespace %s", service, q.Namespace),
+			Hint: "name one of: kubectl get services -n " + q.Namespace,
+		}
+	}
+	t := LatencyTarget{Name: name, UID: snap.Root.UID, URL: r.url(snap), Own: -1}
+	for _, have := range r.plan.Targets {
+		if have.UID == t.UID {
+			return usagef("%s and %s: both are Service %s: there is no difference to measure", have.Name, name, snap.Root.Name)
+		}
+	}
+	if own := ownBackend(snap); snap.Split.Found && splits(snap) {
+		t.Root, t.Own = snap.Split.Kind+" "+snap.Split.Name, own
+		if own < 0 {
+			return usagef("%s: is the root of %s and none of its backends: measure its backends", name, t.Root)
+		}
+		if r.m.Before == nil || r.plan.Targets[r.rooted()].Root == "" {
+			r.m.Before = &snap
+		}
+	}
+	if r.m.Before == nil {
+		r.m.Before = &snap
+	}
+	r.plan.Targets = append(r.plan.Targets, t)
+	return nil
+}
+
+// rooted is the first target that is the root of a split, else the first.
+func (r *latencyRun) rooted() int {
+	return max(0, slices.IndexFunc(r.plan.Targets, func(t LatencyTarget) bool { return t.Root != "" }))
+}
+
+// parseTarget reads svc/NAME or svc/NAME:PORT.
+func parseTarget(s string) (service string, port int32, err error) {
+	kind, rest, ok := strings.Cut(s, "/")
+	if !ok || (kind != "svc" && kind != "service" && kind != "services") || rest == "" {
+		return "", 0, fmt.Errorf("target %q: want svc/NAME or svc/NAME:PORT", s)
+	}
+	service, text, given := strings.Cut(rest, ":")
+	if !given {
+		return service, 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return "", 0, fmt.Errorf("target %q: port %q is out of range", s, text)
+	}
+	return service, int32(n), nil
+}
+
+func (r *latencyRun) url(s mesh.Snapshot) string {
+	host := s.Root.Name
+	if s.Source.Namespace != s.Root.Namespace {
+		host += "." + s.Root.Namespace
+	}
+	path := r.cfg.Path
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(int(s.Port))) + path
+}
+
+// ownBackend is the backend that is the root Service itself, -1 where there is none.
+func ownBackend(s mesh.Snapshot) int {
+	return slices.IndexFunc(s.Backends, func(b mesh.Backend) bool { return b.IsRoot })
+}
+
+// splits reports whether some of the requests to the root go elsewhere.
+func splits(s mesh.Snapshot) bool {
+	return slices.ContainsFunc(s.Backends, func(b mesh.Backend) bool { return !b.IsRoot && b.Weight > 0 })
+}
+
+// sourceChecks are the checks that have to do with a comparison: those of the source pod and of permissions. What is said of
+// the split's weights does not matter to it.
+func sourceChecks(all []preflight.Result) []preflight.Result {
+	var out []preflight.Result
+	for _, c := range all {
+		if c.Category == "clusters" || c.Category == "access" || c.Category == "client" {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// sending is how long the sending takes at most, for the agent's own deadline.
+func (r *latencyRun) sending() time.Duration {
+	warm := time.Duration(float64(r.m.Plan.WarmUp)/r.m.Plan.Rate.PerSecond()*float64(time.Second)) + r.m.Plan.Timeout
+	n := len(r.plan.Targets) * r.plan.Rounds
+	if r.plan.Sweep {
+		n = mostSteps
+	}
+	return time.Duration(n) * (r.plan.Round + warm)
+}
+
+// measure carries out the rounds: each a random order of the targets, and then the same order backwards.
+func (r *latencyRun) measure(ctx context.Context, client session) error {
+	r.times = make([]latencyTimes, len(r.plan.Targets))
+	for i := range r.plan.Targets {
+		if err := r.recognise(ctx, client, i); err != nil {
+			return err
+		}
+	}
+	if err := r.writeManifest(r.folder); err != nil {
+		return err
+	}
+	if r.plan.Sweep {
+		return r.sweep(ctx, client)
+	}
+	r.progress("attack", fmt.Sprintf("%d rounds of %s for each of %d targets at %g/s from pod %s", r.plan.Rounds, r.plan.Round,
+		len(r.plan.Targets), r.m.Plan.Rate.PerSecond(), r.m.Before.Source.Name))
+	var order []int
+	for round := range r.plan.Rounds {
+		if round%2 == 0 {
+			order = r.rng.Perm(len(r.plan.Targets))
+		} else {
+			slices.Reverse(order)
+		}
+		for _, target := range order {
+			if err := r.burst(ctx, client, LatencyBurst{Target: target, Round: round, Rate: r.m.Plan.Rate, Requests: r.m.Plan.Requests}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// recognise learns which answers of a split's root are its own.
+func (r *latencyRun) recognise(ctx context.Context, client session, i int) error {
+	t := &r.plan.Targets[i]
+	if t.Root == "" {
+		return nil
+	}
+	l := learner{snap: *r.m.Before, url: t.URL, header: r.m.Plan.Header}
+	if err := l.probe(ctx, client); err != nil {
+		return err
+	}
+	rules, signatures, err := l.rules()
+	if err != nil {
+		return err
+	}
+	t.Rules, r.m.Signatures = rules, signatures
+	return nil
+}
+
+// burst sends one burst and counts it. A target that does not answer ends the comparison: without it there is none.
+func (r *latencyRun) burst(ctx context.Context, client session, b LatencyBurst) error {
+	t := r.plan.Targets[b.Target]
+	p := r.m.Plan
+	p.URL, p.Rules, p.Rate, p.Requests = t.URL, t.Rules, b.Rate, b.Requests
+	r.plan.Bursts = append(r.plan.Bursts, b)
+	times := newBurstTimes(t.Own)
+	var totals wire.Totals
+	for result, err := range client.AttackFrom(ctx, p, agent.Start{}, &totals) {
+		if err != nil {
+			r.times[b.Target].take(times, totals, false)
+			return fmt.Errorf("%s, round %d: %w", t.Name, b.Round+1, err)
+		}
+		times.add(result)
+	}
+	r.times[b.Target].take(times, totals, true)
+	sent := r.sent()
+	r.tick(Progress{Phase: "attack", Requests: sent, Planned: max(sent, r.m.Plan.Requests*uint64(len(r.plan.Targets)*r.plan.Rounds))})
+	return nil
+}
+
+func (r *latencyRun) sent() (n uint64) {
+	for _, t := range r.times {
+		n += uint64(t.sent)
+	}
+	return n
+}
+
+func (r *latencyRun) conclude() report.Report {
+	r.m.Ended = time.Now().UTC()
+	return concludeLatency(r.m, r.times, r.cfg.Baseline)
+}

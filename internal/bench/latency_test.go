@@ -1,0 +1,290 @@
+package bench
+
+import (
+	"errors"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// compareTargets is a comparison of the demo's two backends in short rounds.
+func compareTargets(t *testing.T, w *demo.Clusters) LatencyConfig {
+	t.Helper()
+	cfg := LatencyConfig{
+		Config: connect(t, w, 0), Targets: []string{"svc/podinfo-east"}, Against: "svc/podinfo", Path: "/", Rounds: 20,
+		Round: 200 * time.Millisecond,
+	}
+	cfg.Load.Rate = attack.Rate{Hits: 200, Per: time.Second}
+	cfg.Query.Split = ""
+	return cfg
+}
+
+// The demo's gateway delays each answer by 20 ms, give or take a fifth. That is found, and the report of the stored run is that
+// of the live one. On a machine that is too busy to send on time the outcome must be invalid instead.
+func TestLatencyFindsTheDelayAndIsStored(t *testing.T) {
+	w := world(t, demo.Options{Seed: 11, GatewayDelay: 20 * time.Millisecond})
+	cfg := compareTargets(t, w)
+	cfg.Margin, cfg.MarginText = analyze.Margin{Absolute: int64(time.Second), Set: true}, "1s"
+	r, err := Latency(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := r.Comparison
+	if r.Kind != report.KindLatencyReport || c == nil || len(c.Differences) != 1 || len(c.Targets) != 2 {
+		t.Fatalf("%s %+v: %q", r.Kind, c, r.Verdict.Reasons)
+	}
+	median := c.Differences[0].Quantiles[0]
+	if median.Ms == nil || math.Abs(*median.Ms-20) > 4 || median.Direction != analyze.DirectionSlower {
+		t.Errorf("median %+v", median)
+	}
+	// Half of the answers of the root are drawn for east: 10 standard deviations of 800 draws are 141.
+	if west := c.Targets[1]; west.Root == "" || west.Counted+west.Elsewhere != 800 || math.Abs(float64(west.Counted)-400) > 141 {
+		t.Errorf("the root's own answers: %+v", west)
+	}
+	if late := strings.Contains(strings.Join(r.Verdict.Reasons, " "), "late"); !late && r.Verdict.Outcome == report.Fail || late && r.Verdict.Outcome != report.Invalid {
+		t.Errorf("outcome %s: %q", r.Verdict.Outcome, r.Verdict.Reasons)
+	}
+	f := latest(t, cfg.ResultsDir)
+	m, err := readManifest(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Latency.Bursts) != 40 {
+		t.Fatalf("%d bursts are stored", len(m.Latency.Bursts))
+	}
+	again, err := Analyze(f, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(r, again, cmpopts.EquateApproxTime(0)); d != "" {
+		t.Errorf("live and stored differ (-live +stored):\n%s", d)
+	}
+	// ABBA: each pair of rounds is an order and the same backwards, so that a drift falls on both alike.
+	for i := 0; i < len(m.Latency.Bursts); i += 4 {
+		b := m.Latency.Bursts[i : i+4]
+		if b[0].Target == b[1].Target || b[0].Target != b[3].Target || b[1].Target != b[2].Target {
+			t.Fatalf("bursts %d to %d: %+v", i, i+4, b)
+		}
+	}
+	// Compared with itself as a baseline nothing differs.
+	times, err := storedTimes(f, m.Latency)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := concludeLatency(m, times, &f).Comparison.Baseline
+	if late := strings.Contains(strings.Join(r.Verdict.Reasons, " "), "late"); !late && (b == nil || b.ID != m.ID || len(b.Differences) != 2) {
+		t.Errorf("baseline %+v", b)
+	} else if !late && b.Differences[0].Quantiles[0].Direction != analyze.DirectionNone {
+		t.Errorf("against itself: %+v", b.Differences[0])
+	}
+}
+
+func TestLatencyRefusals(t *testing.T) {
+	w := world(t, demo.Options{Seed: 12})
+	for name, change := range map[string]func(*LatencyConfig){
+		"the same Service twice":   func(c *LatencyConfig) { c.Against = "svc/podinfo-east" },
+		"no target":                func(c *LatencyConfig) { c.Targets = nil },
+		"nothing to compare with":  func(c *LatencyConfig) { c.Against = "" },
+		"too few rounds":           func(c *LatencyConfig) { c.Rounds = 5 },
+		"not a Service":            func(c *LatencyConfig) { c.Targets = []string{"deploy/podinfo"} },
+		"a limit without a sweep":  func(c *LatencyConfig) { c.Limit = &report.SweepLimit{Quantile: 0.99, Ms: 1} },
+		"a sweep of two":           func(c *LatencyConfig) { c.Rates = []attack.Rate{{Hits: 1, Per: time.Second}} },
+		"a rate above the ceiling": func(c *LatencyConfig) { c.Load.Rate.Hits = 1_000_000 },
+	} {
+		cfg := compareTargets(t, w)
+		change(&cfg)
+		_, err := Latency(t.Context(), cfg)
+		var usage *UsageError
+		if !errors.As(err, &usage) {
+			t.Errorf("%s: %v, want a usage error", name, err)
+		}
+	}
+	cfg := compareTargets(t, w)
+	cfg.Targets = []string{"svc/nothing"}
+	r, err := Latency(t.Context(), cfg)
+	if err != nil || r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "no Service nothing") {
+		t.Errorf("a Service that is not there: %s %q, %v", r.Verdict.Outcome, r.Verdict.Reasons, err)
+	}
+}
+
+// A target that only fails ends in invalid and says why, never in a pass.
+func TestLatencyOfATargetThatOnlyFails(t *testing.T) {
+	w := world(t, demo.Options{Seed: 13, GatewayDown: true})
+	cfg := compareTargets(t, w)
+	cfg.Against, cfg.Targets = "svc/podinfo-east", []string{"svc/frontend"}
+	cfg.Margin, cfg.MarginText = analyze.Margin{Absolute: int64(time.Hour), Set: true}, "1h"
+	r, err := Latency(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "nothing but errors") {
+		t.Errorf("%s %q", r.Verdict.Outcome, r.Verdict.Reasons)
+	}
+}
+
+// timesOf are rounds of a target whose answers take so many nanoseconds each.
+func timesOf(rounds, per int, took func(i int) time.Duration) latencyTimes {
+	var t latencyTimes
+	for round := range rounds {
+		b := newBurstTimes(-1)
+		for i := range per {
+			at := time.Duration(i) * 10 * time.Millisecond
+			b.add(attack.Result{Seq: uint64(i), Planned: at, Sent: at, Done: at + took(round*per+i), Status: 200})
+		}
+		t.take(b, wire.Totals{}, true)
+	}
+	return t
+}
+
+func latencyManifest(margin time.Duration) Manifest {
+	m := Manifest{Kind: report.KindLatency, Options: analyze.DefaultOptions()}
+	m.Latency = &LatencyPlan{
+		Targets: []LatencyTarget{{Name: "svc/a", Own: -1}, {Name: "svc/b", Own: -1}}, Against: true, Rounds: 20, Round: time.Second,
+		Margin: analyze.Margin{Absolute: int64(margin), Set: margin > 0}, MarginText: margin.String(),
+	}
+	return m
+}
+
+func TestLatencyThatCannotBePassed(t *testing.T) {
+	steady := func(i int) time.Duration { return time.Millisecond + time.Duration(i%97)*time.Microsecond }
+	whole := timesOf(20, 100, steady)
+	none := timesOf(20, 100, func(int) time.Duration { return 0 })
+	few := timesOf(20, 5, steady)
+	short := timesOf(12, 100, steady)
+	for name, x := range map[string]struct {
+		times []latencyTimes
+		want  string
+		says  string
+	}{
+		"whole":                {[]latencyTimes{whole, whole}, report.Pass, ""},
+		"below the timer":      {[]latencyTimes{none, whole}, report.Invalid, "timer"},
+		"too few for a p99":    {[]latencyTimes{few, few}, report.Inconclusive, "has no interval"},
+		"rounds cut short":     {[]latencyTimes{whole, short}, report.Invalid, "12 of 20 rounds"},
+		"nothing was measured": {nil, report.Inconclusive, ""},
+	} {
+		r := concludeLatency(latencyManifest(5*time.Millisecond), x.times, nil)
+		if name == "nothing was measured" {
+			if r.Verdict.Outcome == report.Pass || r.Verdict.Outcome == report.Fail {
+				t.Errorf("%s: %s", name, r.Verdict.Outcome)
+			}
+			continue
+		}
+		if r.Verdict.Outcome != x.want || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), x.says) {
+			t.Errorf("%s: %s %q, want %s", name, r.Verdict.Outcome, r.Verdict.Reasons, x.want)
+		}
+	}
+	if r := concludeLatency(latencyManifest(0), []latencyTimes{whole, whole}, nil); r.Verdict.Outcome != report.Measured || r.Comparison.Differences[0].Quantiles[0].Direction != analyze.DirectionNone {
+		t.Errorf("no margin: %s %+v", r.Verdict.Outcome, r.Comparison.Differences)
+	}
+}
+
+// backlogged is the latencies of a burst at a server that answers one request at a time, in 4 ms each, so 250 a second: at even
+// distances 4 ms below that, and above it the n-th request waits for a backlog that grows by 4 ms less the distance.
+func backlogged(rate attack.Rate, length time.Duration) *burstTimes {
+	const service = 4 * time.Millisecond
+	b := newBurstTimes(-1)
+	free := time.Duration(0)
+	schedule := attack.Constant{Rate: rate}
+	for i := range rate.Requests(length) {
+		at := schedule.At(i)
+		free = max(free, at) + service
+		b.add(attack.Result{Seq: i, Planned: at, Sent: at, Done: free, Status: 200})
+	}
+	return b
+}
+
+// The limit of 100 ms at p99 breaks above 250/s, where a step of 10 s leaves a backlog of 100 ms: at 1 % too much.
+func TestSweepFindsTheCapacityOfAQueue(t *testing.T) {
+	s := sweepOf(t, report.SweepLimit{Quantile: 0.99, Ms: 100}, func(rate attack.Rate) (*burstTimes, error) { return backlogged(rate, 10*time.Second), nil })
+	if found := math.Sqrt(*s.HoldsAt * *s.BreaksAt); math.Abs(found-250) > 25 || *s.BreaksAt / *s.HoldsAt > sweepFine {
+		t.Errorf("the limit breaks between %g and %g per second, want within 10 %% of 250: %+v", *s.HoldsAt, *s.BreaksAt, s.Steps)
+	}
+}
+
+// sweepOf sweeps from 150 to 600 per second and reports what was found.
+func sweepOf(t *testing.T, limit report.SweepLimit, step func(attack.Rate) (*burstTimes, error)) *report.Sweep {
+	t.Helper()
+	m := latencyManifest(0)
+	m.Latency.Sweep, m.Latency.Against, m.Latency.Targets, m.Latency.Limit = true, false, m.Latency.Targets[:1], &limit
+	times := make([]latencyTimes, 1)
+	given := []attack.Rate{{Hits: 600, Per: time.Second}, {Hits: 150, Per: time.Second}}
+	err := sweepRates(given, m.Latency.Limit, func(rate attack.Rate) (*burstTimes, error) {
+		b, err := step(rate)
+		if err == nil {
+			m.Latency.Bursts = append(m.Latency.Bursts, LatencyBurst{Rate: rate, Requests: uint64(b.sent)})
+			times[0].take(b, wire.Totals{}, true)
+		}
+		return b, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := concludeLatency(m, times, nil)
+	s := r.Comparison.Sweep
+	if s == nil || s.HoldsAt == nil || s.BreaksAt == nil {
+		t.Fatalf("%+v", s)
+	}
+	if r.Verdict.Outcome != report.Fail || !strings.Contains(s.Sentence, "breaks it at") {
+		t.Errorf("%s: %q", r.Verdict.Outcome, s.Sentence)
+	}
+	return s
+}
+
+// The same server for real. The median is judged, since a pause of this machine is no property of the server: half way through
+// a step of a second the backlog is 15 ms at 3 % too much.
+func TestSweepFindsTheCapacity(t *testing.T) {
+	const service = 4 * time.Millisecond
+	turn := make(chan struct{}, 1)
+	next := time.Now()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		turn <- struct{}{}
+		next = next.Add(service) // a timer that is late must not make the server slower: it owes instants, not pauses
+		if now := time.Now(); next.Before(now.Add(-50 * time.Millisecond)) {
+			next = now
+		}
+		time.Sleep(time.Until(next))
+		<-turn
+		w.WriteHeader(http.StatusOK)
+	}))
+	defer server.Close()
+	s := sweepOf(t, report.SweepLimit{Quantile: 0.5, Ms: 15}, func(rate attack.Rate) (*burstTimes, error) {
+		plan := attack.Plan{URL: server.URL, Rate: rate, Connections: 256, Requests: rate.Requests(time.Second)}.WithDefaults()
+		engine := attack.NewEngine(plan, attack.EngineOptions{})
+		defer engine.Close()
+		b := newBurstTimes(-1)
+		for result, err := range engine.Attack(t.Context(), plan) {
+			if err != nil {
+				return nil, err
+			}
+			b.add(result)
+		}
+		return b, nil
+	})
+	if found := math.Sqrt(*s.HoldsAt * *s.BreaksAt); math.Abs(found-250) > 25 {
+		t.Errorf("the limit breaks between %g and %g per second, want within 10 %% of 250: %+v", *s.HoldsAt, *s.BreaksAt, s.Steps)
+	}
+}
+
+func TestPerSecondHasThreeDigits(t *testing.T) {
+	for _, x := range []struct{ in, want float64 }{{0.12345, 0.123}, {7.0711, 7.07}, {223.6, 224}, {12345, 12345}} {
+		if got := perSecond(x.in).PerSecond(); math.Abs(got-x.want) > 1e-9*x.want {
+			t.Errorf("%g: %g, want %g", x.in, got, x.want)
+		}
+	}
+	if got := cutInto([]int64{1, 2, 3, 4, 5}, 2); !slices.Equal(got[0], []int64{1, 2}) || !slices.Equal(got[1], []int64{3, 4, 5}) {
+		t.Errorf("%v", got)
+	}
+}

@@ -1,0 +1,85 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/wire"
+	"github.com/splitbench/splitbench/podexec"
+)
+
+// openAgent provides a generator in a pod and starts it. The session lives until life ends or it is closed; length is how long
+// it will be sending.
+func (r *run) openAgent(ctx, life context.Context, pod mesh.Pod, length time.Duration, o agent.ClientOptions) (session, AgentFacts, error) {
+	container, err := podexec.New(r.cfg.REST, podexec.Target{Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container},
+		podexec.Options{Protocol: r.cfg.Protocol})
+	if err != nil {
+		return nil, AgentFacts{}, err
+	}
+	o.Stderr = r.log
+	client, facts, err := provide(ctx, life, providing{
+		container: container, rest: r.cfg.REST, pod: pod, self: r.cfg.Self, via: r.cfg.Via, image: r.cfg.Image, plan: r.m.Plan,
+		deadline: length + sessionMargin, options: o,
+	})
+	if err != nil {
+		return nil, facts, err
+	}
+	if err := r.checkAgent(client.Hello()); err != nil {
+		return nil, facts, errors.Join(err, client.Close())
+	}
+	return client, facts, nil
+}
+
+// withAgent opens a session in the source pod, keeps what it verifies, and has it do something.
+func (r *run) withAgent(ctx context.Context, length time.Duration, do func(context.Context, session) error) (err error) {
+	// The session outlives ctx: a run that is interrupted still fetches what the agent has, and says goodbye.
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	r.progress("settle", "starting the agent in pod "+r.m.Before.Source.Name)
+	client, facts, err := r.openAgent(ctx, life, r.m.Before.Source, length, agent.ClientOptions{Verified: r.recordFrames})
+	r.m.Agent = facts
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := client.Close(); err == nil && closeErr != nil {
+			r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+mesh.Safe(closeErr.Error()))
+		}
+	}()
+	return do(ctx, client)
+}
+
+// recordFrames stores one verified frame of a session of several bursts as it came.
+func (r *run) recordFrames(t wire.Type, raw []byte) error {
+	if t == wire.Hello {
+		raw = append(wire.Opening(), raw...)
+	}
+	if err := r.folder.Append(raw); err != nil {
+		return &StoreError{err}
+	}
+	return nil
+}
+
+// close writes the report into the run's folder and closes it. Where that fails it is a warning in the report.
+func (r *run) close(rep *report.Report, measured bool) {
+	status := store.Complete
+	switch {
+	case !measured:
+		status = store.Aborted
+	case !rep.Run.Complete:
+		status = store.Partial
+	}
+	if err := r.write(*rep); err != nil {
+		rep.Warnings = append(rep.Warnings, mesh.Safe(fmt.Sprintf("the run's folder is not whole: %v", err)))
+		status = store.Partial
+	}
+	if err := r.folder.Close(status); err != nil {
+		rep.Warnings = append(rep.Warnings, mesh.Safe(fmt.Sprintf("the run's folder could not be closed: %v", err)))
+	}
+}

@@ -1,0 +1,153 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Drill is what a failover drill found: steady traffic while something was broken by others.
+type Drill struct {
+	Sent       int64            `json:"sent"`
+	Answered   int64            `json:"answered"`   // complete answers below status 500
+	Lost       int64            `json:"lost"`       // the others
+	LostByKind map[string]int64 `json:"lostByKind"` // error class, or "http 502"
+	Accounted  bool             `json:"accounted"`  // every planned request has its result; false where the run was cut short
+	Outage     Span             `json:"outage"`     // all the time with losses, together
+	Limits     DrillLimits      `json:"limits"`
+	Failovers  []Failover       `json:"failovers"` // in order of time
+	Events     []DrillEvent     `json:"events"`
+	Unwatched  []string         `json:"unwatched"` // what the API did not tell, and why
+	Timeline   Timeline         `json:"timeline"`
+}
+
+// DrillLimits are what was allowed; null: anything.
+type DrillLimits struct {
+	MaxLost          *int64   `json:"maxLost"`
+	MaxOutageSeconds *float64 `json:"maxOutageSeconds"`
+}
+
+// Span is a duration that is known within bounds, in seconds.
+type Span struct {
+	Seconds     float64 `json:"seconds"`
+	LowSeconds  float64 `json:"lowSeconds"`
+	HighSeconds float64 `json:"highSeconds"`
+}
+
+// Instant is a moment that is known within bounds, in seconds since the first request.
+type Instant struct {
+	AtSeconds   float64 `json:"atSeconds"`
+	LowSeconds  float64 `json:"lowSeconds"`
+	HighSeconds float64 `json:"highSeconds"`
+}
+
+// Causes of a takeover.
+const (
+	ByWeights = "weights" // the weights were changed, and then the other side carried all
+	ByProxy   = "proxy"   // the proxy stopped drawing the backend by itself
+	ByNobody  = "nobody"  // requests were lost until the backend came back
+)
+
+// Failover is one backend that stopped answering, and what came of it. What did not happen is null.
+type Failover struct {
+	Backend     string   `json:"backend"`
+	Silent      Instant  `json:"silent"`      // its last answer before
+	FirstError  *Instant `json:"firstError"`  // the first request that was lost
+	Lost        int64    `json:"lost"`        // while it was silent
+	TakenOver   *Instant `json:"takenOver"`   // from here on the others carried all, without a loss
+	By          string   `json:"by"`          // weights, proxy or nobody
+	Recovered   *Instant `json:"recovered"`   // its first answer again
+	BackToSplit *Instant `json:"backToSplit"` // from here on the answers follow the weights again
+	Sentences   []string `json:"sentences"`
+}
+
+// DrillEvent is something that happened: a mark of the user, or a change that the API told.
+type DrillEvent struct {
+	AtSeconds float64          `json:"atSeconds"` // since the first request; below 0: before it
+	Kind      string           `json:"kind"`      // mark, weights, endpoints or object
+	Text      string           `json:"text"`
+	Weights   map[string]int64 `json:"weights,omitempty"` // from then on
+}
+
+// Timeline is what happened in each bin of time, by the instants at which requests were sent.
+type Timeline struct {
+	BinMs    int64           `json:"binMs"`
+	Sent     []int64         `json:"sent"`
+	Lost     []int64         `json:"lost"`
+	Backends []TimelineShare `json:"backends"`
+	P50Ms    []*float64      `json:"p50Ms"` // of answers; null in a bin without any
+	MaxMs    []*float64      `json:"maxMs"`
+}
+
+// TimelineShare is what one backend answered in each bin.
+type TimelineShare struct {
+	Backend  string  `json:"backend"`
+	Answered []int64 `json:"answered"`
+}
+
+func drillHeadline(r Report) string {
+	d := r.Drill
+	lost := fmt.Sprintf("%s of %s lost, outage %s", plural(d.Lost, "request"), count(d.Sent), spanText(d.Outage))
+	switch r.Verdict.Outcome {
+	case Pass:
+		return "the failover kept within its limits: " + lost
+	case Fail:
+		return "the failover went beyond its limits: " + lost
+	case Inconclusive:
+		if len(r.Verdict.Reasons) > 0 {
+			return strings.TrimSuffix(r.Verdict.Reasons[0], ".")
+		}
+		return "nothing can be said of a failover"
+	case Measured:
+		return lost
+	}
+	if len(r.Verdict.Reasons) == 0 {
+		return "could not be measured"
+	}
+	return "could not be measured: " + strings.TrimSuffix(r.Verdict.Reasons[0], ".")
+}
+
+func spanText(s Span) string {
+	if s.HighSeconds == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%.1fs (%.1f to %.1f)", s.Seconds, s.LowSeconds, s.HighSeconds)
+}
+
+// drillSentences are what is said of a drill in prose.
+func drillSentences(d *Drill) []string {
+	var s []string
+	for _, f := range d.Failovers {
+		s = append(s, f.Sentences...)
+	}
+	accounted := "every one has its result"
+	if !d.Accounted {
+		accounted = "the run was cut short, those after that were not sent"
+	}
+	s = append(s, fmt.Sprintf("Requests: %s sent, %s answered, %s lost; %s.", count(d.Sent), count(d.Answered), lostText(d), accounted))
+	return s
+}
+
+func lostText(d *Drill) string {
+	text := count(d.Lost)
+	if len(d.LostByKind) > 0 {
+		text += " (" + countsText(d.LostByKind) + ")"
+	}
+	return text
+}
+
+func countsText(m map[string]int64) string {
+	var parts []string
+	for _, k := range sortedKeys(m) {
+		parts = append(parts, fmt.Sprintf("%s %s", count(m[k]), k))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// drillEvents are the events as lines.
+func drillEvents(d *Drill) []string {
+	var s []string
+	for _, e := range d.Events {
+		s = append(s, fmt.Sprintf("%+.1fs %s: %s", e.AtSeconds, e.Kind, e.Text))
+	}
+	return s
+}
