@@ -173,6 +173,7 @@ SPLITBENCH_RESULTS_DIR.`,
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
 		demoCommand(a), checkCommand(a), planCommand(a), runCommand(a), analyzeCommand(a), reportCommand(a), resultsCommand(a),
+		attackCommand(a), selfTestCommand(a),
 		explainCommand(a), convertCommand(a), versionCommand(a), completionCommand(),
 	)
 	root.AddCommand(latencyCommand(a))

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -59,6 +61,8 @@ func TestDocumentedCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("KUBECONFIG", kubeconfig)
+	server := httptest.NewServer(http.HandlerFunc(plainServer)) // what the documents have on localhost:9898
+	defer server.Close()
 	makefile, err := os.ReadFile("../../Makefile")
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +73,7 @@ func TestDocumentedCommands(t *testing.T) {
 		for _, command := range consoleLines(t, file) {
 			words := quoted.FindAllString(command, -1)
 			for i, w := range words {
-				words[i] = strings.Trim(w, "'")
+				words[i] = strings.ReplaceAll(strings.Trim(w, "'"), "http://localhost:9898", server.URL)
 			}
 			switch words[0] {
 			case "make":

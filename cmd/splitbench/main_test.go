@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -26,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/*.txtar: each is a session with the program as its user has it. KUBECONFIG names two healthy
-// demo clusters, seed 1, that live as long as the script.
+// demo clusters, seed 1, that live as long as the script; SERVER is the URL of a plain server, ADDRESS its address.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -39,6 +43,10 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Defer(func() { world.Close() })
+			server := httptest.NewServer(http.HandlerFunc(plainServer))
+			env.Defer(server.Close)
+			env.Setenv("SERVER", server.URL)
+			env.Setenv("ADDRESS", server.Listener.Addr().String())
 			file := filepath.Join(env.WorkDir, "kubeconfig")
 			env.Setenv("KUBECONFIG", file)
 			env.Setenv("HOME", env.WorkDir)
@@ -54,6 +62,28 @@ func TestScripts(t *testing.T) {
 			"exitcode": exitCodeIs,
 		},
 	})
+}
+
+// plainServer is a target for the generator alone.
+func plainServer(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/host":
+		fmt.Fprintf(w, "host %s", r.Host)
+	case "/agent":
+		fmt.Fprintf(w, "%s %s", r.UserAgent(), r.Header.Get("X-Splitbench-Run"))
+	case "/fail":
+		w.WriteHeader(http.StatusServiceUnavailable)
+	case "/slow":
+		time.Sleep(50 * time.Millisecond) // the server's work
+	case "/endless":
+		for r.Context().Err() == nil {
+			if _, err := w.Write(make([]byte, 32<<10)); err != nil {
+				return
+			}
+		}
+	default:
+		fmt.Fprint(w, `{"message": "hello"}`)
+	}
 }
 
 // exitCodeIs runs a command and checks its exit code: exitcode CODE splitbench ARGS...

@@ -46,6 +46,13 @@ func (p *progress) show(x bench.Progress) {
 	p.bar.Set64(int64(min(x.Requests, x.Planned))) //nolint:errcheck // a bar that cannot be drawn must not end a run
 }
 
+// describe says beside the bar how it goes.
+func (p *progress) describe(text string) {
+	if p.bar != nil {
+		p.bar.Describe(text)
+	}
+}
+
 func (p *progress) end() {
 	if p.bar != nil {
 		p.bar.Clear() //nolint:errcheck // as above

@@ -23,10 +23,11 @@ type loading struct {
 	requests, rate, resultsDir, protocol, url string
 	duration, timeout                         time.Duration
 	connections                               int
-	warmUp, maxRequests, perConn              uint64
+	warmUp, maxRequests                       uint64
 	maxRate                                   float64
 	classify, labels                          []string
 	witness                                   string
+	generator
 }
 
 // add registers the flags; the demo has other defaults for the number of requests and the rate.
@@ -35,7 +36,6 @@ func (l *loading) add(flags *pflag.FlagSet, requests, rate string) {
 	flags.StringVar(&l.rate, "rate", rate, "requests per second, whatever the answers do: 50, 0.5, 30/m")
 	flags.DurationVar(&l.duration, "duration", 0, "how long to send; with --requests or --rate it fixes the other")
 	flags.IntVar(&l.connections, "connections", attack.DefaultConnections, "connections and requests in flight at most")
-	flags.Uint64Var(&l.perConn, "requests-per-connection", 0, "requests that a connection carries before a new one is dialled; default: a 128th of --requests")
 	flags.DurationVar(&l.timeout, "timeout", attack.DefaultTimeout, "of one request")
 	flags.Uint64Var(&l.warmUp, "warm-up", 20, "requests sent before the counted ones")
 	flags.StringVar(&l.url, "url", "", "what to request; default: the root Service and its port")
@@ -45,6 +45,7 @@ func (l *loading) add(flags *pflag.FlagSet, requests, rate string) {
 	flags.StringVar(&l.resultsDir, "results-dir", "results", "where the run's folder is made")
 	flags.StringVar(&l.witness, "witness", bench.WitnessAuto, "counters of the client's proxy: auto, linkerd, envoy, off, or their http address in the pod")
 	flags.StringVar(&l.protocol, "exec-protocol", string(podexec.Auto), "auto, websocket or spdy")
+	l.generator.add(flags, "a 128th of --requests")
 	flags.StringArrayVar(&l.labels, "label", nil, "KEY=VALUE kept with the run; repeatable")
 }
 
@@ -52,12 +53,18 @@ func (l *loading) add(flags *pflag.FlagSet, requests, rate string) {
 func (l *loading) load(flags *pflag.FlagSet) (bench.Load, error) {
 	out := bench.Load{
 		Connections: l.connections, Timeout: l.timeout, WarmUp: l.warmUp, MaxRate: l.maxRate, MaxRequests: l.maxRequests,
-		PerConn: l.perConn,
-		Header:  map[string]string{"User-Agent": "splitbench/" + agent.Version()},
+		Header: map[string]string{"User-Agent": "splitbench/" + agent.Version()},
 	}
 	var err error
 	if out.Rate, err = attack.ParseRate(l.rate); err != nil {
 		return out, fmt.Errorf("--rate: %w", err)
+	}
+	var seed uint64
+	if f := flags.Lookup("seed"); f != nil {
+		seed, _ = strconv.ParseUint(f.Value.String(), 10, 64) //nolint:errcheck // the flag's own type has checked it
+	}
+	if err := l.apply(&out.Sending, seed); err != nil {
+		return out, err
 	}
 	if l.requests != "auto" {
 		if out.Requests, err = strconv.ParseUint(l.requests, 10, 63); err != nil || out.Requests == 0 {

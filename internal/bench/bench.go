@@ -71,7 +71,9 @@ type Load struct {
 	Header      map[string]string
 	MaxRate     float64
 	MaxRequests uint64
-	PerConn     uint64 // requests that a connection carries; 0: a 128th of all
+	// Sending is how requests are sent: engine, protocol, connections, saturation, TLS, and headers of the user's. What it
+	// says of the target and of the amount is not looked at. Without Reuse a connection carries a 128th of all requests.
+	Sending attack.Plan
 }
 
 // Progress is where a run is.
@@ -181,6 +183,7 @@ func (r *run) open() (*store.Run, error) {
 		return nil, err
 	}
 	r.m.ID, r.m.Dir = id, folder.Dir
+	r.identify(id)
 	err = r.keep("split.before.yaml", r.m.Before.Split.YAML, folder)
 	if err == nil {
 		err = r.writeManifest(folder)

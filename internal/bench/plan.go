@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -41,19 +42,22 @@ func (r *run) plan(snap mesh.Snapshot) (attack.Plan, error) {
 		requests = uint64(n)
 		r.m.Automatic = true
 	}
-	p := attack.Plan{
-		URL: target, Header: r.cfg.Load.Header, Rate: r.cfg.Load.Rate, Requests: requests, WarmUp: r.cfg.Load.WarmUp,
-		Connections: r.cfg.Load.Connections, Timeout: r.cfg.Load.Timeout,
-		MaxRate: r.cfg.Load.MaxRate, MaxRequests: r.cfg.Load.MaxRequests,
-	}.WithDefaults()
-	perConn := r.cfg.Load.PerConn
-	if perConn == 0 {
-		perConn = max(1, requests/leastConnections)
+	p := r.cfg.Load.Sending
+	p.URL, p.Rate, p.Requests, p.WarmUp = target, r.cfg.Load.Rate, requests, r.cfg.Load.WarmUp
+	p.Connections, p.Timeout = r.cfg.Load.Connections, r.cfg.Load.Timeout
+	p.MaxRate, p.MaxRequests = r.cfg.Load.MaxRate, r.cfg.Load.MaxRequests
+	p.Header = headers(r.cfg.Load.Header, p.Header)
+	p = p.WithDefaults()
+	if p.Reuse == nil || p.Reuse.MaxRequests == 0 && p.Reuse.MaxAge == 0 {
+		perConn := max(1, requests/leastConnections)
 		if snap.Law.NullModel == mesh.RandomPerConnection {
 			perConn = 1 // each connection is one draw, so each request gets one of its own
 		}
+		p.Reuse = &attack.Reuse{MinRequests: perConn, MaxRequests: perConn}
 	}
-	p.Reuse = &attack.Reuse{MinRequests: perConn, MaxRequests: perConn}
+	if p.EngineName() == attack.EngineVegeta { // which cannot give up connections by a plan
+		p.Reuse = nil
+	}
 	if err := p.Validate(); err != nil {
 		if r.m.Automatic && requests > p.MaxRequests {
 			err = fmt.Errorf("--requests auto: %d are needed to tell with these weights, tolerance, alpha and power; "+
@@ -70,7 +74,7 @@ func (r *run) plan(snap mesh.Snapshot) (attack.Plan, error) {
 			return attack.Plan{}, usagef("--sequential: its rule is the tolerance; leave --gate %s out", r.cfg.Options.Gate)
 		case requests > maxSequential:
 			return attack.Plan{}, usagef("--sequential: %d requests, at most %d can be looked at in their order", requests, maxSequential)
-		case snap.Law.NullModel == mesh.RandomPerConnection && perConn > 1:
+		case snap.Law.NullModel == mesh.RandomPerConnection && (p.Reuse == nil || p.Reuse.MaxRequests != 1):
 			return attack.Plan{}, usagef("--sequential: this split is drawn for each connection; leave --requests-per-connection out")
 		case q.Every == 0:
 			q.Every = max(minEvery, requests/mostLooks)
@@ -81,6 +85,33 @@ func (r *run) plan(snap mesh.Snapshot) (attack.Plan, error) {
 		return attack.Plan{}, &UsageError{err}
 	}
 	return p, nil
+}
+
+// identify names the run in every request, unless the user has said otherwise.
+func (r *run) identify(id string) {
+	own := map[string]string{"X-Splitbench-Run": id}
+	if agent := r.cfg.Load.Header["User-Agent"]; agent != "" {
+		own["User-Agent"] = agent + " (" + id + ")"
+	}
+	r.m.Plan.Header = headers(own, r.cfg.Load.Sending.Header)
+}
+
+// headers are those of the program, in place of which the user's stand.
+func headers(own, user map[string]string) map[string]string {
+	out := maps.Clone(user)
+	if out == nil {
+		out = map[string]string{}
+	}
+	for name, value := range own {
+		given := false
+		for n := range user {
+			given = given || strings.EqualFold(n, name)
+		}
+		if !given {
+			out[name] = value
+		}
+	}
+	return out
 }
 
 // weightsOf are the effective weights in the order in which results number the backends.

@@ -32,6 +32,7 @@ type tally struct {
 	windows      windows
 	cost         costTimes
 	n            uint64
+	late         uint64           // requests that were sent late, or not at all because the plan drops what would be
 	turns        bool             // the counts are as near to the weights as turns by weight keep them
 	pods         int              // source pods: request n is of pod n mod pods
 	byPod        []analyze.Counts // where there is more than one
@@ -43,6 +44,14 @@ func newTally(backends int) *tally {
 }
 
 func (t *tally) add(r attack.Result) {
+	if r.Err == attack.ErrDropped || r.SendLag() > attack.LateAfter {
+		t.late++
+	}
+	if r.Err == attack.ErrDropped { // it was never sent: no draw of the split, and nothing to time
+		t.outcomes.Add(r)
+		t.n++
+		return
+	}
 	a := &t.rest
 	if b := int(r.Backend); b >= 0 && b < len(t.backends) {
 		a = &t.backends[b]
@@ -195,18 +204,15 @@ func exact(totals wire.Totals, backends int) analyze.Counts {
 	for _, e := range totals.Tally {
 		if b := int(e.Backend); b >= 0 && b < backends {
 			c.N[b] += int64(e.N)
-		} else {
+		} else if e.Class != attack.ErrDropped.String() {
 			c.Unattributed += int64(e.N)
 		}
 	}
 	return c
 }
 
-// Bounds of a generator that is on time: what is late by more is the generator's latency, not the backends'.
 const (
-	lateLag       = time.Millisecond
-	lateShare     = 0.1  // of the median response time
-	droppedShare  = 0.01 // of all requests
+	droppedShare  = 0.01 // of all results; of more dropped samples the times of the rest are no sample of all
 	lateQuantile  = 0.99
 	medianOfTimes = 0.5
 )
@@ -220,10 +226,14 @@ func (t *tally) onTime(totals wire.Totals) bool {
 		response = append(response, t.backends[i].Response...)
 	}
 	slices.Sort(response)
-	limit := int64(lateLag)
+	var median, lag int64
 	if len(response) > 0 {
-		limit = max(limit, int64(lateShare*float64(analyze.Quantile(response, medianOfTimes))))
+		median = analyze.Quantile(response, medianOfTimes)
 	}
+	if len(t.lags) > 0 {
+		lag = analyze.Quantile(t.lags, lateQuantile)
+	}
+	limits := attack.ClientLimits(t.n, t.late, time.Duration(lag), time.Duration(median), 0)
 	lost := float64(totals.Dropped) > droppedShare*float64(totals.Requests) && !timed(totals)
-	return analyze.Quantile(t.lags, lateQuantile) <= limit && !lost && !throttled(totals, t.last-t.first)
+	return len(limits) == 0 && !lost && !throttled(totals, t.last-t.first)
 }

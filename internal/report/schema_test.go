@@ -19,6 +19,8 @@ const (
 	reportSchema = "../../docs/schema/splitreport.v1alpha1.json"
 	checkSchema  = "../../docs/schema/checkreport.v1alpha1.json"
 	planSchema   = "../../docs/schema/splitplan.v1alpha1.json"
+	loadSchema   = "../../docs/schema/loadreport.v1alpha1.json"
+	selfSchema   = "../../docs/schema/selftest.v1alpha1.json"
 )
 
 func compile(t *testing.T, path string) *jsonschema.Schema {
@@ -104,7 +106,7 @@ func TestSchemaRefuses(t *testing.T) {
 
 // Every key of the structs is in the schema with the same nullability, and the other way round.
 func TestSchemaHasEveryKey(t *testing.T) {
-	for path, root := range map[string]reflect.Type{reportSchema: reflect.TypeFor[Report](), checkSchema: reflect.TypeFor[CheckReport](), planSchema: reflect.TypeFor[Plan]()} {
+	for path, root := range map[string]reflect.Type{reportSchema: reflect.TypeFor[Report](), checkSchema: reflect.TypeFor[CheckReport](), planSchema: reflect.TypeFor[Plan](), loadSchema: reflect.TypeFor[LoadReport](), selfSchema: reflect.TypeFor[SelfTest]()} {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

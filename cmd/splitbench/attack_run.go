@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/export"
+	"github.com/splitbench/splitbench/internal/report"
+)
+
+// attackRun is one use of `attack`, and what it came to so far.
+type attackRun struct {
+	*app
+	plan  attack.Plan
+	names []string
+	in    report.LoadInput
+}
+
+// once carries out the plan, and writes its results to a file where one is named.
+func (r *attackRun) once(ctx context.Context, out, to string) error {
+	if out == "" {
+		for _, err := range r.results(ctx) {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	facts := export.Facts{Run: r.in.Run.ID, URL: r.plan.URL, Method: r.plan.Method, Started: r.in.Run.Started, Backends: r.names}
+	return toFile(out, r.stdout, func(w io.Writer) error { return write(w, to, facts, export.Options{}, r.results(ctx)) })
+}
+
+// results sends the plan and yields its results as they come, counted. How the burst ended is in r.in.Run then: an end
+// before the planned one is no error, what was measured is still to be said.
+func (r *attackRun) results(ctx context.Context) iter.Seq2[attack.Result, error] {
+	return func(yield func(attack.Result, error) bool) {
+		e := attack.NewEngine(r.plan, attack.EngineOptions{Unmatched: func(x attack.Specimen) { r.in.Specimens = append(r.in.Specimens, x) }})
+		defer e.Close()
+		if err := r.warmUp(ctx, e); err != nil {
+			yield(attack.Result{}, err)
+			return
+		}
+		p := r.newProgress()
+		defer p.end()
+		r.in.Summary, r.in.Specimens = &attack.Summary{}, nil
+		r.in.Run.Started = time.Now().UTC()
+		cpu, throttled := agent.Cost()
+		r.in.Run.EndReason, r.in.Run.Complete = "done", true
+		shown := time.Now()
+		for res, err := range e.Attack(ctx, r.plan) {
+			if err != nil {
+				if !r.ended(ctx, err) {
+					yield(attack.Result{}, err)
+					return
+				}
+				break
+			}
+			r.in.Summary.Add(res)
+			if now := time.Now(); now.Sub(shown) >= time.Second {
+				shown = now
+				p.show(bench.Progress{Requests: r.in.Summary.Requests, Planned: r.plan.Requests})
+				p.describe(live(r.in.Summary))
+			}
+			if !yield(res, nil) {
+				return
+			}
+		}
+		cpuAfter, throttledAfter := agent.Cost()
+		r.in.CPU, r.in.Throttled, r.in.Dials = cpuAfter-cpu, throttledAfter-throttled, e.Dials()
+	}
+}
+
+// live is how it goes.
+func live(s *attack.Summary) string {
+	return fmt.Sprintf("%.0f/s, p99 %s, errors %d", s.Rate(), s.ResponseTime(0.99).Round(10*time.Microsecond), s.Failed())
+}
+
+func (r *attackRun) warmUp(ctx context.Context, e attack.Engine) error {
+	p := r.plan
+	if p.Requests = p.WarmUp; p.Requests == 0 {
+		return nil
+	}
+	for _, err := range e.Attack(ctx, p) {
+		if err != nil {
+			if r.in.Summary = (&attack.Summary{}); r.ended(ctx, err) {
+				return fmt.Errorf("warm-up: %w", err)
+			}
+			return err
+		}
+		r.in.WarmUp++
+	}
+	return nil
+}
+
+// ended notes how a burst ended before its planned end, and reports whether it is such an end.
+func (r *attackRun) ended(ctx context.Context, err error) bool {
+	var abort *attack.AbortError
+	var gaveUp *attack.GaveUpError
+	run := &r.in.Run
+	switch {
+	case errors.As(err, &abort) && abort.Reason == attack.AbortTime && r.plan.Shape != nil && r.plan.Shape.Kind == attack.ShapeClosed:
+		return true // a closed loop for a given time ends so
+	case errors.As(err, &abort):
+		run.EndReason, run.EndText = string(abort.Reason), abort.Saw
+	case errors.As(err, &gaveUp):
+		run.EndReason, run.EndText = "gaveUp", fmt.Sprintf("%d requests in a row got no answer", gaveUp.InARow)
+	case ctx.Err() != nil:
+		run.EndReason, run.EndText = "interrupted", "interrupted"
+	default:
+		return false
+	}
+	run.Complete = false
+	return true
+}
+
+// search looks for the highest rate. The report's load is that of the best trial, or of the last where none was good.
+func (r *attackRun) search(ctx context.Context, f *attacking) error {
+	from, to, err := bounds(f.search)
+	if err != nil {
+		return err
+	}
+	if to > r.plan.MaxRate {
+		return fmt.Errorf("--search %q: above the ceiling of %g/s; allow it with --max-rate", f.search, r.plan.MaxRate)
+	}
+	if f.out != "" {
+		return fmt.Errorf("--out: a search keeps no results; attack at the rate that it finds")
+	}
+	s := attack.Search{From: from, To: to, ResponseTime: f.responseTime}
+	if err := s.Validate(); err != nil {
+		return fmt.Errorf("--%w", err)
+	}
+	var best *report.LoadInput
+	given := *r.plan.Limits
+	found, err := s.Run(ctx, func(ctx context.Context, rate float64) (attack.Trial, error) {
+		limits := given
+		limits.ResponseTime = 0 // the trial's whole is judged
+		r.plan.Limits, r.plan.Shape = &limits, nil
+		r.plan.Rate = attack.Rate{Hits: uint64(rate * 1000), Per: 1000 * time.Second}
+		r.plan.Requests = min(max(r.plan.Rate.Requests(f.duration), 1), r.plan.MaxRequests)
+		fmt.Fprintf(r.talk(), "splitbench: trying %.4g/s\n", rate)
+		if err := r.once(ctx, "", ""); err != nil {
+			return attack.Trial{}, err
+		}
+		if ctx.Err() != nil {
+			return attack.Trial{}, ctx.Err()
+		}
+		t := r.in.Summary.Trial(r.in.Throttled)
+		if !r.in.Run.Complete {
+			t.ErrorShare = 1
+		}
+		if best == nil || t.ErrorShare == 0 && len(t.Late) == 0 && (f.responseTime == 0 || t.P99 <= f.responseTime) && r.plan.Rate.PerSecond() > best.Plan.Rate.PerSecond() {
+			kept := r.in
+			kept.Plan = r.plan
+			best = &kept
+		}
+		return t, nil
+	})
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	if best != nil {
+		r.in = *best
+	}
+	r.in.Search = &report.LoadSearch{Why: found.Why, Trials: []report.LoadTrial{}}
+	if found.Best > 0 {
+		r.in.Search.BestPerSecond = &found.Best
+	}
+	if found.Fail > 0 {
+		r.in.Search.FailPerSecond = &found.Fail
+	}
+	for _, t := range found.Trials {
+		r.in.Search.Trials = append(r.in.Search.Trials, report.LoadTrial{
+			RatePerSecond: t.Rate, OK: t.OK, Why: t.Why, P99Ms: float64(t.P99) / float64(time.Millisecond), ErrorShare: t.ErrorShare,
+		})
+	}
+	return nil
+}
