@@ -91,7 +91,14 @@ func (t *latencyTimes) onTime(median int64) bool {
 	}
 	lags := slices.Clone(t.lags)
 	slices.Sort(lags)
-	return analyze.Quantile(lags, lateQuantile) <= max(int64(lateLag), int64(lateShare*float64(median))) && t.dropped == 0
+	var late uint64
+	for _, lag := range lags {
+		if time.Duration(lag) > attack.LateAfter {
+			late++
+		}
+	}
+	limits := attack.ClientLimits(uint64(len(lags)), late, time.Duration(analyze.Quantile(lags, lateQuantile)), time.Duration(median), 0)
+	return len(limits) == 0 && t.dropped == 0
 }
 
 // storedTimes reads the bursts of a stored comparison again.
