@@ -22,7 +22,7 @@ func resultsCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "results", Short: "Look at stored runs", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		return cmd.Help()
 	}}
-	cmd.AddCommand(listCommand(a), showCommand(a), exportCommand(a), verifyCommand(a), pinCommand(a), pruneCommand(a), importCommand(a))
+	cmd.AddCommand(listCommand(a), showCommand(a), compareCommand(a), exportCommand(a), verifyCommand(a), pinCommand(a), pruneCommand(a), importCommand(a))
 	return cmd
 }
 

@@ -145,6 +145,7 @@ func runCommand(a *app) *cobra.Command {
 		looks  sequentialFlags
 		from   sourcing
 		to     sinks
+		base   baseline
 	)
 	cmd := &cobra.Command{
 		Use:   "run [SPLIT]",
@@ -178,6 +179,9 @@ func runCommand(a *app) *cobra.Command {
 			if err := from.apply(&cfg); err != nil {
 				return err
 			}
+			if cfg.Baseline, err = base.find(l.resultsDir, cfg.Options.Alpha); err != nil {
+				return err
+			}
 			cfg.Command = commandLine(os.Args[1:])
 			if dryRun {
 				return a.dryRun(cmd, cfg)
@@ -191,6 +195,7 @@ func runCommand(a *app) *cobra.Command {
 	looks.add(cmd.Flags())
 	from.add(cmd.Flags())
 	to.add(cmd.Flags())
+	base.add(cmd.Flags())
 	cmd.Flags().StringVarP(&output, "output", "o", "text", outputHelp)
 	cmd.Flags().StringSliceVar(&ignore, "ignore-check", nil, "id of a check whose failure does not stop the run, such as SB008; repeatable; the report says so")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print pod, container, commands, requests and permissions, and send nothing")

@@ -49,6 +49,7 @@ type Config struct {
 	Image        string // of an ephemeral container, with ViaEphemeral
 	Resume       bool   // take a run up again whose stream broke
 	ResultsDir   string
+	Baseline     *Baseline // an earlier run to compare with; nil: none
 
 	Command   []string          // the command line, for the record
 	Flags     map[string]string // every flag as it was resolved, secrets masked, for the record

@@ -56,6 +56,7 @@ func (r *run) finish(ctx context.Context) (report.Report, error) {
 		r.lookAgain(ctx)
 	}
 	rep := r.conclude()
+	rep.Baseline = r.baseline(&rep)
 	status := store.Complete
 	switch {
 	case !measured:

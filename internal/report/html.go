@@ -40,7 +40,7 @@ func htmlBody(r Report) (template.HTML, error) {
 	if err != nil {
 		return "", err
 	}
-	t, err := template.ParseFS(htmlFiles, "html/report.tmpl")
+	t, err := template.ParseFS(htmlFiles, "html/report.tmpl", "html/comparison.tmpl")
 	if err != nil {
 		return "", fmt.Errorf("write report: %w", err)
 	}
@@ -87,6 +87,8 @@ type view struct {
 	NoLatency    string
 	LatencyNotes []string
 
+	Baseline *changesView // nil where no earlier run was compared
+
 	ErrorTable *tableView
 	NoErrors   string
 	Specimens  []string
@@ -130,6 +132,10 @@ func viewOf(raw Report) view {
 	v.TimeTable, v.Marks = timeTable(r), markSentences(r)
 	v.Latency, v.NoLatency = latencyChart(r)
 	v.LatencyTable, v.LatencyNotes = latencyTable(r), latencyNotes(r)
+	if raw.Baseline != nil {
+		b := changesViewOf(*raw.Baseline)
+		v.Baseline = &b
+	}
 	v.ErrorTable, v.NoErrors = errorTable(r)
 	v.CheckTable = checkTable(r.Checks)
 	for _, f := range whatRan(r) {
@@ -205,6 +211,9 @@ func facts(r Report) []pair {
 
 func sections(v view) []pair {
 	s := []pair{{"shares", "Shares"}, {"time", "Over time"}, {"latency", "Latency"}, {"errors", "Errors"}, {"checks", "Checks"}, {"repeat", "Repeat it"}}
+	if v.Baseline != nil {
+		s = append(s, pair{"baseline", "Against an earlier run"})
+	}
 	if v.Before != "" {
 		s = append(s, pair{"split", "The split"})
 	}

@@ -112,6 +112,7 @@ func markdown(r Report, v verbatim, details bool) string {
 		m.details("Gateway cost", markdownCost(r.GatewayCost))
 		m.details("By source pod", podTable(r))
 		m.details("How the generator came to the pod", stepLines(r))
+		m.details("Against an earlier run", baselineMarkdown(r.Baseline))
 		m.details("Checks before the run", checkList(r.Checks))
 		m.details("Answers that name no backend", preOrNothing(v.specimens))
 		m.details("Repeat it", preOrNothing(v.command))

@@ -45,7 +45,8 @@ type Report struct {
 	Source        *Source            `json:"source"`
 	Run           *Run               `json:"run"`
 	Warnings      []string           `json:"warnings"`
-	Series        *Series            `json:"series"` // what charts are drawn from; last, since it is the longest; null where nothing was sent
+	Baseline      *RunComparison     `json:"baseline,omitempty"` // an earlier run that this one was compared with; it changes no verdict
+	Series        *Series            `json:"series"`             // what charts are drawn from; last, since it is the longest; null where nothing was sent
 }
 
 // Verdict is the conclusion: what a gate acts on.

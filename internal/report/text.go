@@ -49,6 +49,9 @@ func WriteText(w io.Writer, r Report, o TextOptions) error {
 	if err := p.cost(r.GatewayCost); err != nil {
 		return err
 	}
+	if err := p.baseline(r.Baseline); err != nil {
+		return err
+	}
 	p.bullets("Why:", whyNot(r))
 	p.bullets("What to do:", r.Verdict.Remedies)
 	p.bullets("Warnings:", warnings(r))
