@@ -8,7 +8,7 @@ const MethodNewcombe = "newcombe"
 
 // ShareChange is how much a backend's share in one run lies above its share in another.
 type ShareChange struct {
-	BaseShare  float64 // 0 to 1
+	BaseShare  float64  // 0 to 1
 	NewShare   float64  // 0 to 1
 	Base, New  Interval // Wilson, of each share
 	Difference float64  // new - base, -1 to 1
