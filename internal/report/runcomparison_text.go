@@ -120,7 +120,7 @@ func WriteRunComparisonMarkdown(w io.Writer, c RunComparison) error {
 	m.add("**" + capital(comparisonHeadline(c)) + ".**")
 	comparisonMarkdown(&m, c)
 	doc := strings.TrimRight(m.b.String(), "\n") + "\n"
-	if len(doc) > maxMarkdown {
+	if len(doc) > MaxMarkdown {
 		doc = marker + "\n\n## " + strings.ToUpper(c.Verdict.Outcome) + ": comparison of runs\n\n**" + capital(comparisonHeadline(c)) +
 			".**\n\nThe tables were left out: they would not fit in a comment.\n"
 	}
