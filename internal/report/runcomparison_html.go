@@ -61,7 +61,7 @@ func changesViewOf(raw RunComparison) changesView {
 	c := mapStrings(raw, forTerminal)
 	v := changesView{
 		Outcome: outcomeClass(Report{Verdict: Verdict{Outcome: c.Verdict.Outcome}}), Badge: Badge(c.Verdict.Outcome),
-		Headline: capital(comparisonHeadline(c)), Base: comparedRunText(c.Base), Note: tildeNote, Rule: comparisonRule(c.Verdict),
+		Headline: capital(runsHeadline(c)), Base: comparedRunText(c.Base), Note: tildeNote, Rule: runsRule(c.Verdict),
 	}
 	for _, x := range c.Changes {
 		view := changeView{ID: x.Run.ID, Text: comparedRunText(x.Run), Badge: Badge(x.Outcome), Why: x.Reasons, Warnings: x.Warnings}

@@ -8,8 +8,8 @@ import (
 
 // The sentences of a comparison of runs; text, Markdown and HTML share them.
 
-// comparisonHeadline is the sentence after the verdict's word.
-func comparisonHeadline(c RunComparison) string {
+// runsHeadline is the sentence after the verdict's word.
+func runsHeadline(c RunComparison) string {
 	n := plural(int64(len(c.Changes)), "run")
 	switch c.Verdict.Outcome {
 	case Pass:
@@ -25,8 +25,8 @@ func comparisonHeadline(c RunComparison) string {
 	return n + " against " + c.Base.ID + ": cannot be compared: " + strings.TrimSuffix(c.Verdict.Reasons[0], ".")
 }
 
-// comparisonRule says what was asked, and what a pass and a fail mean.
-func comparisonRule(v ComparisonVerdict) string {
+// runsRule says what was asked, and what a pass and a fail mean.
+func runsRule(v ComparisonVerdict) string {
 	return fmt.Sprintf("A pass means that every share moved by less than %s and no latency, nor the gateway's cost, grew by more than %s; "+
 		"a fail that one did. Either is wrong at most %s of the time, whatever the number of questions (%d).",
 		points(v.SharePoints), v.Margin, percent(v.Alpha), v.Questions)

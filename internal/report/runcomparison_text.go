@@ -19,7 +19,7 @@ func WriteRunComparisonText(w io.Writer, c RunComparison, o TextOptions) error {
 }
 
 func (p *page) comparison(c RunComparison) error {
-	p.painted(strings.ToUpper(c.Verdict.Outcome)+"  ", comparisonHeadline(c), outcomeColor(c.Verdict.Outcome))
+	p.painted(strings.ToUpper(c.Verdict.Outcome)+"  ", runsHeadline(c), outcomeColor(c.Verdict.Outcome))
 	p.line("")
 	p.para("Base  ", comparedRunText(c.Base))
 	for _, x := range c.Changes {
@@ -29,7 +29,7 @@ func (p *page) comparison(c RunComparison) error {
 			return err
 		}
 	}
-	p.list("", []string{tildeNote, comparisonRule(c.Verdict)})
+	p.list("", []string{tildeNote, runsRule(c.Verdict)})
 	return nil
 }
 
@@ -45,7 +45,7 @@ func (p *page) baseline(c *RunComparison) error {
 			return err
 		}
 	}
-	p.list("", []string{tildeNote, comparisonRule(c.Verdict)})
+	p.list("", []string{tildeNote, runsRule(c.Verdict)})
 	return nil
 }
 
@@ -54,7 +54,7 @@ func baselineMarkdown(c *RunComparison) string {
 		return ""
 	}
 	var m block
-	m.add("**" + capital(comparisonHeadline(*c)) + ".**")
+	m.add("**" + capital(runsHeadline(*c)) + ".**")
 	comparisonMarkdown(&m, *c)
 	return m.b.String()
 }
@@ -117,11 +117,11 @@ func WriteRunComparisonMarkdown(w io.Writer, c RunComparison) error {
 	var m block
 	m.add(marker)
 	m.add("## " + strings.ToUpper(c.Verdict.Outcome) + ": comparison of runs")
-	m.add("**" + capital(comparisonHeadline(c)) + ".**")
+	m.add("**" + capital(runsHeadline(c)) + ".**")
 	comparisonMarkdown(&m, c)
 	doc := strings.TrimRight(m.b.String(), "\n") + "\n"
 	if len(doc) > MaxMarkdown {
-		doc = marker + "\n\n## " + strings.ToUpper(c.Verdict.Outcome) + ": comparison of runs\n\n**" + capital(comparisonHeadline(c)) +
+		doc = marker + "\n\n## " + strings.ToUpper(c.Verdict.Outcome) + ": comparison of runs\n\n**" + capital(runsHeadline(c)) +
 			".**\n\nThe tables were left out: they would not fit in a comment.\n"
 	}
 	_, err := io.WriteString(w, doc)
@@ -140,7 +140,7 @@ func comparisonMarkdown(m *block, c RunComparison) {
 		m.list("**Warnings**", x.Warnings)
 	}
 	m.add(tildeNote)
-	m.add(comparisonRule(c.Verdict))
+	m.add(runsRule(c.Verdict))
 }
 
 // markdownRows draws a table of escaped cells, of which the first two and the last are text.
