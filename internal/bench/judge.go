@@ -14,6 +14,7 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/wire"
+	"github.com/splitbench/splitbench/internal/witness"
 )
 
 // looks is how often the cluster is asked after the burst whether anything moved, before that is given up.
@@ -141,9 +142,12 @@ func judge(in *report.Input, m Manifest, t *tally, totals wire.Totals) {
 	var err error
 	seen := testify(in, m, t, totals)
 	counted := seen.ordered
-	if m.Sequential != nil {
+	switch {
+	case m.Sequential != nil:
 		d, counted, err = sequential(in, m, t)
-	} else {
+	case seen.unit != witness.UnitRequest:
+		d, err = analyze.Judge(m.Weights, in.Counts, m.Options)
+	default:
 		d, counted, err = judgeLaw(in, m, t)
 	}
 	if err != nil {

@@ -2,10 +2,8 @@ package bench
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -30,9 +28,6 @@ func testify(in *report.Input, m Manifest, t *tally, totals wire.Totals) testimo
 	out := testimony{unit: witness.UnitRequest, counts: in.Counts, ordered: t}
 	if m.Before == nil {
 		return out
-	}
-	if m.Before.Law.NullModel == mesh.RandomPerConnection {
-		out.unit, out.why = witness.UnitConnection, "the backend is drawn for each connection: "+mesh.Safe(m.Before.Law.ModelWhy)
 	}
 	if w := m.Witness; w != nil {
 		in.Witness = &report.Witness{Why: w.Why, Proxy: string(w.Kind), URL: w.URL}
@@ -76,6 +71,9 @@ func (w *WitnessFacts) testify(in *report.Input, m Manifest, totals wire.Totals,
 			in.Invalid = append(in.Invalid, f.Text)
 			in.Remedies = append(in.Remedies, remedy(f, m)...)
 		case witness.Unit:
+			if f.Unit == witness.UnitConnection && m.law().NullModel == mesh.RandomPerConnection {
+				continue // the objects say so too, and the plan and the judge know
+			}
 			out.unit, out.why = f.Unit, f.Text
 			in.Remedies = append(in.Remedies, remedy(f, m)...)
 			in.Warnings = append(in.Warnings, f.Text)
@@ -91,9 +89,6 @@ func (w *WitnessFacts) testify(in *report.Input, m Manifest, totals wire.Totals,
 	r.Background, disagree = d.Agree(target, counted.N, sent)
 	if r.Agrees = disagree == ""; !r.Agrees {
 		in.Invalid = append(in.Invalid, disagree)
-	}
-	if out.unit == witness.UnitConnection && d.Draws != nil {
-		out.unit, out.why = witness.UnitRequest, "" // what the objects say, and the proxy shows to be otherwise
 	}
 	r.Draws = drawsOf(d, target, counted)
 	w.judge(in, m, d, out)
@@ -203,50 +198,33 @@ func (out *testimony) count(in *report.Input, m Manifest, t *tally) {
 		return
 	}
 	if out.unit == witness.UnitConnection {
-		counts, ordered, why := byConnection(t, len(m.Weights))
-		if why != "" {
-			in.Invalid = append(in.Invalid, why)
+		conns, err := perConnection(t, len(m.Weights))
+		if err == nil {
+			err = oneBackendEach(t)
+		}
+		if err != nil {
+			in.Invalid = append(in.Invalid, "the proxy draws for each connection, and connections cannot be judged: "+err.Error())
 			return
 		}
-		out.counts, out.ordered = counts, ordered
+		out.counts, out.ordered = conns.counts, conns
 	}
 	in.Counts = out.counts
 }
 
-// byConnection counts connections in place of requests: all requests of one must have gone to the same backend.
-func byConnection(t *tally, backends int) (analyze.Counts, *tally, string) {
-	counts := analyze.Counts{N: make([]int64, backends)}
-	if !t.ordered() {
-		return counts, nil, "connections have to be judged, and the requests' connections were not all kept"
-	}
-	first := map[int]analyze.Observation{}
+// oneBackendEach checks what a proxy that draws for each connection cannot but do: that all answers over one connection came
+// from one backend.
+func oneBackendEach(t *tally) error {
+	first := map[int]int{}
 	for _, o := range t.observations {
-		if o.Conn < 0 {
-			return counts, nil, "connections have to be judged, and the engine does not tell a request's connection"
+		if o.Backend < 0 {
+			continue
 		}
-		have, ok := first[o.Conn]
-		switch {
-		case !ok || have.Backend < 0 && o.Backend >= 0:
-			first[o.Conn] = o
-		case o.Backend >= 0 && o.Backend != have.Backend:
-			return counts, nil, fmt.Sprintf("connections have to be judged, and the answers over connection %d came from different backends: "+
-				"something else draws for each request", o.Conn)
+		if have, ok := first[o.Conn]; ok && have != o.Backend {
+			return fmt.Errorf("answers over connection %d came from different backends, so that something else draws for each request", o.Conn)
 		}
+		first[o.Conn] = o.Backend
 	}
-	conns := make([]analyze.Observation, 0, len(first))
-	for _, o := range first {
-		if o.Backend >= 0 {
-			counts.N[o.Backend]++
-		} else {
-			counts.Unattributed++
-		}
-		conns = append(conns, o)
-	}
-	slices.SortFunc(conns, func(a, b analyze.Observation) int { return cmp.Compare(a.Seq, b.Seq) })
-	for i := range conns {
-		conns[i].Seq, conns[i].Conn = uint64(i), i
-	}
-	return counts, &tally{observations: conns, n: uint64(len(conns))}, ""
+	return nil
 }
 
 var requestWord = regexp.MustCompile(` request(s?)([ ,.;:)]|$)`)
