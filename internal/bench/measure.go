@@ -61,14 +61,10 @@ func (r *run) measure(ctx context.Context) (err error) {
 		from = fmt.Sprintf("%d pods", len(sources))
 	}
 	r.progress("attack", fmt.Sprintf("sending %d requests at %g/s from %s", r.m.Plan.Requests, r.m.Plan.Rate.PerSecond(), from))
-	if err := r.witnessBefore(ctx, sources[0].client); err != nil {
+	if err := r.witnessBefore(ctx, sources); err != nil {
 		return err
 	}
-	err = r.burst(ctx, life, sources)
-	if c := sources[0].client; c != nil {
-		err = errors.Join(err, r.witnessAfter(ctx, c))
-	}
-	return err
+	return errors.Join(r.burst(ctx, life, sources), r.witnessAfter(ctx, sources))
 }
 
 // proxyUser is the user that the mesh's traffic rules let pass by the proxy: requests of a process that runs as it are not

@@ -45,16 +45,8 @@ func testify(in *report.Input, m Manifest, t *tally, totals wire.Totals) testimo
 // testify reads the two pages.
 func (w *WitnessFacts) testify(in *report.Input, m Manifest, totals wire.Totals, out *testimony) {
 	target := witness.TargetOf(*m.Before)
-	before, err := witness.Parse(bytes.NewReader(w.before), w.Kind, target)
-	var after witness.Page
-	if err == nil {
-		after, err = witness.Parse(bytes.NewReader(w.after), w.Kind, target)
-	}
-	var d witness.Delta
-	if err == nil {
-		d, err = witness.Compare(before, after, target, time.Duration(w.ElapsedMs)*time.Millisecond)
-	}
 	r := in.Witness
+	d, err := w.delta(target)
 	if err != nil {
 		r.Why = mesh.Safe(err.Error())
 		return
@@ -92,6 +84,37 @@ func (w *WitnessFacts) testify(in *report.Input, m Manifest, totals wire.Totals,
 	}
 	r.Draws = drawsOf(d, target, counted)
 	w.judge(in, m, d, out)
+}
+
+// delta is what the proxies of all pods did together.
+func (w *WitnessFacts) delta(target witness.Target) (witness.Delta, error) {
+	var all witness.Delta
+	for i, p := range w.Pods {
+		before, err := witness.Parse(bytes.NewReader(p.before), w.Kind, target)
+		if err != nil {
+			return all, err
+		}
+		after, err := witness.Parse(bytes.NewReader(p.after), w.Kind, target)
+		if err != nil {
+			return all, err
+		}
+		d, err := witness.Compare(before, after, target, time.Duration(p.ElapsedMs)*time.Millisecond)
+		switch {
+		case err != nil:
+			return all, err
+		case i == 0:
+			all = d
+		default:
+			if d.Restarted != "" {
+				d.Restarted += " (pod " + p.Pod + ")"
+			}
+			all = all.Plus(d)
+		}
+	}
+	if len(w.Pods) == 0 {
+		return all, witness.ErrNoCounters
+	}
+	return all, nil
 }
 
 // judge tests the draws by themselves against the weights.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ const (
 	WitnessOff     = "off"
 )
 
-// Names of the proxy's pages in a run's folder.
+// The pages of the first pod's proxy in a run's folder; those of the others have the pod's number before the dot.
 const (
 	PageBefore = "witness.before.txt"
 	PageAfter  = "witness.after.txt"
@@ -34,15 +35,29 @@ const (
 	witnessTimeout = 10 * time.Second
 )
 
-// WitnessFacts is how the client's proxy was asked for its counters. Its two pages are files of the run's folder.
+// WitnessFacts is how the proxies of the pods that send were asked for their counters.
 type WitnessFacts struct {
-	Kind      witness.Kind `json:"kind"`
-	URL       string       `json:"url"`
-	Why       string       `json:"why,omitempty"` // why there is no witness; empty: there are two pages
-	ElapsedMs int64        `json:"elapsedMs"`     // between them
+	Kind witness.Kind `json:"kind"`
+	URL  string       `json:"url"`
+	Why  string       `json:"why,omitempty"` // why there is no witness; empty: there are two pages of each pod
+	Pods []ProxyPages `json:"pods,omitempty"`
+}
+
+// ProxyPages are the two pages of one pod's proxy, which are files of the run's folder.
+type ProxyPages struct {
+	Pod       string `json:"pod"`
+	ElapsedMs int64  `json:"elapsedMs"` // between them
 	before    []byte
 	after     []byte
 	asked     time.Time
+}
+
+// pageFile is the name of a page of pod n.
+func pageFile(name string, n int) string {
+	if n == 0 {
+		return name
+	}
+	return strings.TrimSuffix(name, ".txt") + "." + strconv.Itoa(n) + ".txt"
 }
 
 // ParseWitness checks what --witness says: auto, linkerd, envoy, off, or the address of a page of metrics inside the pod.
@@ -92,52 +107,62 @@ func envoyURL(pod mesh.Pod) string {
 	return address + "?filter=" + url.QueryEscape(envoyFilter)
 }
 
-// witnessBefore asks the proxy for its counters right before the burst. That there is no witness never ends a run.
-func (r *run) witnessBefore(ctx context.Context, f fetcher) error {
+// witnessBefore asks the proxies for their counters right before the burst. That there is no witness never ends a run.
+func (r *run) witnessBefore(ctx context.Context, sources []*source) error {
 	if r.cfg.Witness == WitnessOff {
 		return nil
 	}
 	w := &WitnessFacts{}
 	r.m.Witness = w
-	if len(r.m.Before.Others) > 0 {
-		w.Why = "several pods send, and the proxy of only one of them would be asked"
-		return nil
-	}
 	kind, address, err := witnessAddress(r.cfg.Witness, *r.m.Before)
 	if err != nil {
 		w.Why = err.Error()
 		return nil
 	}
 	w.Kind, w.URL = kind, address
-	if w.before, err = r.readPage(ctx, f, w); err != nil {
-		return err
-	}
-	w.asked = time.Now()
-	if w.Why == "" && r.folder != nil {
-		return r.folder.WriteFile(PageBefore, orNewline(w.before))
+	for n, s := range sources {
+		pages := ProxyPages{Pod: s.pod.Name}
+		if pages.before, err = r.readPage(ctx, s.client, w); err != nil || w.Why != "" {
+			return err
+		}
+		pages.asked = time.Now()
+		w.Pods = append(w.Pods, pages)
+		if err := r.folder.WriteFile(pageFile(PageBefore, n), orNewline(pages.before)); err != nil {
+			return &StoreError{err}
+		}
 	}
 	return nil
 }
 
 // witnessAfter asks again right after the burst, also where that did not end well.
-func (r *run) witnessAfter(ctx context.Context, f fetcher) error {
+func (r *run) witnessAfter(ctx context.Context, sources []*source) error {
 	w := r.m.Witness
 	if w == nil || w.Why != "" {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), witnessTimeout)
 	defer cancel()
-	page, err := r.readPage(ctx, f, w)
-	w.ElapsedMs = time.Since(w.asked).Milliseconds()
-	if err != nil {
-		w.Why = "its counters could not be read after the burst: " + brief(err.Error())
-		return nil
-	}
-	if w.after = page; w.Why == "" {
-		return r.folder.WriteFile(PageAfter, orNewline(w.after))
+	for n, s := range sources {
+		pages := &w.Pods[n]
+		err := errNoSession
+		if s.client != nil {
+			pages.after, err = r.readPage(ctx, s.client, w)
+		}
+		pages.ElapsedMs = time.Since(pages.asked).Milliseconds()
+		if err != nil {
+			w.Why = "its counters could not be read after the burst: " + brief(err.Error())
+		}
+		if w.Why != "" {
+			return nil
+		}
+		if err := r.folder.WriteFile(pageFile(PageAfter, n), orNewline(pages.after)); err != nil {
+			return &StoreError{err}
+		}
 	}
 	return nil
 }
+
+var errNoSession = errors.New("there is no session any more")
 
 // orNewline keeps a page without any line of the split as a file, too.
 func orNewline(page []byte) []byte {
@@ -173,10 +198,13 @@ func (w *WitnessFacts) readPages(f store.Folder) {
 	if w == nil || w.Why != "" {
 		return
 	}
-	var err1, err2 error
-	w.before, err1 = f.ReadFile(PageBefore)
-	w.after, err2 = f.ReadFile(PageAfter)
-	if err := errors.Join(err1, err2); err != nil {
-		w.Why = "the stored pages of its counters cannot be read: " + brief(err.Error())
+	for n := range w.Pods {
+		var err1, err2 error
+		w.Pods[n].before, err1 = f.ReadFile(pageFile(PageBefore, n))
+		w.Pods[n].after, err2 = f.ReadFile(pageFile(PageAfter, n))
+		if err := errors.Join(err1, err2); err != nil {
+			w.Why = "the stored pages of its counters cannot be read: " + brief(err.Error())
+			return
+		}
 	}
 }

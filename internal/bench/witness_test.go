@@ -141,6 +141,28 @@ func TestBackgroundTrafficOfThePod(t *testing.T) {
 	}
 }
 
+// The proxies of all pods that send are asked, and what they drew together is held against all answers.
+func TestTheSecondWitnessOfSeveralPods(t *testing.T) {
+	w := world(t, demo.Options{Seed: 23, Frontends: 3})
+	cfg := connect(t, w, 3000)
+	cfg.Query.Pods = 3
+	r, err := Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := r.Witness
+	if r.Verdict.Outcome != report.Pass || x == nil || !x.Agrees || !x.Undisturbed || x.Requests != 3005 || x.Background != 0 {
+		t.Fatalf("outcome %s, reasons %q, witness %+v", r.Verdict.Outcome, r.Verdict.Reasons, x)
+	}
+	again, err := Analyze(latest(t, cfg.ResultsDir), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(x, again.Witness); d != "" {
+		t.Errorf("live and stored differ (-live +stored):\n%s", d)
+	}
+}
+
 // facts of a run of two backends whose proxy said these pages.
 func testified(before, after string, conns bool, n int64) (report.Input, testimony) {
 	m := Manifest{
@@ -154,7 +176,7 @@ func testified(before, after string, conns bool, n int64) (report.Input, testimo
 				{Name: "podinfo-east", Weight: 50, Service: mesh.Service{Namespace: "test", Name: "podinfo-east"}, Port: 9898},
 			},
 		},
-		Witness: &WitnessFacts{Kind: witness.Linkerd, before: []byte(before), after: []byte(after), ElapsedMs: 1000},
+		Witness: &WitnessFacts{Kind: witness.Linkerd, Pods: []ProxyPages{{before: []byte(before), after: []byte(after), ElapsedMs: 1000}}},
 	}
 	t := newTally(2)
 	var outcomes wire.Tally

@@ -3,12 +3,56 @@ package demo
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
 )
 
-// proxyCounters are the counters of the proxy beside the frontend pod. What they say is what the data plane drew: they are
+// proxies are the proxies of the pods in the mesh, each with counters of its own. Who a request is from is told by the
+// connection that it came over.
+type proxies struct {
+	mu      sync.Mutex
+	pods    map[string]string // by local address of a connection
+	byPod   map[string]*proxyCounters
+	failing bool   // no ready endpoint of podinfo-east is known
+	group   string // API group of HTTPRoutes
+}
+
+func newProxies(failing bool) *proxies {
+	return &proxies{pods: map[string]string{}, byPod: map[string]*proxyCounters{}, failing: failing}
+}
+
+// from notes which pod a connection is of. It is noted anew whenever its local address is used again, so that there are never
+// more than ports. (The connection stays what it is: an engine may want to see a TCP connection.)
+func (p *proxies) from(c net.Conn, pod string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pods[c.LocalAddr().String()] = pod
+}
+
+// of is the proxy that a request came through.
+func (p *proxies) of(r *http.Request) *proxyCounters {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pod := p.pods[r.RemoteAddr]
+	if p.byPod[pod] == nil {
+		p.byPod[pod] = newProxyCounters(p.failing, p.group)
+	}
+	return p.byPod[pod]
+}
+
+// each calls f for each proxy that was used, and keeps what later ones begin with.
+func (p *proxies) each(failing bool, f func(*proxyCounters)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failing = failing
+	for _, c := range p.byPod {
+		f(c)
+	}
+}
+
+// proxyCounters are the counters of the proxy beside one pod. What they say is what the data plane drew: they are
 // simulated as the data plane is, with the names and labels that linkerd2-proxy gives them (registry prefix outbound;
 // linkerd/app/outbound/src/metrics.rs).
 type proxyCounters struct {
@@ -22,8 +66,8 @@ type proxyCounters struct {
 	group   string           // API group of the route
 }
 
-func newProxyCounters() *proxyCounters {
-	c := &proxyCounters{}
+func newProxyCounters(failing bool, group string) *proxyCounters {
+	c := &proxyCounters{failing: failing, group: group}
 	c.restart(time.Now())
 	return c
 }
@@ -129,17 +173,20 @@ func (c *proxyCounters) writeQueues(w io.Writer, backends []string) {
 }
 
 // serveMetrics is the proxy's page of counters.
-func (p *dataPlane) serveMetrics(w http.ResponseWriter, _ *http.Request) {
+func (p *dataPlane) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-	p.counters.write(w, p.options.OldProxy)
+	p.proxies.of(r).write(w, p.options.OldProxy)
 }
 
-// RestartProxy makes the proxy of the frontend pod a new one: its counters begin at zero. No object shows it.
-func (c *Clusters) RestartProxy() { c.plane.counters.restart(time.Now()) }
+// RestartProxy makes the proxies of west new ones: their counters begin at zero. No object shows it.
+func (c *Clusters) RestartProxy() {
+	now := time.Now()
+	c.plane.proxies.each(c.options.GatewayDown, func(p *proxyCounters) { p.restart(now) })
+}
 
-// ShutGate makes the proxy of the frontend pod see no ready endpoint of podinfo-east, or see them again. While it sees none
-// it gives that backend's weight to the other, as proxies do after their first three seconds. No object shows it.
+// ShutGate makes the proxies of west see no ready endpoint of podinfo-east, or see them again. While they see none they give
+// that backend's weight to the other, as proxies do after their first three seconds. No object shows it.
 func (c *Clusters) ShutGate(shut bool) {
-	c.plane.counters.gate(shut)
+	c.plane.proxies.each(shut, func(p *proxyCounters) { p.gate(shut) })
 	c.plane.split.withhold(backendEast, shut)
 }

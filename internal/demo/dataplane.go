@@ -19,7 +19,7 @@ type dataPlane struct {
 	split      *splitter
 	west, east *podinfo
 	objects    *store
-	counters   *proxyCounters
+	proxies    *proxies
 
 	addresses map[destination]string // where each destination really listens
 }
@@ -33,9 +33,8 @@ type destination struct {
 
 func newDataPlane(o Options, life *lifetime) *dataPlane {
 	p := &dataPlane{
-		options: o, life: life, split: newSplitter(o.Seed), counters: newProxyCounters(), addresses: map[destination]string{},
+		options: o, life: life, split: newSplitter(o.Seed), proxies: newProxies(o.GatewayDown), addresses: map[destination]string{},
 	}
-	p.counters.failing = o.GatewayDown
 	if o.TrueWeights != nil {
 		p.split.force([]share{{backendWest, o.TrueWeights[backendWest]}, {backendEast, o.TrueWeights[backendEast]}})
 	}
@@ -45,7 +44,7 @@ func newDataPlane(o Options, life *lifetime) *dataPlane {
 func (p *dataPlane) start(west, east *cluster) error {
 	p.objects = west.store
 	routes, _ := west.resources.byName(routeKey().plural)
-	p.counters.group = routes.Group
+	p.proxies.group = routes.Group
 	names, ips := podsOf(west.store, backendWest)
 	var err error
 	if p.west, err = newPodinfo(west.site, names); err != nil {
@@ -98,7 +97,7 @@ func (p *dataPlane) serveRoot(w http.ResponseWriter, r *http.Request) {
 	default:
 		name, rules = p.split.draw(), rulesOfProfile
 	}
-	p.counters.draw(name, rules)
+	p.proxies.of(r).draw(name, rules)
 	p.leaf(name, "logical service "+backendWest+clusterSuffix+":9898: ")(w, r)
 }
 
@@ -110,7 +109,7 @@ func (p *dataPlane) serveLocal(w http.ResponseWriter, r *http.Request) {
 
 // serveEast is the mirror Service as a meshed client sees it: no draw.
 func (p *dataPlane) serveEast(w http.ResponseWriter, r *http.Request) {
-	p.counters.dialDirect(backendEast)
+	p.proxies.of(r).dialDirect(backendEast)
 	p.leaf(backendEast, "")(w, r)
 }
 

@@ -169,7 +169,7 @@ func TestEveryNameOfTheRootIsSplit(t *testing.T) {
 func TestDialErrors(t *testing.T) {
 	c := start(t, Options{})
 	dial := func(meshed bool, address string) error {
-		conn, err := c.dialer(vantage{"west", meshed})(t.Context(), "tcp", address)
+		conn, err := c.dialer(vantage{cluster: "west", meshed: meshed})(t.Context(), "tcp", address)
 		if err == nil {
 			_ = conn.Close()
 		}
@@ -229,7 +229,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	// One request is on its way through the gateway, one watch open, and one agent waits for orders.
-	tr := &http.Transport{DialContext: c.dialer(vantage{"west", true})}
+	tr := &http.Transport{DialContext: c.dialer(vantage{cluster: "west", meshed: true})}
 	defer tr.CloseIdleConnections()
 	results := make(chan error, 3)
 	go func() {

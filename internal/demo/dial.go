@@ -31,7 +31,12 @@ func (p *dataPlane) dial(ctx context.Context, v vantage, network, address string
 	if !ok {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 	}
-	return (&net.Dialer{}).DialContext(ctx, network, real)
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, real)
+	if err != nil {
+		return nil, err
+	}
+	p.proxies.from(conn, v.pod)
+	return conn, nil
 }
 
 func (p *dataPlane) resolve(v vantage, address string) (destination, error) {

@@ -37,6 +37,7 @@ const (
 // vantage is where a process runs, as far as its network depends on it.
 type vantage struct {
 	cluster string
+	pod     string
 	meshed  bool
 }
 
@@ -166,7 +167,7 @@ func (p *process) run(ctx context.Context, argv []string, in io.Reader, out, std
 	if c.runner.mend != nil && len(argv) > 1 && argv[1] == agent.ArgServe {
 		in, out = c.runner.mend(p.pod.Name, in, out)
 	}
-	from := vantage{cluster: c.site.Cluster, meshed: slices.ContainsFunc(p.pod.Spec.Containers,
+	from := vantage{cluster: c.site.Cluster, pod: p.pod.Name, meshed: slices.ContainsFunc(p.pod.Spec.Containers,
 		func(x corev1.Container) bool { return c.proxies[x.Name] })}
 	code := c.runner.main(ctx, argv[1:], in, out, stderr, agent.ServeOptions{Dial: c.runner.dialer(from)})
 	if ctx.Err() != nil { // whatever it says: it was cut off, as by a runtime that kills its container

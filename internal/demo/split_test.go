@@ -242,7 +242,7 @@ func BenchmarkRequests(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer c.Close()
-	tr := &http.Transport{DialContext: c.dialer(vantage{"west", true}), MaxIdleConnsPerHost: 64}
+	tr := &http.Transport{DialContext: c.dialer(vantage{cluster: "west", meshed: true}), MaxIdleConnsPerHost: 64}
 	defer tr.CloseIdleConnections()
 	client := &http.Client{Transport: tr}
 	for b.Loop() {

@@ -1,8 +1,11 @@
 package witness
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -69,6 +72,37 @@ func Compare(before, after Page, t Target, elapsed time.Duration) (Delta, error)
 		return d, ErrNoCounters
 	}
 	return d, nil
+}
+
+// Plus is what two proxies of pods of one workload did together.
+func (d Delta) Plus(o Delta) Delta {
+	add := func(a, b []int64) []int64 {
+		if a == nil || b == nil {
+			return append(slices.Clone(a), b...) // nil and nil stay nil
+		}
+		out := slices.Clone(a)
+		for i := range out {
+			out[i] += b[i]
+		}
+		return out
+	}
+	or := func(a, b []bool) []bool {
+		out := slices.Clone(a)
+		for i := range out {
+			out[i] = out[i] || b[i]
+		}
+		return out
+	}
+	d.Draws, d.Streams, d.GateShut = add(d.Draws, o.Draws), add(d.Streams, o.Streams), add(d.GateShut, o.GateShut)
+	d.InFail, d.Unready = or(d.InFail, o.InFail), or(d.Unready, o.Unready)
+	d.Other, d.Retries = d.Other+o.Other, d.Retries+o.Retries
+	d.Paths = maps.Clone(d.Paths)
+	for which, n := range o.Paths {
+		d.Paths[which] += n
+	}
+	d.Path = pathOf(d)
+	d.Counter, d.Blurred, d.Restarted = cmp.Or(d.Counter, o.Counter), cmp.Or(d.Blurred, o.Blurred), cmp.Or(d.Restarted, o.Restarted)
+	return d
 }
 
 // choose takes the draws from the best counter that moved. The route's own counter also has requests that were drawn for a
