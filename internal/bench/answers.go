@@ -35,6 +35,7 @@ func AnalyzeAnswers(answers iter.Seq2[export.Answer, error], w analyze.Weights, 
 		return report.Report{}, err
 	}
 	f := foreign{tally: newTally(len(w)), classifier: classifier}
+	f.tally.windows = windows{} // see overTime
 	for a, err := range answers {
 		if err != nil {
 			return report.Report{}, err
@@ -92,6 +93,19 @@ func (f *foreign) inOrder() {
 	}
 }
 
+// overTime counts windows once the first sending is known: instants in a file count from whenever the other tool liked. Nil where
+// the order of all requests was not kept.
+func (f *foreign) overTime() *report.OverTime {
+	if !f.tally.ordered() {
+		return nil
+	}
+	w := newWindows(len(f.tally.counts.N))
+	for _, o := range f.tally.observations {
+		w.add(attack.Result{Sent: o.Sent, Backend: int16(o.Backend), Status: statusOf(o)})
+	}
+	return w.overTime(f.tally.n)
+}
+
 func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Options) report.Report {
 	f.inOrder()
 	t := f.tally
@@ -104,6 +118,7 @@ func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Opti
 		// SendLags stay unknown, and OnTime would be said to be false only if it were known to be.
 		Load: &report.LoadFacts{
 			Backends: t.backends, Unattributed: t.rest, Duration: t.last - t.first, Engine: "vegeta", EndReason: "done", OnTime: true,
+			OverTime: f.overTime(),
 		},
 		Warnings: []string{"a file of results does not say when requests should have been sent: times count from the sending, " +
 			"so what a late generator or a stalled server hid is not in them"},
