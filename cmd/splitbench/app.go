@@ -176,7 +176,7 @@ SPLITBENCH_RESULTS_DIR.`,
 		attackCommand(a), selfTestCommand(a),
 		explainCommand(a), convertCommand(a), versionCommand(a), completionCommand(),
 	)
-	root.AddCommand(latencyCommand(a))
+	root.AddCommand(latencyCommand(a), drillCommand(a), markCommand(a))
 	return root
 }
 

@@ -24,6 +24,7 @@ type progress struct {
 	terminal bool
 	phase    string
 	bar      *progressbar.ProgressBar
+	live     bool // a line is being written over
 }
 
 func (a *app) newProgress() *progress {
@@ -36,7 +37,12 @@ func (p *progress) show(x bench.Progress) {
 		p.end()
 		fmt.Fprintf(p.w, "splitbench: %s\n", mesh.Safe(x.Text))
 	}
-	if !p.terminal || x.Planned == 0 {
+	if !p.terminal || x.Planned == 0 && x.Live == "" {
+		return
+	}
+	if x.Live != "" {
+		fmt.Fprintf(p.w, "\r\033[K%s", mesh.Safe(x.Live)) // one line that is written over
+		p.live = true
 		return
 	}
 	if p.bar == nil {
@@ -54,6 +60,10 @@ func (p *progress) describe(text string) {
 }
 
 func (p *progress) end() {
+	if p.live {
+		fmt.Fprintln(p.w)
+		p.live = false
+	}
 	if p.bar != nil {
 		p.bar.Clear() //nolint:errcheck // as above
 		p.bar = nil

@@ -81,6 +81,7 @@ type Load struct {
 type Progress struct {
 	Phase    string // "discover", "check", "settle", "attack", "judge"
 	Text     string // what is going on, one line
+	Live     string // what the last second was like, of a drill or a watch; only for a terminal
 	Requests uint64 // sent so far, warm-up included
 	Planned  uint64 // to be sent in all; 0 outside the attack
 }

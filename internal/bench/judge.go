@@ -238,6 +238,8 @@ func Analyze(f store.Folder, override func(*analyze.Options)) (report.Report, er
 	case report.KindSplit:
 	case report.KindLatency:
 		return analyzeLatency(f, m), nil
+	case report.KindDrill:
+		return analyzeDrill(f, m), nil
 	default:
 		return report.Report{}, usagef("analyze run %s: it is a %s run, which has no split to judge; see its report", f.ID, m.Kind)
 	}

@@ -50,6 +50,7 @@ type Manifest struct {
 	Plan       attack.Plan       `json:"plan"`
 	Automatic  bool              `json:"automaticRequests"` // the number of requests was planned, not given
 	Sequential *Sequential       `json:"sequential,omitempty"`
+	Drill      *DrillFacts       `json:"drill,omitempty"`   // of a run of kind drill
 	Latency    *LatencyPlan      `json:"latency,omitempty"` // of a run of kind latency
 	Signatures map[string]string `json:"signatures,omitempty"`
 	Agent      AgentFacts        `json:"agent"`
@@ -149,6 +150,16 @@ func (l *runLog) Write(p []byte) (int, error) {
 		fmt.Fprintf(l.next, "agent: %s\n", mesh.Safe(line))
 	}
 	return len(p), nil
+}
+
+// say keeps a line of our own and passes it on.
+func (l *runLog) say(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.b.Len()+len(text) < maxLog {
+		l.b.WriteString(text + "\n")
+	}
+	fmt.Fprintf(l.next, "splitbench: %s\n", mesh.Safe(text))
 }
 
 func (l *runLog) bytes() []byte {

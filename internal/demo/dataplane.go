@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -22,6 +23,7 @@ type dataPlane struct {
 	proxies    *proxies
 
 	addresses map[destination]string // where each destination really listens
+	cut       atomic.Bool            // the gateway is gone for now, though no object says so
 }
 
 // destination is one thing to dial; pod is the address of a pod that is dialled past its Service.
@@ -122,7 +124,7 @@ func (p *dataPlane) leaf(name, under string) http.HandlerFunc {
 		switch {
 		case name == backendWest:
 			p.west.ServeHTTP(w, r)
-		case name != backendEast || p.options.GatewayDown:
+		case name != backendEast || p.options.GatewayDown || p.cut.Load():
 			w.Header().Set(proxyErrorHeader, under+"Service."+testNamespace+"."+name+":9898: service in fail-fast")
 			w.WriteHeader(http.StatusGatewayTimeout)
 		default:

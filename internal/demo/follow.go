@@ -159,3 +159,6 @@ func (c *Clusters) SetTrueWeights(west, east int64) error {
 	c.plane.split.force([]share{{backendWest, west}, {backendEast, east}})
 	return nil
 }
+
+// CutGateway takes east's gateway away, or gives it back, without an object showing it: what is sent to it ends as 504.
+func (c *Clusters) CutGateway(away bool) { c.plane.cut.Store(away) }

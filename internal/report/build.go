@@ -48,6 +48,9 @@ func Build(in Input) Report {
 	r.GatewayCost = gatewayCostOf(in.GatewayCost)
 	r.Comparison, r.Drill, r.Watch = in.Comparison, in.Drill, in.Watch
 	r.Kind = kindOf(r)
+	if special(r) {
+		r.Unattributed.Harmless = true // its verdict is not about shares of one run
+	}
 	if r.Comparison != nil {
 		r.Split = nil // its targets are Services, not a split
 	}

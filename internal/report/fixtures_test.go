@@ -304,6 +304,7 @@ func inputs() map[string]Input {
 	in["gateway-cost-refused"] = late
 
 	in["latency"], in["latency-sweep"] = comparisonInput(), sweepInput()
+	in["drill"], in["watch"] = drillInput(), watchInput()
 	in["many-backends"] = many()
 	in["hostile"] = hostileInput()
 

@@ -1,0 +1,259 @@
+package analyze
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// Shot is one request of a drill.
+type Shot struct {
+	Sent    time.Duration // since the first request
+	Backend int           // that answered, -1: unknown
+	Lost    bool          // no complete answer, or one of status 500 and above
+}
+
+// Weighted says which weights held from an instant on, as the API told it.
+type Weighted struct {
+	At time.Duration // since the first request
+	W  Weights
+}
+
+// Bounded is an instant and between which others it must lie.
+type Bounded struct {
+	At, Low, High time.Duration // since the first request
+}
+
+// Silence is a backend that stopped answering although it had weight, and what came of it. What did not happen is nil.
+type Silence struct {
+	Backend     int      // index in the weights
+	Began       Bounded  // its last answer before, and the first request that shows it
+	FirstLost   *Bounded // the first lost request; it failed somewhere between the request before it and itself
+	Lost        int64    // requests lost from then until the others carried all, or until it came back
+	TakenOver   *Bounded // from here on others carried all without a loss: between the last lost request and the first answered
+	ByWeights   bool     // its weight was 0 by then, or within the second in which the API may tell it late
+	Recovered   *Bounded // its first answer again
+	BackToSplit *Bounded // from here on the shares are those of the weights again (95 % sure of the ends)
+}
+
+// chanceOfSilence is how improbable it must be that a backend with its weight gives no answer in so many requests by chance.
+const chanceOfSilence = 1e-6
+
+// toldLate is how much later than the proxy the API's stream may tell of a change of the weights.
+const toldLate = time.Second
+
+// Silences finds the backends that stopped answering. Shots must be in the order of sending, weights in that of time, with at
+// least one, of the same backends in the same order. A backend is silent where its weight makes a gap of that many requests
+// less likely than one in a million; a gap that begins when its weight became 0 is no silence. Errors wrap ErrInput.
+func Silences(shots []Shot, weights []Weighted) ([]Silence, error) {
+	if len(weights) == 0 {
+		return nil, inputErrorf("weights: none given")
+	}
+	if _, err := weights[0].W.total(); err != nil {
+		return nil, err
+	}
+	for _, w := range weights {
+		if len(w.W) != len(weights[0].W) {
+			return nil, inputErrorf("weights: %d backends and %d", len(w.W), len(weights[0].W))
+		}
+	}
+	if !slices.IsSortedFunc(shots, func(a, b Shot) int { return int(a.Sent - b.Sent) }) {
+		return nil, inputErrorf("shots: not in the order of sending")
+	}
+	d := drill{shots, weights}
+	var out []Silence
+	for b := range weights[0].W {
+		out = append(out, d.silencesOf(b)...)
+	}
+	slices.SortFunc(out, func(a, b Silence) int { return int(a.Began.At - b.Began.At) })
+	return out, nil
+}
+
+type drill struct {
+	shots   []Shot
+	weights []Weighted
+}
+
+// share is what a backend should get at an instant.
+func (d drill) share(b int, at time.Duration) float64 {
+	w := d.weights[0].W
+	for _, x := range d.weights {
+		if x.At <= at {
+			w = x.W
+		}
+	}
+	sum := 0.0
+	for _, x := range w {
+		sum += float64(x.W)
+	}
+	if sum == 0 {
+		return 0
+	}
+	return float64(w[b].W) / sum
+}
+
+func (d drill) silencesOf(b int) []Silence {
+	var out []Silence
+	last := -1 // its last answer
+	for i := 0; i <= len(d.shots); i++ {
+		if i < len(d.shots) && (d.shots[i].Backend != b || d.shots[i].Lost) {
+			continue
+		}
+		if s, ok := d.gap(b, last, i); ok {
+			out = append(out, s)
+		}
+		last = i
+	}
+	return out
+}
+
+// gap looks at the requests between two answers of a backend; -1 and the number of requests stand for the ends of the run.
+func (d drill) gap(b, from, to int) (Silence, bool) {
+	lnChance, lost := 0.0, -1
+	for i := from + 1; i < to; i++ {
+		lnChance += math.Log1p(-math.Min(d.share(b, d.shots[i].Sent), 1-1e-12))
+		if lost < 0 && d.shots[i].Lost {
+			lost = i
+		}
+	}
+	if lnChance > math.Log(chanceOfSilence) {
+		return Silence{}, false
+	}
+	s := Silence{Backend: b, Began: d.between(from, from+1)}
+	s.Began.At = s.Began.Low
+	if to < len(d.shots) {
+		back := d.between(to-1, to)
+		back.At = back.High
+		s.Recovered = &back
+		s.BackToSplit = d.settled(b, from, to)
+	}
+	if lost < 0 {
+		// Nobody lost a request: others carried all from the start.
+		over := d.between(from, from+1)
+		over.At = over.High
+		s.TakenOver = &over
+		s.ByWeights = d.share(b, over.High+toldLate) == 0
+		return s, true
+	}
+	first := d.between(lost-1, lost)
+	first.At = first.High
+	s.FirstLost = &first
+	d.takeover(&s, b, lost, to)
+	return s, true
+}
+
+// between is the time between two requests.
+func (d drill) between(i, j int) Bounded {
+	clamp := func(i int) time.Duration {
+		if len(d.shots) == 0 {
+			return 0
+		}
+		return d.shots[min(max(i, 0), len(d.shots)-1)].Sent
+	}
+	return Bounded{Low: clamp(i), High: clamp(j)}
+}
+
+// takeover finds from where on others carried all: after the last loss, for so many requests that chance does not explain
+// the silence, under the weights that the backend had when it fell silent.
+func (d drill) takeover(s *Silence, b, first, to int) {
+	lastLost := first
+	for i := first; i < to; i++ {
+		if d.shots[i].Lost {
+			s.Lost++
+			lastLost = i
+		}
+	}
+	share := d.share(b, d.shots[first].Sent)
+	after := to - lastLost - 1
+	if share <= 0 || float64(after)*math.Log1p(-math.Min(share, 1-1e-12)) > math.Log(chanceOfSilence) {
+		return // the losses went on until it came back, or until the end
+	}
+	over := d.between(lastLost, lastLost+1)
+	over.At = over.High
+	s.TakenOver = &over
+	s.ByWeights = d.share(b, over.High+toldLate) == 0
+}
+
+// settled finds from where on the answers follow the weights after the recovery at request i, before which the backend was
+// silent from request from on; nil where that is not shown: too
+// few answers, or shares that stay away from the weights.
+func (d drill) settled(b, from, i int) *Bounded {
+	var seq []int
+	var at []time.Duration
+	begin := max(0, from+1, i-200) // enough of the time before, in which the others carried all
+	for j := begin; j < len(d.shots); j++ {
+		if s := d.shots[j]; s.Backend >= 0 && !s.Lost {
+			seq, at = append(seq, s.Backend), append(at, s.Sent)
+		}
+	}
+	var w Weights
+	for _, x := range d.weights {
+		w = x.W // those of the end: what the split has come back to
+	}
+	if d.share(b, d.shots[len(d.shots)-1].Sent) == 0 {
+		return nil
+	}
+	before := slices.Clone(w)
+	before[b].W = 0
+	if _, err := before.total(); err != nil {
+		return nil // nobody else had any weight: there is no other split that it came back from
+	}
+	c, err := KnownChange(seq, before, w)
+	if err != nil || c.Categorised == 0 || c.At >= len(at) {
+		return nil
+	}
+	tail := Counts{N: make([]int64, len(w))}
+	n := 0
+	for _, x := range seq[c.At:] {
+		if x < len(w) {
+			tail.N[x]++
+			n++
+		}
+	}
+	const enough = 20
+	if n < enough {
+		return nil
+	}
+	g, err := goodness(w, tail)
+	if err != nil || g.P < 0.001 {
+		return nil
+	}
+	low, high := max(0, min(c.Low, len(at)-1)), max(0, min(c.High, len(at)-1))
+	return &Bounded{At: at[c.At], Low: at[low], High: at[high]}
+}
+
+// goodness is the exact p of the classical test.
+func goodness(w Weights, c Counts) (PValue, error) {
+	g, err := Judge(w, c, DefaultOptions())
+	if err != nil {
+		return PValue{}, err
+	}
+	if p := g.GoodnessOfFit.Pearson.Exact; p.Method != "" {
+		return p, nil
+	}
+	return g.GoodnessOfFit.Pearson.Asymptotic, nil
+}
+
+// Outage is the time with losses: lost requests of less than join apart belong together, and each such time lasts from its first
+// to its last lost request at least, and from the request before to the one after at most.
+func Outage(shots []Shot, join time.Duration) Bounded {
+	var out Bounded
+	for i := 0; i < len(shots); i++ {
+		if !shots[i].Lost {
+			continue
+		}
+		first, last := i, i
+		for j := i; j < len(shots) && shots[j].Sent-shots[last].Sent <= join; j++ {
+			if shots[j].Lost {
+				last = j
+			}
+		}
+		length := shots[last].Sent - shots[first].Sent
+		before, after := max(first-1, 0), min(last+1, len(shots)-1)
+		out.Low += length
+		out.At += shots[after].Sent - shots[first].Sent
+		out.High += shots[after].Sent - shots[before].Sent
+		i = last
+	}
+	return out
+}

@@ -1,0 +1,135 @@
+package analyze
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+var halves = Weights{{"west", 1}, {"east", 1}} //nolint:gochecknoglobals // of tests
+
+// story plays a drill at 100 requests a second: draw says who is drawn at an instant and whether that request is lost.
+func story(length time.Duration, draw func(at time.Duration, coin int) (backend int, lost bool)) []Shot {
+	rng := rand.New(rand.NewPCG(1, 2))
+	var shots []Shot
+	for at := time.Duration(0); at < length; at += 10 * time.Millisecond {
+		b, lost := draw(at, rng.IntN(2))
+		if lost {
+			b = -1
+		}
+		shots = append(shots, Shot{Sent: at, Backend: b, Lost: lost})
+	}
+	return shots
+}
+
+func liesIn(b *Bounded, low, high time.Duration) bool {
+	return b != nil && b.At >= low && b.At <= high && b.Low <= b.At && b.At <= b.High
+}
+
+// West dies at 10 s and is back at 30 s; the weights are 0/1 from 14 s to 40 s. A coin shows each side within 0.3 s but for one
+// time in 2^30.
+func TestSilenceThatTheWeightsEnd(t *testing.T) {
+	shots := story(60*time.Second, func(at time.Duration, coin int) (int, bool) {
+		if at >= 14*time.Second && at < 40*time.Second {
+			return 1, false
+		}
+		return coin, coin == 0 && at >= 10*time.Second && at < 30*time.Second
+	})
+	moved := []Weighted{{0, halves}, {14 * time.Second, Weights{{"west", 0}, {"east", 1}}}, {40 * time.Second, halves}}
+	got, err := Silences(shots, moved)
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	s := got[0]
+	if s.Backend != 0 || !liesIn(&s.Began, 9700*time.Millisecond, 10*time.Second) || !liesIn(s.FirstLost, 10*time.Second, 10300*time.Millisecond) {
+		t.Errorf("began %+v, first lost %+v", s.Began, s.FirstLost)
+	}
+	if !liesIn(s.TakenOver, 13700*time.Millisecond, 14100*time.Millisecond) || !s.ByWeights && s.TakenOver.At >= 14*time.Second {
+		t.Errorf("taken over %+v, by weights %t", s.TakenOver, s.ByWeights)
+	}
+	if !liesIn(s.Recovered, 40*time.Second, 40300*time.Millisecond) || !liesIn(s.BackToSplit, 39*time.Second, 41*time.Second) {
+		t.Errorf("recovered %+v, back to the split %+v", s.Recovered, s.BackToSplit)
+	}
+	if s.Lost < 150 || s.Lost > 250 { // 400 coins: 5 standard deviations are 50
+		t.Errorf("lost %d", s.Lost)
+	}
+	outage := Outage(shots, time.Second)
+	if outage.Low < 3400*time.Millisecond || outage.High > 4300*time.Millisecond || outage.Low > outage.At || outage.At > outage.High {
+		t.Errorf("outage %+v", outage)
+	}
+}
+
+// Nobody takes over: half of the requests are lost until west is back.
+func TestSilenceThatNobodyEnds(t *testing.T) {
+	shots := story(40*time.Second, func(at time.Duration, coin int) (int, bool) {
+		return coin, coin == 0 && at >= 10*time.Second && at < 30*time.Second
+	})
+	got, err := Silences(shots, []Weighted{{0, halves}})
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if s := got[0]; s.TakenOver != nil || s.ByWeights || !liesIn(s.Recovered, 30*time.Second, 30300*time.Millisecond) || s.Lost < 880 || s.Lost > 1120 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// The proxy takes over by itself after 3 s, as Linkerd's does in fail-fast, while the weights stay.
+func TestSilenceThatTheProxyEnds(t *testing.T) {
+	shots := story(40*time.Second, func(at time.Duration, coin int) (int, bool) {
+		switch {
+		case at < 10*time.Second || at >= 30*time.Second:
+			return coin, false
+		case at < 13*time.Second:
+			return coin, coin == 0
+		}
+		return 1, false
+	})
+	got, err := Silences(shots, []Weighted{{0, halves}})
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if s := got[0]; s.ByWeights || !liesIn(s.TakenOver, 12700*time.Millisecond, 13*time.Second) || !liesIn(s.Recovered, 30*time.Second, 30300*time.Millisecond) {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestNoSilence(t *testing.T) {
+	fair := story(60*time.Second, func(_ time.Duration, coin int) (int, bool) { return coin, false })
+	// The longest run of 6,000 fair coins reaches 20 with probability 6,000/2^20: a silence is longer than that, as one in
+	// a million asks for. This seed has none.
+	if got, err := Silences(fair, []Weighted{{0, halves}}); err != nil || len(got) != 0 {
+		t.Errorf("fair coins: %+v, %v", got, err)
+	}
+	planned := story(60*time.Second, func(at time.Duration, coin int) (int, bool) {
+		if at >= 20*time.Second && at < 40*time.Second {
+			return 1, false
+		}
+		return coin, false
+	})
+	moved := []Weighted{{0, halves}, {20 * time.Second, Weights{{"west", 0}, {"east", 1}}}, {40 * time.Second, halves}}
+	if got, err := Silences(planned, moved); err != nil || len(got) != 0 {
+		t.Errorf("a change of weights is no silence: %+v, %v", got, err)
+	}
+	if o := Outage(fair, time.Second); o != (Bounded{}) {
+		t.Errorf("outage %+v", o)
+	}
+	if got, err := Silences(nil, []Weighted{{0, halves}}); err != nil || len(got) != 0 {
+		t.Errorf("no requests: %+v, %v", got, err)
+	}
+	if _, err := Silences(fair, nil); !errors.Is(err, ErrInput) {
+		t.Errorf("no weights: %v", err)
+	}
+	if _, err := Silences([]Shot{{Sent: 2}, {Sent: 1}}, []Weighted{{0, halves}}); !errors.Is(err, ErrInput) {
+		t.Errorf("out of order: %v", err)
+	}
+}
+
+// A side that never comes back is a silence to the end.
+func TestSilenceToTheEnd(t *testing.T) {
+	shots := story(20*time.Second, func(at time.Duration, coin int) (int, bool) { return coin, coin == 1 && at >= 10*time.Second })
+	got, err := Silences(shots, []Weighted{{0, halves}})
+	if err != nil || len(got) != 1 || got[0].Backend != 1 || got[0].Recovered != nil || got[0].BackToSplit != nil || got[0].TakenOver != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

@@ -1,0 +1,287 @@
+package bench
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// timelineBin is the resolution of a drill's timeline.
+const timelineBin = 100 * time.Millisecond
+
+// outageJoin is how near to each other losses belong together.
+const outageJoin = time.Second
+
+// concludeDrill is where a live drill and a stored one become the same.
+func concludeDrill(m Manifest, totals wire.Totals, t *tally, shots []shot) report.Report {
+	in := report.Input{
+		Weights: m.Weights, Options: m.Options, Checks: m.Checks, Before: m.Before, After: m.After, Transport: m.Agent.Transport,
+		Agent: m.Agent.How, Signatures: m.Signatures, Interrupted: m.Interrupted, Invalid: slices.Clone(m.Failures),
+		Warnings: slices.Clone(m.Warnings), Remedies: slices.Clone(m.Remedies), Specimens: totals.Specimens,
+		Run: &report.Run{
+			ID: m.ID, Dir: m.Dir, Started: m.Started, Ended: m.Ended, URL: m.Plan.URL, Command: m.Command, Seed: m.Options.Seed,
+			Tool: m.Tool, Simulated: m.Simulated, Labels: m.Labels, Complete: m.complete(totals),
+		},
+		Judged: &report.Judged{Outcome: report.Measured},
+	}
+	in.Counts = analyze.Counts{N: make([]int64, len(m.Weights))}
+	facts := m.Drill
+	if facts == nil {
+		facts = &DrillFacts{}
+	}
+	in.Drill = &report.Drill{
+		LostByKind: map[string]int64{}, Failovers: []report.Failover{}, Events: []report.DrillEvent{}, Unwatched: append([]string{}, facts.Unwatched...),
+		Timeline: report.Timeline{BinMs: timelineBin.Milliseconds(), Backends: []report.TimelineShare{}},
+	}
+	if len(in.Invalid) == 0 && in.Interrupted == "" && len(shots) == 0 && !m.refused() {
+		in.Invalid = append(in.Invalid, "no request was sent")
+	}
+	if t != nil && t.n > 0 {
+		t.sorted()
+		in.Counts, in.Load = t.counts, loadFacts(m.Plan, totals, t)
+	}
+	j := drillJudge{in: &in, d: in.Drill, m: m, facts: facts, shots: slices.Clone(shots)}
+	slices.SortStableFunc(j.shots, func(a, b shot) int { return int(a.sent - b.sent) })
+	j.count(totals)
+	j.events()
+	j.timeline()
+	if len(shots) > 0 {
+		j.judge()
+	}
+	return report.Build(in)
+}
+
+type drillJudge struct {
+	in    *report.Input
+	d     *report.Drill
+	m     Manifest
+	facts *DrillFacts
+	shots []shot // in the order of sending
+}
+
+func (j *drillJudge) count(totals wire.Totals) {
+	d := j.d
+	for _, s := range j.shots {
+		d.Sent++
+		if s.failed == "" {
+			d.Answered++
+			continue
+		}
+		d.Lost++
+		d.LostByKind[s.failed]++
+	}
+	d.Accounted = totals.Dropped == 0 && uint64(d.Sent) == j.m.Plan.Requests && d.Sent == d.Answered+d.Lost
+	if totals.Dropped > 0 {
+		j.in.Invalid = append(j.in.Invalid, fmt.Sprintf("the results of %d of %d requests were lost on the way: not every request is accounted for", totals.Dropped, totals.Requests))
+	}
+	if j.facts.MaxLost != nil {
+		n := *j.facts.MaxLost
+		d.Limits.MaxLost = &n
+	}
+	if j.facts.MaxOutage != nil {
+		s := j.facts.MaxOutage.Seconds()
+		d.Limits.MaxOutageSeconds = &s
+	}
+}
+
+func (j *drillJudge) events() {
+	for _, f := range j.facts.Events {
+		e := report.DrillEvent{AtSeconds: tenth(f.At.Sub(j.facts.Began).Seconds()), Kind: f.Kind, Text: f.Text}
+		for _, w := range f.Weights {
+			if e.Weights == nil {
+				e.Weights = map[string]int64{}
+			}
+			e.Weights[w.Backend] = w.W
+		}
+		j.d.Events = append(j.d.Events, e)
+		if j.in.Load != nil {
+			j.in.Load.Marks = append(j.in.Load.Marks, report.Mark{AtSeconds: e.AtSeconds, Text: f.Kind + ": " + f.Text})
+		}
+	}
+}
+
+func tenth(s float64) float64 { return math.Round(s*1000) / 1000 }
+
+// timeline sorts the requests into bins by their sending.
+func (j *drillJudge) timeline() {
+	if len(j.shots) == 0 {
+		return
+	}
+	bins := int(j.shots[len(j.shots)-1].sent/timelineBin) + 1
+	t := &j.d.Timeline
+	t.Sent, t.Lost = make([]int64, bins), make([]int64, bins)
+	t.P50Ms, t.MaxMs = make([]*float64, bins), make([]*float64, bins)
+	for _, w := range j.m.Weights {
+		t.Backends = append(t.Backends, report.TimelineShare{Backend: w.Backend, Answered: make([]int64, bins)})
+	}
+	times := make([][]int64, bins)
+	for _, s := range j.shots {
+		bin := int(max(s.sent, 0) / timelineBin)
+		t.Sent[bin]++
+		if s.failed != "" {
+			t.Lost[bin]++
+			continue
+		}
+		if b := int(s.backend); b >= 0 && b < len(t.Backends) {
+			t.Backends[b].Answered[bin]++
+		}
+		times[bin] = append(times[bin], int64(s.took))
+	}
+	for i, v := range times {
+		if len(v) > 0 {
+			slices.Sort(v)
+			p50, most := msOf(analyze.Quantile(v, 0.5)), msOf(v[len(v)-1])
+			t.P50Ms[i], t.MaxMs[i] = &p50, &most
+		}
+	}
+}
+
+func msOf(ns int64) float64 { return math.Round(float64(ns)/1e3) / 1e3 }
+
+// judge finds the failovers and holds them against the limits. A drill in which nothing failed is no pass.
+func (j *drillJudge) judge() {
+	shots := make([]analyze.Shot, len(j.shots))
+	for i, s := range j.shots {
+		shots[i] = analyze.Shot{Sent: s.sent, Backend: int(s.backend), Lost: s.failed != ""}
+	}
+	weights := []analyze.Weighted{{W: j.m.Weights}}
+	for _, f := range j.facts.Events {
+		if f.Weights != nil {
+			weights = append(weights, analyze.Weighted{At: f.At.Sub(j.facts.Began), W: f.Weights})
+		}
+	}
+	silences, err := analyze.Silences(shots, weights)
+	if err != nil {
+		j.in.Invalid = append(j.in.Invalid, "the timeline cannot be read: "+mesh.Safe(err.Error()))
+		return
+	}
+	outage := analyze.Outage(shots, outageJoin)
+	j.d.Outage = report.Span{Seconds: tenth(outage.At.Seconds()), LowSeconds: tenth(outage.Low.Seconds()), HighSeconds: tenth(outage.High.Seconds())}
+	for _, s := range silences {
+		j.d.Failovers = append(j.d.Failovers, j.failover(s))
+	}
+	if j.d.Lost == 0 && len(silences) == 0 {
+		j.in.Judged.Outcome = report.Inconclusive
+		j.in.Judged.Reasons = []analyze.Reason{{Code: analyze.CodeNoRequests, Text: "nothing failed while it ran: no failover was drilled"}}
+		j.in.Remedies = append(j.in.Remedies, "break something while it runs, such as: kubectl scale deploy/podinfo --replicas=0")
+		return
+	}
+	j.limits(outage)
+}
+
+func (j *drillJudge) limits(outage analyze.Bounded) {
+	outcome := analyze.Pass
+	add := func(o analyze.Outcome, code, format string, args ...any) {
+		outcome = worse(outcome, o)
+		j.in.Judged.Reasons = append(j.in.Judged.Reasons, analyze.Reason{Code: code, Text: fmt.Sprintf(format, args...)})
+	}
+	if l := j.facts.MaxLost; l != nil && j.d.Lost > *l {
+		add(analyze.Fail, analyze.CodeOutside, "%d requests were lost, %d are allowed", j.d.Lost, *l)
+	}
+	if l := j.facts.MaxOutage; l != nil {
+		switch {
+		case outage.Low > *l:
+			add(analyze.Fail, analyze.CodeOutside, "the outage lasted at least %s, %s are allowed", outage.Low.Round(time.Millisecond), *l)
+		case outage.High > *l:
+			add(analyze.Inconclusive, analyze.CodeEdge, "the outage lasted between %s and %s, %s are allowed; a higher --rate tells better",
+				outage.Low.Round(time.Millisecond), outage.High.Round(time.Millisecond), *l)
+		}
+	}
+	if j.facts.MaxLost != nil || j.facts.MaxOutage != nil {
+		j.in.Judged.Outcome = string(outcome)
+	}
+}
+
+func instant(b *analyze.Bounded) *report.Instant {
+	if b == nil {
+		return nil
+	}
+	return &report.Instant{AtSeconds: tenth(b.At.Seconds()), LowSeconds: tenth(b.Low.Seconds()), HighSeconds: tenth(b.High.Seconds())}
+}
+
+func (j *drillJudge) failover(s analyze.Silence) report.Failover {
+	f := report.Failover{
+		Backend: j.m.Weights[s.Backend].Backend, Silent: *instant(&s.Began), FirstError: instant(s.FirstLost), Lost: s.Lost,
+		TakenOver: instant(s.TakenOver), Recovered: instant(s.Recovered), BackToSplit: instant(s.BackToSplit), By: report.ByNobody,
+	}
+	switch {
+	case s.TakenOver != nil && s.ByWeights:
+		f.By = report.ByWeights
+	case s.TakenOver != nil:
+		f.By = report.ByProxy
+	}
+	f.Sentences = j.sentences(f)
+	return f
+}
+
+// causeWindow is how long before a loss an event can be what it is measured from.
+const causeWindow = 60.0
+
+// since says how long after the last event before it something was, if there was one.
+func (j *drillJudge) since(at float64) string {
+	for i := len(j.d.Events) - 1; i >= 0; i-- {
+		if e := j.d.Events[i]; e.AtSeconds <= at && at-e.AtSeconds <= causeWindow {
+			return fmt.Sprintf(", %.1fs after %s %q", at-e.AtSeconds, e.Kind, e.Text)
+		}
+	}
+	return ""
+}
+
+func (j *drillJudge) sentences(f report.Failover) []string {
+	var s []string
+	say := func(format string, args ...any) { s = append(s, fmt.Sprintf(format, args...)) }
+	began := f.Silent.AtSeconds
+	if f.FirstError == nil {
+		say("%s gave its last answer at %.1fs, and no request was lost: the others carried all.", f.Backend, began)
+	} else {
+		began = f.FirstError.AtSeconds
+		say("%s gave its last answer at %.1fs; the first request was lost at %.1fs (between %.1f and %.1f)%s.", f.Backend, f.Silent.AtSeconds,
+			began, f.FirstError.LowSeconds, f.FirstError.HighSeconds, j.since(began))
+		say("%d requests were lost while it was silent.", f.Lost)
+	}
+	switch t := f.TakenOver; {
+	case t == nil:
+		say("Nothing took over: requests were lost until it answered again, or until the end.")
+	case f.By == report.ByWeights:
+		say("The others carried all from %.1fs on, %.1fs after the first loss (%.1f to %.1f): the weights did it%s.", t.AtSeconds, t.AtSeconds-began,
+			math.Max(0, t.LowSeconds-began), t.HighSeconds-began, j.since(t.HighSeconds))
+	default:
+		say("The others carried all from %.1fs on, %.1fs after the first loss (%.1f to %.1f): the proxy did it, the weights stayed as they were.",
+			t.AtSeconds, t.AtSeconds-began, math.Max(0, t.LowSeconds-began), t.HighSeconds-began)
+	}
+	switch {
+	case f.Recovered == nil:
+		say("It did not answer again before the end.")
+	default:
+		say("Its first answer again was at %.1fs%s.", f.Recovered.AtSeconds, j.since(f.Recovered.AtSeconds))
+		if b := f.BackToSplit; b != nil {
+			say("The answers follow the weights again from %.1fs on (between %.1f and %.1f), %.1fs after the first loss.", b.AtSeconds, b.LowSeconds, b.HighSeconds, b.AtSeconds-began)
+		} else {
+			say("That the answers follow the weights again was not seen before the end.")
+		}
+	}
+	return s
+}
+
+// analyzeDrill computes the report of a stored drill again.
+func analyzeDrill(f store.Folder, m Manifest) report.Report {
+	var totals wire.Totals
+	var shots []shot
+	t := newTally(len(m.Weights))
+	for r, err := range samples(f, m, &totals) {
+		if err != nil {
+			m.Failures = append(m.Failures, missingEnd(m, err)...)
+			break
+		}
+		t.add(r)
+		shots = append(shots, shotOf(r))
+	}
+	return concludeDrill(m, totals, t, shots)
+}

@@ -1,0 +1,43 @@
+package report
+
+import (
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+)
+
+// drillInput is a drill in which west died and the weights moved to east.
+func drillInput() Input {
+	in := run(analyze.Pass, twoWeights(50, 50), 1000, 1300, 100)
+	in.Decision = nil
+	in.Judged = &Judged{Outcome: Fail, Reasons: []analyze.Reason{{Code: analyze.CodeOutside, Text: "100 requests were lost, 10 are allowed"}}}
+	limit, p50, most := int64(10), 3.1, 48.2
+	at := func(v float64) *Instant { return &Instant{AtSeconds: v, LowSeconds: v - 0.04, HighSeconds: v} }
+	in.Drill = &Drill{
+		Sent: 2400, Answered: 2300, Lost: 100, LostByKind: map[string]int64{"http 502": 97, "timeout": 3}, Accounted: true,
+		Outage: Span{Seconds: 4.1, LowSeconds: 4, HighSeconds: 4.2}, Limits: DrillLimits{MaxLost: &limit}, Unwatched: []string{},
+		Failovers: []Failover{{
+			Backend: "podinfo", Silent: *at(10), FirstError: at(10.1), Lost: 100, TakenOver: at(14.2), By: ByWeights, Recovered: at(30), BackToSplit: at(30.2),
+			Sentences: []string{`podinfo gave its last answer at 10.0s; the first request was lost at 10.1s (between 10.1 and 10.1), 0.4s after mark "scaled podinfo to 0".`},
+		}},
+		Events:   []DrillEvent{{AtSeconds: 9.7, Kind: "mark", Text: "scaled podinfo to 0"}, {AtSeconds: 14.1, Kind: "weights", Text: "TrafficSplit test/podinfo: 50/50 -> 0/100", Weights: map[string]int64{"podinfo": 0, "podinfo-east": 100}}},
+		Timeline: Timeline{BinMs: 100, Sent: []int64{5, 5}, Lost: []int64{0, 2}, Backends: []TimelineShare{{Backend: "podinfo", Answered: []int64{2, 0}}, {Backend: "podinfo-east", Answered: []int64{3, 3}}}, P50Ms: []*float64{&p50, nil}, MaxMs: []*float64{&most, nil}},
+	}
+	return in
+}
+
+// watchInput is a watch of an hour that found nothing.
+func watchInput() Input {
+	in := run(analyze.Pass, twoWeights(50, 50), 90_100, 89_900, 12)
+	in.Decision, in.Load = nil, nil
+	in.Judged = &Judged{Outcome: Pass}
+	lnE, share := -3.4, 0.497
+	high := 0.503
+	in.Watch = &Watch{
+		Requests: 180_000, Lost: 12, Looks: 720, Seconds: 3600, LnE: &lnE, Anytime: &Probability{P: 1, LnP: finite(0), Method: "exact"}, Decided: true, Tolerance: 5,
+		Backends: []WatchedPart{{Backend: "podinfo", Weight: 50, Observed: 90_100, Interval: &Interval{Low: &share, High: &high, Level: 0.99, Method: analyze.MethodConfidenceSequence}}},
+		Pods:     []string{"frontend-7d9c-x2x", "frontend-7d9c-k4f"}, GapCount: 1, GapTime: 4.2,
+		Gaps: []WatchGap{{At: time.Date(2026, 11, 22, 7, 30, 0, 0, time.UTC), Seconds: 4.2, Why: "pod frontend-7d9c-x2x was deleted"}},
+	}
+	return in
+}
