@@ -174,7 +174,7 @@ SPLITBENCH_RESULTS_DIR.`,
 	root.AddCommand(
 		demoCommand(a), checkCommand(a), planCommand(a), runCommand(a), analyzeCommand(a), reportCommand(a), resultsCommand(a),
 		attackCommand(a), selfTestCommand(a),
-		explainCommand(a), convertCommand(a), versionCommand(a), completionCommand(),
+		explainCommand(a), convertCommand(a), serveCommand(a), versionCommand(a), completionCommand(),
 	)
 	root.AddCommand(latencyCommand(a), drillCommand(a), markCommand(a))
 	return root

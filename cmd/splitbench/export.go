@@ -14,6 +14,7 @@ import (
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/export"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/telemetry"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -38,6 +39,13 @@ func exportCommand(a *app) *cobra.Command {
 			f, err := runs.open(args)
 			if err != nil {
 				return err
+			}
+			if to == "prom" { // has no samples: the numbers of the report
+				r, err := storedReport(f)
+				if err != nil {
+					return err
+				}
+				return toFile(out, a.stdout, func(w io.Writer) error { return telemetry.WriteOpenMetrics(w, r) })
 			}
 			facts, err := bench.ExportFacts(f)
 			if err != nil {

@@ -167,8 +167,11 @@ func measuredOf(f store.Folder) (sideRun, error) {
 	if f.Status == store.Running {
 		return sideRun{}, usagef("compare: run %s is still being written", f.ID)
 	}
-	if m.Kind == report.KindSplit {
+	switch m.Kind {
+	case report.KindSplit:
 		return measuredSplit(f, m)
+	case report.KindLatency:
+		return measuredLatency(f, m)
 	}
 	return sideRun{}, usagef("compare: run %s is a %s run, which cannot be compared", f.ID, m.Kind)
 }
@@ -192,6 +195,44 @@ func measuredSplit(f store.Folder, m Manifest) (sideRun, error) {
 	}
 	t.sorted()
 	return sideOf(rep, m, t, totals)
+}
+
+// measuredLatency reads a comparison of targets again: each target's times by rounds, and what each costs more than the one
+// that it was compared with, whose rounds lie beside its own.
+func measuredLatency(f store.Folder, m Manifest) (sideRun, error) {
+	rep, err := Analyze(f, nil)
+	if err != nil {
+		return sideRun{}, err
+	}
+	out := sideRun{run: report.Compared(rep)}
+	out.run.ID = f.ID
+	switch {
+	case rep.Verdict.Outcome == report.Invalid:
+		out.why = rep.Verdict.Reasons
+		return out, nil
+	case m.Latency == nil || m.Latency.Sweep:
+		return sideRun{}, usagef("compare: run %s is a sweep of rates, which cannot be compared", f.ID)
+	}
+	times, err := storedTimes(f, m.Latency)
+	if err != nil {
+		return sideRun{}, fmt.Errorf("compare run %s: %w", f.ID, err)
+	}
+	blocks := make([]*analyze.Blocks, len(times))
+	for i, t := range times {
+		if blocks[i], err = analyze.NewBlocks(t.blocks); err != nil {
+			return sideRun{}, fmt.Errorf("compare run %s: %w", f.ID, err)
+		}
+		if blocks[i].Samples() > 0 {
+			out.series = append(out.series, sideTimes{m.Latency.Targets[i].Name, blocks[i]})
+		}
+	}
+	near := len(blocks) - 1 // the one that the others are compared with is last
+	for i := range near {
+		if m.Latency.Against && blocks[i].Samples() > 0 && blocks[near].Samples() > 0 && len(times[i].blocks) == len(times[near].blocks) {
+			out.costs = append(out.costs, sideCost{m.Latency.Targets[i].Name, blocks[i], blocks[near]})
+		}
+	}
+	return out, nil
 }
 
 // sideOf is what comparisons take from a run of a split; its tally must be sorted.

@@ -90,6 +90,23 @@ func TestLatencyFindsTheDelayAndIsStored(t *testing.T) {
 	} else if !late && b.Differences[0].Quantiles[0].Direction != analyze.DirectionNone {
 		t.Errorf("against itself: %+v", b.Differences[0])
 	}
+	// The same by the comparison of stored runs, where the delay is the cost of the one target over the other.
+	side, err := measuredOf(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(side.why) == 0 && (len(side.series) != 2 || len(side.costs) != 1 || side.costs[0].name != "svc/podinfo-east") {
+		t.Errorf("compared as %+v", side)
+	}
+	twin := side
+	twin.run.ID = "another"
+	want := report.Pass
+	if len(side.why) > 0 {
+		want = report.Invalid
+	}
+	if c := compareMeasured(side, []sideRun{twin}, compareOptions(time.Second)); c.Verdict.Outcome != want {
+		t.Errorf("against itself: %s, want %s: %q", c.Verdict.Outcome, want, c.Verdict.Reasons)
+	}
 }
 
 func TestLatencyRefusals(t *testing.T) {

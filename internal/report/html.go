@@ -17,21 +17,30 @@ const reportScript = "splitbench-report"
 // and exchanged for ones to zoom in where scripts run), and it holds the report's JSON, so that ReadHTML gets the report
 // back. It is written for every outcome, also where there is nothing to draw. Its errors are those of w.
 func WriteHTML(w io.Writer, r Report) error {
-	body, err := htmlBody(r)
+	p, err := ReportPage(r)
 	if err != nil {
 		return err
+	}
+	return WritePage(w, p)
+}
+
+// ReportPage is the page of a report, for a server to send.
+func ReportPage(r Report) (Page, error) {
+	body, err := htmlBody(r)
+	if err != nil {
+		return Page{}, err
 	}
 	charts, err := ChartScripts()
 	if err != nil {
-		return err
+		return Page{}, err
 	}
 	table, err := SortScript()
 	if err != nil {
-		return err
+		return Page{}, err
 	}
 	shown := mapStrings(shown(r), forTerminal)
 	name := verdictWord(shown) + ": " + title(shown) + " - splitbench"
-	return WritePage(w, Page{Title: name, Body: body, Scripts: append(charts, table)})
+	return Page{Title: name, Body: body, Scripts: append(charts, table)}, nil
 }
 
 // htmlBody is what stands between <body> and </body>.

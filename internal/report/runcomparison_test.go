@@ -90,10 +90,10 @@ func TestGoldenComparisons(t *testing.T) {
 			if err := schema.Validate(decode(t, js.Bytes())); err != nil {
 				t.Error(err)
 			}
-			golden(t, name+".txt", text.Bytes())
-			golden(t, name+".md", md.Bytes())
-			golden(t, name+".json", js.Bytes())
-			golden(t, name+".html", withoutConstants(t, page.Bytes()))
+			golden(t, "comparison/"+name+".txt", text.Bytes())
+			golden(t, "comparison/"+name+".md", md.Bytes())
+			golden(t, "comparison/"+name+".json", js.Bytes())
+			golden(t, "comparison/"+name+".html", withoutConstants(t, page.Bytes()))
 			if wide := widest(text.String()); name != "compare-hostile" && wide > defaultWidth {
 				t.Errorf("text is %d columns wide", wide)
 			}

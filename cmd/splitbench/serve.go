@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/serve"
+	"github.com/splitbench/splitbench/internal/store"
+)
+
+func serveCommand(a *app) *cobra.Command {
+	var (
+		listen, dir, tokenFile string
+		c                      comparing
+	)
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Show stored runs in a browser: list, filter, open, compare",
+		Long: `serve shows the runs of a results folder on a local page, read-only, until interrupted. It listens on this machine alone;
+to listen elsewhere it wants a token, which whoever opens the page gives once as ?token=TOKEN, or as a bearer token. The token is read
+from --token-file or from SPLITBENCH_TOKEN, never from the command line, which others can see.`,
+		Example: `  splitbench serve
+  splitbench serve --listen :8080 --token-file /run/secrets/splitbench`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			token, err := a.serveToken(tokenFile)
+			if err != nil {
+				return err
+			}
+			local, err := serve.Loopback(listen)
+			if err != nil {
+				return fmt.Errorf("--listen: %w", err)
+			}
+			if !local && token == "" {
+				return fmt.Errorf("--listen %q: others could read the runs: set a token with --token-file or SPLITBENCH_TOKEN, or listen on 127.0.0.1", listen)
+			}
+			o, err := c.options()
+			if err != nil {
+				return err
+			}
+			if _, err := store.List(dir); err != nil && !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+			return a.serve(cmd.Context(), listen, serve.Options{
+				Dir: dir, Token: token, Summarize: bench.Summary, Report: storedReport,
+				Compare: func(base, latest store.Folder) (report.RunComparison, error) {
+					return bench.Compare(base, []store.Folder{latest}, o)
+				},
+			})
+		},
+	}
+	c.add(cmd.Flags())
+	c.alpha = 0.01
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:7878", "HOST:PORT to listen at; port 0: a free one")
+	cmd.Flags().StringVar(&tokenFile, "token-file", "", "file that holds the token")
+	cmd.Flags().StringVar(&dir, "results-dir", "results", "where runs are stored")
+	return cmd
+}
+
+// leastToken is how short a token may be: what is shorter can be guessed over a network.
+const leastToken = 16
+
+func (a *app) serveToken(file string) (string, error) {
+	token := a.getenv("SPLITBENCH_TOKEN")
+	if file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("--token-file: %w", err)
+		}
+		token = string(trimLine(b))
+		if token == "" {
+			return "", fmt.Errorf("--token-file %q: it is empty", file)
+		}
+	}
+	if token != "" && len(token) < leastToken {
+		return "", fmt.Errorf("the token has %d characters: want %d at least, for example from: openssl rand -hex 16", len(token), leastToken)
+	}
+	return token, nil
+}
+
+func trimLine(b []byte) []byte {
+	for len(b) > 0 && (b[len(b)-1] == '\n' || b[len(b)-1] == '\r') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// Bounds of one connection to the page.
+const (
+	serveReadLimit  = 10 * time.Second
+	serveWriteLimit = time.Minute
+	serveGrace      = 3 * time.Second
+	serveMaxHeader  = 16 << 10
+)
+
+// serve answers until the context ends. The address goes to stdout, so that a script can read it.
+func (a *app) serve(ctx context.Context, address string, o serve.Options) error {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	server := &http.Server{
+		Handler: serve.Handler(o), ReadTimeout: serveReadLimit, WriteTimeout: serveWriteLimit, MaxHeaderBytes: serveMaxHeader,
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	fmt.Fprintf(a.stdout, "http://%s/\n", l.Addr())
+	fmt.Fprintf(a.talk(), "splitbench: showing %s, read-only, until interrupted\n", o.Dir)
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), serveGrace)
+	defer cancel()
+	err = server.Shutdown(grace)
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	var sig *signalError
+	if errors.As(context.Cause(ctx), &sig) {
+		return exitCode(sig.code())
+	}
+	return err
+}

@@ -1,0 +1,167 @@
+// Package serve shows the runs of a results folder in a browser: a list to filter, each run's report, and two runs compared.
+//
+// It refuses to change anything, to run anything, and to be reached by whom it was not meant for: it answers GET and HEAD
+// alone, names only runs of its folder, and without a token only hosts that are this machine.
+//
+// Invariant: every page is whole in itself and its content security policy lets nothing else act. Text of runs is escaped by
+// html/template; what is shown of it was made harmless before, as in a report.
+package serve
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+)
+
+// Options are what a Handler is made of. The functions are the caller's, because reading and comparing runs takes rooms that
+// this one does not know.
+type Options struct {
+	Dir       string
+	Token     string // "": only names of this machine are answered
+	Summarize func(store.Folder) (report.Summary, error)
+	Report    func(store.Folder) (report.Report, error)
+	Compare   func(base, latest store.Folder) (report.RunComparison, error)
+}
+
+// Handler answers the pages. It holds nothing between requests, so that it shows what is in the folder now.
+func Handler(o Options) http.Handler {
+	s := &server{o}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.list)
+	mux.HandleFunc("GET /runs/{id}/{$}", s.run)
+	mux.HandleFunc("GET /compare", s.compare)
+	return s.guard(mux)
+}
+
+type server struct{ Options }
+
+// tokenCookie holds the token after the first request, so that it need not stand in every link.
+const tokenCookie = "splitbench"
+
+// guard lets in who may come in. Without a token the name in the request must be this machine's: a page elsewhere could
+// otherwise have its own name resolved to 127.0.0.1 and read the runs (DNS rebinding).
+func (s *server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		if s.Token == "" {
+			if !localName(r.Host) {
+				http.Error(w, "this page is for this machine alone: ask for it as localhost", http.StatusForbidden)
+				return
+			}
+			next.ServeHTTP(w, r)
+			return
+		}
+		if given := r.URL.Query().Get("token"); given != "" {
+			if !s.knows(given) {
+				http.Error(w, "the token is not the one that splitbench serve was given", http.StatusForbidden)
+				return
+			}
+			http.SetCookie(w, &http.Cookie{Name: tokenCookie, Value: s.seal(), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+			q := r.URL.Query()
+			q.Del("token")
+			u := *r.URL
+			u.RawQuery, u.Scheme, u.Host = q.Encode(), "", ""
+			http.Redirect(w, r, "/"+strings.TrimLeft(u.String(), "/"), http.StatusSeeOther)
+			return
+		}
+		if !s.admitted(r) {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="splitbench"`)
+			http.Error(w, "a token is needed: open this address with ?token=TOKEN", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *server) admitted(r *http.Request) bool {
+	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		return s.knows(bearer)
+	}
+	c, err := r.Cookie(tokenCookie)
+	return err == nil && subtle.ConstantTimeCompare([]byte(c.Value), []byte(s.seal())) == 1
+}
+
+func (s *server) knows(token string) bool {
+	a, b := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(s.Token))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+// seal stands for the token in the cookie, which a browser keeps on disk.
+func (s *server) seal() string {
+	return fmt.Sprintf("%x", sha256.Sum256([]byte("splitbench serve "+s.Token)))
+}
+
+// localName reports whether a request's Host is this machine.
+func localName(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.Trim(name, "[]")
+	ip := net.ParseIP(name)
+	return strings.EqualFold(name, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// Loopback reports whether an address to listen at is reachable from this machine alone. A name is not: what it resolves to
+// may change.
+func Loopback(address string) (bool, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false, fmt.Errorf("%q: want HOST:PORT: %w", address, err)
+	}
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback(), nil
+}
+
+// send writes a page whole, or an error in its place.
+func (s *server) send(w http.ResponseWriter, status int, p report.Page, err error) {
+	var b bytes.Buffer
+	var policy string
+	if err == nil {
+		if policy, err = p.Policy(); err == nil {
+			err = report.WritePage(&b, p)
+		}
+	}
+	if err != nil {
+		http.Error(w, "the page could not be made: "+report.Printable(err.Error()), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Security-Policy", policy+"; frame-ancestors 'none'")
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // who went away misses nothing
+}
+
+// open finds a run of the folder by its whole id, and nothing else: no path leads out of it.
+func (s *server) open(id string) (store.Folder, error) {
+	if id == "" || strings.ContainsAny(id, `/\`) || strings.HasPrefix(id, ".") {
+		return store.Folder{}, fmt.Errorf("run %q: %w", report.Printable(id), store.ErrNotFound)
+	}
+	f, err := store.Open(s.Dir, id)
+	if err == nil && f.ID != id {
+		err = fmt.Errorf("run %q: %w", report.Printable(id), store.ErrNotFound)
+	}
+	return f, err
+}
+
+// statusOf maps what is wrong with a run to an HTTP status.
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrForeign), errors.Is(err, store.ErrSymlink), errors.Is(err, store.ErrOutside):
+		return http.StatusNotFound
+	}
+	return http.StatusUnprocessableEntity
+}
