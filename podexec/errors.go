@@ -68,7 +68,8 @@ func (e *StartError) Unwrap() error { return e.Err }
 
 // ForbiddenError says that the API server refused the user: HTTP 401 or 403.
 type ForbiddenError struct {
-	Status int // 401 or 403
+	Status int    // 401 or 403
+	Verb   string // what is needed, such as "patch on pods/ephemeralcontainers"; "": what running a command needs
 	Err    error
 }
 
@@ -76,6 +77,9 @@ type ForbiddenError struct {
 func (e *ForbiddenError) Error() string {
 	if e.Status == 401 {
 		return "credentials refused (401), log in again: " + clean(e.Err.Error())
+	}
+	if e.Verb != "" {
+		return "no permission, needs the verb " + e.Verb + ": " + clean(e.Err.Error())
 	}
 	return "no permission, needs verbs get and create on pods/exec: " + clean(e.Err.Error())
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/agentbin"
+	"github.com/splitbench/splitbench/internal/curl"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/podexec"
@@ -52,6 +53,7 @@ type providing struct {
 	self      string // path of this program
 	via       Via
 	image     string // of an ephemeral container
+	protocol  podexec.Protocol
 	plan      attack.Plan
 	deadline  time.Duration
 	after     int // process that must have ended; 0: none
@@ -99,7 +101,8 @@ func nextMayDo(err error) bool {
 	var start *podexec.StartError
 	var noAgent *agentbin.NoAgentError
 	var version *wire.VersionError
-	return errors.As(err, &upload) || errors.As(err, &noShell) || errors.As(err, &start) || errors.As(err, &noAgent) || errors.As(err, &version)
+	var noTool *curl.NoToolError
+	return errors.As(err, &noTool) || errors.As(err, &upload) || errors.As(err, &noShell) || errors.As(err, &start) || errors.As(err, &noAgent) || errors.As(err, &version)
 }
 
 func (p providing) open(ctx, life context.Context, way Via) (session, string, error) {

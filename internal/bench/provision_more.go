@@ -2,14 +2,74 @@ package bench
 
 import (
 	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/curl"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/wire"
+	"github.com/splitbench/splitbench/podexec"
 )
 
-// curl drives the image's own curl or wget.
-func (p providing) curl(context.Context, context.Context) (session, string, error) {
-	return nil, "", &errNotThere{"not built"}
+// curlSession makes a session of the image's own curl or wget.
+type curlSession struct{ *curl.Client }
+
+var _ session = curlSession{}
+
+// AttackFrom starts when the gate opens and the delay is over; the warm-up belongs to the burst.
+func (c curlSession) AttackFrom(ctx context.Context, plan attack.Plan, start agent.Start, totals *wire.Totals) iter.Seq2[attack.Result, error] {
+	return func(yield func(attack.Result, error) bool) {
+		if start.Gate != nil {
+			if err := start.Gate(ctx); err != nil {
+				yield(attack.Result{}, err)
+				return
+			}
+		}
+		t := time.NewTimer(start.Delay)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			yield(attack.Result{}, context.Cause(ctx))
+			return
+		}
+		c.Attack(ctx, plan, totals)(yield)
+	}
 }
 
-// ephemeral adds an ephemeral container.
-func (p providing) ephemeral(context.Context, context.Context) (session, string, error) {
-	return nil, "", &errNotThere{"not built"}
+// curl drives the image's own curl or wget.
+func (p providing) curl(ctx, _ context.Context) (session, string, error) {
+	if err := curl.Check(p.plan); err != nil {
+		return nil, "", err
+	}
+	c, err := curl.Open(ctx, p.container, curl.Options{Progress: p.options.Progress, Verified: p.options.Verified})
+	if err != nil {
+		return nil, "", err
+	}
+	return curlSession{c}, fmt.Sprintf("%s of the image, one request after the other", mesh.Safe(c.Hello().Version)), nil
+}
+
+// ephemeral adds an ephemeral container to the pod, puts the agent there and starts it. The container ends by itself with the
+// session's deadline; Kubernetes keeps its entry in the pod's spec.
+func (p providing) ephemeral(ctx, life context.Context) (session, string, error) {
+	name, err := podexec.AddEphemeral(ctx, p.rest, p.container.Target(), podexec.Ephemeral{
+		Image: p.image, Command: []string{"sleep", fmt.Sprint(int(p.deadline.Seconds()) + 1)},
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	target := p.container.Target()
+	target.Container = name
+	c, err := podexec.New(p.rest, target, podexec.Options{Protocol: p.protocol})
+	if err != nil {
+		return nil, "", err
+	}
+	s, how, err := p.upload(ctx, life, c)
+	if err != nil {
+		return nil, "", err
+	}
+	return s, fmt.Sprintf("ephemeral container %s of image %s, which stays in the pod's spec: %s", name, mesh.Safe(p.image), how), nil
 }

@@ -39,7 +39,7 @@ func (s *source) open(ctx, life context.Context, after int) error {
 	s.stream = r.newStream(s.n)
 	deadline := r.m.Plan.Duration() + r.m.Plan.Timeout + sessionMargin
 	client, facts, err := provide(ctx, life, providing{
-		container: s.container, rest: r.cfg.REST, pod: s.pod, self: r.cfg.Self, via: r.cfg.Via, image: r.cfg.Image, plan: s.plan,
+		container: s.container, rest: r.cfg.REST, pod: s.pod, self: r.cfg.Self, via: r.cfg.Via, image: r.cfg.Image, plan: s.plan, protocol: r.cfg.Protocol,
 		deadline: deadline, after: after,
 		options: agent.ClientOptions{Stderr: r.log, Verified: s.record, Progress: s.tick},
 	})
@@ -127,36 +127,40 @@ func (s *source) segment(ctx context.Context, start agent.Start, stop context.Ca
 // resumeMargin is how far ahead the first request of a new segment is due, so that it can be sent in time.
 const resumeMargin = 50 * time.Millisecond
 
-// resume opens a session for the rest of the schedule. What fell due before it, and has no result, may have been sent: it is
-// counted as lost, not sent again.
+// resume opens a session for the rest of the schedule. What fell due while the agent may still have been sending, and has no
+// result, is counted as lost, not sent again. An agent whose exit code came has sent nothing after that; of one that was only
+// lost sight of, it is known that it has ended when the next one begins, and no sooner.
 func (s *source) resume(ctx, life context.Context, broken error, stop context.CancelCauseFunc) (agent.Start, error) {
 	r, before := s.r, s.stream
-	s.close() //nolint:errcheck // it is broken; that is what is reported
-	r.progress("attack", fmt.Sprintf("the stream from pod %s broke, taking the rest of the schedule up: %s", s.pod.Name, mesh.Safe(broken.Error())))
 	if s.began.IsZero() {
 		return agent.Start{}, broken // nothing had come: there is no schedule to go on with
 	}
-	pid := s.facts.Hello.PID
-	if err := s.open(ctx, life, pid); err != nil {
+	ended := time.Since(s.began)
+	s.close() //nolint:errcheck // it is broken; that is what is reported
+	r.progress("attack", fmt.Sprintf("the stream from pod %s broke, taking the rest of the schedule up: %s", s.pod.Name, mesh.Safe(broken.Error())))
+	if err := s.open(ctx, life, s.facts.Hello.PID); err != nil {
 		return agent.Start{}, errors.Join(broken, fmt.Errorf("take the run up again: %w", err))
+	}
+	now := time.Since(s.began)
+	var exit *podexec.ExitError
+	if !errors.As(broken, &exit) {
+		ended = now
 	}
 	schedule := s.plan.Schedule()
 	due := func(n uint64) time.Duration { return schedule.At(n) + stagger(r.m.Plan, s.n) }
-	elapsed := time.Since(s.began)
-	next := uint64(sort.Search(int(s.plan.Requests), func(n int) bool { return due(uint64(n)) >= elapsed+resumeMargin }))
+	next := max(before.First, uint64(sort.Search(int(s.plan.Requests), func(n int) bool { return due(uint64(n)) >= ended })))
 	if next >= s.plan.Requests {
 		r.dropStream(s.stream)
 		return agent.Start{}, broken // all that was left has fallen due meanwhile
 	}
 	st := s.stream
-	st.Segment, st.First, st.Offset = before.Segment+1, next, due(next)
+	st.Segment, st.First, st.Offset = before.Segment+1, next, max(due(next), now+resumeMargin)
 	st.conns = max(before.conns, before.next)
-	before.Broken = mesh.Safe(broken.Error())
-	before.Next = next
+	before.Broken, before.Next = mesh.Safe(broken.Error()), next
 	for lost := range before.lost() {
 		if err := r.take(lost, stop); err != nil {
 			return agent.Start{}, err
 		}
 	}
-	return agent.Start{Delay: due(next) - time.Since(s.began)}, nil
+	return agent.Start{Delay: st.Offset - now}, nil
 }

@@ -365,7 +365,7 @@ func warnings(r Report) []string {
 			w = append(w, d.Text)
 		}
 	}
-	if r.Load != nil && !r.Load.OnTime {
+	if r.Load != nil && !r.Load.OnTime && !(r.Load.SendLag.P99Us != nil && *r.Load.SendLag.P99Us == 0) { // 0: there was no schedule
 		w = append(w, fmt.Sprintf(
 			"The generator was late (99 of 100 requests within %s of the plan): the times are not the mesh's alone.",
 			us(r.Load.SendLag.P99Us)))

@@ -98,7 +98,7 @@ func TestTenThousandPerSecondThroughExec(t *testing.T) {
 			}
 			var totals wire.Totals
 			ok := uint64(0)
-			var last time.Duration
+			var last, took time.Duration
 			for r, err := range client.Attack(t.Context(), plan, &totals) {
 				if err != nil {
 					t.Fatal(err)
@@ -108,6 +108,7 @@ func TestTenThousandPerSecondThroughExec(t *testing.T) {
 					ok++
 				}
 				last = max(last, r.Sent)
+				took += r.ResponseTime()
 			}
 			if totals.Requests != rate*seconds || totals.Samples+totals.Dropped != totals.Requests || samples != totals.Samples {
 				t.Errorf("%d of %d requests: %d samples and %d dropped, %d arrived", totals.Requests, rate*seconds, totals.Samples, totals.Dropped, samples)
@@ -118,12 +119,14 @@ func TestTenThousandPerSecondThroughExec(t *testing.T) {
 			if got := totals.Times.SendLag.Len(); got != totals.Requests {
 				t.Errorf("the ticks hold %d of %d requests", got, totals.Requests)
 			}
-			// The schedule's last request is due after seconds less an interval; a machine that others use may be late.
+			// The schedule's last request is due after seconds less an interval. A machine that others use may be late, and only
+			// times below 1.6 ms have differences of two bytes.
 			if late := last - time.Duration(seconds)*time.Second; late > 500*time.Millisecond {
 				t.Errorf("the last request was sent %s late", late)
 			}
-			if per := float64(carried) / float64(samples); per > 9 {
-				t.Errorf("%.2f bytes for each sample on the wire, want at most 9", per)
+			per, mean := float64(carried)/float64(samples), took/time.Duration(samples)
+			if per > 9 && mean < 1600*time.Microsecond {
+				t.Errorf("%.2f bytes for each sample on the wire, want at most 9 (mean response time %s)", per, mean)
 			}
 			if totals.MaxRSSBytes > 32<<20 {
 				t.Errorf("the agent took %d MiB", totals.MaxRSSBytes>>20)
