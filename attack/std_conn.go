@@ -110,13 +110,10 @@ func (c *stdConn) do() (r Result, live bool) {
 	c.number = UnknownConn
 	ctx, cancel := context.WithDeadline(c.grip.ctx, c.engine.epoch.Add(c.sent+b.plan.Timeout))
 	defer cancel()
-	if class := c.connect(ctx); class != OK {
+	res, class, err := c.send(ctx)
+	if class != OK {
 		return c.failed(class), class != ErrCanceled && class != ErrTimeout
 	}
-	c.first.Store(0)
-	res, err := c.cc.RoundTrip(b.target.std.prepare(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotFirstResponseByte: func() { c.first.CompareAndSwap(0, int64(c.engine.now())) },
-	})))
 	keep := err == nil
 	if err == nil {
 		err = c.read(res.Body)
@@ -142,6 +139,30 @@ func (c *stdConn) do() (r Result, live bool) {
 		c.keep(r, c.body)
 	}
 	return r, true
+}
+
+// send sends the request in hand, and opens a connection for it where there is none; class says why there is none.
+//
+// net/http may give a connection up after its last answer, without being asked: where it was kept from running for 50 ms
+// between two steps of its own, for one. That shows only as the next request is to be written. Nothing of that has left
+// then, so that sending it over a new connection is no second draw of the split.
+func (c *stdConn) send(ctx context.Context) (res *http.Response, class ErrorClass, err error) {
+	for {
+		if class := c.connect(ctx); class != OK {
+			return nil, class, nil
+		}
+		var wrote atomic.Bool
+		c.first.Store(0)
+		res, err = c.cc.RoundTrip(c.burst.target.std.prepare(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			WroteHeaderField:     func(string, []string) { wrote.Store(true) },
+			WroteHeaders:         func() { wrote.Store(true) },
+			GotFirstResponseByte: func() { c.first.CompareAndSwap(0, int64(c.engine.now())) },
+		})))
+		if err == nil || wrote.Load() || !c.reused || ctx.Err() != nil {
+			return res, OK, err
+		}
+		c.disconnect(false)
+	}
 }
 
 func (c *stdConn) firstByte() time.Duration {

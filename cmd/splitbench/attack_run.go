@@ -53,7 +53,7 @@ func (r *attackRun) results(ctx context.Context) iter.Seq2[attack.Result, error]
 		r.in.Run.Started = time.Now().UTC()
 		cpu, throttled := agent.Cost()
 		r.in.Run.EndReason, r.in.Run.Complete = "done", true
-		shown := time.Now()
+		var shown time.Duration
 		for res, err := range e.Attack(ctx, r.plan) {
 			if err != nil {
 				if !r.ended(ctx, err) {
@@ -63,8 +63,8 @@ func (r *attackRun) results(ctx context.Context) iter.Seq2[attack.Result, error]
 				break
 			}
 			r.in.Summary.Add(res)
-			if now := time.Now(); now.Sub(shown) >= time.Second {
-				shown = now
+			if res.Done-shown >= time.Second {
+				shown = res.Done
 				p.show(bench.Progress{Requests: r.in.Summary.Requests, Planned: r.plan.Requests})
 				p.describe(live(r.in.Summary))
 			}
