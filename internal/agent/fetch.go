@@ -50,10 +50,11 @@ func (s *server) fetchInto(ctx context.Context, q wire.FetchRequest, res *wire.F
 			res.Class = attack.ErrEmpty.String()
 		}
 	}
-	// The address is what a name led to, before anything but the client's own resolver had a say.
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
-		res.Remote = c.Conn.RemoteAddr().String()
-	}})
+	if s.o.Dial == nil { // what another dialer connects to is its own affair
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+			res.Remote = c.Conn.RemoteAddr().String()
+		}})
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, q.URL, nil)
 	if err != nil {
 		fail(err)

@@ -157,7 +157,7 @@ func (r *run) prepare(ctx context.Context) error {
 	r.m.Before = &snap
 	r.progress("check", "checking that the split can be measured")
 	r.m.Checks = preflight.Run(preflight.View{Snapshot: snap})
-	if unknown := preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, "--ignore-check"); len(unknown) > 0 {
+	if unknown := preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, ignoreFlag); len(unknown) > 0 {
 		return usagef("--ignore-check %s: there is no such check; splitbench explain lists them", strings.Join(unknown, ", "))
 	}
 	r.m.Weights = weightsOf(snap)

@@ -53,6 +53,9 @@ func (r *run) measure(ctx context.Context) (err error) {
 		}
 	}
 	r.m.Agent = sources[0].facts
+	if refused, err := r.probeChecks(ctx, sources[0].client); err != nil || refused {
+		return err
+	}
 	if err := r.settle(ctx, sources[0].client); err != nil {
 		return err
 	}

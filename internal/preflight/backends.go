@@ -104,7 +104,7 @@ func rootSplittable(s View) (Status, string) {
 	case s.Root.ClusterIP == "":
 		return Failed, name + " has no cluster IP"
 	}
-	if to := s.Probed.dialled(); to != "" && to != s.Root.ClusterIP {
+	if to := s.Probed.dialled(); to != "" && to != s.Root.ClusterIP && s.Through == nil {
 		return Failed, fmt.Sprintf("the pod dials %s for %s, not the cluster IP %s of %s", mesh.Safe(to), mesh.Safe(s.Probed.URL), mesh.Safe(s.Root.ClusterIP), name)
 	}
 	return OK, name + " has cluster IP " + mesh.Safe(s.Root.ClusterIP)

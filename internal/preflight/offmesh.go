@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/splitbench/splitbench/internal/mesh"
 )
@@ -51,7 +52,7 @@ func refusedOffMesh(s View) Finding {
 		default:
 			a := s.Probed.Direct[b.Name][0]
 			switch {
-			case a.Empty:
+			case a.Empty, strings.Contains(a.Error, "reset by peer"):
 				f.ok(fmt.Sprintf("%s gives pod %s an empty reply", name, mesh.Safe(p.Name)))
 			case a.Status > 0 && a.Status < 400:
 				f.add(Failed, fmt.Sprintf("%s answered pod %s, which has no proxy, with status %d", name, mesh.Safe(p.Name), a.Status), backendTags(b)...)

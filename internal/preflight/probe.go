@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/splitbench/splitbench/internal/mesh"
 )
@@ -38,7 +37,7 @@ const (
 	directProbes  = 2
 	probeBytes    = 64 << 10
 	metricsBytes  = 8 << 20
-	proxyAdmin    = "http://localhost:4191"
+	proxyReady    = "http://127.0.0.1:4191/ready"
 	userAgent     = "splitbench-check"
 	maxProbeError = 200
 )
@@ -52,13 +51,13 @@ func Probe(ctx context.Context, v View, rawURL string, p Prober) (*Probed, error
 	}
 	out := &Probed{URL: rawURL, Direct: map[string][]Answer{}, TLS: map[string]string{}}
 	var err error
-	if out.Ready, err = p.Fetch(ctx, Get{URL: proxyAdmin + "/ready", MaxBytes: 1024}); err != nil {
+	if out.Ready, err = p.Fetch(ctx, Get{URL: proxyReady, MaxBytes: 1024}); err != nil {
 		return nil, err
 	}
 	get := func(target string) (Answer, error) {
 		return p.Fetch(ctx, Get{URL: target, Header: map[string]string{"User-Agent": userAgent}, MaxBytes: probeBytes})
 	}
-	pages := counters{v: v}
+	pages := newCounters(v)
 	if err := pages.read(ctx, p); err != nil {
 		return nil, err
 	}
@@ -89,13 +88,6 @@ func Probe(ctx context.Context, v View, rawURL string, p Prober) (*Probed, error
 		}
 	}
 	return out, nil
-}
-
-// counters are the proxy's own, read before and after the probes of the root.
-type counters struct {
-	v     View
-	pages []Answer
-	at    []time.Time
 }
 
 // rootURL is the root Service by its name, with its namespace where the client is in another.
