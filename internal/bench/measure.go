@@ -53,10 +53,7 @@ func (r *run) measure(ctx context.Context) (err error) {
 		}
 	}
 	r.m.Agent = sources[0].facts
-	if refused, err := r.probeChecks(ctx, sources[0].client); err != nil || refused {
-		return err
-	}
-	if err := r.settle(ctx, sources[0].client); err != nil {
+	if err := r.settle(ctx, sources[0].client); err != nil || r.m.refused() {
 		return err
 	}
 	from := "pod " + sources[0].pod.Name

@@ -30,10 +30,14 @@ func (p prober) Fetch(ctx context.Context, q preflight.Get) (preflight.Answer, e
 	if err != nil {
 		return preflight.Answer{}, err
 	}
+	return answerOf(res, body), nil
+}
+
+func answerOf(res wire.FetchResult, body []byte) preflight.Answer {
 	return preflight.Answer{
 		Status: res.Status, Header: res.Header, Body: body, Truncated: res.Truncated, Error: res.Error, RemoteAddr: res.Remote,
 		Empty: res.Class == attack.ErrEmpty.String(),
-	}, nil
+	}
 }
 
 // ProbePod has the source pod of the View ask what only it can see. Errors are of the way to the pod; the agent is taken back in
@@ -51,30 +55,47 @@ func ProbePod(ctx context.Context, cfg Config, v preflight.View) (probed *prefli
 	if err != nil {
 		return nil, err
 	}
-	prog, err := provision(ctx, container, pod, cfg.Self, checkDeadline)
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	client, _, err := provide(ctx, life, providing{
+		container: container, rest: cfg.REST, pod: pod, self: cfg.Self, via: cfg.Via, image: cfg.Image, deadline: checkDeadline,
+		options: agent.ClientOptions{Stderr: newRunLog(cfg.Log)},
+	})
 	if err != nil {
 		return nil, err
-	}
-	session, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	client, err := agent.Open(session, container, prog.argv, agent.ClientOptions{Stderr: newRunLog(cfg.Log)})
-	if err != nil {
-		return nil, errors.Join(err, prog.remove(ctx, container))
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
 	return preflight.Probe(ctx, v, cfg.URL, prober{client})
 }
 
-// probeChecks asks the pod before the run does, and looks at the checks again. A run that they forbid ends here.
-func (r *run) probeChecks(ctx context.Context, f fetcher) (refused bool, err error) {
-	r.progress("check", "asking the pod what it sees")
-	v := preflight.View{Snapshot: *r.m.Before}
-	if v.Probed, err = preflight.Probe(ctx, v, r.m.Plan.URL, prober{f}); err != nil {
-		return false, err
+// rawAnswer is one answer that settling got, of a backend asked by itself or of the root (attack.Unattributed).
+type rawAnswer struct {
+	backend int
+	preflight.Answer
+}
+
+// seen is what settling saw of the pod's view. It is what a check with --probe asks for, less the proxy's counters: the second
+// witness reads those around the burst.
+func (l *learner) seen() *preflight.Probed {
+	p := &preflight.Probed{
+		URL: l.url, Direct: map[string][]preflight.Answer{}, Path: preflight.PathSeen{Why: "the second witness reads them around the burst"},
 	}
-	r.m.Checks = preflight.Run(v)
+	for _, a := range l.raw {
+		if a.backend < 0 {
+			p.Root = append(p.Root, a.Answer)
+		} else if a.backend < len(l.snap.Backends) {
+			name := l.snap.Backends[a.backend].Name
+			p.Direct[name] = append(p.Direct[name], a.Answer)
+		}
+	}
+	return p
+}
+
+// checkAgain looks at the checks again, with what the pod saw, and reports whether they forbid the run now.
+func (r *run) checkAgain(p *preflight.Probed) (refused bool) {
+	r.m.Checks = preflight.Run(preflight.View{Snapshot: *r.m.Before, Probed: p})
 	preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, ignoreFlag)
-	return r.m.refused(), nil
+	return r.m.refused()
 }
 
 // ignoreFlag is how the user waives a check.

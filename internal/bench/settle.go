@@ -45,6 +45,9 @@ func (r *run) settle(ctx context.Context, f fetcher) error {
 		if err := l.probe(ctx, f); err != nil {
 			return err
 		}
+		if r.checkAgain(l.seen()) {
+			return nil // refused: the answers themselves say why
+		}
 		rules, signatures, err := l.rules()
 		if err != nil {
 			return err
@@ -71,6 +74,7 @@ type learner struct {
 	url    string
 	header map[string]string
 	probes []probe
+	raw    []rawAnswer    // of every probe, as it came
 	failed map[int]string // why a probe of a backend gave nothing; of the root under attack.Unattributed
 }
 
@@ -103,6 +107,7 @@ func (l *learner) ask(ctx context.Context, f fetcher, target string, backend int
 	if err != nil {
 		return err
 	}
+	l.raw = append(l.raw, rawAnswer{backend, answerOf(res, body)})
 	fields := topFields(body)
 	if len(fields) == 0 || res.Status >= 500 {
 		if l.failed[backend] == "" {

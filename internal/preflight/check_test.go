@@ -82,7 +82,7 @@ func answers() *Probed {
 		return []Answer{{Status: 200, Body: []byte(body), Header: map[string][]string{"Content-Type": {"application/json"}}, RemoteAddr: "10.1.0.10:9898"}}
 	}
 	return &Probed{
-		URL: "http://podinfo:9898/", Ready: Answer{Status: 200}, Root: append(ok("west"), ok("east")...), Direct: map[string][]Answer{"podinfo-east": ok("east")},
+		URL: "http://podinfo:9898/", Ready: &Answer{Status: 200}, Root: append(ok("west"), ok("east")...), Direct: map[string][]Answer{"podinfo-east": ok("east")},
 		Path: PathSeen{Known: true, Path: "ServiceProfile", Requests: 20}, TLS: map[string]string{"east": "true"},
 	}
 }

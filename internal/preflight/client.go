@@ -171,8 +171,8 @@ func clientMeshed(s View) Finding {
 			f.ok(fmt.Sprintf("%s: container %s is ready, %d restarts", name, mesh.Safe(p.ProxyContainer), p.ProxyRestarts))
 		}
 	}
-	if s.Through == nil && s.Source.Meshed && s.Probed != nil {
-		switch a := s.Probed.Ready; {
+	if s.Through == nil && s.Source.Meshed && s.Probed != nil && s.Probed.Ready != nil {
+		switch a := *s.Probed.Ready; {
 		case a.Status == 0: // the kubelet, which asks the same port, has the last word
 			f.ok("its proxy's admin port 4191 did not answer the pod: " + describe(a))
 		case a.Status != 200:

@@ -41,8 +41,8 @@ func viewFaults() []viewFault {
 		{"no profile and no counters", "SB001", func(v *View) { unprobed(v); asRoute(v) }, Unknown, "(--probe reads them)", "--probe"},
 		{"profile as old as the client", "SB001", unprobed, OK, "after ServiceProfile podinfo.test.svc.cluster.local was last written", ""},
 
-		{"proxy not ready by its own word", "SB002", func(v *View) { v.Probed.Ready = Answer{Status: 503} }, Failed, "says that it is not ready: status 503", restart},
-		{"no admin port", "SB002", func(v *View) { v.Probed.Ready = Answer{Error: "connection refused"} }, OK, "admin port 4191 did not answer the pod: no answer (connection refused)", ""},
+		{"proxy not ready by its own word", "SB002", func(v *View) { v.Probed.Ready = &Answer{Status: 503} }, Failed, "says that it is not ready: status 503", restart},
+		{"no admin port", "SB002", func(v *View) { v.Probed.Ready = &Answer{Error: "connection refused"} }, OK, "admin port 4191 did not answer the pod: no answer (connection refused)", ""},
 
 		{"no adaptor", "SB003", func(v *View) { v.Facts.Adaptor.Sight = mesh.Absent }, Failed, "there is no Deployment linkerd-smi/smi-adaptor", "splitbench convert ts/podinfo -n test"},
 		{"adaptor down", "SB003", func(v *View) { v.Facts.Adaptor.Available = false }, Failed, "has no available replica", "kubectl --context west -n linkerd-smi describe deployment smi-adaptor"},

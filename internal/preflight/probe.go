@@ -14,7 +14,7 @@ import (
 // Probed is what a Prober told. It is plain data; Probe fills it.
 type Probed struct {
 	URL    string              // that stood for the root Service
-	Ready  Answer              // of the proxy's admin port
+	Ready  *Answer             // of the proxy's admin port; nil: not asked
 	Root   []Answer            // of the root Service
 	Direct map[string][]Answer // of each backend that can be asked by itself, by name
 	Path   PathSeen            // which path the proxy follows
@@ -50,10 +50,11 @@ func Probe(ctx context.Context, v View, rawURL string, p Prober) (*Probed, error
 		rawURL = rootURL(v)
 	}
 	out := &Probed{URL: rawURL, Direct: map[string][]Answer{}, TLS: map[string]string{}}
-	var err error
-	if out.Ready, err = p.Fetch(ctx, Get{URL: proxyReady, MaxBytes: 1024}); err != nil {
+	ready, err := p.Fetch(ctx, Get{URL: proxyReady, MaxBytes: 1024})
+	if err != nil {
 		return nil, err
 	}
+	out.Ready = &ready
 	get := func(target string) (Answer, error) {
 		return p.Fetch(ctx, Get{URL: target, Header: map[string]string{"User-Agent": userAgent}, MaxBytes: probeBytes})
 	}

@@ -28,7 +28,9 @@ func (p *pod) Fetch(_ context.Context, q Get) (Answer, error) {
 	return list[0], nil
 }
 
-func page(lines ...string) Answer { return Answer{Status: 200, Body: []byte(strings.Join(lines, "\n") + "\n")} }
+func page(lines ...string) Answer {
+	return Answer{Status: 200, Body: []byte(strings.Join(lines, "\n") + "\n")}
+}
 
 // Lines as linkerd2-proxy writes them; names and labels are those of linkerd/app/outbound/src/metrics.rs.
 func profileLine(n int) string {
@@ -106,7 +108,9 @@ func TestProbeGivesUpOnADeadRoot(t *testing.T) {
 
 type brokenPod struct{}
 
-func (brokenPod) Fetch(context.Context, Get) (Answer, error) { return Answer{}, errors.New("exec: cut") }
+func (brokenPod) Fetch(context.Context, Get) (Answer, error) {
+	return Answer{}, errors.New("exec: cut")
+}
 
 func TestProbeOfABrokenWay(t *testing.T) {
 	if _, err := Probe(t.Context(), View{Snapshot: healthy()}, "", brokenPod{}); err == nil || err.Error() != "exec: cut" {
