@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -51,7 +52,7 @@ func Review(ctx context.Context, c Client, wanted []Access) ([]Access, error) {
 		slots <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-slots }()
-			out[i], errs[i] = review(ctx, c, wanted[i])
+			out[i], errs[i] = remember(c.memo, fmt.Sprintf("review %+v", wanted[i]), func() (Access, error) { return review(ctx, c, wanted[i]) })
 		})
 	}
 	wait.Wait()

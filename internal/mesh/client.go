@@ -35,6 +35,7 @@ type Client struct {
 	metadata metadata.Interface // names without contents, for Secrets
 	date     *dateHeader
 	memo     *memo
+	wide     bool // see Wide
 }
 
 // Connect makes the clients of one API server; it does not call it yet. Client-side rate limits are off, because a check is
@@ -138,9 +139,23 @@ var errNotServed = errors.New("not served")
 func (c Client) list(
 	ctx context.Context, r customKind, versions []string, namespace string,
 ) ([]unstructured.Unstructured, error) {
-	return remember(c.memo, "list "+r.group+"/"+r.plural+" "+namespace, func() ([]unstructured.Unstructured, error) {
-		return c.listOf(ctx, r, versions, namespace)
-	})
+	read := func(ns string) ([]unstructured.Unstructured, error) {
+		return remember(c.memo, "list "+r.group+"/"+r.plural+" "+ns, func() ([]unstructured.Unstructured, error) {
+			return c.listOf(ctx, r, versions, ns)
+		})
+	}
+	if c.wide && namespace != "" {
+		if all, err := read(""); err == nil { // else all namespaces may not be listed, or hold too many
+			var out []unstructured.Unstructured
+			for i := range all {
+				if all[i].GetNamespace() == namespace {
+					out = append(out, all[i])
+				}
+			}
+			return out, nil
+		}
+	}
+	return read(namespace)
 }
 
 func (c Client) listOf(

@@ -23,29 +23,46 @@ func readSlices(ctx context.Context, c Client, ns string, services map[string]st
 		names = append(names, n)
 	}
 	sort.Strings(names)
+	found, err := c.slicesOf(ctx, ns, names)
+	if err != nil {
+		return nil, err
+	}
 	out := map[string][]Endpoint{}
-	opts := metav1.ListOptions{Limit: pageSize, LabelSelector: discoveryv1.LabelServiceName + " in (" + strings.Join(names,
-		",") + ")"}
-	for {
-		l, err := c.kube.DiscoveryV1().EndpointSlices(ns).List(ctx, opts)
-		if err != nil {
-			return nil, err
-		}
-		for i := range l.Items {
-			name := l.Items[i].Labels[discoveryv1.LabelServiceName]
-			if out[name] = append(out[name], sliceEndpoints(&l.Items[i], services[name])...); len(out[name]) > maxEndpoints {
-				return nil, fmt.Errorf("service %s has more than %d endpoints", Safe(name), maxEndpoints)
+	for _, n := range names {
+		for i := range found[n] {
+			if out[n] = append(out[n], sliceEndpoints(&found[n][i], services[n])...); len(out[n]) > maxEndpoints {
+				return nil, fmt.Errorf("service %s has more than %d endpoints", Safe(n), maxEndpoints)
 			}
 		}
-		if l.Continue == "" {
-			break
-		}
-		opts.Continue = l.Continue
-	}
-	for _, n := range names {
 		sortEndpoints(out[n])
 	}
 	return out, nil
+}
+
+// slicesOf lists the EndpointSlices of some Services, by Service; of all of the namespace where many splits are looked at.
+func (c Client) slicesOf(ctx context.Context, ns string, names []string) (map[string][]discoveryv1.EndpointSlice, error) {
+	selector := discoveryv1.LabelServiceName
+	if !c.wide {
+		selector += " in (" + strings.Join(names, ",") + ")"
+	}
+	return remember(c.memo, "slices "+ns+" "+selector, func() (map[string][]discoveryv1.EndpointSlice, error) {
+		out := map[string][]discoveryv1.EndpointSlice{}
+		opts := metav1.ListOptions{Limit: pageSize, LabelSelector: selector}
+		for {
+			l, err := c.kube.DiscoveryV1().EndpointSlices(ns).List(ctx, opts)
+			if err != nil {
+				return nil, err
+			}
+			for i := range l.Items {
+				name := l.Items[i].Labels[discoveryv1.LabelServiceName]
+				out[name] = append(out[name], l.Items[i])
+			}
+			if l.Continue == "" {
+				return out, nil
+			}
+			opts.Continue = l.Continue
+		}
+	})
 }
 
 // sliceEndpoints flattens one slice; portName is the Service port that is looked for. A slice without that port gives
@@ -75,7 +92,7 @@ func sliceEndpoints(s *discoveryv1.EndpointSlice, portName string) []Endpoint {
 // mirror writes; EndpointSlices of a mirror are only Kubernetes' copy of it, and may lag or lack annotations. A Service
 // without Endpoints has none, which is no error.
 func readEndpoints(ctx context.Context, c Client, ns, service, portName string) (es []Endpoint, identity string, err error) {
-	e, err := c.kube.CoreV1().Endpoints(ns).Get(ctx, service, metav1.GetOptions{})
+	e, err := c.endpoints(ctx, ns, service)
 	if apierrors.IsNotFound(err) {
 		return nil, "", nil
 	}
@@ -104,6 +121,23 @@ func readEndpoints(ctx context.Context, c Client, ns, service, portName string) 
 	}
 	sortEndpoints(out)
 	return out, cut(e.Annotations[annGatewayIdentity], 253), nil
+}
+
+// endpoints is the Endpoints of one Service; where many splits are looked at, from a list of those that are mirrored.
+func (c Client) endpoints(ctx context.Context, ns, service string) (*core.Endpoints, error) {
+	if c.wide {
+		l, err := remember(c.memo, "endpoints "+ns, func() (*core.EndpointsList, error) {
+			return c.kube.CoreV1().Endpoints(ns).List(ctx, metav1.ListOptions{LabelSelector: labelMirrored + "=true"})
+		})
+		if err == nil {
+			for i := range l.Items {
+				if l.Items[i].Name == service {
+					return &l.Items[i], nil
+				}
+			}
+		}
+	}
+	return c.kube.CoreV1().Endpoints(ns).Get(ctx, service, metav1.GetOptions{})
 }
 
 // sortEndpoints makes two reads of the same endpoints equal: servers give slices and addresses in any order.

@@ -69,18 +69,18 @@ func podSet(ctx context.Context, c Client, policies *policyReader, svc Service, 
 	if len(svc.Selector) == 0 {
 		return PodSet{Sight: Absent}
 	}
-	l, err := c.podsOf(ctx, svc.Namespace, labels.SelectorFromSet(svc.Selector).String())
+	pods, more, err := c.podsOf(ctx, svc.Namespace, labels.SelectorFromSet(svc.Selector))
 	set := PodSet{}
 	if set.Sight, set.Why = sightOf(err); set.Sight != Seen {
 		return set
 	}
-	set.Looked, set.More = len(l.Items), l.Continue != ""
+	set.Looked, set.More = len(pods), more
 	var port int32
 	for _, e := range endpoints {
 		port = e.Port
 	}
-	for i := range l.Items {
-		pod := &l.Items[i]
+	for i := range pods {
+		pod := pods[i]
 		var p Pod
 		readProxy(pod, &p)
 		if !p.Meshed {
@@ -115,10 +115,41 @@ func addOnce(list []string, s string) []string {
 	return append(list, s)
 }
 
-func (c Client) podsOf(ctx context.Context, ns, selector string) (*core.PodList, error) {
-	return remember(c.memo, "pods "+ns+" "+selector, func() (*core.PodList, error) {
-		return c.kube.CoreV1().Pods(ns).List(ctx, metav1.ListOptions{LabelSelector: selector, Limit: pageSize})
+// maxPods bounds the pods of a namespace that are read where many splits are looked at: enough to say of what they are made.
+const maxPods = 2000
+
+// podsOf are the first page of the pods that a selector fits, and whether there are more. Where many splits are looked at, the
+// first pods of the namespace are read once for all of them.
+func (c Client) podsOf(ctx context.Context, ns string, sel labels.Selector) ([]*core.Pod, bool, error) {
+	asked, limit := sel.String(), pageSize
+	if c.wide {
+		asked, limit = "", maxPods
+	}
+	l, err := remember(c.memo, "pods "+ns+" "+asked, func() (*core.PodList, error) {
+		all := &core.PodList{}
+		opts := metav1.ListOptions{LabelSelector: asked, Limit: pageSize}
+		for {
+			l, err := c.kube.CoreV1().Pods(ns).List(ctx, opts)
+			if err != nil {
+				return nil, err
+			}
+			all.Items, all.Continue = append(all.Items, l.Items...), l.Continue
+			if l.Continue == "" || len(all.Items) >= limit {
+				return all, nil
+			}
+			opts.Continue = l.Continue
+		}
 	})
+	if err != nil {
+		return nil, false, err
+	}
+	var out []*core.Pod
+	for i := range l.Items {
+		if sel.Matches(labels.Set(l.Items[i].Labels)) {
+			out = append(out, &l.Items[i])
+		}
+	}
+	return out, l.Continue != "", nil
 }
 
 func (c Client) deployments(ctx context.Context, ns string) (*apps.DeploymentList, error) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	core "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -20,19 +20,17 @@ func (d *finder) readMirrorFacts(ctx context.Context, b *Backend) {
 	}
 	// Proxies read EndpointSlices. Kubernetes copies them from the Endpoints, annotations and all; one that lacks the gateway's
 	// identity makes a client dial in plain text.
-	l, err := remember(d.local.memo, "slices "+b.Service.Namespace+"/"+b.Service.Name, func() (*discoveryv1.EndpointSliceList, error) {
-		return d.local.kube.DiscoveryV1().EndpointSlices(b.Service.Namespace).List(ctx,
-			metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + b.Service.Name, Limit: pageSize})
-	})
+	bySvc, err := d.local.slicesOf(ctx, b.Service.Namespace, []string{b.Service.Name})
 	if m.Slices, m.SlicesWhy = sightOf(err); m.Slices != Seen {
 		return
 	}
-	if len(l.Items) == 0 {
+	found := bySvc[b.Service.Name]
+	if len(found) == 0 {
 		m.Slices = Absent
 		return
 	}
-	for i := range l.Items {
-		id := annotation(&l.Items[i], annGatewayIdentity)
+	for i := range found {
+		id := annotation(&found[i], annGatewayIdentity)
 		if !slices.Contains(m.SliceIdentities, id) {
 			m.SliceIdentities = append(m.SliceIdentities, id)
 		}
@@ -117,6 +115,24 @@ func readRemoteSplit(ctx context.Context, c Client, groups *metav1.APIGroupList,
 		}
 	}
 	return out, ""
+}
+
+// serviceOf is one Service: asked for by itself, or found in the list where many are looked at.
+func (c Client) serviceOf(ctx context.Context, ns, name string) (*core.Service, error) {
+	if c.wide {
+		all, err := c.servicesOf(ctx, ns)
+		for i := range all {
+			if all[i].Name == name {
+				return &all[i], nil
+			}
+		}
+		if err == nil {
+			return nil, apierrors.NewNotFound(core.Resource("services"), name)
+		}
+	}
+	return remember(c.memo, "service "+ns+"/"+name, func() (*core.Service, error) {
+		return c.kube.CoreV1().Services(ns).Get(ctx, name, metav1.GetOptions{})
+	})
 }
 
 // servicesOf lists the Services of a namespace.

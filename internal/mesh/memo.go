@@ -9,7 +9,9 @@ type memo struct {
 	held map[string]any
 }
 
+// answer is one question's, given once: who asks at the same time waits for it.
 type answer[T any] struct {
+	once  sync.Once
 	value T
 	err   error
 }
@@ -21,16 +23,24 @@ func remember[T any](m *memo, key string, read func() (T, error)) (T, error) {
 		return read()
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if a, ok := m.held[key].(answer[T]); ok {
-		return a.value, a.err
-	}
-	v, err := read()
 	if m.held == nil {
 		m.held = map[string]any{}
 	}
-	m.held[key] = answer[T]{v, err}
-	return v, err
+	a, ok := m.held[key].(*answer[T])
+	if !ok {
+		a = &answer[T]{}
+		m.held[key] = a
+	}
+	m.mu.Unlock()
+	a.once.Do(func() { a.value, a.err = read() })
+	return a.value, a.err
+}
+
+// Wide is the client for a look at many splits: it lists a namespace, or the cluster, once, where for one split it would ask for
+// that split's objects alone.
+func (c Client) Wide() Client {
+	c.wide = true
+	return c
 }
 
 // remembered is the client with a memory: the one that it has, or a new one.

@@ -7,7 +7,6 @@ import (
 
 	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // gatewayService is the gateway's name unless the extension was told otherwise.
@@ -128,7 +127,7 @@ func (d *finder) readRemote(ctx context.Context, cluster string, c Client) {
 func (d *finder) readRemoteService(ctx context.Context, c Client, b *Backend) {
 	m := b.Mirror
 	ns, name, _ := strings.Cut(m.Remote, "/")
-	svc, err := c.kube.CoreV1().Services(ns).Get(ctx, name, metav1.GetOptions{})
+	svc, err := c.serviceOf(ctx, ns, name)
 	if apierrors.IsNotFound(err) {
 		return
 	}
@@ -160,7 +159,7 @@ func (d *finder) readGateway(ctx context.Context, cluster string, c Client) Gate
 		}
 	}
 	for _, ns := range namespaces {
-		svc, err := c.kube.CoreV1().Services(ns).Get(ctx, gatewayService, metav1.GetOptions{})
+		svc, err := c.serviceOf(ctx, ns, gatewayService)
 		if apierrors.IsNotFound(err) {
 			continue
 		}

@@ -13,7 +13,7 @@ import (
 func rulesCheck() Check {
 	return Check{
 		ID: "SB035", Category: "access", Name: "what the checks look at may be read", Severity: Fatal,
-		After: []string{"SB033"}, Func: mayRead, Apply: missingRules,
+		After: []string{"SB033"}, Func: mayRead, Apply: MissingRules,
 		Hint: func(s View) string {
 			for _, a := range s.Access {
 				if !a.Allowed && a.Subresource == "" {
@@ -73,8 +73,8 @@ func mayRead(s View) Finding {
 	return f.seen(fmt.Sprintf("all %d rules that are needed are granted", asked))
 }
 
-// missingRules is YAML of the rules that are not granted: a Role for each namespace, a ClusterRole for what has none.
-func missingRules(s View) string {
+// MissingRules is YAML of the rules that are not granted: a Role for each namespace, a ClusterRole for what has none.
+func MissingRules(s View) string {
 	return rulesOf(s, func(a mesh.Access) bool { return !a.Allowed && a.Subresource == "" })
 }
 

@@ -11,12 +11,7 @@ func backendChecks() []Check {
 	return []Check{
 		{
 			ID: "SB034", Category: "backends", Name: "the root Service exists", Severity: Fatal,
-			Func: on(aboutRoot, func(s View) (Status, string) {
-				if !s.Root.Found {
-					return Failed, "there is no Service " + serviceName(s.Root)
-				}
-				return OK, fmt.Sprintf("Service %s, cluster IP %s, port %d", serviceName(s.Root), orUnknown(s.Root.ClusterIP), s.Port)
-			}),
+			After: []string{"SB031"}, Func: rootThere,
 			Hint: seeServices,
 		},
 		{
@@ -91,6 +86,21 @@ func seeServices(s View) string {
 }
 
 func serviceName(s mesh.Service) string { return mesh.Safe(s.Namespace) + "/" + mesh.Safe(s.Name) }
+
+// rootThere is also about the split where there is none: the root's name was then guessed from it.
+func rootThere(s View) Finding {
+	f := newFindings()
+	if s.Root.Found {
+		f.ok(fmt.Sprintf("Service %s, cluster IP %s, port %d", serviceName(s.Root), orUnknown(s.Root.ClusterIP), s.Port))
+		return f.seen("")
+	}
+	tags := []string{aboutRoot}
+	if !s.Split.Found {
+		tags = append(tags, aboutSplit)
+	}
+	f.add(Failed, "there is no Service "+serviceName(s.Root), tags...)
+	return f.seen("")
+}
 
 func rootSplittable(s View) (Status, string) {
 	name := "Service " + serviceName(s.Root)

@@ -22,6 +22,7 @@ const (
 	aboutRoot   = "root"
 	aboutSource = "source"
 	aboutAccess = "access"
+	aboutMesh   = "mesh"
 )
 
 func aboutBackend(name string) string { return "backend " + name }
@@ -45,8 +46,8 @@ func on(tag string, f func(View) (Status, string)) func(View) Finding {
 	}
 }
 
-// worst is the state of a check over several objects: a failure outweighs what could not be seen, that a warning.
-func worst(a, b Status) Status {
+// Worst is the state of a check over several objects: a failure outweighs what could not be seen, that a warning.
+func Worst(a, b Status) Status {
 	rank := map[Status]int{OK: 0, Warning: 1, Unknown: 2, Failed: 3}
 	if rank[b] > rank[a] {
 		return b
@@ -72,7 +73,7 @@ func (f *findings) add(s Status, sentence string, tags ...string) {
 	if f.mild && s == Failed {
 		s = Warning
 	}
-	f.status = worst(f.status, s)
+	f.status = Worst(f.status, s)
 	f.bad = append(f.bad, sentence)
 	f.items = append(f.items, item{s, tags})
 }

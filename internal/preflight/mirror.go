@@ -13,7 +13,7 @@ func mirrorChecks() []Check {
 	return []Check{
 		{
 			ID: "SB010", Category: "mirror", Name: "the mirror Services are there and their originals exported", Severity: Fatal,
-			After: []string{"SB033", "SB016"},
+			After: []string{"SB033", "SB016", "SB034"},
 			Func:  mirrorsPresent, Hint: mirrorHint,
 		},
 		{

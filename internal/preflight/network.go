@@ -195,11 +195,11 @@ func inNetworks(s View) Finding {
 	switch n.Sight {
 	case mesh.Seen:
 	case mesh.Absent:
-		return about(aboutRoot, Unknown, "neither the proxy's environment nor "+n.Object+", which is not there, says which networks Linkerd serves")
+		return about(aboutMesh, Unknown, "neither the proxy's environment nor "+n.Object+", which is not there, says which networks Linkerd serves")
 	case mesh.Unread:
-		return about(aboutRoot, Unknown, n.Object+" could not be read"+because(n.Why))
+		return about(aboutMesh, Unknown, n.Object+" could not be read"+because(n.Why))
 	default:
-		return about(aboutRoot, Unknown, "the networks that Linkerd serves were not looked at")
+		return about(aboutMesh, Unknown, "the networks that Linkerd serves were not looked at")
 	}
 	f := newFindings()
 	see := func(svc mesh.Service, tags ...string) {

@@ -36,7 +36,7 @@ func splitChecks() []Check {
 		},
 		{
 			ID: "SB004", Category: "split", Name: "proxies are told the weights of the split", Severity: Fatal,
-			After: []string{"SB031", "SB014", "SB003", "SB005", "SB006"},
+			After: []string{"SB031", "SB014", "SB016", "SB003", "SB005", "SB006", "SB021"},
 			Func:  on(aboutSplit, profileAgrees), Hint: profileHint,
 		},
 		{
@@ -268,8 +268,14 @@ func namesLocal(s View) Finding {
 	f := newFindings()
 	for _, name := range append([]string{s.Split.Root}, declaredNames(s)...) {
 		if strings.Contains(name, ".") {
+			tags := []string{aboutSplit, aboutBackend(name)}
+			for _, b := range s.Backends { // as the adaptor writes it
+				if strings.HasPrefix(b.Name, name+"."+s.Split.Namespace+".svc.") {
+					tags = append(tags, aboutBackend(b.Name))
+				}
+			}
 			f.add(Failed, fmt.Sprintf("%q is not a bare name: the SMI adaptor takes it for a Service of namespace %s",
-				mesh.Safe(name), mesh.Safe(s.Split.Namespace)), aboutSplit, aboutBackend(name))
+				mesh.Safe(name), mesh.Safe(s.Split.Namespace)), tags...)
 		}
 	}
 	return f.seen("all names are bare")

@@ -26,10 +26,29 @@ func WriteChecksJSON(w io.Writer, checks []preflight.Result) error {
 	return writeJSON(w, mapStrings(c, func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }))
 }
 
+// shownChecks are the checks, harmless on a terminal. YAML keeps its lines.
+func shownChecks(checks []preflight.Result) []preflight.Result {
+	out := mapStrings(checks, forTerminal)
+	for i := range out {
+		lines := strings.Split(checks[i].Apply, "\n")
+		for j := range lines {
+			lines[j] = forTerminal(lines[j])
+		}
+		out[i].Apply = strings.Join(lines, "\n")
+	}
+	return out
+}
+
+// WriteApply writes the YAML that mends a finding, and nothing else.
+func WriteApply(w io.Writer, c preflight.Result) error {
+	_, err := io.WriteString(w, shownChecks([]preflight.Result{c})[0].Apply)
+	return err
+}
+
 // WriteChecks lists the checks by category, in the order in which categories first appear, each with its state and each
 // that is not green with what was seen and what to do. A check that could not be seen is never shown as green.
 func WriteChecks(w io.Writer, checks []preflight.Result, o TextOptions) error {
-	checks = mapStrings(checks, forTerminal)
+	checks = shownChecks(checks)
 	p := newPage(o)
 	var categories []string
 	for _, c := range checks {

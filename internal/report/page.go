@@ -60,6 +60,14 @@ func (p *page) painted(mark, text string, c color) {
 	}
 }
 
+// whole is painted without wrapping: one finding, one line, for grep.
+func (p *page) whole(mark, text string, c color) {
+	if word := strings.TrimSpace(mark); p.color {
+		mark = strings.Replace(mark, word, paint(word, c), 1)
+	}
+	p.line(mark + text)
+}
+
 // paint needs text without escape sequences of its own.
 func paint(s string, c color) string {
 	return "\x1b[" + string(c) + "m" + s + "\x1b[0m"

@@ -18,6 +18,7 @@ import (
 const (
 	reportSchema = "../../docs/schema/splitreport.v1alpha1.json"
 	checkSchema  = "../../docs/schema/checkreport.v1alpha1.json"
+	listSchema   = "../../docs/schema/checklist.v1alpha1.json"
 	planSchema   = "../../docs/schema/splitplan.v1alpha1.json"
 	loadSchema   = "../../docs/schema/loadreport.v1alpha1.json"
 	selfSchema   = "../../docs/schema/selftest.v1alpha1.json"
@@ -77,6 +78,19 @@ func TestChecksFitTheSchema(t *testing.T) {
 	}
 }
 
+func TestListsOfChecksFitTheSchema(t *testing.T) {
+	schema := compile(t, listSchema)
+	for _, all := range [][]SplitChecks{nil, {{Namespace: "test", Split: "ts/podinfo", Checks: greenChecks()}, {Namespace: "test", Split: "ts/x", Checks: hostileInput().Checks, Notes: []string{"a note"}}}} {
+		var b bytes.Buffer
+		if err := WriteCheckListJSON(&b, all); err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(decode(t, b.Bytes())); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // The schema must be able to say no.
 func TestSchemaRefuses(t *testing.T) {
 	schema := compile(t, reportSchema)
@@ -106,7 +120,7 @@ func TestSchemaRefuses(t *testing.T) {
 
 // Every key of the structs is in the schema with the same nullability, and the other way round.
 func TestSchemaHasEveryKey(t *testing.T) {
-	for path, root := range map[string]reflect.Type{reportSchema: reflect.TypeFor[Report](), checkSchema: reflect.TypeFor[CheckReport](), planSchema: reflect.TypeFor[Plan](), loadSchema: reflect.TypeFor[LoadReport](), selfSchema: reflect.TypeFor[SelfTest]()} {
+	for path, root := range map[string]reflect.Type{reportSchema: reflect.TypeFor[Report](), checkSchema: reflect.TypeFor[CheckReport](), listSchema: reflect.TypeFor[CheckList](), planSchema: reflect.TypeFor[Plan](), loadSchema: reflect.TypeFor[LoadReport](), selfSchema: reflect.TypeFor[SelfTest]()} {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,48 @@
+package cluster
+
+import (
+	"slices"
+	"testing"
+)
+
+// podFaults are pods that are wired wrongly. Each is a copy of frontend, so that nothing else changes.
+func podFaults() []fault {
+	return []fault{
+		{name: "port goes around the proxy", id: "SB018", args: []string{"--from", "deploy/frontend-skips"}, plant: func(t *testing.T, l lab) {
+			// The rule that sends the port to the proxy is not made, and the arguments say so, as linkerd-init's do.
+			l.clone(t, "frontend-skips", func(spec map[string]any) {
+				init := spec["initContainers"].([]any)[0].(map[string]any)
+				init["command"], init["args"] = []any{"sh", "-c", "true"}, []any{"linkerd-init", "--outbound-ports-to-ignore", "25,9898"}
+			})
+		}},
+		{name: "proxy container gone", id: "SB002", args: []string{"--from", "deploy/frontend-bare"}, plant: func(t *testing.T, l lab) {
+			l.clone(t, "frontend-bare", func(spec map[string]any) {
+				delete(spec, "initContainers")
+				spec["containers"] = slices.DeleteFunc(spec["containers"].([]any), func(c any) bool { return c.(map[string]any)["name"] == "linkerd-proxy" })
+			})
+		}},
+		{name: "proxy follows what it looked up before", id: "SB001", args: []string{"--from", "deploy/frontend-stale"}, probed: true, plant: func(t *testing.T, l lab) {
+			l.clone(t, "frontend-stale", func(spec map[string]any) {
+				spec["containers"] = append(spec["containers"].([]any), map[string]any{
+					"name": "admin", "image": "docker.io/splitlab/tools:1", "imagePullPolicy": "Never",
+					"command": []any{"sh", "-c", staleAdmin}, "readinessProbe": map[string]any{"tcpSocket": map[string]any{"port": 4191}, "periodSeconds": 1},
+				})
+			})
+		}},
+	}
+}
+
+// staleAdmin answers on the proxy's admin port as a proxy does that follows the default route: its counters of that route grow with
+// every look, the profile's stay.
+const staleAdmin = `cat >/tmp/answer <<'END'
+#!/bin/sh
+while read -r line; do [ ${#line} -le 1 ] && break; done
+n=$(cat /tmp/n 2>/dev/null || echo 0); n=$((n+25)); echo $n >/tmp/n
+b='parent_group="core",parent_kind="Service",parent_namespace="test",parent_name="podinfo",parent_port="9898",parent_section_name=""'
+body="process_start_time_seconds 1700000000
+route_request_total{direction=\"outbound\",dst=\"podinfo.test.svc.cluster.local:9898\"} 7
+outbound_http_route_backend_requests_total{$b,route_group=\"\",route_kind=\"default\",route_namespace=\"\",route_name=\"http\",backend_group=\"core\",backend_kind=\"Service\",backend_namespace=\"test\",backend_name=\"podinfo\",backend_port=\"9898\",backend_section_name=\"\"} $n
+"
+printf 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s' ${#body} "$body"
+END
+chmod +x /tmp/answer; exec busybox nc -ll -p 4191 -e /tmp/answer`
