@@ -177,6 +177,7 @@ SPLITBENCH_RESULTS_DIR.`,
 		explainCommand(a), convertCommand(a), serveCommand(a), versionCommand(a), completionCommand(),
 	)
 	root.AddCommand(latencyCommand(a), drillCommand(a), markCommand(a))
+	root.AddCommand(rbacCommand(a))
 	return root
 }
 

@@ -88,7 +88,7 @@ func execAccess(namespace string) []Access {
 }
 
 // localAccess is what a discovery reads in the client's cluster.
-func (d *finder) localAccess() []Access {
+func (d *finder) localAccess(ctx context.Context) []Access {
 	ns, from := d.t.Namespace, d.t.FromNamespace
 	out := []Access{{Verb: "list", Resource: "services", Namespace: ns, For: "root and backends"}}
 	add := func(verb, group, resource, namespace, why string) {
@@ -97,13 +97,20 @@ func (d *finder) localAccess() []Access {
 	need := func(verb, group, resource, namespace, why string) {
 		out = append(out, Access{Verb: verb, Group: group, Resource: resource, Namespace: namespace, For: why})
 	}
+	named := func(group, resource, namespace, name, why string) {
+		out = append(out, Access{Verb: "get", Group: group, Resource: resource, Namespace: namespace, Name: name, Optional: true, For: why})
+	}
 	// What is not served need not be asked for: the kinds of splits of meshes that are not here.
 	custom := func(k customKind, namespace, why string) {
-		if len(k.servedBy(d.groups)) > 0 {
+		if d.serves(ctx, k) {
 			add("list", k.group, k.plural, namespace, why)
 		}
 	}
-	custom(trafficSplits(), ns, "the split")
+	if d.serves(ctx, trafficSplits()) {
+		split := Access{Verb: "list", Group: trafficSplits().group, Resource: trafficSplits().plural, Namespace: ns, For: "the split"}
+		split.Optional = d.t.splitKind != "" && d.t.splitKind != PathTrafficSplit
+		out = append(out, split)
+	}
 	for _, k := range routeKinds() {
 		custom(k, ns, "the split, or what rules in its place")
 	}
@@ -116,11 +123,17 @@ func (d *finder) localAccess() []Access {
 	add("get", "", "endpoints", ns, "where mirrors lead")
 	add("list", "", "pods", ns, "the pods behind backends")
 	add("list", "apps", "deployments", ns, "rollouts")
-	add("get", "", "namespaces", "", "settings of the namespaces")
-	add("get", "", "configmaps", controlNamespace, "networks and trust anchors of Linkerd")
-	add("get", "", "configmaps", ciliumNamespace, "settings of the network plugin")
-	if len(trafficSplits().servedBy(d.groups)) > 0 {
-		add("get", "apps", "deployments", smiNamespace, "the SMI adaptor")
+	named("", "namespaces", "", ns, "settings of the namespace")
+	if d.t.clientNS != ns {
+		named("", "namespaces", "", d.t.clientNS, "settings of the client's namespace")
+	}
+	if d.serves(ctx, serviceProfiles()) {
+		named("", "configmaps", controlNamespace, controlConfigMap, "networks of Linkerd")
+		named("", "configmaps", controlNamespace, anchorsConfigMap, "trust anchors of Linkerd")
+	}
+	named("", "configmaps", ciliumNamespace, ciliumConfigMap, "settings of the network plugin")
+	if d.serves(ctx, trafficSplits()) {
+		named("apps", "deployments", smiNamespace, smiDeployment, "the SMI adaptor")
 	}
 	switch {
 	case d.t.Selector != "":
@@ -139,7 +152,7 @@ func (d *finder) localAccess() []Access {
 }
 
 // remoteAccess is what it reads in the cluster behind a mirror.
-func remoteAccess(cluster string, namespaces []string) []Access {
+func remoteAccess(cluster string, namespaces []string, profiles bool) []Access {
 	var out []Access
 	add := func(verb, group, resource, namespace, why string) {
 		out = append(out, Access{Cluster: cluster, Verb: verb, Group: group, Resource: resource, Namespace: namespace, Optional: true, For: why})
@@ -148,10 +161,16 @@ func remoteAccess(cluster string, namespaces []string) []Access {
 		add("get", "", "services", ns, "the Service behind a mirror")
 		add("list", "discovery.k8s.io", "endpointslices", ns, "its endpoints")
 		add("list", "", "pods", ns, "its pods")
+		if profiles {
+			add("list", serviceProfiles().group, serviceProfiles().plural, ns, "whether that cluster splits the Service again")
+		}
 	}
 	add("get", "", "services", linkNamespace, "the gateway")
+	out[len(out)-1].Name = gatewayService
 	add("list", "discovery.k8s.io", "endpointslices", linkNamespace, "whether the gateway is ready")
+	add("list", "", "pods", linkNamespace, "the gateway's pods")
 	add("get", "", "configmaps", controlNamespace, "trust anchors of Linkerd")
+	out[len(out)-1].Name = anchorsConfigMap
 	return out
 }
 
@@ -172,7 +191,9 @@ func (d *finder) reviewRemote(ctx context.Context, cluster string, c Client) {
 	if len(namespaces) == 0 {
 		return
 	}
-	got, err := Review(ctx, c, remoteAccess(cluster, namespaces))
+	groups, err := c.groups(ctx)
+	profiles := err == nil && len(serviceProfiles().servedBy(groups)) > 0
+	got, err := Review(ctx, c, remoteAccess(cluster, namespaces, profiles))
 	if err != nil {
 		d.note("permissions in cluster %s could not be asked for: %s", Safe(cluster), brief(err))
 		return
@@ -186,7 +207,7 @@ func (d *finder) accessStep(ctx context.Context) error {
 	if d.groups, err = d.local.groups(ctx); err != nil {
 		return apiError(d.local, "list", "API groups", err)
 	}
-	wanted := d.localAccess()
+	wanted := d.localAccess(ctx)
 	if d.t.SplitOnly {
 		wanted = execAccess(d.t.FromNamespace)
 	}

@@ -79,6 +79,9 @@ func (d *finder) routesStep(ctx context.Context) error {
 		namespaces = append(namespaces, d.t.clientNS)
 	}
 	for _, kind := range routeKinds() {
+		if !d.serves(ctx, kind) {
+			continue
+		}
 		for _, ns := range namespaces {
 			items, err := d.local.list(ctx, kind, kind.servedBy(d.groups), ns)
 			if errors.Is(err, errNotServed) {
@@ -170,6 +173,9 @@ func (d *finder) lawStep(context.Context) error {
 		law, shadowed = d.linkerdLaw(q)
 	}
 	law.Provider, law.Probe, law.Shadowed = q.provider, q.probe, shadowed
+	if d.snap.Split.Profile.State == ProfileUnread {
+		d.objects.unread = append(d.objects.unread, serviceProfiles().plural+"."+serviceProfiles().group)
+	}
 	law.Unread = strings.Join(d.objects.unread, ", ")
 	d.snap.Law = *law
 	d.obeyLaw()

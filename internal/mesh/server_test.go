@@ -195,6 +195,10 @@ func (s *apiServer) serveObjects(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		version, parts = parts[1]+"/"+parts[2], parts[3:]
+		if len(parts) == 0 { // which kinds a version has is not told: they are then taken to be there
+			status(w, http.StatusNotFound, "404 page not found")
+			return
+		}
 	}
 	ns := ""
 	if parts[0] == "namespaces" && len(parts) > 2 {

@@ -111,7 +111,11 @@ func rulesOf(s View, missing func(mesh.Access) bool) string {
 			if a.Subresource != "" {
 				resource += "/" + a.Subresource
 			}
-			fmt.Fprintf(&b, "- {apiGroups: [%q], resources: [%q], verbs: [%q]} # %s\n", a.Group, resource, a.Verb, a.For)
+			names := ""
+			if a.Name != "" {
+				names = fmt.Sprintf(", resourceNames: [%q]", a.Name)
+			}
+			fmt.Fprintf(&b, "- {apiGroups: [%q], resources: [%q]%s, verbs: [%q]} # %s\n", a.Group, resource, names, a.Verb, a.For)
 		}
 		out = append(out, b.String())
 	}
