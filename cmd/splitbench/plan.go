@@ -84,5 +84,6 @@ func planWeights(cmd *cobra.Command, c *cluster, weights string, args []string) 
 	if err := c.prepare(&cfg, args); err != nil {
 		return nil, "", err
 	}
+	cfg.Log = cmd.ErrOrStderr()
 	return bench.Weights(cmd.Context(), cfg)
 }

@@ -235,9 +235,15 @@ func backendNames(w analyze.Weights) []string {
 
 // Weights reads the effective weights of a split, and says where they come from.
 func Weights(ctx context.Context, cfg Config) (analyze.Weights, string, error) {
+	cfg.Query.SplitOnly = true
 	s, err := mesh.Discover(ctx, cfg.Local, cfg.Remotes, cfg.Query)
 	if err != nil {
 		return nil, "", err
+	}
+	for _, n := range s.Notes {
+		if cfg.Log != nil && (strings.Contains(n, "may rule") || strings.Contains(n, "ServiceProfiles could not be read")) {
+			fmt.Fprintf(cfg.Log, "splitbench: note: %s\n", mesh.Safe(n))
+		}
 	}
 	if !s.Split.Found {
 		e := &mesh.Error{Kind: mesh.KindNotFound, Op: "read", Object: "split " + s.Split.Name, Cause: errors.New(s.Split.Why)}

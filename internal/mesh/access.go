@@ -114,6 +114,16 @@ func (d *finder) localAccess(ctx context.Context) []Access {
 	for _, k := range routeKinds() {
 		custom(k, ns, "the split, or what rules in its place")
 	}
+	switch d.t.splitKind {
+	case "", PathVirtualService:
+		custom(virtualServices(), "", "what sidecars of Istio obey")
+		custom(destinationRules(), ns, "which pods a subset has")
+	case PathTraefikService:
+		for _, k := range traefikServices() {
+			custom(k, "", "the split")
+		}
+	default:
+	}
 	custom(serviceProfiles(), ns, "what proxies obey")
 	if d.t.clientNS != ns {
 		custom(serviceProfiles(), d.t.clientNS, "a profile that hides the split's")

@@ -177,6 +177,7 @@ func (d *finder) lawStep(context.Context) error {
 		d.objects.unread = append(d.objects.unread, serviceProfiles().plural+"."+serviceProfiles().group)
 	}
 	law.Unread = strings.Join(d.objects.unread, ", ")
+	d.keepDeclared(law)
 	d.snap.Law = *law
 	d.obeyLaw()
 	return nil
@@ -346,16 +347,18 @@ func (d *finder) obeyLaw() {
 		s.WeightErr = &WeightError{Object: s.EffectiveFrom, Field: "spec", Why: law.Problem}
 	}
 	s.Differs = s.Differs || s.Found && !law.Rules(*s) && !sameLaw(declared, s.Effective)
-	d.keepDeclared()
 }
 
 // keepDeclared keeps the backends that the split names and the law leaves out, with weight 0: an answer of theirs is looked
 // for.
-func (d *finder) keepDeclared() {
-	s := &d.snap.Split
-	for _, decl := range s.Declared {
-		if !slices.ContainsFunc(s.Effective, func(w Weight) bool { return w.Service == decl.Service }) && len(s.Effective) > 0 {
-			s.Effective = append(s.Effective, Weight{Service: decl.Service})
+func (d *finder) keepDeclared(law *Law) {
+	if len(law.Backends) == 0 {
+		return
+	}
+	for _, decl := range d.snap.Split.Declared {
+		if !slices.ContainsFunc(law.Backends, func(b LawBackend) bool { return b.Name == decl.Service }) {
+			ns, name := d.split2(decl.Service)
+			law.Backends = append(law.Backends, LawBackend{Name: decl.Service, Namespace: ns, Service: name})
 		}
 	}
 }

@@ -112,8 +112,8 @@ func runsCommands(a Access) bool { return a.Subresource == "exec" }
 // saysTheLaw reports an access to objects that may rule.
 func saysTheLaw(a Access) bool {
 	switch a.Group {
-	case "split.smi-spec.io", "linkerd.io", "gateway.networking.k8s.io", policyGroup:
-		return true
+	case "split.smi-spec.io", "linkerd.io", "gateway.networking.k8s.io", policyGroup, "networking.istio.io", "traefik.io", "traefik.containo.us":
+		return a.Subresource == ""
 	}
 	return false
 }

@@ -249,7 +249,7 @@ func (s *apiServer) list(w http.ResponseWriter, r *http.Request, plural, ns, ver
 	kind := map[string]string{
 		"services": "Service", "pods": "Pod", "namespaces": "Namespace", "endpointslices": "EndpointSlice", "deployments": "Deployment",
 		"replicasets": "ReplicaSet", "trafficsplits": "TrafficSplit", "serviceprofiles": "ServiceProfile", "links": "Link", "httproutes": "HTTPRoute", "grpcroutes": "GRPCRoute",
-		"tlsroutes": "TLSRoute", "tcproutes": "TCPRoute", "virtualservices": "VirtualService", "traefikservices": "TraefikService",
+		"tlsroutes": "TLSRoute", "tcproutes": "TCPRoute", "virtualservices": "VirtualService", "traefikservices": "TraefikService", "destinationrules": "DestinationRule",
 		"configmaps": "ConfigMap", "secrets": "Secret", "servers": "Server", "authorizationpolicies": "AuthorizationPolicy", "felixconfigurations": "FelixConfiguration",
 	}[plural] + "List"
 	reply(w, map[string]any{"kind": kind, "apiVersion": version, "metadata": map[string]any{"resourceVersion": "1000", "continue": next}, "items": items})
