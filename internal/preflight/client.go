@@ -150,6 +150,9 @@ func meshedClient(v View) bool { return !v.OffMesh }
 // clientMeshed looks at the pods whose proxies draw: those behind --through where it is given (the source itself need not
 // be meshed then), else the source pod.
 func clientMeshed(s View) Finding {
+	if f, ok := traefikDraws(s); ok {
+		return f
+	}
 	pods := []mesh.Pod{s.Source}
 	if s.Through != nil {
 		pods = s.Through.Pods
