@@ -136,7 +136,10 @@ func Run(ctx context.Context, cfg Config) (report.Report, error) {
 		return report.Report{}, &UsageError{err}
 	}
 	r.folder = folder
-	if err := r.measure(ctx); err != nil {
+	unwatch := r.watch(ctx)
+	err = r.measure(ctx)
+	unwatch()
+	if err != nil {
 		r.fail(ctx, err)
 	}
 	return r.finish(ctx)

@@ -168,12 +168,14 @@ func judge(in *report.Input, m Manifest, t *tally, totals wire.Totals) {
 	}
 	if m.After != nil {
 		changes := mesh.Changes(*m.Before, *m.After)
-		if text := propagation(m, t); text != "" && len(changes) > 0 {
+		in.Segments = segments(m, t, totals)
+		if text := propagation(m, t); text != "" && len(changes) > 0 && len(in.Segments) == 0 {
 			in.Warnings = append(in.Warnings, text)
 		}
 		for _, c := range changes {
 			in.Invalid = append(in.Invalid, "changed during the run: "+mesh.Safe(c.String()))
 		}
+		in.Invalid = append(in.Invalid, moved(m, changes, totals)...)
 	}
 	if n := unknown(m, totals, t); n > 0 && d.Outcome == analyze.Pass {
 		in.Invalid = append(in.Invalid, fmt.Sprintf("%d complete answers came from no known backend", n))

@@ -62,6 +62,9 @@ type Manifest struct {
 	Before *mesh.Snapshot     `json:"before"`
 	After  *mesh.Snapshot     `json:"after"` // null where it was not read again
 
+	Moves []Move `json:"moves,omitempty"` // what changed while the run sent
+	Clock Clock  `json:"clock"`           // of the source pod
+
 	Failures    []string `json:"failures,omitempty"`    // why there is no verdict, one sentence each
 	Remedies    []string `json:"remedies,omitempty"`    // what to do about them
 	Interrupted string   `json:"interrupted,omitempty"` // what cut the run short

@@ -53,7 +53,7 @@ func (r *run) measure(ctx context.Context) (err error) {
 		}
 	}
 	r.m.Agent = sources[0].facts
-	if err := r.settle(ctx, sources[0].client); err != nil || r.m.refused() {
+	if err := r.settle(ctx, clocked{sources[0].client, &r.m.Clock}); err != nil || r.m.refused() {
 		return err
 	}
 	from := "pod " + sources[0].pod.Name

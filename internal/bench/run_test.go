@@ -131,8 +131,8 @@ func TestWeightsThatMoveAreNoVerdict(t *testing.T) {
 		t.Errorf("split: %+v", r.Split)
 	}
 	// From 50/50 to 90/10 in some 2,900 requests: ln 5 nats for each answer of east before, ln 1.8 for each of west after.
-	if text := strings.Join(r.Warnings, " "); !strings.Contains(text, "the answers follow the new weights from") {
-		t.Errorf("the change was not located: %q", r.Warnings)
+	if len(r.Segments) != 2 || r.Segments[1].Propagation == nil || r.Segments[1].Propagation.Seconds == nil {
+		t.Errorf("the change was not located: %+v", r.Segments)
 	}
 }
 

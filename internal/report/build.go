@@ -21,6 +21,7 @@ func Build(in Input) Report {
 		Kind:         Kind,
 		Diagnostics:  list(in.Diagnostics),
 		Witness:      in.Witness,
+		Segments:     in.Segments,
 		Checks:       list(in.Checks),
 		Warnings:     list(in.Warnings),
 		Split:        splitOf(in.Before, in.After),

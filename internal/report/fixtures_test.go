@@ -282,6 +282,24 @@ func inputs() map[string]Input {
 	after := snapshot()
 	after.Split.Effective = []mesh.Weight{{Service: "podinfo", Weight: 90}, {Service: "podinfo-east", Weight: 10}}
 	changed.After = after
+	half := StatisticOf(analyze.Statistic{Value: 0.3, DF: 1, Asymptotic: p(0.58), Exact: p(0.6)})
+	changed.Segments = []Segment{
+		{
+			ToSeconds: 23.4, Requests: 1171, Outcome: Pass, Pearson: &half, Backends: []SegmentBackend{
+				{Name: "podinfo", Weight: 50, ExpectedShare: 0.5, Observed: 590, ObservedShare: finite(0.5038)},
+				{Name: "podinfo-east", Weight: 50, ExpectedShare: 0.5, Observed: 581, ObservedShare: finite(0.4962)},
+			},
+		},
+		{
+			FromSeconds: 23.9, ToSeconds: 48, Requests: 1203, Outcome: Inconclusive, Pearson: &half, Backends: []SegmentBackend{
+				{Name: "podinfo", Weight: 90, ExpectedShare: 0.9, Observed: 1083, ObservedShare: finite(0.9002)},
+				{Name: "podinfo-east", Weight: 10, ExpectedShare: 0.1, Observed: 120, ObservedShare: finite(0.0998)},
+			},
+			Propagation: &Propagation{
+				What: "TrafficSplit test/podinfo", WriteAtSeconds: 23.1, Seconds: finite(0.62), LowSeconds: finite(0.31), HighSeconds: finite(1.2), ClockErrorMs: 1.4,
+			},
+		},
+	}
 	after.Split.YAML = []byte(strings.Replace(strings.Replace(splitYAML, "weight: 50", "weight: 90", 1), "weight: 50", "weight: 10", 1))
 	changed.Load.Marks = []Mark{{AtSeconds: 18.2, Text: "split written by kubectl-apply"}}
 	in["invalid-changed"] = changed

@@ -44,6 +44,7 @@ type Input struct {
 	Specimens   []attack.Specimen
 	Diagnostics []Diagnostic
 	Witness     *Witness
+	Segments    []Segment // where the weights were changed while the run sent
 	Warnings    []string
 	Run         *Run
 }

@@ -104,6 +104,7 @@ func markdown(r Report, v verbatim, details bool) string {
 	m.add(specialMarkdown(r))
 	m.add(strings.Join(costSentences(r.GatewayCost), " "))
 	m.list("**Why**", whyNot(r))
+	m.list("**What moved**", segmentSentences(r))
 	m.list("**What to do**", hints(r.Verdict.Remedies))
 	m.list("**What the verdict rests on**", rules(r, code))
 	m.list("**Warnings**", warnings(r))

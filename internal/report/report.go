@@ -40,6 +40,7 @@ type Report struct {
 	Latency       *Latency           `json:"latency"`     // over all attributed requests; null where nothing was timed
 	Load          *Load              `json:"load"`
 	Witness       *Witness           `json:"witness"`
+	Segments      []Segment          `json:"segments,omitempty"` // of a run whose weights were changed
 	Checks        []preflight.Result `json:"checks"`
 	Split         *Split             `json:"split"`
 	Source        *Source            `json:"source"`

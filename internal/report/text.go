@@ -53,6 +53,7 @@ func WriteText(w io.Writer, r Report, o TextOptions) error {
 		return err
 	}
 	p.bullets("Why:", whyNot(r))
+	p.bullets("What moved:", segmentSentences(r))
 	p.bullets("What to do:", r.Verdict.Remedies)
 	p.bullets("Warnings:", warnings(r))
 	p.bullets("Answers that name no backend:", specimens(r))

@@ -1,0 +1,169 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// Move is a change of what the verdict rests on, seen while the run sent.
+type Move struct {
+	At     time.Time `json:"at"`    // when it was seen, by this machine's clock
+	Since  time.Time `json:"since"` // earlier than At only where it was missed at first: when the stream was last alive
+	What   string    `json:"what"`
+	Before string    `json:"before"`
+	After  string    `json:"after"`
+	Law    bool      `json:"law"` // of an object that says the weights
+	// Weights are the weights that proxies are told since, where they are others than before: set with the first write that
+	// led to them, which may have been to another object than they are read from.
+	Weights analyze.Weights `json:"weights,omitempty"`
+}
+
+// Bounds of watching.
+const (
+	maxMoves      = 100              // kept; a run with more of them is no less invalid
+	watchStart    = 10 * time.Second // until all streams are open
+	resolveLimit  = 10 * time.Second
+	sameWrite     = 5 * time.Second // a write leads to other weights within this, or not at all
+	unwatchedSaid = 3               // objects that a warning names
+)
+
+// watch follows the objects of the snapshot until stop is called, which waits.
+func (r *run) watch(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	w := mesh.Watch(ctx, map[string]mesh.Client{mesh.RoleClient: r.cfg.Local}, r.m.Before.Refs())
+	select {
+	case <-w.Ready():
+	case <-time.After(watchStart):
+	}
+	f := &following{r: r, weights: r.m.Weights}
+	var done sync.WaitGroup
+	done.Go(func() { f.follow(ctx, w) })
+	return func() {
+		w.Close() // ends the stream of events, and with it follow
+		done.Wait()
+		cancel()
+		r.m.Moves = f.moves
+		r.m.Warnings = append(r.m.Warnings, unwatched(w.Gaps())...)
+	}
+}
+
+// following turns events into moves.
+type following struct {
+	r       *run
+	weights analyze.Weights // that proxies are told now
+	moves   []Move
+	pending int // the first move that may have led to other weights, plus 1; 0: none
+}
+
+func (f *following) follow(ctx context.Context, w *mesh.Watcher) {
+	for e := range w.Events() {
+		f.add(e)
+		if e.Ref.Law {
+			f.resolve(ctx)
+		}
+	}
+}
+
+func (f *following) add(e mesh.Event) {
+	if len(f.moves) >= maxMoves {
+		return
+	}
+	f.moves = append(f.moves, Move{
+		At: e.At, Since: e.Since, What: mesh.Safe(e.What), Before: mesh.Safe(e.Before), After: mesh.Safe(e.After), Law: e.Ref.Law,
+	})
+	if e.Ref.Law && (f.pending == 0 || e.At.Sub(f.moves[f.pending-1].At) > sameWrite) {
+		f.pending = len(f.moves)
+	}
+}
+
+// resolve asks anew what the weights are: only all objects together say it.
+func (f *following) resolve(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, resolveLimit)
+	defer cancel()
+	snap, err := mesh.Discover(ctx, f.r.cfg.Local, nil, f.r.cfg.Query.Pinned(*f.r.m.Before))
+	if err != nil {
+		return // the look after the burst says what it was in the end
+	}
+	now, ok := aligned(weightsOf(snap), f.r.m.Weights)
+	if !ok || slices.Equal(now, f.weights) || f.pending == 0 {
+		return
+	}
+	f.moves[f.pending-1].Weights, f.weights, f.pending = now, now, 0
+}
+
+// aligned gives w in the order of the run's backends; a backend that is not named has weight 0. One that the run does not
+// know cannot be told apart: false.
+func aligned(w, like analyze.Weights) (analyze.Weights, bool) {
+	out := slices.Clone(like)
+	for i := range out {
+		out[i].W = 0
+	}
+	for _, x := range w {
+		i := slices.IndexFunc(out, func(y analyze.Weight) bool { return y.Backend == x.Backend })
+		if i < 0 {
+			return nil, false
+		}
+		out[i].W = x.W
+	}
+	return out, out.Validate() == nil
+}
+
+// unwatched says which objects were not followed all the time. Before and after the burst they were compared all the same.
+func unwatched(gaps []mesh.Gap) []string {
+	var out []string
+	for i, g := range gaps {
+		if i == unwatchedSaid {
+			out = append(out, fmt.Sprintf("%d more objects could not be watched during the run either", len(gaps)-i))
+			break
+		}
+		out = append(out, mesh.Safe(g.Ref.What)+" was not watched during the run, only compared before and after it: "+mesh.Safe(g.Text))
+	}
+	return out
+}
+
+// Clock is how far the source pod's clock is ahead of this machine's: between two bounds, in nanoseconds, which each answer
+// that tells the pod's clock may bring closer.
+type Clock struct {
+	LowNs  int64 `json:"lowNs"`
+	HighNs int64 `json:"highNs"`
+	Known  bool  `json:"known"`
+}
+
+// see takes one answer into account: it was asked for at began, had its instant written in it at pod, and was here at ended.
+func (c *Clock) see(began, ended time.Time, pod int64) {
+	low, high := pod-ended.UnixNano(), pod-began.UnixNano()
+	if !c.Known || low > c.HighNs || high < c.LowNs { // nothing in common: a clock was set
+		*c = Clock{low, high, true}
+		return
+	}
+	c.LowNs, c.HighNs = max(c.LowNs, low), min(c.HighNs, high)
+}
+
+// local is an instant of the pod's clock on this machine's, give or take the second result.
+func (c *Clock) local(podNs int64) (time.Time, time.Duration) {
+	return time.Unix(0, podNs-c.LowNs/2-c.HighNs/2), time.Duration(math.Abs(float64(c.HighNs-c.LowNs)) / 2)
+}
+
+// clocked is a fetcher that learns about the pod's clock.
+type clocked struct {
+	fetcher
+	clock *Clock
+}
+
+// Fetch implements fetcher.
+func (c clocked) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResult, []byte, error) {
+	began := time.Now()
+	res, body, err := c.fetcher.Fetch(ctx, q)
+	if err == nil && res.UnixNs > 0 {
+		c.clock.see(began, time.Now(), res.UnixNs)
+	}
+	return res, body, err
+}
