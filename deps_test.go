@@ -72,7 +72,7 @@ k8s.io/client-go/kubernetes/scheme < podexec, internal/mesh, internal/demo
 k8s.io/client-go/tools/remotecommand < podexec
 k8s.io/cri-streaming < internal/demo
 k8s.io/streaming < podexec, internal/demo
-sigs.k8s.io/yaml < internal/mesh, internal/demo
+sigs.k8s.io/yaml < internal/mesh, internal/demo, cmd/splitbench
 `
 
 // wordPolicy says which room may have which API group, label or annotation in a string. Other rooms ask the Snapshot, so

@@ -134,71 +134,94 @@ func (l *loading) config(a *app, cmd *cobra.Command, j *judging) (bench.Config, 
 	return cfg, failOn, nil
 }
 
+// runFlags are all flags of a run.
+type runFlags struct {
+	cluster
+	loading
+	judging
+	output            string
+	dryRun, allSplits bool
+	suite             string
+	ignore            []string
+	looks             sequentialFlags
+	source            sourcing
+	to                sinks
+	base              baseline
+}
+
+func (f *runFlags) add(cmd *cobra.Command) {
+	f.cluster.add(cmd)
+	f.loading.add(cmd.Flags(), "auto", "50")
+	f.judging.add(cmd.Flags())
+	f.looks.add(cmd.Flags())
+	f.source.add(cmd.Flags())
+	f.to.add(cmd.Flags())
+	f.base.add(cmd.Flags())
+	cmd.Flags().StringVarP(&f.output, "output", "o", "text", outputHelp)
+	cmd.Flags().StringSliceVar(&f.ignore, "ignore-check", nil, "id of a check whose failure does not stop the run, such as SB008; repeatable; the report says so")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "print pod, container, commands, requests and permissions, and send nothing")
+	cmd.Flags().StringVarP(&f.suite, "filename", "f", "", "file of several splits to run one after the other, such as splitbench.yaml")
+	cmd.Flags().BoolVar(&f.allSplits, "all-splits", false, "run every split of the namespace, one after the other")
+	hideRare(cmd.Flags())
+}
+
+// configure turns the flags of one run into what it is told. It connects and sends nothing.
+func (f *runFlags) configure(a *app, cmd *cobra.Command, args []string) (bench.Config, report.FailOn, error) {
+	cfg, failOn, err := f.loading.config(a, cmd, &f.judging)
+	if err != nil {
+		return cfg, "", err
+	}
+	if f.from == "" && f.selector == "" {
+		return cfg, "", fmt.Errorf("--from: name the pod that requests come from, such as deploy/frontend, or fit one with -l")
+	}
+	if err := f.prepare(&cfg, args); err != nil {
+		return cfg, "", err
+	}
+	if cfg.Query.Port, err = portOf(f.url, f.through); err != nil {
+		return cfg, "", err
+	}
+	if cfg.Sequential, err = f.looks.plan(); err != nil {
+		return cfg, "", err
+	}
+	cfg.IgnoreChecks = f.ignore
+	if err := f.source.apply(&cfg); err != nil {
+		return cfg, "", err
+	}
+	if cfg.Baseline, err = f.base.find(f.resultsDir, cfg.Options.Alpha); err != nil {
+		return cfg, "", err
+	}
+	cfg.Command = commandLine(os.Args[1:])
+	return cfg, failOn, nil
+}
+
 func runCommand(a *app) *cobra.Command {
-	var (
-		c      cluster
-		l      loading
-		j      judging
-		output string
-		dryRun bool
-		ignore []string
-		looks  sequentialFlags
-		from   sourcing
-		to     sinks
-		base   baseline
-	)
+	var f runFlags
 	cmd := &cobra.Command{
 		Use:   "run [SPLIT]",
 		Short: "Send requests from the client pod and judge the split",
 		Example: `  splitbench run ts/podinfo --context west --remote-context east -n test --from deploy/frontend -c nginx
   splitbench run ts/podinfo -n test --from deploy/frontend --url http://frontend:8080 --through svc/frontend
-  splitbench run ts/podinfo -n test --from deploy/frontend --tolerance 2pt --rate 200 -o json`,
+  splitbench run ts/podinfo -n test --from deploy/frontend --tolerance 2pt --rate 200 -o json
+  splitbench run -f splitbench.yaml --junit junit.xml`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: c.completeSplits,
+		ValidArgsFunction: f.completeSplits,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := cmp.Or(checkReportOutput(output), to.check()); err != nil {
+			if f.suite != "" || f.allSplits {
+				return a.runSuite(cmd, &f, args)
+			}
+			if err := cmp.Or(checkReportOutput(f.output), f.to.check()); err != nil {
 				return err
 			}
-			cfg, failOn, err := l.config(a, cmd, &j)
+			cfg, failOn, err := f.configure(a, cmd, args)
 			if err != nil {
 				return err
 			}
-			if c.from == "" && c.selector == "" {
-				return fmt.Errorf("--from: name the pod that requests come from, such as deploy/frontend, or fit one with -l")
-			}
-			if err := c.prepare(&cfg, args); err != nil {
-				return err
-			}
-			if cfg.Query.Port, err = portOf(l.url, c.through); err != nil {
-				return err
-			}
-			if cfg.Sequential, err = looks.plan(); err != nil {
-				return err
-			}
-			cfg.IgnoreChecks = ignore
-			if err := from.apply(&cfg); err != nil {
-				return err
-			}
-			if cfg.Baseline, err = base.find(l.resultsDir, cfg.Options.Alpha); err != nil {
-				return err
-			}
-			cfg.Command = commandLine(os.Args[1:])
-			if dryRun {
+			if f.dryRun {
 				return a.dryRun(cmd, cfg)
 			}
-			return a.execute(cmd, cfg, output, failOn, &to)
+			return a.execute(cmd, cfg, f.output, failOn, &f.to)
 		},
 	}
-	c.add(cmd)
-	l.add(cmd.Flags(), "auto", "50")
-	j.add(cmd.Flags())
-	looks.add(cmd.Flags())
-	from.add(cmd.Flags())
-	to.add(cmd.Flags())
-	base.add(cmd.Flags())
-	cmd.Flags().StringVarP(&output, "output", "o", "text", outputHelp)
-	cmd.Flags().StringSliceVar(&ignore, "ignore-check", nil, "id of a check whose failure does not stop the run, such as SB008; repeatable; the report says so")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print pod, container, commands, requests and permissions, and send nothing")
-	hideRare(cmd.Flags())
+	f.add(cmd)
 	return cmd
 }

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"sigs.k8s.io/yaml"
+
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/report"
+)
+
+// suiteFile is splitbench.yaml. Keys that are not here are refused.
+type suiteFile struct {
+	APIVersion string        `json:"apiVersion"`
+	Kind       string        `json:"kind"` // Suite
+	Defaults   suiteSettings `json:"defaults"`
+	Splits     []suiteSplit  `json:"splits"`
+}
+
+// suiteSettings are flags of run by other names; what is left out is the default's, then the command line's.
+type suiteSettings struct {
+	Context        string              `json:"context,omitempty"`
+	RemoteContexts []string            `json:"remoteContexts,omitempty"`
+	Namespace      string              `json:"namespace,omitempty"`
+	From           string              `json:"from,omitempty"`
+	FromNamespace  string              `json:"fromNamespace,omitempty"`
+	Selector       string              `json:"selector,omitempty"`
+	Container      string              `json:"container,omitempty"`
+	Through        string              `json:"through,omitempty"`
+	URL            string              `json:"url,omitempty"`
+	Classify       []string            `json:"classify,omitempty"`
+	Requests       scalar              `json:"requests,omitempty"`
+	Rate           scalar              `json:"rate,omitempty"`
+	Duration       string              `json:"duration,omitempty"`
+	Timeout        string              `json:"timeout,omitempty"`
+	Tolerance      string              `json:"tolerance,omitempty"`
+	Gate           string              `json:"gate,omitempty"`
+	Power          scalar              `json:"power,omitempty"`
+	Seed           scalar              `json:"seed,omitempty"`
+	Labels         map[string]string   `json:"labels,omitempty"`
+	Latency        map[string]quantile `json:"latency,omitempty"` // by backend, or "*" for each
+}
+
+// quantile are limits of response times: p90: 50ms.
+type quantile map[string]string
+
+type suiteSplit struct {
+	Name          string `json:"name"`  // unique; the split where it is left out
+	Split         string `json:"split"` // as on the command line
+	suiteSettings `json:",inline"`
+}
+
+// scalar is a number or a text, as it is written.
+type scalar string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *scalar) UnmarshalJSON(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) == nil {
+		*s = scalar(text)
+		return nil
+	}
+	var n json.Number
+	if err := json.Unmarshal(b, &n); err != nil {
+		return fmt.Errorf("%.40s: want a number or a text", b)
+	}
+	*s = scalar(n)
+	return nil
+}
+
+// Bounds of a suite.
+const (
+	maxSuiteFile = 1 << 20
+	maxSplits    = 200
+)
+
+// readSuite reads and checks a suite file.
+func readSuite(name string) (suiteFile, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return suiteFile{}, fmt.Errorf("--filename: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSuiteFile+1))
+	if err != nil {
+		return suiteFile{}, fmt.Errorf("--filename: %w", err)
+	}
+	if len(b) > maxSuiteFile {
+		return suiteFile{}, fmt.Errorf("--filename %q: it is larger than %d bytes", name, maxSuiteFile)
+	}
+	s, err := parseSuite(b)
+	if err != nil {
+		return suiteFile{}, fmt.Errorf("--filename %q: %s", name, mesh.Printable(strings.Join(strings.Fields(err.Error()), " ")))
+	}
+	return s, nil
+}
+
+// parseSuite refuses unknown and repeated keys, anchors that unfold beyond measure, and splits of one name.
+func parseSuite(b []byte) (suiteFile, error) {
+	var s suiteFile
+	if err := yaml.UnmarshalStrict(b, &s); err != nil {
+		return s, err
+	}
+	switch {
+	case s.Kind != "Suite" || s.APIVersion != report.APIVersion:
+		return s, fmt.Errorf("it is %q of %q, want kind Suite of apiVersion %s", s.Kind, s.APIVersion, report.APIVersion)
+	case len(s.Splits) == 0:
+		return s, fmt.Errorf("splits: name one at least")
+	case len(s.Splits) > maxSplits:
+		return s, fmt.Errorf("splits: %d are given, at most %d are run", len(s.Splits), maxSplits)
+	}
+	seen := map[string]bool{}
+	for i := range s.Splits {
+		x := &s.Splits[i]
+		if x.Split == "" {
+			return s, fmt.Errorf("splits[%d]: split: name one, such as ts/podinfo", i)
+		}
+		if x.Name == "" {
+			x.Name = x.Split
+		}
+		if seen[x.Name] {
+			return s, fmt.Errorf("splits[%d]: the name %q is taken: each split needs its own", i, x.Name)
+		}
+		seen[x.Name] = true
+		for _, settings := range []suiteSettings{s.Defaults, x.suiteSettings} {
+			if _, err := settings.limits(); err != nil {
+				return s, fmt.Errorf("splits[%d]: latency: %w", i, err)
+			}
+		}
+	}
+	return s, nil
+}
+
+// apply sets the flags that the settings name and nobody else has set.
+func (s suiteSettings) apply(flags *pflag.FlagSet) error {
+	set := func(name, value string) error {
+		if value == "" || flags.Changed(name) {
+			return nil
+		}
+		if err := flags.Set(name, value); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return nil
+	}
+	for _, x := range [][2]string{
+		{"context", s.Context}, {"namespace", s.Namespace}, {"from", s.From}, {"from-namespace", s.FromNamespace}, {"selector", s.Selector},
+		{"container", s.Container}, {"through", s.Through}, {"url", s.URL}, {"requests", string(s.Requests)}, {"rate", string(s.Rate)},
+		{"duration", s.Duration}, {"timeout", s.Timeout}, {"tolerance", s.Tolerance}, {"gate", s.Gate}, {"power", string(s.Power)}, {"seed", string(s.Seed)},
+	} {
+		if err := set(x[0], x[1]); err != nil {
+			return err
+		}
+	}
+	for name, values := range map[string][]string{"remote-context": s.RemoteContexts, "classify": s.Classify} {
+		if flags.Changed(name) {
+			continue
+		}
+		for _, v := range values {
+			if err := flags.Set(name, v); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// over is these settings where they say something, else those below.
+func (s suiteSettings) over(below suiteSettings) suiteSettings {
+	a, _ := json.Marshal(below) // of strings and maps: it cannot fail
+	b, _ := json.Marshal(s)
+	out := suiteSettings{}
+	_ = json.Unmarshal(a, &out)
+	_ = json.Unmarshal(b, &out) // maps are merged, key by key
+	return out
+}
+
+// limit is the most that a quantile of a backend's response times may be.
+type limit struct {
+	backend  string // "*": each
+	quantile float64
+	most     time.Duration
+}
+
+func (s suiteSettings) limits() ([]limit, error) {
+	var out []limit
+	for _, backend := range slices.Sorted(maps.Keys(s.Latency)) {
+		for _, name := range slices.Sorted(maps.Keys(s.Latency[backend])) {
+			q, err := strconv.ParseFloat(strings.TrimPrefix(name, "p"), 64)
+			if err != nil || !strings.HasPrefix(name, "p") || !(q > 0 && q < 100) {
+				return nil, fmt.Errorf("%s: %q: want p50, p90 or p99", backend, name)
+			}
+			most, err := time.ParseDuration(s.Latency[backend][name])
+			if err != nil || most <= 0 {
+				return nil, fmt.Errorf("%s: %s: %q: want a duration such as 50ms", backend, name, s.Latency[backend][name])
+			}
+			out = append(out, limit{backend, q / 100, most})
+		}
+	}
+	return out, nil
+}
