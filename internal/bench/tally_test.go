@@ -2,7 +2,9 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -51,7 +54,7 @@ func TestATallyOfManyStaysBoundedAndExact(t *testing.T) {
 	}
 }
 
-// BenchmarkStoredRun goes from the frames of ten million stored results on disk to the verdict.
+// BenchmarkStoredRun goes from the frames of ten million stored results on disk to the verdict and a report in every form.
 func BenchmarkStoredRun(b *testing.B) {
 	const n = 10_000_000
 	path := filepath.Join(b.TempDir(), "frames.sbw")
@@ -73,9 +76,14 @@ func BenchmarkStoredRun(b *testing.B) {
 			t.add(r)
 		}
 		f.Close()
-		t.sorted()
-		if d, err := analyze.Judge(w, t.counts, analyze.DefaultOptions()); err != nil || d.Requests != n {
-			b.Fatalf("%d requests, %v", d.Requests, err)
+		rep := conclude(Manifest{Weights: w, Options: analyze.DefaultOptions()}, totals, t)
+		var out bytes.Buffer
+		if err := errors.Join(report.WriteText(&out, rep, report.TextOptions{}), report.WriteMarkdown(&out, rep), report.WriteJSON(&out, rep),
+			report.WriteHTML(&out, rep), report.WriteJUnit(&out, rep)); err != nil {
+			b.Fatal(err)
+		}
+		if rep.Load.Requests != n || rep.GoodnessOfFit == nil || out.Len() > 1<<20 {
+			b.Fatalf("%d requests, %d bytes rendered", rep.Load.Requests, out.Len())
 		}
 	}
 	b.StopTimer()

@@ -324,6 +324,10 @@ func inputs() map[string]Input {
 	in["latency"], in["latency-sweep"] = comparisonInput(), sweepInput()
 	in["drill"], in["watch"] = drillInput(), watchInput()
 	in["many-backends"] = many()
+	in["many-backends"] = many(16)
+	in["three-backends"], in["eight-backends"] = many(3), many(8)
+	in["pass-pods"] = severalPods()
+	more(in)
 	in["hostile"] = hostileInput()
 
 	simulated := run(analyze.Pass, twoWeights(50, 50), 1212, 1188, 0)
@@ -333,11 +337,61 @@ func inputs() map[string]Input {
 	return in
 }
 
-func many() Input {
+// more are the reasons for an inconclusive or invalid outcome that the others do not have.
+func more(in map[string]Input) {
+	edge := run(analyze.Inconclusive, twoWeights(50, 50), 5490, 4510, 0)
+	edge.Decision.Reasons = []analyze.Reason{{Code: analyze.CodeEdge, Text: "The share of podinfo-east lies on the edge of its tolerance: 45.1 % where 45 % to 55 % are allowed."}}
+	edge.Decision.NeededIfOnTarget = analyze.Needed{Requests: 2401}
+	edge.Decision.NeededIfAsObserved = analyze.Needed{Requests: 541_000}
+	in["inconclusive-edge"] = edge
+
+	power := run(analyze.Inconclusive, twoWeights(50, 50), 210, 190, 0)
+	power.Decision.Gate, power.Decision.Options.Gate = analyze.GateChiSquare, analyze.GateChiSquare
+	power.Decision.Reasons = []analyze.Reason{{Code: analyze.CodeTooFew, Text: "400 requests find no difference, but would not have noticed one of 5 points."}}
+	power.Decision.NeededIfOnTarget = analyze.Needed{Requests: 2401}
+	in["inconclusive-chisquare"] = power
+
+	unknown := run(analyze.Pass, twoWeights(50, 50), 1212, 1180, 8)
+	unknown.Load.Unattributed = Answers{Statuses: map[uint16]int64{200: 8}}
+	unknown.Invalid = []string{"8 complete answers came from no known backend"}
+	unknown.Specimens = []attack.Specimen{{Seq: 12, Status: 200, Body: `{"message":"greetings from north"}`}}
+	in["invalid-unknown-backend"] = unknown
+
+	late := run(analyze.Pass, twoWeights(50, 50), 1212, 1188, 0)
+	late.Load.OnTime, late.Load.Dropped = false, 300
+	late.Invalid = []string{"the generator was overloaded: the times of 300 of 2400 requests were lost"}
+	late.Remedies = []string{"lower --rate, or raise --connections if answers are slow"}
+	in["invalid-overloaded"] = late
+
+	silent := run(analyze.Inconclusive, twoWeights(50, 50), 0, 0, 200)
+	silent.Decision, silent.Load.Backends = nil, []Answers{{}, {}}
+	in["invalid-no-answers"] = silent
+
+	errors := run(analyze.Pass, twoWeights(50, 50), 1212, 1188, 4)
+	errors.Load.Backends[1].Statuses = map[uint16]int64{200: 1150, 404: 3, 503: 35}
+	errors.Load.Unattributed = Answers{Errors: map[attack.ErrorClass]int64{attack.ErrTimeout: 3, attack.ErrDial: 1}}
+	in["pass-errors"] = errors
+}
+
+// severalPods is a run from three source pods, one of which was taken up again.
+func severalPods() Input {
+	in := run(analyze.Pass, twoWeights(50, 50), 1206, 1194, 3)
+	in.Pods = nil
+	for i, counts := range [][]int64{{402, 398}, {405, 395}, {399, 401}} {
+		in.Pods = append(in.Pods, NewSourcePod(SourcePod{
+			Pod: fmt.Sprintf("frontend-7d9c-x%d", i), Agent: "uploaded v0.1.0", Transport: "websocket", Segments: 1 + i/2,
+			Lost: int64(i / 2 * 3), Unattributed: int64(i / 2 * 3),
+		}, []string{"podinfo", "podinfo-east"}, counts))
+	}
+	in.Diagnostics = []Diagnostic{{Name: analyze.DiagnosticPods, OK: true, P: finite(0.95), Text: "nothing found", Effect: EffectKeep}}
+	return in
+}
+
+func many(backends int64) Input {
 	var w analyze.Weights
 	var c analyze.Counts
 	load := &LoadFacts{TargetRate: 1000, Duration: 16 * time.Second, OnTime: true, Engine: "vegeta", Connections: 16}
-	for i := range int64(16) {
+	for i := range backends {
 		w = append(w, analyze.Weight{Backend: fmt.Sprintf("checkout-service-with-a-long-name-in-cluster-%02d", i), W: 100})
 		c.N = append(c.N, 1000+(i-8)*3)
 		load.Backends = append(load.Backends, answers(1000+(i-8)*3, time.Duration(i+2)*time.Millisecond))

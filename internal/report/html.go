@@ -81,6 +81,8 @@ type view struct {
 	Why, Warnings []string
 	Do            []hintView
 
+	Special *specialView // nil for a report about shares
+
 	Shares     *shareChart
 	ShareTable *tableView
 	Numbers    []string
@@ -95,6 +97,11 @@ type view struct {
 	LatencyTable *tableView
 	NoLatency    string
 	LatencyNotes []string
+
+	Cost    *costView
+	Pods    *tableView
+	ByPod   []string
+	Witness *witnessView
 
 	Baseline *changesView // nil where no earlier run was compared
 
@@ -129,7 +136,10 @@ func viewOf(raw Report) view {
 	}
 	r := mapStrings(raw, forTerminal)
 	v.Outcome, v.Badge = outcomeClass(r), Badge(r.Verdict.Outcome)
-	v.Title, v.Headline, v.Users = title(r), capital(headline(r)), usersSentence(r)
+	v.Title, v.Headline = title(r), capital(headline(r))
+	if !special(r) {
+		v.Users = usersSentence(r)
+	}
 	if r.Run != nil {
 		v.Simulated = r.Run.Simulated
 	}
@@ -141,6 +151,8 @@ func viewOf(raw Report) view {
 	v.TimeTable, v.Marks = timeTable(r), markSentences(r)
 	v.Latency, v.NoLatency = latencyChart(r)
 	v.LatencyTable, v.LatencyNotes = latencyTable(r), latencyNotes(r)
+	v.Special, v.Cost = specialOf(r), costOf(r.GatewayCost)
+	v.Pods, v.ByPod, v.Witness = podsTable(r), podSentences(r), witnessOf(r.Witness)
 	if raw.Baseline != nil {
 		b := changesViewOf(*raw.Baseline)
 		v.Baseline = &b
@@ -171,6 +183,9 @@ func plainCode(s string) string { return s }
 
 // title is what was judged.
 func title(r Report) string {
+	if special(r) {
+		return specialTitle(r)
+	}
 	if special(r) {
 		return specialTitle(r)
 	}
@@ -219,15 +234,30 @@ func facts(r Report) []pair {
 }
 
 func sections(v view) []pair {
-	s := []pair{{"shares", "Shares"}, {"time", "Over time"}, {"latency", "Latency"}, {"errors", "Errors"}, {"checks", "Checks"}, {"repeat", "Repeat it"}}
-	if v.Baseline != nil {
-		s = append(s, pair{"baseline", "Against an earlier run"})
+	var s []pair
+	add := func(is bool, id, text string) {
+		if is {
+			s = append(s, pair{id, text})
+		}
 	}
-	if v.Before != "" {
-		s = append(s, pair{"split", "The split"})
-	}
-	return append(s, pair{"words", "How to read this"}, pair{"statistics", "Statistics"})
+	add(v.Special != nil, "result", "Result")
+	add(v.ShowShares(), "shares", "Shares")
+	add(v.ShowShares(), "time", "Over time")
+	add(v.ShowShares(), "latency", "Latency")
+	add(v.Baseline != nil, "baseline", "Against an earlier run")
+	add(v.ShowShares(), "errors", "Errors")
+	add(v.Pods != nil, "pods", "Source pods")
+	add(v.Witness != nil, "witness", "Second witness")
+	add(true, "checks", "Checks")
+	add(true, "repeat", "Repeat it")
+	add(v.Before != "", "split", "The split")
+	add(true, "words", "How to read this")
+	add(true, "statistics", "Statistics")
+	return s
 }
+
+// ShowShares reports whether there is anything about shares to be shown: always, but in special reports without any.
+func (v view) ShowShares() bool { return v.Special == nil || v.ShareTable != nil }
 
 // forYAML keeps the lines of a document and makes each of them harmless to look at.
 func forYAML(doc string) string {

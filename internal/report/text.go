@@ -40,6 +40,7 @@ func WriteText(w io.Writer, r Report, o TextOptions) error {
 		}
 		p.line("")
 		p.b.WriteString(table)
+		p.bars(r, o.ASCII)
 		p.list("", nonEmpty(quantileNote(r)))
 	}
 	p.list("", numbersSentences(r))

@@ -84,6 +84,37 @@ func TestWhatEveryReportMustSay(t *testing.T) {
 	}
 }
 
+// Where a terminal has no more than ASCII, nothing else is drawn; the words are the same.
+func TestASCII(t *testing.T) {
+	for name, in := range inputs() {
+		for _, r := range asText(t, Build(in), TextOptions{ASCII: true}) {
+			if r > unicode.MaxASCII && !strings.ContainsRune(hostile, r) {
+				t.Errorf("%s: %U", name, r)
+				break
+			}
+		}
+	}
+}
+
+// The mark is in the bar of a backend that got its share, and behind it or inside it of one that did not.
+func TestBarsShowTheGap(t *testing.T) {
+	for name, want := range map[string][2]string{
+		"pass": {"########|", "########|"},
+		"fail": {"|####", "##...."},
+	} {
+		text := asText(t, Build(inputs()[name]), TextOptions{ASCII: true})
+		var bars []string
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, "podinfo") && strings.Contains(line, "##") {
+				bars = append(bars, strings.Fields(line)[1])
+			}
+		}
+		if len(bars) != 2 || !strings.Contains(bars[0], want[0]) || !strings.Contains(bars[1], want[1]) || len(bars[0]) != len(bars[1]) {
+			t.Errorf("%s: bars %q, want parts %q", name, bars, want)
+		}
+	}
+}
+
 func TestColorIsOnlyPaint(t *testing.T) {
 	for name, in := range inputs() {
 		plain, painted := asText(t, Build(in), TextOptions{}), asText(t, Build(in), TextOptions{Color: true})

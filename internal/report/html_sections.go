@@ -1,0 +1,201 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/splitbench/splitbench/analyze"
+)
+
+// specialView is what a report says that is not about the shares of one run: of a comparison of latencies, a drill, a watch.
+type specialView struct {
+	Sentences []string
+	Tables    []tableView
+	ListTitle string
+	List      []string
+}
+
+// specialOf is nil for a report about shares.
+func specialOf(r Report) *specialView {
+	if !special(r) {
+		return nil
+	}
+	v := &specialView{Sentences: specialSentences(r)}
+	for _, t := range specialTables(r) {
+		if len(t) > 0 {
+			v.Tables = append(v.Tables, plainTable("Response times in ms, with their likely ranges.", t[0], t[1:]))
+		}
+	}
+	v.ListTitle, v.List = specialList(r)
+	return v
+}
+
+// plainTable is a table of finished text, whose first column names the rows.
+func plainTable(caption string, titles []string, rows [][]string) tableView {
+	t := tableView{Caption: caption, Head: heads(1, titles...)}
+	for _, row := range rows {
+		cells := make([]cellView, len(row))
+		for i, c := range row {
+			cells[i] = cellView{Text: c, Heading: i == 0}
+		}
+		t.Rows = append(t.Rows, cells)
+	}
+	return t
+}
+
+// costView is what the gateway costs.
+type costView struct {
+	Sentences []string
+	Chart     *rangeChart
+	Table     *tableView
+	Note      string
+}
+
+// costOf is nil where no backend is of another cluster.
+func costOf(g *GatewayCost) *costView {
+	if g == nil {
+		return nil
+	}
+	v := &costView{Sentences: costSentences(g), Note: costNote(g)}
+	if titles, rows := costRows(g); len(rows) > 0 {
+		titles[0] = "Quantile"
+		t := plainTable("Response times of each side and what the gateway adds, in ms, with likely ranges.", titles, rows)
+		v.Table = &t
+	}
+	v.Chart = costChart(g)
+	return v
+}
+
+// rangeChart is differences with their ranges, above a line where there is none.
+type rangeChart struct {
+	Summary, Caption, Height, Bottom, Labels, Zero string
+	Grid                                           []tick
+	Rows                                           []rangeRow
+}
+
+type rangeRow struct {
+	Name, Value, TextY, Middle, At, Range string
+	Color                                 int
+}
+
+const rangeRowHeight = 44.0
+
+// costChart is nil where no difference has both ends of its range.
+func costChart(g *GatewayCost) *rangeChart {
+	low, high := 0.0, 0.0
+	for _, c := range g.Costs {
+		for _, q := range c.Quantiles {
+			if q.Ms != nil && q.LowMs != nil && q.HighMs != nil {
+				low, high = min(low, *q.LowMs), max(high, *q.HighMs)
+			}
+		}
+	}
+	if high <= low {
+		return nil
+	}
+	step := niceStep(high-low, 8)
+	low, high = step*math.Floor(low/step), step*math.Ceil(high/step)
+	x := func(v float64) float64 { return chartWidth * (v - low) / (high - low) }
+	c := &rangeChart{Zero: at(x(0)), Caption: "What the gateway adds, at the quantiles of the response time. A range that holds the line at 0 proves no difference."}
+	y := 0.0
+	var said []string
+	for i, cost := range g.Costs {
+		for _, q := range cost.Quantiles {
+			if q.Ms == nil || q.LowMs == nil || q.HighMs == nil {
+				continue
+			}
+			middle := y + 30
+			row := rangeRow{
+				Name: quantileName(q.Quantile) + " of " + cost.Backend, TextY: at(y + 14), Middle: at(middle), At: at(x(*q.Ms)), Color: (i + 1) % palette,
+				Value: fmt.Sprintf("%s ms, likely %s to %s ms", signedMs(*q.Ms), signedMs(*q.LowMs), signedMs(*q.HighMs)),
+				Range: fmt.Sprintf("M%s %sH%[3]sM%[1]s %[4]sV%[5]sM%[3]s %[4]sV%[5]s", at(x(*q.LowMs)), at(middle), at(x(*q.HighMs)), at(middle-6), at(middle+6)),
+			}
+			c.Rows, said = append(c.Rows, row), append(said, row.Name+": "+row.Value)
+			y += rangeRowHeight
+		}
+	}
+	c.Summary = "What the gateway adds to the response time. " + strings.Join(said, "; ") + "."
+	c.Height, c.Bottom, c.Labels = at(y+24), at(y), at(y+17)
+	for v := low; v <= high+step/2; v += step {
+		c.Grid = append(c.Grid, tick{At: at(x(v)), Text: signedMs(math.Round(v/step)*step) + " ms"})
+	}
+	return c
+}
+
+// podsTable is what each source pod sent; nil where there was one pod, or none is named.
+func podsTable(r Report) *tableView {
+	if r.Source == nil || len(r.Source.Pods) == 0 {
+		return nil
+	}
+	t := &tableView{Caption: "Requests by the pod that sent them.", Sortable: true, Head: heads(1, "Source pod", "Requests")}
+	for _, b := range r.Source.Pods[0].Backends {
+		t.Head = append(t.Head, headView{Text: b.Name})
+	}
+	for _, title := range []string{"No backend", "Segments", "Lost"} {
+		t.Head = append(t.Head, headView{Text: title})
+	}
+	for _, p := range r.Source.Pods {
+		row := []cellView{{Text: p.Pod, Heading: true}, figure(count(p.Requests), float64(p.Requests))}
+		for _, b := range p.Backends {
+			share := figure(count(b.Observed), float64(b.Observed))
+			if b.ObservedShare != nil {
+				share = figure(fmt.Sprintf("%s (%s)", count(b.Observed), shareColumn(*b.ObservedShare)), *b.ObservedShare)
+			}
+			row = append(row, share)
+		}
+		t.Rows = append(t.Rows, append(row, figure(count(p.Unattributed), float64(p.Unattributed)),
+			figure(count(int64(p.Segments)), float64(p.Segments)), figure(count(p.Lost), float64(p.Lost))))
+	}
+	return t
+}
+
+// podSentences say what the checks of the requests' order found about pods.
+func podSentences(r Report) []string {
+	var s []string
+	for _, d := range r.Diagnostics {
+		if d.Name == analyze.DiagnosticPods {
+			text := d.Text
+			if d.OK {
+				text = "the pods agree: the shares that each of them saw differ by no more than chance"
+			}
+			s = append(s, capital(strings.TrimSuffix(text, "."))+".")
+		}
+	}
+	return s
+}
+
+// witnessView is what the client's own proxy counted.
+type witnessView struct {
+	Sentence string
+	Table    *tableView
+	Findings []string
+	Facts    []pair
+}
+
+// witnessOf is nil where nobody asked the proxy.
+func witnessOf(w *Witness) *witnessView {
+	if w == nil {
+		return nil
+	}
+	v := &witnessView{Sentence: capital(witnessSentence(w)) + ".", Findings: w.Findings}
+	if len(w.Draws) > 0 {
+		t := tableView{Caption: "Draws that the client's proxy counted, the warm-up included, beside the answers that came.", Sortable: true, Head: heads(1, "Backend", "Drawn", "Share", "Answered")}
+		for i, d := range w.Draws {
+			share := cellView{Text: dash}
+			if d.DrawnShare != nil {
+				share = figure(shareColumn(*d.DrawnShare), *d.DrawnShare)
+			}
+			t.Rows = append(t.Rows, []cellView{
+				{Text: d.Backend, Heading: true, Key: keyOf(d.Backend, i)}, figure(count(d.Drawn), float64(d.Drawn)), share, figure(count(d.Answered), float64(d.Answered)),
+			})
+		}
+		v.Table = &t
+	}
+	for _, f := range []pair{{"Proxy", w.Proxy}, {"Counter", w.Counter}, {"Read from", w.URL}, {"Cannot tell apart", w.Blurred}, {"What is counted", w.UnitWhy}} {
+		if f.Text != "" {
+			v.Facts = append(v.Facts, f)
+		}
+	}
+	return v
+}
