@@ -323,7 +323,6 @@ func inputs() map[string]Input {
 
 	in["latency"], in["latency-sweep"] = comparisonInput(), sweepInput()
 	in["drill"], in["watch"] = drillInput(), watchInput()
-	in["many-backends"] = many()
 	in["many-backends"] = many(16)
 	in["three-backends"], in["eight-backends"] = many(3), many(8)
 	in["pass-pods"] = severalPods()
