@@ -168,9 +168,13 @@ func runThrough(t *testing.T, p *proxy, west, east int64, requests, rate, perCon
 		t.Fatal(err)
 	}
 	most := float64(max(rate, attack.DefaultMaxRate))
+	var sending attack.Plan
+	if perConn > 0 {
+		sending.Reuse = &attack.Reuse{MinRequests: perConn, MaxRequests: perConn}
+	}
 	cfg := bench.Config{
 		Options: analyze.DefaultOptions(), ResultsDir: t.TempDir(), Simulated: world.Simulated(), Tool: "test", Witness: bench.WitnessEnvoy,
-		Load:     bench.Load{Requests: requests, Rate: attack.Rate{Hits: rate, Per: time.Second}, WarmUp: 20, PerConn: perConn, MaxRate: most},
+		Load:     bench.Load{Requests: requests, Rate: attack.Rate{Hits: rate, Per: time.Second}, WarmUp: 20, MaxRate: most, Sending: sending},
 		Query:    mesh.Query{Namespace: "test", Split: "ts/podinfo", From: "deploy/frontend", Container: "nginx"},
 		Progress: progress,
 	}
