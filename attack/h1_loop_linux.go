@@ -135,7 +135,10 @@ func (l *h1Loop) adopt(c *h1Conn, nc net.Conn) bool {
 
 // welcome begins to serve a connection that has arrived.
 func (l *h1Loop) welcome(c *h1Conn) {
-	lc := c.nc.(*loopConn)
+	lc, ok := c.nc.(*loopConn)
+	if !ok {
+		return // it arrived as one
+	}
 	if err := l.add(lc); err != nil {
 		lc.readable = true // reading what is shut says so at once
 		_ = lc.Close()

@@ -37,7 +37,7 @@ const (
 // processor time too, so that the limit is a cautious one.
 func SelfTest(ctx context.Context, engine string, connections int, d time.Duration) (Ability, error) {
 	a := Ability{Engine: engine, CPUs: runtime.GOMAXPROCS(0), LagRate: abilityRate, Connections: connections}
-	server, err := newResponder()
+	server, err := newResponder(ctx)
 	if err != nil {
 		return a, fmt.Errorf("self-test: %w", err)
 	}
@@ -111,8 +111,8 @@ type responder struct {
 	running  sync.WaitGroup
 }
 
-func newResponder() (*responder, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func newResponder(ctx context.Context) (*responder, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func newResponder() (*responder, error) {
 }
 
 func respond(c net.Conn, answer []byte) {
-	defer c.Close() //nolint:errcheck // nobody is there to be told
+	defer c.Close()
 	buf := make([]byte, 4<<10)
 	for n := 0; n < len(buf); {
 		k, err := c.Read(buf[n:])

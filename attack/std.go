@@ -68,10 +68,9 @@ func (e *Std) aimCalls(p Plan) (*target, error) {
 			return nil, err
 		}
 	}
-	if c.request, err = http.NewRequest(p.Method, u.String(), nil); err != nil {
-		return nil, fmt.Errorf("url %q: %w", p.URL, err)
+	c.request = &http.Request{
+		Method: p.Method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: header(p.Header), Host: u.Host,
 	}
-	c.request.Header = header(p.Header)
 	if host := c.request.Header.Get("Host"); host != "" {
 		c.request.Host = host
 		c.request.Header.Del("Host")

@@ -86,7 +86,7 @@ func (c *stdConn) equip() {
 		return
 	}
 	g := &stdGrip{begin: make(chan struct{}, 1)}
-	g.ctx, g.cancel = context.WithCancel(context.Background()) //nolint:contextcheck // it outlives a burst; kill ends it
+	g.ctx, g.cancel = context.WithCancel(context.WithoutCancel(c.burst.ctx)) // it outlives a burst; kill ends it
 	c.engine.mu.Lock()
 	defer c.engine.mu.Unlock()
 	c.grip, c.nc = g, g
@@ -110,7 +110,7 @@ func (c *stdConn) do() (r Result, live bool) {
 	c.number = UnknownConn
 	ctx, cancel := context.WithDeadline(c.grip.ctx, c.engine.epoch.Add(c.sent+b.plan.Timeout))
 	defer cancel()
-	res, class, err := c.send(ctx)
+	res, class, err := c.send(ctx) //nolint:bodyclose // read closes it
 	if class != OK {
 		return c.failed(class), class != ErrCanceled && class != ErrTimeout
 	}

@@ -61,7 +61,7 @@ func (l *loading) load(flags *pflag.FlagSet) (bench.Load, error) {
 	}
 	var seed uint64
 	if f := flags.Lookup("seed"); f != nil {
-		seed, _ = strconv.ParseUint(f.Value.String(), 10, 64) //nolint:errcheck // the flag's own type has checked it
+		seed, _ = strconv.ParseUint(f.Value.String(), 10, 64) // the flag's own type has checked it
 	}
 	if err := l.apply(&out.Sending, seed); err != nil {
 		return out, err
