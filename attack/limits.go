@@ -81,7 +81,7 @@ func newGuard(l *Limits) *guard {
 
 // see takes one result, and returns why the burst must end with it, or nil.
 func (g *guard) see(r Result) *AbortError {
-	if r.Err == ErrCanceled || r.Err == ErrDropped {
+	if r.Err == ErrCanceled || r.Err == ErrDropped { // given up from here, or never asked
 		return nil
 	}
 	if r.Err == ErrDial || r.Err == ErrTLS || r.Err == ErrFiles || r.Err == ErrTimeout && r.Conn == UnknownConn {

@@ -82,7 +82,7 @@ func (f *attacking) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.to, "to", "ndjson", "format of --out: vegeta (gob), csv, json (all three as vegeta writes them) or ndjson")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
 	f.generator.add(flags, "any number")
-	f.limiting.add(flags)
+	f.limiting.add(flags, "50%")
 	f.payload.add(flags)
 }
 
@@ -108,6 +108,9 @@ func (f *attacking) plan(flags *pflag.FlagSet, url string) (p attack.Plan, names
 	}
 	if p.Limits, err = f.limits(); err != nil {
 		return p, nil, err
+	}
+	if p.Limits == nil {
+		p.Limits = &attack.Limits{}
 	}
 	if err := f.amount(flags, &p); err != nil {
 		return p, nil, err

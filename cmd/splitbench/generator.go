@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -108,8 +109,9 @@ type limiting struct {
 	bytes                     int64
 }
 
-func (l *limiting) add(flags *pflag.FlagSet) {
-	flags.StringVar(&l.errorShare, "max-errors", "50%", "share of requests that may fail before it stops; 100%: all")
+// add registers the flags. An attack stops by itself where half of all fails; a run measures a backend that fails.
+func (l *limiting) add(flags *pflag.FlagSet, errorShare string) {
+	flags.StringVar(&l.errorShare, "max-errors", errorShare, "share of requests that may fail before it stops; 100%: all")
 	flags.StringVar(&l.window, "max-errors-within", attack.DefaultErrorWindow.String(), "time over which --max-errors and --max-response-time are judged")
 	flags.Uint64Var(&l.dialFailures, "max-dial-failures", 0, "requests in a row that may get no connection; 0: any number")
 	flags.DurationVar(&l.responseTime, "max-response-time", 0, "that 99 of 100 responses must keep; 0: any")
@@ -134,8 +136,14 @@ func (l *limiting) limits() (*attack.Limits, error) {
 			return nil, fmt.Errorf("--%s: want 0 or above", name)
 		}
 	}
-	if share == 1 {
+	switch share { // of a limit, 0 is none
+	case 1:
 		share = 0
+	case 0:
+		share = math.SmallestNonzeroFloat64
+	}
+	if share == 0 && l.dialFailures == 0 && l.responseTime == 0 && l.late == 0 && l.total == 0 && l.bytes == 0 {
+		return nil, nil
 	}
 	return &attack.Limits{
 		ErrorShare: share, ErrorWindow: window, DialFailures: l.dialFailures, ResponseTime: l.responseTime, Lateness: l.late,

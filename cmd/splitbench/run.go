@@ -28,6 +28,7 @@ type loading struct {
 	classify, labels                          []string
 	witness                                   string
 	generator
+	limiting
 }
 
 // add registers the flags; the demo has other defaults for the number of requests and the rate.
@@ -46,6 +47,7 @@ func (l *loading) add(flags *pflag.FlagSet, requests, rate string) {
 	flags.StringVar(&l.witness, "witness", bench.WitnessAuto, "counters of the client's proxy: auto, linkerd, envoy, off, or their http address in the pod")
 	flags.StringVar(&l.protocol, "exec-protocol", string(podexec.Auto), "auto, websocket or spdy")
 	l.generator.add(flags, "a 128th of --requests")
+	l.limiting.add(flags, "100%")
 	flags.StringArrayVar(&l.labels, "label", nil, "KEY=VALUE kept with the run; repeatable")
 }
 
@@ -64,6 +66,9 @@ func (l *loading) load(flags *pflag.FlagSet) (bench.Load, error) {
 		seed, _ = strconv.ParseUint(f.Value.String(), 10, 64) // the flag's own type has checked it
 	}
 	if err := l.apply(&out.Sending, seed); err != nil {
+		return out, err
+	}
+	if out.Sending.Limits, err = l.limits(); err != nil {
 		return out, err
 	}
 	if l.requests != "auto" {

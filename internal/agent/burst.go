@@ -149,6 +149,7 @@ func (s *server) end(b *batch) {
 // reason says why a burst ended. session is the session's context, which outlives a STOP.
 func reason(session context.Context, err error) (code, text string) {
 	var gaveUp *attack.GaveUpError
+	var abort *attack.AbortError
 	switch cause := context.Cause(session); {
 	case errors.Is(cause, errDeadline):
 		return wire.ReasonDeadline, cause.Error()
@@ -160,6 +161,8 @@ func reason(session context.Context, err error) (code, text string) {
 		return wire.ReasonStopped, ""
 	case errors.As(err, &gaveUp):
 		return wire.ReasonGaveUp, err.Error()
+	case errors.As(err, &abort):
+		return wire.ReasonLimit, err.Error()
 	}
 	return wire.ReasonError, err.Error()
 }

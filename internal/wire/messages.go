@@ -88,6 +88,7 @@ const (
 	ReasonDone       = "done"       // every planned request was sent and has its result
 	ReasonStopped    = "stopped"    // the client said STOP
 	ReasonGaveUp     = "gaveUp"     // too many requests in a row had no answer
+	ReasonLimit      = "limit"      // the burst reached a limit of its plan; the error says which
 	ReasonClientGone = "clientGone" // stdin closed, or no sign of life
 	ReasonDeadline   = "deadline"   // the agent's own deadline
 	ReasonError      = "error"      // the plan could not be carried out
