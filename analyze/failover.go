@@ -9,6 +9,7 @@ import (
 // Shot is one request of a drill.
 type Shot struct {
 	Sent    time.Duration // since the first request
+	Done    time.Duration // when its answer was complete, or it was lost
 	Backend int           // that answered, -1: unknown
 	Lost    bool          // no complete answer, or one of status 500 and above
 }
@@ -32,7 +33,7 @@ type Silence struct {
 	Lost        int64    // requests lost from then until the others carried all, or until it came back
 	TakenOver   *Bounded // from here on others carried all without a loss: between the last lost request and the first answered
 	ByWeights   bool     // its weight was 0 by then, or within the second in which the API may tell it late
-	Recovered   *Bounded // its first answer again
+	Recovered   *Bounded // its first answer again: it came back after that request was sent, and before it was answered
 	BackToSplit *Bounded // from here on the shares are those of the weights again (95 % sure of the ends)
 }
 
@@ -92,6 +93,16 @@ func (d drill) share(b int, at time.Duration) float64 {
 	return float64(w[b].W) / sum
 }
 
+// weightless reports whether a backend had no weight at an instant, or was told to have none shortly after.
+func (d drill) weightless(b int, at time.Duration) bool {
+	for _, x := range d.weights {
+		if x.At > at && x.At <= at+toldLate && x.W[b].W == 0 {
+			return true
+		}
+	}
+	return d.share(b, at) == 0
+}
+
 func (d drill) silencesOf(b int) []Silence {
 	var out []Silence
 	last := -1 // its last answer
@@ -122,9 +133,7 @@ func (d drill) gap(b, from, to int) (Silence, bool) {
 	s := Silence{Backend: b, Began: d.between(from, from+1)}
 	s.Began.At = s.Began.Low
 	if to < len(d.shots) {
-		back := d.between(to-1, to)
-		back.At = back.High
-		s.Recovered = &back
+		s.Recovered = d.firstAnswer(b, to)
 		s.BackToSplit = d.settled(b, from, to)
 	}
 	if lost < 0 {
@@ -132,7 +141,7 @@ func (d drill) gap(b, from, to int) (Silence, bool) {
 		over := d.between(from, from+1)
 		over.At = over.High
 		s.TakenOver = &over
-		s.ByWeights = d.share(b, over.High+toldLate) == 0
+		s.ByWeights = d.weightless(b, over.High)
 		return s, true
 	}
 	first := d.between(lost-1, lost)
@@ -140,6 +149,22 @@ func (d drill) gap(b, from, to int) (Silence, bool) {
 	s.FirstLost = &first
 	d.takeover(&s, b, lost, to)
 	return s, true
+}
+
+// firstAnswer is when a backend answered first among its requests from the i-th on: a request that was sent while it was silent
+// may wait for it, and one that was sent later may be answered sooner.
+func (d drill) firstAnswer(b, i int) *Bounded {
+	first := d.shots[i]
+	for _, s := range d.shots[i:] {
+		if s.Backend == b && !s.Lost && s.Done < first.Done {
+			first = s
+		}
+		if s.Sent > first.Done {
+			break
+		}
+	}
+	at := max(first.Done, first.Sent)
+	return &Bounded{At: at, Low: d.shots[i].Sent, High: at}
 }
 
 // between is the time between two requests.
@@ -171,7 +196,7 @@ func (d drill) takeover(s *Silence, b, first, to int) {
 	over := d.between(lastLost, lastLost+1)
 	over.At = over.High
 	s.TakenOver = &over
-	s.ByWeights = d.share(b, over.High+toldLate) == 0
+	s.ByWeights = d.weightless(b, over.High)
 }
 
 // settled finds from where on the answers follow the weights after the recovery at request i, before which the backend was
@@ -181,9 +206,12 @@ func (d drill) settled(b, from, i int) *Bounded {
 	var seq []int
 	var at []time.Duration
 	begin := max(0, from+1, i-200) // enough of the time before, in which the others carried all
-	for j := begin; j < len(d.shots); j++ {
-		if s := d.shots[j]; s.Backend >= 0 && !s.Lost {
-			seq, at = append(seq, s.Backend), append(at, s.Sent)
+	// In the order of the answers: requests that waited for a backend belong to when it was back.
+	answers := slices.Clone(d.shots[begin:])
+	slices.SortStableFunc(answers, func(a, b Shot) int { return int(a.Done - b.Done) })
+	for _, s := range answers {
+		if s.Backend >= 0 && !s.Lost {
+			seq, at = append(seq, s.Backend), append(at, max(s.Done, s.Sent))
 		}
 	}
 	var w Weights

@@ -18,7 +18,7 @@ func story(length time.Duration, draw func(at time.Duration, coin int) (backend 
 		if lost {
 			b = -1
 		}
-		shots = append(shots, Shot{Sent: at, Backend: b, Lost: lost})
+		shots = append(shots, Shot{Sent: at, Done: at + time.Millisecond, Backend: b, Lost: lost})
 	}
 	return shots
 }

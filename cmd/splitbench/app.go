@@ -176,7 +176,7 @@ SPLITBENCH_RESULTS_DIR.`,
 		attackCommand(a), selfTestCommand(a),
 		explainCommand(a), convertCommand(a), serveCommand(a), versionCommand(a), completionCommand(),
 	)
-	root.AddCommand(latencyCommand(a), drillCommand(a), markCommand(a))
+	root.AddCommand(latencyCommand(a), drillCommand(a), markCommand(a), watchCommand(a))
 	root.AddCommand(rbacCommand(a))
 	return root
 }

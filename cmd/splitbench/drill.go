@@ -47,6 +47,9 @@ With --max-lost or --max-outage the outcome is pass or fail. A drill in which no
 			if c.from == "" && c.selector == "" {
 				return fmt.Errorf("--from: name the pod that requests come from, such as deploy/frontend, or fit one with -l")
 			}
+			if !cmd.Flags().Changed("connections") {
+				cfg.Load.Connections = 0 // as many as requests that wait for their timeout need
+			}
 			if cmd.Flags().Changed("max-lost") {
 				if maxLost < 0 {
 					return fmt.Errorf("--max-lost %d: want 0 or more", maxLost)

@@ -95,6 +95,7 @@ type drillRun struct {
 // shot is one request of a drill.
 type shot struct {
 	sent    time.Duration
+	done    time.Duration
 	took    time.Duration
 	backend int16
 	failed  string // error class or http status, "" for an answer
@@ -109,6 +110,9 @@ func Drill(ctx context.Context, cfg DrillConfig) (report.Report, error) {
 	d.facts = DrillFacts{MaxLost: cfg.MaxLost, MaxOutage: cfg.MaxOutage, Events: []DrillFact{}}
 	if cfg.Load.Requests == 0 || cfg.Load.Requests > maxShots {
 		return report.Report{}, usagef("--duration: at this rate these are %d requests, want 1 to %d", cfg.Load.Requests, maxShots)
+	}
+	if cfg.Load.Connections == 0 { // enough for requests that wait for their timeout while others go on
+		d.run.cfg.Load.Connections = attack.DefaultConnections + int(min(8192, cfg.Load.Rate.PerSecond()*max(cfg.Load.Timeout, attack.DefaultTimeout).Seconds()))
 	}
 	if err := d.prepare(ctx); err != nil {
 		var u *UsageError
@@ -192,7 +196,7 @@ func (d *drillRun) attack(ctx context.Context, client session) error {
 }
 
 func shotOf(r attack.Result) shot {
-	return shot{sent: r.Sent, took: r.ResponseTime(), backend: r.Backend, failed: failure(r)}
+	return shot{sent: r.Sent, done: r.Done, took: r.ResponseTime(), backend: r.Backend, failed: failure(r)}
 }
 
 // watch follows what the API says of the split and of the gateways.

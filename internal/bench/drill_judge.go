@@ -149,7 +149,7 @@ func msOf(ns int64) float64 { return math.Round(float64(ns)/1e3) / 1e3 }
 func (j *drillJudge) judge() {
 	shots := make([]analyze.Shot, len(j.shots))
 	for i, s := range j.shots {
-		shots[i] = analyze.Shot{Sent: s.sent, Backend: int(s.backend), Lost: s.failed != ""}
+		shots[i] = analyze.Shot{Sent: s.sent, Done: s.done, Backend: int(s.backend), Lost: s.failed != ""}
 	}
 	weights := []analyze.Weighted{{W: j.m.Weights}}
 	for _, f := range j.facts.Events {

@@ -1,0 +1,97 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/report"
+)
+
+func watchOf(t *testing.T, w *demo.Clusters) WatchConfig {
+	t.Helper()
+	cfg := WatchConfig{Config: connect(t, w, 0), For: 4 * time.Second, Every: 250 * time.Millisecond}
+	cfg.Load.Rate = attack.Rate{Hits: 1000, Per: time.Second}
+	return cfg
+}
+
+// Some 3,000 requests or more at a true 50/50: the confidence sequence at level 0.99 has a half width of about 0.04, which is
+// within 5 points; that it ever excludes the truth by more than the tolerance has a probability far below one in 10,000.
+func TestWatchOfARightSplit(t *testing.T) {
+	w := world(t, demo.Options{Seed: 31})
+	cfg := watchOf(t, w)
+	looks := 0
+	cfg.State = func(s WatchState) {
+		looks++
+		if s.Outcome == report.Fail {
+			t.Errorf("look %d: %+v", looks, s)
+		}
+	}
+	r, err := Watch(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Kind != report.KindWatchReport || r.Verdict.Outcome != report.Pass && r.Verdict.Outcome != report.Inconclusive {
+		t.Errorf("%s %s %q", r.Kind, r.Verdict.Outcome, r.Verdict.Reasons)
+	}
+	if r.Watch.Looks < 3 || int64(looks) != r.Watch.Looks || r.Watch.Requests == 0 || len(r.Watch.Pods) != 1 || r.Watch.GapCount != 0 {
+		t.Errorf("%d looks told: %+v", looks, r.Watch)
+	}
+}
+
+// A true 70/30 is 20 points off, 15 outside the tolerance: shown within some 400 requests. The watch ends there.
+func TestWatchEndsAtTheFirstFailure(t *testing.T) {
+	w := world(t, demo.Options{Seed: 32, TrueWeights: map[string]int64{"podinfo": 70, "podinfo-east": 30}})
+	cfg := watchOf(t, w)
+	cfg.For = time.Minute
+	r, err := Watch(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict.Outcome != report.Fail || r.Watch.FailedAt == nil || r.Watch.Requests > 5000 {
+		t.Errorf("%s %q: %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Watch)
+	}
+}
+
+// Lost requests are no evidence of a wrong split, and a watch that is interrupted keeps what it has and is no verdict.
+func TestWatchOfLossesAndInterruptions(t *testing.T) {
+	w := world(t, demo.Options{Seed: 33})
+	cfg := watchOf(t, w)
+	cfg.For = 0
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	cut := false
+	cfg.State = func(s WatchState) {
+		if s.Watch.Looks == 2 && !cut {
+			cut = true
+			w.CutGateway(true)
+		}
+		if s.Watch.Looks >= 5 {
+			cancel(errors.New("SIGINT"))
+		}
+	}
+	r, err := Watch(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict.Outcome != report.Invalid || r.Verdict.StatisticalOutcome == report.Fail || r.Watch.Lost == 0 {
+		t.Errorf("%s (%s) %q: %+v", r.Verdict.Outcome, r.Verdict.StatisticalOutcome, r.Verdict.Reasons, r.Watch)
+	}
+	if !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "SIGINT") {
+		t.Errorf("%q", r.Verdict.Reasons)
+	}
+}
+
+func TestWatchListsAreBounded(t *testing.T) {
+	var gaps []report.WatchGap
+	for i := range 1000 {
+		gaps = keepLast(append(gaps, report.WatchGap{Seconds: float64(i)}))
+	}
+	if len(gaps) != report.MaxWatchList || gaps[len(gaps)-1].Seconds != 999 {
+		t.Errorf("%d gaps, the last of %g s", len(gaps), gaps[len(gaps)-1].Seconds)
+	}
+}
