@@ -15,16 +15,7 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// stored reads the report that a run wrote; a run that was killed before wrote none, and is judged from what it kept.
-func stored(dir, name string) (report.Report, store.Folder, error) {
-	f, err := store.Open(dir, name)
-	if err != nil {
-		return report.Report{}, f, err
-	}
-	r, err := storedReport(f)
-	return r, f, err
-}
-
+// storedReport reads the report that a run wrote; a run that was killed before wrote none, and is judged from what it kept.
 func storedReport(f store.Folder) (report.Report, error) {
 	b, err := f.ReadFile(bench.VerdictFile)
 	if err != nil {

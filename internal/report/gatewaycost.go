@@ -311,11 +311,11 @@ func (p *page) cost(g *GatewayCost) error {
 	if err != nil {
 		return err
 	}
-	p.list("", costSentences(g))
+	p.list(costSentences(g))
 	if table != "" {
 		p.line("")
 		p.b.WriteString(table)
 	}
-	p.list("", nonEmpty(costNote(g)))
+	p.list(nonEmpty(costNote(g)))
 	return nil
 }

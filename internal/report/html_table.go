@@ -64,9 +64,12 @@ func shareTable(r Report) *tableView {
 	}
 	for i, b := range r.Backends {
 		row := []cellView{
-			{Text: b.Name, Heading: true, Key: keyOf(b.Name, i)}, figure(fmt.Sprint(b.Weight), float64(b.Weight)),
+			{Text: b.Name, Heading: true, Key: keyOf(b.Name, i)},
+			figure(fmt.Sprint(b.Weight), float64(b.Weight)),
 			figure(fmt.Sprintf("%s (%s)", expectedColumn(b.Expected), shareColumn(b.ExpectedShare)), b.Expected),
-			figure(observedColumn(b), float64(b.Observed)), {Text: likelyRange(b.Interval)}, {Text: dash},
+			figure(observedColumn(b), float64(b.Observed)),
+			{Text: likelyRange(b.Interval)},
+			{Text: dash},
 		}
 		if b.ObservedShare != nil {
 			off := 100 * (*b.ObservedShare - b.ExpectedShare)

@@ -250,10 +250,10 @@ func WriteLoad(w io.Writer, r LoadReport, o TextOptions) error {
 		page.b.WriteString(table)
 	}
 	if r.Load.Why != "" {
-		page.list("", []string{capital(r.Load.Why) + "."})
+		page.list([]string{capital(r.Load.Why) + "."})
 	}
 	page.fields(loadFields(r))
-	page.list("", searchLines(r.Search))
+	page.list(searchLines(r.Search))
 	page.bullets("Warnings:", r.Warnings)
 	if len(r.Specimens) > 0 {
 		page.bullets("Answers that no rule names:", specimenLines(r.Specimens))

@@ -73,15 +73,12 @@ func paint(s string, c color) string {
 	return "\x1b[" + string(c) + "m" + s + "\x1b[0m"
 }
 
-// list writes paragraphs after an empty line, under a title if there is one.
-func (p *page) list(title string, paragraphs []string) {
+// list writes paragraphs after an empty line.
+func (p *page) list(paragraphs []string) {
 	if len(paragraphs) == 0 {
 		return
 	}
 	p.line("")
-	if title != "" {
-		p.line(title)
-	}
 	for _, s := range paragraphs {
 		p.para("", s)
 	}

@@ -109,7 +109,7 @@ func WritePlan(w io.Writer, p Plan, o TextOptions) error {
 	}
 	page.line("")
 	page.b.WriteString(table)
-	page.list("", planSentences(p))
+	page.list(planSentences(p))
 	_, err = w.Write(page.b.Bytes())
 	return err
 }

@@ -29,7 +29,7 @@ func (p *page) comparison(c RunComparison) error {
 			return err
 		}
 	}
-	p.list("", []string{tildeNote, runsRule(c.Verdict)})
+	p.list([]string{tildeNote, runsRule(c.Verdict)})
 	return nil
 }
 
@@ -45,7 +45,7 @@ func (p *page) baseline(c *RunComparison) error {
 			return err
 		}
 	}
-	p.list("", []string{tildeNote, runsRule(c.Verdict)})
+	p.list([]string{tildeNote, runsRule(c.Verdict)})
 	return nil
 }
 

@@ -50,7 +50,7 @@ func WriteSelfTest(w io.Writer, t SelfTest, o TextOptions) error {
 		{"Service", fmt.Sprintf("half of the answers within %s", micros(&t.ServiceP50Us))},
 		{"Timer", fmt.Sprintf("half of the sleeps of 1ms end within %s of their time, 99 in 100 within %s", micros(&t.TimerLateP50Us), micros(&t.TimerLateP99Us))},
 	})
-	page.list("", []string{"The limit is that of this generator against a server in the same process, on loopback: a rate that is a small share of it is measured without being shaped by it."})
+	page.list([]string{"The limit is that of this generator against a server in the same process, on loopback: a rate that is a small share of it is measured without being shaped by it."})
 	_, err := w.Write(page.b.Bytes())
 	return err
 }

@@ -1,12 +1,11 @@
 package report
 
 import (
-	"github.com/splitbench/splitbench/internal/mesh"
-
 	"bytes"
 	"fmt"
 	"io"
 
+	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
 )
 
@@ -41,9 +40,9 @@ func WriteText(w io.Writer, r Report, o TextOptions) error {
 		p.line("")
 		p.b.WriteString(table)
 		p.bars(r, o.ASCII)
-		p.list("", nonEmpty(quantileNote(r)))
+		p.list(nonEmpty(quantileNote(r)))
 	}
-	p.list("", numbersSentences(r))
+	p.list(numbersSentences(r))
 	if err := p.special(r); err != nil {
 		return err
 	}

@@ -34,9 +34,10 @@ func (l *list) add(name, help, unit string, value float64, labels ...label) {
 	l.metrics = append(l.metrics, metric{name, help, unit, labels, value})
 }
 
-func (l *list) known(name, help, unit string, value *float64, labels ...label) {
+// known adds a number without a unit where the report knows it.
+func (l *list) known(name, help string, value *float64, labels ...label) {
 	if value != nil {
-		l.add(name, help, unit, *value, labels...)
+		l.add(name, help, "1", *value, labels...)
 	}
 }
 
@@ -58,7 +59,7 @@ func metricsOf(r report.Report) []metric {
 	l.add("splitbench_requests", "Counted requests with a known backend.", "{request}", float64(attributed))
 	l.add("splitbench_unattributed_requests", "Counted requests without a known backend.", "{request}", float64(r.Unattributed.Requests))
 	if g := r.GoodnessOfFit; g != nil {
-		l.known("splitbench_pearson_statistic", "Pearson's chi-square statistic against the declared weights.", "1", g.Pearson.Statistic)
+		l.known("splitbench_pearson_statistic", "Pearson's chi-square statistic against the declared weights.", g.Pearson.Statistic)
 		if p := g.Pearson.Exact; p != nil {
 			l.add("splitbench_pearson_p_ratio", "Probability of a gap as large under the declared weights.", "1", p.P)
 		}
@@ -83,10 +84,10 @@ func (l *list) backend(b report.Backend) {
 	l.add("splitbench_backend_requests", "Requests that the backend answered.", "{request}", float64(b.Observed), of)
 	l.add("splitbench_backend_errors", "Answers of the backend with a status of 500 and above.", "{request}", float64(b.Errors), of)
 	l.add("splitbench_backend_expected_share_ratio", "Share that the weights declare.", "1", b.ExpectedShare, of)
-	l.known("splitbench_backend_observed_share_ratio", "Share that was observed.", "1", b.ObservedShare, of)
+	l.known("splitbench_backend_observed_share_ratio", "Share that was observed.", b.ObservedShare, of)
 	if i := b.Interval; i != nil {
-		l.known("splitbench_backend_share_low_ratio", "Low end of the likely range of the share.", "1", i.Low, of)
-		l.known("splitbench_backend_share_high_ratio", "High end of the likely range of the share.", "1", i.High, of)
+		l.known("splitbench_backend_share_low_ratio", "Low end of the likely range of the share.", i.Low, of)
+		l.known("splitbench_backend_share_high_ratio", "High end of the likely range of the share.", i.High, of)
 	}
 	if b.Latency == nil {
 		return
