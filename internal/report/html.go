@@ -17,15 +17,15 @@ const reportScript = "splitbench-report"
 // and exchanged for ones to zoom in where scripts run), and it holds the report's JSON, so that ReadHTML gets the report
 // back. It is written for every outcome, also where there is nothing to draw. Its errors are those of w.
 func WriteHTML(w io.Writer, r Report) error {
-	p, err := ReportPage(r)
+	p, err := PageOf(r)
 	if err != nil {
 		return err
 	}
 	return WritePage(w, p)
 }
 
-// ReportPage is the page of a report, for a server to send.
-func ReportPage(r Report) (Page, error) {
+// PageOf is the page of a report, for a server to send.
+func PageOf(r Report) (Page, error) {
 	body, err := htmlBody(r)
 	if err != nil {
 		return Page{}, err

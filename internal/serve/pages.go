@@ -112,7 +112,7 @@ func (s *server) run(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, statusOf(err), err)
 		return
 	}
-	p, err := report.ReportPage(rep)
+	p, err := report.PageOf(rep)
 	if err == nil {
 		var nav template.HTML
 		if nav, err = render("nav", nil); err == nil {
