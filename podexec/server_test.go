@@ -26,12 +26,20 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/streaming/pkg/httpstream/wsstream"
 	utilexec "k8s.io/utils/exec"
+
+	"github.com/splitbench/splitbench/internal/agent"
 )
+
+// isAgent is the variable that makes this test's program the agent.
+const isAgent = "SPLITBENCH_TEST_IS_AGENT"
 
 // TestMain silences the server's side, which logs each fault that a test makes. It would hide client-go's lines too, but
 // Exec has already seen to those.
 func TestMain(m *testing.M) {
 	klog.SetLogger(klog.Logger{})
+	if os.Getenv(isAgent) != "" { // a command of the test server
+		os.Exit(agent.Main(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, agent.ServeOptions{}))
+	}
 	os.Exit(m.Run())
 }
 
@@ -52,6 +60,8 @@ type apiServer struct {
 	cutStdin    int64                                             // bytes of stdin delivered, 0 for all
 	noStatus    bool                                              // close normally without an exit status
 	cutAfter    int64                                             // bytes of stdout after which the connection is reset
+	resetAtEnd  bool                                              // reset the connection when the exit status is written
+	twist       func(stdout io.Writer) io.Writer                  // what happens to stdout on the way
 
 	websockets, spdys atomic.Int32
 	running           sync.WaitGroup
@@ -185,6 +195,9 @@ func (s *apiServer) serveWebSocket(w http.ResponseWriter, r *http.Request, argv 
 	}
 	b, _ := json.Marshal(st)
 	_, _ = streams[remotecommand.StreamErr].Write(b)
+	if s.resetAtEnd {
+		p.abort()
+	}
 }
 
 // process runs commands as the container's runtime would.
@@ -210,6 +223,9 @@ func (p *process) ExecInContainer(_ context.Context, _, _, _ string, argv []stri
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env, cmd.Dir = p.s.env, p.s.dir
 	cmd.Stdout, cmd.Stderr = &copying{w: out, size: p.s.bufferSize, cut: p.s.cutAfter, abort: p.abort}, errOut
+	if p.s.twist != nil {
+		cmd.Stdout = p.s.twist(cmd.Stdout)
+	}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return err
