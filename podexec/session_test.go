@@ -242,7 +242,7 @@ func TestFaultsOfTheStream(t *testing.T) {
 				if tt.full && !errors.Is(err, syscall.ENOSPC) {
 					t.Errorf("the full disk is not named: %v", err)
 				}
-				c.Close() //nolint:errcheck // what broke is reported already
+				c.Close() // what broke is reported already
 				s.gone(t)
 				if n := served.Load(); n > long {
 					t.Errorf("%d requests were sent", n)

@@ -110,6 +110,7 @@ type run struct {
 	streams []*liveStream
 	files   int // streams so far, the forgotten ones too
 	active  []*source
+	telling sync.Mutex // Progress is called by one at a time
 }
 
 // Run carries a run from discovery to the report. The report is complete whatever happened; the error is only ever a
@@ -232,6 +233,8 @@ func (r *run) fail(ctx context.Context, err error) {
 func (r *run) progress(phase, text string) { r.tick(Progress{Phase: phase, Text: text}) }
 
 func (r *run) tick(p Progress) {
+	r.telling.Lock()
+	defer r.telling.Unlock()
 	if r.cfg.Progress != nil {
 		r.cfg.Progress(p)
 	}

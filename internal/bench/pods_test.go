@@ -274,3 +274,21 @@ func TestABrokenStreamIsNoPass(t *testing.T) {
 		t.Errorf("outcome %s, load %+v, streams %+v", r.Verdict.Outcome, r.Load, m.Streams)
 	}
 }
+
+// A manifest that was brought here from anywhere costs neither memory nor time.
+func TestStreamsThatNoRunHas(t *testing.T) {
+	for name, s := range map[string]Stream{
+		"a pod below 0": {Pod: -1}, "a pod too far": {Pod: 1 << 30}, "an end before the start": {First: 5, Next: 5},
+		"more requests than planned": {Next: 1 << 60}, "a start before the run's": {Offset: -1},
+	} {
+		m := Manifest{Plan: attack.Plan{Requests: 100}, Streams: []Stream{s}}
+		var totals wire.Totals
+		var last error
+		for _, err := range samples(store.Folder{Dir: t.TempDir()}, m, &totals) {
+			last = err
+		}
+		if last == nil || !strings.Contains(last.Error(), "none that a run can have") {
+			t.Errorf("%s: %v", name, last)
+		}
+	}
+}

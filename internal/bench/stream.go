@@ -10,6 +10,7 @@ import (
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/wire"
 )
@@ -104,6 +105,21 @@ func (m *Manifest) pods() int {
 	return n
 }
 
+// checkStreams refuses streams that no run has: a manifest may have been brought here from anywhere.
+func (m *Manifest) checkStreams() error {
+	for i, s := range m.Streams {
+		bad := s.Pod < 0 || s.Pod >= mesh.MaxPods || s.Offset < 0 || s.Next != 0 && s.Next <= s.First ||
+			max(s.First, s.Next) > m.Plan.Requests || m.Plan.Requests > maxStreamed
+		if bad {
+			return fmt.Errorf("read %s of run %s: stream %d (%.100q) is none that a run can have", ManifestFile, m.ID, i, s.File)
+		}
+	}
+	return nil
+}
+
+// maxStreamed bounds the requests of a run of several streams.
+const maxStreamed = 1 << 32
+
 // liveStream is a stream that is being received.
 type liveStream struct{ placing }
 
@@ -178,6 +194,10 @@ func samples(f store.Folder, m Manifest, totals *wire.Totals) iter.Seq2[attack.R
 		streams := m.Streams
 		if len(streams) == 0 {
 			streams = []Stream{{File: store.SamplesFile}}
+		}
+		if err := m.checkStreams(); err != nil {
+			yield(attack.Result{}, err)
+			return
 		}
 		pods := m.pods()
 		conns := make([]int32, pods)

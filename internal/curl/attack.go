@@ -107,7 +107,7 @@ func (c *Client) newBurst(plan attack.Plan, totals *wire.Totals) (*burst, error)
 		b.include = b.include || r.Kind == attack.RuleHeader
 	}
 	if b.include && c.tool != toolCurl {
-		return nil, fmt.Errorf("%s does not tell the headers of answers, by which a rule goes; use --classify BACKEND=json: or regexp:", c.tool)
+		return nil, fmt.Errorf("%s does not tell the headers of answers, by which a rule goes; use a --classify by json or regexp", c.tool)
 	}
 	*totals = wire.Totals{Engine: c.tool}
 	return b, nil
