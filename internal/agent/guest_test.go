@@ -23,12 +23,14 @@ func TestLimitsOfTheContainer(t *testing.T) {
 				"cpu.max": "150000 100000\n", "memory.max": "268435456\n", "memory.current": "67108864\n",
 				"cpu.stat": "usage_usec 17\nnr_periods 9\nnr_throttled 2\nthrottled_usec 2500\n",
 			},
-			limits{1.5, 256 << 20, 64 << 20}, 2500 * time.Microsecond, 48 << 20,
+			limits{1.5, 256 << 20, 64 << 20},
+			2500 * time.Microsecond, 48 << 20,
 		},
 		{
 			"version 2 without limits",
 			map[string]string{"cpu.max": "max 100000\n", "memory.max": "max\n", "memory.current": "4096\n"},
-			limits{0, 0, 4096}, 0, mostMemory,
+			limits{0, 0, 4096},
+			0, mostMemory,
 		},
 		{
 			"version 1", // formats: Documentation/admin-guide/cgroup-v1
@@ -36,12 +38,14 @@ func TestLimitsOfTheContainer(t *testing.T) {
 				"cpu/cpu.cfs_quota_us": "20000\n", "cpu/cpu.cfs_period_us": "100000\n", "memory/memory.limit_in_bytes": "33554432\n",
 				"memory/memory.usage_in_bytes": "30000000\n", "cpu/cpu.stat": "nr_periods 5\nnr_throttled 1\nthrottled_time 1500000\n",
 			},
-			limits{0.2, 32 << 20, 30_000_000}, 1500 * time.Microsecond, leastMemory,
+			limits{0.2, 32 << 20, 30_000_000},
+			1500 * time.Microsecond, leastMemory,
 		},
 		{
 			"version 1 without limits",
 			map[string]string{"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n", "memory/memory.limit_in_bytes": "9223372036854771712\n"},
-			limits{}, 0, mostMemory,
+			limits{},
+			0, mostMemory,
 		},
 		{"garbage", map[string]string{"cpu.max": "a b\n", "memory.max": "\n", "cpu.stat": "throttled_usec x\n"}, limits{}, 0, mostMemory},
 	}
