@@ -53,7 +53,7 @@ proxy's counters. It exits with 4 when a fatal check failed. splitbench explain 
 }
 
 func (k *checking) run(a *app, cmd *cobra.Command, args []string) error {
-	if err := checkOutput(k.output, "text", "short", "json"); err != nil {
+	if err := checkOutput(k.output, "text", "short", "json", "junit"); err != nil {
 		return err
 	}
 	hasSource := k.c.from != "" || k.c.selector != ""
@@ -212,6 +212,8 @@ func (a *app) printChecks(checks []preflight.Result, output string) error {
 	switch output {
 	case "json":
 		return report.WriteChecksJSON(a.stdout, checks)
+	case "junit":
+		return report.WriteChecksJUnit(a.stdout, []report.SplitChecks{{Checks: checks}})
 	case "short":
 		if a.quiet {
 			return nil
@@ -228,6 +230,8 @@ func (a *app) printManyChecks(all []report.SplitChecks, output string) error {
 	switch {
 	case output == "json":
 		return report.WriteCheckListJSON(a.stdout, all)
+	case output == "junit":
+		return report.WriteChecksJUnit(a.stdout, all)
 	case a.quiet:
 		return nil
 	case output == "short":

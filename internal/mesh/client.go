@@ -179,20 +179,15 @@ const (
 )
 
 func (c Client) pages(ctx context.Context, gvr schema.GroupVersionResource, ns string) ([]unstructured.Unstructured, error) {
-	var out []unstructured.Unstructured
-	opts := metav1.ListOptions{Limit: pageSize}
-	for {
-		l, err := c.dynamic.Resource(gvr).Namespace(ns).List(ctx, opts)
+	out, more, err := paged(maxObject, metav1.ListOptions{}, func(o metav1.ListOptions) ([]unstructured.Unstructured, string, error) {
+		l, err := c.dynamic.Resource(gvr).Namespace(ns).List(ctx, o)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
-		out = append(out, l.Items...)
-		if l.GetContinue() == "" {
-			return out, nil
-		}
-		if len(out) >= maxObject {
-			return nil, fmt.Errorf("more than %d %s", maxObject, gvr.Resource)
-		}
-		opts.Continue = l.GetContinue()
+		return l.Items, l.GetContinue(), nil
+	})
+	if err == nil && more {
+		return nil, fmt.Errorf("more than %d %s", maxObject, gvr.Resource)
 	}
+	return out, err
 }

@@ -46,22 +46,19 @@ func (c Client) slicesOf(ctx context.Context, ns string, names []string) (map[st
 		selector += " in (" + strings.Join(names, ",") + ")"
 	}
 	return remember(c.memo, "slices "+ns+" "+selector, func() (map[string][]discoveryv1.EndpointSlice, error) {
-		out := map[string][]discoveryv1.EndpointSlice{}
-		opts := metav1.ListOptions{Limit: pageSize, LabelSelector: selector}
-		for {
-			l, err := c.kube.DiscoveryV1().EndpointSlices(ns).List(ctx, opts)
+		items, _, err := paged(maxEndpoints, metav1.ListOptions{LabelSelector: selector}, func(o metav1.ListOptions) ([]discoveryv1.EndpointSlice, string, error) {
+			l, err := c.kube.DiscoveryV1().EndpointSlices(ns).List(ctx, o)
 			if err != nil {
-				return nil, err
+				return nil, "", err
 			}
-			for i := range l.Items {
-				name := l.Items[i].Labels[discoveryv1.LabelServiceName]
-				out[name] = append(out[name], l.Items[i])
-			}
-			if l.Continue == "" {
-				return out, nil
-			}
-			opts.Continue = l.Continue
+			return l.Items, l.Continue, nil
+		})
+		out := map[string][]discoveryv1.EndpointSlice{}
+		for i := range items {
+			name := items[i].Labels[discoveryv1.LabelServiceName]
+			out[name] = append(out[name], items[i])
 		}
+		return out, err
 	})
 }
 
@@ -137,7 +134,9 @@ func (c Client) endpoints(ctx context.Context, ns, service string) (*core.Endpoi
 			}
 		}
 	}
-	return c.kube.CoreV1().Endpoints(ns).Get(ctx, service, metav1.GetOptions{})
+	return remember(c.memo, "endpoints "+ns+"/"+service, func() (*core.Endpoints, error) {
+		return c.kube.CoreV1().Endpoints(ns).Get(ctx, service, metav1.GetOptions{})
+	})
 }
 
 // sortEndpoints makes two reads of the same endpoints equal: servers give slices and addresses in any order.

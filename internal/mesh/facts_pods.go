@@ -125,31 +125,30 @@ func (c Client) podsOf(ctx context.Context, ns string, sel labels.Selector) ([]*
 	if c.wide {
 		asked, limit = "", maxPods
 	}
-	l, err := remember(c.memo, "pods "+ns+" "+asked, func() (*core.PodList, error) {
-		all := &core.PodList{}
-		opts := metav1.ListOptions{LabelSelector: asked, Limit: pageSize}
-		for {
-			l, err := c.kube.CoreV1().Pods(ns).List(ctx, opts)
+	type read struct {
+		pods []core.Pod
+		more bool
+	}
+	all, err := remember(c.memo, "pods "+ns+" "+asked, func() (read, error) {
+		pods, more, err := paged(limit, metav1.ListOptions{LabelSelector: asked}, func(o metav1.ListOptions) ([]core.Pod, string, error) {
+			l, err := c.kube.CoreV1().Pods(ns).List(ctx, o)
 			if err != nil {
-				return nil, err
+				return nil, "", err
 			}
-			all.Items, all.Continue = append(all.Items, l.Items...), l.Continue
-			if l.Continue == "" || len(all.Items) >= limit {
-				return all, nil
-			}
-			opts.Continue = l.Continue
-		}
+			return l.Items, l.Continue, nil
+		})
+		return read{pods, more}, err
 	})
 	if err != nil {
 		return nil, false, err
 	}
 	var out []*core.Pod
-	for i := range l.Items {
-		if sel.Matches(labels.Set(l.Items[i].Labels)) {
-			out = append(out, &l.Items[i])
+	for i := range all.pods {
+		if sel.Matches(labels.Set(all.pods[i].Labels)) {
+			out = append(out, &all.pods[i])
 		}
 	}
-	return out, l.Continue != "", nil
+	return out, all.more, nil
 }
 
 func (c Client) deployments(ctx context.Context, ns string) (*apps.DeploymentList, error) {

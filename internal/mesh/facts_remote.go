@@ -138,22 +138,17 @@ func (c Client) serviceOf(ctx context.Context, ns, name string) (*core.Service, 
 // servicesOf lists the Services of a namespace.
 func (c Client) servicesOf(ctx context.Context, ns string) ([]core.Service, error) {
 	return remember(c.memo, "services "+ns, func() ([]core.Service, error) {
-		var out []core.Service
-		opts := metav1.ListOptions{Limit: pageSize}
-		for {
-			l, err := c.kube.CoreV1().Services(ns).List(ctx, opts)
+		out, more, err := paged(maxObject, metav1.ListOptions{}, func(o metav1.ListOptions) ([]core.Service, string, error) {
+			l, err := c.kube.CoreV1().Services(ns).List(ctx, o)
 			if err != nil {
-				return nil, err
+				return nil, "", err
 			}
-			out = append(out, l.Items...)
-			if l.Continue == "" {
-				return out, nil
-			}
-			if len(out) >= maxObject {
-				return out, errTooMany
-			}
-			opts.Continue = l.Continue
+			return l.Items, l.Continue, nil
+		})
+		if err == nil && more {
+			err = errTooMany
 		}
+		return out, err
 	})
 }
 

@@ -28,6 +28,7 @@ type apiServer struct {
 	refuse  map[string]int            // by path prefix: status to answer with
 	denied  map[string]bool           // by verb: access reviews that say no
 	ahead   time.Duration             // of its clock
+	expire  int                       // how many continuations of lists have expired when they come
 
 	mu    sync.Mutex
 	calls []string
@@ -236,6 +237,11 @@ func (s *apiServer) list(w http.ResponseWriter, r *http.Request, plural, ns, ver
 	}
 	slices.Sort(keys)
 	from, _ := strconv.Atoi(r.URL.Query().Get("continue"))
+	if from > 0 && s.expire > 0 {
+		s.expire--
+		status(w, http.StatusGone, "the provided continue parameter is too old")
+		return
+	}
 	to, next := len(keys), ""
 	if limit, _ := strconv.Atoi(r.URL.Query().Get("limit")); limit > 0 && from+limit < to {
 		to = from + limit
@@ -255,6 +261,18 @@ func (s *apiServer) list(w http.ResponseWriter, r *http.Request, plural, ns, ver
 	reply(w, map[string]any{"kind": kind, "apiVersion": version, "metadata": map[string]any{"resourceVersion": "1000", "continue": next}, "items": items})
 }
 
+// mute is a client of a server that accepts connections and never answers.
+func mute(t *testing.T) Client {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	t.Cleanup(srv.Close)
+	c, err := Connect(&rest.Config{Host: srv.URL, Timeout: 50 * time.Millisecond}, "mute")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // asVersion is the object as another version of its kind; the CRDs convert nothing but apiVersion.
 func asVersion(o map[string]any, version string) map[string]any {
 	out := map[string]any{}
@@ -271,7 +289,7 @@ func reply(w http.ResponseWriter, v any) {
 }
 
 func status(w http.ResponseWriter, code int, message string) {
-	reason := map[int]string{403: "Forbidden", 404: "NotFound", 401: "Unauthorized", 500: "InternalError"}[code]
+	reason := map[int]string{403: "Forbidden", 404: "NotFound", 401: "Unauthorized", 410: "Expired", 429: "TooManyRequests", 500: "InternalError"}[code]
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": message, "code": code})

@@ -91,6 +91,9 @@ func checkCase(check preflight.Result, class string) junit.Testcase {
 		return c
 	}
 	result := &junit.Result{Message: string(check.Status) + ": " + check.Seen, Type: string(check.Status), Data: check.Hint}
+	if check.CausedBy != "" {
+		result.Data = "follows from " + check.CausedBy
+	}
 	if check.Failure() {
 		c.Error = result
 	} else {
