@@ -121,6 +121,8 @@ func readEndpoints(ctx context.Context, c Client, ns, service, portName string) 
 }
 
 // endpoints is the Endpoints of one Service; where many splits are looked at, from a list of those that are mirrored.
+//
+//nolint:staticcheck // deprecated as it is, it is what service mirrors write
 func (c Client) endpoints(ctx context.Context, ns, service string) (*core.Endpoints, error) {
 	if c.wide {
 		l, err := remember(c.memo, "endpoints "+ns, func() (*core.EndpointsList, error) {

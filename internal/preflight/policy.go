@@ -195,13 +195,9 @@ func atRest(s View) Finding {
 }
 
 func atRestHint(s View) string {
-	for _, r := range s.Facts.Rollouts {
-		context := clientContext(s)
-		for _, c := range s.Clusters {
-			if r.Cluster != "" && c.Role == r.Cluster {
-				context = c.Context
-			}
-		}
+	if len(s.Facts.Rollouts) > 0 {
+		r := s.Facts.Rollouts[0]
+		context := contextOf(s, r.Cluster)
 		ns, name, _ := strings.Cut(r.Deployment, "/")
 		return "wait for it: " + kubectlIn(context, ns, "rollout", "status", "deployment/"+name)
 	}

@@ -98,8 +98,7 @@ func apiFaults() []fault {
 			l.kubectl(t, "", "annotate", "service", "podinfo", "retry.linkerd.io/http=5xx", "--overwrite")
 		}},
 		{name: "backends without a proxy, as they are", id: "SB028", status: preflight.Warning, warned: true, plant: func(*testing.T, lab) {}},
-		{name: "an address that redirects", id: "SB030", status: preflight.Warning, warned: true, probed: true, plant: func(*testing.T, lab) {},
-			args: []string{"--url", "http://podinfo:9898/status/302"}},
+		{name: "an address that redirects", id: "SB030", status: preflight.Warning, warned: true, probed: true, plant: func(*testing.T, lab) {}, args: []string{"--url", "http://podinfo:9898/status/302"}},
 	}
 }
 
