@@ -149,6 +149,7 @@ type runFlags struct {
 	suite             string
 	ignore            []string
 	looks             sequentialFlags
+	want              expecting
 	source            sourcing
 	to                sinks
 	base              baseline
@@ -159,6 +160,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	f.loading.add(cmd.Flags(), "auto", "50")
 	f.judging.add(cmd.Flags())
 	f.looks.add(cmd.Flags())
+	f.want.add(cmd.Flags())
 	f.source.add(cmd.Flags())
 	f.to.add(cmd.Flags())
 	f.base.add(cmd.Flags())
@@ -186,6 +188,9 @@ func (f *runFlags) configure(a *app, cmd *cobra.Command, args []string) (bench.C
 		return cfg, "", err
 	}
 	if cfg.Sequential, err = f.looks.plan(); err != nil {
+		return cfg, "", err
+	}
+	if cfg.Expect, err = f.want.plan(); err != nil {
 		return cfg, "", err
 	}
 	cfg.IgnoreChecks = f.ignore

@@ -44,10 +44,11 @@ type Config struct {
 	// IgnoreChecks are ids of checks whose failure does not keep the run from being made. The report says so.
 	IgnoreChecks []string
 	Protocol     podexec.Protocol
-	Witness      string // the second witness, see ParseWitness; "": auto
-	Via          Via    // how the generator comes to the pod; "": ViaAuto
-	Image        string // of an ephemeral container, with ViaEphemeral
-	Resume       bool   // take a run up again whose stream broke
+	Expect       *Expect // what the weights must be; nil: whatever they are
+	Witness      string  // the second witness, see ParseWitness; "": auto
+	Via          Via     // how the generator comes to the pod; "": ViaAuto
+	Image        string  // of an ephemeral container, with ViaEphemeral
+	Resume       bool    // take a run up again whose stream broke
 	ResultsDir   string
 	Baseline     *Baseline // an earlier run to compare with; nil: none
 
@@ -150,7 +151,7 @@ func Run(ctx context.Context, cfg Config) (report.Report, error) {
 func (r *run) prepare(ctx context.Context) error {
 	r.progress("discover", "reading the split, its Services and the source pod")
 	r.cfg.Query.Probe = probeOf(r.cfg)
-	snap, err := mesh.Discover(ctx, r.cfg.Local, r.cfg.Remotes, r.cfg.Query)
+	snap, err := r.discover(ctx)
 	if err != nil {
 		var e *mesh.Error
 		if errors.As(err, &e) && (e.Kind == mesh.KindUsage || e.Kind == mesh.KindAmbiguous) {

@@ -56,6 +56,9 @@ func (r *run) measure(ctx context.Context) (err error) {
 	if err := r.settle(ctx, clocked{sources[0].client, &r.m.Clock}); err != nil || r.m.refused() {
 		return err
 	}
+	if err := r.awaitDataPlane(ctx, clocked{sources[0].client, &r.m.Clock}); err != nil {
+		return err
+	}
 	from := "pod " + sources[0].pod.Name
 	if len(sources) > 1 {
 		from = fmt.Sprintf("%d pods", len(sources))

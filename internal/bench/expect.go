@@ -1,0 +1,219 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// Expect is what the user says the weights are.
+type Expect struct {
+	Text    string
+	Weights []int64         // in the split's own order; nil where Named is set
+	Named   analyze.Weights // by backend
+	Wait    time.Duration   // how long to wait for the objects, and then for the data plane; 0: not at all
+}
+
+// ParseExpect reads 90/10, in the order of the split's backends, or podinfo=90,podinfo-east=10.
+func ParseExpect(s string) (*Expect, error) {
+	e := &Expect{Text: s}
+	if strings.Contains(s, "=") {
+		w, err := analyze.ParseWeights(s)
+		if err != nil {
+			return nil, fmt.Errorf("--expect: %w", err)
+		}
+		e.Named = w
+		return e, nil
+	}
+	var sum int64
+	for part := range strings.SplitSeq(s, "/") {
+		n, err := strconv.ParseInt(part, 10, 32)
+		if err != nil || n < 0 {
+			return nil, fmt.Errorf("--expect %q: want weights such as 90/10, or BACKEND=WEIGHT,...", s)
+		}
+		e.Weights, sum = append(e.Weights, n), sum+n
+	}
+	if sum == 0 {
+		return nil, fmt.Errorf("--expect %q: some weight must be above 0", s)
+	}
+	return e, nil
+}
+
+// met says whether the weights are those that are expected, in ratio, and else what they are.
+func (e *Expect) met(w analyze.Weights) (why string) {
+	want := make([]int64, len(w))
+	switch {
+	case e.Named != nil:
+		like, ok := aligned(e.Named, w)
+		if !ok {
+			return fmt.Sprintf("the cluster says %s, you expected %s: the backends are others", weightsText(w), e.Text)
+		}
+		for i, x := range like {
+			want[i] = x.W
+		}
+	case len(e.Weights) != len(w):
+		return fmt.Sprintf("the cluster says %s, which are %d backends, you expected %s", weightsText(w), len(w), e.Text)
+	default:
+		copy(want, e.Weights)
+	}
+	like := slices.Clone(w)
+	for i := range like {
+		like[i].W = want[i]
+	}
+	for i := range w {
+		if share(w, w[i].W).Cmp(share(like, want[i])) != 0 {
+			return fmt.Sprintf("the cluster says %s, you expected %s", slashes(w), e.Text)
+		}
+	}
+	return ""
+}
+
+func slashes(w analyze.Weights) string {
+	parts := make([]string, len(w))
+	for i, x := range w {
+		parts[i] = strconv.FormatInt(x.W, 10)
+	}
+	return strings.Join(parts, "/")
+}
+
+// expectPause is between two looks at the objects while they are waited for, where no watch says that they changed.
+const expectPause = 2 * time.Second
+
+// discover reads the cluster. Where other weights are expected it waits for them as long as it may; what it then sees is
+// judged by await's caller.
+func (r *run) discover(ctx context.Context) (mesh.Snapshot, error) {
+	snap, err := mesh.Discover(ctx, r.cfg.Local, r.cfg.Remotes, r.cfg.Query)
+	e := r.cfg.Expect
+	if err != nil || e == nil {
+		return snap, err
+	}
+	deadline := time.Now().Add(e.Wait)
+	for {
+		why := unmet(e, snap)
+		if why == "" {
+			return snap, nil
+		}
+		if !time.Now().Before(deadline) {
+			if e.Wait > 0 {
+				why += fmt.Sprintf("; waited %s", e.Wait)
+			}
+			r.m.Before, r.m.Weights = &snap, weightsOf(snap)
+			r.m.Remedies = append(r.m.Remedies, "change the split, or what you --expect; --wait-for waits for a change that is on its way")
+			return snap, errors.New(why)
+		}
+		r.progress("discover", "waiting for the weights: "+why)
+		if err := r.changed(ctx, snap, deadline); err != nil {
+			return snap, err
+		}
+		if snap, err = mesh.Discover(ctx, r.cfg.Local, r.cfg.Remotes, r.cfg.Query); err != nil {
+			return snap, err
+		}
+	}
+}
+
+// unmet says why the snapshot is not what is expected.
+func unmet(e *Expect, s mesh.Snapshot) string {
+	switch {
+	case !s.Split.Found:
+		return "there is no split yet (" + mesh.Safe(s.Split.Why) + "), you expected " + e.Text
+	case len(s.Split.Effective) == 0:
+		return "the split's weights cannot be read, you expected " + e.Text
+	}
+	return e.met(weightsOf(s))
+}
+
+// changed returns when an object of the law changes, at the latest after a pause or at the deadline.
+func (r *run) changed(ctx context.Context, s mesh.Snapshot, deadline time.Time) error {
+	law := slices.DeleteFunc(s.Refs(), func(ref mesh.Ref) bool { return !ref.Law })
+	w := mesh.Watch(ctx, map[string]mesh.Client{mesh.RoleClient: r.cfg.Local}, law)
+	defer w.Close()
+	t := time.NewTimer(min(expectPause, time.Until(deadline)))
+	defer t.Stop()
+	events := w.Events()
+	if len(law) == 0 {
+		events = nil // nothing is followed
+	}
+	select {
+	case <-events:
+	case <-t.C:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// Bounds of waiting for the data plane.
+const (
+	followRound  = 100 // probes that are looked at together
+	followRounds = 10
+	followRate   = 100.0 // probes a second, at most, and never more than the run's own rate
+	followLevel  = 0.01  // a round whose shares would be rarer than this is not drawn by the weights
+)
+
+// awaitDataPlane sends probes, which are never counted, until a round of them looks as if it were drawn by the weights. It is
+// no verdict and takes none away: the burst is drawn anew, and is judged whatever the probes were.
+func (r *run) awaitDataPlane(ctx context.Context, f fetcher) error {
+	e := r.cfg.Expect
+	if e == nil || e.Wait == 0 {
+		return nil
+	}
+	classifier, err := attack.NewClassifier(r.m.Plan.Rules)
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(time.Duration(float64(time.Second) / min(followRate, max(1, r.m.Plan.Rate.PerSecond()))))
+	defer tick.Stop()
+	deadline := time.Now().Add(e.Wait)
+	for round := range followRounds {
+		r.progress("settle", fmt.Sprintf("waiting for the data plane to follow the weights, round %d", round+1))
+		counts := analyze.Counts{N: make([]int64, len(r.m.Weights))}
+		for range followRound {
+			res, body, err := f.Fetch(ctx, wire.FetchRequest{URL: r.m.Plan.URL, Header: r.m.Plan.Header, TimeoutMs: probeTimeout, MaxBytes: probeBytes})
+			if err != nil {
+				return err
+			}
+			if b := classifier.Classify(http.Header(res.Header), body); b >= 0 && int(b) < len(counts.N) {
+				counts.N[b]++
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		if follows(r.m.Weights, counts, r.m.Options) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			break
+		}
+	}
+	r.m.Warnings = append(r.m.Warnings, "the data plane was waited for, and its probes did not look like the expected weights: the burst was sent all the same")
+	return nil
+}
+
+// follows reports whether counts could well be drawn by the weights.
+func follows(w analyze.Weights, counts analyze.Counts, o analyze.Options) bool {
+	for i, x := range w {
+		if x.W == 0 && counts.N[i] > 0 {
+			return false
+		}
+	}
+	o.Gate = analyze.GateTolerance
+	d, err := analyze.Judge(w, counts, o)
+	if err != nil || d.Requests == 0 {
+		return false
+	}
+	p := d.GoodnessOfFit.Pearson
+	return p.DF == 0 || p.Exact.P >= followLevel
+}
