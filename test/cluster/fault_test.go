@@ -18,6 +18,12 @@ var long = []string{"--requests", "60000", "--rate", "1000"}
 // waitForSamples waits until the run's folder holds samples: the burst is under way.
 func waitForSamples(t *testing.T, dir string) {
 	t.Helper()
+	waitForBytes(t, dir, 10_000)
+}
+
+// waitForBytes is waitForSamples of a slow burst, which needs long for many.
+func waitForBytes(t *testing.T, dir string, bytes int64) {
+	t.Helper()
 	deadline := time.After(30 * time.Second)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -27,7 +33,7 @@ func waitForSamples(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 		if len(files) == 1 {
-			if info, err := os.Stat(files[0]); err == nil && info.Size() > 10_000 {
+			if info, err := os.Stat(files[0]); err == nil && info.Size() > bytes {
 				return
 			}
 		}
