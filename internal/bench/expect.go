@@ -39,7 +39,7 @@ func ParseExpect(s string) (*Expect, error) {
 	for part := range strings.SplitSeq(s, "/") {
 		n, err := strconv.ParseInt(part, 10, 32)
 		if err != nil || n < 0 {
-			return nil, fmt.Errorf("--expect %q: want weights such as 90/10, or BACKEND=WEIGHT,...", s)
+			return nil, fmt.Errorf("--expect %q: want weights such as 90/10, or BACKEND=WEIGHT and so on", s)
 		}
 		e.Weights, sum = append(e.Weights, n), sum+n
 	}

@@ -87,7 +87,7 @@ func witnessAddress(word string, s mesh.Snapshot) (witness.Kind, string, error) 
 	case s.Through != nil:
 		return "", "", fmt.Errorf("the pods of Service %s draw the backends, and only the source pod's proxy can be asked", s.Through.Service.Name)
 	case s.Law.Provider == mesh.ProviderTraefik:
-		return "", "", errors.New("Traefik draws the backends, not a proxy in the client pod")
+		return "", "", errors.New("a Traefik draws the backends, not a proxy in the client pod")
 	case s.Law.Provider == mesh.ProviderIstio:
 		return witness.Envoy, envoyURL(pod), nil
 	case pod.Meshed:
@@ -117,7 +117,7 @@ func (r *run) witnessBefore(ctx context.Context, sources []*source) error {
 	kind, address, err := witnessAddress(r.cfg.Witness, *r.m.Before)
 	if err != nil {
 		w.Why = err.Error()
-		return nil
+		return nil //nolint:nilerr // no witness is a warning, never a failure
 	}
 	w.Kind, w.URL = kind, address
 	for n, s := range sources {

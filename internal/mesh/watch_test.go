@@ -123,7 +123,7 @@ func TestAWriteToTheSplitIsSeenAtOnce(t *testing.T) {
 		t.Errorf("gaps %v", g)
 	}
 	w.Close()
-	for range w.Events() { //nolint:revive // Close ends the stream of events
+	for range w.Events() {
 	}
 }
 
@@ -151,7 +151,7 @@ func (f *forwarder) up(t *testing.T) {
 			if err != nil {
 				return
 			}
-			out, err := net.Dial("tcp", f.to) //nolint:noctx // ends with the test
+			out, err := net.Dial("tcp", f.to)
 			if err != nil {
 				in.Close()
 				continue

@@ -84,7 +84,7 @@ func (p *Page) envoyText(rest []byte, t Target) (bool, error) {
 	}
 	value, err := strconv.ParseFloat(string(rest[sep+2:]), 64)
 	if err != nil {
-		return false, nil // a histogram in words
+		return false, nil //nolint:nilerr // a histogram in words
 	}
 	return p.envoyCounter(leaf, counter, value)
 }

@@ -48,8 +48,9 @@ const (
 func (d Delta) Findings(t Target, expect Path, sent int64) []Finding {
 	var out []Finding
 	if d.Restarted != "" {
-		out = append(out, Finding{Code: CodeRestarted, Effect: Invalid,
-			Text: "the proxy of the client pod was not the same all the time: " + d.Restarted})
+		out = append(out, Finding{
+			Code: CodeRestarted, Effect: Invalid, Text: "the proxy of the client pod was not the same all the time: " + d.Restarted,
+		})
 	}
 	if f, ok := d.stale(t, expect, sent); ok {
 		out = append(out, f)

@@ -99,7 +99,7 @@ func startEnvoy(t *testing.T, west, east int, tcp bool) *proxy {
 // freePort is a port that was free just now: Envoy cannot say which one it was given.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func freePort(t *testing.T) int {
 // start runs Envoy and waits until it is ready.
 func (p *proxy) start(t *testing.T) {
 	t.Helper()
-	p.cmd = exec.Command(p.binary, "-c", p.config, "--concurrency", "1", "--log-level", "error", "--disable-hot-restart") //nolint:noctx // stop ends it
+	p.cmd = exec.Command(p.binary, "-c", p.config, "--concurrency", "1", "--log-level", "error", "--disable-hot-restart")
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func (p *proxy) start(t *testing.T) {
 
 // fetch gets a page of a process of ours.
 func fetch(url string) (status int, err error) {
-	r, err := http.Get(url) //nolint:noctx // it answers or is gone
+	r, err := http.Get(url)
 	if err != nil {
 		return 0, err
 	}
