@@ -66,6 +66,7 @@ func run(ctx context.Context, args []string, s surroundings) int {
 	stop := onSignal(cancel)
 	defer stop()
 
+	args = asCompletion(args)
 	root := newRoot(&app{surroundings: s})
 	root.SetArgs(args[1:])
 	root.SetIn(s.stdin)

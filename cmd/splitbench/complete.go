@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -22,13 +25,20 @@ const completionLimit = 2 * time.Second
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func completionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:       "completion bash|zsh|fish|powershell",
-		Short:     "Print the completion script of a shell",
-		Example:   `  source <(splitbench completion bash)`,
+	var install string
+	cmd := &cobra.Command{
+		Use:   "completion bash|zsh|fish|powershell|kubectl",
+		Short: "Print the completion script of a shell",
+		Long: `completion prints the script by which a shell completes splitbench. kubectl completes its plugins by a program named
+kubectl_complete-splitbench on the PATH; "completion kubectl --install" makes that name, a link to this program.`,
+		Example: `  source <(splitbench completion bash)
+  splitbench completion kubectl --install`,
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
+		ValidArgs: []string{"bash", "zsh", "fish", "powershell", "kubectl"},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("install") && args[0] != "kubectl" {
+				return fmt.Errorf("--install: only kubectl needs a program for it; source the script of %s", args[0])
+			}
 			root, w := cmd.Root(), cmd.OutOrStdout()
 			switch args[0] {
 			case "bash":
@@ -39,10 +49,52 @@ func completionCommand() *cobra.Command {
 				return root.GenFishCompletion(w, true)
 			case "powershell":
 				return root.GenPowerShellCompletionWithDesc(w)
+			case "kubectl":
+				if !cmd.Flags().Changed("install") {
+					return fmt.Errorf("completion kubectl: kubectl reads no script: say --install to make the link %s on the PATH", kubectlComplete)
+				}
+				return installKubectlCompletion(w, install)
 			}
-			return fmt.Errorf("completion %q: want bash, zsh, fish or powershell", args[0])
+			return fmt.Errorf("completion %q: want bash, zsh, fish, powershell or kubectl", args[0])
 		},
 	}
+	cmd.Flags().StringVar(&install, "install", "", "folder on the PATH to make the link in; without a value, where this program lies")
+	cmd.Flags().Lookup("install").NoOptDefVal = beside
+	return cmd
+}
+
+// kubectlComplete is the program that kubectl asks for completions of this plugin (kubectl 1.26 and later).
+const kubectlComplete = "kubectl_complete-splitbench"
+
+// beside stands for the folder of this program.
+const beside = "."
+
+// asCompletion turns a call by kubectl's name for it into cobra's own; other calls stay as they are.
+func asCompletion(args []string) []string {
+	if strings.TrimSuffix(filepath.Base(args[0]), ".exe") != kubectlComplete {
+		return args
+	}
+	return append([]string{args[0], cobra.ShellCompRequestCmd}, args[1:]...)
+}
+
+func installKubectlCompletion(w io.Writer, dir string) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("--install: find this program: %w", err)
+	}
+	if dir == beside {
+		dir = filepath.Dir(exe)
+	}
+	link := filepath.Join(dir, kubectlComplete)
+	if have, err := os.Readlink(link); err == nil && have == exe {
+		_, err := fmt.Fprintf(w, "%s is there already\n", link)
+		return err
+	}
+	if err := os.Symlink(exe, link); err != nil {
+		return fmt.Errorf("--install: %w; nothing was overwritten", err)
+	}
+	_, err = fmt.Fprintf(w, "%s was made; kubectl finds it if %s is on the PATH\n", link, dir)
+	return err
 }
 
 // completer gives candidates; a cluster that does not answer or allow gives none, and never an error.
