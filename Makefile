@@ -19,6 +19,11 @@ build: agents
 agents:
 	$(GO) run internal/agentbin/pack.go
 
+## image: dist/splitbench-image.tar, the program alone on an empty base, for docker load and ctr import
+image: build
+	mkdir -p dist
+	$(GO) run -C test/packaging ./image -program $(CURDIR)/bin/splitbench -out $(CURDIR)/dist/splitbench-image.tar
+
 ## demo: the main job on two clusters inside one process; needs nothing but Go
 demo: build
 	./bin/splitbench demo
@@ -27,6 +32,7 @@ demo: build
 test: agents
 	$(GO) test ./...
 	$(GO) test -C test/peers ./...
+	$(GO) test -C test/packaging ./...
 
 ## race: the same tests with the race detector (needs a C compiler)
 race: agents

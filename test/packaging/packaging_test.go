@@ -1,0 +1,272 @@
+// Package packaging checks what is released: each file by the reader of the tool that it is for.
+package packaging
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/goreleaser/goreleaser/v2/pkg/config"
+	"github.com/rhysd/actionlint"
+	"sigs.k8s.io/yaml"
+)
+
+const root = "../.."
+
+func file(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func command(t *testing.T, dir string, argv ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(argv, " "), err, out)
+	}
+	return string(out)
+}
+
+// program builds splitbench as a release does.
+func program(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubectl-splitbench")
+	command(t, root, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/splitbench")
+	return path
+}
+
+// goreleaser's own loader refuses keys that it does not know.
+func TestGoreleaserReadsItsConfiguration(t *testing.T) {
+	p, err := config.Load(filepath.Join(root, ".goreleaser.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Builds) != 1 || len(p.SBOMs) != 1 || p.Checksum.NameTemplate == "" || len(p.Kos) != 1 || len(p.Krews) != 1 {
+		t.Errorf("builds %d, sboms %d, checksums %q, images %d, krew %d", len(p.Builds), len(p.SBOMs), p.Checksum.NameTemplate, len(p.Kos), len(p.Krews))
+	}
+	if len(p.Krews[0].ShortDescription) > 50 {
+		t.Errorf("krew wants a short description of at most 50 characters: %q", p.Krews[0].ShortDescription)
+	}
+}
+
+// plugin is a krew manifest; its fields are those of krew's index, v1alpha2.
+type plugin struct {
+	APIVersion string                `json:"apiVersion"`
+	Kind       string                `json:"kind"`
+	Metadata   struct{ Name string } `json:"metadata"`
+	Spec       struct {
+		Version          string `json:"version"`
+		Homepage         string `json:"homepage"`
+		ShortDescription string `json:"shortDescription"`
+		Description      string `json:"description"`
+		Caveats          string `json:"caveats"`
+		Platforms        []struct {
+			Selector struct {
+				MatchLabels map[string]string `json:"matchLabels"`
+			} `json:"selector"`
+			URI    string                      `json:"uri"`
+			Sha256 string                      `json:"sha256"`
+			Bin    string                      `json:"bin"`
+			Files  []struct{ From, To string } `json:"files"`
+		} `json:"platforms"`
+	} `json:"spec"`
+}
+
+// krew's rules, from its documentation: a name in kebab case that is the file's, one archive for each platform with a SHA-256
+// and https, a binary that is among the files, and the licence in the archive.
+func TestKrewManifest(t *testing.T) {
+	text := strings.ReplaceAll(string(file(t, "packaging/krew.yaml")), "{{ .TagName }}", "v0.1.0")
+	sum := strings.Repeat("a", 64)
+	text = regexp.MustCompile(`\{\{addURIAndSha "([^"]+)" \.TagName \}\}`).ReplaceAllString(text, "uri: $1\n    sha256: "+sum)
+	var p plugin
+	if err := yaml.UnmarshalStrict([]byte(text), &p); err != nil {
+		t.Fatal(err)
+	}
+	if p.APIVersion != "krew.googlecontainertools.github.com/v1alpha2" || p.Kind != "Plugin" || p.Metadata.Name != "splitbench" || p.Spec.Version != "v0.1.0" {
+		t.Errorf("%+v", p)
+	}
+	if n := len(p.Spec.ShortDescription); n == 0 || n > 50 || p.Spec.Homepage == "" || p.Spec.Description == "" {
+		t.Errorf("short description of %d characters", n)
+	}
+	seen := map[string]bool{}
+	for _, x := range p.Spec.Platforms {
+		platform := x.Selector.MatchLabels["os"] + "_" + x.Selector.MatchLabels["arch"]
+		if seen[platform] || !strings.HasPrefix(x.URI, "https://") || !strings.HasSuffix(x.URI, "_"+platform+".tar.gz") || x.Sha256 != sum {
+			t.Errorf("%s: %+v", platform, x)
+		}
+		seen[platform] = true
+		var from []string
+		for _, f := range x.Files {
+			from = append(from, f.From)
+		}
+		if !slices.Contains(from, x.Bin) || !slices.Contains(from, "LICENSE") {
+			t.Errorf("%s: files %q of binary %q", platform, from, x.Bin)
+		}
+	}
+	if len(seen) != 5 {
+		t.Errorf("%d platforms", len(seen))
+	}
+}
+
+// actionlint reads the action as a workflow that uses it would, and knows what it takes and gives.
+func TestActionMetadata(t *testing.T) {
+	dir := t.TempDir()
+	for name, b := range map[string][]byte{
+		"action.yml": file(t, "action.yml"), ".github/workflows/split.yml": []byte(workflow),
+	} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, b, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, ".git"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	lint := func(text string) []*actionlint.Error {
+		project, err := actionlint.NewProject(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := actionlint.NewLinter(io.Discard, &actionlint.LinterOptions{WorkingDir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		errs, err := l.Lint(filepath.Join(dir, ".github/workflows/split.yml"), []byte(text), project)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return errs
+	}
+	for _, e := range lint(workflow) {
+		t.Error(e)
+	}
+	// The linter does read the action: an input that it has not is found.
+	if errs := lint(strings.Replace(workflow, "fail-on:", "fail_on:", 1)); len(errs) == 0 {
+		t.Error("an unknown input was not noticed")
+	}
+}
+
+const workflow = `name: split
+on: workflow_dispatch
+jobs:
+  split:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - id: split
+        uses: ./
+        with:
+          version: v0.1.0
+          sha256: "0000000000000000000000000000000000000000000000000000000000000000"
+          args: -f splitbench.yaml
+          fail-on: fail
+      - if: always()
+        run: echo "${{ steps.split.outputs.exit-code }}"
+`
+
+// The image is built as a tarball onto nothing: one layer, a user that is not root, and a program that runs.
+func TestImage(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "image.tar")
+	command(t, ".", "go", "run", "./image", "-program", program(t), "-out", out)
+	image, err := tarball.ImageFromPath(out, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers, err := image.Layers()
+	if err != nil || len(layers) != 1 || c.Config.User != "65532:65532" || !slices.Equal(c.Config.Entrypoint, []string{"/splitbench"}) {
+		t.Fatalf("%d layers, %v, %+v", len(layers), err, c.Config)
+	}
+	r, err := layers[0].Uncompressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	files := map[string]*tar.Header{}
+	path := filepath.Join(t.TempDir(), "splitbench")
+	for tr := tar.NewReader(r); ; {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[h.Name] = h
+		if h.Name == "splitbench" {
+			var b bytes.Buffer
+			if _, err := io.Copy(&b, tr); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, b.Bytes(), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(files) != 3 || files["results/"].Uid != 65532 || files["splitbench"].Mode != 0o755 {
+		t.Errorf("files %v", files)
+	}
+	if text := command(t, t.TempDir(), path, "version"); !strings.HasPrefix(text, "splitbench ") {
+		t.Errorf("the image's program says %q", text)
+	}
+}
+
+// What Argo's Job provider makes of the template: a Job that is not retried and that fails the analysis at once; and the
+// program takes the arguments that it is given.
+func TestArgoGate(t *testing.T) {
+	var template struct {
+		Spec struct {
+			Metrics []struct {
+				Count, FailureLimit int
+				Provider            struct {
+					Job struct {
+						Spec struct {
+							BackoffLimit *int
+							Template     struct {
+								Spec struct {
+									RestartPolicy string
+									Containers    []struct{ Args []string }
+								}
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	if err := yaml.Unmarshal(file(t, "examples/gates/argo-rollouts.yaml"), &template); err != nil {
+		t.Fatal(err)
+	}
+	m := template.Spec.Metrics[0]
+	job := m.Provider.Job.Spec
+	if m.Count != 1 || m.FailureLimit != 0 || job.BackoffLimit == nil || *job.BackoffLimit != 0 || job.Template.Spec.RestartPolicy != "Never" {
+		t.Errorf("a failure would be tried again: %+v", m)
+	}
+	args := slices.Clone(job.Template.Spec.Containers[0].Args)
+	for i, a := range args {
+		args[i] = strings.NewReplacer("{{args.split}}", "ts/podinfo", "{{args.namespace}}", "test", "{{args.from}}", "deploy/frontend").Replace(a)
+		if strings.Contains(args[i], "{{") {
+			t.Errorf("argument %q is not filled in", args[i])
+		}
+	}
+	command(t, t.TempDir(), append([]string{program(t)}, append(args, "--help")...)...)
+}
