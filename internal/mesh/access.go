@@ -217,7 +217,7 @@ func (d *finder) accessStep(ctx context.Context) error {
 	if d.groups, err = d.local.groups(ctx); err != nil {
 		return apiError(d.local, "list", "API groups", err)
 	}
-	wanted := d.localAccess(ctx)
+	wanted := once(d.localAccess(ctx))
 	if d.t.SplitOnly {
 		wanted = execAccess(d.t.FromNamespace)
 	}

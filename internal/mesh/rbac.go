@@ -90,7 +90,7 @@ func Needs(ctx context.Context, c *Client, command string, q Query, remote bool)
 		}
 		return remoteAccess("", []string{t.Namespace}, d.serves(ctx, serviceProfiles())), nil
 	}
-	all := d.localAccess(ctx)
+	all := once(d.localAccess(ctx))
 	switch command {
 	case CommandConvert:
 		return slices.DeleteFunc(all, func(a Access) bool { return a.Resource != "trafficsplits" && (a.Resource != "services" || a.Optional) }), nil
@@ -102,12 +102,35 @@ func Needs(ctx context.Context, c *Client, command string, q Query, remote bool)
 		}
 		return all, nil
 	case CommandRun:
+		if t.fromKind != "" || t.Selector != "" { // the second look is at the pod that was found
+			all = once(append(all, Access{Verb: "get", Resource: "pods", Namespace: t.FromNamespace, For: "whether the source pod is the same after the run"}))
+		}
 		return append(all, d.watchAccess(all)...), nil
 	}
 	return nil, fmt.Errorf("rbac %q: no command that reads a cluster", command)
 }
 
 func runsCommands(a Access) bool { return a.Subresource == "exec" }
+
+// once joins accesses that are needed for several things: required for one, it is required.
+func once(all []Access) []Access {
+	var out []Access
+	at := map[Access]int{}
+	for _, a := range all {
+		key := Access{Cluster: a.Cluster, Verb: a.Verb, Group: a.Group, Resource: a.Resource, Subresource: a.Subresource, Namespace: a.Namespace, Name: a.Name}
+		i, ok := at[key]
+		if !ok {
+			at[key] = len(out)
+			out = append(out, a)
+			continue
+		}
+		out[i].Optional = out[i].Optional && a.Optional
+		if out[i].For != a.For {
+			out[i].For += ", " + a.For
+		}
+	}
+	return out
+}
 
 // saysTheLaw reports an access to objects that may rule.
 func saysTheLaw(a Access) bool {
