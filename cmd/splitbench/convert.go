@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -67,13 +66,13 @@ func conversionSources(cmd *cobra.Command, a *app, c *cluster, file string, args
 	if len(args) > 0 {
 		return nil, fmt.Errorf("-f %q: it brings its own splits; leave %q out", file, args[0])
 	}
-	in := io.Reader(a.stdin)
+	in := a.stdin
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
 			return nil, fmt.Errorf("-f: %w", err)
 		}
-		defer f.Close() //nolint:errcheck // it was only read
+		defer f.Close()
 		in = f
 	}
 	sources, err := mesh.ReadConversionFile(in)
