@@ -90,7 +90,7 @@ func TestEveryReportOpens(t *testing.T) {
 			if r.Series != nil && r.Series.Latency != nil && !ask[bool](t, b, inked+`("latency")`) {
 				t.Error("the chart of latencies is not drawn")
 			}
-			if n := ask[int](t, b, `document.querySelectorAll("#chart-shares circle").length`); len(r.Backends) > 0 && r.Load != nil && n < len(r.Backends) {
+			if n := ask[int](t, b, `document.querySelectorAll("#chart-shares circle").length`); r.GoodnessOfFit != nil && n < len(r.Backends) {
 				t.Errorf("%d shares are drawn, want %d", n, len(r.Backends))
 			}
 			b.quiet(t)
