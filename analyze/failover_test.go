@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-var halves = Weights{{"west", 1}, {"east", 1}} //nolint:gochecknoglobals // of tests
+var halves = Weights{{"west", 1}, {"east", 1}}
 
 // story plays a drill at 100 requests a second: draw says who is drawn at an instant and whether that request is lost.
 func story(length time.Duration, draw func(at time.Duration, coin int) (backend int, lost bool)) []Shot {

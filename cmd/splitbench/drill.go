@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
 
@@ -69,17 +71,7 @@ With --max-lost or --max-outage the outcome is pass or fail. A drill in which no
 				return err
 			}
 			cfg.Command = commandLine(os.Args[1:])
-			p := a.newProgress()
-			cfg.Progress = p.show
-			r, err := bench.Drill(cmd.Context(), cfg)
-			p.end()
-			if err != nil {
-				return err
-			}
-			if err := a.print(r, output); err != nil {
-				return err
-			}
-			return ended(cmd.Context(), r, failOn)
+			return a.drill(cmd.Context(), cfg, output, failOn)
 		},
 	}
 	c.add(cmd)
@@ -96,6 +88,20 @@ With --max-lost or --max-outage the outcome is pass or fail. A drill in which no
 	}
 	hideRare(flags)
 	return cmd
+}
+
+func (a *app) drill(ctx context.Context, cfg bench.DrillConfig, output string, failOn report.FailOn) error {
+	p := a.newProgress()
+	cfg.Progress = p.show
+	r, err := bench.Drill(ctx, cfg)
+	p.end()
+	if err != nil {
+		return err
+	}
+	if err := a.print(r, output); err != nil {
+		return err
+	}
+	return ended(ctx, r, failOn)
 }
 
 func markCommand(a *app) *cobra.Command {

@@ -126,7 +126,7 @@ func (a *app) serveMetrics(ctx context.Context, address string, cfg *bench.Watch
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		if err := server.Serve(l); err != nil && err != http.ErrServerClosed { //nolint:errorlint // documented to be returned as it is
+		if err := server.Serve(l); err != nil && err != http.ErrServerClosed {
 			fmt.Fprintf(a.talk(), "splitbench: --metrics: %v\n", err)
 		}
 	})

@@ -82,7 +82,6 @@ type latencyRun struct {
 	plan  *LatencyPlan
 	rng   *rand.Rand
 	times []latencyTimes // by target
-	steps []report.SweepStep
 }
 
 // Latency measures targets in interleaved rounds and compares them. Errors are *UsageError only, as of Run.
