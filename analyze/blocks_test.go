@@ -11,8 +11,12 @@ import (
 // Quantiles of Student's t whose tails, integrated numerically with 200,000 steps (Python 3), are p to 1e-12.
 func TestStudentQuantile(t *testing.T) {
 	for _, x := range []struct{ p, df, want float64 }{
-		{0.005, 19, 2.8609346064649800}, {0.005, 39, 2.7079131835176624}, {0.025, 5, 2.5705818356363146},
-		{1e-6, 30, 5.871117120418882}, {0.5, 7, 0}, {0.9, 10, -1.3721836411103363},
+		{0.005, 19, 2.8609346064649800},
+		{0.005, 39, 2.7079131835176624},
+		{0.025, 5, 2.5705818356363146},
+		{1e-6, 30, 5.871117120418882},
+		{0.5, 7, 0},
+		{0.9, 10, -1.3721836411103363},
 	} {
 		if got := studentQuantile(x.p, x.df); math.Abs(got-x.want) > 1e-8*math.Max(1, math.Abs(x.want)) {
 			t.Errorf("t(%g, %g) = %v, want %v", x.p, x.df, got, x.want)

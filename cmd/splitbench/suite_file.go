@@ -152,9 +152,22 @@ func (s suiteSettings) apply(flags *pflag.FlagSet) error {
 		return nil
 	}
 	for _, x := range [][2]string{
-		{"context", s.Context}, {"namespace", s.Namespace}, {"from", s.From}, {"from-namespace", s.FromNamespace}, {"selector", s.Selector},
-		{"container", s.Container}, {"through", s.Through}, {"url", s.URL}, {"requests", string(s.Requests)}, {"rate", string(s.Rate)},
-		{"duration", s.Duration}, {"timeout", s.Timeout}, {"tolerance", s.Tolerance}, {"gate", s.Gate}, {"power", string(s.Power)}, {"seed", string(s.Seed)},
+		{"context", s.Context},
+		{"namespace", s.Namespace},
+		{"from", s.From},
+		{"from-namespace", s.FromNamespace},
+		{"selector", s.Selector},
+		{"container", s.Container},
+		{"through", s.Through},
+		{"url", s.URL},
+		{"requests", string(s.Requests)},
+		{"rate", string(s.Rate)},
+		{"duration", s.Duration},
+		{"timeout", s.Timeout},
+		{"tolerance", s.Tolerance},
+		{"gate", s.Gate},
+		{"power", string(s.Power)},
+		{"seed", string(s.Seed)},
 	} {
 		if err := set(x[0], x[1]); err != nil {
 			return err

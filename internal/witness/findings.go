@@ -80,10 +80,12 @@ func (d Delta) Findings(t Target, expect Path, sent int64) []Finding {
 		out = append(out, f)
 	}
 	if d.PerConnection() {
-		out = append(out, Finding{Code: CodeConnections, Effect: Unit, Unit: UnitConnection, Text: fmt.Sprintf(
-			"the proxy does not look into the connections to this port: it drew a backend for each of %d connections, not for each "+
-				"request, so connections are judged", sum(d.Streams)),
-			Remedy: "for as many draws as requests, send one request on each connection: --requests-per-connection 1"})
+		out = append(out, Finding{
+			Code: CodeConnections, Effect: Unit, Unit: UnitConnection, Text: fmt.Sprintf(
+				"the proxy does not look into the connections to this port: it drew a backend for each of %d connections, not for each "+
+					"request, so connections are judged", sum(d.Streams)),
+			Remedy: "for as many draws as requests, send one request on each connection: --requests-per-connection 1",
+		})
 	}
 	return out
 }
@@ -112,8 +114,10 @@ func (d Delta) stale(t Target, expect Path, sent int64) (Finding, bool) {
 	default:
 		text += "the rules of a " + string(other)
 	}
-	return Finding{Code: CodeStalePath, Effect: Invalid, Text: text + " (linkerd2 issues 11032, 12769 and 14274)",
-		Remedy: "restart the client's pods, whose proxies then read the objects anew: kubectl -n " + t.Namespace + " rollout restart"}, true
+	return Finding{
+		Code: CodeStalePath, Effect: Invalid, Text: text + " (linkerd2 issues 11032, 12769 and 14274)",
+		Remedy: "restart the client's pods, whose proxies then read the objects anew: kubectl -n " + t.Namespace + " rollout restart",
+	}, true
 }
 
 // redistributed tells a leaf whose weight went to the others. Envoy does not do that: it answers 503 for the share.
