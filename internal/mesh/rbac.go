@@ -96,10 +96,7 @@ func Needs(ctx context.Context, c *Client, command string, q Query, remote bool)
 		return slices.DeleteFunc(all, func(a Access) bool { return a.Resource != "trafficsplits" && (a.Resource != "services" || a.Optional) }), nil
 	case CommandPlan:
 		return slices.DeleteFunc(all, func(a Access) bool { return !saysTheLaw(a) && (a.Optional || a.Subresource != "") }), nil
-	case CommandCheck:
-		for i := range all { // what a run needs is told by a check, and no more than told
-			all[i].Optional = all[i].Optional || runsCommands(all[i])
-		}
+	case CommandCheck: // that a run may be started is one of its checks
 		return all, nil
 	case CommandRun:
 		if t.fromKind != "" || t.Selector != "" { // the second look is at the pod that was found
@@ -109,8 +106,6 @@ func Needs(ctx context.Context, c *Client, command string, q Query, remote bool)
 	}
 	return nil, fmt.Errorf("rbac %q: no command that reads a cluster", command)
 }
-
-func runsCommands(a Access) bool { return a.Subresource == "exec" }
 
 // once joins accesses that are needed for several things: required for one, it is required.
 func once(all []Access) []Access {
@@ -149,7 +144,7 @@ func (d *finder) watchAccess(read []Access) []Access {
 	for _, a := range read {
 		watched := saysTheLaw(a) || a.Subresource == "" && a.Name == "" && slices.Contains([]string{"services", "pods", "endpoints", "endpointslices"}, a.Resource)
 		key := a.Namespace + "/" + a.What()
-		if !watched || a.Namespace == "" || seen[key] {
+		if !watched || a.Namespace == "" || seen[key] || saysTheLaw(a) && !d.mayRule(a) {
 			continue
 		}
 		seen[key] = true
@@ -158,6 +153,16 @@ func (d *finder) watchAccess(read []Access) []Access {
 		})
 	}
 	return out
+}
+
+// mayRule reports whether objects of the kind are watched: the split that was named, and the profile that may take its place.
+func (d *finder) mayRule(a Access) bool {
+	switch kind := d.t.splitKind; {
+	case kind == "", a.Resource == serviceProfiles().plural:
+		return true
+	default:
+		return a.Resource == strings.ToLower(string(kind))+"s"
+	}
 }
 
 // Subject is who a role is bound to.

@@ -45,7 +45,7 @@ func (l lab) grant(t *testing.T, command string, args ...string) []role {
 		context string
 		more    []string
 	}{{l.west, nil}, {l.east, []string{"--remote"}}} {
-		a := append([]string{"rbac", command, "--context", side.context, "-n", namespace, "--for-user", auditor}, args...)
+		a := append([]string{"rbac", command, "ts/podinfo", "--context", side.context, "-n", namespace, "--for-user", auditor}, args...)
 		e := l.do(t, t.TempDir(), append(a, side.more...)...)
 		if e.code != 0 {
 			t.Fatalf("rbac %s: exit %d\n%s", command, e.code, e.stderr)
@@ -98,6 +98,10 @@ func (r role) write(t *testing.T, rules []rbac.PolicyRule, probe rbac.PolicyRule
 		want = "yes"
 	}
 	args := []string{"--context", r.context, "auth", "can-i", "--as", auditor, probe.Verbs[0], what(probe)}
+	if _, sub, ok := strings.Cut(probe.Resources[0], "/"); ok { // pods/exec would be a pod of the name exec
+		args[len(args)-1] = strings.TrimSuffix(args[len(args)-1], "/"+sub)
+		args = append(args, "--subresource", sub)
+	}
 	if r.namespace != "" {
 		args = append(args, "-n", r.namespace)
 	} else {
