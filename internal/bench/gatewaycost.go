@@ -6,6 +6,7 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/curl"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/wire"
@@ -174,6 +175,8 @@ func costRefusal(m Manifest, t *tally, totals wire.Totals, reference int) string
 	switch {
 	case m.Plan.Shape != nil && m.Plan.Shape.Kind == attack.ShapeClosed:
 		return "a closed loop waits for its answers, which hides how long they would have taken at a given rate"
+	case curl.Drives(totals.Engine):
+		return "a program of the image sent the requests, one after the other: its times are no facts about the mesh"
 	case !t.onTime(totals):
 		return "the generator was late, so the times are its own as much as the backends'"
 	case length < leastDuration:

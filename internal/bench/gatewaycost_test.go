@@ -91,6 +91,7 @@ func TestGatewayCostRefusals(t *testing.T) {
 		"short":       {costManifest(), short, whole, "shorter"},
 		"closed loop": {closed, costTally(0), whole, "closed loop"},
 		"lost times":  {costManifest(), costTally(0), wire.Totals{Requests: 4000, Samples: 3999, Dropped: 1}, "lost"},
+		"by curl":     {costManifest(), costTally(0), wire.Totals{Requests: 4000, Samples: 4000, Reason: wire.ReasonDone, Engine: "curl"}, "one after the other"},
 		"only errors": {costManifest(), one, whole, "did not answer once"},
 	} {
 		f := gatewayCost(x.m, x.t, x.totals)
