@@ -18,7 +18,7 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// suiteReport is what a suite prints as JSON.
+// suiteReport is what a suite prints as JSON. Its schema is docs/schema/suitereport.v1alpha1.json.
 type suiteReport struct {
 	APIVersion    string        `json:"apiVersion"`
 	Kind          string        `json:"kind"` // SuiteReport

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"os"
 	"testing"
 	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/splitbench/splitbench/internal/report"
 )
@@ -51,6 +55,73 @@ func TestLimitsHaveThreeOutcomes(t *testing.T) {
 		got := x.l.check(x.r)
 		if len(got) != 1 || got[0].Outcome != x.want || got[0].Text == "" {
 			t.Errorf("%s: %+v, want %s", x.name, got, x.want)
+		}
+	}
+}
+
+// What is printed fits the published schema, for every outcome of splits and limits; and the schema can say no: to any key
+// that is missing, to one more, and to other values.
+func TestSuitesFitTheSchema(t *testing.T) {
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	schema, err := c.Compile("../../docs/schema/suitereport.v1alpha1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	num := func(v float64) *float64 { return &v }
+	s := suiteReport{APIVersion: report.APIVersion, Kind: "SuiteReport", Outcome: report.Pass, Alpha: 0.01, AlphaPerSplit: 0.0025}
+	limits := []limit{{"a", 0.5, 5 * time.Millisecond}, {"*", 0.5, 2 * time.Millisecond}, {"a", 0.99, time.Second}}
+	for _, o := range []string{report.Pass, report.Fail, report.Inconclusive, report.Invalid} {
+		r := report.Report{
+			Verdict: report.Verdict{Outcome: o, Reasons: []string{}},
+			GatewayCost: &report.GatewayCost{Backends: []report.BackendTimes{
+				{Backend: "a", Quantiles: []report.QuantileTime{{Quantile: 0.5, LowMs: num(3), HighMs: num(5)}, {Quantile: 0.99, LowMs: num(8), Why: "needs about 6,520 answers"}}},
+			}},
+		}
+		s.Splits = append(s.Splits, resultOf(suiteSplit{Name: o, Split: "ts/podinfo"}, r, limits))
+		s.Outcome = report.WorseOutcome(s.Outcome, o)
+	}
+	var out bytes.Buffer
+	if err := (&app{surroundings: surroundings{stdout: &out}}).printSuite(s, "json"); err != nil {
+		t.Fatal(err)
+	}
+	read := func() map[string]any {
+		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(out.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.(map[string]any)
+	}
+	if err := schema.Validate(read()); err != nil {
+		t.Fatal(err)
+	}
+	whole := func(d map[string]any) map[string]any { return d }
+	split := func(d map[string]any) map[string]any { return d["splits"].([]any)[0].(map[string]any) }
+	limited := func(d map[string]any) map[string]any { return split(d)["limits"].([]any)[0].(map[string]any) }
+	for _, part := range []func(map[string]any) map[string]any{whole, split, limited} {
+		for key := range part(read()) {
+			d := read()
+			delete(part(d), key)
+			if schema.Validate(d) == nil {
+				t.Errorf("the schema says yes without %q", key)
+			}
+			d = read()
+			part(d)[key] = nil
+			if schema.Validate(d) == nil {
+				t.Errorf("the schema says yes to %q as null", key)
+			}
+		}
+		d := read()
+		part(d)["extra"] = json.Number("1")
+		if schema.Validate(d) == nil {
+			t.Errorf("the schema says yes to another key beside %v", part(d))
+		}
+	}
+	for key, value := range map[string]any{"apiVersion": "splitbench.io/v2", "kind": "SplitReport", "outcome": "passed", "alpha": json.Number("1"), "splits": []any{}} {
+		d := read()
+		d[key] = value
+		if schema.Validate(d) == nil {
+			t.Errorf("the schema says yes to %s %v", key, value)
 		}
 	}
 }
