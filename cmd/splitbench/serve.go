@@ -20,6 +20,7 @@ import (
 func serveCommand(a *app) *cobra.Command {
 	var (
 		listen, dir, tokenFile string
+		flagger                bool
 		c                      comparing
 	)
 	cmd := &cobra.Command{
@@ -27,8 +28,12 @@ func serveCommand(a *app) *cobra.Command {
 		Short: "Show stored runs in a browser: list, filter, open, compare",
 		Long: `serve shows the runs of a results folder on a local page, read-only, until interrupted. It listens on this machine alone;
 to listen elsewhere it wants a token, which whoever opens the page gives once as ?token=TOKEN, or as a bearer token. The token is read
-from --token-file or from SPLITBENCH_TOKEN, never from the command line, which others can see.`,
+from --token-file or from SPLITBENCH_TOKEN, never from the command line, which others can see.
+
+With --gate-flagger it answers Flagger's webhook too, at POST /v1/flagger: from the newest stored run of the split that is named, 200 if
+it passed, 412 with the reason if not, 503 while there is none. It starts no run. The token is the password in the webhook's URL.`,
 		Example: `  splitbench serve
+  splitbench serve --gate-flagger
   splitbench serve --listen :8080 --token-file /run/secrets/splitbench`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -51,7 +56,7 @@ from --token-file or from SPLITBENCH_TOKEN, never from the command line, which o
 				return err
 			}
 			return a.serve(cmd.Context(), listen, serve.Options{
-				Dir: dir, Token: token, Summarize: bench.Summary, Report: storedReport,
+				Dir: dir, Token: token, Summarize: bench.Summary, Report: storedReport, Flagger: flagger,
 				Compare: func(base, latest store.Folder) (report.RunComparison, error) {
 					return bench.Compare(base, []store.Folder{latest}, o)
 				},
@@ -62,6 +67,7 @@ from --token-file or from SPLITBENCH_TOKEN, never from the command line, which o
 	c.alpha = 0.01
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:7878", "HOST:PORT to listen at; port 0: a free one")
 	cmd.Flags().StringVar(&tokenFile, "token-file", "", "file that holds the token")
+	cmd.Flags().BoolVar(&flagger, "gate-flagger", false, "answer Flagger's webhook at POST /v1/flagger from the stored runs")
 	cmd.Flags().StringVar(&dir, "results-dir", "results", "where runs are stored")
 	return cmd
 }

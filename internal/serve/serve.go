@@ -1,7 +1,8 @@
 // Package serve shows the runs of a results folder in a browser: a list to filter, each run's report, and two runs compared.
 //
 // It refuses to change anything, to run anything, and to be reached by whom it was not meant for: it answers GET and HEAD
-// alone, names only runs of its folder, and without a token only hosts that are this machine.
+// alone, names only runs of its folder, and without a token only hosts that are this machine. Where it is asked to be a gate, it
+// answers Flagger's POST too, from the same runs.
 //
 // Invariant: every page is whole in itself and its content security policy lets nothing else act. Text of runs is escaped by
 // html/template; what is shown of it was made harmless before, as in a report.
@@ -29,6 +30,7 @@ type Options struct {
 	Summarize func(store.Folder) (report.Summary, error)
 	Report    func(store.Folder) (report.Report, error)
 	Compare   func(base, latest store.Folder) (report.RunComparison, error)
+	Flagger   bool // answer Flagger's webhook at POST /v1/flagger
 }
 
 // Handler answers the pages. It holds nothing between requests, so that it shows what is in the folder now.
@@ -38,6 +40,9 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /{$}", s.list)
 	mux.HandleFunc("GET /runs/{id}/{$}", s.run)
 	mux.HandleFunc("GET /compare", s.compare)
+	if o.Flagger {
+		mux.HandleFunc("POST "+flaggerPath, s.flagger)
+	}
 	return s.guard(mux)
 }
 
@@ -89,6 +94,10 @@ func (s *server) guard(next http.Handler) http.Handler {
 func (s *server) admitted(r *http.Request) bool {
 	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		return s.knows(bearer)
+	}
+	// A webhook of Flagger's takes no header, but its client sends what stands before the @ of the URL, and leaves it out of errors.
+	if _, password, ok := r.BasicAuth(); ok && s.Flagger && r.URL.Path == flaggerPath {
+		return s.knows(password)
 	}
 	c, err := r.Cookie(tokenCookie)
 	return err == nil && subtle.ConstantTimeCompare([]byte(c.Value), []byte(s.seal())) == 1
