@@ -39,11 +39,15 @@ func program(t *testing.T) string {
 	return ""
 }
 
-// start starts a browser without a network for the length of a test.
-func start(t *testing.T) context.Context {
+// start starts a browser for the length of a test, without a network but for the hosts that are named.
+func start(t *testing.T, hosts ...string) context.Context {
 	t.Helper()
+	rules := "MAP * ~NOTFOUND"
+	for _, host := range hosts {
+		rules += ", EXCLUDE " + host
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program(t)),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND"), chromedp.WindowSize(1200, 900))
+		chromedp.Flag("host-resolver-rules", rules), chromedp.WindowSize(1200, 900))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium refuses to run as root otherwise
 	}
@@ -84,7 +88,14 @@ func media(medium, scheme string) action {
 	})
 }
 
+// open opens a tab whose pages may ask for files alone.
 func open(t *testing.T, browser context.Context, actions ...action) *tab {
+	t.Helper()
+	return openAt(t, browser, "file://", actions...)
+}
+
+// openAt opens a tab whose pages may ask for addresses that begin with site.
+func openAt(t *testing.T, browser context.Context, site string, actions ...action) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
@@ -105,7 +116,7 @@ func open(t *testing.T, browser context.Context, actions ...action) *tab {
 		case *page.EventJavascriptDialogOpening:
 			note("dialog: %s", e.Message)
 		case *network.EventRequestWillBeSent:
-			if !strings.HasPrefix(e.Request.URL, "file://") && e.Request.URL != "about:blank" {
+			if !strings.HasPrefix(e.Request.URL, site) && e.Request.URL != "about:blank" {
 				note("request for %s", e.Request.URL)
 			}
 		}

@@ -1,0 +1,193 @@
+package browser
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/serve"
+	"github.com/splitbench/splitbench/internal/store"
+)
+
+// The runs of the folder that is served, oldest first.
+const (
+	early  = "20261122t115449z-test-podinfo-aaaa" // passes
+	moved  = "20261123t115449z-test-podinfo-bbbb" // fails
+	latest = "20261124t115449z-test-podinfo-cccc" // passes, with a label that would be a script
+)
+
+// hostileLabel is what an attacker who labels a run could send.
+const hostileLabel = `<script>alert(1)</script>"><img src=x onerror=alert(2)>`
+
+// served are the pages of splitbench serve over a folder of runs, and their address. Every run has the samples of the committed
+// reference run, an even split of 10,000 requests, and is judged here against its own weights.
+func served(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	keep(t, dir, early, map[string]string{"change": "CHG-1"}, 50)
+	keep(t, dir, moved, map[string]string{"change": "CHG-2"}, 90)
+	keep(t, dir, latest, map[string]string{"change": "CHG-2", "note": hostileLabel}, 50)
+	o := bench.CompareOptions{Absolute: 2 * time.Millisecond, Relative: 0.1, SharePoints: 5, Quantiles: bench.JudgedQuantiles(), Alpha: 0.01}
+	s := httptest.NewServer(serve.Handler(serve.Options{
+		Dir: dir, Summarize: bench.Summary,
+		Report: func(f store.Folder) (report.Report, error) {
+			b, err := f.ReadFile(bench.VerdictFile)
+			if err != nil {
+				return report.Report{}, err
+			}
+			return report.ReadJSON(bytes.NewReader(b))
+		},
+		Compare: func(base, later store.Folder) (report.RunComparison, error) {
+			return bench.Compare(base, []store.Folder{later}, o)
+		},
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/"
+}
+
+// keep stores a run like the reference run, but for its name, its labels, and the weight of 100 that its first backend had.
+func keep(t *testing.T, dir, id string, labels map[string]string, weight int64) {
+	t.Helper()
+	reference, err := store.Open("../../results", "20261122t115449z-test-podinfo-zlcd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := reference.ReadFile(bench.ManifestFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m bench.Manifest
+	if err := json.Unmarshal(text, &m); err != nil {
+		t.Fatal(err)
+	}
+	m.ID, m.Labels, m.Weights = id, labels, analyze.Weights{{Backend: "podinfo", W: weight}, {Backend: "podinfo-east", W: 100 - weight}}
+	if text, err = json.Marshal(m); err != nil {
+		t.Fatal(err)
+	}
+	in, err := reference.OpenSamples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples, err := io.ReadAll(in)
+	if err = errors.Join(err, in.Close()); err != nil {
+		t.Fatal(err)
+	}
+	run, err := store.Create(dir, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(run.WriteFile(bench.ManifestFile, text), run.Append(samples)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := store.Open(dir, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := bench.Analyze(f, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var verdict bytes.Buffer
+	if err := errors.Join(report.WriteJSON(&verdict, r), run.WriteFile(bench.VerdictFile, verdict.Bytes()), run.Close(store.Complete)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The list shows every run, newest first; it is filtered by label and by outcome, opens a report and compares two runs. With and
+// without scripts the same is done with the mouse and the keyboard, and no page complains or asks for anything elsewhere.
+func TestServedPages(t *testing.T) {
+	site := served(t)
+	browser := start(t, "127.0.0.1")
+	t.Run("with scripts", func(t *testing.T) {
+		b := openAt(t, browser, site)
+		useServedPages(t, b, site)
+		do(t, b, chromedp.Navigate(site), chromedp.WaitVisible(chromedp.CSS("table.sortable th button"))) // sorting is the list's one script
+		b.quiet(t)
+	})
+	t.Run("without scripts", func(t *testing.T) {
+		b := openAt(t, browser, site, command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
+		useServedPages(t, b, site)
+		do(t, b, chromedp.Navigate(site), chromedp.WaitVisible(chromedp.CSS("main.runs")), chromedp.WaitNotPresent(chromedp.CSS("th button")))
+		b.quiet(t)
+	})
+}
+
+func useServedPages(t *testing.T, b *tab, site string) {
+	do(t, b, chromedp.Navigate(site))
+	listed(t, b, latest, moved, early)
+	list := text(t, b, "main.runs")
+	for _, want := range []string{hostileLabel, "change=CHG-1", "10000", "PASS", "FAIL"} {
+		if !strings.Contains(list, want) {
+			t.Errorf("the list does not show %s", want)
+		}
+	}
+
+	do(t, b, chromedp.SendKeys(chromedp.CSS("input[name=label]"), "change=CHG-2"+kb.Enter), chromedp.WaitVisible(chromedp.CSS(`input[name=label][value="change=CHG-2"]`)))
+	listed(t, b, latest, moved)
+	do(t, b, chromedp.SendKeys(chromedp.CSS("select[name=outcome]"), report.Fail), chromedp.Click(chromedp.CSS("form[role=search] button")), chromedp.WaitReady(chromedp.CSS("select[name=outcome] option[selected]")))
+	listed(t, b, moved)
+	do(t, b, chromedp.Click(chromedp.CSS("form[role=search] a")), chromedp.WaitVisible(chromedp.CSS(`input[name=label][value=""]`)))
+	listed(t, b, latest, moved, early)
+	do(t, b, chromedp.Navigate(site+"?outcome=invalid"), chromedp.WaitReady(chromedp.CSS("select[name=outcome] option[selected]")))
+	if said := text(t, b, "main.runs"); !strings.Contains(said, "No run fits.") {
+		t.Errorf("a filter that no run passes shows %q", said)
+	}
+
+	do(t, b, chromedp.Navigate(site), chromedp.Click(chromedp.CSS(`a[href="/runs/`+moved+`/"]`)), chromedp.WaitVisible(chromedp.CSS("#chart-shares svg")))
+	if badge := text(t, b, ".badge"); badge != "FAIL" {
+		t.Errorf("the report says %q, want FAIL", badge)
+	}
+	if page := text(t, b, "body"); !strings.Contains(page, moved) {
+		t.Error("the report does not name its run")
+	}
+
+	do(t, b, chromedp.Click(chromedp.CSS(`nav[aria-label="Pages"] a`)), chromedp.WaitVisible(chromedp.CSS("main.runs")),
+		chromedp.Click(chromedp.CSS(`input[name=base][value="`+early+`"]`)), chromedp.Click(chromedp.CSS(`input[name=new][value="`+latest+`"]`)),
+		chromedp.Click(chromedp.CSS("form[aria-label=Compare] button")), chromedp.WaitVisible(chromedp.CSS(`nav[aria-label="Pages"] a`)))
+	page := text(t, b, "body")
+	for _, want := range []string{"PASS", early, latest, "podinfo-east"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the comparison does not show %s", want)
+		}
+	}
+	b.quiet(t)
+}
+
+// listed checks which runs the list shows, in which order.
+func listed(t *testing.T, b *tab, want ...string) {
+	t.Helper()
+	links, err := chromedp.Run(b, chromedp.AttributesAll(chromedp.CSSAll(`main.runs th[scope=row] a`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, link := range links {
+		got = append(got, strings.TrimSuffix(strings.TrimPrefix(link["href"], "/runs/"), "/"))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the list shows %q, want %q", got, want)
+	}
+}
+
+// text is the text that is seen of an element.
+func text(t *testing.T, b *tab, selector string) string {
+	t.Helper()
+	s, err := chromedp.Run(b, chromedp.Text(chromedp.CSS(selector)))
+	if err != nil {
+		t.Fatalf("%v: %s", err, selector)
+	}
+	return s
+}
