@@ -100,7 +100,7 @@ func readProxy(pod *core.Pod, p *Pod) {
 		if s.Name != proxy.Name {
 			continue
 		}
-		p.ProxyReady, p.ProxyRestarts = s.Ready, s.RestartCount
+		p.ProxyReady, p.ProxyRestarts, p.ProxyImageID = s.Ready, s.RestartCount, cut(Safe(s.ImageID), 500)
 		if s.State.Running != nil {
 			p.ProxyStartedAt = s.State.Running.StartedAt.UTC()
 		}

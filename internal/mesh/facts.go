@@ -103,6 +103,15 @@ type PodSet struct {
 	OpaquePorts   []string   `json:"opaquePorts"`   // values of their annotation
 	InboundPolicy []string   `json:"inboundPolicy"` // default policies of their proxies, each once; "" where a proxy does not say
 	Servers       []ServerOn `json:"servers"`       // policy Servers of the port that the split sends to
+	Built         []Built    `json:"built"`         // which pods they were and what runs in them, in the API server's order, at most maxBuilt
+}
+
+// Built is one pod behind a Service and the images that run in it, for the record: nothing is judged by it.
+type Built struct {
+	Name         string            `json:"name"`
+	UID          string            `json:"uid"`
+	ImageIDs     map[string]string `json:"imageIDs"`     // by container, as the node says, mostly NAME@sha256:...; the proxy is not among them
+	ProxyImageID string            `json:"proxyImageID"` // "": no proxy, or its node has not said yet
 }
 
 // ServerOn is a policy Server that covers the port of some pod behind a Service.

@@ -83,6 +83,9 @@ func podSet(ctx context.Context, c Client, policies *policyReader, svc Service, 
 		pod := pods[i]
 		var p Pod
 		readProxy(pod, &p)
+		if len(set.Built) < maxBuilt {
+			set.Built = append(set.Built, builtOf(pod, p))
+		}
 		if !p.Meshed {
 			set.UnmeshedPods++
 			if len(set.Unmeshed) < maxListed {
@@ -106,6 +109,23 @@ func podSet(ctx context.Context, c Client, policies *policyReader, svc Service, 
 		}
 	}
 	return set
+}
+
+// Bounds of what is recorded of pods, which a manifest holds for each backend.
+const (
+	maxBuilt  = 50 // pods of one Service
+	maxImages = 20 // containers of one pod
+)
+
+// builtOf is what the nodes say runs in the pod.
+func builtOf(pod *core.Pod, p Pod) Built {
+	b := Built{Name: pod.Name, UID: string(pod.UID), ImageIDs: map[string]string{}, ProxyImageID: p.ProxyImageID}
+	for _, s := range pod.Status.ContainerStatuses {
+		if !isProxy(s.Name) && s.ImageID != "" && len(b.ImageIDs) < maxImages {
+			b.ImageIDs[Safe(s.Name)] = cut(Safe(s.ImageID), 500)
+		}
+	}
+	return b
 }
 
 func addOnce(list []string, s string) []string {

@@ -78,12 +78,20 @@ func TestFacts(t *testing.T) {
 			Object: "ServiceProfile test/podinfo.test.svc.cluster.local", Weights: []Weight{{"podinfo", 80}, {"podinfo-west", 20}}, Back: []string{"podinfo-west"},
 		}},
 		{"pods of a backend", func(w, _ *apiServer) {
-			w.put("{apiVersion: v1, kind: Pod, metadata: {name: p1, namespace: test, labels: {app: podinfo}}, spec: {containers: [{name: podinfod}]}}")
-			w.put("{apiVersion: v1, kind: Pod, metadata: {name: p2, namespace: test, labels: {app: podinfo}, annotations: {config.linkerd.io/opaque-ports: \"9898\"}}, " +
-				"spec: {containers: [{name: podinfod}], initContainers: [{name: linkerd-proxy, restartPolicy: Always, env: [{name: LINKERD2_PROXY_INBOUND_DEFAULT_POLICY, value: deny}]}]}}")
+			w.put("{apiVersion: v1, kind: Pod, metadata: {name: p1, namespace: test, uid: u1, labels: {app: podinfo}}, spec: {containers: [{name: podinfod}]}}")
+			w.put("{apiVersion: v1, kind: Pod, metadata: {name: p2, namespace: test, uid: u2, labels: {app: podinfo}, annotations: {config.linkerd.io/opaque-ports: \"9898\"}}, " +
+				"spec: {containers: [{name: podinfod}], initContainers: [{name: linkerd-proxy, restartPolicy: Always, env: [{name: LINKERD2_PROXY_INBOUND_DEFAULT_POLICY, value: deny}]}]}, " +
+				"status: {containerStatuses: [{name: podinfod, imageID: \"example/podinfo@sha256:aa\\e\"}], initContainerStatuses: [{name: linkerd-proxy, imageID: \"example/proxy@sha256:bb\"}]}}")
 		}, func(s Snapshot) any { return s.Backends[0].Pods }, PodSet{
 			Sight: Seen, Looked: 2, Unmeshed: []string{"p1"}, UnmeshedPods: 1, OpaquePorts: []string{"9898"}, InboundPolicy: []string{"deny"},
+			Built: []Built{
+				{Name: "p1", UID: "u1", ImageIDs: map[string]string{}},
+				{Name: "p2", UID: "u2", ImageIDs: map[string]string{"podinfod": "example/podinfo@sha256:aa\uFFFD"}, ProxyImageID: "example/proxy@sha256:bb"},
+			},
 		}},
+		{"image of the source's proxy, as its node says", func(w, _ *apiServer) {
+			w.set("pods/test/frontend-7-xxxxx", "status/containerStatuses", []any{map[string]any{"name": "linkerd-proxy", "imageID": "example/proxy@sha256:cc"}})
+		}, func(s Snapshot) any { return s.Source.ProxyImageID }, "example/proxy@sha256:cc"},
 		{"a Server on the port, by its name", func(w, _ *apiServer) {
 			w.groups["policy.linkerd.io"] = []string{"v1beta3", "v1alpha1"}
 			w.put("{apiVersion: v1, kind: Pod, metadata: {name: p1, namespace: test, labels: {app: podinfo}}, spec: {containers: [{name: linkerd-proxy}, {name: podinfod, ports: [{name: http, containerPort: 9898}]}]}}")

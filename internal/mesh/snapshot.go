@@ -255,6 +255,7 @@ type Pod struct {
 	Meshed         bool      `json:"meshed"`       // has a proxy container or native sidecar
 	ProxyContainer string    `json:"proxyContainer"`
 	ProxyImage     string    `json:"proxyImage"`
+	ProxyImageID   string    `json:"proxyImageID"` // as the node says, mostly NAME@sha256:...
 	ProxyReady     bool      `json:"proxyReady"`
 	ProxyRestarts  int32     `json:"proxyRestarts"`
 	ProxyStartedAt time.Time `json:"proxyStartedAt"`
