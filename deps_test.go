@@ -178,3 +178,20 @@ func directModules(gomod string) (modules []string) {
 	}
 	return modules
 }
+
+// A target that is phony and has no rule does nothing and is green: .ci/run would call tests that nobody runs.
+func TestEveryPhonyTargetHasARule(t *testing.T) {
+	b, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	phony := regexp.MustCompile(`(?m)^\.PHONY:(.*)$`).FindStringSubmatch(string(b))
+	if phony == nil {
+		t.Fatal("Makefile: no .PHONY")
+	}
+	for _, target := range strings.Fields(phony[1]) {
+		if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(target) + `:`).Match(b) {
+			t.Errorf("Makefile: .PHONY names %s, which has no rule", target)
+		}
+	}
+}
