@@ -102,7 +102,7 @@ func TestEnginesKeepLimits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 				if tt.reason == AbortBytes && strings.HasSuffix(t.Name(), "/vegeta") {
-					t.Skip("vegeta does not count bytes, and its plan says so")
+					t.Skip("vegeta does not count bytes: Plan.Validate refuses this limit, see TestPlanValidate")
 				}
 				srv := httptest.NewServer(tt.handler)
 				defer srv.Close()

@@ -66,6 +66,7 @@ func TestPlanValidate(t *testing.T) {
 		{func(p *Plan) { p.Reuse = &Reuse{MinRequests: 2, MaxRequests: 1} }, "reuse: 2 to 1"},
 		{func(p *Plan) { p.Reuse = &Reuse{MaxAge: -1} }, "reuse: age"},
 		{func(p *Plan) { p.Reuse, p.Engine = &Reuse{MaxRequests: 1}, EngineVegeta }, "use engine h1"},
+		{func(p *Plan) { p.Limits, p.Engine = &Limits{Bytes: 1 << 20}, EngineVegeta }, "does not count bytes"},
 		{func(p *Plan) { p.Rules = []Rule{{Kind: "?"}} }, "classifier rule 1"},
 	}
 	for _, tt := range tests {

@@ -152,6 +152,8 @@ func (p Plan) validEngine(scheme string) error {
 		return fmt.Errorf("order %s: engine %s leaves it to net/http: use engine %s", p.Order, name, EngineStd)
 	case name == EngineVegeta && (p.TLS != nil || len(p.Body) > 0):
 		return fmt.Errorf("engine %s: takes no TLS settings and no body: use engine %s", name, EngineStd)
+	case name == EngineVegeta && p.Limits != nil && p.Limits.Bytes > 0:
+		return fmt.Errorf("limit of bytes %d: engine %s does not count bytes: use engine %s", p.Limits.Bytes, name, EngineStd)
 	case p.Spin && name != EngineH1:
 		return fmt.Errorf("spin: engine %s cannot: use engine %s", name, EngineH1)
 	case p.Streams < 0 || p.Streams > maxStreams:
