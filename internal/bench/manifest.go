@@ -157,12 +157,19 @@ func (l *runLog) Write(p []byte) (int, error) {
 
 // say keeps a line of our own and passes it on.
 func (l *runLog) say(text string) {
+	l.keep(text)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprintf(l.next, "splitbench: %s\n", mesh.Safe(text))
+}
+
+// keep keeps a line of our own.
+func (l *runLog) keep(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.b.Len()+len(text) < maxLog {
 		l.b.WriteString(text + "\n")
 	}
-	fmt.Fprintf(l.next, "splitbench: %s\n", mesh.Safe(text))
 }
 
 func (l *runLog) bytes() []byte {

@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/metrics"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
-	"github.com/splitbench/splitbench/internal/wire"
 )
 
 // WatchConfig is what a watch is told.
@@ -20,7 +21,7 @@ type WatchConfig struct {
 	Config
 	For   time.Duration    // 0: until it fails or is interrupted
 	Every time.Duration    // between two looks; 0: DefaultEvery
-	State func(WatchState) // called after every look, from one goroutine; may be nil
+	State func(WatchState) // called after every look and when a gap begins, from one goroutine; may be nil
 }
 
 // WatchState is a watch as a whole at one look.
@@ -34,29 +35,34 @@ type WatchState struct {
 // DefaultEvery is how often a watch looks.
 const DefaultEvery = 5 * time.Second
 
-// Pauses before a watch looks for another pod again, after nothing could be sent.
-const (
-	firstRetry = 500 * time.Millisecond
-	lastRetry  = 10 * time.Second
-	rejoin     = 2 * time.Minute // a session that lasted so long has shown that the pod is good
-)
-
-// watchRun is a watch on its way. What it holds does not grow with time.
+// watchRun is a watch on its way. What it holds does not grow with time, but for the tests of its monitor, whose number is about
+// twice the logarithm of the number of looks.
 type watchRun struct {
 	*run
 	cfg      WatchConfig
-	seq      *analyze.Sequential
+	seq      *analyze.Sequential // the whole watch: what is shown, and whether it passed
+	monitor  *analyze.Monitor    // whether it failed, whenever that began
 	look     analyze.Look
 	w        report.Watch
 	total    analyze.Counts
 	expected []float64 // shares
 	delta    []float64 // tolerance of each share
+	warmUp   uint64    // of each session
 	began    time.Time
+	heard    time.Time   // when the agent last gave a sign of life
+	ends     []time.Time // of the looks, of the last keptLooks
+	suspect  *analyze.Departure
 	failed   bool
 	decided  bool
 	down     time.Time // since when nothing is measured; zero: it is
-	why      string
+	why      string    // what began the gap
+
+	changing sync.Mutex
+	events   []mesh.Event // what changed of other things than weights, the last report.MaxWatchList
 }
+
+// keptLooks is how many looks' instants are kept, to say since when a failure was seen.
+const keptLooks = 4096
 
 // Watch monitors a split at a low rate with looks whose errors hold for all of them together. It moves on to the next ready pod
 // where the one it is in goes away. Errors are *UsageError only, as of Run.
@@ -102,7 +108,13 @@ func Watch(ctx context.Context, cfg WatchConfig) (report.Report, error) {
 
 // ready fixes the rule before the first request.
 func (w *watchRun) ready() (err error) {
+	if r := w.m.Plan.Reuse; w.m.law().NullModel == mesh.RandomPerConnection && (r == nil || r.MaxRequests != 1) {
+		return errors.New("this split is drawn for each connection; leave --requests-per-connection out")
+	}
 	if w.seq, err = analyze.NewSequential(w.m.Weights, w.m.Options); err != nil {
+		return err
+	}
+	if w.monitor, err = analyze.NewMonitor(w.m.Weights, w.m.Options); err != nil {
 		return err
 	}
 	f, err := analyze.Foresee(w.m.Weights, 1, w.m.Options)
@@ -120,208 +132,16 @@ func (w *watchRun) ready() (err error) {
 	}
 	w.total.N = make([]int64, len(w.m.Weights))
 	w.m.Plan.GiveUpAfter = w.m.Plan.Requests + 1
+	w.warmUp = w.m.Plan.WarmUp
 	return nil
 }
 
-// loop opens one session after the other until the time is over, the watch fails or is interrupted.
-func (w *watchRun) loop(ctx context.Context) {
-	if w.cfg.For > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, w.cfg.For, errTimeOver)
-		defer cancel()
-	}
-	pause := firstRetry
-	for ctx.Err() == nil && !w.failed {
-		opened := time.Now()
-		err := w.session(ctx)
-		if ctx.Err() != nil || w.failed || err == nil {
-			break
-		}
-		var u *SignatureError
-		if errors.As(err, &u) && w.w.Looks == 0 {
-			w.fail(ctx, err) // it could never be measured
-			break
-		}
-		w.gap(err)
-		if time.Since(opened) > rejoin {
-			pause = firstRetry
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
-		pause = min(2*pause, lastRetry)
-	}
-	if w.down.IsZero() || w.w.GapCount == 0 {
-		return
-	}
-	w.up()
-}
-
-// errTimeOver ends a watch whose time is over.
-var errTimeOver = errors.New("the time of the watch is over")
-
-// gap notes that nothing is measured from now on.
-func (w *watchRun) gap(err error) {
-	if w.down.IsZero() {
-		w.down = time.Now()
-		w.w.GapCount++
-	}
-	w.why = brief(err.Error())
-	w.progress("watch", "nothing is measured: "+w.why)
-	w.show(false)
-}
-
-// up ends a gap.
-func (w *watchRun) up() {
-	if w.down.IsZero() {
-		return
-	}
-	length := time.Since(w.down)
-	w.w.GapTime += length.Seconds()
-	w.w.Gaps = keepLast(append(w.w.Gaps, report.WatchGap{At: w.down.UTC(), Seconds: tenth(length.Seconds()), Why: w.why}))
-	w.down = time.Time{}
-}
-
-func keepLast[T any](s []T) []T {
-	if over := len(s) - report.MaxWatchList; over > 0 {
-		s = append(s[:0], s[over:]...)
+// keepLast bounds a list that has no end.
+func keepLast[T any](s []T, most int) []T {
+	if over := len(s) - most; over > 0 {
+		s = slices.Delete(s, 0, over)
 	}
 	return s
-}
-
-// session finds a ready pod, opens a session in it and sends batches until something breaks. nil: the watch is over.
-func (w *watchRun) session(ctx context.Context) error {
-	snap := *w.m.Before
-	if w.w.Looks > 0 || w.w.GapCount > 0 {
-		again, err := mesh.Discover(ctx, w.cfg.Local, w.cfg.Remotes, w.cfg.Query)
-		if err != nil {
-			return err
-		}
-		snap = again
-	}
-	if changed := w.moved(snap); changed != "" {
-		w.m.Failures = append(w.m.Failures, changed)
-		w.failed = true
-		return nil
-	}
-	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	client, facts, err := w.openAgent(ctx, life, snap.Source, watchSession, agent.ClientOptions{})
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	w.m.Agent = facts
-	if len(w.w.Pods) == 0 || w.w.Pods[len(w.w.Pods)-1] != snap.Source.Name {
-		w.w.Pods = keepLast(append(w.w.Pods, snap.Source.Name))
-	}
-	current := w.m.Before
-	w.m.Before = &snap // rules are learned of the pods that are there now
-	if err := w.settle(ctx, client); err != nil {
-		w.m.Before = current
-		return err
-	}
-	w.up()
-	w.progress("watch", fmt.Sprintf("sending %g requests per second from pod %s", w.m.Plan.Rate.PerSecond(), snap.Source.Name))
-	until := time.Now().Add(watchSession - w.cfg.Every - w.m.Plan.Timeout)
-	for ctx.Err() == nil && !w.failed && time.Now().Before(until) {
-		if err := w.batch(ctx, client); err != nil {
-			return err
-		}
-		w.m.Plan.WarmUp = 0 // the connections are there
-	}
-	if ctx.Err() == nil && !w.failed {
-		return errSessionOver
-	}
-	return nil
-}
-
-// A session is renewed now and then: rules are learned anew, and nothing in the pod lives on without end.
-const watchSession = 25 * time.Minute
-
-var errSessionOver = errors.New("the session was renewed")
-
-// moved says what makes the rest another split, "" where it is the same.
-func (w *watchRun) moved(snap mesh.Snapshot) string {
-	now := weightsOf(snap)
-	if len(now) != len(w.m.Weights) {
-		return "the split has other backends now"
-	}
-	for i, x := range now {
-		if x != w.m.Weights[i] {
-			return "the weights changed: " + weightsText(w.m.Weights) + " -> " + weightsText(now)
-		}
-	}
-	return ""
-}
-
-// batch sends what one look is about, and looks. What came of a batch that broke is counted too.
-func (w *watchRun) batch(ctx context.Context, client session) error {
-	counts := make([]int64, len(w.m.Weights))
-	var totals wire.Totals
-	var broke error
-	for r, err := range client.AttackFrom(ctx, w.m.Plan, agent.Start{}, &totals) {
-		if err != nil {
-			broke = err
-			break
-		}
-		w.count(r, counts)
-	}
-	if w.began.IsZero() {
-		w.began = time.Now().Add(-w.cfg.Every)
-	}
-	if err := w.update(counts); err != nil {
-		return err
-	}
-	if ctx.Err() != nil {
-		broke = nil // that it was broken off is not the pod's fault
-	}
-	return broke
-}
-
-func (w *watchRun) count(r attack.Result, counts []int64) {
-	if b := int(r.Backend); b >= 0 && b < len(counts) {
-		counts[b]++
-		w.total.N[b]++
-		return
-	}
-	w.w.Lost++
-	w.total.Unattributed++
-}
-
-// update looks. It fails where the likely range of a share lies outside its tolerance, whatever the requests without a known
-// backend were, or where no share fits all looks together.
-func (w *watchRun) update(counts []int64) error {
-	look, err := w.seq.Update(counts)
-	if err != nil {
-		return err
-	}
-	w.look = look
-	w.w.Looks++
-	w.w.Requests, w.w.Seconds = look.Requests, time.Since(w.began).Seconds()
-	n, u := float64(look.Requests), float64(w.w.Lost)
-	inside := look.Requests > 0
-	for i, c := range look.Intervals {
-		if c.Why != "" { // weight 0
-			if w.total.N[i] > 0 {
-				w.failed = true
-			}
-			continue
-		}
-		low, high := c.Low*n/(n+u), (c.High*n+u)/(n+u)
-		outside := low > w.expected[i]+w.delta[i] || high < w.expected[i]-w.delta[i]
-		empty := c.Low > c.High && u == 0 // no one share fits all looks: it changed
-		w.failed = w.failed || outside || empty
-		inside = inside && low >= w.expected[i]-w.delta[i] && high <= w.expected[i]+w.delta[i]
-	}
-	w.decided = inside && !w.failed
-	if w.failed {
-		at := w.w.Seconds
-		w.w.FailedAt = &at
-	}
-	w.show(true)
-	return nil
 }
 
 // snapshotOf is the watch as it is now.
@@ -344,7 +164,15 @@ func (w *watchRun) snapshotOf() report.Watch {
 		}
 		out.Backends = append(out.Backends, part)
 	}
+	out.Memory = memory()
 	return out
+}
+
+// memory is how much this process has from the system, as the runtime counts it.
+func memory() int64 {
+	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	return int64(s[0].Value.Uint64() - s[1].Value.Uint64())
 }
 
 func (w *watchRun) outcome() string {
@@ -400,11 +228,15 @@ func (w *watchRun) conclude() report.Report {
 		in.Counts = w.total
 	}
 	switch {
-	case w.failed && len(m.Failures) == 0:
-		in.Judged.Reasons = []analyze.Reason{{Code: analyze.CodeOutside, Text: "the likely range of a share lies outside its tolerance, or no one share fits all looks"}}
-	case !w.decided && w.w.Looks == 0 && len(m.Failures) == 0 && m.Interrupted == "" && !m.refused():
-		in.Invalid = append(in.Invalid, "nothing was measured: "+w.why)
-	case !w.decided && !w.failed:
+	case w.failed:
+		code := analyze.CodeOutside
+		if s.Failure.Side == report.SideLeak {
+			code = analyze.CodeLeak
+		}
+		in.Judged.Reasons = []analyze.Reason{{Code: code, Text: s.Failure.String()}}
+	case w.w.Looks == 0 && len(m.Failures) == 0 && m.Interrupted == "" && !m.refused():
+		in.Invalid = append(in.Invalid, strings.TrimSuffix("nothing was measured: "+w.why, ": "))
+	case !w.decided && len(m.Failures) == 0:
 		in.Judged.Reasons = []analyze.Reason{{Code: analyze.CodeTooFew, Text: fmt.Sprintf("%d requests do not decide yet", s.Requests)}}
 		in.Remedies = append(in.Remedies, "watch it longer, or at a higher --rate")
 	}

@@ -89,7 +89,7 @@ func TestWatchOfLossesAndInterruptions(t *testing.T) {
 func TestWatchListsAreBounded(t *testing.T) {
 	var gaps []report.WatchGap
 	for i := range 1000 {
-		gaps = keepLast(append(gaps, report.WatchGap{Seconds: float64(i)}))
+		gaps = keepLast(append(gaps, report.WatchGap{Seconds: float64(i)}), report.MaxWatchList)
 	}
 	if len(gaps) != report.MaxWatchList || gaps[len(gaps)-1].Seconds != 999 {
 		t.Errorf("%d gaps, the last of %g s", len(gaps), gaps[len(gaps)-1].Seconds)

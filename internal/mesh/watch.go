@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +35,15 @@ type Event struct {
 	At     time.Time // when it was seen, by the clock of this machine
 	Since  time.Time // At where a stream told it; where it was missed and found later: when the stream was last alive
 	Gone   bool      // the object is not there any more
+}
+
+// Rewritten reports that an object of the law was only written anew: it says of the weights what it said before.
+func (e Event) Rewritten() bool {
+	said := func(state string) string {
+		words := strings.Fields(state)
+		return strings.Join(words[min(2, len(words)):], " ") // behind what written says
+	}
+	return e.Ref.Law && !e.Gone && e.Before != orNone("") && said(e.Before) == said(e.After)
 }
 
 // Gap is a ref that could not be watched all the time, and why.

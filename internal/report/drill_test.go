@@ -1,6 +1,7 @@
 package report
 
 import (
+	"testing"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -37,7 +38,37 @@ func watchInput() Input {
 		Requests: 180_000, Lost: 12, Looks: 720, Seconds: 3600, LnE: &lnE, Anytime: &Probability{P: 1, LnP: finite(0), Method: "exact"}, Decided: true, Tolerance: 5,
 		Backends: []WatchedPart{{Backend: "podinfo", Weight: 50, Observed: 90_100, Interval: &Interval{Low: &share, High: &high, Level: 0.99, Method: analyze.MethodConfidenceSequence}}},
 		Pods:     []string{"frontend-7d9c-x2x", "frontend-7d9c-k4f"}, GapCount: 1, GapTime: 4.2,
-		Gaps: []WatchGap{{At: time.Date(2026, 11, 22, 7, 30, 0, 0, time.UTC), Seconds: 4.2, Why: "pod frontend-7d9c-x2x was deleted"}},
+		SetAside: 31, Memory: 52 << 20,
+		Gaps: []WatchGap{{
+			At: time.Date(2026, 11, 22, 7, 30, 0, 0, time.UTC), Seconds: 4.2, From: "frontend-7d9c-x2x", To: "frontend-7d9c-k4f",
+			Why: "the agent's exit code 137 (killed: container stopped, or out of memory)",
+		}},
 	}
 	return in
+}
+
+// failedWatchInput is a watch that ended at a drift.
+func failedWatchInput() Input {
+	in := watchInput()
+	f := WatchFailure{
+		Backend: "podinfo", Side: SideAbove, Edge: 0.55, Since: time.Date(2026, 11, 22, 8, 15, 0, 0, time.UTC), Seconds: 15.2,
+		Requests: 750, Observed: 530, Unattributed: 3,
+	}
+	at := 3600.0
+	in.Watch.Failure, in.Watch.FailedAt, in.Watch.Decided = &f, &at, false
+	in.Judged = &Judged{Outcome: Fail, Reasons: []analyze.Reason{{Code: analyze.CodeOutside, Text: f.String()}}}
+	return in
+}
+
+func TestWatchFailuresAndGapsAsSentences(t *testing.T) {
+	for want, got := range map[string]string{
+		"podinfo-east has weight 0 and answered 1 request":                                                           WatchFailure{Backend: "podinfo-east", Side: SideLeak, Observed: 1, Requests: 40}.String(),
+		"podinfo answered 300 of the 1,000 requests of the last 20s (30 %), below the 45 % where its tolerance ends": WatchFailure{Backend: "podinfo", Side: SideBelow, Edge: 0.45, Seconds: 20, Requests: 1000, Observed: 300}.String(),
+		"2026-11-22T07:30:00Z, 4.2s, until the end of the watch, pod a: gone":                                        WatchGap{At: time.Date(2026, 11, 22, 7, 30, 0, 0, time.UTC), Seconds: 4.2, From: "a", Why: "gone"}.String(),
+		"2026-11-22T07:30:00Z, 4.2s, pod a: the API server went away":                                                WatchGap{At: time.Date(2026, 11, 22, 7, 30, 0, 0, time.UTC), Seconds: 4.2, From: "a", To: "a", Why: "the API server went away"}.String(),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 }

@@ -322,7 +322,7 @@ func inputs() map[string]Input {
 	in["gateway-cost-refused"] = late
 
 	in["latency"], in["latency-sweep"] = comparisonInput(), sweepInput()
-	in["drill"], in["watch"] = drillInput(), watchInput()
+	in["drill"], in["watch"], in["watch-fail"] = drillInput(), watchInput(), failedWatchInput()
 	in["many-backends"] = many(16)
 	in["three-backends"], in["eight-backends"] = many(3), many(8)
 	in["pass-pods"] = severalPods()

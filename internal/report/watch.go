@@ -19,12 +19,14 @@ type Watch struct {
 	LnE       *float64      `json:"lnE"`     // ln of the e-value against the weights; null after an answer of a weight-0 backend
 	Anytime   *Probability  `json:"anytime"`
 	Backends  []WatchedPart `json:"backends"`
-	Pods      []string      `json:"pods"` // that sent, in order; the last 100
-	Gaps      []WatchGap    `json:"gaps"` // in which nothing was measured; the last 100
+	SetAside  int64         `json:"setAside"` // results of looks that broke off, counted nowhere
+	Pods      []string      `json:"pods"`     // that sent, in order; the last 100
+	Gaps      []WatchGap    `json:"gaps"`     // in which nothing was measured; the last 100
 	GapCount  int64         `json:"gapCount"`
-	GapTime   float64       `json:"gapSeconds"` // together
-	MaxRSS    int64         `json:"memoryBytes,omitempty"`
+	GapTime   float64       `json:"gapSeconds"`      // together
+	Memory    int64         `json:"memoryBytes"`     // that splitbench itself had at the last look
 	FailedAt  *float64      `json:"failedAtSeconds"` // null: it did not
+	Failure   *WatchFailure `json:"failure"`         // null: none was seen
 	Decided   bool          `json:"decided"`         // every likely range lay within its tolerance
 	Tolerance float64       `json:"tolerancePoints"`
 }
@@ -41,7 +43,55 @@ type WatchedPart struct {
 type WatchGap struct {
 	At      time.Time `json:"at"`
 	Seconds float64   `json:"seconds"`
-	Why     string    `json:"why"`
+	From    string    `json:"fromPod"` // that sent before
+	To      string    `json:"toPod"`   // that sent after it, "" where none did
+	Why     string    `json:"why"`     // what began it
+}
+
+// String is the gap as one line.
+func (g WatchGap) String() string {
+	text := fmt.Sprintf("%s, %s, ", g.At.Format(time.RFC3339), seconds(g.Seconds))
+	switch {
+	case g.To == "":
+		text += "until the end of the watch, pod " + g.From
+	case g.To == g.From:
+		text += "pod " + g.From
+	default:
+		text += "from pod " + g.From + " to pod " + g.To
+	}
+	return text + ": " + g.Why
+}
+
+// WatchFailure is what showed that a share was outside its tolerance: the shortest look back that did.
+type WatchFailure struct {
+	Backend      string    `json:"backend"`
+	Side         string    `json:"side"` // above or below its tolerance, or leak: weight 0, and it answered
+	Edge         float64   `json:"edge"` // of the tolerance, a share
+	Since        time.Time `json:"since"`
+	Seconds      float64   `json:"seconds"`  // since then
+	Requests     int64     `json:"requests"` // of that time, those without a known backend too
+	Observed     int64     `json:"observed"` // of them, answered by the backend
+	Unattributed int64     `json:"unattributed"`
+}
+
+// Sides of a WatchFailure.
+const (
+	SideAbove = "above"
+	SideBelow = "below"
+	SideLeak  = "leak"
+)
+
+// String is the failure as a sentence.
+func (f WatchFailure) String() string {
+	if f.Side == SideLeak {
+		return fmt.Sprintf("%s has weight 0 and answered %s", f.Backend, plural(f.Observed, "request"))
+	}
+	text := fmt.Sprintf("%s answered %s of the %s of the last %s (%s), %s the %s where its tolerance ends", f.Backend, count(f.Observed),
+		plural(f.Requests, "request"), seconds(f.Seconds), percent(float64(f.Observed)/float64(f.Requests)), f.Side, percent(f.Edge))
+	if f.Unattributed > 0 {
+		text += fmt.Sprintf(", wherever the %s without a known backend went", count(f.Unattributed))
+	}
+	return text
 }
 
 // MaxWatchList bounds the lists of a Watch: it has no end.
@@ -58,7 +108,7 @@ func watchHeadline(r Report) string {
 	size := fmt.Sprintf("%s in %s, %s", plural(w.Requests, "request"), seconds(w.Seconds), plural(w.GapCount, "gap"))
 	switch r.Verdict.Outcome {
 	case Pass:
-		return "traffic followed the weights all the time (" + size + ")"
+		return "traffic followed the weights whenever it was measured (" + size + ")"
 	case Fail:
 		at := 0.0
 		if w.FailedAt != nil {
@@ -81,10 +131,13 @@ func watchSentences(w *Watch) []string {
 		s = append(s, fmt.Sprintf("%s: weight %d, %s answers, likely range %s at all looks together.", b.Backend, b.Weight, count(b.Observed), likelyRange(b.Interval)))
 	}
 	if w.LnE != nil {
-		s = append(s, fmt.Sprintf("Evidence against the weights: e = %.3g after %s; it would have to reach 1/alpha.", exp(*w.LnE), plural(w.Looks, "look")))
+		s = append(s, fmt.Sprintf("Evidence that the weights are not met exactly, over all of the watch: e = %.3g after %s; from 1/alpha on it would be shown.", exp(*w.LnE), plural(w.Looks, "look")))
 	}
 	if w.GapCount > 0 {
-		s = append(s, fmt.Sprintf("%s of together %s, in which nothing was measured; %s without a known backend.", plural(w.GapCount, "gap"), seconds(w.GapTime), plural(w.Lost, "request")))
+		s = append(s, fmt.Sprintf("%s of together %s, in which nothing was measured; %s of looks that broke off are counted nowhere.", plural(w.GapCount, "gap"), seconds(w.GapTime), plural(w.SetAside, "result")))
+	}
+	if w.Lost > 0 {
+		s = append(s, fmt.Sprintf("%s without a known backend.", plural(w.Lost, "request")))
 	}
 	return s
 }
@@ -92,7 +145,7 @@ func watchSentences(w *Watch) []string {
 func watchGaps(w *Watch) []string {
 	var s []string
 	for _, g := range w.Gaps {
-		s = append(s, fmt.Sprintf("%s, %s: %s", g.At.Format(time.RFC3339), seconds(g.Seconds), g.Why))
+		s = append(s, g.String())
 	}
 	return s
 }
