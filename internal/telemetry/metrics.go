@@ -1,5 +1,6 @@
 // Package telemetry hands the numbers of a report to systems that keep them: an OpenMetrics text file, a Prometheus push
-// gateway, an OTLP receiver. Three ways out, one list of metrics.
+// gateway, an OTLP receiver. Three ways out, one list of metrics. What a watch has seen so far is a list of its own, for a page
+// that is read again and again.
 //
 // It refuses to measure and to judge: it sends what the report says, once, after the run. A number that the report does not
 // know is not sent; there is no 0 in its place.
@@ -20,6 +21,7 @@ type metric struct {
 	name, help, unit string // unit in OTLP's words (UCUM); the name ends in it where it has one
 	labels           []label
 	value            float64
+	counter          bool // it only ever rises; its name ends in _total
 }
 
 type label struct{ name, value string }
@@ -31,7 +33,7 @@ func (l *list) add(name, help, unit string, value float64, labels ...label) {
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return
 	}
-	l.metrics = append(l.metrics, metric{name, help, unit, labels, value})
+	l.metrics = append(l.metrics, metric{name: name, help: help, unit: unit, labels: labels, value: value})
 }
 
 // known adds a number without a unit where the report knows it.

@@ -17,10 +17,15 @@ import (
 // WriteOpenMetrics writes the report's numbers as an OpenMetrics text file, for node_exporter's textfile collector and the
 // like. Its errors are those of w.
 func WriteOpenMetrics(w io.Writer, r report.Report) error {
-	registry, err := registryOf(r, subject(r))
+	registry, err := registryOf(metricsOf(r), subject(r))
 	if err != nil {
 		return err
 	}
+	return write(w, registry)
+}
+
+// write writes a registry as OpenMetrics text.
+func write(w io.Writer, registry *prometheus.Registry) error {
 	families, err := registry.Gather()
 	if err != nil {
 		return fmt.Errorf("write metrics: %w", err)
@@ -40,7 +45,7 @@ func WriteOpenMetrics(w io.Writer, r report.Report) error {
 // Push sends the report's numbers to a Prometheus push gateway, in place of what it has of the same split. The group is job
 // "splitbench" with the split's context, namespace and name.
 func Push(ctx context.Context, gateway string, r report.Report) error {
-	registry, err := registryOf(r, nil) // the group says whose they are
+	registry, err := registryOf(metricsOf(r), nil) // the group says whose they are
 	if err != nil {
 		return err
 	}
@@ -73,11 +78,11 @@ func apart(raw string) (address string, user *url.Userinfo) {
 }
 
 // registryOf holds the metrics as they are now; nobody ever adds to them.
-func registryOf(r report.Report, common []label) (*prometheus.Registry, error) {
+func registryOf(metrics []metric, common []label) (*prometheus.Registry, error) {
 	registry := prometheus.NewPedanticRegistry()
 	byName := map[string][]metric{}
 	var names []string
-	for _, m := range metricsOf(r) {
+	for _, m := range metrics {
 		if byName[m.name] == nil {
 			names = append(names, m.name)
 		}
@@ -131,7 +136,11 @@ func (f *family) Collect(ch chan<- prometheus.Metric) {
 			continue
 		}
 		said[key] = true
-		line, err := prometheus.NewConstMetric(desc, prometheus.GaugeValue, m.value, values...)
+		kind := prometheus.GaugeValue
+		if m.counter {
+			kind = prometheus.CounterValue
+		}
+		line, err := prometheus.NewConstMetric(desc, kind, m.value, values...)
 		if err != nil {
 			line = prometheus.NewInvalidMetric(desc, err)
 		}
