@@ -48,14 +48,27 @@ func (c *comparing) options() (bench.CompareOptions, error) {
 		}
 		o.Absolute = d
 	}
-	for _, name := range c.quantiles {
-		v, err := strconv.ParseFloat(strings.TrimPrefix(name, "p"), 64)
-		if err != nil || !strings.HasPrefix(name, "p") {
-			return o, fmt.Errorf("--quantiles %q: want p50, p90 and so on", name)
-		}
-		o.Quantiles = append(o.Quantiles, v/100)
+	var err error
+	if o.Quantiles, err = parseQuantiles(c.quantiles); err != nil {
+		return o, err
 	}
 	return o, o.Validate()
+}
+
+// parseQuantiles reads p50, p90 and so on.
+func parseQuantiles(names []string) ([]float64, error) {
+	var out []float64
+	for _, name := range names {
+		v, err := strconv.ParseFloat(strings.TrimPrefix(name, "p"), 64)
+		if err != nil || !strings.HasPrefix(name, "p") || !(v > 0 && v < 100) {
+			return nil, fmt.Errorf("--quantiles %q: want p50, p90 and so on", name)
+		}
+		if slices.Contains(out, v/100) {
+			return nil, fmt.Errorf("--quantiles %q: is given twice", name)
+		}
+		out = append(out, v/100)
+	}
+	return out, nil
 }
 
 // baseline are the flags by which a run is compared with an earlier one.

@@ -22,7 +22,7 @@ type latencyFlags struct {
 	against, path, margin, limit, baseline string
 	rounds                                 int
 	round                                  time.Duration
-	rates                                  []string
+	rates, quantiles                       []string
 }
 
 func latencyCommand(a *app) *cobra.Command {
@@ -40,8 +40,8 @@ func latencyCommand(a *app) *cobra.Command {
 (ABBA), and compares p50, p90 and p99 with the rounds as the unit of replication. A target is a Service of the namespace, as
 svc/NAME or svc/NAME:PORT. Of the root of a split only the answers of its own pods count.
 
-With --margin the outcome is pass where every quantile is shown to be slower by less, fail where one is shown to be slower by
-more, else inconclusive. Without it there is nothing to decide: the report says what is slower, or that no difference is
+With --margin the outcome is pass where p50 and p90 (--quantiles) are shown to be slower by less, fail where one is shown to be
+slower by more, else inconclusive. Without it there is nothing to decide: the report says what is slower, or that no difference is
 proven. With --rates one target is measured at several rates, and with --limit the rate is found at which it breaks.`,
 		Example: `  splitbench latency svc/podinfo-east --against svc/podinfo -n test --from deploy/frontend -c nginx --margin 50ms
   splitbench latency svc/podinfo-east --against svc/podinfo -n test --from deploy/frontend --baseline latest
@@ -75,6 +75,7 @@ proven. With --rates one target is measured at several rates, and with --limit t
 	flags.StringVar(&f.against, "against", "", "the target that the others are compared with")
 	flags.StringVar(&f.path, "path", "/", "what to request of each target")
 	flags.StringVar(&f.margin, "margin", "", "how much slower a quantile may be: 5ms, or 10% of that of --against; default: nothing is decided")
+	flags.StringSliceVar(&f.quantiles, "quantiles", []string{"p50", "p90"}, "quantiles that --margin judges; p50, p90 and p99 are shown in any case")
 	flags.IntVar(&f.rounds, "rounds", 24, "rounds of each target, the unit of replication")
 	flags.DurationVar(&f.round, "round-duration", 2*time.Second, "length of a round, and of each step of a sweep")
 	flags.StringSliceVar(&f.rates, "rates", nil, "measure one target at these rates per second")
@@ -110,6 +111,9 @@ func (f *latencyFlags) config(a *app, cmd *cobra.Command, c *cluster, l *loading
 		return out, "", err
 	}
 	out.MarginText = f.margin
+	if out.Quantiles, err = parseQuantiles(f.quantiles); err != nil {
+		return out, "", err
+	}
 	for _, text := range f.rates {
 		rate, err := attack.ParseRate(text)
 		if err != nil {

@@ -96,6 +96,9 @@ func gatewayCost(m Manifest, t *tally, totals wire.Totals) *report.CostFacts {
 	if facts.Why = costRefusal(m, t, totals, reference); facts.Why != "" {
 		return facts
 	}
+	if !t.onTime(totals) {
+		facts.SharedLag = t.lagP99()
+	}
 	length := t.last + time.Nanosecond
 	facts.Reference = m.Weights[reference].Backend
 	facts.Windows, facts.Window = windowsOf(length)
@@ -177,7 +180,7 @@ func costRefusal(m Manifest, t *tally, totals wire.Totals, reference int) string
 		return "a closed loop waits for its answers, which hides how long they would have taken at a given rate"
 	case curl.Drives(totals.Engine):
 		return "a program of the image sent the requests, one after the other: its times are no facts about the mesh"
-	case !t.onTime(totals):
+	case !t.onTimeForCost(totals):
 		return "the generator was late, so the times are its own as much as the backends'"
 	case length < leastDuration:
 		return fmt.Sprintf("the run was shorter than %s, too short for its moments to be independent", leastDuration)

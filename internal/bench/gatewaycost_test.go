@@ -26,9 +26,9 @@ func TestGatewayCostIsTheDelay(t *testing.T) {
 	if g == nil {
 		t.Fatal("no gateway cost")
 	}
-	if !r.Load.OnTime { // a machine that was too busy: the cost must not be stated then
-		if g.Why == "" || len(g.Costs) != 0 {
-			t.Errorf("late, and stated all the same: %+v", g)
+	if g.Why != "" { // a machine that was too busy: the cost must not be stated then
+		if r.Load.OnTime || len(g.Costs) != 0 {
+			t.Errorf("%s, and stated all the same: %+v", g.Why, g)
 		}
 		t.Logf("this machine was too busy to be on time, and the cost was refused as it should: %+v", r.Load.SendLag)
 		return
@@ -65,6 +65,32 @@ func costTally(late time.Duration) *tally {
 	}
 	t.sorted()
 	return t
+}
+
+// A lag that is large beside the near side's times and small beside the far side's is in both alike: the cost is stated, and the
+// lag with it. Beside both it is refused (see TestGatewayCostRefusals). Which side has a few answers more changes nothing.
+func TestGatewayCostOfALateGenerator(t *testing.T) {
+	whole := wire.Totals{Requests: 4000, Samples: 4000, Reason: wire.ReasonDone}
+	for _, odd := range []int{4000, 4001} { // one more answer of the near side
+		tl := newTally(2)
+		for i := range odd {
+			at := time.Duration(i) * time.Millisecond
+			late := time.Duration(i%50/48) * 1500 * time.Microsecond // 2 of 50 requests
+			took := time.Millisecond + time.Duration(i%2)*40*time.Millisecond
+			tl.add(attack.Result{Seq: uint64(i), Planned: at, Sent: at + late, Done: at + late + took, Status: 200, Backend: int16(i % 2)})
+		}
+		tl.sorted()
+		if tl.onTime(whole) {
+			t.Error("99 of 100 within 1.5 ms beside a median of 1 ms is no fact")
+		}
+		f := gatewayCost(costManifest(), tl, whole)
+		if f == nil || f.Why != "" || f.SharedLag != 1500*time.Microsecond || len(f.Backends) != 2 {
+			t.Fatalf("%+v", f)
+		}
+		if d := f.Backends[1].Differences[0]; d.Difference != int64(40*time.Millisecond) {
+			t.Errorf("cost at the median %d", d.Difference)
+		}
+	}
 }
 
 func TestGatewayCostRefusals(t *testing.T) {

@@ -31,6 +31,7 @@ type LatencyConfig struct {
 	Round      time.Duration
 	Margin     analyze.Margin
 	MarginText string
+	Quantiles  []float64     // that are judged; nil: JudgedQuantiles. The others of analyze.DefaultQuantiles are shown
 	Rates      []attack.Rate // a sweep of the first target; nil: one rate
 	Limit      *report.SweepLimit
 	Baseline   *store.Folder
@@ -44,6 +45,7 @@ type LatencyPlan struct {
 	Round      time.Duration      `json:"roundNs"`
 	Margin     analyze.Margin     `json:"margin"`
 	MarginText string             `json:"marginText,omitempty"`
+	Quantiles  []float64          `json:"quantiles,omitempty"` // that are judged; none: all of analyze.DefaultQuantiles
 	Sweep      bool               `json:"sweep,omitempty"`
 	Limit      *report.SweepLimit `json:"limit,omitempty"`
 	Bursts     []LatencyBurst     `json:"bursts"` // in the order in which they were sent
@@ -149,7 +151,10 @@ func (r *latencyRun) discover(ctx context.Context) error {
 	r.progress("discover", "reading the targets and the source pod")
 	r.plan = &LatencyPlan{
 		Rounds: r.cfg.Rounds, Round: r.cfg.Round, Margin: r.cfg.Margin, MarginText: r.cfg.MarginText, Against: r.cfg.Against != "",
-		Sweep: len(r.cfg.Rates) > 0, Limit: r.cfg.Limit,
+		Sweep: len(r.cfg.Rates) > 0, Limit: r.cfg.Limit, Quantiles: r.cfg.Quantiles,
+	}
+	if len(r.plan.Quantiles) == 0 {
+		r.plan.Quantiles = JudgedQuantiles()
 	}
 	r.m.Latency = r.plan
 	names := slices.Clone(r.cfg.Targets)

@@ -157,7 +157,7 @@ func (j *latencyJudge) compare() {
 		if errA != nil || errB != nil || a.Samples() == 0 || b.Samples() == 0 {
 			return
 		}
-		d, err := analyze.JudgeLatency(a, b, analyze.DefaultQuantiles(), j.p.Margin, alpha, true)
+		d, err := j.p.decide(a, b, alpha, true)
 		if err != nil {
 			j.invalid("%s", mesh.Safe(err.Error()))
 			return
@@ -215,7 +215,7 @@ func (j *latencyJudge) baseline(f store.Folder) {
 		if err != nil || before.Samples() == 0 || j.blocks[i] == nil || j.blocks[i].Samples() == 0 {
 			continue
 		}
-		d, err := analyze.JudgeLatency(j.blocks[i], before, analyze.DefaultQuantiles(), j.p.Margin, j.m.Options.Alpha/float64(len(j.p.Targets)), false)
+		d, err := j.p.decide(j.blocks[i], before, j.m.Options.Alpha/float64(len(j.p.Targets)), false)
 		if err != nil {
 			continue
 		}

@@ -217,23 +217,49 @@ const (
 	medianOfTimes = 0.5
 )
 
+// onTime reports whether the generator's lag is small beside the times of every backend, so that each is a fact by itself. A
+// median of all answers would be that of one side or the other, by which of them happened to be drawn more often.
 func (t *tally) onTime(totals wire.Totals) bool {
+	fastest, _ := t.medians()
+	return t.within(totals, fastest)
+}
+
+// onTimeForCost reports whether the lag is small beside the slower side of a difference. Which backend a request gets is drawn
+// after it was sent late, so the lag is the same on both sides of the difference, and what is left of it is less than the lag.
+func (t *tally) onTimeForCost(totals wire.Totals) bool {
+	_, slowest := t.medians()
+	return t.within(totals, slowest)
+}
+
+// medians are the least and the largest median response time of the backends that answered.
+func (t *tally) medians() (fastest, slowest int64) {
+	for i := range t.backends {
+		times := t.backends[i].Response
+		if len(times) == 0 {
+			continue
+		}
+		m := analyze.Quantile(times, medianOfTimes)
+		if slowest == 0 || m < fastest {
+			fastest = m
+		}
+		slowest = max(slowest, m)
+	}
+	return fastest, slowest
+}
+
+func (t *tally) within(totals wire.Totals, median int64) bool {
 	if t.n == 0 {
 		return true
 	}
-	var response []int64
-	for i := range t.backends {
-		response = append(response, t.backends[i].Response...)
-	}
-	slices.Sort(response)
-	var median, lag int64
-	if len(response) > 0 {
-		median = analyze.Quantile(response, medianOfTimes)
-	}
-	if len(t.lags) > 0 {
-		lag = analyze.Quantile(t.lags, lateQuantile)
-	}
-	limits := attack.ClientLimits(t.n, t.late, time.Duration(lag), time.Duration(median), 0)
+	limits := attack.ClientLimits(t.n, t.late, t.lagP99(), time.Duration(median), 0)
 	lost := float64(totals.Dropped) > droppedShare*float64(totals.Requests) && !timed(totals)
 	return len(limits) == 0 && !lost && !throttled(totals, t.last-t.first)
+}
+
+// lagP99 is what 99 of 100 requests were sent late by at most.
+func (t *tally) lagP99() time.Duration {
+	if len(t.lags) == 0 {
+		return 0
+	}
+	return time.Duration(analyze.Quantile(t.lags, lateQuantile))
 }

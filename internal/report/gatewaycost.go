@@ -18,6 +18,7 @@ type GatewayCost struct {
 	Level         float64        `json:"level,omitempty"`         // of each interval
 	Windows       int            `json:"windows,omitempty"`       // of the run
 	WindowSeconds float64        `json:"windowSeconds,omitempty"` // length of each
+	SharedLagMs   *float64       `json:"sharedLagMs,omitempty"`   // where the generator was late: by how much 99 of 100 requests at most, on both sides alike
 	Backends      []BackendTimes `json:"backends,omitempty"`
 	Costs         []BackendCost  `json:"costs,omitempty"` // one for each backend of another cluster
 }
@@ -64,6 +65,7 @@ type CostFacts struct {
 	Level     float64
 	Windows   int
 	Window    time.Duration
+	SharedLag time.Duration      // 0: the generator was on time
 	Backends  []BackendCostFacts // the reference first
 }
 
@@ -85,6 +87,9 @@ func gatewayCostOf(f *CostFacts) *GatewayCost {
 		return &GatewayCost{Why: f.Why}
 	}
 	out := &GatewayCost{Reference: f.Reference, Level: f.Level, Windows: f.Windows, WindowSeconds: f.Window.Seconds()}
+	if f.SharedLag > 0 {
+		out.SharedLagMs = finiteMs(float64(f.SharedLag))
+	}
 	for _, b := range f.Backends {
 		times := BackendTimes{Backend: b.Name, Quantiles: []QuantileTime{}}
 		for i, t := range b.Times {
@@ -252,8 +257,13 @@ func costNote(g *GatewayCost) string {
 	case g.Why != "":
 		return "What the gateway costs is not stated: " + g.Why + "."
 	}
-	return fmt.Sprintf("Response times in ms, ranges %s sure, from %d windows of %s in which both sides were measured at the same moments.",
+	note := fmt.Sprintf("Response times in ms, ranges %s sure, from %d windows of %s in which both sides were measured at the same moments.",
 		percent(g.Level), g.Windows, seconds(g.WindowSeconds))
+	if g.SharedLagMs != nil {
+		note += fmt.Sprintf(" The generator was late, for both sides alike: 99 of 100 requests by at most %s, which is in the times of each and not in their difference at the median.",
+			msText(*g.SharedLagMs))
+	}
+	return note
 }
 
 // markdownCost is the gateway cost as Markdown, of a report whose strings are escaped.

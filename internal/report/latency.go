@@ -173,7 +173,7 @@ func DifferenceOf(target, than string, d analyze.LatencyDecision) TargetDifferen
 			Quantile: v.Q, Ms: finiteMs(float64(v.Difference)), LowMs: finiteMs(v.DifferenceCI.Low), HighMs: finiteMs(v.DifferenceCI.High),
 			Direction: v.Direction, P: v.Different.P, Outcome: Measured, Why: v.Why,
 		}
-		if d.Judged {
+		if d.Judged && v.Outcome != "" { // "": shown, not judged
 			q.Outcome = string(v.Outcome)
 		}
 		out.Quantiles = append(out.Quantiles, q)
@@ -230,14 +230,14 @@ func comparisonHeadline(r Report) string {
 		if c.Sweep != nil && c.Margin == nil {
 			return "the limit held at every rate"
 		}
-		return fmt.Sprintf("at no quantile slower by more than %s (%d rounds)", margin, c.Rounds)
+		return fmt.Sprintf("%s slower by less than %s (%d rounds)", judgedNames(c), margin, c.Rounds)
 	case Fail:
 		if c.Sweep != nil && c.Margin == nil {
 			return strings.TrimSuffix(c.Sweep.Sentence, ".")
 		}
 		return fmt.Sprintf("slower by more than %s (%d rounds)", margin, c.Rounds)
 	case Inconclusive:
-		return fmt.Sprintf("%d rounds cannot tell whether it is slower by more than %s", c.Rounds, margin)
+		return fmt.Sprintf("%d rounds cannot tell whether %s are slower by more than %s", c.Rounds, judgedNames(c), margin)
 	case Measured:
 		if c.Sweep != nil {
 			return "response times by rate"
@@ -248,6 +248,26 @@ func comparisonHeadline(r Report) string {
 		return "could not be measured"
 	}
 	return "could not be measured: " + strings.TrimSuffix(r.Verdict.Reasons[0], ".")
+}
+
+// judgedNames are the quantiles that the outcome is about: "p50 and p90".
+func judgedNames(c *Comparison) string {
+	var names []string
+	for _, d := range c.Differences[:min(1, len(c.Differences))] {
+		for _, q := range d.Quantiles {
+			if q.Outcome != Measured {
+				names = append(names, quantileName(q.Quantile))
+			}
+		}
+	}
+	switch n := len(names); n {
+	case 0:
+		return "response times"
+	case 1:
+		return names[0]
+	default:
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
 }
 
 // comparisonSentences are the differences in prose.
@@ -295,7 +315,7 @@ func comparisonTables(c *Comparison) [][][]string {
 		differences = slices.Concat(differences, c.Baseline.Differences, c.Baseline.Costs)
 	}
 	for _, d := range differences {
-		table := [][]string{{middle(d.Target+" - "+d.Than, maxDifference), "ms", "p", "shown"}}
+		table := [][]string{{middle(shortTarget(d.Target)+" - "+shortTarget(d.Than), maxDifference), "ms", "p", "shown"}}
 		for _, q := range d.Quantiles {
 			shown := q.Direction
 			if q.Outcome != Measured {
@@ -326,6 +346,9 @@ func comparisonTables(c *Comparison) [][][]string {
 	}
 	return out
 }
+
+// shortTarget is a target's name without the word that all of them begin with.
+func shortTarget(name string) string { return strings.TrimPrefix(name, "svc/") }
 
 // maxDifference bounds the name of a difference in a table, in runes.
 const maxDifference = 24

@@ -1,0 +1,35 @@
+package bench
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/splitbench/splitbench/analyze"
+)
+
+// decide judges one target against another at the quantiles that were asked for. The other quantiles are shown: theirs have
+// the differences that are proven, and no outcome.
+func (p *LatencyPlan) decide(first, second *analyze.Blocks, alpha float64, paired bool) (analyze.LatencyDecision, error) {
+	judged := p.Quantiles
+	if len(judged) == 0 {
+		judged = analyze.DefaultQuantiles()
+	}
+	d, err := analyze.JudgeLatency(first, second, judged, p.Margin, alpha, paired)
+	if err != nil {
+		return analyze.LatencyDecision{}, err
+	}
+	others := slices.DeleteFunc(analyze.DefaultQuantiles(), func(q float64) bool { return slices.Contains(judged, q) })
+	if len(others) == 0 {
+		return d, nil
+	}
+	shown, err := analyze.JudgeLatency(first, second, others, analyze.Margin{}, alpha, paired)
+	if err != nil {
+		return analyze.LatencyDecision{}, err
+	}
+	for _, v := range shown.Quantiles {
+		v.Outcome = ""
+		d.Quantiles = append(d.Quantiles, v)
+	}
+	slices.SortFunc(d.Quantiles, func(a, b analyze.QuantileVerdict) int { return cmp.Compare(a.Q, b.Q) })
+	return d, nil
+}
