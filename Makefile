@@ -5,7 +5,7 @@ export GOFLAGS ?= -buildvcs=auto
 LDFLAGS  := -s -w
 FUZZTIME ?= 10s
 
-.PHONY: screenshots help build agents demo test race browser-test lint calibrate fuzz bench envoy-test cluster-test generate verify clean
+.PHONY: screenshots help build agents demo test race browser-test lint calibrate fuzz bench envoy-test cluster-test delay-test generate verify clean
 
 ## help: list the targets
 help:
@@ -83,6 +83,10 @@ envoy-test:
 ## cluster-test: tests on real clusters, named by SPLITBENCH_TEST_CONTEXT and others (test/cluster/README.md)
 cluster-test: build
 	$(GO) test -count=1 -v -timeout 25m ./test/cluster
+
+## delay-test: the gateway's cost on real clusters whose link is slowed down (SPLITBENCH_TEST_LINK_DELAY)
+delay-test: build
+	$(GO) test -count=1 -v -timeout 25m -run '^TestDelayed' ./test/cluster
 
 ## generate: rewrite golden files from what the code prints now
 generate: agents

@@ -27,14 +27,16 @@ type Bounded struct {
 
 // Silence is a backend that stopped answering although it had weight, and what came of it. What did not happen is nil.
 type Silence struct {
-	Backend     int      // index in the weights
-	Began       Bounded  // its last answer before, and the first request that shows it
-	FirstLost   *Bounded // the first lost request; it failed somewhere between the request before it and itself
-	Lost        int64    // requests lost from then until the others carried all, or until it came back
-	TakenOver   *Bounded // from here on others carried all without a loss: between the last lost request and the first answered
-	ByWeights   bool     // its weight was 0 by then, or within the second in which the API may tell it late
-	Recovered   *Bounded // its first answer again: it came back after that request was sent, and before it was answered
-	BackToSplit *Bounded // from here on the shares are those of the weights again (95 % sure of the ends)
+	Backend     int           // index in the weights
+	Began       Bounded       // its last answer before, and the first request that shows it
+	FirstLost   *Bounded      // the first lost request; it failed somewhere between the request before it and itself
+	Lost        int64         // requests lost from then until the others carried all, or until it came back
+	TakenOver   *Bounded      // from here on others carried all without a loss: between the last lost request and the first answered
+	ByWeights   bool          // its weight was 0 by then, or within the second in which the API may tell it late
+	Waited      int64         // requests that were sent before it was back and answered by it then
+	LongestWait time.Duration // of those
+	Recovered   *Bounded      // its first answer again: it came back after that request was sent, and before it was answered
+	BackToSplit *Bounded      // from here on the shares are those of the weights again (95 % sure of the ends)
 }
 
 // chanceOfSilence is how improbable it must be that a backend with its weight gives no answer in so many requests by chance.
@@ -43,9 +45,19 @@ const chanceOfSilence = 1e-6
 // toldLate is how much later than the proxy the API's stream may tell of a change of the weights.
 const toldLate = time.Second
 
+// followLate is how long a proxy may still draw by the weights of before a change that the API told of.
+const followLate = 5 * time.Second
+
+// mostShare bounds what a backend is counted on for: one with all the weight, too, must miss six requests in a row to be silent.
+const mostShare = 0.9
+
+// longWait is from where on an answer is called one that was waited for.
+const longWait = 500 * time.Millisecond
+
 // Silences finds the backends that stopped answering. Shots must be in the order of sending, weights in that of time, with at
 // least one, of the same backends in the same order. A backend is silent where its weight makes a gap of that many requests
-// less likely than one in a million; a gap that begins when its weight became 0 is no silence. Errors wrap ErrInput.
+// less likely than one in a million; its weight is the least of those that the proxy may have drawn by at that moment. A gap that
+// begins when its weight became 0 is no silence. Errors wrap ErrInput.
 func Silences(shots []Shot, weights []Weighted) ([]Silence, error) {
 	if len(weights) == 0 {
 		return nil, inputErrorf("weights: none given")
@@ -93,6 +105,18 @@ func (d drill) share(b int, at time.Duration) float64 {
 	return float64(w[b].W) / sum
 }
 
+// leastShare is the least that a backend should get at an instant, by any of the weights that the proxy may have drawn by then.
+func (d drill) leastShare(b int, at time.Duration) float64 {
+	least := d.share(b, at)
+	for i, x := range d.weights {
+		ended := i+1 < len(d.weights) && d.weights[i+1].At < at-followLate
+		if !ended && x.At <= at+toldLate {
+			least = min(least, d.share(b, x.At))
+		}
+	}
+	return min(least, mostShare)
+}
+
 // weightless reports whether a backend had no weight at an instant, or was told to have none shortly after.
 func (d drill) weightless(b int, at time.Duration) bool {
 	for _, x := range d.weights {
@@ -122,7 +146,7 @@ func (d drill) silencesOf(b int) []Silence {
 func (d drill) gap(b, from, to int) (Silence, bool) {
 	lnChance, lost := 0.0, -1
 	for i := from + 1; i < to; i++ {
-		lnChance += math.Log1p(-math.Min(d.share(b, d.shots[i].Sent), 1-1e-12))
+		lnChance += math.Log1p(-d.leastShare(b, d.shots[i].Sent))
 		if lost < 0 && d.shots[i].Lost {
 			lost = i
 		}
@@ -134,7 +158,15 @@ func (d drill) gap(b, from, to int) (Silence, bool) {
 	s.Began.At = s.Began.Low
 	if to < len(d.shots) {
 		s.Recovered = d.firstAnswer(b, to)
-		s.BackToSplit = d.settled(b, from, to)
+		s.BackToSplit = d.settled(b, from, to, s.Recovered.At)
+		for _, x := range d.shots[to:] {
+			if x.Sent >= s.Recovered.At {
+				break
+			}
+			if x.Backend == b && !x.Lost && x.Done-x.Sent >= longWait {
+				s.Waited, s.LongestWait = s.Waited+1, max(s.LongestWait, x.Done-x.Sent)
+			}
+		}
 	}
 	if lost < 0 {
 		// Nobody lost a request: others carried all from the start.
@@ -188,9 +220,9 @@ func (d drill) takeover(s *Silence, b, first, to int) {
 			lastLost = i
 		}
 	}
-	share := d.share(b, d.shots[first].Sent)
+	share := min(d.share(b, d.shots[first].Sent), mostShare)
 	after := to - lastLost - 1
-	if share <= 0 || float64(after)*math.Log1p(-math.Min(share, 1-1e-12)) > math.Log(chanceOfSilence) {
+	if share <= 0 || float64(after)*math.Log1p(-share) > math.Log(chanceOfSilence) {
 		return // the losses went on until it came back, or until the end
 	}
 	over := d.between(lastLost, lastLost+1)
@@ -199,19 +231,17 @@ func (d drill) takeover(s *Silence, b, first, to int) {
 	s.ByWeights = d.weightless(b, over.High)
 }
 
-// settled finds from where on the answers follow the weights after the recovery at request i, before which the backend was
-// silent from request from on; nil where that is not shown: too
-// few answers, or shares that stay away from the weights.
-func (d drill) settled(b, from, i int) *Bounded {
+// settled finds from where on the answers follow the weights, of the requests that were sent after the backend, silent from
+// request from to request to, was back; nil where that is not shown: too few answers, or shares that stay away from the
+// weights. Requests that waited for the backend were drawn before and say nothing of the draws after.
+func (d drill) settled(b, from, to int, back time.Duration) *Bounded {
 	var seq []int
 	var at []time.Duration
-	begin := max(0, from+1, i-200) // enough of the time before, in which the others carried all
-	// In the order of the answers: requests that waited for a backend belong to when it was back.
-	answers := slices.Clone(d.shots[begin:])
-	slices.SortStableFunc(answers, func(a, b Shot) int { return int(a.Done - b.Done) })
-	for _, s := range answers {
-		if s.Backend >= 0 && !s.Lost {
-			seq, at = append(seq, s.Backend), append(at, max(s.Done, s.Sent))
+	const enoughBefore = 200 // requests of the time before, in which the others carried all
+	for _, s := range d.shots[max(0, from+1, to-enoughBefore):] {
+		waited := s.Backend == b && s.Sent < back
+		if s.Backend >= 0 && !s.Lost && !waited {
+			seq, at = append(seq, s.Backend), append(at, s.Sent)
 		}
 	}
 	var w Weights
@@ -247,7 +277,9 @@ func (d drill) settled(b, from, i int) *Bounded {
 		return nil
 	}
 	low, high := max(0, min(c.Low, len(at)-1)), max(0, min(c.High, len(at)-1))
-	return &Bounded{At: at[c.At], Low: at[low], High: at[high]}
+	out := &Bounded{At: max(at[c.At], back), Low: at[low]} // not before it answered
+	out.High = max(at[high], out.At)
+	return out
 }
 
 // goodness is the exact p of the classical test.

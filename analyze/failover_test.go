@@ -94,6 +94,54 @@ func TestSilenceThatTheProxyEnds(t *testing.T) {
 	}
 }
 
+// The API tells of the weights before the proxy follows them: for 1.2 s requests are still drawn for west, which is dead. Those that
+// are lost then say nothing of east, which the weights give everything already.
+func TestSilenceWhileTheProxyFollows(t *testing.T) {
+	shots := story(40*time.Second, func(at time.Duration, coin int) (int, bool) {
+		if at >= 14*time.Second && at < 30*time.Second {
+			return 1, false
+		}
+		return coin, coin == 0 && at >= 10*time.Second && at < 14*time.Second
+	})
+	told := []Weighted{{0, halves}, {12800 * time.Millisecond, Weights{{"west", 0}, {"east", 1}}}, {30 * time.Second, halves}}
+	got, err := Silences(shots, told)
+	if err != nil || len(got) != 1 || got[0].Backend != 0 || !got[0].ByWeights {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// One lost request of a side that carries all is no silence.
+func TestNoSilenceOfASideThatCarriesAll(t *testing.T) {
+	shots := story(20*time.Second, func(at time.Duration, _ int) (int, bool) { return 1, at%(5*time.Second) == time.Second })
+	if got, err := Silences(shots, []Weighted{{0, Weights{{"west", 0}, {"east", 1}}}}); err != nil || len(got) != 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// Requests for a dead side may wait until it is back and be answered all at once then. They say nothing of the split that it
+// comes back to, and must not hide it.
+func TestBackToTheSplitBehindRequestsThatWaited(t *testing.T) {
+	back := 20 * time.Second
+	shots := story(40*time.Second, func(at time.Duration, coin int) (int, bool) {
+		return coin, coin == 0 && at >= 10*time.Second && at < 13*time.Second
+	})
+	for i, s := range shots {
+		if s.Backend == 0 && s.Sent >= 13*time.Second && s.Sent < back {
+			shots[i].Done = back + 10*time.Millisecond
+		}
+	}
+	got, err := Silences(shots, []Weighted{{0, halves}})
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if s := got[0]; s.Waited < 280 || s.Waited > 380 || s.LongestWait < 6500*time.Millisecond || s.LongestWait > 7010*time.Millisecond { // of 700 coins, less those of the last 0.5 s
+		t.Errorf("%d waited, %s at most", s.Waited, s.LongestWait)
+	}
+	if s := got[0]; !liesIn(s.Recovered, back, back+100*time.Millisecond) || !liesIn(s.BackToSplit, back, back+500*time.Millisecond) {
+		t.Errorf("recovered %+v, back to the split %+v", s.Recovered, s.BackToSplit)
+	}
+}
+
 func TestNoSilence(t *testing.T) {
 	fair := story(60*time.Second, func(_ time.Duration, coin int) (int, bool) { return coin, false })
 	// The longest run of 6,000 fair coins reaches 20 with probability 6,000/2^20: a silence is longer than that, as one in

@@ -209,6 +209,7 @@ func instant(b *analyze.Bounded) *report.Instant {
 func (j *drillJudge) failover(s analyze.Silence) report.Failover {
 	f := report.Failover{
 		Backend: j.m.Weights[s.Backend].Backend, Silent: *instant(&s.Began), FirstError: instant(s.FirstLost), Lost: s.Lost,
+		Waited: s.Waited, LongestWait: tenth(s.LongestWait.Seconds()),
 		TakenOver: instant(s.TakenOver), Recovered: instant(s.Recovered), BackToSplit: instant(s.BackToSplit), By: report.ByNobody,
 	}
 	switch {
@@ -247,6 +248,8 @@ func (j *drillJudge) sentences(f report.Failover) []string {
 		say("%d requests were lost while it was silent.", f.Lost)
 	}
 	switch t := f.TakenOver; {
+	case t == nil && f.Waited > 0:
+		say("Nothing took over: requests were lost or waited until it answered again; %d waited for their answer, for up to %.1fs.", f.Waited, f.LongestWait)
 	case t == nil:
 		say("Nothing took over: requests were lost until it answered again, or until the end.")
 	case f.By == report.ByWeights:

@@ -50,9 +50,11 @@ const (
 // Failover is one backend that stopped answering, and what came of it. What did not happen is null.
 type Failover struct {
 	Backend     string   `json:"backend"`
-	Silent      Instant  `json:"silent"`      // its last answer before
-	FirstError  *Instant `json:"firstError"`  // the first request that was lost
-	Lost        int64    `json:"lost"`        // while it was silent
+	Silent      Instant  `json:"silent"`     // its last answer before
+	FirstError  *Instant `json:"firstError"` // the first request that was lost
+	Lost        int64    `json:"lost"`       // while it was silent
+	Waited      int64    `json:"waited"`     // requests of the time before it was back that it answered then
+	LongestWait float64  `json:"longestWaitSeconds"`
 	TakenOver   *Instant `json:"takenOver"`   // from here on the others carried all, without a loss
 	By          string   `json:"by"`          // weights, proxy or nobody
 	Recovered   *Instant `json:"recovered"`   // its first answer again
