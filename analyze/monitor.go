@@ -37,7 +37,8 @@ type begun struct {
 	counts Counts
 }
 
-// Departure says how a share was seen to be outside its tolerance.
+// Departure says how a share was seen to be outside its tolerance: by the test with the most evidence beyond what it needs, which
+// is mostly one that began about when the share left.
 type Departure struct {
 	Backend      int     // index in the weights
 	Leak         bool    // it has weight 0 and answered
@@ -86,10 +87,11 @@ func (m *Monitor) Update(batch Counts) (*Departure, error) {
 	m.looks++
 	m.counts = sum
 	var found *Departure
+	most := 0.0
 	kept := m.alive[:0]
 	for _, b := range m.alive {
-		if d := m.outside(b); d != nil && (found == nil || d.Requests < found.Requests) {
-			found = d
+		if d, evidence := m.outside(b); d != nil && (found == nil || evidence > most) {
+			found, most = d, evidence
 		}
 		if b.number == 0 || m.next-b.number < uint64(2)<<bits.TrailingZeros64(b.number) {
 			kept = append(kept, b)
@@ -103,8 +105,8 @@ func (m *Monitor) Update(batch Counts) (*Departure, error) {
 // Tests is how many tests are alive.
 func (m *Monitor) Tests() int { return len(m.alive) }
 
-// outside is the departure that one test sees.
-func (m *Monitor) outside(b begun) *Departure {
+// outside is the departure that one test sees, and how many nats its evidence is beyond what it needs.
+func (m *Monitor) outside(b begun) (*Departure, float64) {
 	d := Departure{Looks: m.looks - b.look, Unattributed: m.counts.Unattributed - b.counts.Unattributed}
 	d.Requests = d.Unattributed
 	for i, n := range m.counts.N {
@@ -113,26 +115,33 @@ func (m *Monitor) outside(b begun) *Departure {
 	for _, i := range m.test.zero {
 		if n := m.counts.N[i] - b.counts.N[i]; n > 0 {
 			d.Backend, d.Leak, d.Above, d.Observed = i, true, true, n
-			return &d
+			return &d, math.Inf(1)
 		}
 	}
 	i := float64(b.number)
 	lnLevel := m.lnLevel - math.Log(i+1) - math.Log(i+2)
+	var found *Departure
+	most := 0.0
+	see := func(evidence, edge float64, above bool) {
+		if evidence += lnLevel; evidence >= 0 && (found == nil || evidence > most) {
+			out := d
+			out.Edge, out.Above = edge, above
+			found, most = &out, evidence
+		}
+	}
 	for r, x := range m.test.bands {
 		d.Backend = m.test.index[r]
 		d.Observed = m.counts.N[d.Backend] - b.counts.N[d.Backend]
 		// Where the unattributed requests went is not known: not to the backend, where it is to have had too many, and all to
 		// it where it is to have had too few.
-		if p, tested := x.highEdge(); tested && m.excess(d.Observed, d.Requests, p, x.pi) >= -lnLevel {
-			d.Above, d.Edge = true, p
-			return &d
+		if p, tested := x.highEdge(); tested {
+			see(m.excess(d.Observed, d.Requests, p, x.pi), p, true)
 		}
-		if p, tested := x.lowEdge(); tested && m.excess(d.Requests-d.Observed-d.Unattributed, d.Requests, 1-p, 1-x.pi) >= -lnLevel {
-			d.Above, d.Edge = false, p
-			return &d
+		if p, tested := x.lowEdge(); tested {
+			see(m.excess(d.Requests-d.Observed-d.Unattributed, d.Requests, 1-p, 1-x.pi), p, false)
 		}
 	}
-	return nil
+	return found, most
 }
 
 // excess is ln of the e-value of hits of total against a share of at most p, with a prior around pi; 0 where there are no more

@@ -167,7 +167,7 @@ func TestMonitorOfLeaksAndNothing(t *testing.T) {
 	if d, err := one.Update(Counts{N: []int64{100_000}}); d != nil || err != nil {
 		t.Errorf("%+v %v", d, err)
 	}
-	// All of three to the first: it has too many, the others too few, and the smallest sample that shows it is told.
+	// All of three to the first: it has too many, the others too few, and what is clearest is told.
 	three := newMonitor(t, named(50, 30, 20), DefaultOptions())
 	if d, err = three.Update(Counts{N: []int64{400, 0, 0}}); err != nil || d == nil || !d.Above || d.Backend != 0 || d.Requests != 400 || d.Edge != 0.55 {
 		t.Errorf("%+v %v", d, err)

@@ -19,9 +19,11 @@ import (
 // WatchConfig is what a watch is told.
 type WatchConfig struct {
 	Config
-	For   time.Duration    // 0: until it fails or is interrupted
-	Every time.Duration    // between two looks; 0: DefaultEvery
-	State func(WatchState) // called after every look and when a gap begins, from one goroutine; may be nil
+	For   time.Duration // 0: until it fails or is interrupted
+	Every time.Duration // between two looks; 0: DefaultEvery
+	// Session is how long one lasts before it is renewed, on top of a look and a request's timeout; 0: 25 minutes.
+	Session time.Duration
+	State   func(WatchState) // called after every look and when a gap begins, from one goroutine; may be nil
 }
 
 // WatchState is a watch as a whole at one look.
@@ -76,6 +78,9 @@ func Watch(ctx context.Context, cfg WatchConfig) (report.Report, error) {
 	}
 	if w.cfg.Every <= 0 {
 		w.cfg.Every = DefaultEvery
+	}
+	if w.cfg.Session <= 0 {
+		w.cfg.Session = watchSession
 	}
 	w.run.cfg.Load.Requests = max(1, cfg.Load.Rate.Requests(w.cfg.Every))
 	if err := w.prepare(ctx); err != nil {

@@ -111,6 +111,9 @@ func TestWatchOfABackendThatDied(t *testing.T) {
 	if r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "endpoints of backend podinfo-east") {
 		t.Errorf("%s %q: %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Watch)
 	}
+	if !strings.Contains(strings.Join(r.Warnings, " "), "endpoints of backend podinfo-east") {
+		t.Errorf("warnings %q", r.Warnings)
+	}
 }
 
 // An answer of a weight-0 backend ends a watch at once, also in a look that broke off.

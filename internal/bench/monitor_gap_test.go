@@ -2,11 +2,13 @@ package bench
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/splitbench/splitbench/internal/demo"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/podexec"
 )
 
 // cuts are the streams of sessions that can be cut from outside, as the death of a pod does.
@@ -308,5 +311,39 @@ func TestWatchThatCannotBegin(t *testing.T) {
 	}
 	if r.Verdict.Outcome != report.Invalid || r.Watch.GapCount != 0 || len(r.Verdict.Reasons) != 1 || errors.Is(err, errCut) {
 		t.Errorf("%s %q: %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Watch)
+	}
+}
+
+// A session is renewed when it is old, without a gap: nothing in a pod lives on without end.
+func TestWatchRenewsItsSession(t *testing.T) {
+	var sessions atomic.Int64
+	w := world(t, demo.Options{Seed: 44, Mend: func(_ string, in io.Reader, out io.Writer) (io.Reader, io.Writer) {
+		sessions.Add(1)
+		return in, out
+	}})
+	cfg := watchOf(t, w)
+	cfg.Session = time.Second
+	neverFails(t, &cfg)
+	r, err := Watch(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := sessions.Load(); n < 2 || r.Watch.GapCount != 0 || len(r.Watch.Pods) != 1 || r.Watch.Looks < 4 || r.Watch.SetAside != 0 {
+		t.Errorf("%d sessions: %+v", n, r.Watch)
+	}
+}
+
+// What broke is told as what it means, in few words.
+func TestWhyAGapBegan(t *testing.T) {
+	exit := &podexec.ExitError{Command: "/tmp/.splitbench-0123", Code: 137}
+	for want, err := range map[string]error{
+		"the agent's exit code 137 (killed: container stopped, or out of memory)": fmt.Errorf("run burst: %w", exit),
+		"pod or container not there or not running: no such pod":                  fmt.Errorf("upload: %w", &podexec.NotFoundError{Err: errors.New("no such pod")}),
+		"find source pod: there is no such pod":                                   errors.New("find source pod: there is no such pod"),
+		strings.Repeat("x", 200) + "...":                                          errors.New(strings.Repeat("x", 1000)),
+	} {
+		if got := whyOf(err); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

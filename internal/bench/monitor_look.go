@@ -248,6 +248,7 @@ func (w *watchRun) follow(ctx context.Context, end context.CancelCauseFunc) (sto
 		watcher.Close()
 		<-done
 		w.m.Warnings = append(w.m.Warnings, unwatched(watcher.Gaps())...)
+		w.m.Warnings = append(w.m.Warnings, w.otherChanges()...)
 	}
 }
 
@@ -275,6 +276,21 @@ func (w *watchRun) resolve(ctx context.Context, q mesh.Query, e mesh.Event) stri
 		case <-ctx.Done():
 		}
 	}
+}
+
+// otherChanges are the last changes of something else than the weights: they are no verdict, but a reader wants to know of them.
+func (w *watchRun) otherChanges() []string {
+	w.changing.Lock()
+	defer w.changing.Unlock()
+	var out []string
+	first := max(0, len(w.events)-unwatchedSaid)
+	if first > 0 {
+		out = append(out, fmt.Sprintf("what the shares rest on changed meanwhile; exec.log has %d more changes than these", first))
+	}
+	for _, e := range w.events[first:] {
+		out = append(out, e.At.UTC().Format(time.RFC3339)+": "+mesh.Safe(e.String()))
+	}
+	return out
 }
 
 // changedSince is the last change of something else than the weights since then.

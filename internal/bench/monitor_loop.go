@@ -152,7 +152,7 @@ func (w *watchRun) session(ctx context.Context) error {
 	}
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	client, facts, err := w.openAgent(opening, life, snap.Source, watchSession, agent.ClientOptions{
+	client, facts, err := w.openAgent(opening, life, snap.Source, w.cfg.Session+w.cfg.Every+w.m.Plan.Timeout, agent.ClientOptions{
 		Progress: func(wire.Progress) { w.heard = time.Now() },
 	})
 	if err != nil {
@@ -209,7 +209,7 @@ func (w *watchRun) send(ctx context.Context, client session) error {
 	w.heard = opened
 	w.m.Plan.WarmUp = w.warmUp
 	for ctx.Err() == nil && !w.failed && !w.m.refused() {
-		if time.Since(opened) > watchSession-w.cfg.Every-w.m.Plan.Timeout {
+		if time.Since(opened) > w.cfg.Session {
 			return errSessionOver
 		}
 		strange, err := w.batch(ctx, client)

@@ -243,3 +243,25 @@ func TestAnObjectOfAnUnknownClusterIsAGap(t *testing.T) {
 		t.Errorf("gaps %v", g)
 	}
 }
+
+// An object of the law that was written anew and says of the weights what it said is no change of them; one that came or went is.
+func TestRewritten(t *testing.T) {
+	law := mesh.Ref{Law: true}
+	for _, c := range []struct {
+		before, after string
+		ref           mesh.Ref
+		gone, want    bool
+	}{
+		{"generation 1 podinfo=50,podinfo-east=50", "generation 2 podinfo=50,podinfo-east=50", law, false, true},
+		{"version 81 podinfo=50,podinfo-east=50", "version 97 podinfo=50,podinfo-east=50", law, false, true},
+		{"generation 1 podinfo=50,podinfo-east=50", "generation 2 podinfo=90,podinfo-east=10", law, false, false},
+		{"generation 1 podinfo=50,podinfo-east=50", "none", law, true, false},
+		{"none", "generation 1 podinfo=50,podinfo-east=50", law, false, false},
+		{"generation 1 a", "generation 2 a", mesh.Ref{}, false, false},
+	} {
+		e := mesh.Event{Ref: c.ref, Gone: c.gone, Change: mesh.Change{Before: c.before, After: c.after}}
+		if e.Rewritten() != c.want {
+			t.Errorf("%q -> %q: %v, want %v", c.before, c.after, e.Rewritten(), c.want)
+		}
+	}
+}

@@ -62,7 +62,7 @@ func (g WatchGap) String() string {
 	return text + ": " + g.Why
 }
 
-// WatchFailure is what showed that a share was outside its tolerance: the shortest look back that did.
+// WatchFailure is what showed that a share was outside its tolerance: the look back that did it most clearly.
 type WatchFailure struct {
 	Backend      string    `json:"backend"`
 	Side         string    `json:"side"` // above or below its tolerance, or leak: weight 0, and it answered
