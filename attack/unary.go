@@ -20,14 +20,19 @@ const healthCheck = "grpc.health.v1.Health/Check"
 
 func (u *Unary) harmless() bool { return u == nil || u.Method == "" || u.Method == healthCheck }
 
+// Path is the path of the call's requests; nil calls the health check.
+func (u *Unary) Path() string {
+	if u == nil || u.Method == "" {
+		return "/" + healthCheck
+	}
+	return "/" + u.Method
+}
+
 // call returns the body of a call and the URL that it goes to.
 func (u *Unary) call(base *url.URL) ([]byte, *url.URL, error) {
-	method, message := healthCheck, []byte(nil)
+	method, message := strings.TrimPrefix(u.Path(), "/"), []byte(nil)
 	if u != nil {
 		message = u.Message
-		if u.Method != "" {
-			method = u.Method
-		}
 	}
 	service, name, ok := strings.Cut(method, "/")
 	if !ok || service == "" || name == "" || strings.ContainsAny(method, " ?#%") || strings.Contains(name, "/") {

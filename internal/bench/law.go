@@ -2,22 +2,33 @@ package bench
 
 import (
 	"fmt"
+	"net"
+	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
 // probeOf is the request that the law is asked for: what the run is going to send.
 func probeOf(cfg Config) mesh.Probe {
-	p := mesh.Probe{Method: "GET", Header: cfg.Load.Header}
+	sent := cfg.Load.Sending
+	p := mesh.Probe{Method: http.MethodGet, Header: headers(cfg.Load.Header, sent.Header)}
 	if u, err := url.Parse(cfg.URL); err == nil && cfg.URL != "" {
 		p.Path, p.Host = u.RequestURI(), u.Hostname()
 	}
-	for k, v := range cfg.Load.Header {
-		if k == "Host" {
+	if sent.Protocol == attack.ProtocolGRPC {
+		p.Method, p.Path = http.MethodPost, sent.Unary.Path()
+	}
+	for k, v := range p.Header {
+		if strings.EqualFold(k, "Host") {
 			p.Host = v
+			if host, _, err := net.SplitHostPort(v); err == nil {
+				p.Host = host
+			}
 		}
 	}
 	return p

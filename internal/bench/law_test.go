@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/mesh"
@@ -86,5 +88,24 @@ func TestProbeOfRun(t *testing.T) {
 	p := probeOf(Config{URL: "http://podinfo.test:9898/api/info?x=1", Load: Load{Header: map[string]string{"X-A": "b"}}})
 	if p.Path != "/api/info?x=1" || p.Host != "podinfo.test" || p.Method != "GET" || p.Header["X-A"] != "b" {
 		t.Errorf("%+v", p)
+	}
+}
+
+// Routes may choose by a header. The law is asked for the request that the run sends, with the headers of the user's.
+func TestTheLawIsAskedForTheRequestThatIsSent(t *testing.T) {
+	cfg := Config{URL: "http://podinfo:9898/api?x=1", Load: Load{
+		Header:  map[string]string{"User-Agent": "splitbench/v0"},
+		Sending: attack.Plan{Header: map[string]string{"X-Canary": "always", "user-agent": "curl/8", "host": "shop.example:8080"}},
+	}}
+	want := mesh.Probe{
+		Method: "GET", Path: "/api?x=1", Host: "shop.example",
+		Header: map[string]string{"X-Canary": "always", "user-agent": "curl/8", "host": "shop.example:8080"},
+	}
+	if diff := cmp.Diff(want, probeOf(cfg)); diff != "" {
+		t.Errorf("asked for another request than is sent (-sent +asked):\n%s", diff)
+	}
+	cfg = Config{Load: Load{Sending: attack.Plan{Protocol: attack.ProtocolGRPC}}}
+	if p := probeOf(cfg); p.Method != "POST" || p.Path != "/grpc.health.v1.Health/Check" {
+		t.Errorf("of a gRPC call the law is asked for %s %s", p.Method, p.Path)
 	}
 }
