@@ -6,28 +6,28 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/splitbench/splitbench/internal/bench"
 )
 
 // secretFlags are flags whose values must not be kept.
 func secretFlags() []string { return []string{"--token", "--password"} }
 
-const masked = "***"
+const masked = bench.Masked
 
 // commandLine is the command as a run keeps it: reports are made for pull requests, so secrets are masked.
 func commandLine(args []string) []string {
 	out := []string{"splitbench"}
-	hide := false
+	before := "" // the flag that the argument before was, where its value is still to come
 	for _, arg := range args {
 		name, value, joined := strings.Cut(arg, "=")
 		switch {
-		case hide:
-			arg, hide = masked, false
-		case slices.Contains(secretFlags(), name) && joined:
-			arg = name + "=" + masked
-		case slices.Contains(secretFlags(), name):
-			hide = true
+		case before != "":
+			arg, before = withoutSecret(before, arg), ""
 		case joined && strings.HasPrefix(name, "--"):
-			arg = name + "=" + withoutUser(value)
+			arg = name + "=" + withoutSecret(name, value)
+		case slices.Contains(secretFlags(), name), name == headerFlag:
+			before = name
 		default:
 			arg = withoutUser(arg)
 		}
@@ -36,19 +36,39 @@ func commandLine(args []string) []string {
 	return out
 }
 
+// headerFlag is the one whose values may hold a secret or not, as the header's name says.
+const headerFlag = "--header"
+
+// withoutSecret is the value of a flag as it may be kept.
+func withoutSecret(flag, value string) string {
+	if slices.Contains(secretFlags(), flag) {
+		return masked
+	}
+	if name, _, ok := strings.Cut(value, ":"); ok && flag == headerFlag && bench.SecretHeader(name) {
+		return name + ": " + masked
+	}
+	return withoutUser(value)
+}
+
 // resolvedFlags are the values of all flags as they hold for this run, wherever they came from, secrets masked; empty ones
 // are left out.
 func resolvedFlags(flags *pflag.FlagSet) map[string]string {
 	out := map[string]string{}
 	flags.VisitAll(func(f *pflag.Flag) {
 		value := f.Value.String()
-		switch {
-		case f.Name == "help" || value == "" || value == "[]":
-		case slices.Contains(secretFlags(), "--"+f.Name):
-			out[f.Name] = masked
-		default:
-			out[f.Name] = withoutUser(value)
+		if f.Name == "help" || value == "" || value == "[]" {
+			return
 		}
+		name := "--" + f.Name
+		if several, ok := f.Value.(pflag.SliceValue); ok {
+			values := slices.Clone(several.GetSlice())
+			for i, v := range values {
+				values[i] = withoutSecret(name, v)
+			}
+			out[f.Name] = "[" + strings.Join(values, ",") + "]"
+			return
+		}
+		out[f.Name] = withoutSecret(name, value)
 	})
 	return out
 }

@@ -96,7 +96,7 @@ func (m *Manifest) complete(totals wire.Totals) bool {
 }
 
 func (r *run) writeManifest(folder *store.Run) error {
-	b, err := json.MarshalIndent(r.m, "", "  ")
+	b, err := json.MarshalIndent(r.m.kept(), "", "  ")
 	if err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}

@@ -1,6 +1,9 @@
 package bench
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -44,5 +47,29 @@ func TestManifestHoldsProvenance(t *testing.T) {
 	}
 	if len(m.Before.Backends) != 2 {
 		t.Errorf("%d backends", len(m.Before.Backends))
+	}
+}
+
+// A run that sends a credential keeps that it did, and not the credential: folders are handed to others.
+func TestTheManifestKeepsNoSecrets(t *testing.T) {
+	w := world(t, demo.Options{Seed: 21})
+	cfg := connect(t, w, 40)
+	cfg.Load.Sending.Header = map[string]string{"Authorization": "Bearer SECRET", "x-canary": "always"}
+	_, _, f := live(t, cfg)
+	files, err := os.ReadDir(f.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(filepath.Join(f.Dir, file.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(b, []byte("SECRET")) {
+			t.Errorf("%s holds the credential", file.Name())
+		}
+		if file.Name() == ManifestFile && (!bytes.Contains(b, []byte(`"Authorization": "***"`)) || !bytes.Contains(b, []byte(`"x-canary": "always"`))) {
+			t.Errorf("%s does not say which headers were sent", file.Name())
+		}
 	}
 }
