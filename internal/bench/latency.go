@@ -167,11 +167,12 @@ func (r *latencyRun) discover(ctx context.Context) error {
 		}
 	}
 	r.m.Checks = sourceChecks(preflight.Run(preflight.View{Snapshot: *r.m.Before}))
-	p := attack.Plan{
-		URL: r.plan.Targets[0].URL, Header: r.cfg.Load.Header, Rate: r.cfg.Load.Rate, WarmUp: r.cfg.Load.WarmUp,
-		Requests: r.cfg.Load.Rate.Requests(r.cfg.Round), Connections: r.cfg.Load.Connections, Timeout: r.cfg.Load.Timeout,
-		MaxRate: r.cfg.Load.MaxRate, MaxRequests: r.cfg.Load.MaxRequests,
-	}.WithDefaults()
+	p := r.cfg.Load.Sending
+	p.URL, p.Rate, p.Requests, p.WarmUp = r.plan.Targets[0].URL, r.cfg.Load.Rate, r.cfg.Load.Rate.Requests(r.cfg.Round), r.cfg.Load.WarmUp
+	p.Connections, p.Timeout = r.cfg.Load.Connections, r.cfg.Load.Timeout
+	p.MaxRate, p.MaxRequests = r.cfg.Load.MaxRate, r.cfg.Load.MaxRequests
+	p.Header = headers(r.cfg.Load.Header, p.Header)
+	p = p.WithDefaults()
 	r.m.Plan = p
 	for _, rate := range append(slices.Clone(r.cfg.Rates), p.Rate) {
 		burst := p

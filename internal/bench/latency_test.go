@@ -15,6 +15,7 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/demo"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/wire"
@@ -106,6 +107,35 @@ func TestLatencyFindsTheDelayAndIsStored(t *testing.T) {
 	}
 	if c := compareMeasured(side, []sideRun{twin}, compareOptions(time.Second)); c.Verdict.Outcome != want {
 		t.Errorf("against itself: %s, want %s: %q", c.Verdict.Outcome, want, c.Verdict.Reasons)
+	}
+}
+
+// How requests are sent is what the flags of every load say, not only what a run of one split makes of them.
+func TestLatencySendsAsItIsTold(t *testing.T) {
+	cfg := compareTargets(t, world(t, demo.Options{Seed: 14}))
+	cfg.Against, cfg.Rates, cfg.Round = "", []attack.Rate{cfg.Load.Rate}, 100*time.Millisecond
+	cfg.Load.Sending = attack.Plan{Engine: attack.EngineStd, Header: map[string]string{"x-canary": "always"}, Limits: &attack.Limits{Time: time.Hour}}
+	if _, err := Latency(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	f := latest(t, cfg.ResultsDir)
+	m, err := readManifest(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var totals wire.Totals
+	file, err := f.OpenSamples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, err := range agent.ReadStored(file, &totals) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if totals.Engine != attack.EngineStd || m.Plan.Limits == nil || m.Plan.Header["x-canary"] != "always" {
+		t.Errorf("sent by engine %q with plan %+v", totals.Engine, m.Plan)
 	}
 }
 
