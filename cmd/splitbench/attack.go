@@ -94,6 +94,9 @@ func (f *attacking) plan(flags *pflag.FlagSet, url string) (p attack.Plan, names
 	if err := checkFormat(f.to); err != nil {
 		return p, nil, err
 	}
+	if err := f.unheeded(flags); err != nil {
+		return p, nil, err
+	}
 	p = attack.Plan{
 		URL: url, WarmUp: f.warmUp, Connections: f.connections, Timeout: f.timeout, MaxRate: f.maxRate, MaxRequests: f.maxRequests,
 	}
@@ -130,6 +133,19 @@ func (f *attacking) plan(flags *pflag.FlagSet, url string) (p attack.Plan, names
 		return p, nil, overCeiling(err)
 	}
 	return p, names, nil
+}
+
+// unheeded refuses flags that would do nothing beside the others.
+func (f *attacking) unheeded(flags *pflag.FlagSet) error {
+	if f.out == "" && flags.Changed("to") {
+		return fmt.Errorf("--to: is the format of --out; name a file with it")
+	}
+	for _, name := range []string{"rate", "requests", "schedule"} {
+		if f.search != "" && flags.Changed(name) {
+			return fmt.Errorf("--%s: a search makes its own rates, each constant for --duration; leave it out", name)
+		}
+	}
+	return nil
 }
 
 // overCeiling says which flag lifts a ceiling.

@@ -136,7 +136,7 @@ func (r *attackRun) search(ctx context.Context, f *attacking) error {
 	if err := s.Validate(); err != nil {
 		return fmt.Errorf("--%w", err)
 	}
-	var best *report.LoadInput
+	var tried []report.LoadInput // by trial
 	given := *r.plan.Limits
 	found, err := s.Run(ctx, func(ctx context.Context, rate float64) (attack.Trial, error) {
 		limits := given
@@ -155,18 +155,18 @@ func (r *attackRun) search(ctx context.Context, f *attacking) error {
 		if !r.in.Run.Complete {
 			t.ErrorShare = 1
 		}
-		if best == nil || t.ErrorShare == 0 && len(t.Late) == 0 && (f.responseTime == 0 || t.P99 <= f.responseTime) && r.plan.Rate.PerSecond() > best.Plan.Rate.PerSecond() {
-			kept := r.in
-			kept.Plan = r.plan
-			best = &kept
-		}
+		kept := r.in
+		kept.Plan = r.plan
+		tried = append(tried, kept)
 		return t, nil
 	})
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
-	if best != nil {
-		r.in = *best
+	for i := range tried {
+		if i == len(found.Trials)-1 && found.Best == 0 || i < len(found.Trials) && found.Trials[i].OK && found.Trials[i].Rate == found.Best {
+			r.in = tried[i]
+		}
 	}
 	r.in.Search = &report.LoadSearch{Why: found.Why, Trials: []report.LoadTrial{}}
 	if found.Best > 0 {
