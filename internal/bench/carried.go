@@ -26,7 +26,7 @@ func AnalyzeReport(r report.Report, override func(*analyze.Options)) (report.Rep
 		return report.Report{}, usagef("--gate %s: the run looked early, its rule is the tolerance", o.Gate)
 	}
 	if r.GoodnessOfFit == nil {
-		return r.Rejudged(nil, o), nil // nothing was judged then either
+		return r.Rejudged(nil, o, nil), nil // nothing was judged then either
 	}
 	d, err := analyze.Judge(w, c, o)
 	if err != nil {
@@ -34,6 +34,9 @@ func AnalyzeReport(r report.Report, override func(*analyze.Options)) (report.Rep
 	}
 	if r.Sequential != nil {
 		d.Outcome = r.SequentialOutcome(o.Tolerance)
+		if slices.Contains(r.Verdict.ReasonCodes, analyze.CodeLeak) {
+			d.Outcome = analyze.Fail // also where it answered after the look that the counts are of
+		}
 		if len(r.Verdict.Reasons) > 0 && string(d.Outcome) == r.Verdict.Outcome {
 			d.Reasons = nil
 			for i, text := range r.Verdict.Reasons {
@@ -45,16 +48,38 @@ func AnalyzeReport(r report.Report, override func(*analyze.Options)) (report.Rep
 			}
 		}
 	}
+	r.Diagnostics = witnessed(r, w, c, o)
 	if d, err = weighed(d, w, c, r.Diagnostics); err != nil {
 		return report.Report{}, err
 	}
-	return r.Rejudged(&d, o), nil
+	var invalid []string
+	if n := completeOf(r.Unattributed); n > 0 && d.Outcome == analyze.Pass {
+		invalid = append(invalid, unknownReason(n))
+	}
+	return r.Rejudged(&d, o, invalid), nil
+}
+
+// witnessed are a report's diagnostics, with what the second witness says judged by the options that hold now.
+func witnessed(r report.Report, w analyze.Weights, c analyze.Counts, o analyze.Options) []report.Diagnostic {
+	lines := slices.Clone(r.Diagnostics)
+	i := slices.IndexFunc(lines, func(d report.Diagnostic) bool { return d.Name == nameWitness })
+	if i < 0 || r.Witness == nil || len(r.Witness.Draws) != len(w) {
+		return lines
+	}
+	draws := analyze.Counts{N: make([]int64, len(w))}
+	for j, x := range r.Witness.Draws {
+		draws.N[j] = x.Drawn
+	}
+	if alone, err := analyze.Judge(w, draws, o); err == nil {
+		lines[i] = witnessLine(alone, w, c, o, draws.N, r.Witness.Background)
+	}
+	return lines
 }
 
 // weighed lets diagnostics that took the verdict away do so again.
 func weighed(d analyze.Decision, w analyze.Weights, c analyze.Counts, lines []report.Diagnostic) (analyze.Decision, error) {
 	for _, line := range lines {
-		if line.OK || line.Effect != report.EffectDowngrade {
+		if line.OK || line.Effect != report.EffectDowngrade || line.Name == nameWitness { // the report weighs that one itself
 			continue
 		}
 		item := analyze.Diagnostic{Name: analyze.DiagnosticTime, Text: line.Text, Impact: analyze.Downgrade}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -125,5 +126,66 @@ func TestAReportIsJudgedNotCopied(t *testing.T) {
 	r.Backends = nil
 	if none, err := AnalyzeReport(r, nil); err == nil {
 		t.Errorf("without backends: %s, want an error", none.Verdict.Outcome)
+	}
+}
+
+// What forbids a pass of the samples forbids one of the page too: options that let the shares pass do not bring it back.
+func TestAReportIsNoPassWhereItsSamplesAreNone(t *testing.T) {
+	wide := func(o *analyze.Options) { o.Tolerance = analyze.Tolerance{Points: 40} }
+	weights := analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}}
+	result := func(i int, backend int16) attack.Result {
+		r := attack.Result{Seq: uint64(i), Sent: time.Duration(i) * 10 * time.Millisecond, Status: 200, Backend: backend, Conn: int32(i)}
+		r.Planned, r.FirstByte, r.Done = r.Sent, r.Sent+2*time.Millisecond, r.Sent+3*time.Millisecond
+		return r
+	}
+	judged := func(m Manifest, n int, pick func(i int) int16) report.Report {
+		t.Helper()
+		m.Plan.Requests = uint64(n)
+		tl := newTally(len(m.Weights))
+		for i := range n {
+			tl.add(result(i, pick(i)))
+		}
+		totals := wire.Totals{Reason: wire.ReasonDone, Requests: uint64(n), Tally: tl.outcomes.Entries()}
+		wide(&m.Options)
+		if r := conclude(m, totals, tl); r.Verdict.Outcome == report.Pass {
+			t.Fatal("the samples pass: the test does not try what it should")
+		}
+		m.Options = analyze.DefaultOptions()
+		return conclude(m, totals, tl)
+	}
+	for name, r := range map[string]report.Report{
+		// One answer in 50 is of no known backend, and complete.
+		"unknown backend": judged(Manifest{Weights: weights, Options: analyze.DefaultOptions()}, 3000, func(i int) int16 {
+			if i%50 == 0 {
+				return attack.Unattributed
+			}
+			return drawn(i, 70)
+		}),
+		// A look decided before the backend of weight 0 answered.
+		"leak after the look": judged(Manifest{
+			Weights: append(slices.Clone(weights), analyze.Weight{Backend: "old"}), Options: analyze.DefaultOptions(), Sequential: &Sequential{Every: 100},
+		}, 5000, func(i int) int16 {
+			if i == 4999 {
+				return 2
+			}
+			return drawn(i, 50)
+		}),
+	} {
+		again, err := AnalyzeReport(r, wide)
+		if err != nil || again.Verdict.Outcome == report.Pass {
+			t.Errorf("%s: %s from the report, %v; the samples give none: %q", name, again.Verdict.Outcome, err, again.Verdict.Reasons)
+		}
+	}
+}
+
+// The second witness is asked again by the options that hold now: draws that were no contradiction where the answers failed are
+// one where they pass.
+func TestAReportAsksItsWitnessAgain(t *testing.T) {
+	r := carriedRuns(t)["fail"] // 70 %
+	r.Witness = &report.Witness{Available: true, Draws: []report.WitnessDraws{{Backend: "podinfo", Drawn: 2990}, {Backend: "podinfo-east", Drawn: 10}}}
+	r.Diagnostics = append(r.Diagnostics, report.Diagnostic{Name: "witness", OK: true, Text: "nothing found", Effect: report.EffectKeep})
+	again, err := AnalyzeReport(r, func(o *analyze.Options) { o.Tolerance = analyze.Tolerance{Points: 40} })
+	if err != nil || again.Verdict.Outcome != report.Inconclusive || again.Verdict.StatisticalOutcome != report.Pass {
+		t.Errorf("%s (%s by the counts), %v: %q", again.Verdict.Outcome, again.Verdict.StatisticalOutcome, err, again.Verdict.Reasons)
 	}
 }

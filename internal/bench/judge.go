@@ -178,7 +178,7 @@ func judge(in *report.Input, m Manifest, t *tally, totals wire.Totals) {
 		in.Invalid = append(in.Invalid, moved(m, changes, totals)...)
 	}
 	if n := unknown(m, totals, t); n > 0 && d.Outcome == analyze.Pass {
-		in.Invalid = append(in.Invalid, fmt.Sprintf("%d complete answers came from no known backend", n))
+		in.Invalid = append(in.Invalid, unknownReason(n))
 	}
 	if why := overloaded(in.Load, totals); why != "" {
 		in.Invalid = append(in.Invalid, why)
@@ -198,6 +198,11 @@ func unknown(m Manifest, totals wire.Totals, t *tally) int64 {
 		}
 	}
 	return n
+}
+
+// unknownReason says why there is no pass with so many complete answers that no rule named.
+func unknownReason(n int64) string {
+	return fmt.Sprintf("%d complete answers came from no known backend", n)
 }
 
 // leastRate is the share of the planned rate below which a run did not send what its plan says.

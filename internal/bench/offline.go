@@ -167,10 +167,14 @@ func (p *pool) report() report.Report {
 		in.Invalid = append(in.Invalid, "the counts cannot be judged: "+mesh.Safe(err.Error()))
 		return report.Build(in)
 	}
-	d = diagnose(&in, d, p.weights, p.inOrder(), 0)
+	order := p.inOrder()
+	d = diagnose(&in, d, p.weights, order, 0)
+	for _, r := range p.runs {
+		in.Diagnostics = append(in.Diagnostics, r.downgrades(order.ordered())...)
+	}
 	in.Decision = &d
 	if unknown > 0 && d.Outcome == analyze.Pass {
-		in.Invalid = append(in.Invalid, fmt.Sprintf("%d complete answers came from no known backend", unknown))
+		in.Invalid = append(in.Invalid, unknownReason(unknown))
 	}
 	return report.Build(in)
 }
@@ -215,6 +219,18 @@ func (r *pooled) qualify(in *report.Input) {
 			in.Specimens = append(in.Specimens, attack.Specimen{Seq: s.Seq, Status: s.Status, Body: s.Body})
 		}
 	}
+}
+
+// downgrades are the checks that took the run's own verdict away and are not made anew of all runs together: what its proxy
+// drew, and all where the order of requests is not known.
+func (r *pooled) downgrades(checkedInOrder bool) (out []report.Diagnostic) {
+	for _, line := range r.alone.Diagnostics {
+		if !line.OK && line.Effect == report.EffectDowngrade && (line.Name == nameWitness || !checkedInOrder) {
+			line.Text = fmt.Sprintf("run %s: %s", r.id, line.Text)
+			out = append(out, line)
+		}
+	}
+	return out
 }
 
 // warnings are those of the runs, once each, and what is not the same in all of them.

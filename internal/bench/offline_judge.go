@@ -33,7 +33,21 @@ func (p *pool) judge(in *report.Input) (analyze.Decision, error) {
 		return d, err
 	}
 	in.Diagnostics = append(in.Diagnostics, combined)
+	p.leaked(&d)
 	return d, nil
+}
+
+// leaked makes a failure of a weight-0 backend's answer in any run, also of one after the look that decided that run, which is
+// not among the counts.
+func (p *pool) leaked(d *analyze.Decision) {
+	for _, r := range p.runs {
+		i := slices.Index(r.alone.Verdict.ReasonCodes, analyze.CodeLeak)
+		if i < 0 || i >= len(r.alone.Verdict.Reasons) || d.Outcome == analyze.Fail {
+			continue
+		}
+		d.Outcome = analyze.Fail
+		d.Reasons = []analyze.Reason{{Code: analyze.CodeLeak, Text: fmt.Sprintf("run %s: %s", r.id, r.alone.Verdict.Reasons[i])}}
+	}
 }
 
 // byLooks decides as if each run were one look of a sequential run: its intervals do not care when one stops.

@@ -170,8 +170,35 @@ func TestRunsTogether(t *testing.T) {
 			t.Errorf("%s, %+v", r.Verdict.Outcome, c)
 		}
 	})
+	t.Run("no better than its runs", func(t *testing.T) { noBetterThanItsRuns(t, a, b) })
 	t.Run("strung together", func(t *testing.T) { strungTogether(t, a, b) })
 	t.Run("refused", func(t *testing.T) { refusedTogether(t, a, b) })
+}
+
+// What one run alone has against its verdict, and the sum of the counts cannot show, holds for the whole.
+func noBetterThanItsRuns(t *testing.T, a, b store.Folder) {
+	for name, tt := range map[string]struct {
+		edit func(*report.Report)
+		want string
+	}{
+		"its proxy drew otherwise": {func(r *report.Report) {
+			r.Diagnostics = append(r.Diagnostics, report.Diagnostic{Name: nameWitness, Text: "the draws do not follow", Effect: report.EffectDowngrade})
+		}, report.Inconclusive},
+		"a leak after the look that decided": {func(r *report.Report) {
+			r.Verdict.Outcome, r.Verdict.Reasons, r.Verdict.ReasonCodes = report.Fail, []string{"old has weight 0 and answered"}, []string{analyze.CodeLeak}
+		}, report.Fail},
+	} {
+		var p pool
+		for _, f := range []store.Folder{a, b} {
+			if err := p.add(f, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tt.edit(&p.runs[1].alone)
+		if r := p.report(); r.Verdict.Outcome != tt.want || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), p.runs[1].id) {
+			t.Errorf("%s: %s, want %s: %q", name, r.Verdict.Outcome, tt.want, r.Verdict.Reasons)
+		}
+	}
 }
 
 func strungTogether(t *testing.T, a, b store.Folder) {

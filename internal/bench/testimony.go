@@ -132,25 +132,31 @@ func (w *WitnessFacts) judge(in *report.Input, m Manifest, d witness.Delta, out 
 		out.counts, out.ordered = draws, nil
 		return
 	}
-	// Answers that follow the weights over draws that do not: the difference is other traffic, or it is not what is drawn.
-	line := report.Diagnostic{Name: "witness", OK: true, Text: "nothing found", Effect: report.EffectKeep}
+	in.Diagnostics = append(in.Diagnostics, witnessLine(alone, m.Weights, in.Counts, m.Options, d.Draws, in.Witness.Background))
+}
+
+const nameWitness = "witness"
+
+// witnessLine holds the answers against the draws. Answers that follow the weights over draws that do not: the difference is
+// other traffic, or it is not what is drawn.
+func witnessLine(alone analyze.Decision, w analyze.Weights, c analyze.Counts, o analyze.Options, draws []int64, background int64) report.Diagnostic {
+	line := report.Diagnostic{Name: nameWitness, OK: true, Text: "nothing found", Effect: report.EffectKeep}
 	if exactP := alone.GoodnessOfFit.Pearson.Exact; exactP.Method != "" {
 		p := exactP.P
 		line.P = &p
 	}
-	if answers, err := analyze.Judge(m.Weights, in.Counts, m.Options); err == nil &&
-		answers.Outcome == analyze.Pass && alone.Outcome == analyze.Fail {
+	if answers, err := analyze.Judge(w, c, o); err == nil && answers.Outcome == analyze.Pass && alone.Outcome == analyze.Fail {
 		line.OK, line.Effect = false, report.EffectDowngrade
 		line.Text = fmt.Sprintf("the answers follow the weights, and the draws that the client's proxy counted do not: %s; "+
-			"%d of them were not of this run", drawsText(d, m.Weights), in.Witness.Background)
+			"%d of them were not of this run", drawsText(draws, w), background)
 	}
-	in.Diagnostics = append(in.Diagnostics, line)
+	return line
 }
 
-func drawsText(d witness.Delta, w analyze.Weights) string {
+func drawsText(draws []int64, w analyze.Weights) string {
 	parts := make([]string, 0, len(w))
 	for i, x := range w {
-		parts = append(parts, fmt.Sprintf("%s %d", mesh.Safe(x.Backend), d.Draws[i]))
+		parts = append(parts, fmt.Sprintf("%s %d", mesh.Safe(x.Backend), draws[i]))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -54,12 +54,12 @@ func (r Report) Judgement() (analyze.Weights, analyze.Counts, analyze.Options, e
 }
 
 // Rejudged is the report with another decision over its counts. What only the samples could say is carried: times, errors,
-// diagnostics, which weigh as they did, and whatever made the run invalid.
-func (r Report) Rejudged(d *analyze.Decision, o analyze.Options) Report {
+// diagnostics, which weigh as they did, and whatever made the run invalid; invalid is what makes it so now.
+func (r Report) Rejudged(d *analyze.Decision, o analyze.Options, invalid []string) Report {
 	w, c, _, err := r.Judgement()
 	in := Input{
 		Weights: w, Counts: c, Options: o, Decision: d, Checks: r.Checks, Diagnostics: r.Diagnostics, Warnings: r.Warnings,
-		Interrupted: "", Run: r.Run,
+		Invalid: slices.Clone(invalid), Interrupted: "", Run: r.Run,
 	}
 	if r.Run != nil {
 		in.Interrupted = r.Run.CutShort
