@@ -108,7 +108,7 @@ func markCommand(a *app) *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:               "mark RUN TEXT",
-		Short:             "Write a mark into the timeline of a drill that is running",
+		Short:             "Write a mark into the timeline of a drill or run that is under way",
 		Example:           `  splitbench mark latest "scaled podinfo to 0"`,
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: completeRuns(&dir),

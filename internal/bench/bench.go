@@ -141,7 +141,7 @@ func Run(ctx context.Context, cfg Config) (report.Report, error) {
 	unwatch := r.watch(ctx)
 	err = r.measure(ctx)
 	unwatch()
-	if err != nil {
+	if err = errors.Join(err, r.keepMarks()); err != nil {
 		r.fail(ctx, err)
 	}
 	return r.finish(ctx)

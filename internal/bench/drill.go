@@ -63,6 +63,9 @@ func MarkRun(f store.Folder, text string) error {
 	if text == "" {
 		return usagef("mark: the text is empty; say what happened")
 	}
+	if err := markable(f); err != nil {
+		return err
+	}
 	if r := []rune(text); len(r) > maxMarkText {
 		text = string(r[:maxMarkText])
 	}

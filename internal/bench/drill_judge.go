@@ -121,6 +121,7 @@ func (j *drillJudge) timeline() {
 	for _, w := range j.m.Weights {
 		t.Backends = append(t.Backends, report.TimelineShare{Backend: w.Backend, Answered: make([]int64, bins)})
 	}
+	t.Losses = lossesByKind(j.shots)
 	times := make([][]int64, bins)
 	for _, s := range j.shots {
 		bin := int(max(s.sent, 0) / timelineBin)

@@ -128,7 +128,7 @@ func conclude(m Manifest, totals wire.Totals, t *tally) report.Report {
 		}
 		t.useTotals(totals)
 		in.Load = loadFacts(m.Plan, totals, t)
-		in.Load.Marks = marks(m, startedAt(totals), in.Load.Duration)
+		in.Load.Marks = marksOf(m, totals, in.Load.Duration)
 		in.GatewayCost = gatewayCost(m, t, totals)
 		in.Pods = podsOf(m, t)
 		if curl.Drives(totals.Engine) {

@@ -63,6 +63,7 @@ type Manifest struct {
 	After  *mesh.Snapshot     `json:"after"` // null where it was not read again
 
 	Moves []Move `json:"moves,omitempty"` // what changed while the run sent
+	Marks []Mark `json:"marks,omitempty"` // what the user marked meanwhile; a drill has them among its events
 	Clock Clock  `json:"clock"`           // of the source pod
 
 	Failures    []string `json:"failures,omitempty"`    // why there is no verdict, one sentence each

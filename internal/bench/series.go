@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/wire"
 )
@@ -104,23 +103,6 @@ func (w *windows) overTime(requests uint64) *report.OverTime {
 		out.Backends = append(out.Backends, report.WindowCount{Observed: column(f)})
 	}
 	out.Unattributed, out.Errors = column(c.fields-2), column(c.fields-1)
-	return out
-}
-
-// marks are what the cluster says happened during the burst.
-func marks(m Manifest, started time.Time, length time.Duration) []report.Mark {
-	if m.Before == nil || m.After == nil || started.IsZero() {
-		return nil
-	}
-	var out []report.Mark
-	at := m.After.Split.LastWritten.Sub(started)
-	if m.After.Split.LastWritten.After(m.Before.Split.LastWritten) && at >= 0 && at <= length {
-		text := "split written"
-		if who := m.After.Split.LastWriter; who != "" {
-			text += " by " + mesh.Safe(who)
-		}
-		out = append(out, report.Mark{AtSeconds: at.Seconds(), Text: text})
-	}
 	return out
 }
 

@@ -78,6 +78,14 @@ type Timeline struct {
 	Backends []TimelineShare `json:"backends"`
 	P50Ms    []*float64      `json:"p50Ms"` // of answers; null in a bin without any
 	MaxMs    []*float64      `json:"maxMs"`
+	Losses   []TimelineLoss  `json:"losses,omitempty"` // what Lost is made of; absent in documents of versions that did not tell
+}
+
+// TimelineLoss is one kind of losses, in the bins that have any.
+type TimelineLoss struct {
+	Kind string  `json:"kind"` // as in lostByKind
+	Bins []int64 `json:"bins"` // numbers of bins, ascending
+	Lost []int64 `json:"lost"` // requests, one number for each of them
 }
 
 // TimelineShare is what one backend answered in each bin.

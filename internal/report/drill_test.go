@@ -12,19 +12,55 @@ func drillInput() Input {
 	in := run(analyze.Pass, twoWeights(50, 50), 1000, 1300, 100)
 	in.Decision = nil
 	in.Judged = &Judged{Outcome: Fail, Reasons: []analyze.Reason{{Code: analyze.CodeOutside, Text: "100 requests were lost, 10 are allowed"}}}
-	limit, p50, most := int64(10), 3.1, 48.2
+	limit := int64(10)
 	at := func(v float64) *Instant { return &Instant{AtSeconds: v, LowSeconds: v - 0.04, HighSeconds: v} }
 	in.Drill = &Drill{
-		Sent: 2400, Answered: 2300, Lost: 100, LostByKind: map[string]int64{"http 502": 97, "timeout": 3}, Accounted: true,
+		Sent: 2400, Answered: 2300, Lost: 100, LostByKind: map[string]int64{"http 502": 98, "timeout": 2}, Accounted: true,
 		Outage: Span{Seconds: 4.1, LowSeconds: 4, HighSeconds: 4.2}, Limits: DrillLimits{MaxLost: &limit}, Unwatched: []string{},
 		Failovers: []Failover{{
 			Backend: "podinfo", Silent: *at(10), FirstError: at(10.1), Lost: 100, TakenOver: at(14.2), By: ByWeights, Recovered: at(30), BackToSplit: at(30.2),
 			Sentences: []string{`podinfo gave its last answer at 10.0s; the first request was lost at 10.1s (between 10.1 and 10.1), 0.4s after mark "scaled podinfo to 0".`},
 		}},
 		Events:   []DrillEvent{{AtSeconds: 9.7, Kind: "mark", Text: "scaled podinfo to 0"}, {AtSeconds: 14.1, Kind: "weights", Text: "TrafficSplit test/podinfo: 50/50 -> 0/100", Weights: map[string]int64{"podinfo": 0, "podinfo-east": 100}}},
-		Timeline: Timeline{BinMs: 100, Sent: []int64{5, 5}, Lost: []int64{0, 2}, Backends: []TimelineShare{{Backend: "podinfo", Answered: []int64{2, 0}}, {Backend: "podinfo-east", Answered: []int64{3, 3}}}, P50Ms: []*float64{&p50, nil}, MaxMs: []*float64{&most, nil}},
+		Timeline: drillTimeline(),
 	}
 	return in
+}
+
+// drillTimeline is the timeline of 48 s at 50 a second: podinfo falls silent at 10.1 s, from 14.2 s on podinfo-east carries all, and
+// at 30 s podinfo answers again. 98 requests are answered with a 502, 2 time out.
+func drillTimeline() Timeline {
+	const bins = 480
+	t := Timeline{
+		BinMs: 100, Sent: make([]int64, bins), Lost: make([]int64, bins), P50Ms: make([]*float64, bins), MaxMs: make([]*float64, bins),
+		Backends: []TimelineShare{{Backend: "podinfo", Answered: make([]int64, bins)}, {Backend: "podinfo-east", Answered: make([]int64, bins)}},
+		Losses:   []TimelineLoss{{Kind: "http 502"}, {Kind: "timeout"}},
+	}
+	lost := int64(0)
+	for i := range bins {
+		t.Sent[i] = 5
+		west := int64(2 + i%2)
+		switch {
+		case i >= 101 && i < 142:
+			n := min(west, 100-lost)
+			lost += n
+			kind := 0
+			if i > 139 {
+				kind = 1
+			}
+			t.Lost[i] = n
+			l := &t.Losses[kind]
+			l.Bins, l.Lost = append(l.Bins, int64(i)), append(l.Lost, n)
+			t.Backends[1].Answered[i] = 5 - n
+		case i >= 142 && i < 300:
+			t.Backends[1].Answered[i] = 5
+		default:
+			t.Backends[0].Answered[i], t.Backends[1].Answered[i] = west, 5-west
+		}
+		p50, most := 3+float64(i%7)/10, 40+float64(i%11)
+		t.P50Ms[i], t.MaxMs[i] = &p50, &most
+	}
+	return t
 }
 
 // watchInput is a watch of an hour that found nothing.

@@ -49,7 +49,7 @@ func htmlBody(r Report) (template.HTML, error) {
 	if err != nil {
 		return "", err
 	}
-	t, err := template.ParseFS(htmlFiles, "html/report.tmpl", "html/comparison.tmpl")
+	t, err := template.ParseFS(htmlFiles, "html/report.tmpl", "html/comparison.tmpl", "html/timeline.tmpl")
 	if err != nil {
 		return "", fmt.Errorf("write report: %w", err)
 	}
@@ -81,7 +81,8 @@ type view struct {
 	Why, Warnings []string
 	Do            []hintView
 
-	Special *specialView // nil for a report about shares
+	Special  *specialView  // nil for a report about shares
+	Timeline *timelineView // nil but for a drill
 
 	Shares     *shareChart
 	ShareTable *tableView
@@ -151,6 +152,7 @@ func viewOf(raw Report) view {
 	v.TimeTable, v.Marks = timeTable(r), markSentences(r)
 	v.Latency, v.NoLatency = latencyChart(r)
 	v.LatencyTable, v.LatencyNotes = latencyTable(r), latencyNotes(r)
+	v.Timeline = timelineOf(r)
 	v.Special, v.Cost = specialOf(r), costOf(r.GatewayCost)
 	v.Pods, v.ByPod, v.Witness = podsTable(r), podSentences(r), witnessOf(r.Witness)
 	if raw.Baseline != nil {
@@ -183,9 +185,6 @@ func plainCode(s string) string { return s }
 
 // title is what was judged.
 func title(r Report) string {
-	if special(r) {
-		return specialTitle(r)
-	}
 	if special(r) {
 		return specialTitle(r)
 	}
@@ -241,8 +240,9 @@ func sections(v view) []pair {
 		}
 	}
 	add(v.Special != nil, "result", "Result")
+	add(v.Timeline != nil, "timeline", "Timeline")
 	add(v.ShowShares(), "shares", "Shares")
-	add(v.ShowShares(), "time", "Over time")
+	add(v.ShowShares() && v.Timeline == nil, "time", "Over time")
 	add(v.ShowShares(), "latency", "Latency")
 	add(v.Baseline != nil, "baseline", "Against an earlier run")
 	add(v.ShowShares(), "errors", "Errors")

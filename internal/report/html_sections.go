@@ -27,7 +27,9 @@ func specialOf(r Report) *specialView {
 			v.Tables = append(v.Tables, plainTable("Response times in ms, with their likely ranges.", t[0], t[1:]))
 		}
 	}
-	v.ListTitle, v.List = specialList(r)
+	if !hasTimeline(r) { // whose own list is numbered
+		v.ListTitle, v.List = specialList(r)
+	}
 	return v
 }
 

@@ -55,14 +55,31 @@ func timeChart(r Report) (*lineChart, string) {
 		c.Lines = append(c.Lines, lineView{*keyOf(b.Backend, i), f.path(xs, ys)})
 	}
 	c.Keys = c.Lines
-	for _, m := range r.Series.Marks {
-		v := markView{At: at(f.x(m.AtSeconds)), TextAt: at(f.x(m.AtSeconds) + 4), Anchor: "start", Text: cut(m.Text, 60)}
-		if f.x(m.AtSeconds) > (lineLeft+lineRight)/2 {
-			v.TextAt, v.Anchor = at(f.x(m.AtSeconds)-4), "end"
-		}
-		c.Marks = append(c.Marks, v)
-	}
+	c.Marks = marksOf(f, r.Series.Marks)
 	return c, ""
+}
+
+// marksOf draws one mark with its text, and several by their numbers in the list below. What lies outside is in the list alone.
+func marksOf(f frame, marks []Mark) []markView {
+	var heads []flagHead
+	for i, m := range marks {
+		if m.AtSeconds >= f.x0 && m.AtSeconds <= f.x1 {
+			heads = append(heads, flagHead{x: f.x(m.AtSeconds), text: strconv.Itoa(i + 1)})
+		}
+	}
+	var out []markView
+	for _, h := range flags(heads, 0) {
+		v := markView{At: h.At, TextAt: h.TextAt, Anchor: "middle", Text: h.Text}
+		if len(marks) == 1 {
+			x := heads[0].x
+			v.TextAt, v.Anchor, v.Text = at(x+4), "start", cut(marks[0].Text, 60)
+			if x > (lineLeft+lineRight)/2 {
+				v.TextAt, v.Anchor = at(x-4), "end"
+			}
+		}
+		out = append(out, v)
+	}
+	return out
 }
 
 // windowTotals are the requests of each window with a known backend.

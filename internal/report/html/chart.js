@@ -114,22 +114,31 @@
     }, data);
   }
 
+  // One mark is drawn with its text, several by their numbers in the list below; numbers that would cover each other are one.
   function marks(u, all) {
-    var c = u.ctx;
+    var c = u.ctx, room = devicePixelRatio, last = null;
     c.save();
     c.strokeStyle = c.fillStyle = css("--fg");
     c.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
     c.font = 12 * devicePixelRatio + "px system-ui, sans-serif";
-    all.forEach(function (m) {
+    function say(h) { if (h) c.fillText(h.first === h.end ? h.first : h.first + "-" + h.end, h.x + 4 * room, u.bbox.top + 14 * room); }
+    all.forEach(function (m, i) {
       var x = u.valToPos(m.atSeconds, "x", true);
-      if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) return;
+      if (!(x >= u.bbox.left && x <= u.bbox.left + u.bbox.width)) return;
       c.beginPath();
       c.moveTo(x, u.bbox.top);
       c.lineTo(x, u.bbox.top + u.bbox.height);
       c.stroke();
+      if (all.length > 1) {
+        if (last && x < last.x + (16 + 15 * String(i + 1).length) * room) { last.end = i + 1; return; }
+        say(last);
+        last = { x: x, first: i + 1, end: i + 1 };
+        return;
+      }
       c.textAlign = x > u.bbox.left + u.bbox.width / 2 ? "right" : "left";
-      c.fillText(safe(m.text), x + (c.textAlign === "left" ? 5 : -5), u.bbox.top + 14 * devicePixelRatio);
+      c.fillText(safe(m.text), x + (c.textAlign === "left" ? 5 : -5) * room, u.bbox.top + 14 * room);
     });
+    say(last);
     c.restore();
   }
 

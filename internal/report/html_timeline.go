@@ -1,0 +1,326 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// timelineView is what the page shows of a drill's timeline: all of it, and the moments at which something happened from near.
+type timelineView struct {
+	Whole   *timelineChart
+	Near    []*timelineChart
+	More    string // what is not shown from near
+	Moments *tableView
+	Events  []string
+	Numbers *tableView
+}
+
+// Bounds of the charts of a timeline.
+const (
+	mostColumns  = 418              // of a chart: two units of its width each
+	maxKindRows  = 6                // kinds of losses with a row of their own
+	nearRoom     = 2.0              // seconds around what is shown from near
+	nearGap      = 10.0             // seconds within which two moments are shown together
+	nearLongest  = mostColumns / 10 // seconds that are shown from near, in bins of 100 ms
+	mostNear     = 6                // charts from near
+	leastOfLoss  = 3.0              // height of a bar of losses, so that one request of a million is seen
+	numbersBound = 120              // rows of the table of numbers
+)
+
+// hasTimeline reports whether a request of a drill is known.
+func hasTimeline(r Report) bool {
+	return r.Drill != nil && len(r.Drill.Timeline.Sent) > 0 && r.Drill.Timeline.BinMs > 0
+}
+
+// timelineOf is nil where there is none.
+func timelineOf(r Report) *timelineView {
+	if !hasTimeline(r) {
+		return nil
+	}
+	d := r.Drill
+	bins := len(d.Timeline.Sent)
+	whole := columnsOf(d.Timeline, 0, bins)
+	v := &timelineView{Whole: timelineChartOf(r, whole, "timeline"), Moments: momentsTable(d), Events: drillEvents(d), Numbers: timelineNumbers(d)}
+	if whole.per == 1 {
+		return v
+	}
+	near := whereToLook(d)
+	for i, w := range near {
+		if i == mostNear {
+			v.More = fmt.Sprintf("%d more stretches are not shown from near.", len(near)-mostNear)
+			break
+		}
+		c := columnsOf(d.Timeline, w[0], w[1])
+		v.Near = append(v.Near, timelineChartOf(r, c, fmt.Sprintf("timeline-%d", i+1)))
+	}
+	return v
+}
+
+// columns are the columns of a chart: per bins each, of bins [from, to).
+type columns struct {
+	t             Timeline
+	from, to, per int
+	n             int
+}
+
+func columnsOf(t Timeline, from, to int) columns {
+	c := columns{t: t, from: from, to: to, per: max(1, (to-from+mostColumns-1)/mostColumns)}
+	c.n = (to - from + c.per - 1) / c.per
+	return c
+}
+
+// bin is how long a bin is, in seconds.
+func (c columns) bin() float64 { return float64(c.t.BinMs) / 1000 }
+
+// starts and ends are the seconds that the columns go over.
+func (c columns) starts() float64 { return float64(c.from) * c.bin() }
+func (c columns) ends() float64   { return float64(c.from+c.n*c.per) * c.bin() }
+
+// span is column i as bins.
+func (c columns) span(i int) (from, to int) {
+	return c.from + i*c.per, min(c.to, c.from+(i+1)*c.per)
+}
+
+// sum adds up what a list has for column i. Lists of a document from elsewhere may be of any length and hold anything.
+func (c columns) sum(v []int64, i int) int64 {
+	from, to := c.span(i)
+	var n int64
+	for b := from; b < min(to, len(v)); b++ {
+		n += max(v[b], 0)
+	}
+	return n
+}
+
+// middle is the middle one of a list's values in column i, most the largest; false where there are none.
+func (c columns) middle(v []*float64, i int) (middle, most float64, ok bool) {
+	from, to := c.span(i)
+	var have []float64
+	for b := from; b < min(to, len(v)); b++ {
+		if v[b] != nil && *v[b] >= 0 {
+			have = append(have, *v[b])
+		}
+	}
+	if len(have) == 0 {
+		return 0, 0, false
+	}
+	slices.Sort(have)
+	return have[(len(have)-1)/2], have[len(have)-1], true
+}
+
+// widthText is how much time a column is.
+func (c columns) widthText() string {
+	return (time.Duration(c.per) * time.Duration(c.t.BinMs) * time.Millisecond).String()
+}
+
+// lossesOf are the losses of each kind by bins, most first, those of few in one row. A document of an older version has them
+// without their kinds.
+func lossesOf(t Timeline) (kinds []string, lost [][]int64) {
+	losses := slices.Clone(t.Losses)
+	if len(losses) == 0 {
+		whole := TimelineLoss{Kind: "any kind", Lost: t.Lost}
+		for i := range t.Lost {
+			whole.Bins = append(whole.Bins, int64(i))
+		}
+		losses = append(losses, whole)
+	}
+	// Nothing is believed of bins and numbers: a document may come from elsewhere.
+	each := func(l TimelineLoss, take func(bin int, n int64)) {
+		for i, bin := range l.Bins {
+			if bin >= 0 && bin < int64(len(t.Sent)) && i < len(l.Lost) && l.Lost[i] > 0 {
+				take(int(bin), l.Lost[i])
+			}
+		}
+	}
+	sums := make(map[string]int64, len(losses))
+	for _, l := range losses {
+		each(l, func(_ int, n int64) { sums[l.Kind] += n })
+	}
+	losses = slices.DeleteFunc(losses, func(l TimelineLoss) bool { return sums[l.Kind] == 0 })
+	slices.SortStableFunc(losses, func(a, b TimelineLoss) int { return cmp.Compare(sums[b.Kind], sums[a.Kind]) })
+	for i, l := range losses {
+		row := min(i, maxKindRows)
+		if i <= maxKindRows {
+			name := l.Kind
+			if more := len(losses) - i; i == maxKindRows && more > 1 {
+				name = fmt.Sprintf("%d other kinds", more)
+			}
+			kinds, lost = append(kinds, name), append(lost, make([]int64, len(t.Sent)))
+		}
+		each(l, func(bin int, n int64) { lost[row][bin] += n })
+	}
+	return kinds, lost
+}
+
+// whereToLook are the stretches of a drill, as bins, that are worth to be seen at full resolution: around its moments and losses.
+func whereToLook(d *Drill) [][2]int {
+	bin := float64(d.Timeline.BinMs) / 1000
+	var moments, all []float64
+	for _, m := range momentsOf(d) {
+		moments = append(moments, m.at.AtSeconds)
+	}
+	all = slices.Clone(moments)
+	for i, n := range d.Timeline.Lost {
+		if n > 0 {
+			all = append(all, float64(i)*bin)
+		}
+	}
+	var out [][2]int
+	for _, s := range together(all) {
+		within := slices.DeleteFunc(slices.Clone(moments), func(m float64) bool { return m < s[0] || m > s[1] })
+		parts := [][2]float64{s}
+		if s[1]-s[0] > nearLongest-2*nearRoom && len(within) > 0 { // a long outage: how it began and how it ended
+			parts = together(within)
+		}
+		for _, p := range parts {
+			last := float64(len(d.Timeline.Sent)) // as numbers first: a document may have any
+			from := int(min(max(0, (p[0]-nearRoom)/bin), last))
+			to := int(min(max(0, (min(p[1], p[0]+nearLongest-2*nearRoom)+nearRoom)/bin+1), last))
+			if from < to {
+				out = append(out, [2]int{from, to})
+			}
+		}
+	}
+	return out
+}
+
+// together joins instants that are near to each other.
+func together(at []float64) [][2]float64 {
+	slices.Sort(at)
+	var out [][2]float64
+	for _, v := range at {
+		if n := len(out); n > 0 && v-out[n-1][1] <= nearGap {
+			out[n-1][1] = v
+			continue
+		}
+		out = append(out, [2]float64{v, v})
+	}
+	return out
+}
+
+// moment is an instant that the analysis found.
+type moment struct {
+	Letter  string
+	backend string
+	what    string
+	at      Instant
+}
+
+// momentsOf are the moments of all failovers, in order of time, with letters.
+func momentsOf(d *Drill) []moment {
+	var out []moment
+	for _, f := range d.Failovers {
+		add := func(at *Instant, what string) {
+			if at != nil {
+				out = append(out, moment{backend: f.Backend, what: what, at: *at})
+			}
+		}
+		if f.FirstError == nil {
+			add(&f.Silent, "last answer")
+		}
+		add(f.FirstError, "first request lost")
+		add(f.TakenOver, "the others carried all, by the "+f.By)
+		add(f.Recovered, "answers again")
+		add(f.BackToSplit, "back to the declared split")
+	}
+	slices.SortStableFunc(out, func(a, b moment) int { return cmp.Compare(a.at.AtSeconds, b.at.AtSeconds) })
+	for i := range out {
+		out[i].Letter = letters(i)
+	}
+	return out
+}
+
+// letters counts A to Z, AA, AB and so on.
+func letters(i int) string {
+	s := ""
+	for i++; i > 0; i = (i - 1) / 26 {
+		s = string(rune('A'+(i-1)%26)) + s
+	}
+	return s
+}
+
+func momentsTable(d *Drill) *tableView {
+	t := &tableView{
+		Caption: "The moments that were found, by their letters in the chart, in seconds since the first request.",
+		Head:    heads(3, "Moment", "Backend", "What", "At", "Likely range"),
+	}
+	for _, m := range momentsOf(d) {
+		t.Rows = append(t.Rows, []cellView{
+			{Text: m.Letter, Heading: true}, plain(m.backend), plain(m.what), {Text: secondsOf(m.at.AtSeconds, 0.1)},
+			{Text: fmt.Sprintf("%s to %s", secondsOf(m.at.LowSeconds, 0.01), secondsOf(m.at.HighSeconds, 0.01))},
+		})
+	}
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	return t
+}
+
+// timelineNumbers is the chart in numbers, for readers of whatever kind. No bin with losses is left out: each row counts them.
+func timelineNumbers(d *Drill) *tableView {
+	bins := len(d.Timeline.Sent)
+	c := columns{t: d.Timeline, to: bins, per: (bins + numbersBound - 1) / numbersBound}
+	c.n = (bins + c.per - 1) / c.per
+	t := &tableView{
+		Caption: fmt.Sprintf("Requests by the %s in which they were sent, in seconds since the first. Times of answers in ms: the middle one of the medians of 100 ms, and the longest.", c.widthText()),
+		Head:    heads(1, "From", "Sent"),
+	}
+	for _, b := range d.Timeline.Backends {
+		t.Head = append(t.Head, headView{Text: b.Backend})
+	}
+	kinds, lost := lossesOf(d.Timeline)
+	for _, k := range kinds {
+		t.Head = append(t.Head, headView{Text: "Lost: " + k})
+	}
+	t.Head = append(t.Head, headView{Text: "p50"}, headView{Text: "Longest"})
+	for i := range c.n {
+		from, _ := c.span(i)
+		row := []cellView{{Text: secondsOf(float64(from)*c.bin(), c.bin()), Heading: true}, {Text: count(c.sum(d.Timeline.Sent, i))}}
+		for _, b := range d.Timeline.Backends {
+			row = append(row, cellView{Text: count(c.sum(b.Answered, i))})
+		}
+		for _, l := range lost {
+			row = append(row, cellView{Text: count(c.sum(l, i))})
+		}
+		p50, most := dash, dash
+		if v, _, ok := c.middle(d.Timeline.P50Ms, i); ok {
+			p50 = msNumber(v)
+		}
+		if _, v, ok := c.middle(d.Timeline.MaxMs, i); ok {
+			most = msNumber(v)
+		}
+		t.Rows = append(t.Rows, append(row, cellView{Text: p50}, cellView{Text: most}))
+	}
+	return t
+}
+
+// timelineSummary is the chart in words.
+func timelineSummary(d *Drill, c columns) string {
+	s := []string{fmt.Sprintf("Timeline from %s to %s, in columns of %s", secondsOf(c.starts(), 0.1), secondsOf(min(c.ends(), float64(c.to)*c.bin()), 0.1), c.widthText())}
+	var sent, lost int64
+	for i := range c.n {
+		sent, lost = sent+c.sum(c.t.Sent, i), lost+c.sum(c.t.Lost, i)
+	}
+	s = append(s, fmt.Sprintf("%s sent, %s lost", plural(sent, "request"), count(lost)))
+	for _, m := range momentsOf(d) {
+		if at := m.at.AtSeconds; at >= c.starts() && at <= c.ends() {
+			s = append(s, fmt.Sprintf("%s: %s of %s at %s", m.Letter, m.what, m.backend, secondsOf(at, 0.1)))
+		}
+	}
+	return strings.Join(s, "; ") + ". The numbers are in the tables below."
+}
+
+// pathBuilder writes the path of a drawing.
+type pathBuilder struct{ strings.Builder }
+
+func (p *pathBuilder) to(letter string, v ...float64) {
+	p.WriteString(letter)
+	for i, x := range v {
+		if i > 0 {
+			p.WriteByte(' ')
+		}
+		p.WriteString(at(x))
+	}
+}
