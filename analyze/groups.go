@@ -104,19 +104,7 @@ func (e *examination) table(group func(Observation) int) [][]int64 {
 
 // tableLeast is the smallest expected count of a table over the columns in use.
 func tableLeast(table [][]int64) float64 {
-	var rows, cols []float64
-	total := 0.0
-	for i, row := range table {
-		rows = append(rows, 0)
-		for j, n := range row {
-			if len(cols) <= j {
-				cols = append(cols, 0)
-			}
-			rows[i] += float64(n)
-			cols[j] += float64(n)
-			total += float64(n)
-		}
-	}
+	rows, cols, total := margins(table)
 	least := math.Inf(1)
 	for _, r := range rows {
 		for _, c := range cols {

@@ -75,12 +75,10 @@ func Transitions(seq []int, k int) TransitionsResult {
 	return TransitionsResult{Table: table, Statistic: contingency(table)}
 }
 
-// contingency is Pearson's test of independence of rows and columns; empty ones do not count.
-func contingency(table [][]int64) Statistic {
-	var rows, cols []float64
-	total := 0.0
+// margins are the sums of a table's rows and columns, and of all of it.
+func margins(table [][]int64) (rows, cols []float64, total float64) {
+	rows = make([]float64, len(table))
 	for i, row := range table {
-		rows = append(rows, 0)
 		for j, n := range row {
 			if len(cols) <= j {
 				cols = append(cols, 0)
@@ -90,6 +88,12 @@ func contingency(table [][]int64) Statistic {
 			total += float64(n)
 		}
 	}
+	return rows, cols, total
+}
+
+// contingency is Pearson's test of independence of rows and columns; empty ones do not count.
+func contingency(table [][]int64) Statistic {
+	rows, cols, total := margins(table)
 	out := Statistic{Asymptotic: pFromLn(0, Asymptotic)}
 	used := func(x []float64) (n int) {
 		for _, v := range x {
