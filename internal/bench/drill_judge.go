@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -230,10 +232,22 @@ const causeWindow = 60.0
 func (j *drillJudge) since(at float64) string {
 	for i := len(j.d.Events) - 1; i >= 0; i-- {
 		if e := j.d.Events[i]; e.AtSeconds <= at && at-e.AtSeconds <= causeWindow {
+			if len(e.Weights) > 0 {
+				return fmt.Sprintf(", %.1fs after the API told of weights %s", at-e.AtSeconds, j.weightsText(e.Weights))
+			}
 			return fmt.Sprintf(", %.1fs after %s %q", at-e.AtSeconds, e.Kind, e.Text)
 		}
 	}
 	return ""
+}
+
+// weightsText is 0/100 in the order of the split's backends.
+func (j *drillJudge) weightsText(w map[string]int64) string {
+	var parts []string
+	for _, x := range j.m.Weights {
+		parts = append(parts, strconv.FormatInt(w[x.Backend], 10))
+	}
+	return strings.Join(parts, "/")
 }
 
 func (j *drillJudge) sentences(f report.Failover) []string {

@@ -25,6 +25,9 @@ func splitOf(before, after *mesh.Snapshot) *Split {
 		return out
 	}
 	out.YAMLAfter = yamlText(after.Split.YAML)
+	if after.Split.Generation != s.Generation {
+		out.GenerationAfter = after.Split.Generation
+	}
 	out.Why = changeOf(s, after.Split)
 	out.Unchanged = out.Why == ""
 	return out

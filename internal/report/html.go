@@ -172,10 +172,10 @@ func viewOf(raw Report) view {
 	return v
 }
 
-// outcomeClass is one of four words, whatever a file says.
+// outcomeClass is one of five words, whatever a file says.
 func outcomeClass(r Report) string {
 	switch r.Verdict.Outcome {
-	case Pass, Fail, Inconclusive:
+	case Pass, Fail, Inconclusive, Measured:
 		return r.Verdict.Outcome
 	}
 	return Invalid

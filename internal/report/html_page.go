@@ -126,7 +126,7 @@ func plotAsset(name string) (string, error) {
 //nolint:gochecknoglobals // a table that never changes
 var symbols = map[string]string{
 	Pass: "M3 8.5 6.5 12 13 4.5", Fail: "M4 4 12 12M12 4 4 12", Inconclusive: "M5 5.5C5 2.5 11 2.5 11 5.5 11 7.5 8 7.5 8 10M8 13V13.2",
-	Invalid: "M8 3V9.5M8 13V13.2",
+	Invalid: "M8 3V9.5M8 13V13.2", Measured: "M3 13V9M8 13V4M13 13V7",
 }
 
 // Badge is an outcome as a word with a symbol and a colour.
@@ -135,7 +135,7 @@ func Badge(outcome string) template.HTML {
 	if !ok {
 		outcome, path = Invalid, symbols[Invalid]
 	}
-	return template.HTML(fmt.Sprintf( //nolint:gosec // four known words and paths
+	return template.HTML(fmt.Sprintf( //nolint:gosec // five known words and paths
 		`<span class="badge %s"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="%s" fill="none" stroke="currentColor" `+
 			`stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round"/></svg>%s</span>`, outcome, path, strings.ToUpper(outcome)))
 }

@@ -51,6 +51,19 @@ func TestPageIsWhole(t *testing.T) {
 }
 
 // The policy allows the page's own scripts and style, and those only: what a name or an answer could bring does not run.
+// A run that was measured and had nothing to decide is not called invalid.
+func TestPageOfAMeasuredRun(t *testing.T) {
+	in := comparisonInput()
+	in.Judged = &Judged{Outcome: Measured}
+	var page strings.Builder
+	if err := WriteHTML(&page, Build(in)); err != nil {
+		t.Fatal(err)
+	}
+	if text := page.String(); !strings.Contains(text, `<header class="banner measured">`) || !strings.Contains(text, "MEASURED</span>") || strings.Contains(text, "INVALID</span>") {
+		t.Error("the badge does not say that it was measured")
+	}
+}
+
 func TestPolicyAllowsWhatIsThereAndNothingElse(t *testing.T) {
 	page := string(asHTML(t, Build(inputs()["hostile"])))
 	policy := regexp.MustCompile(`http-equiv="Content-Security-Policy" content="([^"]*)"`).FindStringSubmatch(page)

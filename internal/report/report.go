@@ -235,6 +235,7 @@ type Split struct {
 	UID             string    `json:"uid"`
 	ResourceVersion string    `json:"resourceVersion"`
 	Generation      int64     `json:"generation"`
+	GenerationAfter int64     `json:"generationAfter,omitempty"` // where it is another one after the run
 	Root            string    `json:"root"`
 	WeightsFrom     string    `json:"weightsFrom"`
 	Unchanged       bool      `json:"unchanged"`     // the split and its weights stayed the same during the run

@@ -325,7 +325,7 @@ func enoughSentence(need *RequestsNeeded, have string, more func(int64) string) 
 // unattributedSentence says what could not be counted, and whether that matters.
 func unattributedSentence(r Report) string {
 	u := r.Unattributed
-	if u.Requests == 0 {
+	if u.Requests == 0 || r.Drill != nil { // what a drill lost is what it is about
 		return ""
 	}
 	_, all := requestsOf(r)

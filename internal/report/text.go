@@ -161,6 +161,8 @@ func splitSentence(s *Split) string {
 	}
 	text := fmt.Sprintf("%s %s/%s", s.Kind, s.Namespace, s.Name)
 	switch {
+	case s.Unchanged && s.GenerationAfter > 0: // it was changed and changed back, or something else of it was
+		text += fmt.Sprintf(", generation %d, afterwards %d with the same weights", s.Generation, s.GenerationAfter)
 	case s.Generation > 0 && s.Unchanged:
 		text += fmt.Sprintf(", generation %d (unchanged during the run)", s.Generation)
 	case s.Unchanged:

@@ -44,7 +44,7 @@ type listView struct {
 func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	v := listView{
 		Dir: report.Printable(s.Dir), Label: r.URL.Query().Get("label"), Outcome: r.URL.Query().Get("outcome"),
-		Outcomes: []string{report.Pass, report.Fail, report.Inconclusive, report.Invalid},
+		Outcomes: []string{report.Pass, report.Fail, report.Inconclusive, report.Invalid, report.Measured},
 	}
 	labels, err := parseLabels(v.Label)
 	if err != nil {
