@@ -118,28 +118,16 @@ type run struct {
 // *UsageError, for what is wrong on this side before the first request. When ctx is cancelled, what was measured so far is
 // kept and the outcome is invalid; the text of the context's cause goes into the report.
 func Run(ctx context.Context, cfg Config) (report.Report, error) {
-	r := &run{cfg: cfg, log: newRunLog(cfg.Log), m: Manifest{
-		Schema: ManifestSchema, Kind: report.KindSplit, Started: time.Now().UTC(), Command: cfg.Command, Flags: cfg.Flags,
-		Labels: cfg.Labels, Tool: cfg.Tool, Simulated: cfg.Simulated, Options: cfg.Options, Sequential: cfg.Sequential,
-	}}
-	if err := r.prepare(ctx); err != nil {
-		var u *UsageError
-		if errors.As(err, &u) {
-			return report.Report{}, err
-		}
-		r.fail(ctx, err)
+	r := newRun(cfg, report.KindSplit)
+	r.m.Sequential = cfg.Sequential
+	switch ready, err := r.begin(ctx, r.prepare); {
+	case err != nil:
+		return report.Report{}, err
+	case !ready:
 		return r.conclude(), nil
 	}
-	if r.m.refused() {
-		return r.conclude(), nil
-	}
-	folder, err := r.open()
-	if err != nil {
-		return report.Report{}, &UsageError{err}
-	}
-	r.folder = folder
 	unwatch := r.watch(ctx)
-	err = r.measure(ctx)
+	err := r.measure(ctx)
 	unwatch()
 	if err = errors.Join(err, r.keepMarks()); err != nil {
 		r.fail(ctx, err)

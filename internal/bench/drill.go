@@ -106,10 +106,7 @@ type shot struct {
 
 // Drill sends steady traffic and says what happens to it. Errors are *UsageError only, as of Run.
 func Drill(ctx context.Context, cfg DrillConfig) (report.Report, error) {
-	d := &drillRun{cfg: cfg, run: &run{cfg: cfg.Config, log: newRunLog(cfg.Log), m: Manifest{
-		Schema: ManifestSchema, Kind: report.KindDrill, Started: time.Now().UTC(), Command: cfg.Command, Flags: cfg.Flags,
-		Labels: cfg.Labels, Tool: cfg.Tool, Simulated: cfg.Simulated, Options: cfg.Options,
-	}}}
+	d := &drillRun{cfg: cfg, run: newRun(cfg.Config, report.KindDrill)}
 	d.facts = DrillFacts{MaxLost: cfg.MaxLost, MaxOutage: cfg.MaxOutage, Events: []DrillFact{}}
 	if cfg.Load.Requests == 0 || cfg.Load.Requests > maxShots {
 		return report.Report{}, usagef("--duration: at this rate these are %d requests, want 1 to %d", cfg.Load.Requests, maxShots)
@@ -117,23 +114,12 @@ func Drill(ctx context.Context, cfg DrillConfig) (report.Report, error) {
 	if cfg.Load.Connections == 0 { // enough for requests that wait for their timeout while others go on
 		d.run.cfg.Load.Connections = attack.DefaultConnections + int(min(8192, cfg.Load.Rate.PerSecond()*max(cfg.Load.Timeout, attack.DefaultTimeout).Seconds()))
 	}
-	if err := d.prepare(ctx); err != nil {
-		var u *UsageError
-		if errors.As(err, &u) {
-			return report.Report{}, err
-		}
-		d.fail(ctx, err)
+	switch ready, err := d.begin(ctx, d.prepare); {
+	case err != nil:
+		return report.Report{}, err
+	case !ready:
 		return d.conclude(), nil
 	}
-	if d.m.refused() {
-		return d.conclude(), nil
-	}
-	d.m.Plan.GiveUpAfter = d.m.Plan.Requests + 1 // losing everything for a while is what a drill is about
-	folder, err := d.open()
-	if err != nil {
-		return report.Report{}, &UsageError{err}
-	}
-	d.folder = folder
 	if err := d.withAgent(ctx, d.m.Plan.Duration()+d.m.Plan.Timeout, d.measure); err != nil {
 		d.fail(ctx, err)
 	}
@@ -144,6 +130,13 @@ func Drill(ctx context.Context, cfg DrillConfig) (report.Report, error) {
 	rep := d.conclude()
 	d.close(&rep, len(d.shots) > 0)
 	return rep, nil
+}
+
+// prepare plans as a run does, but for one thing: losing everything for a while is what a drill is about.
+func (d *drillRun) prepare(ctx context.Context) error {
+	err := d.run.prepare(ctx)
+	d.m.Plan.GiveUpAfter = d.m.Plan.Requests + 1
+	return err
 }
 
 func (d *drillRun) measure(ctx context.Context, client session) error {

@@ -95,7 +95,7 @@ func (j *drillJudge) count(totals wire.Totals) {
 
 func (j *drillJudge) events() {
 	for _, f := range j.facts.Events {
-		e := report.DrillEvent{AtSeconds: tenth(f.At.Sub(j.facts.Began).Seconds()), Kind: f.Kind, Text: f.Text}
+		e := report.DrillEvent{AtSeconds: rounded(f.At.Sub(j.facts.Began).Seconds()), Kind: f.Kind, Text: f.Text}
 		for _, w := range f.Weights {
 			if e.Weights == nil {
 				e.Weights = map[string]int64{}
@@ -109,7 +109,8 @@ func (j *drillJudge) events() {
 	}
 }
 
-func tenth(s float64) float64 { return math.Round(s*1000) / 1000 }
+// rounded is a time in seconds, to the millisecond.
+func rounded(s float64) float64 { return math.Round(s*1000) / 1000 }
 
 // timeline sorts the requests into bins by their sending.
 func (j *drillJudge) timeline() {
@@ -166,7 +167,7 @@ func (j *drillJudge) judge() {
 		return
 	}
 	outage := analyze.Outage(shots, outageJoin)
-	j.d.Outage = report.Span{Seconds: tenth(outage.At.Seconds()), LowSeconds: tenth(outage.Low.Seconds()), HighSeconds: tenth(outage.High.Seconds())}
+	j.d.Outage = report.Span{Seconds: rounded(outage.At.Seconds()), LowSeconds: rounded(outage.Low.Seconds()), HighSeconds: rounded(outage.High.Seconds())}
 	for _, s := range silences {
 		j.d.Failovers = append(j.d.Failovers, j.failover(s))
 	}
@@ -206,13 +207,13 @@ func instant(b *analyze.Bounded) *report.Instant {
 	if b == nil {
 		return nil
 	}
-	return &report.Instant{AtSeconds: tenth(b.At.Seconds()), LowSeconds: tenth(b.Low.Seconds()), HighSeconds: tenth(b.High.Seconds())}
+	return &report.Instant{AtSeconds: rounded(b.At.Seconds()), LowSeconds: rounded(b.Low.Seconds()), HighSeconds: rounded(b.High.Seconds())}
 }
 
 func (j *drillJudge) failover(s analyze.Silence) report.Failover {
 	f := report.Failover{
 		Backend: j.m.Weights[s.Backend].Backend, Silent: *instant(&s.Began), FirstError: instant(s.FirstLost), Lost: s.Lost,
-		Waited: s.Waited, LongestWait: tenth(s.LongestWait.Seconds()),
+		Waited: s.Waited, LongestWait: rounded(s.LongestWait.Seconds()),
 		TakenOver: instant(s.TakenOver), Recovered: instant(s.Recovered), BackToSplit: instant(s.BackToSplit), By: report.ByNobody,
 	}
 	switch {

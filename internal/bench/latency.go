@@ -88,31 +88,16 @@ type latencyRun struct {
 
 // Latency measures targets in interleaved rounds and compares them. Errors are *UsageError only, as of Run.
 func Latency(ctx context.Context, cfg LatencyConfig) (report.Report, error) {
-	r := &latencyRun{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Options.Seed, 0x6c6174656e6379)), run: &run{
-		cfg: cfg.Config, log: newRunLog(cfg.Log), m: Manifest{
-			Schema: ManifestSchema, Kind: report.KindLatency, Started: time.Now().UTC(), Command: cfg.Command, Flags: cfg.Flags,
-			Labels: cfg.Labels, Tool: cfg.Tool, Simulated: cfg.Simulated, Options: cfg.Options,
-		},
-	}}
+	r := &latencyRun{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Options.Seed, 0x6c6174656e6379)), run: newRun(cfg.Config, report.KindLatency)}
 	if err := cfg.validate(); err != nil {
 		return report.Report{}, &UsageError{err}
 	}
-	if err := r.discover(ctx); err != nil {
-		var u *UsageError
-		if errors.As(err, &u) {
-			return report.Report{}, err
-		}
-		r.fail(ctx, err)
+	switch ready, err := r.begin(ctx, r.discover); {
+	case err != nil:
+		return report.Report{}, err
+	case !ready:
 		return r.conclude(), nil
 	}
-	if r.m.refused() {
-		return r.conclude(), nil
-	}
-	folder, err := r.open()
-	if err != nil {
-		return report.Report{}, &UsageError{err}
-	}
-	r.folder = folder
 	if err := r.withAgent(ctx, r.sending(), r.measure); err != nil {
 		r.fail(ctx, err)
 	}

@@ -59,7 +59,7 @@ func marksOf(m Manifest, totals wire.Totals, length time.Duration) []report.Mark
 	if m.Clock.Known && totals.StartedUnixNs > 0 {
 		began, _ := m.Clock.local(totals.StartedUnixNs)
 		add := func(at time.Time, text string) {
-			out = append(out, report.Mark{AtSeconds: tenth(at.Sub(began).Seconds()), Text: text})
+			out = append(out, report.Mark{AtSeconds: rounded(at.Sub(began).Seconds()), Text: text})
 		}
 		for _, x := range m.Marks {
 			add(x.At, "mark: "+x.Text)

@@ -69,10 +69,7 @@ const keptLooks = 4096
 // Watch monitors a split at a low rate with looks whose errors hold for all of them together. It moves on to the next ready pod
 // where the one it is in goes away. Errors are *UsageError only, as of Run.
 func Watch(ctx context.Context, cfg WatchConfig) (report.Report, error) {
-	w := &watchRun{cfg: cfg, run: &run{cfg: cfg.Config, log: newRunLog(cfg.Log), m: Manifest{
-		Schema: ManifestSchema, Kind: report.KindWatch, Started: time.Now().UTC(), Command: cfg.Command, Flags: cfg.Flags,
-		Labels: cfg.Labels, Tool: cfg.Tool, Simulated: cfg.Simulated, Options: cfg.Options,
-	}}}
+	w := &watchRun{cfg: cfg, run: newRun(cfg.Config, report.KindWatch)}
 	if cfg.Options.Gate != analyze.GateTolerance {
 		return report.Report{}, usagef("--gate %s: a watch is judged by its tolerance", cfg.Options.Gate)
 	}
@@ -83,25 +80,12 @@ func Watch(ctx context.Context, cfg WatchConfig) (report.Report, error) {
 		w.cfg.Session = watchSession
 	}
 	w.run.cfg.Load.Requests = max(1, cfg.Load.Rate.Requests(w.cfg.Every))
-	if err := w.prepare(ctx); err != nil {
-		var u *UsageError
-		if errors.As(err, &u) {
-			return report.Report{}, err
-		}
-		w.fail(ctx, err)
+	switch ready, err := w.begin(ctx, w.prepare); {
+	case err != nil:
+		return report.Report{}, err
+	case !ready:
 		return w.conclude(), nil
 	}
-	if w.m.refused() {
-		return w.conclude(), nil
-	}
-	if err := w.ready(); err != nil {
-		return report.Report{}, &UsageError{err}
-	}
-	folder, err := w.open()
-	if err != nil {
-		return report.Report{}, &UsageError{err}
-	}
-	w.folder = folder
 	w.loop(ctx)
 	if ctx.Err() != nil {
 		w.m.Interrupted = context.Cause(ctx).Error()
@@ -111,7 +95,18 @@ func Watch(ctx context.Context, cfg WatchConfig) (report.Report, error) {
 	return rep, nil
 }
 
-// ready fixes the rule before the first request.
+// prepare plans as a run does, and fixes the rule before the first request.
+func (w *watchRun) prepare(ctx context.Context) error {
+	if err := w.run.prepare(ctx); err != nil || w.m.refused() {
+		return err
+	}
+	if err := w.ready(); err != nil {
+		return &UsageError{err}
+	}
+	return nil
+}
+
+// ready is the rule.
 func (w *watchRun) ready() (err error) {
 	if r := w.m.Plan.Reuse; w.m.law().NullModel == mesh.RandomPerConnection && (r == nil || r.MaxRequests != 1) {
 		return errors.New("this split is drawn for each connection; leave --requests-per-connection out")

@@ -154,7 +154,7 @@ func (w *watchRun) confirm(ctx context.Context) {
 	w.w.FailedAt = &seen
 	w.w.Failure = &report.WatchFailure{
 		Backend: w.m.Weights[d.Backend].Backend, Side: directionOf(d), Edge: d.Edge, Requests: d.Requests, Observed: d.Observed,
-		Unattributed: d.Unattributed, Since: since.UTC(), Seconds: tenth(time.Since(since).Seconds()),
+		Unattributed: d.Unattributed, Since: since.UTC(), Seconds: rounded(time.Since(since).Seconds()),
 	}
 	w.show(true)
 }

@@ -122,7 +122,7 @@ func (w *watchRun) up(pod string) {
 	}
 	length := time.Since(w.down).Seconds()
 	w.w.GapTime += length
-	g := report.WatchGap{At: w.down.UTC(), Seconds: tenth(length), To: pod, Why: w.why}
+	g := report.WatchGap{At: w.down.UTC(), Seconds: rounded(length), To: pod, Why: w.why}
 	if n := len(w.w.Pods); n > 0 {
 		g.From = w.w.Pods[n-1]
 	}
