@@ -110,7 +110,7 @@ func (d drill) leastShare(b int, at time.Duration) float64 {
 	least := d.share(b, at)
 	for i, x := range d.weights {
 		ended := i+1 < len(d.weights) && d.weights[i+1].At < at-followLate
-		if !ended && x.At <= at+toldLate {
+		if !ended && x.At <= at {
 			least = min(least, d.share(b, x.At))
 		}
 	}
