@@ -54,6 +54,7 @@ type watchRun struct {
 	heard    time.Time   // when the agent last gave a sign of life
 	ends     []time.Time // of the looks, of the last keptLooks
 	suspect  *analyze.Departure
+	patience time.Duration // how long a failure waits for the API to confirm it
 	failed   bool
 	decided  bool
 	down     time.Time // since when nothing is measured; zero: it is
@@ -69,7 +70,7 @@ const keptLooks = 4096
 // Watch monitors a split at a low rate with looks whose errors hold for all of them together. It moves on to the next ready pod
 // where the one it is in goes away. Errors are *UsageError only, as of Run.
 func Watch(ctx context.Context, cfg WatchConfig) (report.Report, error) {
-	w := &watchRun{cfg: cfg, run: newRun(cfg.Config, report.KindWatch)}
+	w := &watchRun{cfg: cfg, patience: confirmLimit, run: newRun(cfg.Config, report.KindWatch)}
 	if cfg.Options.Gate != analyze.GateTolerance {
 		return report.Report{}, usagef("--gate %s: a watch is judged by its tolerance", cfg.Options.Gate)
 	}

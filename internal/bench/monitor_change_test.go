@@ -162,14 +162,7 @@ func TestWatchThatDoesNotDecide(t *testing.T) {
 // That its monitor does not over 100,000 is tested where that is.
 func TestWatchDoesNotGrow(t *testing.T) {
 	const looks = 20_000
-	o := analyze.DefaultOptions()
-	w := &watchRun{run: &run{log: newRunLog(nil), m: Manifest{
-		Options: o, Weights: analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}},
-		Plan: attack.Plan{Rate: attack.Rate{Hits: 50, Per: time.Second}, Requests: 250},
-	}}}
-	if err := w.ready(); err != nil {
-		t.Fatal(err)
-	}
+	w := scripted(t)
 	w.began = time.Now()
 	var shown int
 	w.cfg.State = func(WatchState) { shown++ }

@@ -127,8 +127,12 @@ func watchHeadline(r Report) string {
 // watchSentences are what is said of a watch in prose.
 func watchSentences(w *Watch) []string {
 	var s []string
+	holds := "at all looks together"
+	if w.Failure != nil {
+		holds = "if it had been the same all the time" // which it was not, if it left its tolerance later
+	}
 	for _, b := range w.Backends {
-		s = append(s, fmt.Sprintf("%s: weight %d, %s answers, likely range %s at all looks together.", b.Backend, b.Weight, count(b.Observed), likelyRange(b.Interval)))
+		s = append(s, fmt.Sprintf("%s: weight %d, %s answers, likely range %s %s.", b.Backend, b.Weight, count(b.Observed), likelyRange(b.Interval), holds))
 	}
 	if w.LnE != nil {
 		s = append(s, fmt.Sprintf("Evidence that the weights are not met exactly, over all of the watch: e = %.3g after %s; from 1/alpha on it would be shown.", exp(*w.LnE), plural(w.Looks, "look")))
