@@ -148,7 +148,11 @@ func (l *h1Loop) welcome(c *h1Conn) {
 
 // drive carries out a burst: it sends what is due, waits, and lets the connections go on that have something to read.
 func (l *h1Loop) drive(b *crewBurst) {
-	l.dispatch(l.sleep(0, 0, true)) // connections that were closed since the last burst
+	for full := true; full; { // connections that were closed since the last burst, however many
+		events := l.sleep(0, 0, true)
+		full = len(events) == len(l.events)
+		l.dispatch(events)
+	}
 	for {
 		until, now, over := l.release(b)
 		if over {

@@ -278,3 +278,36 @@ func TestH1RequestBytes(t *testing.T) {
 		t.Errorf("%q to %s, %v", got.request, got.address, err)
 	}
 }
+
+// However many connections a server closes between two bursts, the next burst notices all of them before it sends. The loop
+// takes so many events at once.
+func TestH1NoticesManyConnectionsClosedAtRest(t *testing.T) {
+	const connections = 300
+	var asked atomic.Int64
+	all := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		if asked.Add(1) == connections {
+			close(all) // all connections are open
+		}
+		<-all
+	}))
+	defer srv.Close()
+	e := newTestH1(t, connections)
+	for burst := range 2 {
+		p := fastPlan(srv.URL, connections)
+		p.Connections = connections
+		rs, err := collect(t, e, t.Context(), p)
+		if err != nil || len(rs) != connections {
+			t.Fatalf("burst %d: %d results, %v", burst, len(rs), err)
+		}
+		for _, r := range rs {
+			if r.Err != OK {
+				t.Fatalf("burst %d: %+v", burst, r)
+			}
+		}
+		if e.Dialled() < connections {
+			t.Fatalf("%d connections: the test does not try what it should", e.Dialled())
+		}
+		srv.CloseClientConnections()
+	}
+}
