@@ -145,9 +145,10 @@ func (c *stdConn) do() (r Result, live bool) {
 //
 // net/http may give a connection up after its last answer, without being asked: where it was kept from running for 50 ms
 // between two steps of its own, for one. That shows only as the next request is to be written. Nothing of that has left
-// then, so that sending it over a new connection is no second draw of the split.
+// then, so that sending it over a new connection is no second draw of the split. It is done once: what cannot be written over
+// that one either is the request's own fault.
 func (c *stdConn) send(ctx context.Context) (res *http.Response, class ErrorClass, err error) {
-	for {
+	for again := true; ; again = false {
 		if class := c.connect(ctx); class != OK {
 			return nil, class, nil
 		}
@@ -158,7 +159,7 @@ func (c *stdConn) send(ctx context.Context) (res *http.Response, class ErrorClas
 			WroteHeaders:         func() { wrote.Store(true) },
 			GotFirstResponseByte: func() { c.first.CompareAndSwap(0, int64(c.engine.now())) },
 		})))
-		if err == nil || wrote.Load() || !c.reused || ctx.Err() != nil {
+		if err == nil || wrote.Load() || !again || !c.reused || ctx.Err() != nil {
 			return res, OK, err
 		}
 		c.disconnect(false)

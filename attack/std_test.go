@@ -278,3 +278,23 @@ func TestStdConnectTo(t *testing.T) {
 		t.Fatalf("%+v, %v", rs, err)
 	}
 }
+
+// A request that net/http refuses to write at all fails at once, also over a connection that carries several: it is not tried
+// again and again until its time is up.
+func TestStdGivesUpARequestThatCannotBeWritten(t *testing.T) {
+	s := newSpoken(t, "h2c", 0)
+	e := NewStd(EngineOptions{}, 1)
+	defer e.Close()
+	p := fastPlan(s.URL, 20)
+	p.Protocol, p.Streams, p.Connections, p.GiveUpAfter = ProtocolH2C, 4, 1, 1000
+	p.Header = map[string]string{"Connection": "upgrade"} // HTTP/2 has no such header
+	rs, err := collect(t, e, t.Context(), p)
+	if err != nil || len(rs) != 20 {
+		t.Fatalf("%d results, %v", len(rs), err)
+	}
+	for _, r := range rs {
+		if r.Err == OK || r.Err == ErrTimeout {
+			t.Fatalf("got %+v", r)
+		}
+	}
+}
