@@ -185,10 +185,35 @@ func Check(p attack.Plan) error {
 	case len(p.ConnectTo) > 0:
 		return errors.New("curl: connections cannot be moved to another address this way")
 	}
+	if err := checkSending(p); err != nil {
+		return err
+	}
 	for k, v := range p.Header {
 		if strings.HasPrefix(k, "@") || strings.ContainsAny(k+v, "\r\n\x00") {
 			return fmt.Errorf("curl: header %q cannot be sent this way", k)
 		}
+	}
+	return nil
+}
+
+// checkSending refuses what the agent's engines can do with connections and a program of the image cannot: it would be left
+// out without a word.
+func checkSending(p attack.Plan) error {
+	switch r := p.Reuse; {
+	case p.Engine != "":
+		return fmt.Errorf("curl: engine %q: is not in the image; leave --engine out", p.Engine)
+	case p.Protocol != "" && p.Protocol != attack.ProtocolHTTP1:
+		return fmt.Errorf("curl: protocol %s: HTTP/1.1 alone is sent this way", p.Protocol)
+	case p.TLS != nil:
+		return errors.New("curl: no settings of TLS can be handed on this way")
+	case p.Limits != nil:
+		return errors.New("curl: limits are not kept this way; leave --max-errors, --max-time and their like out")
+	case p.Saturation != "" && p.Saturation != attack.SaturationQueue:
+		return fmt.Errorf("curl: saturation %s: requests wait for one another this way", p.Saturation)
+	case r != nil && r.MaxAge > 0:
+		return errors.New("curl: connections have no age this way; leave --connection-age out")
+	case r != nil && r.MinRequests != r.MaxRequests:
+		return errors.New("curl: connections carry one number of requests this way, not a range; give --requests-per-connection N")
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func (c container) Exec(ctx context.Context, argv []string, stdin io.Reader, std
 		return fmt.Errorf("%s: no such file", argv[0])
 	}
 	cmd := exec.CommandContext(ctx, name, argv[1:]...)
-	cmd.Env = []string{"PATH=" + c.path, "http_proxy=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1"}
+	cmd.Env = []string{"PATH=" + c.path, "HOME=" + c.path, "http_proxy=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1"}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
 	return cmd.Run()
 }
@@ -290,6 +290,34 @@ func TestHeaderRulesByCurl(t *testing.T) {
 	}
 }
 
+// What the container's user keeps for himself in ~/.curlrc and ~/.wgetrc is no part of the plan.
+func TestSettingsOfTheContainerAreLeftAside(t *testing.T) {
+	var meddled atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Own") != "" {
+			meddled.Add(1)
+		}
+		fmt.Fprint(w, `{"hostname": "pod-0"}`)
+	}))
+	defer srv.Close()
+	for tool, x := range containers(t) {
+		for name, text := range map[string]string{".curlrc": `header = "X-Own: 1"` + "\n", ".wgetrc": "header = X-Own: 1\n"} {
+			if err := os.WriteFile(filepath.Join(x.path, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var totals wire.Totals
+		for _, err := range open(t, x, Options{}).Attack(t.Context(), plan(srv.URL, 3), &totals) {
+			if err != nil {
+				t.Fatalf("%s: %v", tool, err)
+			}
+		}
+		if n := meddled.Swap(0); n > 0 || totals.Requests != 3 {
+			t.Errorf("%s: %d of %d requests had the user's own header", tool, n, totals.Requests)
+		}
+	}
+}
+
 func TestABurstIsStoppedAndGivenUp(t *testing.T) {
 	x, ok := containers(t)[toolCurl]
 	if !ok {
@@ -335,6 +363,13 @@ func TestWhatIsNotSentThisWay(t *testing.T) {
 		"only GET":                         {URL: good.URL, Rate: good.Rate, Requests: 1, Method: "HEAD"},
 		"only a constant rate":             {URL: good.URL, Rate: good.Rate, Requests: 1, Shape: &attack.Shape{}},
 		"cannot be moved":                  {URL: good.URL, Rate: good.Rate, Requests: 1, ConnectTo: map[string]string{"x:80": "y:80"}},
+		"HTTP/1.1 alone":                   {URL: good.URL, Rate: good.Rate, Requests: 1, Protocol: attack.ProtocolH2C},
+		"no settings of TLS":               {URL: good.URL, Rate: good.Rate, Requests: 1, TLS: &attack.TLS{Insecure: true}},
+		"limits are not kept":              {URL: good.URL, Rate: good.Rate, Requests: 1, Limits: &attack.Limits{Bytes: 1}},
+		"engine \"std\"":                   {URL: good.URL, Rate: good.Rate, Requests: 1, Engine: attack.EngineStd},
+		"no age":                           {URL: good.URL, Rate: good.Rate, Requests: 1, Reuse: &attack.Reuse{MaxAge: 1}},
+		"one number of requests":           {URL: good.URL, Rate: good.Rate, Requests: 1, Reuse: &attack.Reuse{MinRequests: 1, MaxRequests: 2}},
+		"saturation drop":                  {URL: good.URL, Rate: good.Rate, Requests: 1, Saturation: attack.SaturationDrop},
 		`header "@f"`:                      {URL: good.URL, Rate: good.Rate, Requests: 1, Header: map[string]string{"@f": "1"}},
 	} {
 		if err := Check(p); err == nil || !strings.Contains(err.Error(), want) {

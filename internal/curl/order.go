@@ -21,7 +21,7 @@ type order struct {
 // command is the program's arguments and its stdin.
 func (c *Client) command(o order) ([]string, io.Reader) {
 	if c.tool == toolCurl {
-		return []string{"curl", "--config", "-"}, strings.NewReader(c.config(o))
+		return []string{"curl", "-q", "--config", "-"}, strings.NewReader(c.config(o)) // -q comes first: no ~/.curlrc
 	}
 	limit := strconv.Itoa(max(1, int(o.timeout.Round(time.Second)/time.Second)))
 	argv := []string{"sh", "-c", wgetScript, "splitbench", c.mark, o.url, limit, strconv.Itoa(o.times)}
@@ -95,6 +95,8 @@ const wgetScript = `
 mark=$1 url=$2 limit=$3 left=$4
 shift 4
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
+unset WGETRC
+export HOME=/dev/null
 exec 3>&1
 while [ "$left" -gt 0 ]; do
 	why=$(wget -q -O - -T "$limit" "$@" "$url" 2>&1 >&3)
