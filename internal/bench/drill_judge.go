@@ -18,6 +18,9 @@ import (
 // timelineBin is the resolution of a drill's timeline.
 const timelineBin = 100 * time.Millisecond
 
+// maxTimeline bounds the timeline: a stored drill may say any instants.
+const maxTimeline = 24 * time.Hour
+
 // outageJoin is how near to each other losses belong together.
 const outageJoin = time.Second
 
@@ -117,7 +120,12 @@ func (j *drillJudge) timeline() {
 	if len(j.shots) == 0 {
 		return
 	}
-	bins := int(j.shots[len(j.shots)-1].sent/timelineBin) + 1
+	last := j.shots[len(j.shots)-1].sent
+	if last > maxTimeline {
+		j.in.Warnings = append(j.in.Warnings, fmt.Sprintf("the drill was longer than %s: there is no timeline of it", maxTimeline))
+		return
+	}
+	bins := int(last/timelineBin) + 1
 	t := &j.d.Timeline
 	t.Sent, t.Lost = make([]int64, bins), make([]int64, bins)
 	t.P50Ms, t.MaxMs = make([]*float64, bins), make([]*float64, bins)

@@ -118,6 +118,9 @@ func readManifest(f store.Folder) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("read %s of run %s: its schema is %q, this version reads %s; use the version that wrote it",
 			ManifestFile, f.ID, m.Schema, ManifestSchema)
 	}
+	if m.After != nil && m.Before == nil {
+		return Manifest{}, fmt.Errorf("read %s of run %s: it says how the split was after the run, and not before it", ManifestFile, f.ID)
+	}
 	if m.Kind == "" {
 		m.Kind = report.KindSplit
 	}

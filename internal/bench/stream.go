@@ -109,7 +109,7 @@ func (m *Manifest) pods() int {
 func (m *Manifest) checkStreams() error {
 	for i, s := range m.Streams {
 		bad := s.Pod < 0 || s.Pod >= mesh.MaxPods || s.Offset < 0 || s.Next != 0 && s.Next <= s.First ||
-			max(s.First, s.Next) > m.Plan.Requests || m.Plan.Requests > maxStreamed
+			max(s.First, s.Next) > m.Plan.Requests || m.Plan.Requests > maxStreamed || m.Plan.Shape != nil // only a constant rate is shared out
 		if bad {
 			return fmt.Errorf("read %s of run %s: stream %d (%.100q) is none that a run can have", ManifestFile, m.ID, i, s.File)
 		}

@@ -253,7 +253,7 @@ func (d *decoder) varint() int64 {
 }
 
 func (d *decoder) instant(units int64) time.Duration {
-	if units > math.MaxInt64/int64(Unit) || units < math.MinInt64/int64(Unit) {
+	if units > math.MaxInt64/int64(Unit) || units < 0 { // nothing happens before the burst
 		d.fail(errors.New("an instant is out of range"))
 		return 0
 	}
