@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -79,8 +80,10 @@ func AddEphemeral(ctx context.Context, cfg *rest.Config, t Target, e Ephemeral) 
 // refused names the API server's refusals as Exec does.
 func (c *Container) refused(err error, verb string) error {
 	switch {
-	case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
-		return &ForbiddenError{Status: 403, Verb: verb, Err: err}
+	case apierrors.IsForbidden(err):
+		return &ForbiddenError{Status: http.StatusForbidden, Verb: verb, Err: err}
+	case apierrors.IsUnauthorized(err):
+		return &ForbiddenError{Status: http.StatusUnauthorized, Err: err}
 	case apierrors.IsNotFound(err):
 		return &NotFoundError{Err: err}
 	}
