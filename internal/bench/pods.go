@@ -75,6 +75,11 @@ func partOf(p attack.Plan, k, n int) attack.Plan {
 	p.Requests, p.WarmUp = of(p.Requests), of(p.WarmUp)
 	p.Connections = max(1, int(of(uint64(p.Connections))))
 	p.Rate.Per *= time.Duration(n)
+	if p.Limits != nil && p.Limits.Bytes > 0 {
+		l := *p.Limits
+		l.Bytes = max(1, int64(of(uint64(l.Bytes)))) // 0 would be no limit
+		p.Limits = &l
+	}
 	return p
 }
 

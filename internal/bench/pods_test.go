@@ -22,9 +22,10 @@ import (
 
 // Of two, three or more pods each sends its part, and together they send what one would.
 func TestPartsAddUpToThePlan(t *testing.T) {
-	whole := attack.Plan{URL: "http://x", Rate: attack.Rate{Hits: 7, Per: time.Second}, Requests: 103, WarmUp: 5, Connections: 10}.WithDefaults()
+	whole := attack.Plan{URL: "http://x", Rate: attack.Rate{Hits: 7, Per: time.Second}, Requests: 103, WarmUp: 5, Connections: 10, Limits: &attack.Limits{Bytes: 1003}}.WithDefaults()
 	for n := 1; n <= 5; n++ {
 		var requests, warmUp uint64
+		var bytes int64
 		at := map[time.Duration]bool{}
 		for k := range n {
 			p := partOf(whole, k, n)
@@ -33,12 +34,13 @@ func TestPartsAddUpToThePlan(t *testing.T) {
 			}
 			requests += p.Requests
 			warmUp += p.WarmUp
+			bytes += p.Limits.Bytes
 			for i := range p.Requests {
 				at[p.Schedule().At(i)+stagger(whole, k)] = true
 			}
 		}
-		if requests != whole.Requests || warmUp != whole.WarmUp {
-			t.Errorf("%d parts: %d requests, %d of warm-up", n, requests, warmUp)
+		if requests != whole.Requests || warmUp != whole.WarmUp || bytes != 1003 || whole.Limits.Bytes != 1003 {
+			t.Errorf("%d parts: %d requests, %d of warm-up, %d bytes", n, requests, warmUp, bytes)
 		}
 		for i := range whole.Requests { // each when the whole plan has it due, but for rounding
 			due := whole.Schedule().At(i)
