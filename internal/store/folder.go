@@ -87,15 +87,25 @@ func openRegular(dir, name string) (*os.File, fs.FileInfo, error) {
 	return f, after, nil
 }
 
+// maxFile bounds a file that is read whole, in bytes: far more than the manifest of a run over ten thousand pods.
+const maxFile = 256 << 20
+
 // ReadFile reads a small file of the run whole. A file that is not there is fs.ErrNotExist; a name with a path in it
-// is ErrOutside.
+// is ErrOutside; one that is larger than any that a run writes is an error.
 func (f Folder) ReadFile(name string) ([]byte, error) {
 	file, err := f.open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	b, err := io.ReadAll(file)
+	info, err := file.Stat()
+	if err == nil && info.Size() > maxFile {
+		err = fmt.Errorf("it has %d bytes, and no run writes more than %d into it", info.Size(), maxFile)
+	}
+	var b []byte
+	if err == nil {
+		b, err = io.ReadAll(io.LimitReader(file, maxFile))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s of run %s: %w", name, f.ID, err)
 	}

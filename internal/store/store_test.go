@@ -278,6 +278,19 @@ func TestMissingResultsDir(t *testing.T) {
 	}
 }
 
+// A file that no run writes so large is not read into memory: folders come from anywhere.
+func TestReadFileIsBounded(t *testing.T) {
+	f := stored(t, t.TempDir(), idA, Complete)
+	large := filepath.Join(f.Dir, "large.json")
+	do(t, os.WriteFile(large, nil, 0o600))
+	if err := os.Truncate(large, 1<<40); err != nil {
+		t.Skipf("this file system has no file so large: %v", err)
+	}
+	if b, err := f.ReadFile("large.json"); err == nil || !strings.Contains(err.Error(), "large.json") {
+		t.Errorf("read %d bytes, %v", len(b), err)
+	}
+}
+
 func TestReadFileFollowsNoLink(t *testing.T) {
 	f := stored(t, t.TempDir(), idA, Complete)
 	secret := filepath.Join(t.TempDir(), "secret")
