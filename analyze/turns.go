@@ -27,7 +27,8 @@ type TurnsResult struct {
 
 // JudgeTurns is Judge for a weighted round robin, whose counts vary far less than those of random draws: a chi-square test
 // would call anything "too good" or nothing wrong. Where every count is within the bound that turns keep, the run passes if
-// no weights outside tolerance could have given such counts by turns, and is inconclusive if some could. Where a count
+// no weights outside tolerance could have given such counts by turns, and is inconclusive if some could, or if requests without
+// a known backend could have reached one of weight 0. Where a count
 // is further off (other clients take turns in between, a backend was down), the schedule cannot be checked, and Judge's
 // decision stands, which is conservative for counts that vary less than random ones. An answer of a weight-0 backend is
 // judged as ever. Errors wrap ErrInput.
@@ -67,6 +68,14 @@ func JudgeTurns(w Weights, c Counts, o Options, turns Turns) (Decision, TurnsRes
 	fact := fmt.Sprintf("%s got %s, %s requests off its weight, and turns by weight keep within %s",
 		d.Backends[worst].Backend, percent(d.Backends[worst].ObservedShare), digits(math.Abs(res.Deviation[worst])), digits(res.Bound[worst]))
 	d.Unattributed.Decides = false
+	all := d.Requests + c.Unattributed
+	if t := newTest(w, o); c.Unattributed > 0 && len(t.zero) > 0 && t.leakOutcome(c.Unattributed, all) != Pass {
+		why := Needed{Why: "the unattributed requests decide, not the number of requests"}
+		d.Outcome, d.Unattributed.Decides, d.NeededIfOnTarget, d.NeededIfAsObserved = Inconclusive, true, why, why
+		d.Reasons = append([]Reason{{CodeUnattributed, fmt.Sprintf("%s without a known backend may have reached one of weight 0, which must get nothing; "+
+			"else: %s.", plural(c.Unattributed, "request", "requests"), fact)}}, kept...)
+		return d, res, nil
+	}
 	if d.Requests >= need {
 		d.Outcome = Pass
 		d.Reasons = append([]Reason{{CodeTurns, fmt.Sprintf("Traffic follows the %s by turns: %s; no weights outside the tolerance give such counts.", w.label(), fact)}}, kept...)

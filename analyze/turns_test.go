@@ -146,3 +146,15 @@ func TestRandomDrawsAreNoTurns(t *testing.T) {
 		t.Errorf("%d of %d random runs within the bound of turns", within, runs)
 	}
 }
+
+// Requests without a known backend may have reached one that must get nothing: turns do not make that harmless, as they do not
+// make it harmless to Judge.
+func TestTurnsDoNotExcuseUnattributedRequestsBesideAWeightOfZero(t *testing.T) {
+	w := Weights{{"podinfo", 50}, {"podinfo-east", 50}, {"old", 0}}
+	for unattributed, want := range map[int64]Outcome{0: Pass, 10: Inconclusive} {
+		d, res, err := JudgeTurns(w, Counts{N: []int64{5000, 5000, 0}, Unattributed: unattributed}, DefaultOptions(), Turns{Instances: 1, Levels: 1})
+		if err != nil || !res.Within || d.Outcome != want || d.Unattributed.Decides != (want == Inconclusive) || len(d.Reasons) == 0 {
+			t.Errorf("%d unattributed: %s, decides %v, within %v, %v: %v", unattributed, d.Outcome, d.Unattributed.Decides, res.Within, err, d.Reasons)
+		}
+	}
+}
