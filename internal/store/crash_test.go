@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +49,9 @@ func writeUntilKilled(dir, stage string) int {
 		return 1
 	}
 	os.Stdout.WriteString("ready\n")
-	select {}
+	_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed; with nothing to wait for, Go ends a process as deadlocked
+	runtime.KeepAlive(r)                 // with its lock
+	return 1
 }
 
 // writeWhole writes a run from its first to its last byte, and says when it begins and ends.
@@ -191,6 +195,8 @@ func startWriter(t *testing.T, dir, stage string) (kill func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^$")
 	cmd.Env = append(os.Environ(), childDir+"="+dir, childDir+"_STAGE="+stage)
+	_, err := cmd.StdinPipe() // never written to
+	do(t, err)
 	out, err := cmd.StdoutPipe()
 	do(t, err, cmd.Start())
 	stopped := false
