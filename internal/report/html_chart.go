@@ -141,6 +141,8 @@ type lineChart struct {
 	XTicks, YTicks, Weights                                                  []tick
 	Bands                                                                    []string
 	Lines                                                                    []lineView
+	Ranges                                                                   []lineView // bars across the lines
+	LimitLeft                                                                bool       // what stands for Weights is named on the left
 	Keys                                                                     []lineView
 	Marks                                                                    []markView
 }

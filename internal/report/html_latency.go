@@ -29,14 +29,7 @@ func latencyChart(r Report) (*lineChart, string) {
 			c.XTicks = append(c.XTicks, tick{At: at(f.x(nines(q))), Text: quantileText(q)})
 		}
 	}
-	for power := math.Floor(f.y0); power <= math.Ceil(f.y1); power++ {
-		for _, m := range []float64{1, 2, 5} {
-			v := math.Log10(m) + power
-			if v >= f.y0-1e-9 && v <= f.y1+1e-9 && (m == 1 || f.y1-f.y0 < 2.5) {
-				c.YTicks = append(c.YTicks, f.yTick(v, axisMs(math.Pow(10, v))))
-			}
-		}
-	}
+	c.YTicks = timeTicks(f)
 	place := map[string]int{}
 	for i, b := range r.Backends {
 		place[b.Name] = i

@@ -11,6 +11,7 @@ import (
 // specialView is what a report says that is not about the shares of one run: of a comparison of latencies, a drill, a watch.
 type specialView struct {
 	Sentences []string
+	Sweep     *lineChart // nil but for a sweep of rates
 	Tables    []tableView
 	ListTitle string
 	List      []string
@@ -22,6 +23,9 @@ func specialOf(r Report) *specialView {
 		return nil
 	}
 	v := &specialView{Sentences: specialSentences(r)}
+	if r.Comparison != nil {
+		v.Sweep = sweepChart(r.Comparison.Sweep)
+	}
 	for _, t := range specialTables(r) {
 		if len(t) > 0 {
 			v.Tables = append(v.Tables, plainTable("Response times in ms, with their likely ranges.", t[0], t[1:]))

@@ -1,6 +1,9 @@
 package report
 
 import (
+	"math"
+	"strings"
+	"testing"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -45,21 +48,82 @@ func comparisonInput() Input {
 	return in
 }
 
-// sweepInput is a sweep whose limit breaks.
+// sweepInput is a sweep whose limit breaks; the last step is too short for a range of its p99.
 func sweepInput() Input {
 	in := comparisonInput()
-	held, broke, p99, slow := 500.0, 540.0, 12.5, 180.0
+	held, broke := 500.0, 540.0
+	times := func(p50, p90, p99 float64, ranges bool) []QuantileTime {
+		var out []QuantileTime
+		for i, v := range []float64{p50, p90, p99} {
+			q := QuantileTime{Quantile: []float64{0.5, 0.9, 0.99}[i], Ms: finite(v), DesignEffect: 1}
+			if ranges || i < 2 {
+				q.LowMs, q.HighMs = finite(0.9*v), finite(1.2*v)
+			} else {
+				q.Why = "needs about 1,500 answers"
+			}
+			out = append(out, q)
+		}
+		return out
+	}
 	in.Comparison = &Comparison{
 		Targets: in.Comparison.Targets[:1], Rounds: 24, RoundTime: 2, Rate: 50, Level: 0.99, Differences: []TargetDifference{},
 		Sweep: &Sweep{
 			Target: "svc/podinfo-east", Limit: &SweepLimit{Quantile: 0.99, Ms: 50}, HoldsAt: &held, BreaksAt: &broke,
 			Sentence: "svc/podinfo-east keeps to a p99 of at most 50 ms up to 500 requests per second and breaks it at 540.",
 			Steps: []SweepStep{
-				{Rate: 500, Sent: 1000, Achieved: 499.1, State: "holds", Quantiles: []QuantileTime{{Quantile: 0.99, Ms: &p99, DesignEffect: 1}}},
-				{Rate: 540, Sent: 1080, Achieved: 502, Errors: 3, State: "breaks", Quantiles: []QuantileTime{{Quantile: 0.99, Ms: &slow, DesignEffect: 1}}},
+				{Rate: 50, Sent: 100, Achieved: 50, State: "holds", Quantiles: times(3.1, 4.4, 7.5, true)},
+				{Rate: 200, Sent: 400, Achieved: 200, State: "holds", Quantiles: times(3.4, 5.2, 9.1, true)},
+				{Rate: 500, Sent: 1000, Achieved: 499.1, State: "holds", Quantiles: times(4.9, 8.8, 12.5, true)},
+				{Rate: 540, Sent: 1080, Achieved: 502, Errors: 3, State: "breaks", Quantiles: times(20, 90, 180, false)},
 			},
 		},
 	}
 	in.Judged.Reasons = []analyze.Reason{{Code: analyze.CodeOutside, Text: in.Comparison.Sweep.Sentence}}
 	return in
+}
+
+// The chart of a sweep holds each rate with its quantiles, ranges where there are some, the limit, and where it holds and breaks.
+func TestSweepChart(t *testing.T) {
+	s := sweepInput().Comparison.Sweep
+	c := sweepChart(s)
+	if c == nil || len(c.Lines) != 3 || len(c.Ranges) != 3 || len(c.Weights) != 1 || len(c.Marks) != 2 {
+		t.Fatalf("%+v", c)
+	}
+	for i, l := range c.Lines {
+		if n := strings.Count(l.Path, "M") + strings.Count(l.Path, "L"); n != 4 {
+			t.Errorf("%s has %d points, want 4: %s", l.Name, n, l.Path)
+		}
+		if n := strings.Count(c.Ranges[i].Path, "h8"); n != 8-2*(i/2) {
+			t.Errorf("%s has %d ends of ranges, want %d", l.Name, n, 8-2*(i/2))
+		}
+	}
+	if text := c.Marks[0].Text + c.Marks[1].Text; !strings.Contains(text, "holds at 500") || !strings.Contains(text, "breaks at 540") {
+		t.Errorf("marks %+v", c.Marks)
+	}
+	if !strings.Contains(c.Summary, "540/s: p50 20.0 ms p90 90.0 ms p99 180 ms, limit breaks") || !strings.Contains(c.Caption, "logarithmic axis of rates") {
+		t.Errorf("%q, %q", c.Summary, c.Caption)
+	}
+	near := *s
+	near.Steps = s.Steps[1:]
+	if c := sweepChart(&near); c == nil || !strings.Contains(c.Caption, "linear axis of rates") {
+		t.Errorf("rates from 200 to 540: %+v", c)
+	}
+	// What cannot be drawn has no chart, and what a document from elsewhere says is drawn as far as it goes.
+	huge := 1e300
+	for name, steps := range map[string][]SweepStep{
+		"one rate": s.Steps[:1], "none": nil, "no times": {{Rate: 1}, {Rate: 2}}, "rates of nothing": {{Rate: 0}, {Rate: -1}},
+	} {
+		if c := sweepChart(&Sweep{Steps: steps}); c != nil {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+	if c := sweepChart(&Sweep{Steps: []SweepStep{{Rate: 1e300, Quantiles: []QuantileTime{{Quantile: 0.5, Ms: &huge}}}, {Rate: math.Nextafter(1e300, 2e300)}}}); c == nil {
+		t.Error("neighbouring floats have no chart")
+	}
+	c = sweepChart(&Sweep{Limit: &SweepLimit{}, HoldsAt: &huge, Steps: []SweepStep{
+		{Rate: 1e-300, Quantiles: []QuantileTime{{Quantile: 0.5, Ms: &huge}}}, {Rate: 1e300, Quantiles: []QuantileTime{{Quantile: 0.5, Ms: finite(-1)}}},
+	}})
+	if c == nil || notDrawable.MatchString(`="`+c.Lines[0].Path+c.Ranges[0].Path+`"`) {
+		t.Errorf("%+v", c)
+	}
 }

@@ -98,3 +98,25 @@ func TestMarksOfARun(t *testing.T) {
 	}
 	b.quiet(t)
 }
+
+// The chart of a sweep is drawn in light and dark, its texts do not cover each other, and a reader hears each rate.
+func TestChartOfASweep(t *testing.T) {
+	browser := start(t)
+	sweep := reports(t)["latency-sweep"]
+	for _, scheme := range []string{"light", "dark"} {
+		b := open(t, browser, media("", scheme), chromedp.Navigate(write(t, sweep)), chromedp.WaitVisible(chromedp.CSS("#chart-sweep svg.plot")))
+		if n := ask[int](t, b, `document.querySelectorAll("#chart-sweep svg.plot path.line").length`); n != 3 {
+			t.Errorf("%d lines, want one for each quantile", n)
+		}
+		if !ask[bool](t, b, `[...document.querySelectorAll("#chart-sweep svg.plot path.line, #chart-sweep svg.plot path.range")].every(e => e.getBBox().width > 100 && getComputedStyle(e).stroke !== "none")`) {
+			t.Error("lines or ranges are not to be seen")
+		}
+		if text := ask[string](t, b, covered+`("#chart-sweep svg.plot")`); text != "" {
+			t.Errorf("texts cover each other: %s", text)
+		}
+		if label := ask[string](t, b, `document.querySelector("#chart-sweep svg.plot").getAttribute("aria-label")`); strings.Count(label, "limit holds") != 3 || !strings.Contains(label, "limit breaks") {
+			t.Errorf("the label says %q", label)
+		}
+		b.quiet(t)
+	}
+}
