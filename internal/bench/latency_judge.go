@@ -190,47 +190,6 @@ func worse(a, b analyze.Outcome) analyze.Outcome {
 	return a
 }
 
-// baseline compares with an earlier run: each target with itself, and how the differences changed.
-func (j *latencyJudge) baseline(f store.Folder) {
-	old, err := readManifest(f)
-	if err != nil || old.Latency == nil || old.Latency.Sweep {
-		j.in.Warnings = append(j.in.Warnings, fmt.Sprintf("--baseline %s: not a comparison of latencies, nothing was compared with it", f.ID))
-		return
-	}
-	times, err := storedTimes(f, old.Latency)
-	if err != nil {
-		j.in.Warnings = append(j.in.Warnings, fmt.Sprintf("--baseline %s: its samples are not whole: %s", f.ID, mesh.Safe(err.Error())))
-		return
-	}
-	b := &report.Baseline{ID: old.ID, Started: old.Started, Labels: old.Labels, Differences: []report.TargetDifference{}, Costs: []report.TargetDifference{}}
-	j.c.Baseline = b
-	outcome := analyze.Pass
-	for i, t := range j.p.Targets {
-		at := slices.IndexFunc(old.Latency.Targets, func(x LatencyTarget) bool { return x.Name == t.Name })
-		if at < 0 {
-			j.in.Warnings = append(j.in.Warnings, fmt.Sprintf("--baseline %s: has no target %s", f.ID, t.Name))
-			continue
-		}
-		before, err := analyze.NewBlocks(times[at].blocks)
-		if err != nil || before.Samples() == 0 || j.blocks[i] == nil || j.blocks[i].Samples() == 0 {
-			continue
-		}
-		d, err := j.p.decide(j.blocks[i], before, j.m.Options.Alpha/float64(len(j.p.Targets)), false)
-		if err != nil {
-			continue
-		}
-		b.Differences = append(b.Differences, report.DifferenceOf(t.Name, t.Name+" of "+old.ID, d))
-		outcome = worse(outcome, d.Outcome)
-	}
-	if j.p.Margin.Set && len(b.Differences) > 0 {
-		now := analyze.Outcome(j.in.Judged.Outcome)
-		j.in.Judged.Outcome = string(worse(now, outcome))
-		if outcome != analyze.Pass {
-			j.in.Judged.Reasons = append(j.in.Judged.Reasons, analyze.Reason{Code: analyze.CodeOutside, Text: "against the baseline: " + b.Differences[0].Sentence})
-		}
-	}
-}
-
 // sweep carries out a sweep in the agent's pod.
 func (r *latencyRun) sweep(ctx context.Context, client session) error {
 	return sweepRates(r.cfg.Rates, r.plan.Limit, func(rate attack.Rate) (*burstTimes, error) {

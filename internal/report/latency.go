@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -182,8 +183,39 @@ func DifferenceOf(target, than string, d analyze.LatencyDecision) TargetDifferen
 	return out
 }
 
+// CostDifferenceOf puts the change of what a target costs into a report, one change for each quantile, with p-values against no
+// change that are adjusted for their number. A direction is shown at alpha; judged says that there was a margin.
+func CostDifferenceOf(cost, than string, quantiles []float64, changes []analyze.CostChange, p []float64, alpha float64, judged bool) TargetDifference {
+	out := TargetDifference{Target: cost, Than: than, Outcome: Measured}
+	if judged {
+		out.Outcome = Pass
+	}
+	for i, c := range changes {
+		q := QuantileVerdict{
+			Quantile: quantiles[i], Ms: finiteMs(float64(c.Change)), LowMs: finiteMs(c.CI.Low), HighMs: finiteMs(c.CI.High),
+			Direction: analyze.DirectionNone, P: p[i], Outcome: Measured, Why: c.CI.Why,
+		}
+		switch {
+		case p[i] > alpha:
+		case c.Change > 0:
+			q.Direction = analyze.DirectionSlower
+		case c.Change < 0:
+			q.Direction = analyze.DirectionFaster
+		}
+		if judged {
+			q.Outcome = string(c.Outcome)
+			out.Outcome = WorseOutcome(out.Outcome, q.Outcome)
+		}
+		out.Quantiles = append(out.Quantiles, q)
+	}
+	out.Sentence = "What it costs: " + inDirections(out, "dearer", "cheaper")
+	return out
+}
+
 // differenceSentence says each quantile's difference in words: "p50 slower by 1.2 ms (range 0.4 to 2.0)".
-func differenceSentence(d TargetDifference) string {
+func differenceSentence(d TargetDifference) string { return inDirections(d, "slower", "faster") }
+
+func inDirections(d TargetDifference, more, less string) string {
 	var parts []string
 	for _, q := range d.Quantiles {
 		name := quantileName(q.Quantile)
@@ -193,9 +225,9 @@ func differenceSentence(d TargetDifference) string {
 		case q.Direction == analyze.DirectionNone:
 			parts = append(parts, fmt.Sprintf("%s no difference proven (range %s to %s ms)", name, msNumber(*q.LowMs), msNumber(*q.HighMs)))
 		case *q.Ms < 0:
-			parts = append(parts, fmt.Sprintf("%s faster by %s (range %s to %s)", name, msText(-*q.Ms), msNumber(-*q.HighMs), msNumber(-*q.LowMs)))
+			parts = append(parts, fmt.Sprintf("%s %s by %s (range %s to %s)", name, less, msText(-*q.Ms), msNumber(-*q.HighMs), msNumber(-*q.LowMs)))
 		default:
-			parts = append(parts, fmt.Sprintf("%s slower by %s (range %s to %s)", name, msText(*q.Ms), msNumber(*q.LowMs), msNumber(*q.HighMs)))
+			parts = append(parts, fmt.Sprintf("%s %s by %s (range %s to %s)", name, more, msText(*q.Ms), msNumber(*q.LowMs), msNumber(*q.HighMs)))
 		}
 	}
 	return fmt.Sprintf("%s against %s: %s.", d.Target, d.Than, strings.Join(parts, "; "))
@@ -311,13 +343,20 @@ func comparisonTables(c *Comparison) [][][]string {
 		out = append(out, table)
 	}
 	differences := slices.Clone(c.Differences)
+	costs := 0 // how many of the last are changes of costs
 	if c.Baseline != nil {
 		differences = slices.Concat(differences, c.Baseline.Differences, c.Baseline.Costs)
+		costs = len(c.Baseline.Costs)
 	}
-	for _, d := range differences {
-		table := [][]string{{middle(shortTarget(d.Target)+" - "+shortTarget(d.Than), maxDifference), "ms", "p", "shown"}}
+	for i, d := range differences {
+		title, words := shortTarget(d.Target)+" - "+shortTarget(d.Than), map[string]string{}
+		if i >= len(differences)-costs {
+			title = "cost of " + shortTarget(d.Target)
+			words = map[string]string{analyze.DirectionSlower: "dearer", analyze.DirectionFaster: "cheaper"}
+		}
+		table := [][]string{{middle(title, maxDifference), "ms", "p", "shown"}}
 		for _, q := range d.Quantiles {
-			shown := q.Direction
+			shown := cmp.Or(words[q.Direction], q.Direction)
 			if q.Outcome != Measured {
 				shown += ", " + q.Outcome
 			}

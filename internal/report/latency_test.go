@@ -42,7 +42,11 @@ func comparisonInput() Input {
 		},
 		Baseline: &Baseline{
 			ID: "20261101t000000z-test-podinfo-aaaa", Started: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), Labels: map[string]string{"linkerd": "2.17"},
-			Differences: []TargetDifference{d("svc/podinfo-east", analyze.DirectionFaster, Pass, -2, -1.2, -0.4)}, Costs: []TargetDifference{},
+			Differences: []TargetDifference{d("svc/podinfo-east", analyze.DirectionFaster, Pass, -2, -1.2, -0.4)},
+			Costs: []TargetDifference{CostDifferenceOf("svc/podinfo-east over svc/podinfo", "20261101t000000z-test-podinfo-aaaa", []float64{0.5, 0.99}, []analyze.CostChange{
+				{Change: -1_300_000, CI: analyze.Interval{Low: -2_100_000, High: -500_000}, Outcome: analyze.Pass, Different: true},
+				{CI: analyze.Interval{Low: math.Inf(-1), High: math.Inf(1), Why: "the base run needs about 1,500 answers"}, Outcome: analyze.Inconclusive},
+			}, []float64{0.0003, 1}, 0.002, true)},
 		},
 	}
 	return in
