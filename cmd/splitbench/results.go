@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -111,9 +110,7 @@ func lineOf(f store.Folder) (runLine, report.Summary) {
 func (a *app) printRuns(lines []runLine, output string) error {
 	switch {
 	case output == "json":
-		enc := json.NewEncoder(a.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(struct {
+		return report.WriteDocument(a.stdout, struct {
 			APIVersion string    `json:"apiVersion"`
 			Kind       string    `json:"kind"`
 			Runs       []runLine `json:"runs"`

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -79,9 +78,7 @@ func (a *app) verify(folders []store.Folder, output string) error {
 		}
 	}
 	if output == "json" {
-		enc := json.NewEncoder(a.stdout)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(struct {
+		if err := report.WriteDocument(a.stdout, struct {
 			APIVersion string     `json:"apiVersion"`
 			Kind       string     `json:"kind"`
 			Runs       []verified `json:"runs"`

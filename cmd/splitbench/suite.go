@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -252,9 +251,7 @@ func (l limit) check(r report.Report) []limitOutcome {
 func (a *app) printSuite(s suiteReport, output string) error {
 	switch {
 	case output == "json":
-		enc := json.NewEncoder(a.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(s)
+		return report.WriteDocument(a.stdout, s)
 	case output == "markdown":
 		for _, x := range s.Splits {
 			if err := report.WriteMarkdown(a.stdout, x.report); err != nil {

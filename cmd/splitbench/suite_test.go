@@ -6,6 +6,7 @@ import (
 	"os"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -139,4 +140,29 @@ func FuzzParseSuite(f *testing.F) {
 			t.Errorf("%d splits were let through", len(s.Splits))
 		}
 	})
+}
+
+// Names and reasons of a suite come from clusters, files and answers: what would act on a terminal (C1 controls, direction marks,
+// line separators) leaves the program as an escape, in every document that it prints, and means the same.
+func TestDocumentsAreHarmlessOnATerminal(t *testing.T) {
+	const hostile = "a\u009b31m\u202etxt\u2028\u0085\U000e0001<&>"
+	var suite, runs bytes.Buffer
+	s := suiteReport{Outcome: report.Invalid, Splits: []suiteResult{{Name: hostile, Split: hostile, Reasons: []string{hostile}, Limits: []limitOutcome{{Backend: hostile}}}}}
+	if err := (&app{surroundings: surroundings{stdout: &suite}}).printSuite(s, "json"); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&app{surroundings: surroundings{stdout: &runs}}).printRuns([]runLine{{ID: hostile}}, "json"); err != nil {
+		t.Fatal(err)
+	}
+	for name, doc := range map[string][]byte{"suite": suite.Bytes(), "runs": runs.Bytes()} {
+		for _, r := range string(doc) {
+			if r != '\n' && !unicode.IsPrint(r) {
+				t.Errorf("%s: %U is printed as it is", name, r)
+			}
+		}
+	}
+	var back suiteReport
+	if err := json.Unmarshal(suite.Bytes(), &back); err != nil || back.Splits[0].Name != hostile || back.Splits[0].Reasons[0] != hostile {
+		t.Errorf("%+v, %v", back, err)
+	}
 }

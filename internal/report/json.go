@@ -16,6 +16,9 @@ import (
 // could act on a terminal (C1 controls, direction marks) are written as JSON escapes, which is the same document.
 func WriteJSON(w io.Writer, r Report) error { return writeJSON(w, r) }
 
+// WriteDocument writes a document of another kind by the same rules. Its errors are those of w, and of a v that is no JSON.
+func WriteDocument(w io.Writer, v any) error { return writeJSON(w, v) }
+
 func writeJSON(w io.Writer, v any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
