@@ -258,7 +258,7 @@ func perSecond(x float64) attack.Rate {
 func breaks(b *burstTimes, limit *report.SweepLimit) bool {
 	all := append(slices.Clone(b.took), slices.Repeat([]int64{math.MaxInt64}, int(b.errors))...)
 	slices.Sort(all)
-	return analyze.Quantile(all, limit.Quantile) > int64(limit.Ms*float64(time.Millisecond))
+	return len(all) > 0 && analyze.Quantile(all, limit.Quantile) > int64(limit.Ms*float64(time.Millisecond))
 }
 
 // sweepWindows are the windows of a step, as unit of replication within it.
@@ -282,15 +282,22 @@ func (j *latencyJudge) sweep() {
 			step.Quantiles = report.TimesOfBlocks(blocks, analyze.DefaultQuantiles(), j.c.Level)
 		}
 		if l := j.p.Limit; l != nil {
-			step.State = "holds"
 			rate := step.Rate
-			if breaks(b, l) {
+			// So few answers can all be below the limit though more than the quantile allows are above it.
+			need := analyze.MinSamples(l.Quantile, 1-2*j.m.Options.Alpha)
+			switch {
+			case breaks(b, l):
 				step.State = "breaks"
 				if s.BreaksAt == nil || rate < *s.BreaksAt {
 					s.BreaksAt = &rate
 				}
-			} else if s.HoldsAt == nil || rate > *s.HoldsAt {
-				s.HoldsAt = &rate
+			case len(b.took) < need:
+				step.State, step.Why = "unclear", fmt.Sprintf("p%g needs %d answers to be shown below a limit, %d came", 100*l.Quantile, need, len(b.took))
+			default:
+				step.State = "holds"
+				if s.HoldsAt == nil || rate > *s.HoldsAt {
+					s.HoldsAt = &rate
+				}
 			}
 		}
 		if b.sent > 0 && b.errors == b.sent {
@@ -312,8 +319,12 @@ func cutInto(times []int64, n int) [][]int64 {
 }
 
 func (j *latencyJudge) decideSweep(s *report.Sweep) {
-	if len(s.Steps) > 0 && s.Steps[0].Why != "" {
+	if len(s.Steps) > 0 && s.Steps[0].Sent > 0 && s.Steps[0].Errors == s.Steps[0].Sent {
 		j.invalid("%s at %g requests per second: %s", s.Target, s.Steps[0].Rate, s.Steps[0].Why)
+		return
+	}
+	if t := j.times[0]; t.sent > 0 && t.elsewhere+t.errors == t.sent {
+		j.invalid("%s gave no answer of its own", s.Target)
 		return
 	}
 	if s.Limit == nil || len(s.Steps) == 0 {
@@ -321,13 +332,22 @@ func (j *latencyJudge) decideSweep(s *report.Sweep) {
 		return
 	}
 	limit := fmt.Sprintf("p%g of at most %g ms", 100*s.Limit.Quantile, s.Limit.Ms)
+	last := s.Steps[len(s.Steps)-1]
 	switch {
+	case s.BreaksAt == nil && last.State != "holds":
+		j.in.Judged.Outcome = report.Inconclusive
+		s.Sentence = fmt.Sprintf("Whether %s keeps to a %s at %g requests per second cannot be told: %s.", s.Target, limit, last.Rate, last.Why)
+		j.in.Judged.Reasons = append(j.in.Judged.Reasons, analyze.Reason{Code: analyze.CodeTooFew, Text: s.Sentence})
+		j.in.Remedies = append(j.in.Remedies, "measure each rate for longer with --round-duration, or give a --limit of a lower quantile")
 	case s.BreaksAt == nil:
 		j.in.Judged.Outcome = report.Pass
 		s.Sentence = fmt.Sprintf("%s keeps to a %s at every rate up to %g per second.", s.Target, limit, *s.HoldsAt)
 	case s.HoldsAt == nil:
 		j.in.Judged.Outcome = report.Fail
 		s.Sentence = fmt.Sprintf("%s does not keep to a %s even at %g requests per second.", s.Target, limit, *s.BreaksAt)
+		if s.Steps[0].State == "unclear" {
+			s.Sentence = fmt.Sprintf("%s breaks a %s at %g requests per second; at lower rates too few answers came to tell.", s.Target, limit, *s.BreaksAt)
+		}
 	default:
 		j.in.Judged.Outcome = report.Fail
 		s.Sentence = fmt.Sprintf("%s keeps to a %s up to %g requests per second and breaks it at %g.", s.Target, limit, *s.HoldsAt, *s.BreaksAt)

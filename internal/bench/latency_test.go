@@ -143,6 +143,8 @@ func TestLatencyRefusals(t *testing.T) {
 	w := world(t, demo.Options{Seed: 12})
 	for name, change := range map[string]func(*LatencyConfig){
 		"the same Service twice":   func(c *LatencyConfig) { c.Against = "svc/podinfo-east" },
+		"the same by its port":     func(c *LatencyConfig) { c.Against = "svc/podinfo-east:9898" },
+		"the same among targets":   func(c *LatencyConfig) { c.Targets = []string{"svc/podinfo-east", "svc/podinfo-east"} },
 		"no target":                func(c *LatencyConfig) { c.Targets = nil },
 		"nothing to compare with":  func(c *LatencyConfig) { c.Against = "" },
 		"too few rounds":           func(c *LatencyConfig) { c.Rounds = 5 },

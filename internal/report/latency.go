@@ -269,6 +269,9 @@ func comparisonHeadline(r Report) string {
 		}
 		return fmt.Sprintf("slower by more than %s (%d rounds)", margin, c.Rounds)
 	case Inconclusive:
+		if c.Sweep != nil && c.Margin == nil {
+			return strings.TrimSuffix(c.Sweep.Sentence, ".")
+		}
 		return fmt.Sprintf("%d rounds cannot tell whether %s are slower by more than %s", c.Rounds, judgedNames(c), margin)
 	case Measured:
 		if c.Sweep != nil {
