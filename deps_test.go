@@ -59,6 +59,7 @@ github.com/yuin/goldmark < tests
 go.opentelemetry.io/otel < internal/telemetry
 go.opentelemetry.io/proto/otlp < tests
 google.golang.org/protobuf < tests
+golang.org/x/perf < tests
 golang.org/x/sys < attack
 golang.org/x/term < cmd/splitbench
 gonum.org/v1/gonum < analyze

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/bench"
@@ -26,7 +27,8 @@ func exportCommand(a *app) *cobra.Command {
 		Use:   "export [RUN]",
 		Short: "Write the samples of a run in the formats of other tools",
 		Example: `  splitbench results export latest --to vegeta --out run.bin
-  splitbench results export latest --to ndjson`,
+  splitbench results export latest --to ndjson
+  splitbench results export latest --to benchfmt`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeRuns(&runs.dir),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -47,6 +49,9 @@ func exportCommand(a *app) *cobra.Command {
 				}
 				return toFile(out, a.stdout, func(w io.Writer) error { return telemetry.WriteOpenMetrics(w, r) })
 			}
+			if to == "benchfmt" {
+				return a.benchfmt(f, out)
+			}
 			facts, err := bench.ExportFacts(f)
 			if err != nil {
 				return err
@@ -60,7 +65,7 @@ func exportCommand(a *app) *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "ndjson", "vegeta (gob), csv, json (both as vegeta writes them) or ndjson")
+	cmd.Flags().StringVar(&to, "to", "ndjson", "vegeta (gob), csv, json (both as vegeta writes them), ndjson, benchfmt (for benchstat: a line for each round of a latency run, or each backend of a run) or prom")
 	cmd.Flags().StringVar(&out, "out", "", "file to write; default: stdout")
 	cmd.Flags().StringVar(&clock, "clock", string(export.ResponseTime), "which latency vegeta's formats hold: response (from the planned instant) or service")
 	cmd.Flags().BoolVar(&perBackend, "per-backend", false, "name vegeta's attacks RUN/BACKEND, for a line each in its plot")
@@ -70,10 +75,25 @@ func exportCommand(a *app) *cobra.Command {
 
 func checkFormat(to string) error {
 	switch to {
-	case "vegeta", "csv", "json", "ndjson":
+	case "vegeta", "csv", "json", "ndjson", "benchfmt", "prom":
 		return nil
 	}
-	return fmt.Errorf("--to %q: want vegeta, csv, json or ndjson", to)
+	return fmt.Errorf("--to %q: want vegeta, csv, json, ndjson, benchfmt or prom", to)
+}
+
+// benchfmt writes what benchstat reads.
+func (a *app) benchfmt(f store.Folder, out string) error {
+	r, err := bench.ReplicatesOf(f)
+	if err != nil {
+		return err
+	}
+	err = toFile(out, a.stdout, func(w io.Writer) error {
+		return export.Benchfmt(w, r.Benchmark, r.Key, r.Config, r.All, analyze.Quantile)
+	})
+	if err == nil && r.Cut != nil {
+		fmt.Fprintf(a.talk(), "splitbench: run %s is not whole, what it has was written: %v\n", f.ID, r.Cut)
+	}
+	return err
 }
 
 func write(w io.Writer, to string, f export.Facts, o export.Options, samples iter.Seq2[attack.Result, error]) error {

@@ -32,6 +32,9 @@ func ExportFacts(f store.Folder) (export.Facts, error) {
 	if err != nil {
 		return export.Facts{}, err
 	}
+	if err := oneLoadTest(m); err != nil {
+		return export.Facts{}, err
+	}
 	started := m.Started
 	var totals wire.Totals
 	for _, err := range Samples(f, &totals) {
