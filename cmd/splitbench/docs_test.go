@@ -9,10 +9,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/splitbench/splitbench/internal/demo"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
 )
 
 // consoleLines are the commands of the ```console blocks of a document.
@@ -69,6 +72,17 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 	env := map[string]string{"SPLITBENCH_RESULTS_DIR": filepath.Join(dir, "results")}
 	ran := 0
+	var under sync.WaitGroup // a drill that goes on while the next command, a mark, is carried out
+	defer under.Wait()
+	carryOut := func(file, command string, words []string) {
+		var stdout, stderr bytes.Buffer
+		code := run(context.Background(), words, surroundings{
+			stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, getenv: func(k string) string { return env[k] },
+		})
+		if code != 0 {
+			t.Errorf("%s: %s: exit code %d\n%s%s", file, command, code, stdout.String(), stderr.String())
+		}
+	}
 	for _, file := range documents(t) {
 		for _, command := range consoleLines(t, file) {
 			words := quoted.FindAllString(command, -1)
@@ -84,12 +98,15 @@ func TestDocumentedCommands(t *testing.T) {
 				}
 			case "splitbench":
 				ran++
-				var stdout, stderr bytes.Buffer
-				code := run(context.Background(), words, surroundings{
-					stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, getenv: func(k string) string { return env[k] },
-				})
-				if code != 0 {
-					t.Errorf("%s: %s: exit code %d\n%s%s", file, command, code, stdout.String(), stderr.String())
+				switch words = shortened(words); words[1] {
+				case "drill":
+					under.Go(func() { carryOut(file, command, words) })
+				case "mark":
+					awaitRunning(t, env["SPLITBENCH_RESULTS_DIR"])
+					carryOut(file, command, words)
+				default:
+					under.Wait()
+					carryOut(file, command, words)
 				}
 			default:
 				t.Errorf("%s: %s: this test does not know how to run it", file, command)
@@ -99,6 +116,28 @@ func TestDocumentedCommands(t *testing.T) {
 	if ran < 10 {
 		t.Errorf("only %d commands were found", ran)
 	}
+}
+
+// shortened is a command as this test can afford it: what a reader lets go on for minutes or days goes on for seconds. Nothing fails
+// on healthy clusters, which no drill passes, and a watch of seconds decides nothing: the verdict is not what is tested here.
+func shortened(words []string) []string {
+	more := map[string][]string{
+		"latency": {"--round-duration", "100ms", "--fail-on", "never"},
+		"drill":   {"--duration", "3s", "--fail-on", "never"},
+		"watch":   {"--for", "2s", "--fail-on", "never"},
+	}
+	return append(words, more[words[1]]...)
+}
+
+// awaitRunning waits until a run is under way.
+func awaitRunning(t *testing.T, dir string) {
+	t.Helper()
+	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+		if _, err := store.OpenRunning(dir, "latest"); err == nil {
+			return
+		}
+	}
+	t.Error("no run is under way for the mark")
 }
 
 // TestJSONExample compares the example of docs/json.md with what the program prints.
