@@ -39,8 +39,10 @@ func TestBenchfmtIsReadByBenchstat(t *testing.T) {
 	}
 	var b bytes.Buffer
 	err := Benchfmt(&b, "Latency", "target", [][2]string{{"run", "20261122t071502z-x"}, {"label-linkerd", "2.18\nBenchmarkEvil 1 1 ns/op"}}, []Replicate{
-		{Name: "svc/app-1", Took: times, Sent: 104, Lost: 4}, {Name: "svc/app-2", Took: times[:20], Sent: 20},
-		{Name: "svc/app-2", Parts: "/rate=50", Took: times[:5], Sent: 5}, {Name: "svc/app-3", Sent: 9, Lost: 9},
+		{Name: "svc/app-1", Took: times, Sent: 104, Lost: 4},
+		{Name: "svc/app-2", Took: times[:20], Sent: 20},
+		{Name: "svc/app-2", Parts: "/rate=50", Took: times[:5], Sent: 5},
+		{Name: "svc/app-3", Sent: 9, Lost: 9},
 		{Name: "a b\u202e\n/-4", Took: times[:2], Sent: 2},
 	}, nearest)
 	if err != nil {

@@ -248,7 +248,10 @@ func momentsTable(d *Drill) *tableView {
 	}
 	for _, m := range momentsOf(d) {
 		t.Rows = append(t.Rows, []cellView{
-			{Text: m.Letter, Heading: true}, plain(m.backend), plain(m.what), {Text: secondsOf(m.at.AtSeconds, 0.1)},
+			{Text: m.Letter, Heading: true},
+			plain(m.backend),
+			plain(m.what),
+			{Text: secondsOf(m.at.AtSeconds, 0.1)},
 			{Text: fmt.Sprintf("%s to %s", secondsOf(m.at.LowSeconds, 0.01), secondsOf(m.at.HighSeconds, 0.01))},
 		})
 	}
