@@ -54,6 +54,7 @@ type watchRun struct {
 	heard    time.Time   // when the agent last gave a sign of life
 	ends     []time.Time // of the looks, of the last keptLooks
 	suspect  *analyze.Departure
+	doubt    doubted       // that the split is the same
 	patience time.Duration // how long a failure waits for the API to confirm it
 	failed   bool
 	decided  bool

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,18 +10,47 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// moved says what makes the rest another split, "" where it is the same.
-func (w *watchRun) moved(snap mesh.Snapshot) string {
+// goneLimit is how long a split must be gone, or have other backends, to be believed: an API server that has just started serves
+// no custom resources for some seconds, and says so as one does that never had any.
+const goneLimit = 20 * time.Second
+
+// moved says what makes the rest another split, "" where it is the same. Other weights of the same backends are sure; other
+// backends, or none, are not.
+func (w *watchRun) moved(snap mesh.Snapshot) (text string, sure bool) {
 	now := weightsOf(snap)
 	if len(now) != len(w.m.Weights) {
-		return "the split has other backends now"
+		return "the split is gone, or has other backends now", false
+	}
+	for i, x := range now {
+		if x.Backend != w.m.Weights[i].Backend {
+			return "the split has other backends now", false
+		}
 	}
 	for i, x := range now {
 		if x != w.m.Weights[i] {
-			return "the weights were changed: " + weightsText(w.m.Weights) + " -> " + weightsText(now)
+			return "the weights were changed: " + weightsText(w.m.Weights) + " -> " + weightsText(now), true
 		}
 	}
-	return ""
+	return "", true
+}
+
+// doubted is since when a split was seen to be another one, without being sure; it becomes sure with time.
+type doubted struct{ since time.Time }
+
+// settled turns what moved says into an error: nil where the split is the same, a *movedError where it is sure that it is not.
+func (d *doubted) settled(text string, sure bool) error {
+	switch {
+	case text == "":
+		d.since = time.Time{}
+		return nil
+	case sure:
+		return &movedError{text}
+	case d.since.IsZero():
+		d.since = time.Now()
+	case time.Since(d.since) > goneLimit:
+		return &movedError{text}
+	}
+	return errors.New(text)
 }
 
 // movedError ends a watch whose split was changed.
@@ -46,10 +76,7 @@ func (w *watchRun) follow(ctx context.Context, end context.CancelCauseFunc) (sto
 		defer close(done)
 		for e := range watcher.Events() {
 			if !e.Ref.Law {
-				w.changing.Lock()
-				w.events = keepLast(append(w.events, e), report.MaxWatchList)
-				w.changing.Unlock()
-				w.log.keep(e.At.UTC().Format(time.RFC3339) + " " + mesh.Safe(e.String()))
+				w.note(e)
 				continue
 			}
 			if text := w.resolve(following, q, e); text != "" {
@@ -72,22 +99,27 @@ func (w *watchRun) follow(ctx context.Context, end context.CancelCauseFunc) (sto
 }
 
 // resolve says what a write to an object of the law changed, "" where the weights are what they were. Only all objects together
-// say what proxies are told, and one write may follow another.
+// say what proxies are told, and one write may follow another. While the API cannot be read nothing is known.
 func (w *watchRun) resolve(ctx context.Context, q mesh.Query, e mesh.Event) string {
-	deadline := time.Now().Add(sameWrite)
-	for {
+	began := time.Now()
+	var doubt doubted
+	for ctx.Err() == nil {
 		one, cancel := context.WithTimeout(ctx, resolveLimit)
 		snap, err := mesh.Discover(one, w.cfg.Local, nil, q)
 		cancel()
 		if err == nil {
-			if text := w.moved(snap); text != "" {
-				return text
+			err = doubt.settled(w.moved(snap))
+		}
+		var moved *movedError
+		switch cameOrWent := e.Gone || e.Came(); {
+		case errors.As(err, &moved):
+			return moved.text
+		case err == nil && (e.Rewritten() || cameOrWent):
+			if cameOrWent && e.At.Sub(e.Since) < time.Second { // told by a stream, not missed in an outage
+				w.note(e)
 			}
-		}
-		if e.Rewritten() && err == nil {
 			return ""
-		}
-		if time.Now().After(deadline) || ctx.Err() != nil {
+		case err == nil && time.Since(began) > sameWrite:
 			return "the split was changed: " + mesh.Safe(e.String())
 		}
 		select {
@@ -95,6 +127,15 @@ func (w *watchRun) resolve(ctx context.Context, q mesh.Query, e mesh.Event) stri
 		case <-ctx.Done():
 		}
 	}
+	return ""
+}
+
+// note keeps a change that does not end the watch.
+func (w *watchRun) note(e mesh.Event) {
+	w.changing.Lock()
+	defer w.changing.Unlock()
+	w.events = keepLast(append(w.events, e), report.MaxWatchList)
+	w.log.keep(e.At.UTC().Format(time.RFC3339) + " " + mesh.Safe(e.String()))
 }
 
 // otherChanges are the last changes of something else than the weights: they are no verdict, but a reader wants to know of them.

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -126,20 +127,21 @@ func (w *watchRun) confirm(ctx context.Context) {
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.patience)
 	defer cancel()
 	w.progress("watch", "a share seems to be outside its tolerance: asking what is declared now")
-	snap, err := w.again(limit)
-	for err != nil && limit.Err() == nil {
+	snap, err := w.declared(limit)
+	var moved *movedError
+	for err != nil && !errors.As(err, &moved) && limit.Err() == nil {
 		select {
 		case <-time.After(confirmPause):
 		case <-limit.Done():
 		}
-		snap, err = w.again(limit)
+		snap, err = w.declared(limit)
 	}
-	if err != nil {
-		no("a share left its tolerance, and whether its weight was changed before could not be read: %s", brief(err.Error()))
+	switch {
+	case moved != nil:
+		no("%s", moved.text)
 		return
-	}
-	if changed := w.moved(snap); changed != "" {
-		no("%s", changed)
+	case err != nil:
+		no("a share left its tolerance, and whether its weight was changed before could not be read: %s", brief(err.Error()))
 		return
 	}
 	if e, ok := w.changedSince(since.Add(-slack)); ok {
@@ -167,6 +169,15 @@ func directionOf(d *analyze.Departure) string {
 		return report.SideAbove
 	}
 	return report.SideBelow
+}
+
+// declared reads everything anew; an error is that it cannot be read, or that the split is another one.
+func (w *watchRun) declared(ctx context.Context) (mesh.Snapshot, error) {
+	snap, err := w.again(ctx)
+	if err == nil {
+		err = w.doubt.settled(w.moved(snap))
+	}
+	return snap, err
 }
 
 // again reads everything anew.

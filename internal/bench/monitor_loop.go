@@ -138,13 +138,9 @@ func (w *watchRun) session(ctx context.Context) error {
 	snap := *w.m.Before
 	first := len(w.w.Pods) == 0
 	if !first {
-		again, err := w.again(opening)
-		if err != nil {
+		var err error
+		if snap, err = w.declared(opening); err != nil {
 			return err
-		}
-		snap = again
-		if changed := w.moved(snap); changed != "" {
-			return &movedError{changed}
 		}
 		if why := refusal(snap, w.cfg.IgnoreChecks); why != "" {
 			return errors.New(why)

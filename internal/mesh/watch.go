@@ -37,13 +37,16 @@ type Event struct {
 	Gone   bool      // the object is not there any more
 }
 
+// Came reports that the object was not there before.
+func (e Event) Came() bool { return e.Before == orNone("") }
+
 // Rewritten reports that an object of the law was only written anew: it says of the weights what it said before.
 func (e Event) Rewritten() bool {
 	said := func(state string) string {
 		words := strings.Fields(state)
 		return strings.Join(words[min(2, len(words)):], " ") // behind what written says
 	}
-	return e.Ref.Law && !e.Gone && e.Before != orNone("") && said(e.Before) == said(e.After)
+	return e.Ref.Law && !e.Gone && !e.Came() && said(e.Before) == said(e.After)
 }
 
 // Gap is a ref that could not be watched all the time, and why.
