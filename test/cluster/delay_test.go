@@ -206,7 +206,8 @@ func TestDelayedRunsAreTheSame(t *testing.T) {
 	}
 }
 
-// TestLatencyOfAnUndelayedGateway: without a delay the gateway costs less than 5 ms.
+// TestLatencyOfAnUndelayedGateway: without a delay the gateway costs less than 5 ms at the median. Of p90 that is not asked
+// here: neighbours on the machine can make it too wide to tell, but never a failure.
 func TestLatencyOfAnUndelayedGateway(t *testing.T) {
 	l := need(t)
 	t.Cleanup(func() { l.nothingLeft(t, 5*time.Second) })
@@ -225,10 +226,14 @@ func TestLatencyOfAnUndelayedGateway(t *testing.T) {
 	if r.Verdict.Outcome == report.Invalid && strings.Contains(strings.Join(r.Verdict.Reasons, " "), "the generator was late") {
 		t.Skipf("this machine was too busy to measure, and the report says so: %q", r.Verdict.Reasons)
 	}
-	if r.Verdict.Outcome != report.Pass || r.Comparison == nil || len(r.Comparison.Differences) != 1 {
+	if r.Verdict.Outcome == report.Fail || r.Comparison == nil || len(r.Comparison.Differences) != 1 {
 		t.Fatalf("%s %q\n%s", r.Verdict.Outcome, r.Verdict.Reasons, stderr)
 	}
-	t.Log(r.Comparison.Differences[0].Sentence)
+	d := r.Comparison.Differences[0]
+	t.Logf("%s: %s", r.Verdict.Outcome, d.Sentence)
+	if median := d.Quantiles[0]; median.Quantile != 0.5 || median.Outcome != report.Pass {
+		t.Errorf("%+v", median)
+	}
 	if own := r.Comparison.Targets[1]; own.Elsewhere == 0 || own.Counted == 0 || own.Counted+own.Elsewhere != own.Sent {
 		t.Errorf("the root of the split: %+v", own)
 	}
