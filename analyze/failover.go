@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -70,7 +71,7 @@ func Silences(shots []Shot, weights []Weighted) ([]Silence, error) {
 			return nil, inputErrorf("weights: %d backends and %d", len(w.W), len(weights[0].W))
 		}
 	}
-	if !slices.IsSortedFunc(shots, func(a, b Shot) int { return int(a.Sent - b.Sent) }) {
+	if !slices.IsSortedFunc(shots, func(a, b Shot) int { return cmp.Compare(a.Sent, b.Sent) }) {
 		return nil, inputErrorf("shots: not in the order of sending")
 	}
 	d := drill{shots, weights}
@@ -78,7 +79,7 @@ func Silences(shots []Shot, weights []Weighted) ([]Silence, error) {
 	for b := range weights[0].W {
 		out = append(out, d.silencesOf(b)...)
 	}
-	slices.SortFunc(out, func(a, b Silence) int { return int(a.Began.At - b.Began.At) })
+	slices.SortFunc(out, func(a, b Silence) int { return cmp.Compare(a.Began.At, b.Began.At) })
 	return out, nil
 }
 

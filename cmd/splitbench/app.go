@@ -163,6 +163,9 @@ SPLITBENCH_RESULTS_DIR.`,
 			if err := fromEnvironment(cmd.Flags(), a.getenv); err != nil {
 				return err
 			}
+			if err := refuseNoUse(cmd); err != nil {
+				return err
+			}
 			if a.color != "auto" && a.color != "always" && a.color != "never" {
 				return fmt.Errorf("--color %q: want auto, always or never", a.color)
 			}
@@ -194,6 +197,9 @@ func displayName() string {
 func fromEnvironment(flags *pflag.FlagSet, getenv func(string) string) error {
 	var err error
 	flags.VisitAll(func(f *pflag.Flag) {
+		if _, unused := f.Annotations[noUseOf]; unused {
+			return
+		}
 		name := "SPLITBENCH_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		if v := getenv(name); v != "" && !f.Changed && err == nil && f.Name != "help" {
 			if setErr := flags.Set(f.Name, v); setErr != nil {

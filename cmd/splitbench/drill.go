@@ -81,11 +81,7 @@ With --max-lost or --max-outage the outcome is pass or fail. A drill in which no
 	flags.Int64Var(&maxLost, "max-lost", 0, "requests that may be lost; default: any number")
 	flags.DurationVar(&maxOutage, "max-outage", 0, "how long requests may be lost, all together; default: any time")
 	flags.StringVarP(&output, "output", "o", "text", outputHelp)
-	for _, name := range []string{"gate", "tolerance", "power", "alpha"} {
-		if f := flags.Lookup(name); f != nil {
-			f.Hidden = true
-		}
-	}
+	noUse(flags, "; use --max-lost or --max-outage", "gate", "tolerance", "power", "alpha", "witness")
 	hideRare(flags)
 	return cmd
 }

@@ -83,22 +83,14 @@ proven. With --rates one target is measured at several rates, and with --limit t
 	flags.StringVar(&f.baseline, "baseline", "", "an earlier run of the same targets, to compare with")
 	flags.StringVarP(&output, "output", "o", "text", outputHelp)
 	// What fixes the length of a run of one split has no meaning here.
-	for _, name := range []string{"requests", "duration", "url", "classify", "requests-per-connection", "gate", "tolerance", "power", "through"} {
-		if flag := flags.Lookup(name); flag != nil {
-			flag.Hidden = true
-		}
-	}
+	noUse(flags, "; use --rounds, --round-duration, --rate, --path or --margin",
+		"requests", "duration", "url", "classify", "requests-per-connection", "gate", "tolerance", "power", "through", "witness")
 	hideRare(flags)
 	return cmd
 }
 
 func (f *latencyFlags) config(a *app, cmd *cobra.Command, c *cluster, l *loading, j *judging, args []string) (bench.LatencyConfig, report.FailOn, error) {
 	var out bench.LatencyConfig
-	for _, name := range []string{"requests", "duration", "url", "classify", "requests-per-connection", "gate", "tolerance", "through"} {
-		if cmd.Flags().Changed(name) {
-			return out, "", fmt.Errorf("--%s: has no meaning for latency; use --rounds, --round-duration, --rate, --path or --margin", name)
-		}
-	}
 	cfg, failOn, err := l.config(a, cmd, j)
 	if err != nil {
 		return out, "", err

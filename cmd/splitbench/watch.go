@@ -27,14 +27,6 @@ type watchFlags struct {
 	forSo, every    time.Duration
 }
 
-// notForWatch are flags of a run's burst that a watch has no use for: what would end a burst would only look like a gap.
-func notForWatch() []string {
-	return []string{
-		"requests", "duration", "gate", "power", "witness", "max-bytes", "max-dial-failures", "max-errors", "max-errors-within", "max-late",
-		"max-response-time", "max-time",
-	}
-}
-
 // config completes a watch's configuration and refuses what makes no sense.
 func (o *watchFlags) config(a *app, cmd *cobra.Command, args []string) (bench.WatchConfig, report.FailOn, error) {
 	refuse := func(err error) (bench.WatchConfig, report.FailOn, error) { return bench.WatchConfig{}, "", err }
@@ -47,11 +39,6 @@ func (o *watchFlags) config(a *app, cmd *cobra.Command, args []string) (bench.Wa
 	}
 	if o.c.from == "" && o.c.selector == "" {
 		return refuse(errors.New("--from: name the pod that requests come from, such as deploy/frontend, or fit one with -l"))
-	}
-	for _, name := range notForWatch() {
-		if cmd.Flags().Changed(name) && name != "gate" { // which is judged by what it says
-			return refuse(fmt.Errorf("--%s: has no meaning for watch, which goes on until a share leaves its tolerance or --for is over", name))
-		}
 	}
 	if o.forSo < 0 || o.every < 0 || o.every > 0 && o.every < 100*time.Millisecond {
 		return refuse(fmt.Errorf("--for %s, --every %s: want 0 or more, and at least 100ms between two looks", o.forSo, o.every))
@@ -116,11 +103,10 @@ gap. --metrics serves what it has seen so far, in gaps too.`,
 	flags.DurationVar(&o.every, "every", bench.DefaultEvery, "time between two looks")
 	flags.StringVar(&o.metrics, "metrics", "", "address to serve OpenMetrics on, such as 127.0.0.1:9095; default: none")
 	flags.StringVarP(&o.output, "output", "o", "text", outputHelp)
-	for _, name := range notForWatch() {
-		if f := flags.Lookup(name); f != nil {
-			f.Hidden = true
-		}
-	}
+	// What would end a burst would only look like a gap.
+	noUse(flags, ", which goes on until a share leaves its tolerance or --for is over", "requests", "duration", "power", "witness",
+		"max-bytes", "max-dial-failures", "max-errors", "max-errors-within", "max-late", "max-response-time", "max-time")
+	flags.Lookup("gate").Hidden = true // there is one
 	hideRare(flags)
 	return cmd
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -53,7 +54,7 @@ func concludeDrill(m Manifest, totals wire.Totals, t *tally, shots []shot) repor
 		in.Counts, in.Load = t.counts, loadFacts(m.Plan, totals, t)
 	}
 	j := drillJudge{in: &in, d: in.Drill, m: m, facts: facts, shots: slices.Clone(shots)}
-	slices.SortStableFunc(j.shots, func(a, b shot) int { return int(a.sent - b.sent) })
+	slices.SortStableFunc(j.shots, func(a, b shot) int { return cmp.Compare(a.sent, b.sent) })
 	j.count(totals)
 	j.events()
 	j.timeline()

@@ -171,12 +171,13 @@ func (r *run) awaitDataPlane(ctx context.Context, f fetcher) error {
 	if err != nil {
 		return err
 	}
-	tick := time.NewTicker(time.Duration(float64(time.Second) / min(followRate, max(1, r.m.Plan.Rate.PerSecond()))))
+	pause := time.Duration(float64(time.Second) / min(followRate, max(1, r.m.Plan.Rate.PerSecond())))
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	deadline := time.Now().Add(e.Wait)
+	deadline := time.Now().Add(max(e.Wait, 2*followRound*pause)) // one round at least, of a target that answers
 	for round := range followRounds {
 		r.progress("settle", fmt.Sprintf("waiting for the data plane to follow the weights, round %d", round+1))
-		counts := analyze.Counts{N: make([]int64, len(r.m.Weights))}
+		counts, whole := analyze.Counts{N: make([]int64, len(r.m.Weights))}, true
 		for range followRound {
 			res, body, err := f.Fetch(ctx, wire.FetchRequest{URL: r.m.Plan.URL, Header: r.m.Plan.Header, TimeoutMs: probeTimeout, MaxBytes: probeBytes})
 			if err != nil {
@@ -185,13 +186,16 @@ func (r *run) awaitDataPlane(ctx context.Context, f fetcher) error {
 			if b := classifier.Classify(http.Header(res.Header), body); b >= 0 && int(b) < len(counts.N) {
 				counts.N[b]++
 			}
+			if whole = time.Now().Before(deadline); !whole {
+				break // a target that hangs answers each probe after its timeout
+			}
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
 		}
-		if follows(r.m.Weights, counts, r.m.Options) {
+		if whole && follows(r.m.Weights, counts, r.m.Options) {
 			return nil
 		}
 		if time.Now().After(deadline) {

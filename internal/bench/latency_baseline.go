@@ -70,7 +70,7 @@ func (j *latencyJudge) against(old Manifest, times []latencyTimes) {
 			j.notCompared("--baseline %s: %s was not measured in both runs", old.ID, t.Name)
 			continue
 		}
-		d, err := analyze.JudgeLatency(j.blocks[i], before, analyze.DefaultQuantiles(), j.p.Margin, j.m.Options.Alpha/float64(questions), false)
+		d, err := j.p.decide(j.blocks[i], before, j.m.Options.Alpha/float64(questions), false)
 		if err != nil {
 			j.notCompared("--baseline %s: %s: %s", old.ID, t.Name, mesh.Safe(err.Error()))
 			continue

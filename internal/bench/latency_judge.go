@@ -255,8 +255,16 @@ func perSecond(x float64) attack.Rate {
 }
 
 // breaks reports whether the limit's quantile lies above it. Errors count as answers that never came.
-func breaks(b *burstTimes, limit *report.SweepLimit) bool {
-	all := append(slices.Clone(b.took), slices.Repeat([]int64{math.MaxInt64}, int(b.errors))...)
+func breaks(b *burstTimes, limit *report.SweepLimit) bool { return above(b.took, b.errors, limit) }
+
+// sentLate reports whether the limit breaks only because requests were sent late, by the generator or for want of connections:
+// once sent, they were answered within it.
+func sentLate(b *burstTimes, limit *report.SweepLimit) bool {
+	return breaks(b, limit) && !above(b.served, b.errors, limit)
+}
+
+func above(times []int64, errors int64, limit *report.SweepLimit) bool {
+	all := append(slices.Clone(times), slices.Repeat([]int64{math.MaxInt64}, int(errors))...)
 	slices.Sort(all)
 	return len(all) > 0 && analyze.Quantile(all, limit.Quantile) > int64(limit.Ms*float64(time.Millisecond))
 }
@@ -286,6 +294,8 @@ func (j *latencyJudge) sweep() {
 			// So few answers can all be below the limit though more than the quantile allows are above it.
 			need := analyze.MinSamples(l.Quantile, 1-2*j.m.Options.Alpha)
 			switch {
+			case sentLate(b, l):
+				step.State, step.Why = "unclear", fmt.Sprintf("p%g breaks the limit only because requests were sent late; raise --connections, or the generator is at its end", 100*l.Quantile)
 			case breaks(b, l):
 				step.State = "breaks"
 				if s.BreaksAt == nil || rate < *s.BreaksAt {

@@ -14,6 +14,7 @@ import (
 	"github.com/splitbench/splitbench/internal/demo"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/wire"
 )
 
 // refusing is an address at which nothing listens.
@@ -152,5 +153,30 @@ func TestSweepOfTooFewAnswers(t *testing.T) {
 	}
 	if r := sweep(); r.Verdict.Outcome == report.Pass {
 		t.Errorf("without a step: %s", r.Verdict.Outcome)
+	}
+}
+
+// A limit that breaks only because requests were sent late says nothing of the target: the generator was late, or had too few
+// connections. One that breaks in the answers themselves does.
+func TestSweepWhoseGeneratorIsLate(t *testing.T) {
+	m := latencyManifest(0)
+	m.Latency.Sweep, m.Latency.Against, m.Latency.Targets = true, false, m.Latency.Targets[:1]
+	m.Latency.Limit = &report.SweepLimit{Quantile: 0.99, Ms: 50}
+	m.Latency.Bursts = []LatencyBurst{{Rate: attack.Rate{Hits: 100, Per: time.Second}, Requests: 500}}
+	for _, x := range []struct {
+		late, took time.Duration
+		want       string
+	}{{80 * time.Millisecond, time.Millisecond, report.Inconclusive}, {0, 80 * time.Millisecond, report.Fail}, {0, time.Millisecond, report.Pass}} {
+		b := newBurstTimes(-1)
+		for i := range 500 {
+			at := time.Duration(i) * 10 * time.Millisecond
+			b.add(attack.Result{Seq: uint64(i), Planned: at, Sent: at + x.late, Done: at + x.late + x.took, Status: 200, Backend: attack.Unattributed})
+		}
+		var times latencyTimes
+		times.take(b, wire.Totals{}, true)
+		r := concludeLatency(m, []latencyTimes{times}, nil)
+		if r.Verdict.Outcome != x.want {
+			t.Errorf("sent %s late and answered in %s: %s %q, want %s", x.late, x.took, r.Verdict.Outcome, r.Verdict.Reasons, x.want)
+		}
 	}
 }

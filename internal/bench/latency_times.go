@@ -18,6 +18,7 @@ import (
 type burstTimes struct {
 	own                     int
 	took, lags              []int64
+	served                  []int64 // since the sending, where took counts since it was due
 	sent, elsewhere, errors int64
 	first, last             time.Duration // sending of the first and the last
 	done                    time.Duration // of the last answer
@@ -41,6 +42,7 @@ func (b *burstTimes) add(r attack.Result) {
 		b.elsewhere++
 	default:
 		b.took = append(b.took, int64(r.ResponseTime()))
+		b.served = append(b.served, int64(r.Done-r.Sent))
 	}
 }
 
