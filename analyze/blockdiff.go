@@ -12,7 +12,7 @@ type BlockDifference struct {
 	First, Second BlockInterval
 	Difference    int64    // First - Second
 	DifferenceCI  Interval // MOVER; infinite ends and Why where either interval lacks the end it needs
-	Correlation   float64  // that was allowed for between the same blocks of both sides; 0 where they are not of the same time
+	Correlation   float64  // between the same blocks of both sides; 0 where they are not of the same time
 }
 
 // BlockInterval is a quantile of one sample.
@@ -25,7 +25,7 @@ type BlockInterval struct {
 }
 
 // PairedDifference compares two samples whose blocks are the same windows of time, such as the two backends of one run.
-// What both sides have in common in a window is allowed for, as far as it is sure to be there. Errors wrap ErrInput.
+// What both sides have in common in a window is no doubt about their difference. Errors wrap ErrInput.
 func PairedDifference(first, second *Blocks, q, level float64) (BlockDifference, error) {
 	if len(first.sizes) != len(second.sizes) {
 		return BlockDifference{}, inputErrorf("blocks: %d on one side and %d on the other, want the same windows", len(first.sizes), len(second.sizes))
@@ -63,6 +63,8 @@ func (x blockQuantile) interval(level float64) BlockInterval {
 		out.CI.Why = whyNoRequests
 	case out.Blocks < MinBlocks:
 		out.CI.Why = fmt.Sprintf("needs at least %d blocks with answers, there are %d", MinBlocks, out.Blocks)
+	case !x.enough():
+		out.CI.Why = fmt.Sprintf("needs a longer measurement: neighbouring blocks are so alike that %d know no more than %d would", out.Blocks, int(x.worth))
 	default:
 		tail := (1 - level) / 2
 		out.CI.Low, out.CI.High = x.low(tail), x.high(tail)
@@ -74,11 +76,15 @@ func (x blockQuantile) interval(level float64) BlockInterval {
 	return out
 }
 
+// enough reports whether there are the blocks that an interval needs.
+func (x blockQuantile) enough() bool { return x.b.Blocks() >= MinBlocks && x.worth >= minWorth }
+
 // contrast is the quantile of one sample less a multiple of that of another.
 type contrast struct {
-	first, second blockQuantile
-	factor        float64 // of the second
-	correlation   float64 // that is allowed for
+	own           [2]blockQuantile // each sample by itself
+	first, second blockQuantile    // the same with the spread that counts here: of the same windows, that of the difference
+	factor        float64          // of the second
+	correlation   float64          // between the same blocks of both
 }
 
 func newContrast(first, second *Blocks, q, factor float64, paired bool) (contrast, error) {
@@ -89,41 +95,78 @@ func newContrast(first, second *Blocks, q, factor float64, paired bool) (contras
 		return contrast{}, inputErrorf("quantile: %v is out of range, want above 0 and below 1", q)
 	}
 	c := contrast{first: first.at(q), second: second.at(q), factor: factor}
+	c.own = [2]blockQuantile{c.first, c.second}
 	if paired {
-		c.correlation = sureCorrelation(c.first.excess, c.second.excess)
+		c.pair()
 	}
 	return c, nil
 }
 
-// enough reports whether both sides have the blocks that an interval needs.
-func (c contrast) enough() bool {
-	return c.first.b.Blocks() >= MinBlocks && c.second.b.Blocks() >= MinBlocks
+// leastApart is the part of the variance of two samples apart that always remains of their difference: that what both have in
+// common falls out holds to the first order only.
+const leastApart = 0.05
+
+// pair gives both sides the spread of their difference: each block counts by how much it moves it, so what moves both
+// sides alike falls out. Where values are tied nothing tells how much that is, and each side keeps its own.
+func (c *contrast) pair() {
+	a, b := c.first.perRank(), c.factor*c.second.perRank()
+	moved := make([]float64, len(c.first.excess))
+	var xx, yy, xy float64
+	for i, x := range c.first.excess {
+		y := c.second.excess[i]
+		moved[i] = b*y - a*x
+		xx, yy, xy = xx+x*x, yy+y*y, xy+x*y
+	}
+	if xx > 0 && yy > 0 {
+		c.correlation = xy / math.Sqrt(xx*yy)
+	}
+	if a == 0 || b == 0 {
+		return
+	}
+	q := c.first.q
+	independent := q * (1 - q) * (a*a*float64(c.first.b.Samples()) + b*b*float64(c.second.b.Samples()))
+	joint := spreadOf(moved, min(c.first.b.Blocks(), c.second.b.Blocks()), independent)
+	apart := q * (1 - q) * (a*a*float64(c.first.b.Samples())*c.first.apart + b*b*float64(c.second.b.Samples())*c.second.apart)
+	joint.deff = math.Max(joint.deff, leastApart*apart/independent)
+	c.first.spread, c.second.spread = joint, joint
 }
+
+// why says what an interval at that level lacks, "" where it lacks nothing.
+func (c contrast) why(level float64) string {
+	for _, x := range []blockQuantile{c.first, c.second} {
+		if ci := x.interval(level).CI; ci.Why != "" {
+			return ci.Why
+		}
+	}
+	return ""
+}
+
+// enough reports whether there are the blocks that an interval needs.
+func (c contrast) enough() bool { return c.first.enough() && c.second.enough() }
 
 func (c contrast) value() float64 {
 	return float64(c.first.value) - c.factor*float64(c.second.value)
 }
 
 // high is the upper end of MOVER (G. Y. Zou, 2007; A. Donner and G. Y. Zou, 2012) that leaves tail above it, low the lower.
-// The two sides may go together, so the sum of squares has the term of a correlation.
 func (c contrast) high(tail float64) float64 {
-	return c.value() + c.reach(c.first.high(tail)-float64(c.first.value), c.factor*(float64(c.second.value)-c.second.low(tail)))
+	return c.value() + reach(c.first.high(tail)-float64(c.first.value), c.factor*(float64(c.second.value)-c.second.low(tail)))
 }
 
 func (c contrast) low(tail float64) float64 {
-	return c.value() - c.reach(float64(c.first.value)-c.first.low(tail), c.factor*(c.second.high(tail)-float64(c.second.value)))
+	return c.value() - reach(float64(c.first.value)-c.first.low(tail), c.factor*(c.second.high(tail)-float64(c.second.value)))
 }
 
-func (c contrast) reach(x, y float64) float64 {
+func reach(x, y float64) float64 {
 	if math.IsInf(x, 0) || math.IsInf(y, 0) || math.IsNaN(x) || math.IsNaN(y) {
 		return math.Inf(1)
 	}
-	return math.Sqrt(math.Max(0, x*x+y*y-2*c.correlation*x*y))
+	return math.Hypot(x, y)
 }
 
 func (c contrast) difference(level float64) BlockDifference {
 	out := BlockDifference{
-		Q: c.first.q, First: c.first.interval(level), Second: c.second.interval(level),
+		Q: c.first.q, First: c.own[0].interval(level), Second: c.own[1].interval(level),
 		Difference: c.first.value - c.second.value, Correlation: c.correlation,
 		DifferenceCI: Interval{Low: math.Inf(-1), High: math.Inf(1), Level: level, Method: MethodMover},
 	}
@@ -132,28 +175,7 @@ func (c contrast) difference(level float64) BlockDifference {
 		out.DifferenceCI.Low, out.DifferenceCI.High = c.low(tail), c.high(tail)
 	}
 	if math.IsInf(out.DifferenceCI.Low, 0) || math.IsInf(out.DifferenceCI.High, 0) {
-		out.DifferenceCI.Why = out.First.CI.Why
-		if out.DifferenceCI.Why == "" {
-			out.DifferenceCI.Why = out.Second.CI.Why
-		}
+		out.DifferenceCI.Why = c.why(level)
 	}
 	return out
-}
-
-// sureCorrelation is the correlation of two series of blocks as far as it is credited: of a positive one, which makes a
-// difference better known, only what its lower 95 % limit (R. A. Fisher, 1921) is sure of; a negative one in full.
-func sureCorrelation(x, y []float64) float64 {
-	var xx, yy, xy float64
-	for i := range x {
-		xx, yy, xy = xx+x[i]*x[i], yy+y[i]*y[i], xy+x[i]*y[i]
-	}
-	if !(xx > 0 && yy > 0) || len(x) < 5 {
-		return 0
-	}
-	r := math.Max(-1, math.Min(1, xy/math.Sqrt(xx*yy)))
-	if r <= 0 {
-		return r
-	}
-	const z95 = 1.6448536269514722
-	return math.Max(0, math.Tanh(math.Atanh(math.Min(r, 0.999))-z95/math.Sqrt(float64(len(x)-3))))
 }

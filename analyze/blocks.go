@@ -83,13 +83,12 @@ type blockQuantile struct {
 	q      float64
 	value  int64
 	excess []float64 // of each block: values at or below the quantile, less q of its size; adds up to 0
-	deff   float64   // how much larger the variance is than that of independent requests, at least 1
-	df     float64   // degrees of freedom of that variance
+	spread
 }
 
 // at prepares the intervals of one quantile.
 func (b *Blocks) at(q float64) blockQuantile {
-	out := blockQuantile{b: b, q: q, value: b.Quantile(q), deff: 1, df: float64(b.Blocks() - 1)}
+	out := blockQuantile{b: b, q: q, value: b.Quantile(q)}
 	n := len(b.sorted)
 	if n == 0 {
 		return out
@@ -109,29 +108,21 @@ func (b *Blocks) at(q float64) blockQuantile {
 	for w, size := range b.sizes {
 		out.excess[w] -= q * float64(size)
 	}
-	independent := q * (1 - q) * float64(n)
-	if w := float64(b.Blocks()); w > 1 && independent > 0 {
-		out.deff = math.Max(1, longRunSum(out.excess)*w/(w-1)/independent)
-	}
+	out.spread = spreadOf(out.excess, b.Blocks(), q*(1-q)*float64(n))
 	return out
 }
 
-// longRunSum is the sum of squares of a series around 0 with what neighbours have in common (W. K. Newey and K. D. West,
-// 1987; Bartlett weights up to the cube root of its length), and never less than the squares alone.
-func longRunSum(x []float64) float64 {
-	squares := 0.0
-	for _, v := range x {
-		squares += v * v
+// perRank is how far apart neighbours of the sorted sample lie around the quantile, in the samples' unit: by so much one more
+// value below moves it.
+func (x blockQuantile) perRank() float64 {
+	n := len(x.b.sorted)
+	reach := int(math.Ceil(2 * math.Sqrt(float64(n)*x.q*(1-x.q))))
+	rank := quantileRank(n, x.q)
+	low, high := max(1, rank-reach), min(n, rank+reach)
+	if low == high {
+		return 0
 	}
-	sum, lags := squares, int(math.Cbrt(float64(len(x))))
-	for l := 1; l <= lags; l++ {
-		product := 0.0
-		for i := l; i < len(x); i++ {
-			product += x[i] * x[i-l]
-		}
-		sum += 2 * (1 - float64(l)/float64(lags+1)) * product
-	}
-	return math.Max(squares, sum)
+	return float64(x.b.sorted[high-1]-x.b.sorted[low-1]) / float64(high-low)
 }
 
 // effective is the number of independent requests that would know as much (E. L. Korn and B. I. Graubard, 1998, for

@@ -130,8 +130,10 @@ func judgeQuantile(first, second *Blocks, q float64, m Margin, alpha float64, pa
 	up, down := c.tailAbove(0), c.tailBelow(0) // evidence for faster, for slower
 	v.Different = asymptotic(math.Min(1, 2*math.Min(up, down)))
 	if m.Set {
-		against := c
-		against.factor = 1 + m.Relative
+		against, err := newContrast(first, second, q, 1+m.Relative, paired)
+		if err != nil || !against.enough() {
+			return v, err
+		}
 		v.Within, v.Beyond = asymptotic(against.tailAbove(float64(m.Absolute))), asymptotic(against.tailBelow(float64(m.Absolute)))
 	}
 	return v, nil
