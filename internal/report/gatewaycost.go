@@ -257,14 +257,17 @@ func costNote(g *GatewayCost) string {
 	case g.Why != "":
 		return "What the gateway costs is not stated: " + g.Why + "."
 	}
-	note := fmt.Sprintf("Response times in ms, ranges %s sure, from %d windows of %s in which both sides were measured at the same moments.",
-		percent(g.Level), g.Windows, seconds(g.WindowSeconds))
+	note := fmt.Sprintf("Response times in ms, ranges %s sure, from %d windows of %s in which both sides were measured at the same moments. %s",
+		percent(g.Level), g.Windows, seconds(g.WindowSeconds), rareMoments)
 	if g.SharedLagMs != nil {
 		note += fmt.Sprintf(" The generator was late, for both sides alike: 99 of 100 requests by at most %s, which is in the times of each and not in their difference at the median.",
 			msText(*g.SharedLagMs))
 	}
 	return note
 }
+
+// rareMoments is where ranges do not hold their level: docs/statistics.md has by how much.
+const rareMoments = "They are less sure of slow moments that were met fewer than about 20 times."
 
 // markdownCost is the gateway cost as Markdown, of a report whose strings are escaped.
 func markdownCost(g *GatewayCost) string {

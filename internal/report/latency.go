@@ -311,6 +311,9 @@ func comparisonSentences(c *Comparison) []string {
 	for _, d := range c.Differences {
 		s = append(s, d.Sentence)
 	}
+	if len(c.Differences) > 0 {
+		s = append(s, fmt.Sprintf("Ranges are %s sure, from %d rounds. %s", percent(c.Level), c.Rounds, rareMoments))
+	}
 	if c.Sweep != nil {
 		s = append(s, c.Sweep.Sentence)
 	}

@@ -28,7 +28,8 @@ func runsHeadline(c RunComparison) string {
 // runsRule says what was asked, and what a pass and a fail mean.
 func runsRule(v ComparisonVerdict) string {
 	return fmt.Sprintf("A pass means that every share moved by less than %s and no latency, nor the gateway's cost, grew by more than %s; "+
-		"a fail that one did. Either is wrong at most %s of the time, whatever the number of questions (%d).",
+		"a fail that one did. Either is wrong at most %s of the time, whatever the number of questions (%d); slow moments that a run met "+
+		"fewer than about 20 times make latencies less sure.",
 		points(v.SharePoints), v.Margin, percent(v.Alpha), v.Questions)
 }
 
