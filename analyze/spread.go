@@ -2,8 +2,8 @@ package analyze
 
 import "math"
 
-// minWorth is the number of independent blocks that the blocks must be worth for an interval.
-const minWorth = 6
+// minWorth is how many independent blocks the blocks must be worth for an interval: with fewer there is hardly more than one.
+const minWorth = 3
 
 // spread is how sure a sum over blocks is.
 type spread struct {
@@ -39,7 +39,6 @@ func spreadOf(x []float64, blocks int, independent float64) spread {
 		return (1 + r) / (1 - r)
 	}
 	out.worth = w / alike(r) // as of a series in which each value goes with the one before (first-order autoregression)
-	out.df = math.Min(out.df, math.Max(1, out.worth-1))
 	most := r + math.Sqrt(math.Max(0, 1-r*r)/w) // one standard error more: too little of it is what makes intervals too short
 	between := squares * w / (w - 1) / independent
 	out.deff, out.apart = math.Max(1, between*alike(most)), between*math.Min(4, alike(r))

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,18 +18,22 @@ import (
 
 const document = "../../docs/statistics.md"
 
-// TestClaimsHold measures the whole grid with few repetitions. The seeds are fixed: it fails the same way or not at all.
+// TestClaimsHold measures both grids with few repetitions. The seeds are fixed: it fails the same way or not at all.
 func TestClaimsHold(t *testing.T) {
-	g, err := newGrid(true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows, err := g.measure(2, func(int, int) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, text := range failures(rows) {
-		t.Error(text)
+	for name, grid := range map[string]func(bool) (grid, error){"splits": newGrid, "latency": newLatencyGrid} {
+		t.Run(name, func(t *testing.T) {
+			g, err := grid(true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows, err := g.measure(2, func(int, int) {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, text := range failures(rows) {
+				t.Error(text)
+			}
+		})
 	}
 }
 
@@ -84,6 +89,107 @@ func TestDocumentHasTheGrid(t *testing.T) {
 	}
 	if diff := cmp.Diff(requests+"\n", got); diff != "" {
 		t.Errorf("%s, planned requests: run make calibrate (-want +got):\n%s", document, diff)
+	}
+}
+
+// TestDocumentHasTheLatencyGrid holds the table of latencies to the program.
+func TestDocumentHasTheLatencyGrid(t *testing.T) {
+	b, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := between(string(b), "latency")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := newLatencyGrid(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string][]string{}
+	for line := range strings.SplitSeq(table, "\n") {
+		if strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| scenario") {
+			cells := strings.Split(strings.TrimSuffix(strings.TrimPrefix(line, "| "), " |"), " | ")
+			documented[cells[0]] = cells
+		}
+	}
+	for _, s := range g {
+		claimed, holds := (&row{scenario: s}).claimed()
+		cells := documented[s.name]
+		if want := 7 + len(s.shown) + len(s.asides); len(cells) != want {
+			t.Errorf("%s, scenario %q has %d cells, want %d: run make calibrate", document, s.name, len(cells), want)
+			continue
+		}
+		delete(documented, s.name)
+		rates := 5 + len(s.shown)
+		got := slices.Concat(cells[1:5], cells[rates:rates+2])
+		want := []string{fmt.Sprint(s.blocks), fmt.Sprint(s.size), s.says, grouped(int64(s.reps)), claimed, holds}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s, scenario %q (-want +got):\n%s", document, s.name, diff)
+		}
+	}
+	for name := range documented {
+		t.Errorf("%s has a scenario %q that the grid has not: run make calibrate", document, name)
+	}
+}
+
+// TestLatencyTruths: what the scenarios hold for a quantile is one. Of 40,000 values drawn each for itself the share at or below the
+// quantile is q within five standard errors; of series whose neighbours are alike (at most 400 requests count as one) within a hundred
+// standard errors of 40,000, which is five of 100.
+func TestLatencyTruths(t *testing.T) {
+	const n = 40_000
+	for _, x := range []struct {
+		name  string
+		t     times
+		wider float64
+	}{
+		{"skewed", skewed(each(), 1), 1},
+		{"cached", cached(0.7), 1},
+		{"tied", tied(each(), 1), 1},
+		{"alike", skewed(both(0.5, neighbours(50), each()), 1), 10},
+		{"queue", queued(0.5), 10},
+		{"bursts", bursts(0.15, 20), 10},
+	} {
+		rng := rand.New(rand.NewPCG(11, 12))
+		next := x.t.start(rng)
+		values := make([]float64, n)
+		for i := range values {
+			values[i] = next()
+		}
+		for _, q := range analyze.DefaultQuantiles() {
+			truth := x.t.quantile(q)
+			below, at := 0, 0
+			for _, v := range values {
+				if v < truth-1e-9 {
+					below++
+				}
+				if v <= truth+1e-9 {
+					at++
+				}
+			}
+			slack := 5 * x.wider * math.Sqrt(q*(1-q)/n)
+			if float64(below)/n > q+slack || float64(at)/n < q-slack {
+				t.Errorf("%s: p%g is taken for %v, but %d of %d values are below it and %d at or below", x.name, 100*q, truth, below, n, at)
+			}
+		}
+	}
+}
+
+// TestLatencyEvents: an interval that lies beside the truth is missed, one that was not given is not.
+func TestLatencyEvents(t *testing.T) {
+	inf := math.Inf(1)
+	for _, c := range []struct {
+		ci   analyze.Interval
+		want []event
+	}{
+		{analyze.Interval{Low: 1, High: 3}, nil},
+		{analyze.Interval{Low: 4, High: 5}, []event{"p99.9 missed"}},
+		{analyze.Interval{Low: -inf, High: inf, Why: "too few"}, []event{"p99.9 without a range"}},
+		{analyze.Interval{Low: 4, High: inf, Why: "too few"}, []event{"p99.9 missed", "p99.9 without a range"}},
+	} {
+		if diff := cmp.Diff(c.want, seen(0.999, c.ci, 2)); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", c.ci, diff)
+		}
 	}
 }
 
@@ -269,7 +375,7 @@ func TestRewrite(t *testing.T) {
 }
 
 func TestCommandLine(t *testing.T) {
-	for _, args := range [][]string{{"-no-such-flag"}, {"argument"}, {"-quick", "-out", document}, {"-out", "no/such/file.md"}} {
+	for _, args := range [][]string{{"-no-such-flag"}, {"argument"}, {"-quick", "-out", document}, {"-only", "nothing"}, {"-out", "no/such/file.md"}} {
 		var stdout, stderr bytes.Buffer
 		if code := run(args, &stdout, &stderr); code != 2 || stderr.Len() == 0 || stdout.Len() != 0 {
 			t.Errorf("%q: exit code %d, stdout %q, stderr %q; want 2 and a sentence", args, code, stdout.String(), stderr.String())

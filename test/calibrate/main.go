@@ -1,9 +1,9 @@
 // Command calibrate measures how often the verdict of package analyze is wrong, and writes what it finds between the
 // markers of docs/statistics.md.
 //
-// It draws counts, and whole runs of requests, from splits whose truth is known, has analyze judge them as a run would,
-// and counts the outcomes. Every claim that docs/statistics.md makes about an error rate is a line of its table. It
-// refuses to know how analyze decides: it calls only what a command calls.
+// It draws counts, and whole runs of requests, from splits whose truth is known, and response times of a known law; has analyze
+// judge them as a run would, and counts the outcomes and the intervals that miss the truth. Every claim that docs/statistics.md
+// makes about an error rate is a line of its tables. It refuses to know how analyze decides: it calls only what a command calls.
 //
 // Invariant: the same grid gives the same table, whatever the number of cores: every scenario has a seed of its own, made
 // from its name, and no seed is chosen for what it shows.
@@ -28,6 +28,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	out := flags.String("out", "", "rewrite the tables between the markers of this file")
 	quick := flags.Bool("quick", false, "few repetitions, for a look; not together with -out")
+	only := flags.String("only", "", "measure one table: splits or latency")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -35,7 +36,18 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "calibrate: want no arguments, and -out only without -quick: a table of few repetitions is not published")
 		return 2
 	}
-	code, err := calibrate(*out, *quick, stdout, stderr)
+	tables := []table{{"calibration", newGrid, renderTable}, {"latency", newLatencyGrid, renderLatency}}
+	switch *only {
+	case "":
+	case "splits":
+		tables = tables[:1]
+	case "latency":
+		tables = tables[1:]
+	default:
+		fmt.Fprintf(stderr, "calibrate: -only %q: want splits or latency\n", *only)
+		return 2
+	}
+	code, err := calibrate(tables, *out, *quick, stdout, stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, "calibrate:", err)
 		return 2
@@ -43,41 +55,61 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return code
 }
 
-func calibrate(out string, quick bool, stdout, stderr io.Writer) (int, error) {
+// table is what stands between two markers of the document.
+type table struct {
+	name   string // of its markers
+	grid   func(quick bool) (grid, error)
+	render func(rows []row) string
+}
+
+func calibrate(tables []table, out string, quick bool, stdout, stderr io.Writer) (int, error) {
 	if out != "" { // before ten minutes of work, not after
 		if _, err := os.Stat(out); err != nil {
 			return 2, fmt.Errorf("-out: %w", err)
 		}
 	}
-	grid, err := newGrid(quick)
-	if err != nil {
-		return 2, err
-	}
-	began := time.Now()
-	rows, err := grid.measure(runtime.GOMAXPROCS(0), func(done, of int) {
-		fmt.Fprintf(stderr, "\r%d of %d parts, %s ", done, of, time.Since(began).Round(time.Second))
-	})
-	fmt.Fprintln(stderr)
-	if err != nil {
-		return 2, err
-	}
-	table := renderTable(rows)
 	requests, err := renderRequests()
 	if err != nil {
 		return 2, err
 	}
-	fmt.Fprint(stdout, requests, "\n", table)
+	fmt.Fprintln(stdout, requests)
+	texts := map[string]string{"requests": requests}
+	var broken []string
+	scenarios := 0
+	for _, t := range tables {
+		rows, err := t.measure(quick, stderr)
+		if err != nil {
+			return 2, err
+		}
+		texts[t.name] = t.render(rows)
+		fmt.Fprint(stdout, texts[t.name])
+		broken = append(broken, failures(rows)...)
+		scenarios += len(rows)
+	}
 	if out != "" {
-		if err := rewrite(out, map[string]string{"requests": requests, "calibration": table}); err != nil {
+		if err := rewrite(out, texts); err != nil {
 			return 2, err
 		}
 	}
-	if broken := failures(rows); len(broken) > 0 {
+	if len(broken) > 0 {
 		for _, text := range broken {
 			fmt.Fprintln(stderr, "NOT ok:", text)
 		}
 		return 1, nil
 	}
-	fmt.Fprintf(stderr, "all claims of %d scenarios hold\n", len(rows))
+	fmt.Fprintf(stderr, "all claims of %d scenarios hold\n", scenarios)
 	return 0, nil
+}
+
+func (t table) measure(quick bool, stderr io.Writer) ([]row, error) {
+	g, err := t.grid(quick)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	rows, err := g.measure(runtime.GOMAXPROCS(0), func(done, of int) {
+		fmt.Fprintf(stderr, "\r%s: %d of %d parts, %s ", t.name, done, of, time.Since(began).Round(time.Second))
+	})
+	fmt.Fprintln(stderr)
+	return rows, err
 }

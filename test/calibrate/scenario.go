@@ -24,6 +24,17 @@ type scenario struct {
 	compare int // draws of each outcome that are judged twice, see judge
 	claims  []claim
 	start   func(s *scenario) (repetition, error) // once per part
+
+	// Of latencies only.
+	blocks, size int     // of one side, and answers in each; 0: a scenario of counts
+	shown        []event // whose rates are columns with error bars
+	asides       []aside
+}
+
+// aside is a column with the rates of some events, without error bars.
+type aside struct {
+	title  string
+	events []event
 }
 
 // repetition is one run that never happened.
@@ -34,6 +45,7 @@ type result struct {
 	outcome analyze.Outcome
 	called  bool // a diagnostic was flagged
 	naive   bool // the chi-square test at alpha would have rejected
+	more    []event
 }
 
 // event is something whose rate is claimed.
@@ -63,6 +75,7 @@ func (c claim) String() string {
 // tally counts results.
 type tally struct {
 	reps, pass, fail, called, naive int64
+	more                            map[event]int64
 }
 
 func (t *tally) add(r result) {
@@ -79,6 +92,16 @@ func (t *tally) add(r result) {
 	if r.naive {
 		t.naive++
 	}
+	for _, e := range r.more {
+		t.note(e, 1)
+	}
+}
+
+func (t *tally) note(e event, times int64) {
+	if t.more == nil {
+		t.more = map[event]int64{}
+	}
+	t.more[e] += times
 }
 
 func (t *tally) merge(u tally) {
@@ -87,6 +110,9 @@ func (t *tally) merge(u tally) {
 	t.fail += u.fail
 	t.called += u.called
 	t.naive += u.naive
+	for e, n := range u.more {
+		t.note(e, n)
+	}
 }
 
 func (t *tally) count(e event) int64 {
@@ -98,7 +124,7 @@ func (t *tally) count(e event) int64 {
 	case calls:
 		return t.called
 	}
-	return 0
+	return t.more[e]
 }
 
 // row is a scenario measured.

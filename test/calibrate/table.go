@@ -25,12 +25,16 @@ func renderTable(rows []row) string {
 		}
 		fmt.Fprintln(&b, r.line())
 	}
-	claims, broken := 0, len(failures(rows))
+	b.WriteString(summary(rows))
+	return b.String()
+}
+
+func summary(rows []row) string {
+	claims := 0
 	for i := range rows {
 		claims += len(rows[i].claims)
 	}
-	fmt.Fprintf(&b, "\n%d scenarios, %d claims, %d of them not ok.\n", len(rows), claims, broken)
-	return b.String()
+	return fmt.Sprintf("\n%d scenarios, %d claims, %d of them not ok.\n", len(rows), claims, len(failures(rows)))
 }
 
 // line is one row: rates with the ends of their error bars.
