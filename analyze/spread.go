@@ -38,7 +38,7 @@ func spreadOf(x []float64, blocks int, independent float64) spread {
 		r = math.Max(0, math.Min(r, 0.99))
 		return (1 + r) / (1 - r)
 	}
-	out.worth = w / alike(r) // as of a series in which each value goes with the one before (first-order autoregression)
+	out.worth = w / alike(r)                    // as of a series in which each value goes with the one before (first-order autoregression)
 	most := r + math.Sqrt(math.Max(0, 1-r*r)/w) // one standard error more: too little of it is what makes intervals too short
 	between := squares * w / (w - 1) / independent
 	out.deff, out.apart = math.Max(1, between*alike(most)), between*math.Min(4, alike(r))

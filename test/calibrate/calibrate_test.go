@@ -146,7 +146,7 @@ func TestLatencyTruths(t *testing.T) {
 		{"skewed", skewed(each(), 1), 1},
 		{"cached", cached(0.7), 1},
 		{"tied", tied(each(), 1), 1},
-		{"alike", skewed(both(0.5, neighbours(50), each()), 1), 10},
+		{"alike", skewed(half(neighbours(50), each()), 1), 10},
 		{"queue", queued(0.5), 10},
 		{"bursts", bursts(0.15, 20), 10},
 	} {

@@ -18,9 +18,42 @@ const (
 	groupGate        = "The gate: slower by more than a margin"
 )
 
-// latencyReps are the repetitions of a scenario of latencies: answers cost a quarter of a microsecond each.
-func latencyReps(l layout) int {
-	switch n := l.blocks * l.size; {
+// layout is in how many blocks a sample comes, and of how many answers each.
+type layout int
+
+// Layouts. A run of 2,410 requests, the plan of a 50/50 split, lasts 48 seconds at the usual 50 per second and has 40
+// windows with 30 answers of each backend; a comparison by `latency` has 24 rounds of 100.
+const (
+	usualRun layout = iota
+	usualRounds
+	leastBlocks
+	longBlocks
+	fortyLong
+	hundred
+	hundredLong
+)
+
+func (l layout) shape() (blocks, size int) {
+	switch l {
+	case usualRun:
+		return 40, 30
+	case usualRounds:
+		return 24, 100
+	case leastBlocks:
+		return analyze.MinBlocks, 50
+	case longBlocks:
+		return analyze.MinBlocks, 200
+	case fortyLong:
+		return 40, 200
+	case hundred:
+		return 100, 50
+	}
+	return 100, 200
+}
+
+// latencyReps are the repetitions of a scenario of n answers, each of which costs a quarter of a microsecond.
+func latencyReps(n int64) int {
+	switch {
 	case n < 3_000:
 		return 4_000
 	case n < 10_000:
@@ -28,21 +61,6 @@ func latencyReps(l layout) int {
 	}
 	return 1_000
 }
-
-// layout is in how many blocks a sample comes, and of how many answers each.
-type layout struct{ blocks, size int }
-
-// Layouts. A run of 2,410 requests, the plan of a 50/50 split, lasts 48 seconds at the usual 50 per second and has 40
-// windows with 30 answers of each backend; a comparison by `latency` has 24 rounds of 100.
-var (
-	usualRun    = layout{40, 30}
-	usualRounds = layout{24, 100}
-	leastBlocks = layout{analyze.MinBlocks, 50}
-	longBlocks  = layout{analyze.MinBlocks, 200}
-	fortyLong   = layout{40, 200}
-	hundred     = layout{100, 50}
-	hundredLong = layout{100, 200}
-)
 
 // newLatencyGrid are the scenarios of latencies.
 func newLatencyGrid(quick bool) (grid, error) {
@@ -68,9 +86,10 @@ func missesClaimed(quantiles ...float64) []claim {
 
 // latency adds a scenario of latencies.
 func (b *builder) latency(l layout, s scenario) {
-	s.name = fmt.Sprintf("%s, %d of %d", s.name, l.blocks, l.size)
-	s.blocks, s.size, s.n = l.blocks, l.size, int64(l.blocks*l.size)
-	s.reps = latencyReps(l)
+	s.blocks, s.size = l.shape()
+	s.name = fmt.Sprintf("%s, %d of %d", s.name, s.blocks, s.size)
+	s.n = int64(s.blocks * s.size)
+	s.reps = latencyReps(s.n)
 	if b.quick {
 		s.reps /= 160
 	}
@@ -122,45 +141,53 @@ func (b *builder) singleAlike() {
 		claimed    map[layout][]float64
 	}{
 		{
-			"alike over 10", "correlation e^(-1/10) of neighbours", skewed(neighbours(10), 1), []layout{leastBlocks, usualRun, fortyLong, hundred},
+			"alike over 10", "correlation e^(-1/10) of neighbours", skewed(neighbours(10), 1),
+			[]layout{leastBlocks, usualRun, fortyLong, hundred},
 			map[layout][]float64{fortyLong: {0.5, 0.9}, hundred: {0.5, 0.9}},
 		},
 		{
-			"alike over 50", "e^(-1/50)", skewed(neighbours(50), 1), []layout{leastBlocks, usualRun, fortyLong, hundredLong},
+			"alike over 50", "e^(-1/50)", skewed(neighbours(50), 1),
+			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
 			map[layout][]float64{fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9}},
 		},
 		{
-			"half alike over 50", "half of the variance: e^(-1/50)", skewed(both(0.5, neighbours(50), each()), 1),
+			"half alike over 50", "half of the variance: e^(-1/50)", skewed(half(neighbours(50), each()), 1),
 			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
 			map[layout][]float64{fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9, 0.99}},
 		},
 		{
-			"half alike over 200", "half of the variance: e^(-1/200)", skewed(both(0.5, neighbours(200), each()), 1),
+			"half alike over 200", "half of the variance: e^(-1/200)", skewed(half(neighbours(200), each()), 1),
 			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
 			map[layout][]float64{fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9}},
 		},
 		{
-			"alike over 200", "e^(-1/200)", skewed(neighbours(200), 1), []layout{longBlocks, fortyLong, hundredLong},
+			"alike over 200", "e^(-1/200)", skewed(neighbours(200), 1),
+			[]layout{longBlocks, fortyLong, hundredLong},
 			map[layout][]float64{fortyLong: {0.5}, hundredLong: {0.5, 0.9}},
 		},
 		{
-			"a timer of 5 ms, alike over 50", "e^(-1/50), rounded up", tied(neighbours(50), 5), []layout{fortyLong},
+			"a timer of 5 ms, alike over 50", "e^(-1/50), rounded up", tied(neighbours(50), 5),
+			[]layout{fortyLong},
 			map[layout][]float64{fortyLong: {0.5, 0.9}},
 		},
 		{
-			"a queue half busy", "M/M/1, load 0.5", queued(0.5), []layout{leastBlocks, usualRun, fortyLong, hundredLong},
+			"a queue half busy", "M/M/1, load 0.5", queued(0.5),
+			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
 			map[layout][]float64{fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9}},
 		},
 		{
-			"a queue busy for 80 %", "M/M/1, load 0.8", queued(0.8), []layout{leastBlocks, usualRun, fortyLong, hundredLong},
+			"a queue busy for 80 %", "M/M/1, load 0.8", queued(0.8),
+			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
 			map[layout][]float64{fortyLong: {0.5}, hundredLong: {0.5}},
 		},
 		{
-			"bursts of 20, 15 % of the requests", "150 bursts in 20,000", bursts(0.15, 20), []layout{leastBlocks, usualRun, fortyLong, hundredLong},
+			"bursts of 20, 15 % of the requests", "150 bursts in 20,000", bursts(0.15, 20),
+			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
 			map[layout][]float64{fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9, 0.99}},
 		},
 		{
-			"bursts of 20, 2 % of the requests", "20 bursts in 20,000", bursts(0.02, 20), []layout{leastBlocks, usualRun, fortyLong, hundredLong},
+			"bursts of 20, 2 % of the requests", "20 bursts in 20,000", bursts(0.02, 20),
+			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
 			map[layout][]float64{fortyLong: {0.5}, hundredLong: {0.5}},
 		},
 	} {
@@ -188,41 +215,52 @@ func (b *builder) costs() {
 		claimed    map[layout][]float64
 	}{
 		{
-			"both sides independent", "far = 20 ms + 1.2 near", sides{near10, gateway, each(), 0, each(), 0}, []layout{leastBlocks, usualRun, fortyLong},
+			"both sides independent", "far = 20 ms + 1.2 near",
+			sides{near10, gateway, each(), 0, each(), 0},
+			[]layout{leastBlocks, usualRun, fortyLong},
 			map[layout][]float64{leastBlocks: {0.5, 0.9, 0.99}, usualRun: {0.5, 0.9, 0.99}, fortyLong: {0.5, 0.9, 0.99}},
 		},
 		{
-			"both alike over 10, each for itself", "nothing in common", sides{near10, gateway, each(), 0, neighbours(10), 0},
+			"both alike over 10, each for itself", "nothing in common",
+			sides{near10, gateway, each(), 0, neighbours(10), 0},
 			[]layout{leastBlocks, usualRun, fortyLong},
 			map[layout][]float64{leastBlocks: {0.5, 0.9}, usualRun: {0.5, 0.9}, fortyLong: {0.5, 0.9, 0.99}},
 		},
 		{
-			"both alike over 50, each for itself", "nothing in common", sides{near10, gateway, each(), 0, neighbours(50), 0},
+			"both alike over 50, each for itself", "nothing in common",
+			sides{near10, gateway, each(), 0, neighbours(50), 0},
 			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
 			map[layout][]float64{usualRun: {0.5}, fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9}},
 		},
 		{
-			"alike over 50, in common", "all of the variance in common", sides{near10, gateway, neighbours(50), 1, each(), 0},
+			"alike over 50, in common", "all of the variance in common",
+			sides{near10, gateway, neighbours(50), 1, each(), 0},
 			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
 			map[layout][]float64{usualRun: {0.5, 0.9}, fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9}},
 		},
 		{
-			"alike over 200, half in common", "the rest of each side's own, independent", sides{near10, gateway, neighbours(200), 0.5, each(), 0},
+			"alike over 200, half in common", "the rest of each side's own, independent",
+			sides{near10, gateway, neighbours(200), 0.5, each(), 0},
 			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
 			map[layout][]float64{fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9}},
 		},
 		{
-			"alike over 200, in common", "all of the variance in common", sides{near10, gateway, neighbours(200), 1, each(), 0},
+			"alike over 200, in common", "all of the variance in common",
+			sides{near10, gateway, neighbours(200), 1, each(), 0},
 			[]layout{usualRun, fortyLong, hundredLong},
 			map[layout][]float64{hundredLong: {0.5, 0.9}},
 		},
 		{
 			"a timer of 5 ms, alike over 50, each for itself", "rounded up, nothing in common",
-			sides{ticks(near10), ticks(gateway), each(), 0, neighbours(50), 0}, []layout{fortyLong}, map[layout][]float64{fortyLong: {0.5, 0.9}},
+			sides{ticks(near10), ticks(gateway), each(), 0, neighbours(50), 0},
+			[]layout{fortyLong},
+			map[layout][]float64{fortyLong: {0.5, 0.9}},
 		},
 		{
-			"both drift by 5 ms", "far = near + 20 ms, 5 ms more at the end", sides{near10, shiftedBy(near10, 20), each(), 0, each(), 5},
-			[]layout{usualRun, fortyLong}, map[layout][]float64{usualRun: {0.5, 0.9, 0.99}, fortyLong: {0.5, 0.9, 0.99}},
+			"both drift by 5 ms", "far = near + 20 ms, 5 ms more at the end",
+			sides{near10, shiftedBy(near10, 20), each(), 0, each(), 5},
+			[]layout{usualRun, fortyLong},
+			map[layout][]float64{usualRun: {0.5, 0.9, 0.99}, fortyLong: {0.5, 0.9, 0.99}},
 		},
 	} {
 		for _, l := range x.in {
@@ -253,15 +291,18 @@ func (b *builder) runs() {
 		claimed map[layout][]float64
 	}{
 		{
-			"two runs, independent requests", each(), []layout{leastBlocks, usualRun, fortyLong},
+			"two runs, independent requests", each(),
+			[]layout{leastBlocks, usualRun, fortyLong},
 			map[layout][]float64{leastBlocks: {0.5, 0.9, 0.99}, usualRun: {0.5, 0.9, 0.99}, fortyLong: {0.5, 0.9, 0.99}},
 		},
 		{
-			"two runs, alike over 50", neighbours(50), []layout{leastBlocks, usualRun, fortyLong, hundredLong},
+			"two runs, alike over 50", neighbours(50),
+			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
 			map[layout][]float64{usualRun: {0.5}, fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9}},
 		},
 		{
-			"two runs, half alike over 200", both(0.5, neighbours(200), each()), []layout{usualRun, fortyLong},
+			"two runs, half alike over 200", half(neighbours(200), each()),
+			[]layout{usualRun, fortyLong},
 			map[layout][]float64{fortyLong: {0.5, 0.9}},
 		},
 	} {

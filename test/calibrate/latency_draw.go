@@ -26,11 +26,11 @@ func each() process {
 	return func(rng *rand.Rand) func() float64 { return rng.NormFloat64 }
 }
 
-// both adds two processes, the first with that share of the variance.
-func both(share float64, first, second process) process {
+// half adds two processes, each with half of the variance.
+func half(first, second process) process {
 	return func(rng *rand.Rand) func() float64 {
 		a, b := first(rng), second(rng)
-		return func() float64 { return math.Sqrt(share)*a() + math.Sqrt(1-share)*b() }
+		return func() float64 { return math.Sqrt(0.5)*a() + math.Sqrt(0.5)*b() }
 	}
 }
 
