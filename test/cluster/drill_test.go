@@ -146,7 +146,7 @@ func (l lab) drill(t *testing.T, length time.Duration, act func(dir string), fla
 	}
 	marked := time.Now()
 	act(d.dir)
-	cmd.Wait() //nolint:errcheck // the exit code is looked at
+	cmd.Wait() // the exit code is looked at
 	d.code = cmd.ProcessState.ExitCode()
 	r, err := report.ReadJSON(&stdout)
 	if err != nil {
