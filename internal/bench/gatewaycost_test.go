@@ -37,8 +37,12 @@ func TestGatewayCostIsTheDelay(t *testing.T) {
 		t.Fatalf("%+v", g)
 	}
 	median := g.Costs[0].Quantiles[0]
-	if median.Ms == nil || math.Abs(*median.Ms-20) > 3 || median.LowMs == nil || *median.LowMs < 10 {
+	if median.Ms == nil || math.Abs(*median.Ms-20) > 3 || median.LowMs != nil && *median.LowMs < 10 || median.LowMs == nil && median.Why == "" {
 		t.Errorf("median %+v", median)
+	}
+	if median.Why != "" { // neighbours made the answers too alike: then the sentence says that
+		t.Logf("no range on this machine: %s", median.Why)
+		return
 	}
 	if !strings.Contains(g.Costs[0].Sentence, "ms longer at the median, range") {
 		t.Errorf("%q", g.Costs[0].Sentence)
