@@ -63,7 +63,7 @@ type table struct {
 }
 
 func calibrate(tables []table, out string, quick bool, stdout, stderr io.Writer) (int, error) {
-	if out != "" { // before ten minutes of work, not after
+	if out != "" { // before a quarter of an hour of work, not after
 		if _, err := os.Stat(out); err != nil {
 			return 2, fmt.Errorf("-out: %w", err)
 		}
