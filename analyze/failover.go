@@ -74,7 +74,10 @@ func Silences(shots []Shot, weights []Weighted) ([]Silence, error) {
 	if !slices.IsSortedFunc(shots, func(a, b Shot) int { return cmp.Compare(a.Sent, b.Sent) }) {
 		return nil, inputErrorf("shots: not in the order of sending")
 	}
-	d := drill{shots, weights}
+	d := drill{shots: shots, weights: weights}
+	for b := range weights[0].W {
+		d.patience = append(d.patience, patienceOf(shots, b))
+	}
 	var out []Silence
 	for b := range weights[0].W {
 		out = append(out, d.silencesOf(b)...)
@@ -84,8 +87,28 @@ func Silences(shots []Shot, weights []Weighted) ([]Silence, error) {
 }
 
 type drill struct {
-	shots   []Shot
-	weights []Weighted
+	shots    []Shot
+	weights  []Weighted
+	patience []time.Duration // by backend: from where on an answer is called one that was waited for
+}
+
+// patienceOf is longWait, or more for a backend that is slow anyway.
+func patienceOf(shots []Shot, b int) time.Duration {
+	var took []int64
+	for _, s := range shots {
+		if s.Backend == b && !s.Lost {
+			took = append(took, int64(s.Done-s.Sent))
+		}
+	}
+	slices.Sort(took)
+	const slow = 4 // times its median
+	return max(longWait, slow*time.Duration(Quantile(took, 0.5)))
+}
+
+// waited reports whether request i had to wait for backend b: such an answer says that it is back, not that it was there.
+func (d drill) waited(b, i int) bool {
+	s := d.shots[i]
+	return s.Backend == b && !s.Lost && s.Done-s.Sent >= d.patience[b]
 }
 
 // share is what a backend should get at an instant.
@@ -132,7 +155,7 @@ func (d drill) silencesOf(b int) []Silence {
 	var out []Silence
 	last := -1 // its last answer
 	for i := 0; i <= len(d.shots); i++ {
-		if i < len(d.shots) && (d.shots[i].Backend != b || d.shots[i].Lost) {
+		if i < len(d.shots) && (d.shots[i].Backend != b || d.shots[i].Lost || d.waited(b, i)) {
 			continue
 		}
 		if s, ok := d.gap(b, last, i); ok {
@@ -145,11 +168,17 @@ func (d drill) silencesOf(b int) []Silence {
 
 // gap looks at the requests between two answers of a backend; -1 and the number of requests stand for the ends of the run.
 func (d drill) gap(b, from, to int) (Silence, bool) {
-	lnChance, lost := 0.0, -1
+	lnChance, lost, waiter, trouble := 0.0, -1, -1, -1
 	for i := from + 1; i < to; i++ {
 		lnChance += math.Log1p(-d.leastShare(b, d.shots[i].Sent))
 		if lost < 0 && d.shots[i].Lost {
 			lost = i
+		}
+		if waiter < 0 && d.waited(b, i) {
+			waiter = i
+		}
+		if trouble < 0 && (d.shots[i].Lost || d.waited(b, i)) {
+			trouble = i
 		}
 	}
 	if lnChance > math.Log(chanceOfSilence) {
@@ -157,30 +186,35 @@ func (d drill) gap(b, from, to int) (Silence, bool) {
 	}
 	s := Silence{Backend: b, Began: d.between(from, from+1)}
 	s.Began.At = s.Began.Low
+	first := to
+	if waiter >= 0 {
+		first = waiter
+	}
+	if first < len(d.shots) {
+		s.Recovered = d.firstAnswer(b, first)
+	}
 	if to < len(d.shots) {
-		s.Recovered = d.firstAnswer(b, to)
 		s.BackToSplit = d.settled(b, from, to, s.Recovered.At)
-		for _, x := range d.shots[to:] {
-			if x.Sent >= s.Recovered.At {
-				break
-			}
-			if x.Backend == b && !x.Lost && x.Done-x.Sent >= longWait {
-				s.Waited, s.LongestWait = s.Waited+1, max(s.LongestWait, x.Done-x.Sent)
-			}
+	}
+	for i := from + 1; i < to; i++ {
+		if d.waited(b, i) {
+			s.Waited, s.LongestWait = s.Waited+1, max(s.LongestWait, d.shots[i].Done-d.shots[i].Sent)
 		}
 	}
-	if lost < 0 {
-		// Nobody lost a request: others carried all from the start.
+	if trouble < 0 {
+		// Nobody lost a request, or waited: others carried all from the start.
 		over := d.between(from, from+1)
 		over.At = over.High
 		s.TakenOver = &over
 		s.ByWeights = d.weightless(b, over.High)
 		return s, true
 	}
-	first := d.between(lost-1, lost)
-	first.At = first.High
-	s.FirstLost = &first
-	d.takeover(&s, b, lost, to)
+	if lost >= 0 {
+		firstLost := d.between(lost-1, lost)
+		firstLost.At = firstLost.High
+		s.FirstLost = &firstLost
+	}
+	d.takeover(&s, b, trouble, to)
 	return s, true
 }
 
@@ -211,22 +245,24 @@ func (d drill) between(i, j int) Bounded {
 	return Bounded{Low: clamp(i), High: clamp(j)}
 }
 
-// takeover finds from where on others carried all: after the last loss, for so many requests that chance does not explain
+// takeover finds from where on others carried all: after the last loss, or the last request that waited, for so many requests that chance does not explain
 // the silence, under the weights that the backend had when it fell silent.
 func (d drill) takeover(s *Silence, b, first, to int) {
-	lastLost := first
+	last := first
 	for i := first; i < to; i++ {
 		if d.shots[i].Lost {
 			s.Lost++
-			lastLost = i
+		}
+		if d.shots[i].Lost || d.waited(b, i) {
+			last = i
 		}
 	}
 	share := min(d.share(b, d.shots[first].Sent), mostShare)
-	after := to - lastLost - 1
+	after := to - last - 1
 	if share <= 0 || float64(after)*math.Log1p(-share) > math.Log(chanceOfSilence) {
 		return // the losses went on until it came back, or until the end
 	}
-	over := d.between(lastLost, lastLost+1)
+	over := d.between(last, last+1)
 	over.At = over.High
 	s.TakenOver = &over
 	s.ByWeights = d.weightless(b, over.High)

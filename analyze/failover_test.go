@@ -142,6 +142,47 @@ func TestBackToTheSplitBehindRequestsThatWaited(t *testing.T) {
 	}
 }
 
+// The weights go to east while west is dead, and the last requests that were drawn for west wait until it is back: east took over all
+// the same, when the last of them was sent.
+func TestTakeoverBehindRequestsThatWaited(t *testing.T) {
+	shots := story(40*time.Second, func(at time.Duration, coin int) (int, bool) {
+		if at >= 14*time.Second && at < 30*time.Second {
+			return 1, false
+		}
+		return coin, coin == 0 && at >= 10*time.Second && at < 13500*time.Millisecond
+	})
+	for i, s := range shots {
+		if s.Backend == 0 && s.Sent >= 13500*time.Millisecond && s.Sent < 14*time.Second {
+			shots[i].Done = 25 * time.Second
+		}
+	}
+	told := []Weighted{{0, halves}, {13900 * time.Millisecond, Weights{{"west", 0}, {"east", 1}}}, {30 * time.Second, halves}}
+	got, err := Silences(shots, told)
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	s := got[0]
+	if s.Backend != 0 || !s.ByWeights || !liesIn(s.TakenOver, 13700*time.Millisecond, 14100*time.Millisecond) {
+		t.Errorf("by weights %t, taken over %+v", s.ByWeights, s.TakenOver)
+	}
+	if !liesIn(s.Recovered, 25*time.Second, 25*time.Second) || !liesIn(s.BackToSplit, 29900*time.Millisecond, 30500*time.Millisecond) || s.Waited == 0 {
+		t.Errorf("recovered %+v, back to the split %+v, %d waited", s.Recovered, s.BackToSplit, s.Waited)
+	}
+}
+
+// A backend that always takes a second is slow and not silent.
+func TestNoSilenceOfASlowSide(t *testing.T) {
+	shots := story(30*time.Second, func(_ time.Duration, coin int) (int, bool) { return coin, false })
+	for i, s := range shots {
+		if s.Backend == 0 {
+			shots[i].Done = s.Sent + time.Second
+		}
+	}
+	if got, err := Silences(shots, []Weighted{{0, halves}}); err != nil || len(got) != 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestNoSilence(t *testing.T) {
 	fair := story(60*time.Second, func(_ time.Duration, coin int) (int, bool) { return coin, false })
 	// The longest run of 6,000 fair coins reaches 20 with probability 6,000/2^20: a silence is longer than that, as one in

@@ -264,7 +264,9 @@ func (j *drillJudge) sentences(f report.Failover) []string {
 	var s []string
 	say := func(format string, args ...any) { s = append(s, fmt.Sprintf(format, args...)) }
 	began := f.Silent.AtSeconds
-	if f.FirstError == nil {
+	if f.FirstError == nil && f.Waited > 0 {
+		say("%s gave its last answer at %.1fs; no request was lost, and %d waited until it answered again, for up to %.1fs.", f.Backend, began, f.Waited, f.LongestWait)
+	} else if f.FirstError == nil {
 		say("%s gave its last answer at %.1fs, and no request was lost: the others carried all.", f.Backend, began)
 	} else {
 		began = f.FirstError.AtSeconds
