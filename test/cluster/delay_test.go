@@ -79,9 +79,21 @@ func (l lab) startCurl(t *testing.T, requests int) func() (west, east []int64) {
 	}
 }
 
-// steady is 20 s at a rate that leaves two processors idle. With a margin of 5 points for each share, two such runs of 50/50 pass
+// steady is 30 s at a rate that leaves two processors idle. With a margin of 5 points for each share, two such runs of 50/50 pass
 // with a probability of 0.998 (the difference has a deviation of 0.91 points, and 5 - 2.33*0.91 is 3.1 of them); of 10 points, 0.9999.
-var steady = []string{"--requests", "6000", "--rate", "300"}
+var steady = []string{"--requests", "6000", "--rate", "200"}
+
+// known skips where neighbours on this machine made the answers too alike for a range; the report says so then, and nothing is
+// called a failure.
+func known(t *testing.T, q report.QuantileChange) {
+	t.Helper()
+	if q.Ms == nil || q.LowMs == nil || q.HighMs == nil {
+		if q.Why == "" || q.Outcome != report.Inconclusive {
+			t.Errorf("no range and no reason, or an outcome without one: %+v", q)
+		}
+		t.Skipf("no range on this machine: %s", q.Why)
+	}
+}
 
 // costAt runs once and gives the gateway cost of podinfo-east at the median, or skips where this machine was too busy to measure.
 func (l lab) costAt(t *testing.T, dir string) report.QuantileDifference {
@@ -152,7 +164,10 @@ func TestDelayedGateway(t *testing.T) {
 		t.Errorf("two runs at one delay: %s %q", same.Verdict.Outcome, same.Verdict.Reasons)
 	}
 	for _, q := range same.Changes[0].GatewayCost[0].Quantiles {
-		if q.Quantile == 0.5 && q.Outcome != report.Pass {
+		if q.Quantile != 0.5 {
+			continue
+		}
+		if known(t, q); q.Outcome != report.Pass {
 			t.Errorf("two runs at one delay: %+v", q)
 		}
 	}
@@ -167,12 +182,11 @@ func TestDelayedGateway(t *testing.T) {
 				continue
 			}
 			seen = true
-			if q.Ms == nil || q.LowMs == nil || q.HighMs == nil || math.Abs(*q.Ms+30) > 3 || *q.HighMs > -27 || *q.LowMs < -33 {
+			known(t, q)
+			if math.Abs(*q.Ms+30) > 3 || *q.HighMs > -27 || *q.LowMs < -33 {
 				t.Errorf("the cost went from %v to %v ms, and the change is given as %+v (%s)", *before.Ms, *after.Ms, q, q.Why)
 			}
-			if q.Ms != nil && q.LowMs != nil && q.HighMs != nil {
-				t.Logf("change of the cost %.3f ms (%.3f to %.3f)", *q.Ms, *q.LowMs, *q.HighMs)
-			}
+			t.Logf("change of the cost %.3f ms (%.3f to %.3f)", *q.Ms, *q.LowMs, *q.HighMs)
 		}
 	}
 	if !seen {
