@@ -51,7 +51,7 @@ func blockDifference(first, second *Blocks, q, level float64, paired bool) (Bloc
 
 // Interval is the interval of a quantile with blocks as the unit of replication: Why is set, and an end infinite, where there
 // are fewer than MinBlocks blocks or too few values for that end.
-func (b *Blocks) Interval(q, level float64) BlockInterval { return b.at(q).interval(level) }
+func (b *Blocks) Interval(q, level float64) BlockInterval { return b.at(q).byOwn().interval(level) }
 
 func (x blockQuantile) interval(level float64) BlockInterval {
 	out := BlockInterval{
@@ -63,6 +63,9 @@ func (x blockQuantile) interval(level float64) BlockInterval {
 		out.CI.Why = whyNoRequests
 	case out.Blocks < MinBlocks:
 		out.CI.Why = fmt.Sprintf("needs at least %d blocks with answers, there are %d", MinBlocks, out.Blocks)
+	case x.own.known():
+		tail := (1 - level) / 2
+		out.CI.Method, out.CI.Low, out.CI.High = MethodOwnQuantiles, x.low(tail), x.high(tail)
 	case !x.enough():
 		out.CI.Why = fmt.Sprintf("needs a longer measurement: neighbouring blocks are so alike that %d know no more than %d would", out.Blocks, int(x.worth))
 	default:
@@ -77,7 +80,10 @@ func (x blockQuantile) interval(level float64) BlockInterval {
 }
 
 // enough reports whether there are the blocks that an interval needs.
-func (x blockQuantile) enough() bool { return x.b.Blocks() >= MinBlocks && x.worth >= minWorth }
+func (x blockQuantile) enough() bool { return x.own.known() || x.alone() }
+
+// alone reports whether there are the blocks that order statistics need.
+func (x blockQuantile) alone() bool { return x.b.Blocks() >= MinBlocks && x.worth >= minWorth }
 
 // contrast is the quantile of one sample less a multiple of that of another.
 type contrast struct {
@@ -85,6 +91,7 @@ type contrast struct {
 	first, second blockQuantile    // the same with the spread that counts here: of the same windows, that of the difference
 	factor        float64          // of the second
 	correlation   float64          // between the same blocks of both
+	joint         ownMean          // of the same windows: where order statistics do not reach
 }
 
 func newContrast(first, second *Blocks, q, factor float64, paired bool) (contrast, error) {
@@ -95,9 +102,12 @@ func newContrast(first, second *Blocks, q, factor float64, paired bool) (contras
 		return contrast{}, inputErrorf("quantile: %v is out of range, want above 0 and below 1", q)
 	}
 	c := contrast{first: first.at(q), second: second.at(q), factor: factor}
-	c.own = [2]blockQuantile{c.first, c.second}
+	c.own = [2]blockQuantile{c.first.byOwn(), c.second.byOwn()}
 	if paired {
 		c.pair()
+		c.byOwn()
+	} else {
+		c.first, c.second = c.own[0], c.own[1]
 	}
 	return c, nil
 }
@@ -123,12 +133,17 @@ func (c *contrast) pair() {
 	if a == 0 || b == 0 {
 		return
 	}
-	q := c.first.q
-	independent := q * (1 - q) * (a*a*float64(c.first.b.Samples()) + b*b*float64(c.second.b.Samples()))
+	q, independent := c.first.q, c.independent()
 	joint := spreadOf(moved, min(c.first.b.Blocks(), c.second.b.Blocks()), independent)
 	apart := q * (1 - q) * (a*a*float64(c.first.b.Samples())*c.first.apart + b*b*float64(c.second.b.Samples())*c.second.apart)
 	joint.deff = math.Max(joint.deff, leastApart*apart/independent)
 	c.first.spread, c.second.spread = joint, joint
+}
+
+// independent is the variance that the difference would have if all requests were independent, in the square of the samples' unit.
+func (c contrast) independent() float64 {
+	a, b, q := c.first.perRank(), c.factor*c.second.perRank(), c.first.q
+	return q * (1 - q) * (a*a*float64(c.first.b.Samples()) + b*b*float64(c.second.b.Samples()))
 }
 
 // why says what an interval at that level lacks, "" where it lacks nothing.
@@ -142,7 +157,7 @@ func (c contrast) why(level float64) string {
 }
 
 // enough reports whether there are the blocks that an interval needs.
-func (c contrast) enough() bool { return c.first.enough() && c.second.enough() }
+func (c contrast) enough() bool { return c.joint.known() || c.first.enough() && c.second.enough() }
 
 func (c contrast) value() float64 {
 	return float64(c.first.value) - c.factor*float64(c.second.value)
@@ -150,10 +165,16 @@ func (c contrast) value() float64 {
 
 // high is the upper end of MOVER (G. Y. Zou, 2007; A. Donner and G. Y. Zou, 2012) that leaves tail above it, low the lower.
 func (c contrast) high(tail float64) float64 {
+	if c.joint.known() {
+		return c.value() + c.joint.reach(tail)
+	}
 	return c.value() + reach(c.first.high(tail)-float64(c.first.value), c.factor*(float64(c.second.value)-c.second.low(tail)))
 }
 
 func (c contrast) low(tail float64) float64 {
+	if c.joint.known() {
+		return c.value() - c.joint.reach(tail)
+	}
 	return c.value() - reach(float64(c.first.value)-c.first.low(tail), c.factor*(c.second.high(tail)-float64(c.second.value)))
 }
 

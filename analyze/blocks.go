@@ -84,6 +84,7 @@ type blockQuantile struct {
 	value  int64
 	excess []float64 // of each block: values at or below the quantile, less q of its size; adds up to 0
 	spread
+	own ownMean // known where it is in place of order statistics
 }
 
 // at prepares the intervals of one quantile.
@@ -136,6 +137,9 @@ func (x blockQuantile) effective(tail float64) float64 {
 // low and high are the ends of the interval that leaves tail outside on its side; infinite where the sample has no such
 // end. They are the order statistics of QuantileCI, for the effective number of requests.
 func (x blockQuantile) low(tail float64) float64 {
+	if x.own.known() {
+		return math.Max(0, float64(x.value)-x.own.reach(tail))
+	}
 	n := x.effective(tail)
 	k := x.rank(n, 1-tail)
 	at := int(math.Floor(k*float64(len(x.b.sorted)+1)/(n+1) + 1e-9))
@@ -146,6 +150,11 @@ func (x blockQuantile) low(tail float64) float64 {
 }
 
 func (x blockQuantile) high(tail float64) float64 {
+	if x.own.known() {
+		// By logarithms: latencies are skewed, so the mean of few blocks is more often too low than too high.
+		v, reach := math.Max(1, float64(x.value)), x.own.reach(tail)
+		return v * math.Exp(reach/v)
+	}
 	n := x.effective(tail)
 	k := x.rank(n, tail)
 	at := int(math.Ceil(k*float64(len(x.b.sorted)+1)/(n+1) - 1e-9))

@@ -97,7 +97,7 @@ func (g *guard) see(r Result) *AbortError {
 	return g.window(r)
 }
 
-// window counts r in the present window; when that is over, or can end only one way, it is judged.
+// window counts r in the present window, which is judged when it is over.
 func (g *guard) window(r Result) *AbortError {
 	if g.l.ErrorShare == 0 && g.l.ResponseTime == 0 {
 		return nil
@@ -112,7 +112,8 @@ func (g *guard) window(r Result) *AbortError {
 	if g.l.ResponseTime > 0 && r.ResponseTime() > g.l.ResponseTime {
 		g.slow++
 	}
-	if r.Planned-g.started < g.l.ErrorWindow {
+	lasted := r.Planned - g.started
+	if lasted < g.l.ErrorWindow {
 		return nil
 	}
 	n, failed, slow := g.n, g.failed, g.slow
@@ -122,9 +123,9 @@ func (g *guard) window(r Result) *AbortError {
 	g.n, g.failed, g.slow = 0, 0, 0
 	switch {
 	case g.l.ErrorShare > 0 && float64(failed) > g.l.ErrorShare*float64(n):
-		return &AbortError{AbortErrors, fmt.Sprintf("%d of %d requests within %s failed", failed, n, g.l.ErrorWindow)}
+		return &AbortError{AbortErrors, fmt.Sprintf("%d of %d requests within %s failed", failed, n, rounded(lasted))}
 	case g.l.ResponseTime > 0 && slow*100 > n:
-		return &AbortError{AbortResponseTime, fmt.Sprintf("%d of %d requests within %s took longer than %s", slow, n, g.l.ErrorWindow, g.l.ResponseTime)}
+		return &AbortError{AbortResponseTime, fmt.Sprintf("%d of %d requests within %s took longer than %s", slow, n, rounded(lasted), g.l.ResponseTime)}
 	}
 	return nil
 }

@@ -120,6 +120,8 @@ func (s Search) broken(t Trial) string {
 		return fmt.Sprintf("1 in 100 responses took longer than %s", rounded(t.P99))
 	case len(t.Late) > 0:
 		return t.Late[0]
+	case t.Reached == 0:
+		return "fewer than two requests were sent, which have no rate: each trial must last longer"
 	case t.Reached < reached*t.Rate:
 		return fmt.Sprintf("only %.4g/s were sent", t.Reached)
 	}

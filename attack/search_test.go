@@ -56,6 +56,7 @@ func TestSearchHoldsToItsLimits(t *testing.T) {
 		ok    bool
 	}{
 		"kept":             {Trial{Reached: 100, ErrorShare: 0.01, P99: 50 * time.Millisecond}, true},
+		"one request":      {Trial{}, false},
 		"errors":           {Trial{Reached: 100, ErrorShare: 0.02}, false},
 		"slow":             {Trial{Reached: 100, P99: 51 * time.Millisecond}, false},
 		"a late client":    {Trial{Reached: 100, Late: []string{"late"}}, false},

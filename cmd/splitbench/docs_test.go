@@ -169,3 +169,20 @@ func TestJSONExample(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestJSONDocumentNamesEverySchema: a kind of document that the page does not name is one that nobody finds.
+func TestJSONDocumentNamesEverySchema(t *testing.T) {
+	page, err := os.ReadFile("../../docs/json.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	schemas, err := filepath.Glob("../../docs/schema/*.json")
+	if err != nil || len(schemas) == 0 {
+		t.Fatalf("%d schemas, %v", len(schemas), err)
+	}
+	for _, s := range schemas {
+		if link := "(schema/" + filepath.Base(s) + ")"; !strings.Contains(string(page), link) {
+			t.Errorf("docs/json.md has no link %s", link)
+		}
+	}
+}

@@ -28,7 +28,7 @@ func serveCommand(a *app) *cobra.Command {
 		Short: "Show stored runs in a browser: list, filter, open, compare",
 		Long: `serve shows the runs of a results folder on a local page, read-only, until interrupted. It listens on this machine alone;
 to listen elsewhere it wants a token, which whoever opens the page gives once as ?token=TOKEN, or as a bearer token. The token is read
-from --token-file or from SPLITBENCH_TOKEN, never from the command line, which others can see.
+from --token-file or from SPLITBENCH_SERVE_TOKEN, never from the command line, which others can see.
 
 With --gate-flagger it answers Flagger's webhook too, at POST /v1/flagger: from the newest stored run of the split that is named, 200 if
 it passed, 412 with the reason if not, 503 while there is none. It starts no run. The token is the password in the webhook's URL.`,
@@ -46,7 +46,7 @@ it passed, 412 with the reason if not, 503 while there is none. It starts no run
 				return fmt.Errorf("--listen: %w", err)
 			}
 			if !local && token == "" {
-				return fmt.Errorf("--listen %q: others could read the runs: set a token with --token-file or SPLITBENCH_TOKEN, or listen on 127.0.0.1", listen)
+				return fmt.Errorf("--listen %q: others could read the runs: set a token with --token-file or SPLITBENCH_SERVE_TOKEN, or listen on 127.0.0.1", listen)
 			}
 			o, err := c.options()
 			if err != nil {
@@ -76,7 +76,7 @@ it passed, 412 with the reason if not, 503 while there is none. It starts no run
 const leastToken = 16
 
 func (a *app) serveToken(file string) (string, error) {
-	token := a.getenv("SPLITBENCH_TOKEN")
+	token := a.getenv("SPLITBENCH_SERVE_TOKEN")
 	if file != "" {
 		b, err := os.ReadFile(file)
 		if err != nil {

@@ -11,6 +11,9 @@ import (
 // a JSON document that was sent by mail, without the run's folder. Verdict and goodness of fit are computed anew; times and
 // diagnostics need the samples and are carried. Errors say that the report cannot be judged.
 func AnalyzeReport(r report.Report, override func(*analyze.Options)) (report.Report, error) {
+	if r.Kind != report.Kind {
+		return report.Report{}, usagef("analyze: this %s is judged from its samples, which the document does not hold: name its run instead", r.Kind)
+	}
 	w, c, o, err := r.Judgement()
 	if override != nil {
 		before := o

@@ -2,9 +2,12 @@ package bench
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +129,25 @@ func TestAReportIsJudgedNotCopied(t *testing.T) {
 	r.Backends = nil
 	if none, err := AnalyzeReport(r, nil); err == nil {
 		t.Errorf("without backends: %s, want an error", none.Verdict.Outcome)
+	}
+}
+
+// The document of another kind of run holds no counts to judge: that is a mistake of whoever gave it, and no invalid split.
+func TestAReportOfAnotherKindIsAUsageError(t *testing.T) {
+	for _, name := range []string{"drill", "latency", "watch"} {
+		f, err := os.Open("../report/testdata/" + name + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := report.ReadJSON(f)
+		_ = f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		usage := new(UsageError)
+		if got, err := AnalyzeReport(r, nil); !errors.As(err, &usage) || !strings.Contains(err.Error(), r.Kind) {
+			t.Errorf("%s: %s, %v; want a usage error", name, got.Verdict.Outcome, err)
+		}
 	}
 }
 

@@ -2,6 +2,8 @@ package mesh
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -75,7 +77,8 @@ func (d *finder) readBackendEndpoints(ctx context.Context) {
 		}
 		b.Endpoints, b.Mirror.GatewayIdentity = es, identity
 	}
-	for ns, services := range ordinary {
+	for _, ns := range slices.Sorted(maps.Keys(ordinary)) {
+		services := ordinary[ns]
 		got, unread := endpointsOf(ctx, d.local, ns, services)
 		for i := range d.snap.Backends {
 			b := &d.snap.Backends[i]

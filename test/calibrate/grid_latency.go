@@ -388,9 +388,11 @@ func (b *builder) gate() {
 		{"10 % slower, margin 10 %", "on the edge at every quantile", func(z float64) float64 { return 1.1 * usual(z) }, tenth, each(), usualRounds, all, edge},
 		{"alike over 50, 5 ms slower, margin 5 ms", "on the edge at every quantile", shiftedBy(usual, 5), five, neighbours(50), fortyLong, all, edge},
 		{"alike over 50, p50 5 ms slower, margin 5 ms", "on the edge at p50 only", median, five, neighbours(50), fortyLong, all, edge},
+		{"alike over 200, 5 ms slower, margin 5 ms", "on the edge at p50 and p90", shiftedBy(usual, 5), five, neighbours(200), fortyLong, two, edge},
 		{"no difference, margin 5 ms", "no difference", usual, five, each(), usualRounds, all, alike},
 		{"p50 and p90, no difference, margin 5 ms", "no difference", usual, five, each(), usualRun, two, pass},
 		{"alike over 50, no difference, margin 5 ms", "no difference", usual, five, neighbours(50), fortyLong, two, pass},
+		{"alike over 200, no difference, margin 5 ms", "no difference", usual, five, neighbours(200), fortyLong, two, alike},
 	} {
 		t := sides{usual, x.far, each(), 0, x.p, 0}
 		for _, paired := range []bool{true, false} {

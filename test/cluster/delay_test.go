@@ -157,19 +157,17 @@ func TestDelayedGateway(t *testing.T) {
 	}
 
 	before := l.costAt(t, dir)
-	// p90 may be too wide to tell on a busy machine; the median's change is known, and nothing is ever a failure.
 	same := l.compared(t, dir, "--margin", "5ms", "--share-margin", "10")
 	t.Logf("two runs at one delay: %s %q", same.Verdict.Outcome, same.Verdict.Reasons)
-	if same.Verdict.Outcome == report.Fail || same.Verdict.Outcome == report.Invalid {
-		t.Errorf("two runs at one delay: %s %q", same.Verdict.Outcome, same.Verdict.Reasons)
+	for _, change := range slices.Concat(same.Changes[0].Latency, same.Changes[0].GatewayCost) {
+		for _, q := range change.Quantiles {
+			if q.Quantile <= 0.9 {
+				known(t, q)
+			}
+		}
 	}
-	for _, q := range same.Changes[0].GatewayCost[0].Quantiles {
-		if q.Quantile != 0.5 {
-			continue
-		}
-		if known(t, q); q.Outcome != report.Pass {
-			t.Errorf("two runs at one delay: %+v", q)
-		}
+	if same.Verdict.Outcome != report.Pass {
+		t.Errorf("two runs at one delay: %s %q", same.Verdict.Outcome, same.Verdict.Reasons)
 	}
 
 	l.setDelay(t, "5ms", 9*time.Millisecond, 30*time.Millisecond)
@@ -231,14 +229,14 @@ func TestDelayedRunsAreTheSame(t *testing.T) {
 	}
 }
 
-// TestLatencyOfAnUndelayedGateway: without a delay the gateway costs less than 5 ms at the median. Of p90 that is not asked
-// here: neighbours on the machine can make it too wide to tell, but never a failure.
+// TestLatencyOfAnUndelayedGateway: without a delay the gateway costs less than 5 ms at the median and at p90: a pass. Rounds of 100
+// answers, so that each round has a p90 of its own.
 func TestLatencyOfAnUndelayedGateway(t *testing.T) {
 	l := need(t)
 	t.Cleanup(func() { l.nothingLeft(t, 5*time.Second) })
 	dir := t.TempDir()
 	cmd, stdout, stderr := l.start(t, dir, "latency", "svc/podinfo-east", "--against", "svc/podinfo", "--context", l.west, "--remote-context", l.east,
-		"-n", namespace, "--from", "deploy/frontend", "-c", "nginx", "--margin", "5ms", "--rounds", "20", "--round-duration", "500ms", "--rate", "100", "-o", "json")
+		"-n", namespace, "--from", "deploy/frontend", "-c", "nginx", "--margin", "5ms", "--rounds", "20", "--round-duration", "500ms", "--rate", "200", "-o", "json")
 	err := cmd.Wait()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -251,13 +249,18 @@ func TestLatencyOfAnUndelayedGateway(t *testing.T) {
 	if r.Verdict.Outcome == report.Invalid && strings.Contains(strings.Join(r.Verdict.Reasons, " "), "the generator was late") {
 		t.Skipf("this machine was too busy to measure, and the report says so: %q", r.Verdict.Reasons)
 	}
-	if r.Verdict.Outcome == report.Fail || r.Comparison == nil || len(r.Comparison.Differences) != 1 {
+	if r.Comparison == nil || len(r.Comparison.Differences) != 1 {
 		t.Fatalf("%s %q\n%s", r.Verdict.Outcome, r.Verdict.Reasons, stderr)
 	}
 	d := r.Comparison.Differences[0]
 	t.Logf("%s: %s", r.Verdict.Outcome, d.Sentence)
-	if median := d.Quantiles[0]; median.Quantile != 0.5 || median.Outcome != report.Pass {
-		t.Errorf("%+v", median)
+	for _, q := range d.Quantiles[:2] {
+		if q.Outcome == report.Inconclusive && strings.Contains(q.Why, "alike") {
+			t.Skipf("neighbours on this machine made all rounds alike, and the report says so: p%g %s", 100*q.Quantile, q.Why)
+		}
+	}
+	if r.Verdict.Outcome != report.Pass {
+		t.Errorf("%s %q, want pass: %+v", r.Verdict.Outcome, r.Verdict.Reasons, d.Quantiles)
 	}
 	if own := r.Comparison.Targets[1]; own.Elsewhere == 0 || own.Counted == 0 || own.Counted+own.Elsewhere != own.Sent {
 		t.Errorf("the root of the split: %+v", own)
