@@ -136,7 +136,7 @@ func (c *contrast) pair() {
 	q, independent := c.first.q, c.independent()
 	joint := spreadOf(moved, min(c.first.b.Blocks(), c.second.b.Blocks()), independent)
 	apart := q * (1 - q) * (a*a*float64(c.first.b.Samples())*c.first.apart + b*b*float64(c.second.b.Samples())*c.second.apart)
-	joint.deff = math.Max(joint.deff, leastApart*apart/independent)
+	joint.deff, joint.least = math.Max(joint.deff, leastApart*apart/independent), math.Max(joint.least, leastApart*apart/independent)
 	c.first.spread, c.second.spread = joint, joint
 }
 

@@ -151,9 +151,7 @@ func (x blockQuantile) low(tail float64) float64 {
 
 func (x blockQuantile) high(tail float64) float64 {
 	if x.own.known() {
-		// By logarithms: latencies are skewed, so the mean of few blocks is more often too low than too high.
-		v, reach := math.Max(1, float64(x.value)), x.own.reach(tail)
-		return v * math.Exp(reach/v)
+		return float64(x.value) + x.own.reachUp(tail, float64(x.value))
 	}
 	n := x.effective(tail)
 	k := x.rank(n, tail)

@@ -11,10 +11,9 @@ const MethodOwnQuantiles = "blockOwnQuantiles"
 // Where requests of one moment are so alike that a sample is worth few of them, order statistics end before the interval does,
 // however close together all values lie. What each block measured by itself still tells how far the next one may be.
 // docs/statistics.md has the coverage.
-const (
-	ownBeyond = 8 // values that a block holds beyond its own quantile, in the mean: of fewer it would be another quantity
-	ownWorth  = 2 // blocks not alike to their neighbours that the blocks are worth
-)
+
+// ownBeyond is how many values a block must hold beyond its own quantile, in the mean: of fewer it would be another quantity.
+const ownBeyond = 8
 
 // ownMean is how sure the mean of the blocks' own quantiles is, or of the differences of such.
 type ownMean struct {
@@ -26,6 +25,16 @@ func (m ownMean) known() bool { return m.se > 0 }
 
 // reach is how far the mean may be from the truth with that tail outside.
 func (m ownMean) reach(tail float64) float64 { return m.se * studentQuantile(tail, m.df) }
+
+// reachUp is the same upwards from a value. Latencies are skewed, so the mean of few blocks is more often too low than too high:
+// by logarithms, and straight on where the reach is larger than the value.
+func (m ownMean) reachUp(tail, value float64) float64 {
+	reach := m.reach(tail)
+	if reach >= value {
+		return reach * (math.E - 1)
+	}
+	return value * math.Expm1(reach/value)
+}
 
 // ownMeanOf takes a series with a value for each block, NaN for none, and the standard error by the delta method: where levels differ
 // by more than the answers of one block do, the quantile of all is less sure than the mean of the blocks' own ones.
@@ -43,10 +52,10 @@ func ownMeanOf(x []float64, delta float64) ownMean {
 		squares += x[i] * x[i]
 	}
 	s := spreadOf(x, len(x), squares*w/(w-1)) // so only what neighbours have in common remains in deff
-	if !(squares > 0 && s.worth >= ownWorth) {
+	if !(squares > 0) {
 		return ownMean{}
 	}
-	return ownMean{se: math.Max(delta, math.Sqrt(squares/(w-1)/w*s.deff)), df: math.Min(s.df, s.worth-1)}
+	return ownMean{se: math.Max(delta, math.Sqrt(squares/(w-1)/w*s.least)), df: math.Min(s.df, math.Max(s.worth, leastWorth)-1)}
 }
 
 // ownQuantiles are the type-1 quantiles of the blocks, NaN of one that holds nothing; nil where they hold too few values for that.
@@ -73,7 +82,7 @@ func (b *Blocks) ownQuantiles(q float64) []float64 {
 // byOwn has the interval of one quantile come from the blocks' own ones where order statistics do not reach.
 func (x blockQuantile) byOwn() blockQuantile {
 	if len(x.b.sorted) > 0 && !x.reaches() {
-		x.own = ownMeanOf(x.b.ownQuantiles(x.q), x.perRank()*math.Sqrt(x.q*(1-x.q)*float64(len(x.b.sorted))*x.deff))
+		x.own = ownMeanOf(x.b.ownQuantiles(x.q), x.perRank()*math.Sqrt(x.q*(1-x.q)*float64(len(x.b.sorted))*x.least))
 	}
 	return x
 }
@@ -90,7 +99,7 @@ func (c *contrast) byOwn() {
 	for w := range moved {
 		moved[w] -= c.factor * near[w]
 	}
-	c.joint = ownMeanOf(moved, math.Sqrt(c.independent()*c.first.deff))
+	c.joint = ownMeanOf(moved, math.Sqrt(c.independent()*c.first.least))
 }
 
 // usualTail is what an interval at the usual level, 0.99, leaves outside on each side.

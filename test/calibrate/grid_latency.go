@@ -166,6 +166,11 @@ func (b *builder) singleAlike() {
 			map[layout][]float64{fortyLong: {0.5}, hundredLong: {0.5, 0.9}},
 		},
 		{
+			"half alike over 2,000", "half of the variance: e^(-1/2,000)", skewed(half(neighbours(2000), each()), 1),
+			[]layout{longBlocks, fortyLong, hundredLong},
+			nil,
+		},
+		{
 			"a timer of 5 ms, alike over 50", "e^(-1/50), rounded up", tied(neighbours(50), 5),
 			[]layout{fortyLong},
 			map[layout][]float64{fortyLong: {0.5, 0.9}},
