@@ -59,9 +59,8 @@ func (d *finder) readSocketLB(ctx context.Context) SocketLB {
 	s := SocketLB{Object: "ConfigMap " + ciliumNamespace + "/" + ciliumConfigMap}
 	cm, err := d.local.configMap(ctx, ciliumNamespace, ciliumConfigMap)
 	if s.Sight, s.Why = sightOf(err); s.Sight == Seen {
-		// bpf-lb-sock says it outright; where it is missing, replacing kube-proxy implies it.
-		on := func(key string) bool { return slices.Contains([]string{"true", "strict", "partial"}, cm.Data[key]) }
-		enabled := on("bpf-lb-sock") || cm.Data["bpf-lb-sock"] == "" && on("kube-proxy-replacement")
+		// An agent that replaces kube-proxy turns socket balancing on, whatever bpf-lb-sock says: the chart writes "false" there.
+		enabled := slices.Contains([]string{"true", "strict"}, cm.Data["kube-proxy-replacement"]) || cm.Data["bpf-lb-sock"] == "true"
 		s.InPods = enabled && cm.Data["bpf-lb-sock-hostns-only"] != "true"
 		s.Settings = fmt.Sprintf("kube-proxy-replacement=%q, bpf-lb-sock=%q, bpf-lb-sock-hostns-only=%q",
 			cut(Safe(cm.Data["kube-proxy-replacement"]), 20), cut(Safe(cm.Data["bpf-lb-sock"]), 20), cut(Safe(cm.Data["bpf-lb-sock-hostns-only"]), 20))
@@ -87,8 +86,13 @@ func (d *finder) readSocketLB(ctx context.Context) SocketLB {
 		on, _, _ := unstructured.NestedBool(items[i].Object, "spec", "bpfEnabled")
 		how, _, _ := unstructured.NestedString(items[i].Object, "spec", "bpfConnectTimeLoadBalancing")
 		s.Sight, s.Object = Seen, "FelixConfiguration "+calicoFelixConfig
-		s.InPods = on && how != "Disabled" && how != ""
+		// Unset it is TCP, unless the field of before Calico 3.27 says no.
+		older, told, _ := unstructured.NestedBool(items[i].Object, "spec", "bpfConnectTimeLoadBalancingEnabled")
+		s.InPods = on && how != "Disabled" && (how != "" || older || !told)
 		s.Settings = fmt.Sprintf("bpfEnabled=%v, bpfConnectTimeLoadBalancing=%q", on, cut(Safe(how), 20))
+		if told {
+			s.Settings += fmt.Sprintf(", bpfConnectTimeLoadBalancingEnabled=%v", older)
+		}
 	}
 	return s
 }

@@ -40,13 +40,42 @@ func TestFacts(t *testing.T) {
 		{"Cilium for host namespaces only", func(w, _ *apiServer) {
 			w.put(`{apiVersion: v1, kind: ConfigMap, metadata: {name: cilium-config, namespace: kube-system}, data: {kube-proxy-replacement: "true", bpf-lb-sock-hostns-only: "true"}}`)
 		}, func(s Snapshot) any { return s.Facts.SocketLB.InPods }, false},
-		{"Cilium with socket balancing off", func(w, _ *apiServer) {
+		{"Cilium in place of kube-proxy, as it is usually installed", func(w, _ *apiServer) {
 			w.put(`{apiVersion: v1, kind: ConfigMap, metadata: {name: cilium-config, namespace: kube-system}, data: {kube-proxy-replacement: "true", bpf-lb-sock: "false"}}`)
+		}, func(s Snapshot) any { return s.Facts.SocketLB.InPods }, true},
+		{"Cilium strict, of before 1.14", func(w, _ *apiServer) {
+			w.put(`{apiVersion: v1, kind: ConfigMap, metadata: {name: cilium-config, namespace: kube-system}, data: {kube-proxy-replacement: strict, bpf-lb-sock: "false"}}`)
+		}, func(s Snapshot) any { return s.Facts.SocketLB.InPods }, true},
+		{"Cilium beside kube-proxy, with socket balancing", func(w, _ *apiServer) {
+			w.put(`{apiVersion: v1, kind: ConfigMap, metadata: {name: cilium-config, namespace: kube-system}, data: {kube-proxy-replacement: "false", bpf-lb-sock: "true"}}`)
+		}, func(s Snapshot) any { return s.Facts.SocketLB.InPods }, true},
+		{"Cilium beside kube-proxy, with socket balancing off", func(w, _ *apiServer) {
+			w.put(`{apiVersion: v1, kind: ConfigMap, metadata: {name: cilium-config, namespace: kube-system}, data: {kube-proxy-replacement: partial, bpf-lb-sock: "false"}}`)
 		}, func(s Snapshot) any { return s.Facts.SocketLB.InPods }, false},
 		{"Calico at connect()", func(w, _ *apiServer) {
 			w.groups["crd.projectcalico.org"] = []string{"v1"}
 			w.put(`{apiVersion: crd.projectcalico.org/v1, kind: FelixConfiguration, metadata: {name: default}, spec: {bpfEnabled: true, bpfConnectTimeLoadBalancing: Enabled}}`)
 		}, func(s Snapshot) any { return s.Facts.SocketLB.InPods }, true},
+		{"Calico without a word on connect()", func(w, _ *apiServer) {
+			w.groups["crd.projectcalico.org"] = []string{"v1"}
+			w.put(`{apiVersion: crd.projectcalico.org/v1, kind: FelixConfiguration, metadata: {name: default}, spec: {bpfEnabled: true}}`)
+		}, func(s Snapshot) any { return s.Facts.SocketLB.InPods }, true},
+		{"Calico at connect() for TCP", func(w, _ *apiServer) {
+			w.groups["crd.projectcalico.org"] = []string{"v1"}
+			w.put(`{apiVersion: crd.projectcalico.org/v1, kind: FelixConfiguration, metadata: {name: default}, spec: {bpfEnabled: true, bpfConnectTimeLoadBalancing: TCP}}`)
+		}, func(s Snapshot) any { return s.Facts.SocketLB.InPods }, true},
+		{"Calico told to leave connect() alone", func(w, _ *apiServer) {
+			w.groups["crd.projectcalico.org"] = []string{"v1"}
+			w.put(`{apiVersion: crd.projectcalico.org/v1, kind: FelixConfiguration, metadata: {name: default}, spec: {bpfEnabled: true, bpfConnectTimeLoadBalancing: Disabled}}`)
+		}, func(s Snapshot) any { return s.Facts.SocketLB.InPods }, false},
+		{"Calico told so by the older field", func(w, _ *apiServer) {
+			w.groups["crd.projectcalico.org"] = []string{"v1"}
+			w.put(`{apiVersion: crd.projectcalico.org/v1, kind: FelixConfiguration, metadata: {name: default}, spec: {bpfEnabled: true, bpfConnectTimeLoadBalancingEnabled: false}}`)
+		}, func(s Snapshot) any { return s.Facts.SocketLB.InPods }, false},
+		{"Calico without eBPF", func(w, _ *apiServer) {
+			w.groups["crd.projectcalico.org"] = []string{"v1"}
+			w.put(`{apiVersion: crd.projectcalico.org/v1, kind: FelixConfiguration, metadata: {name: default}, spec: {bpfEnabled: false}}`)
+		}, func(s Snapshot) any { return s.Facts.SocketLB.InPods }, false},
 		{"networks of the control plane", func(w, _ *apiServer) {
 			w.put(`{apiVersion: v1, kind: ConfigMap, metadata: {name: linkerd-config, namespace: linkerd}, data: {values: "clusterNetworks: 10.0.0.0/8, fd00::/8\n"}}`)
 		}, func(s Snapshot) any { return s.Facts.Networks.CIDRs }, []string{"10.0.0.0/8", "fd00::/8"}},
