@@ -44,7 +44,7 @@ func explainClient() map[string]Explanation {
 		},
 		"SB037": {
 			"with --expect-off-mesh: that the source pod has no proxy; with --probe what the gateways of other clusters answer it",
-			"The gateway of another cluster must refuse whoever comes without the mesh's identity: an empty reply. If it does not, answers of a run need not have come through the mesh.",
+			"The gateway of another cluster must refuse whoever comes without the mesh's identity: an empty reply, a reset connection or status 403. Any other status is an answer, 404 of the application too. If it does not refuse, answers of a run need not have come through the mesh.",
 			"Name a pod without a proxy: splitbench check --from pod/NAME --expect-off-mesh --probe; if it is answered, see which Service lets it in",
 		},
 		"SB035": {

@@ -197,6 +197,11 @@ func viewFaults() []viewFault {
 		{"refused", "SB037", func(v *View) { offMesh(v, Answer{Empty: true, Error: "EOF"}) }, OK, "backend podinfo-east gives pod frontend-1 an empty reply", ""},
 		{"let in", "SB037", func(v *View) { offMesh(v, Answer{Status: 200}) }, Failed, "answered pod frontend-1, which has no proxy, with status 200", "get services"},
 		{"refused with a status", "SB037", func(v *View) { offMesh(v, Answer{Status: 403}) }, OK, "with status 403", ""},
+		{"answered with an error of the application", "SB037", func(v *View) { offMesh(v, Answer{Status: 404}) }, Failed, "answered pod frontend-1, which has no proxy, with status 404", "get services"},
+		{"let in, and the way on is broken", "SB037", func(v *View) { offMesh(v, Answer{Status: 503}) }, Failed, "with status 503", ""},
+		{"cut off", "SB037", func(v *View) {
+			offMesh(v, Answer{Error: "read tcp 10.0.0.9:1->10.1.0.11:9898: read: connection reset by peer"})
+		}, OK, "cuts pod frontend-1 off", ""},
 		{"unreachable", "SB037", func(v *View) { offMesh(v, Answer{Error: "i/o timeout"}) }, Unknown, "no answer (i/o timeout)", ""},
 		{"not asked", "SB037", func(v *View) { offMesh(v, Answer{}); v.Probed = nil }, Unknown, "what is lacking is a request from the pod (--probe)", "--probe"},
 		{"meshed after all", "SB037", func(v *View) { offMesh(v, Answer{}); v.Source.Meshed = true }, Failed, "it is no client outside the mesh", "--expect-off-mesh"},

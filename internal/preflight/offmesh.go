@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/mesh"
@@ -52,12 +53,14 @@ func refusedOffMesh(s View) Finding {
 		default:
 			a := s.Probed.Direct[b.Name][0]
 			switch {
-			case a.Empty, strings.Contains(a.Error, "reset by peer"):
+			case a.Empty:
 				f.ok(fmt.Sprintf("%s gives pod %s an empty reply", name, mesh.Safe(p.Name)))
-			case a.Status > 0 && a.Status < 400:
-				f.add(Failed, fmt.Sprintf("%s answered pod %s, which has no proxy, with status %d", name, mesh.Safe(p.Name), a.Status), backendTags(b)...)
-			case a.Status > 0:
+			case a.Status == 0 && strings.Contains(a.Error, "reset by peer"):
+				f.ok(fmt.Sprintf("%s cuts pod %s off: connection reset by peer", name, mesh.Safe(p.Name)))
+			case a.Status == http.StatusForbidden:
 				f.ok(fmt.Sprintf("%s refuses pod %s with status %d", name, mesh.Safe(p.Name), a.Status))
+			case a.Status > 0: // an application that says 404 was reached as well as one that says 200
+				f.add(Failed, fmt.Sprintf("%s answered pod %s, which has no proxy, with status %d", name, mesh.Safe(p.Name), a.Status), backendTags(b)...)
 			default:
 				f.add(Unknown, fmt.Sprintf("%s gave pod %s %s: whether it would refuse is not known", name, mesh.Safe(p.Name), describe(a)), backendTags(b)...)
 			}
