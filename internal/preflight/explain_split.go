@@ -20,7 +20,7 @@ func explainSplit() map[string]Explanation {
 		"SB005": {
 			"all splits of the namespace that name the same root Service",
 			"Of two TrafficSplits with one root the last one written wins, and deleting either ends both. A ServiceProfile, which a TrafficSplit becomes, comes before every HTTPRoute and GRPCRoute, which is then ignored without a word in its status.",
-			"Keep one: kubectl -n NAMESPACE delete trafficsplit NAME",
+			"Keep one: kubectl -n NAMESPACE delete trafficsplit NAME; where a ServiceProfile of your own comes before a route: kubectl -n NAMESPACE delete serviceprofile NAME",
 		},
 		"SB006": {
 			"ServiceProfiles of the root's name in the namespace of the client",

@@ -30,6 +30,12 @@ func asRoute(v *View) {
 	}
 }
 
+// behindProfile makes the split an HTTPRoute that is ignored: somebody's ServiceProfile with routes comes first.
+func behindProfile(v *View) {
+	asRoute(v)
+	v.Law = mesh.Law{Path: mesh.PathServiceProfile, Objects: []mesh.ObjectRef{{Kind: "ServiceProfile", Namespace: "test", Name: "podinfo.test.svc.cluster.local"}}}
+}
+
 func viewFaults() []viewFault {
 	restart := "rollout restart deploy/frontend"
 	return []viewFault{
@@ -58,6 +64,12 @@ func viewFaults() []viewFault {
 			v.Law.Path, v.Law.Objects = mesh.PathServiceProfile, []mesh.ObjectRef{{Kind: "ServiceProfile", Namespace: "test", Name: "podinfo.test.svc.cluster.local"}}
 			v.Split.Rivals = []string{"ts/podinfo"}
 		}, Failed, "ServiceProfile test/podinfo.test.svc.cluster.local comes before HTTPRoute test/podinfo", "delete trafficsplit/podinfo"},
+		{"route behind a profile of the user's own", "SB005", behindProfile, Failed, "ServiceProfile test/podinfo.test.svc.cluster.local comes before HTTPRoute test/podinfo", "kubectl --context west -n test delete serviceprofile podinfo.test.svc.cluster.local"},
+		{"two routes behind a profile", "SB005", func(v *View) {
+			behindProfile(v)
+			v.Split.Rivals = []string{"httproute/second"}
+		}, Failed, "comes before HTTPRoute", "delete serviceprofile podinfo.test.svc.cluster.local"},
+		{"route behind a profile of the user's own", "SB004", behindProfile, Failed, "proxies do not follow HTTPRoute test/podinfo, they follow ServiceProfile", "get httproute podinfo -o yaml"},
 		{"route beside a TrafficSplit", "SB005", func(v *View) { v.Split.Rivals = []string{"httproute/podinfo"} }, Warning, "httproute/podinfo names the root Service podinfo too; proxies follow ServiceProfile", "delete httproute/podinfo"},
 
 		{"pod dials something else", "SB015", func(v *View) { v.Probed.Root[0].RemoteAddr = "10.9.9.9:9898" }, Failed, "the pod dials 10.9.9.9 for http://podinfo:9898/, not the cluster IP 10.1.0.10", ""},

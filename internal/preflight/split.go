@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/mesh"
@@ -42,13 +43,7 @@ func splitChecks() []Check {
 		{
 			ID: "SB005", Category: "split", Name: "no other split has the same root Service", Severity: Fatal,
 			After: []string{"SB031"}, Func: on(aboutSplit, noRivals),
-			Hint: func(s View) string {
-				if len(s.Split.Rivals) == 0 {
-					return ""
-				}
-				return "keep one of them: " + kubectl(s, s.Split.Namespace, "delete", strings.Replace(strings.Replace(s.Split.Rivals[0],
-					"ts/", "trafficsplit/", 1), "vs/", "virtualservice/", 1))
-			},
+			Hint: rivalsHint,
 		},
 		{
 			ID: "SB006", Category: "split", Name: "no ServiceProfile of the client's namespace hides the split", Severity: Fatal,
@@ -182,6 +177,9 @@ func profileAgrees(s View) (Status, string) {
 
 func profileHint(s View) string {
 	p := s.Split.Profile
+	if !isTrafficSplit(s) {
+		return routeHint(s)
+	}
 	if !s.Split.Found {
 		return ""
 	}
@@ -228,6 +226,32 @@ func noRivals(s View) (Status, string) {
 		return Warning, fmt.Sprintf("%s names the root Service %s too; proxies follow %s", strings.Join(other, ", "), root, follows(s))
 	}
 	return OK, splitName(s) + " is the only split of root Service " + root
+}
+
+// profileBefore is the ServiceProfile that takes the root from a split that proxies would read themselves, if there is one.
+func profileBefore(s View) (mesh.ObjectRef, bool) {
+	if isTrafficSplit(s) || s.Law.Rules(s.Split) || len(s.Law.Objects) == 0 || s.Law.Objects[0].Kind != "ServiceProfile" {
+		return mesh.ObjectRef{}, false
+	}
+	return s.Law.Objects[0], true
+}
+
+// rivalsHint names what has to go. Of a ServiceProfile that the SMI adaptor wrote that is the TrafficSplit, or it comes back.
+func rivalsHint(s View) string {
+	rivals := s.Split.Rivals
+	if p, ok := profileBefore(s); ok {
+		written := slices.IndexFunc(rivals, func(r string) bool { return strings.HasPrefix(r, "ts/") })
+		if written < 0 {
+			return "routes count once the ServiceProfile is gone; what it says of retries and timeouts goes with it: " +
+				kubectl(s, p.Namespace, "delete", "serviceprofile", p.Name)
+		}
+		rivals = rivals[written:]
+	}
+	if len(rivals) == 0 {
+		return ""
+	}
+	return "keep one of them: " + kubectl(s, s.Split.Namespace, "delete", strings.Replace(strings.Replace(rivals[0],
+		"ts/", "trafficsplit/", 1), "vs/", "virtualservice/", 1))
 }
 
 // follows names what proxies obey.
