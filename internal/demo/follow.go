@@ -49,10 +49,7 @@ func (c *Clusters) follow(r resource) {
 		host, _, _ := strings.Cut(fmt.Sprint(o["authority"]), ":")
 		shares = append(shares, share{backend: strings.TrimSuffix(host, clusterSuffix), weight: w})
 	}
-	if len(shares) == 1 {
-		shares[0].weight = 1 // one backend gets everything, whatever its weight
-	}
-	c.plane.split.declare(shares)
+	c.plane.split.declare(shares) // those of weight 0 are dropped, a single one too: the root's own pods then get everything
 }
 
 // followRoute makes the data plane obey the HTTPRoute.
@@ -61,13 +58,19 @@ func (c *Clusters) followRoute() {
 	if route, ok := c.west.store.get(routeKey()); ok {
 		for _, rule := range mapsAt(route.Object, "spec", "rules") {
 			for _, b := range mapsAt(rule, "backendRefs") {
-				n, err := strconv.ParseInt(fmt.Sprint(b["weight"]), 10, 32)
-				if err != nil || n < 0 {
-					return
+				n := int64(1) // where none is written
+				if w := b["weight"]; w != nil {
+					var err error
+					if n, err = strconv.ParseInt(fmt.Sprint(w), 10, 32); err != nil || n < 0 {
+						return
+					}
 				}
 				shares = append(shares, share{backend: fmt.Sprint(b["name"]), weight: n})
 			}
 		}
+	}
+	if len(shares) == 1 {
+		shares[0].weight = 1 // one backendRef gets everything, whatever its weight
 	}
 	c.plane.split.declare(shares)
 }

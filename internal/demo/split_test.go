@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -192,9 +193,14 @@ func TestDataPlaneFollowsWrites(t *testing.T) {
 		t.Errorf("metadata %v", o.Object["metadata"])
 	}
 	patch("serviceprofiles", "podinfo.test.svc.cluster.local", `{"spec":{"dstOverrides":[{"authority":"podinfo-east.test.svc.cluster.local:9898","weight":"0"}]}}`)
-	check("profile of one, whatever its weight", "[{podinfo-east 1}]")
+	check("profile of one with weight 0", "[{podinfo-east 0}]")
+	if d := cmp.Diff(map[string]int64{backendWest: 20}, observe(t, c, true, "http://podinfo:9898/", 20)); d != "" {
+		t.Errorf("all weights 0: %s", d)
+	}
+	patch("serviceprofiles", "podinfo.test.svc.cluster.local", `{"spec":{"dstOverrides":[{"authority":"podinfo-east.test.svc.cluster.local:9898","weight":"1"}]}}`)
+	check("profile of one", "[{podinfo-east 1000}]")
 	patch("trafficsplits", "podinfo", `{"spec":{"backends":[{"service":"podinfo","weight":"half"}]}}`)
-	check("unreadable weight", "[{podinfo-east 1}]")
+	check("unreadable weight", "[{podinfo-east 1000}]")
 	patch("trafficsplits", "podinfo", `{"metadata":{"labels":{"a":"b"}},"spec":{"backends":[{"service":"podinfo","weight":3},{"service":"ghost","weight":1}]}}`)
 	check("unknown backend", "[{podinfo 3000} {ghost 1000}]")
 	if err := client.Resource(splits).Namespace("test").Delete(t.Context(), "podinfo", metav1.DeleteOptions{}); err != nil {
@@ -215,7 +221,26 @@ func TestDataPlaneFollowsWrites(t *testing.T) {
 	if err != nil || made.GetUID() == o.GetUID() || made.GetAPIVersion() != "split.smi-spec.io/v1alpha2" {
 		t.Errorf("created %v, error %v", made, err)
 	}
-	check("created", "[{podinfo 1}]")
+	check("created", "[{podinfo 1000}]")
+}
+
+// A route's weights as Linkerd takes them: 1 where none is written, and a single backend gets everything.
+func TestDataPlaneFollowsTheRoute(t *testing.T) {
+	c := start(t, Options{GatewayDelay: 1, Route: true})
+	routes := schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes"}
+	client := untyped(t, c, "west").Resource(routes).Namespace("test")
+	for _, row := range []struct{ refs, want string }{
+		{`{"name":"podinfo","port":9898},{"name":"podinfo-east","port":9898,"weight":3}`, "[{podinfo 1} {podinfo-east 3}]"},
+		{`{"name":"podinfo-east","port":9898,"weight":0}`, "[{podinfo-east 1}]"},
+		{`{"name":"podinfo","port":9898,"weight":0},{"name":"podinfo-east","port":9898,"weight":2}`, "[{podinfo 0} {podinfo-east 2}]"},
+	} {
+		if _, err := client.Patch(t.Context(), "podinfo", types.MergePatchType, []byte(`{"spec":{"rules":[{"backendRefs":[`+row.refs+`]}]}}`), metav1.PatchOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(c.plane.split.declared); got != row.want {
+			t.Errorf("%s: %s, want %s", row.refs, got, row.want)
+		}
+	}
 }
 
 func TestStaleWritesConflict(t *testing.T) {
