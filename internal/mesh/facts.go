@@ -42,8 +42,8 @@ func sightOf(err error) (Sight, string) {
 // Adaptor is the Deployment of Linkerd's SMI adaptor.
 type Adaptor struct {
 	Sight     Sight  `json:"sight"`
-	Why       string `json:"why"` // why it could not be read
-	Namespace string `json:"namespace"`
+	Why       string `json:"why"`       // why it could not be read
+	Namespace string `json:"namespace"` // "" where it is not known
 	Name      string `json:"name"`
 	Available bool   `json:"available"`
 }

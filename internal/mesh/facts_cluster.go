@@ -37,7 +37,7 @@ const (
 )
 
 // readAdaptor finds the SMI adaptor in the namespace that bears the extension's label, or in the usual one where namespaces may
-// not be listed.
+// not be listed. That it is not in the usual one does not say that it is nowhere.
 func readAdaptor(ctx context.Context, c Client) Adaptor {
 	a := Adaptor{Namespace: smiNamespace, Name: smiDeployment}
 	l, err := remember(c.memo, "namespaces of smi", func() (*core.NamespaceList, error) {
@@ -46,8 +46,12 @@ func readAdaptor(ctx context.Context, c Client) Adaptor {
 	if err == nil && len(l.Items) > 0 {
 		a.Namespace = l.Items[0].Name
 	}
-	d, err := c.deployment(ctx, a.Namespace, a.Name)
-	if a.Sight, a.Why = sightOf(err); a.Sight == Seen {
+	d, readErr := c.deployment(ctx, a.Namespace, a.Name)
+	if err != nil && apierrors.IsNotFound(readErr) {
+		why := fmt.Sprintf("it is not in namespace %s, and other namespaces could not be listed: %s", smiNamespace, brief(err))
+		return Adaptor{Sight: Unread, Why: why, Name: a.Name}
+	}
+	if a.Sight, a.Why = sightOf(readErr); a.Sight == Seen {
 		a.Available = d.Status.AvailableReplicas > 0
 	}
 	return a

@@ -32,6 +32,17 @@ func TestFacts(t *testing.T) {
 			w.put("{apiVersion: v1, kind: Namespace, metadata: {name: smi, labels: {linkerd.io/extension: smi}}}")
 			w.put("{apiVersion: apps/v1, kind: Deployment, metadata: {name: smi-adaptor, namespace: smi}, status: {availableReplicas: 1}}")
 		}, func(s Snapshot) any { return s.Facts.Adaptor }, Adaptor{Sight: Seen, Namespace: "smi", Name: "smi-adaptor", Available: true}},
+		{"adaptor elsewhere, and namespaces may not be listed", func(w, _ *apiServer) {
+			w.put("{apiVersion: v1, kind: Namespace, metadata: {name: smi, labels: {linkerd.io/extension: smi}}}")
+			w.put("{apiVersion: apps/v1, kind: Deployment, metadata: {name: smi-adaptor, namespace: smi}, status: {availableReplicas: 1}}")
+			w.refuse["/api/v1/namespaces$"] = 403
+		}, func(s Snapshot) any { return s.Facts.Adaptor }, Adaptor{
+			Sight: Unread, Name: "smi-adaptor", Why: "it is not in namespace linkerd-smi, and other namespaces could not be listed: refused by the test",
+		}},
+		{"adaptor in the usual place, and namespaces may not be listed", func(w, _ *apiServer) {
+			w.put("{apiVersion: apps/v1, kind: Deployment, metadata: {name: smi-adaptor, namespace: linkerd-smi}, status: {availableReplicas: 1}}")
+			w.refuse["/api/v1/namespaces$"] = 403
+		}, func(s Snapshot) any { return s.Facts.Adaptor.Sight }, Seen},
 		{"adaptor forbidden", func(w, _ *apiServer) { w.refuse["/apis/apps/v1/namespaces/linkerd-smi"] = 403 }, func(s Snapshot) any { return s.Facts.Adaptor.Sight }, Unread},
 		{"no Cilium", nil, func(s Snapshot) any { return s.Facts.SocketLB.Sight }, Absent},
 		{"Cilium in place of kube-proxy", func(w, _ *apiServer) {

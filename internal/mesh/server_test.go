@@ -25,7 +25,7 @@ type apiServer struct {
 	t       *testing.T
 	objects map[string]map[string]any // by plural/namespace/name
 	groups  map[string][]string       // custom groups and the versions they serve
-	refuse  map[string]int            // by path prefix: status to answer with
+	refuse  map[string]int            // by path prefix, or by a whole path with $ after it: status to answer with
 	denied  map[string]bool           // by verb: access reviews that say no
 	ahead   time.Duration             // of its clock
 	expire  int                       // how many continuations of lists have expired when they come
@@ -141,7 +141,7 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.calls = append(s.calls, r.Method+" "+r.URL.Path)
 	w.Header().Set("Date", time.Now().Add(s.ahead).UTC().Format(http.TimeFormat))
 	for prefix, code := range s.refuse {
-		if strings.HasPrefix(r.URL.Path, prefix) {
+		if strings.HasPrefix(r.URL.Path+"$", prefix) {
 			status(w, code, "refused by the test")
 			return
 		}

@@ -53,6 +53,9 @@ func viewFaults() []viewFault {
 		{"no adaptor", "SB003", func(v *View) { v.Facts.Adaptor.Sight = mesh.Absent }, Failed, "there is no Deployment linkerd-smi/smi-adaptor", "splitbench convert ts/podinfo -n test"},
 		{"adaptor down", "SB003", func(v *View) { v.Facts.Adaptor.Available = false }, Failed, "has no available replica", "kubectl --context west -n linkerd-smi describe deployment smi-adaptor"},
 		{"adaptor unread", "SB003", func(v *View) { v.Facts.Adaptor.Sight, v.Facts.Adaptor.Why = mesh.Unread, "forbidden" }, Unknown, "(forbidden)", "can-i get deployments.apps"},
+		{"adaptor in a namespace that is not known", "SB003", func(v *View) {
+			v.Facts.Adaptor = mesh.Adaptor{Sight: mesh.Unread, Name: "smi-adaptor", Why: "it is not in namespace linkerd-smi, and other namespaces could not be listed: forbidden"}
+		}, Unknown, "Deployment smi-adaptor could not be read (it is not in namespace linkerd-smi", "kubectl --context west get deployments -A --field-selector metadata.name=smi-adaptor"},
 		{"a route needs none", "SB003", asRoute, OK, "needs no adaptor", ""},
 
 		{"route that is not followed", "SB004", func(v *View) { asRoute(v); v.Law.Objects = nil }, Failed, "proxies do not follow HTTPRoute test/podinfo, they follow none of them", ""},

@@ -11,7 +11,10 @@ import (
 // adaptorRuns is about TrafficSplits: nothing else is copied into a ServiceProfile.
 func adaptorRuns(s View) (Status, string) {
 	a := s.Facts.Adaptor
-	name := fmt.Sprintf("Deployment %s/%s", mesh.Safe(a.Namespace), mesh.Safe(a.Name))
+	name := "Deployment " + mesh.Safe(a.Name)
+	if a.Namespace != "" {
+		name = "Deployment " + mesh.Safe(a.Namespace) + "/" + mesh.Safe(a.Name)
+	}
 	switch {
 	case !s.Split.Found:
 		return Unknown, "there is no split that it would copy"
@@ -39,6 +42,10 @@ func adaptorHint(s View) string {
 	case mesh.Seen:
 		return "see why: " + kubectl(s, a.Namespace, "describe", "deployment", a.Name)
 	case mesh.Unread:
+		if a.Namespace == "" {
+			return "look for it as somebody who may see all namespaces: " +
+				kubectl(s, "", "get", "deployments", "-A", "--field-selector", "metadata.name="+a.Name)
+		}
 		return "ask for the verb get on deployments: " + kubectl(s, a.Namespace, "auth", "can-i", "get", "deployments.apps")
 	}
 	return ""
