@@ -54,18 +54,22 @@ func mayRead(s View) Finding {
 		if a.Allowed {
 			continue
 		}
-		where := "in all namespaces"
+		where, tags := "in all namespaces", []string{aboutAccess, aboutRule(a.Resource)}
 		if a.Namespace != "" {
 			where = "in namespace " + mesh.Safe(a.Namespace)
 		}
 		if a.Cluster != "" {
 			where += " of cluster " + mesh.Safe(a.Cluster)
+			tags = append(tags, aboutCluster(a.Cluster))
 		}
 		status := Failed
 		if a.Optional {
 			status = Warning
 		}
-		f.add(status, fmt.Sprintf("%s %s is not allowed %s (for: %s)", a.Verb, a.What(), where, a.For), aboutAccess)
+		f.add(status, fmt.Sprintf("%s %s is not allowed %s (for: %s)", a.Verb, a.What(), where, a.For), tags...)
+		if a.Optional {
+			f.items = append(f.items, item{Unknown, tags}) // so is what rests on it
+		}
 	}
 	if asked == 0 {
 		return about(aboutAccess, Unknown, "the API server did not say what may be read")

@@ -16,7 +16,7 @@ type item struct {
 	tags   []string
 }
 
-// The tags of findings that are about one thing for every split. Others are made by aboutBackend and aboutCluster.
+// The tags of findings that are about one thing for every split. Others are made by aboutBackend, aboutRule and aboutCluster.
 const (
 	aboutSplit  = "split"
 	aboutRoot   = "root"
@@ -26,6 +26,9 @@ const (
 )
 
 func aboutBackend(name string) string { return "backend " + name }
+
+// aboutRule is what may be done with objects of one kind, by its plural.
+func aboutRule(resource string) string { return "access to " + resource }
 
 func aboutCluster(name string) string { return "cluster " + name }
 

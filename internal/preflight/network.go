@@ -16,7 +16,7 @@ func meshChecks() []Check {
 		{
 			ID: "SB001", Category: "mesh", Name: "the client's proxy follows the split that is there now", Severity: Fatal, When: meshedClient,
 			After: []string{"SB032", "SB002", "SB031", "SB004", "SB018", "SB019", "SB020"},
-			Func:  on(aboutSource, notStale),
+			Func:  followsWhatIsThere,
 			Hint: func(s View) string {
 				if s.Probed == nil {
 					return "ask the proxy itself: add --probe; or give it a fresh start: " + restart(s, s.Source)
@@ -53,7 +53,7 @@ func meshChecks() []Check {
 		},
 		{
 			ID: "SB020", Category: "mesh", Name: "the cluster IPs are in Linkerd's networks", Severity: Fatal,
-			After: []string{"SB034", "SB007"}, Func: inNetworks,
+			After: []string{"SB034", "SB015", "SB007"}, Func: inNetworks,
 			Hint: func(s View) string {
 				if s.Facts.Networks.Sight != mesh.Seen {
 					return "compare them by hand: " + kubectl(s, "linkerd", "get", "configmap", "linkerd-config", "-o", "yaml")
@@ -203,17 +203,25 @@ func inNetworks(s View) Finding {
 	}
 	f := newFindings()
 	see := func(svc mesh.Service, tags ...string) {
-		if !svc.Found || svc.Headless || svc.ClusterIP == "" {
-			return // other checks' matter
+		name := "Service " + serviceName(svc)
+		switch {
+		case !svc.Found:
+			f.add(Unknown, name+" could not be compared: it is not there", tags...)
+			return
+		case svc.Headless || svc.ClusterIP == "":
+			if slices.Contains(tags, aboutRoot) { // a backend needs none: proxies are sent to its endpoints
+				f.add(Unknown, name+" has no cluster IP to compare", tags...)
+			}
+			return
 		}
 		switch within(n.CIDRs, svc.ClusterIP) {
 		case inside:
-			f.ok(fmt.Sprintf("%s of Service %s", mesh.Safe(svc.ClusterIP), serviceName(svc)))
+			f.ok(fmt.Sprintf("%s of %s", mesh.Safe(svc.ClusterIP), name))
 		case outside:
-			f.add(Failed, fmt.Sprintf("%s of Service %s is in none of %s (by %s): proxies pass it on unsplit", mesh.Safe(svc.ClusterIP),
-				serviceName(svc), list(n.CIDRs), n.Object), tags...)
+			f.add(Failed, fmt.Sprintf("%s of %s is in none of %s (by %s): proxies pass it on unsplit", mesh.Safe(svc.ClusterIP),
+				name, list(n.CIDRs), n.Object), tags...)
 		case unclear:
-			f.add(Unknown, fmt.Sprintf("%q of Service %s cannot be compared with %s", mesh.Safe(svc.ClusterIP), serviceName(svc), list(n.CIDRs)), tags...)
+			f.add(Unknown, fmt.Sprintf("%q of %s cannot be compared with %s", mesh.Safe(svc.ClusterIP), name, list(n.CIDRs)), tags...)
 		}
 	}
 	see(s.Root, aboutRoot)
@@ -222,5 +230,5 @@ func inNetworks(s View) Finding {
 			see(b.Service, backendTags(b)...)
 		}
 	}
-	return f.seen("there is no cluster IP to compare")
+	return f.seen("")
 }

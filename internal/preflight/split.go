@@ -47,7 +47,7 @@ func splitChecks() []Check {
 		},
 		{
 			ID: "SB006", Category: "split", Name: "no ServiceProfile of the client's namespace hides the split", Severity: Fatal,
-			After: []string{"SB035"}, Func: on(aboutSplit, notHidden),
+			After: []string{"SB035"}, Func: hiddenByNone,
 			Hint: func(s View) string {
 				if s.Split.Profile.State != mesh.ProfileFound {
 					return profilesHint(s)
@@ -260,6 +260,16 @@ func follows(s View) string {
 		return "none of them: the root Service alone gets everything"
 	}
 	return s.Law.Objects[0].String()
+}
+
+// hiddenByNone is notHidden, which is about what may be read where nothing could be.
+func hiddenByNone(s View) Finding {
+	status, seen := notHidden(s)
+	f := about(aboutSplit, status, seen)
+	if status == Unknown {
+		f.items[0].tags = append(f.items[0].tags, aboutRule("serviceprofiles"))
+	}
+	return f
 }
 
 func notHidden(s View) (Status, string) {

@@ -7,6 +7,20 @@ import (
 	"github.com/splitbench/splitbench/internal/mesh"
 )
 
+// followsWhatIsThere is notStale with all that it is about: the client's proxy and the root's address. What the proxy's counters
+// show it to do wrong is not explained by what the objects say of the split; that it could not be seen is.
+func followsWhatIsThere(s View) Finding {
+	status, seen := notStale(s)
+	f := about(aboutSource, status, seen)
+	for i := range f.items {
+		f.items[i].tags = append(f.items[i].tags, aboutRoot, aboutMesh)
+		if status != Failed {
+			f.items[i].tags = append(f.items[i].tags, aboutSplit)
+		}
+	}
+	return f
+}
+
 // notStale is about the trap that the walkthrough itself steps into. A proxy decides whether a Service's traffic follows the
 // profile or the routes when the Service is first dialled, and keeps to that for as long as it is dialled at least every five
 // seconds. A TrafficSplit that is created later is then ignored.
