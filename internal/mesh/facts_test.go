@@ -164,6 +164,10 @@ func TestFacts(t *testing.T) {
 		}, func(s Snapshot) any {
 			return []int{s.Split.Profile.Routes, s.Split.Profile.Retryable, s.Split.Profile.Timeouts}
 		}, []int{2, 1, 1}},
+		{"opaque ports of a Service, none", nil, func(s Snapshot) any { return s.Root.OpaquePortsSet }, false},
+		{"opaque ports of a Service, empty", func(w, _ *apiServer) {
+			w.set("services/test/podinfo", "metadata/annotations", map[string]any{annOpaquePorts: ""})
+		}, func(s Snapshot) any { return []any{s.Root.OpaquePortsSet, s.Root.OpaquePorts} }, []any{true, ""}},
 		{"settings of a Service", func(w, _ *apiServer) {
 			w.set("services/test/podinfo", "metadata/annotations", map[string]any{"retry.linkerd.io/http": "5xx", "other": "x"})
 		}, func(s Snapshot) any { return s.Root.Settings }, map[string]string{"retry.linkerd.io/http": "5xx"}},

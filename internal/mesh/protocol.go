@@ -7,8 +7,10 @@ import (
 	"strings"
 )
 
-// opaqueByDefault are the ports that Linkerd never takes for HTTP unless an annotation says otherwise.
-func opaqueByDefault() []int32 { return []int32{25, 587, 3306, 4444, 5432, 6379, 9300, 11211} }
+// OpaqueByDefault reports a port that Linkerd never takes for HTTP unless an annotation says otherwise, an empty one too.
+func OpaqueByDefault(port int32) bool {
+	return slices.Contains([]int32{25, 587, 3306, 4444, 5432, 6379, 9300, 11211}, port)
+}
 
 // notHTTP says why the provider's proxy does not take the Service's port for HTTP, so that it draws a backend for each
 // connection; empty: it does, or it finds out by itself.
@@ -32,11 +34,10 @@ func notHTTP(provider Provider, s Service, port int32) string {
 }
 
 func linkerdOpaque(s Service, p Port, port int32) string {
-	if s.OpaquePorts != "" {
-		if inPorts(s.OpaquePorts, port) {
-			return fmt.Sprintf("port %d is opaque by the Service's annotation %s", port, annOpaquePorts)
-		}
-	} else if slices.Contains(opaqueByDefault(), port) {
+	switch {
+	case inPorts(s.OpaquePorts, port):
+		return fmt.Sprintf("port %d is opaque by the Service's annotation %s", port, annOpaquePorts)
+	case !s.OpaquePortsSet && OpaqueByDefault(port):
 		return fmt.Sprintf("port %d is opaque by Linkerd's default", port)
 	}
 	switch p.AppProtocol {

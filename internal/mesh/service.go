@@ -19,6 +19,7 @@ func readService(svc *core.Service) Service {
 		Headless: svc.Spec.ClusterIP == core.ClusterIPNone, Selector: svc.Spec.Selector,
 		OpaquePorts: annotation(svc, annOpaquePorts), Settings: routeSettings(svc),
 	}
+	_, s.OpaquePortsSet = svc.Annotations[annOpaquePorts]
 	if svc.Spec.Type == core.ServiceTypeExternalName {
 		s.ExternalName = svc.Spec.ExternalName
 	}

@@ -121,7 +121,9 @@ type Service struct {
 	Selector     map[string]string `json:"selector"`
 	Ports        []Port            `json:"ports"`
 	OpaquePorts  string            `json:"opaquePorts"` // its annotation: ports that proxies do not look into
-	Settings     map[string]string `json:"settings"`    // its annotations about retries, timeouts and circuit breaking
+	// OpaquePortsSet tells that the annotation is there. One that is empty puts the namespace's and Linkerd's default out of force.
+	OpaquePortsSet bool              `json:"opaquePortsSet"`
+	Settings       map[string]string `json:"settings"` // its annotations about retries, timeouts and circuit breaking
 }
 
 // HasPort reports whether the Service has the TCP port.

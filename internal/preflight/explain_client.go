@@ -10,7 +10,7 @@ func explainClient() map[string]Explanation {
 		"SB017": {
 			"appProtocol and opaque ports of Service, namespace and ServiceProfile",
 			"A port that a proxy takes for opaque is split for each connection, not for each request: requests on one connection all go to one backend. Routes of HTTP say nothing there.",
-			"Take the port out of config.linkerd.io/opaque-ports, or give each request a connection of its own: --requests-per-connection 1",
+			"Take away what makes it opaque: the Service's annotation config.linkerd.io/opaque-ports (an empty one puts the namespace's and Linkerd's default out of force), the ServiceProfile's opaquePorts or the port's appProtocol; or give each request a connection of its own: --requests-per-connection 1",
 		},
 		"SB018": {
 			"arguments of the container linkerd-init, else the annotations skip-outbound-ports and skip-subnets of pod and namespace",

@@ -79,14 +79,23 @@ func viewFaults() []viewFault {
 		{"pod dials something else", "SB015", func(v *View) { v.Probed.Root[0].RemoteAddr = "10.9.9.9:9898" }, Failed, "the pod dials 10.9.9.9 for http://podinfo:9898/, not the cluster IP 10.1.0.10", ""},
 		{"names of a route", "SB016", asRoute, OK, "names the namespaces of its Services itself", ""},
 
-		{"opaque by the Service", "SB017", func(v *View) { v.Root.OpaquePorts = "25,9000-9999" }, Warning, "opaque by the Service's annotation: 25,9000-9999", "annotate service podinfo"},
-		{"opaque by the namespace", "SB017", func(v *View) { v.Facts.Namespaces[0].OpaquePorts = "9898" }, Warning, "annotation of namespace test", ""},
-		{"opaque by the profile", "SB017", func(v *View) { v.Split.Profile.OpaquePorts = []string{"9898"} }, Warning, "opaque by ServiceProfile", ""},
-		{"unknown protocol", "SB017", func(v *View) { v.Root.Ports = []mesh.Port{{Port: 9898, AppProtocol: "https"}} }, Warning, `appProtocol "https"`, ""},
-		{"law of connections", "SB017", func(v *View) {
-			v.Law.NullModel, v.Law.ModelWhy = mesh.RandomPerConnection, "port 3306 is opaque unless told otherwise"
-		}, Warning, "opaque unless told otherwise", ""},
-		{"counters of connections", "SB017", func(v *View) { v.Probed.Path.PerConnection = true }, Warning, "it counted connections and no requests", ""},
+		{"opaque by the Service", "SB017", func(v *View) { v.Root.OpaquePorts, v.Root.OpaquePortsSet = "25,9000-9999", true }, Warning, "opaque by the Service's annotation: 25,9000-9999", "kubectl --context west -n test annotate service podinfo config.linkerd.io/opaque-ports= --overwrite"},
+		{"opaque by the namespace", "SB017", func(v *View) { v.Facts.Namespaces[0].OpaquePorts = "9898" }, Warning, "annotation of namespace test", "an empty annotation of its own: kubectl --context west -n test annotate service podinfo config.linkerd.io/opaque-ports= --overwrite"},
+		{"opaque by the namespace, but not by the Service", "SB017", func(v *View) { v.Facts.Namespaces[0].OpaquePorts, v.Root.OpaquePortsSet = "9898", true }, OK, "", ""},
+		{"opaque by the profile", "SB017", func(v *View) { v.Split.Profile.OpaquePorts = []string{"9898"} }, Warning, "opaque by ServiceProfile", "spec.opaquePorts: kubectl --context west -n test edit serviceprofile podinfo.test.svc.cluster.local"},
+		{"unknown protocol", "SB017", func(v *View) { v.Root.Ports = []mesh.Port{{Port: 9898, AppProtocol: "https"}} }, Warning, `appProtocol "https"`, "appProtocol of the port to http: kubectl --context west -n test edit service podinfo"},
+		{"opaque by default", "SB017", func(v *View) {
+			v.Port, v.Root.Ports = 4444, []mesh.Port{{Port: 4444}}
+			v.Law.NullModel, v.Law.ModelWhy = mesh.RandomPerConnection, "port 4444 is opaque by Linkerd's default"
+		}, Warning, "opaque by Linkerd's default", "an empty annotation of its own: kubectl --context west -n test annotate service podinfo"},
+		{"Istio takes it for TCP", "SB017", func(v *View) {
+			v.Law.Provider = mesh.ProviderIstio
+			v.Law.NullModel, v.Law.ModelWhy = mesh.RandomPerConnection, "port 9898 is tcp by its name"
+		}, Warning, "port 9898 is tcp by its name", "appProtocol of the port to http: kubectl --context west -n test edit service podinfo"},
+		{"a route of connections", "SB017", func(v *View) {
+			v.Law.NullModel, v.Law.ModelWhy = mesh.RandomPerConnection, "a TCPRoute splits connections"
+		}, Warning, "a TCPRoute splits connections", "let each request have a connection of its own: --requests-per-connection 1"},
+		{"counters of connections", "SB017", func(v *View) { v.Probed.Path.PerConnection = true }, Warning, "it counted connections and no requests", "let each request have a connection of its own"},
 
 		{"port skipped", "SB018", func(v *View) { v.Source.SkipOutbound = "25,9898" }, Failed, "pod frontend-1: port 9898 goes around the proxy (skipped ports 25,9898, by container linkerd-init)", restart},
 		{"subnet skipped", "SB018", func(v *View) { v.Source.SkipSubnets = "10.1.0.0/16" }, Failed, "10.1.0.10 goes around the proxy", ""},

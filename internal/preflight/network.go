@@ -27,10 +27,7 @@ func meshChecks() []Check {
 		{
 			ID: "SB017", Category: "mesh", Name: "proxies take the port for HTTP", Severity: Warn,
 			After: []string{"SB034"}, Func: on(aboutRoot, portIsHTTP),
-			Hint: func(s View) string {
-				return "the split is then of connections: let each request have a connection of its own, or take the port out of the opaque ones: " +
-					kubectl(s, s.Root.Namespace, "annotate", "service", s.Root.Name, "config.linkerd.io/opaque-ports=", "--overwrite")
-			},
+			Hint: opaqueHint,
 		},
 		{
 			ID: "SB018", Category: "mesh", Name: "the port does not go around the proxy", Severity: Fatal, When: meshedClient,
@@ -79,33 +76,6 @@ func covers(list string, port int32) bool {
 		}
 	}
 	return false
-}
-
-// portIsHTTP finds what makes a proxy treat the port as opaque. The split is then drawn for each connection.
-func portIsHTTP(s View) (Status, string) {
-	if !s.Root.Found || s.Port == 0 {
-		return Unknown, "there is no port to look at"
-	}
-	name := fmt.Sprintf("port %d of Service %s", s.Port, serviceName(s.Root))
-	ns, known := s.Facts.Of(s.Root.Namespace)
-	switch {
-	case s.Probed != nil && s.Probed.Path.PerConnection:
-		return Warning, name + " is not HTTP to the proxy: it counted connections and no requests"
-	case s.Law.NullModel == mesh.RandomPerConnection:
-		return Warning, name + " is not HTTP to the proxy: " + orUnknown(s.Law.ModelWhy)
-	case covers(s.Root.OpaquePorts, s.Port):
-		return Warning, name + " is opaque by the Service's annotation: " + s.Root.OpaquePorts
-	case slices.ContainsFunc(s.Split.Profile.OpaquePorts, func(list string) bool { return covers(list, s.Port) }):
-		return Warning, name + " is opaque by ServiceProfile " + mesh.Safe(s.Split.Profile.Name)
-	case s.Root.OpaquePorts == "" && known && covers(ns.OpaquePorts, s.Port):
-		return Warning, name + " is opaque by the annotation of namespace " + mesh.Safe(ns.Name)
-	}
-	for _, p := range s.Root.Ports {
-		if p.Port == s.Port && !slices.Contains([]string{"", "http", "kubernetes.io/h2c", "grpc", "http2"}, strings.ToLower(p.AppProtocol)) {
-			return Warning, fmt.Sprintf("%s has appProtocol %q, which a proxy takes for opaque", name, mesh.Safe(p.AppProtocol))
-		}
-	}
-	return OK, "nothing says that " + name + " is opaque"
 }
 
 // portIsCaught looks at the rules that send a pod's traffic to its proxy.
