@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"context"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/witness"
 )
 
-// counters are the proxy's own, read before and after the probes of the root.
+// counters are the proxy's own, read before and after the probes of the root, and again after those of the backends.
 type counters struct {
 	target witness.Target
 	pages  []Answer
@@ -27,11 +28,11 @@ func (c *counters) read(ctx context.Context, p Prober) error {
 	return err
 }
 
-// path says which path the requests between the two reads took. Requests of other containers of the pod are counted too: they
+// path says which path the requests between the first two reads took. Requests of other containers of the pod are counted too: they
 // share the proxy, and what it has cached.
 func (c *counters) path() PathSeen {
 	var pages []witness.Page
-	for _, a := range c.pages {
+	for _, a := range c.pages[:min(2, len(c.pages))] {
 		switch {
 		case a.Status != 200:
 			return PathSeen{Why: "they could not be read: " + describe(a)}
@@ -61,24 +62,41 @@ func (c *counters) path() PathSeen {
 	return PathSeen{Known: true, Path: string(d.Path), Requests: d.Paths[d.Path], Retries: d.Retries}
 }
 
-// tlsLabel finds how requests to a gateway were sent: linkerd2-proxy, linkerd/app/core/src/transport/labels.rs.
-var tlsLabel = regexp.MustCompile(`(?m)^request_total\{[^}\n]*`)
-
+// The labels that tell how requests to a gateway were sent, and for which Service there: linkerd2-proxy,
+// linkerd/app/core/src/transport/labels.rs.
 var (
-	clusterLabel = regexp.MustCompile(`dst_target_cluster="([^"]{1,253})"`)
+	requestsLine = regexp.MustCompile(`(?m)^request_total(\{[^\n]*\}) ([0-9]{1,18})\r?$`)
+	clusterLabel = regexp.MustCompile(`[{,]dst_target_cluster="([^"]{1,253})"`)
+	serviceLabel = regexp.MustCompile(`[{,]dst_target_service="([^"]{1,253})"`)
+	spaceLabel   = regexp.MustCompile(`[{,]dst_target_service_namespace="([^"]{1,253})"`)
 	tlsValue     = regexp.MustCompile(`[{,]tls="([^"]{1,64})"`)
 )
 
-// tls is how the proxy's requests to each target cluster went, "true" only where all of them did.
+// tls is how the proxy's requests to each target cluster went, of the Services that the split is of, "true" only where all of
+// them did. What counts is what moved between the first and the last read: a series lives on for ten minutes after its last
+// request, so that one of before a repair is still there. Nothing is said of a cluster to which no counter moved.
 func (c *counters) tls() map[string]string {
 	out := map[string]string{}
-	if len(c.pages) == 0 {
+	if len(c.pages) < 2 {
 		return out
 	}
-	last := c.pages[len(c.pages)-1]
-	for _, line := range tlsLabel.FindAll(last.Body, -1) {
-		cluster, how := clusterLabel.FindSubmatch(line), tlsValue.FindSubmatch(line)
-		if cluster == nil || how == nil {
+	first, last := c.pages[0], c.pages[len(c.pages)-1]
+	for _, a := range []Answer{first, last} {
+		if a.Status != 200 || a.Truncated {
+			return out
+		}
+	}
+	before := map[string]string{} // by the labels of the series
+	for _, m := range requestsLine.FindAllSubmatch(first.Body, -1) {
+		before[string(m[1])] = string(m[2])
+	}
+	for _, m := range requestsLine.FindAllSubmatch(last.Body, -1) {
+		was, ok := before[string(m[1])]
+		if now := string(m[2]); now == was || !ok && now == "0" || !c.leads(m[1]) {
+			continue
+		}
+		cluster, how := clusterLabel.FindSubmatch(m[1]), tlsValue.FindSubmatch(m[1])
+		if how == nil {
 			continue
 		}
 		if name, value := string(cluster[1]), string(how[1]); out[name] == "" || out[name] == "true" {
@@ -86,4 +104,15 @@ func (c *counters) tls() map[string]string {
 		}
 	}
 	return out
+}
+
+// leads reports whether a series is of requests to a Service that one of the split's mirrors leads to.
+func (c *counters) leads(labels []byte) bool {
+	cluster, service, space := clusterLabel.FindSubmatch(labels), serviceLabel.FindSubmatch(labels), spaceLabel.FindSubmatch(labels)
+	if cluster == nil || service == nil || space == nil {
+		return false
+	}
+	return slices.ContainsFunc(c.target.Leaves, func(l witness.Leaf) bool {
+		return l.Cluster == string(cluster[1]) && l.RemoteService == string(service[1]) && l.RemoteNamespace == string(space[1])
+	})
 }

@@ -18,7 +18,7 @@ func explainClusters() map[string]Explanation {
 			"See both ends: linkerd multicluster gateways; kubectl --context OTHER -n linkerd-multicluster get deploy,service",
 		},
 		"SB013": {
-			"the gateway's identity in Link, Endpoints, EndpointSlices and on the gateway; ConfigMap linkerd/linkerd-identity-trust-roots in both clusters",
+			"the gateway's identity in Link, Endpoints, EndpointSlices and on the gateway; ConfigMap linkerd/linkerd-identity-trust-roots in both clusters; with --probe which of the proxy's counters of requests to the mirrored Services move while the pod asks",
 			"Without a common trust anchor, or with a wrong identity, connections to the gateway are not mutual TLS, and the gateway refuses them with an empty reply.",
 			"Give both clusters one trust anchor, then link them again: linkerd --context OTHER multicluster link-gen --cluster-name NAME | kubectl apply -f -",
 		},

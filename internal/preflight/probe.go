@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,7 +19,7 @@ type Probed struct {
 	Root   []Answer            // of the root Service
 	Direct map[string][]Answer // of each backend that can be asked by itself, by name
 	Path   PathSeen            // which path the proxy follows
-	TLS    map[string]string   // by cluster: how the proxy's connections to its gateway are secured, "true" where they are
+	TLS    map[string]string   // by cluster: how the probes' connections to its gateway were secured, "true" where they were
 }
 
 // PathSeen is which objects the client's proxy follows, as its own counters say.
@@ -75,7 +76,7 @@ func Probe(ctx context.Context, v View, rawURL string, p Prober) (*Probed, error
 	if err := pages.read(ctx, p); err != nil {
 		return nil, err
 	}
-	out.Path, out.TLS = pages.path(), pages.tls()
+	out.Path = pages.path()
 	for _, b := range v.Backends {
 		if b.IsRoot || !b.Service.Found {
 			continue
@@ -87,6 +88,12 @@ func Probe(ctx context.Context, v View, rawURL string, p Prober) (*Probed, error
 			}
 			out.Direct[b.Name] = append(out.Direct[b.Name], a)
 		}
+	}
+	if slices.ContainsFunc(v.Backends, func(b mesh.Backend) bool { return b.Mirror != nil }) {
+		if err := pages.read(ctx, p); err != nil {
+			return nil, err
+		}
+		out.TLS = pages.tls()
 	}
 	return out, nil
 }

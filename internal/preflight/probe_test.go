@@ -41,6 +41,11 @@ func defaultLine(n int) string {
 	return fmt.Sprintf(`outbound_http_route_backend_requests_total{parent_group="core",parent_kind="Service",parent_namespace="test",parent_name="podinfo",parent_port="9898",parent_section_name="",route_group="",route_kind="default",route_namespace="",route_name="http",backend_group="core",backend_kind="Service",backend_namespace="test",backend_name="podinfo",backend_port="9898",backend_section_name=""} %d`, n)
 }
 
+// tlsLine is of requests to a gateway; as in internal/witness/testdata.
+func tlsLine(how, service string, n int) string {
+	return fmt.Sprintf(`request_total{direction="outbound",authority="podinfo-east.test.svc.cluster.local:9898",target_addr="172.30.44.100:4143",target_ip="172.30.44.100",target_port="4143",tls=%q,dst_target_cluster="east",dst_target_service=%q,dst_target_service_namespace="test"} %d`, how, service, n)
+}
+
 const (
 	readyURL   = "http://127.0.0.1:4191/ready"
 	metricsURL = "http://127.0.0.1:4191/metrics"
@@ -52,7 +57,7 @@ func healthyPod() *pod {
 	west := Answer{Status: 200, Body: []byte(`{"hostname":"w1"}`), RemoteAddr: "10.1.0.10:9898"}
 	return &pod{answers: map[string][]Answer{
 		readyURL:   {{Status: 200}},
-		metricsURL: {page(profileLine(100)), page(profileLine(122), `request_total{direction="outbound",tls="true",dst_target_cluster="east"} 9`)},
+		metricsURL: {page(profileLine(100)), page(profileLine(122), tlsLine("true", "podinfo", 7)), page(profileLine(122), tlsLine("true", "podinfo", 9))},
 		rootAt:     {west},
 		eastAt:     {{Status: 200, Body: []byte(`{"hostname":"e1"}`)}},
 	}}
@@ -103,6 +108,43 @@ func TestProbeGivesUpOnADeadRoot(t *testing.T) {
 	got, err := Probe(t.Context(), View{Snapshot: healthy()}, "", p)
 	if err != nil || len(got.Root) != directProbes {
 		t.Errorf("%d probes, %v", len(got.Root), err)
+	}
+}
+
+// How the proxy's requests to a gateway went is seen by what grew while it was asked: series of what was before live on for ten
+// minutes, and other mirrors lead through the same gateway.
+func TestTLSOfWhatWasAsked(t *testing.T) {
+	for _, row := range []struct {
+		name          string
+		before, after []string
+		want          string // of cluster east
+	}{
+		{"mutual", []string{tlsLine("true", "podinfo", 3)}, []string{tlsLine("true", "podinfo", 5)}, "true"},
+		{"never before", nil, []string{tlsLine("true", "podinfo", 2)}, "true"},
+		{"plain", []string{tlsLine("no_identity", "podinfo", 3)}, []string{tlsLine("no_identity", "podinfo", 5)}, "no_identity"},
+		{"plain before it was mended", []string{tlsLine("no_identity", "podinfo", 3), tlsLine("true", "podinfo", 1)}, []string{tlsLine("no_identity", "podinfo", 3), tlsLine("true", "podinfo", 3)}, "true"},
+		{"some of them plain", []string{tlsLine("no_identity", "podinfo", 3)}, []string{tlsLine("no_identity", "podinfo", 4), tlsLine("true", "podinfo", 1)}, "no_identity"},
+		{"plain to another mirror", nil, []string{tlsLine("no_identity", "reviews", 8), tlsLine("true", "podinfo", 2)}, "true"},
+		{"a proxy that was started again", []string{tlsLine("no_identity", "podinfo", 9)}, []string{tlsLine("no_identity", "podinfo", 2)}, "no_identity"},
+		{"nothing asked", []string{tlsLine("no_identity", "podinfo", 3)}, []string{tlsLine("no_identity", "podinfo", 3)}, ""},
+		{"hostile value", nil, []string{strings.Replace(tlsLine("no_identity", "podinfo", 2), "} 2", "} 2e", 1)}, ""},
+	} {
+		c := newCounters(View{Snapshot: healthy()})
+		c.pages = []Answer{page(row.before...), page(row.before...), page(row.after...)}
+		if got := c.tls()["east"]; got != row.want {
+			t.Errorf("%s: %q, want %q", row.name, got, row.want)
+		}
+	}
+	c := newCounters(View{Snapshot: healthy()})
+	cut := page(tlsLine("no_identity", "podinfo", 5))
+	cut.Truncated = true
+	for name, pages := range map[string][]Answer{
+		"one page": {page(tlsLine("no_identity", "podinfo", 3))}, "cut": {page(), cut}, "first one cut": {cut, page(tlsLine("true", "podinfo", 5))},
+	} {
+		c.pages = pages
+		if got := c.tls(); len(got) != 0 {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 
