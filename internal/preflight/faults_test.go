@@ -439,6 +439,16 @@ func TestMissingRuleDoesNotHideAProfile(t *testing.T) {
 	}
 }
 
+// That nobody could look at the network plugin and the networks is not why the pod was not asked.
+func TestUnreadNetworkExplainsNoProxy(t *testing.T) {
+	v := View{Snapshot: healthy()}
+	v.Split.Profile.LastWritten = v.Source.ProxyStartedAt.Add(time.Hour)
+	v.Facts.SocketLB.Sight, v.Facts.Networks.Sight = mesh.Unread, mesh.Unread
+	if r := result(t, Run(v), "SB001"); r.Status != Unknown || r.CausedBy != "" {
+		t.Errorf("%+v", r)
+	}
+}
+
 // What the proxy's own counters show stands for itself: a split that the profile does not agree with has not made the proxy stale.
 func TestCountersStandForThemselves(t *testing.T) {
 	v := View{Snapshot: healthy(), Probed: answers()}

@@ -39,7 +39,7 @@ func meshChecks() []Check {
 		},
 		{
 			ID: "SB019", Category: "mesh", Name: "connections keep the cluster IP until the proxy has seen it", Severity: Fatal,
-			Func: on(aboutRoot, noSocketLB),
+			Func: noSocketLB,
 			Hint: func(s View) string {
 				if strings.HasPrefix(s.Facts.SocketLB.Object, "Felix") {
 					return "let Calico leave pods alone: " + kubectl(s, "", "patch", "felixconfiguration", "default", "--type=merge", "-p",
@@ -145,19 +145,19 @@ func within(networks []string, address string) membership {
 	return outside
 }
 
-func noSocketLB(s View) (Status, string) {
+func noSocketLB(s View) Finding {
 	lb := s.Facts.SocketLB
 	switch {
 	case lb.Sight == "":
-		return Unknown, "the settings of the network plugin were not looked at"
+		return about(aboutMesh, Unknown, "the settings of the network plugin were not looked at")
 	case lb.Sight == mesh.Unread:
-		return Unknown, lb.Object + " could not be read" + because(lb.Why)
+		return about(aboutMesh, Unknown, lb.Object+" could not be read"+because(lb.Why))
 	case lb.Sight == mesh.Absent:
-		return OK, "there is no " + lb.Object + ", and no Calico that balances at connect()"
+		return about(aboutMesh, OK, "there is no "+lb.Object+", and no Calico that balances at connect()")
 	case lb.InPods:
-		return Failed, lb.Object + " has pods' connections balanced at connect(): " + mesh.Safe(lb.Settings)
+		return about(aboutRoot, Failed, lb.Object+" has pods' connections balanced at connect(): "+mesh.Safe(lb.Settings))
 	}
-	return OK, lb.Object + " leaves pods' connections alone: " + mesh.Safe(lb.Settings)
+	return about(aboutRoot, OK, lb.Object+" leaves pods' connections alone: "+mesh.Safe(lb.Settings))
 }
 
 func inNetworks(s View) Finding {

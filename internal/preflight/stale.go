@@ -13,7 +13,7 @@ func followsWhatIsThere(s View) Finding {
 	status, seen := notStale(s)
 	f := about(aboutSource, status, seen)
 	for i := range f.items {
-		f.items[i].tags = append(f.items[i].tags, aboutRoot, aboutMesh)
+		f.items[i].tags = append(f.items[i].tags, aboutRoot)
 		if status != Failed {
 			f.items[i].tags = append(f.items[i].tags, aboutSplit)
 		}
