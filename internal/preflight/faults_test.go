@@ -157,9 +157,14 @@ func viewFaults() []viewFault {
 		}, Warning, "Deployment test/podinfo of cluster east is changing: 1 of 2", "kubectl --context eu -n test rollout status deployment/podinfo"},
 		{"retried probes", "SB024", func(v *View) { v.Probed.Path.Retries = 3 }, Warning, "drew 3 of the probes again", ""},
 
-		{"denied by default", "SB025", func(v *View) { v.Backends[0].Pods.InboundPolicy = []string{"deny"} }, Failed, "backend podinfo: its proxies deny by default", "servers.policy.linkerd.io"},
-		{"gateway denies", "SB025", func(v *View) { v.Gateways[0].Pods.InboundPolicy = []string{"deny"} }, Failed, "the gateway of cluster east: its proxies deny by default", "kubectl --context eu -n linkerd-multicluster get servers"},
-		{"Server without authorization", "SB025", func(v *View) { v.Backends[0].Pods.Servers = []mesh.ServerOn{{Name: "test/web"}} }, Failed, "nothing authorises anybody (accessPolicy deny)", ""},
+		{"denied by default", "SB025", func(v *View) { unprobed(v); v.Backends[0].Pods.InboundPolicy = []string{"deny"} }, Failed, "backend podinfo: its proxies deny by default", "servers.policy.linkerd.io"},
+		{"gateway denies", "SB025", func(v *View) { unprobed(v); v.Gateways[0].Pods.InboundPolicy = []string{"deny"} }, Failed, "the gateway of cluster east: its proxies deny by default", "kubectl --context eu -n linkerd-multicluster get servers"},
+		{"gateway denies by default and lets in", "SB025", func(v *View) { v.Gateways[0].Pods.InboundPolicy = []string{"deny"} }, OK, "", ""}, // the stock multicluster extension under proxy.defaultInboundPolicy=deny
+		{"audited", "SB025", func(v *View) {
+			unprobed(v)
+			v.Backends[0].Pods.Servers = []mesh.ServerOn{{Name: "test/web", AccessPolicy: "audit"}}
+		}, OK, "", ""},
+		{"Server without authorization", "SB025", func(v *View) { unprobed(v); v.Backends[0].Pods.Servers = []mesh.ServerOn{{Name: "test/web"}} }, Failed, "nothing authorises anybody (accessPolicy deny)", ""},
 		{"Server with one, not asked", "SB025", func(v *View) {
 			unprobed(v)
 			v.Backends[1].Pods.Servers = []mesh.ServerOn{{Name: "test/web", AccessPolicy: "deny", Authorizations: []string{"AuthorizationPolicy let"}}}

@@ -81,9 +81,14 @@ func podsLetIn(f *findings, name string, pods mesh.PodSet, tags []string, answer
 		f.ok(name + " has no proxy that could refuse")
 		return
 	}
+	if answered { // whatever the policies are, and whether or not they could be read
+		f.ok(name + " answered the source pod")
+		return
+	}
 	unclear := ""
 	for _, server := range pods.Servers {
-		open := strings.HasPrefix(server.AccessPolicy, "all-") || strings.HasPrefix(server.AccessPolicy, "cluster-")
+		// audit lets everything in and logs what a policy would have refused (Linkerd 2.16 and later).
+		open := server.AccessPolicy == "audit" || strings.HasPrefix(server.AccessPolicy, "all-") || strings.HasPrefix(server.AccessPolicy, "cluster-")
 		switch {
 		case open:
 		case len(server.Authorizations) == 0:
@@ -106,8 +111,6 @@ func podsLetIn(f *findings, name string, pods mesh.PodSet, tags []string, answer
 	switch {
 	case unclear == "":
 		f.ok(name + " lets the mesh in by default")
-	case answered:
-		f.ok(name + " answered the source pod")
 	default:
 		f.add(Unknown, name+": "+unclear+"; whether the client is let in is seen with --probe", tags...)
 	}
