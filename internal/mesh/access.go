@@ -128,6 +128,9 @@ func (d *finder) localAccess(ctx context.Context) []Access {
 	if d.t.clientNS != ns {
 		custom(serviceProfiles(), d.t.clientNS, "a profile that hides the split's")
 	}
+	for _, k := range policyKinds() {
+		custom(k, ns, "whom the backends' proxies let in")
+	}
 	custom(linkResource(), "", "the other clusters")
 	add("list", "discovery.k8s.io", "endpointslices", ns, "whether backends have ready endpoints")
 	add("get", "", "endpoints", ns, "where mirrors lead")
@@ -162,7 +165,7 @@ func (d *finder) localAccess(ctx context.Context) []Access {
 }
 
 // remoteAccess is what it reads in the cluster behind a mirror.
-func remoteAccess(cluster string, namespaces []string, profiles bool) []Access {
+func remoteAccess(cluster string, namespaces []string, profiles, policies bool) []Access {
 	var out []Access
 	add := func(verb, group, resource, namespace, why string) {
 		out = append(out, Access{Cluster: cluster, Verb: verb, Group: group, Resource: resource, Namespace: namespace, Optional: true, For: why})
@@ -173,6 +176,13 @@ func remoteAccess(cluster string, namespaces []string, profiles bool) []Access {
 		add("list", "", "pods", ns, "its pods")
 		if profiles {
 			add("list", serviceProfiles().group, serviceProfiles().plural, ns, "whether that cluster splits the Service again")
+		}
+	}
+	if policies {
+		for _, ns := range append(slices.Clone(namespaces), linkNamespace) {
+			for _, k := range policyKinds() {
+				add("list", k.group, k.plural, ns, "whom the proxies there let in")
+			}
 		}
 	}
 	add("get", "", "services", linkNamespace, "the gateway")
@@ -203,7 +213,7 @@ func (d *finder) reviewRemote(ctx context.Context, cluster string, c Client) {
 	}
 	groups, err := c.groups(ctx)
 	profiles := err == nil && len(serviceProfiles().servedBy(groups)) > 0
-	got, err := Review(ctx, c, remoteAccess(cluster, namespaces, profiles))
+	got, err := Review(ctx, c, remoteAccess(cluster, namespaces, profiles, err == nil && len(policyServers().servedBy(groups)) > 0))
 	if err != nil {
 		d.note("permissions in cluster %s could not be asked for: %s", Safe(cluster), brief(err))
 		return

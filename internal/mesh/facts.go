@@ -100,10 +100,11 @@ type PodSet struct {
 	More          bool       `json:"more"`     // there are more than were looked at
 	Unmeshed      []string   `json:"unmeshed"` // names of those without a proxy, at most ten
 	UnmeshedPods  int        `json:"unmeshedPods"`
-	OpaquePorts   []string   `json:"opaquePorts"`   // values of their annotation
-	InboundPolicy []string   `json:"inboundPolicy"` // default policies of their proxies, each once; "" where a proxy does not say
-	Servers       []ServerOn `json:"servers"`       // policy Servers of the port that the split sends to
-	Built         []Built    `json:"built"`         // which pods they were and what runs in them, in the API server's order, at most maxBuilt
+	OpaquePorts   []string   `json:"opaquePorts"`          // values of their annotation
+	InboundPolicy []string   `json:"inboundPolicy"`        // default policies of their proxies, each once; "" where a proxy does not say
+	Servers       []ServerOn `json:"servers"`              // policy Servers of the port that the split sends to
+	ServersWhy    string     `json:"serversWhy,omitempty"` // why Servers or what authorises at them could not all be read; "": they were
+	Built         []Built    `json:"built"`                // which pods they were and what runs in them, in the API server's order, at most maxBuilt
 }
 
 // Built is one pod behind a Service and the images that run in it, for the record: nothing is judged by it.

@@ -102,7 +102,11 @@ func podSet(ctx context.Context, c Client, policies *policyReader, svc Service, 
 		if !slices.Contains(set.InboundPolicy, policy) {
 			set.InboundPolicy = append(set.InboundPolicy, policy)
 		}
-		for _, s := range policies.on(ctx, c, pod, port) {
+		servers, why := policies.on(ctx, c, pod, port)
+		if why != "" {
+			set.ServersWhy = why
+		}
+		for _, s := range servers {
 			if !slices.ContainsFunc(set.Servers, func(have ServerOn) bool { return have.Name == s.Name }) {
 				set.Servers = append(set.Servers, s)
 			}

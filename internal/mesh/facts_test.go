@@ -139,6 +139,13 @@ func TestFacts(t *testing.T) {
 			w.put("{apiVersion: policy.linkerd.io/v1beta3, kind: Server, metadata: {name: other, namespace: test}, spec: {podSelector: {matchLabels: {app: podinfo}}, port: 1}}")
 			w.put("{apiVersion: policy.linkerd.io/v1alpha1, kind: AuthorizationPolicy, metadata: {name: let, namespace: test}, spec: {targetRef: {kind: Server, name: web}}}")
 		}, func(s Snapshot) any { return s.Backends[0].Pods.Servers }, []ServerOn{{Name: "test/web", AccessPolicy: "deny", Authorizations: []string{"AuthorizationPolicy let"}}}},
+		{"the gateway's own Server, by the name of a native sidecar's port", func(_, e *apiServer) {
+			e.groups["policy.linkerd.io"] = []string{"v1beta3", "v1alpha1"}
+			e.set("services/linkerd-multicluster/linkerd-gateway", "spec/selector", map[string]any{"app": "linkerd-gateway"})
+			e.put("{apiVersion: v1, kind: Pod, metadata: {name: g1, namespace: linkerd-multicluster, labels: {app: linkerd-gateway}}, spec: {initContainers: [{name: linkerd-proxy, restartPolicy: Always, ports: [{name: linkerd-proxy, containerPort: 4143}]}], containers: [{name: pause}]}}")
+			e.put("{apiVersion: policy.linkerd.io/v1beta3, kind: Server, metadata: {name: linkerd-gateway, namespace: linkerd-multicluster}, spec: {podSelector: {matchLabels: {app: linkerd-gateway}}, port: linkerd-proxy}}")
+			e.put("{apiVersion: policy.linkerd.io/v1alpha1, kind: AuthorizationPolicy, metadata: {name: of-a-route, namespace: linkerd-multicluster}, spec: {targetRef: {kind: HTTPRoute, name: r}}}")
+		}, func(s Snapshot) any { return s.Gateways[0].Pods.Servers }, []ServerOn{{Name: "linkerd-multicluster/linkerd-gateway", Authorizations: []string{"AuthorizationPolicy of-a-route"}}}},
 		{"rollout", func(w, _ *apiServer) {
 			w.put("{apiVersion: apps/v1, kind: Deployment, metadata: {name: podinfo, namespace: test, generation: 2}, spec: {replicas: 2, selector: {matchLabels: {app: podinfo}}, template: {metadata: {labels: {app: podinfo}}}}, status: {observedGeneration: 2, replicas: 2, updatedReplicas: 1}}")
 		}, func(s Snapshot) any { return s.Facts.Rollouts }, []Rollout{{Deployment: "test/podinfo", State: "1 of 2 replicas updated"}}},

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	core "k8s.io/api/core/v1"
@@ -26,30 +27,40 @@ func serverAuthorizations() customKind {
 	return customKind{group: policyGroup, plural: "serverauthorizations", known: []string{"v1beta1"}}
 }
 
+func policyKinds() []customKind {
+	return []customKind{policyServers(), authorizationPolicies(), serverAuthorizations()}
+}
+
 // policyReader reads the policies of one cluster; nil knows of none.
 type policyReader struct{ groups *metav1.APIGroupList }
 
-// on are the Servers that cover the port of the pod. Policies that may not be read are none: what they would say is unseen, and
-// a check asks the pod.
-func (r *policyReader) on(ctx context.Context, c Client, pod *core.Pod, port int32) []ServerOn {
-	if r == nil || r.groups == nil || len(policyServers().servedBy(r.groups)) == 0 {
-		return nil
+// on are the Servers that cover the port of the pod, and why they could not be read, "" where they were.
+func (r *policyReader) on(ctx context.Context, c Client, pod *core.Pod, port int32) ([]ServerOn, string) {
+	if r == nil || r.groups == nil {
+		return nil, "the API groups of the cluster could not be read"
+	}
+	if len(policyServers().servedBy(r.groups)) == 0 {
+		return nil, ""
 	}
 	servers, err := c.list(ctx, policyServers(), policyServers().servedBy(r.groups), pod.Namespace)
 	if err != nil {
-		return nil
+		return nil, brief(err)
 	}
 	var out []ServerOn
+	why := ""
 	for i := range servers {
 		u := &servers[i]
 		if !serverSelects(u, pod, port) {
 			continue
 		}
 		s := ServerOn{Name: pod.Namespace + "/" + u.GetName(), AccessPolicy: text(u, "spec", "accessPolicy"), ProxyProtocol: text(u, "spec", "proxyProtocol")}
-		s.Authorizations = r.authorizations(ctx, c, u)
+		var unread string
+		if s.Authorizations, unread = r.authorizations(ctx, c, u); unread != "" {
+			why = unread
+		}
 		out = append(out, s)
 	}
-	return out
+	return out, why
 }
 
 func text(u *unstructured.Unstructured, path ...string) string {
@@ -78,8 +89,9 @@ func serverSelects(u *unstructured.Unstructured, pod *core.Pod, port int32) bool
 		if n := intstr.Parse(p); n.Type == intstr.Int {
 			return n.IntVal == port
 		}
-		for i := range pod.Spec.Containers {
-			if slices.ContainsFunc(pod.Spec.Containers[i].Ports, func(cp core.ContainerPort) bool { return cp.Name == p && cp.ContainerPort == port }) {
+		// A native sidecar is an init container, and the gateway's only named port is its proxy's.
+		for _, container := range slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers) {
+			if slices.ContainsFunc(container.Ports, func(cp core.ContainerPort) bool { return cp.Name == p && cp.ContainerPort == port }) {
 				return true
 			}
 		}
@@ -89,19 +101,23 @@ func serverSelects(u *unstructured.Unstructured, pod *core.Pod, port int32) bool
 
 // authorizations are the objects that let somebody through to the Server: policies that target it or its namespace, and the
 // older ServerAuthorizations. Whom they let in is not worked out here.
-func (r *policyReader) authorizations(ctx context.Context, c Client, server *unstructured.Unstructured) []string {
-	var out []string
+// A policy of an HTTPRoute or GRPCRoute may be of this Server's routes: it is counted, for it is not certain that nobody is let in.
+func (r *policyReader) authorizations(ctx context.Context, c Client, server *unstructured.Unstructured) (out []string, unread string) {
 	policies, err := c.list(ctx, authorizationPolicies(), authorizationPolicies().servedBy(r.groups), server.GetNamespace())
-	if err == nil {
+	if err != nil && !errors.Is(err, errNotServed) {
+		unread = brief(err)
+	} else {
 		for i := range policies {
 			kind, name := text(&policies[i], "spec", "targetRef", "kind"), text(&policies[i], "spec", "targetRef", "name")
-			if kind == "Namespace" || kind == "Server" && name == server.GetName() {
+			if kind == "Namespace" || kind == "HTTPRoute" || kind == "GRPCRoute" || kind == "Server" && name == server.GetName() {
 				out = append(out, "AuthorizationPolicy "+policies[i].GetName())
 			}
 		}
 	}
 	older, err := c.list(ctx, serverAuthorizations(), serverAuthorizations().servedBy(r.groups), server.GetNamespace())
-	if err == nil {
+	if err != nil && !errors.Is(err, errNotServed) {
+		unread = brief(err)
+	} else {
 		for i := range older {
 			name := text(&older[i], "spec", "server", "name")
 			if name == server.GetName() || name == "" {
@@ -109,5 +125,5 @@ func (r *policyReader) authorizations(ctx context.Context, c Client, server *uns
 			}
 		}
 	}
-	return listed(out)
+	return listed(out), unread
 }

@@ -88,7 +88,7 @@ func Needs(ctx context.Context, c *Client, command string, q Query, remote bool)
 		if command == CommandConvert || command == CommandPlan {
 			return nil, nil
 		}
-		return remoteAccess("", []string{t.Namespace}, d.serves(ctx, serviceProfiles())), nil
+		return remoteAccess("", []string{t.Namespace}, d.serves(ctx, serviceProfiles()), d.serves(ctx, policyServers())), nil
 	}
 	all := once(d.localAccess(ctx))
 	switch command {

@@ -148,6 +148,9 @@ func (d *finder) readRemoteService(ctx context.Context, c Client, b *Backend) {
 	m.RemoteReady = Backend{Endpoints: got[name]}.Ready()
 }
 
+// gatewayProxyPort is where the gateway's proxy takes requests in; its Service's port leads there.
+const gatewayProxyPort = 4143
+
 // readGateway reads the gateway's Service and whether something is ready behind it. It is looked for where the extension
 // puts it, then in the namespace of the cluster's Link.
 func (d *finder) readGateway(ctx context.Context, cluster string, c Client) Gateway {
@@ -170,7 +173,13 @@ func (d *finder) readGateway(ctx context.Context, cluster string, c Client) Gate
 		}
 		g.Found, g.Namespace, g.Addresses = true, ns, gatewayAddresses(svc)
 		g.Identity = annotation(svc, annGatewayOwnIdentity)
-		g.Pods = podSet(ctx, c, nil, readService(svc), nil)
+		policies := &policyReader{}
+		if !d.t.SplitOnly {
+			if groups, err := c.groups(ctx); err == nil {
+				policies.groups = groups
+			}
+		}
+		g.Pods = podSet(ctx, c, policies, readService(svc), []Endpoint{{Port: gatewayProxyPort}})
 		got, unread := endpointsOf(ctx, c, ns, map[string]string{gatewayService: ""})
 		if why := unread[gatewayService]; why != "" {
 			g.Unread = why

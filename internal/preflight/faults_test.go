@@ -160,6 +160,10 @@ func viewFaults() []viewFault {
 		{"denied by default", "SB025", func(v *View) { unprobed(v); v.Backends[0].Pods.InboundPolicy = []string{"deny"} }, Failed, "backend podinfo: its proxies deny by default", "servers.policy.linkerd.io"},
 		{"gateway denies", "SB025", func(v *View) { unprobed(v); v.Gateways[0].Pods.InboundPolicy = []string{"deny"} }, Failed, "the gateway of cluster east: its proxies deny by default", "kubectl --context eu -n linkerd-multicluster get servers"},
 		{"gateway denies by default and lets in", "SB025", func(v *View) { v.Gateways[0].Pods.InboundPolicy = []string{"deny"} }, OK, "", ""}, // the stock multicluster extension under proxy.defaultInboundPolicy=deny
+		{"Servers unread", "SB025", func(v *View) {
+			unprobed(v)
+			v.Gateways[0].Pods.InboundPolicy, v.Gateways[0].Pods.ServersWhy = []string{"deny"}, "forbidden"
+		}, Unknown, "the gateway of cluster east: the policies of its port could not be read (forbidden)", ""},
 		{"audited", "SB025", func(v *View) {
 			unprobed(v)
 			v.Backends[0].Pods.Servers = []mesh.ServerOn{{Name: "test/web", AccessPolicy: "audit"}}

@@ -91,6 +91,7 @@ func podsLetIn(f *findings, name string, pods mesh.PodSet, tags []string, answer
 		open := server.AccessPolicy == "audit" || strings.HasPrefix(server.AccessPolicy, "all-") || strings.HasPrefix(server.AccessPolicy, "cluster-")
 		switch {
 		case open:
+		case len(server.Authorizations) == 0 && pods.ServersWhy != "":
 		case len(server.Authorizations) == 0:
 			f.add(Failed, fmt.Sprintf("%s: Server %s covers the port and nothing authorises anybody (accessPolicy %s): every request gets 403", name,
 				mesh.Safe(server.Name), orDeny(server.AccessPolicy)), tags...)
@@ -99,8 +100,12 @@ func podsLetIn(f *findings, name string, pods mesh.PodSet, tags []string, answer
 			unclear = fmt.Sprintf("Server %s lets in whom %s names", mesh.Safe(server.Name), list(server.Authorizations))
 		}
 	}
+	if pods.ServersWhy != "" && unclear == "" {
+		unclear = "the policies of its port could not be read" + because(pods.ServersWhy)
+	}
 	if len(pods.Servers) == 0 {
 		switch {
+		case pods.ServersWhy != "":
 		case slices.Contains(pods.InboundPolicy, "deny"):
 			f.add(Failed, name+": its proxies deny by default, and no Server covers the port: every request gets 403", tags...)
 			return
