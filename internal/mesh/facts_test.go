@@ -1,11 +1,13 @@
 package mesh
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	core "k8s.io/api/core/v1"
 )
 
 // anchorPEM is a block of the right type; what is in it does not matter to a comparison.
@@ -212,5 +214,25 @@ func TestClockSkew(t *testing.T) {
 		if got := s.Clusters[i].SkewMs; got == nil || *got < want-2000 || *got > want+2000 {
 			t.Errorf("%s: %v ms ahead, want about %d", s.Clusters[i].Role, got, want)
 		}
+	}
+}
+
+// What the other cluster's gateway is known by: of a load balancer's entry with both, a Link has the IP.
+func TestGatewayAddresses(t *testing.T) {
+	svc := &core.Service{Status: core.ServiceStatus{LoadBalancer: core.LoadBalancerStatus{Ingress: []core.LoadBalancerIngress{
+		{IP: "192.0.2.10", Hostname: "gw.example"}, {Hostname: "other.example"}, {IP: "192.0.2.10"}, {},
+	}}}}
+	if got := gatewayAddresses(svc); !slices.Equal(got, []string{"192.0.2.10", "other.example"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+// A federated Service may have its only member here.
+func TestAFederatedServiceOfThisClusterIsNoGatewayMirror(t *testing.T) {
+	svc := &core.Service{}
+	svc.Name, svc.Labels = "podinfo-federated", map[string]string{labelMirrored: "true"}
+	svc.Annotations = map[string]string{annFederatedHere: "podinfo"}
+	if m, ok := readMirror(svc); !ok || m.Mode != MirrorFederated {
+		t.Errorf("%+v, %v", m, ok)
 	}
 }

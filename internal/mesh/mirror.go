@@ -23,7 +23,8 @@ const (
 	annRemoteName         = "mirror.linkerd.io/remote-svc-fq-name"
 	annGatewayIdentity    = "mirror.linkerd.io/remote-gateway-identity"
 	annGatewayOwnIdentity = "mirror.linkerd.io/gateway-identity"
-	annFederated          = "multicluster.linkerd.io/remote-discovery"
+	annFederated          = "multicluster.linkerd.io/remote-discovery" // members of other clusters
+	annFederatedHere      = "multicluster.linkerd.io/local-discovery"  // the member of this cluster
 )
 
 // readMirror tells a mirror Service by its labels.
@@ -38,7 +39,7 @@ func readMirror(svc *core.Service) (Mirror, bool) {
 			m.Cluster = c
 		}
 	}
-	if svc.Annotations[annFederated] != "" {
+	if svc.Annotations[annFederated] != "" || svc.Annotations[annFederatedHere] != "" {
 		m.Mode = MirrorFederated
 	}
 	// <name>.<namespace>.svc.<domain of the other cluster>

@@ -36,7 +36,10 @@ type policyReader struct{ groups *metav1.APIGroupList }
 
 // on are the Servers that cover the port of the pod, and why they could not be read, "" where they were.
 func (r *policyReader) on(ctx context.Context, c Client, pod *core.Pod, port int32) ([]ServerOn, string) {
-	if r == nil || r.groups == nil {
+	if r == nil {
+		return nil, ""
+	}
+	if r.groups == nil {
 		return nil, "the API groups of the cluster could not be read"
 	}
 	if len(policyServers().servedBy(r.groups)) == 0 {

@@ -173,8 +173,9 @@ func (d *finder) readGateway(ctx context.Context, cluster string, c Client) Gate
 		}
 		g.Found, g.Namespace, g.Addresses = true, ns, gatewayAddresses(svc)
 		g.Identity = annotation(svc, annGatewayOwnIdentity)
-		policies := &policyReader{}
+		var policies *policyReader // of a second look: not asked for
 		if !d.t.SplitOnly {
+			policies = &policyReader{}
 			if groups, err := c.groups(ctx); err == nil {
 				policies.groups = groups
 			}
@@ -192,14 +193,17 @@ func (d *finder) readGateway(ctx context.Context, cluster string, c Client) Gate
 	return g
 }
 
-// gatewayAddresses are where a load balancer takes the gateway's traffic in: IPs, and host names as some clouds give them.
+// gatewayAddresses are where a load balancer takes the gateway's traffic in: IPs, or host names where a cloud gives no IP. Of an
+// entry with both, a Link has the IP.
 func gatewayAddresses(svc *core.Service) []string {
 	var out []string
 	for _, in := range svc.Status.LoadBalancer.Ingress {
-		for _, a := range []string{in.IP, in.Hostname} {
-			if a != "" && !slices.Contains(out, a) {
-				out = append(out, cut(a, 253))
-			}
+		a := in.IP
+		if a == "" {
+			a = in.Hostname
+		}
+		if a != "" && !slices.Contains(out, a) {
+			out = append(out, cut(a, 253))
 		}
 	}
 	slices.Sort(out)

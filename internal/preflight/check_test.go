@@ -269,7 +269,11 @@ func faults() []fault {
 		}, OK, "agree on gw.example", ""},
 		{"host name differs", "SB011", func(s *mesh.Snapshot) {
 			s.Gateways[0].Addresses, s.Links[0].GatewayAddress = []string{"gw.example"}, "old.example"
+			east(s).Endpoints[0].Ready = false
 		}, Failed, "old.example", ""},
+		{"a name of one's own", "SB011", func(s *mesh.Snapshot) {
+			s.Gateways[0].Addresses, s.Links[0].GatewayAddress = []string{"gw.example"}, "own.example"
+		}, Warning, "own.example", ""},
 		{"host name without Link", "SB011", func(s *mesh.Snapshot) { s.Gateways[0].Addresses, s.Links = []string{"gw.example"}, nil }, Unknown, "no Link", ""},
 		{"no remote context", "SB011", func(s *mesh.Snapshot) { s.Gateways, east(s).Mirror.Context = nil, "" }, Unknown, "no remote context", "--remote-context east=CONTEXT"},
 		{"gateway unread", "SB011", func(s *mesh.Snapshot) { s.Gateways[0] = mesh.Gateway{Cluster: "east", Unread: "forbidden"} }, Unknown, "(forbidden)", ""},
@@ -279,7 +283,9 @@ func faults() []fault {
 		{"probe fails", "SB012", func(s *mesh.Snapshot) { east(s).Endpoints[0].Ready = false }, Failed, "probe of the gateway fails", "linkerd --context west multicluster gateways"},
 		{"mirror empty", "SB012", func(s *mesh.Snapshot) { east(s).Endpoints = nil }, Failed, "has no endpoints", ""},
 		{"gateway not ready", "SB012", func(s *mesh.Snapshot) { s.Gateways[0].Ready = false }, Failed, "no endpoint of Service linkerd-multicluster/linkerd-gateway", "kubectl --context eu -n linkerd-multicluster get"},
-		{"gateway without address", "SB012", func(s *mesh.Snapshot) { s.Gateways[0].Addresses = nil }, Failed, "no load balancer address", ""},
+		{"gateway without address", "SB012", func(s *mesh.Snapshot) { s.Gateways[0].Addresses, s.Gateways[0].Ready = nil, false }, Failed, "no load balancer address", ""},
+		{"gateway by node port", "SB012", func(s *mesh.Snapshot) { s.Gateways[0].Addresses = nil }, Warning, "so are the addresses that the mirror has", ""},
+		{"gateway by node port", "SB011", func(s *mesh.Snapshot) { s.Gateways[0].Addresses = nil }, Warning, "may be given by hand", ""},
 		{"gateway missing", "SB012", func(s *mesh.Snapshot) { s.Gateways[0].Found = false }, Failed, "has no Service linkerd-multicluster/linkerd-gateway", ""},
 		{"gateway unseen", "SB012", func(s *mesh.Snapshot) { s.Gateways = nil }, Unknown, "could not be seen", ""},
 	}

@@ -45,6 +45,10 @@ func clustersAnswer(s View) Finding {
 			orUnknown(c.Version)))
 	}
 	for _, b := range s.Backends {
+		if b.Mirror != nil && b.Mirror.Mode == mesh.MirrorFederated && b.Mirror.Cluster == "" {
+			f.add(Unknown, "federated Service "+serviceName(b.Service)+": the clusters of its members are not looked at", backendTags(b)...)
+			continue
+		}
 		if b.Mirror != nil && !read[b.Mirror.Cluster] {
 			read[b.Mirror.Cluster] = true
 			f.add(Unknown, "no remote context leads to cluster "+mesh.Safe(b.Mirror.Cluster), aboutCluster(b.Mirror.Cluster))

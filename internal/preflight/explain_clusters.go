@@ -10,7 +10,7 @@ func explainClusters() map[string]Explanation {
 		"SB011": {
 			"Endpoints of the mirror, address in the Link, load balancer of the gateway in the other cluster, as sets",
 			"The gateway's address is written into the Link once. When it moves, the mirror goes on leading to the old one. A translated address (--gateway-addresses) differs and works: a warning.",
-			"Link the clusters again: linkerd --context OTHER multicluster link-gen --cluster-name NAME | kubectl apply -f -",
+			"Link the clusters again: linkerd --context OTHER multicluster link-gen --cluster-name NAME | kubectl apply -f - (before Linkerd 2.18: multicluster link), with what the Link was given by hand, such as --gateway-addresses.",
 		},
 		"SB012": {
 			"readiness of the mirror's addresses, which the service mirror's probe decides; Service, load balancer and endpoints of the gateway",
@@ -20,7 +20,7 @@ func explainClusters() map[string]Explanation {
 		"SB013": {
 			"the gateway's identity in Link, Endpoints, EndpointSlices and on the gateway; ConfigMap linkerd/linkerd-identity-trust-roots in both clusters; with --probe which of the proxy's counters of requests to the mirrored Services move while the pod asks",
 			"Without a common trust anchor, or with a wrong identity, connections to the gateway are not mutual TLS, and the gateway refuses them with an empty reply.",
-			"Give both clusters one trust anchor, then link them again: linkerd --context OTHER multicluster link-gen --cluster-name NAME | kubectl apply -f -",
+			"Give both clusters one trust anchor, then link them again: linkerd --context OTHER multicluster link-gen --cluster-name NAME | kubectl apply -f - (before Linkerd 2.18: multicluster link), with what the Link was given by hand, such as --gateway-addresses.",
 		},
 		"SB022": {
 			"ServiceProfiles of the same Service in the other cluster",
@@ -30,7 +30,7 @@ func explainClusters() map[string]Explanation {
 		"SB029": {
 			"type and name of Secrets in Linkerd's namespace, never what they hold",
 			"For a mirror without a gateway the control plane asks the other cluster for its pods, with credentials in its own namespace. Without them the backend has no endpoints. Pods must be routable, which is not seen.",
-			"Link the clusters again: linkerd --context OTHER multicluster link-gen --cluster-name NAME --gateway=false | kubectl apply -f -",
+			"Link the clusters again: linkerd --context OTHER multicluster link-gen --cluster-name NAME --gateway=false | kubectl apply -f - (before Linkerd 2.18: multicluster link).",
 		},
 		"SB033": {
 			"version of every API server; UIDs, which two clusters never share",

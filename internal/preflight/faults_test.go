@@ -140,7 +140,11 @@ func viewFaults() []viewFault {
 
 		{"two-way", "SB022", func(v *View) {
 			v.Backends[1].Mirror.RemoteSplit = &mesh.RemoteSplit{Object: "ServiceProfile test/p.test.svc.x", Weights: []mesh.Weight{{Service: "podinfo", Weight: 8}, {Service: "podinfo-west", Weight: 2}}, Back: []string{"podinfo-west"}}
-		}, Warning, "podinfo=8,podinfo-west=2), and podinfo-west leads away again", "kubectl --context eu -n test delete serviceprofile p.test.svc.x"},
+		}, Warning, "podinfo=8,podinfo-west=2), and podinfo-west leads away again", "kubectl --context eu -n test get trafficsplits,serviceprofile/p.test.svc.x"},
+		{"split there, and no gateway that would ask for it", "SB022", func(v *View) {
+			v.Backends[1].Mirror.Mode = mesh.MirrorRemoteDiscovery
+			v.Backends[1].Mirror.RemoteSplit = &mesh.RemoteSplit{Object: "ServiceProfile test/p", Weights: []mesh.Weight{{Service: "a", Weight: 1}}}
+		}, OK, "", ""},
 		{"split again", "SB022", func(v *View) {
 			v.Backends[1].Mirror.RemoteSplit = &mesh.RemoteSplit{Object: "ServiceProfile test/p", Weights: []mesh.Weight{{Service: "a", Weight: 1}}}
 		}, Warning, "is shared out once more", ""},
@@ -204,6 +208,13 @@ func viewFaults() []viewFault {
 		{"credentials unread", "SB029", func(v *View) {
 			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Credentials = mesh.MirrorFederated, mesh.Unread
 		}, Unknown, "could not be seen", ""},
+
+		{"federated, over several clusters", "SB029", func(v *View) {
+			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Cluster, v.Backends[1].Mirror.Credentials = mesh.MirrorFederated, "", mesh.Absent
+		}, Unknown, "members' clusters are not looked at", ""},
+		{"federated, over several clusters", "SB033", func(v *View) {
+			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Cluster = mesh.MirrorFederated, ""
+		}, Unknown, "the clusters of its members are not looked at", ""},
 
 		{"not asked", "SB030", unprobed, Unknown, "--probe", "--probe"},
 		{"redirect", "SB030", func(v *View) {

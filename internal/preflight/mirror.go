@@ -184,18 +184,28 @@ func compareAddress(s View, f *findings, b mesh.Backend, g *mesh.Gateway) {
 	case len(b.Endpoints) == 0:
 		f.add(Failed, name+" has no endpoints, the gateway is at "+list(g.Addresses), backendTags(b)...)
 		return
-	case len(g.Addresses) == 0:
-		f.add(Failed, fmt.Sprintf("the gateway of cluster %s has no address, %s leads to %s", mesh.Safe(g.Cluster), name,
-			list(addresses(b))), backendTags(b)...)
-		return
 	}
 	have, link := addresses(b), linkOf(s, b.Mirror.Cluster)
+	given := link != nil && b.Ready() == len(b.Endpoints) && // alive at what the Link says, a host name being somebody else's to resolve
+		(sameSet(have, split(link.GatewayAddress)) || len(hostNames(split(link.GatewayAddress))) > 0)
+	if len(g.Addresses) == 0 {
+		says := fmt.Sprintf("the gateway of cluster %s has no address, %s leads to %s", mesh.Safe(g.Cluster), name, list(have))
+		if given {
+			f.add(Warning, says+"; the Link says so too and the address is ready: it may be given by hand", backendTags(b)...)
+		} else {
+			f.add(Failed, says, backendTags(b)...)
+		}
+		return
+	}
 	if hosts := hostNames(g.Addresses); len(hosts) > 0 {
 		switch {
 		case link == nil:
 			f.add(Unknown, name+": the gateway is known by host name, "+list(hosts)+", and there is no Link to compare with", backendTags(b)...)
 		case sameSet(split(link.GatewayAddress), g.Addresses):
 			f.ok(name + ": Link and gateway agree on " + list(g.Addresses))
+		case given:
+			f.add(Warning, fmt.Sprintf("%s: the Link says %s, the gateway is at %s; what the Link says is ready: it may be given by hand", name,
+				list(split(link.GatewayAddress)), list(g.Addresses)), backendTags(b)...)
 		default:
 			f.add(Failed, fmt.Sprintf("%s: the Link says %s, the gateway is at %s", name, list(split(link.GatewayAddress)),
 				list(g.Addresses)), backendTags(b)...)
@@ -215,7 +225,7 @@ func compareAddress(s View, f *findings, b mesh.Backend, g *mesh.Gateway) {
 		f.ok(name + " and gateway agree on " + list(have))
 	case common > 0:
 		f.add(Warning, says, backendTags(b)...)
-	case link != nil && sameSet(have, split(link.GatewayAddress)) && b.Ready() == len(b.Endpoints):
+	case given:
 		f.add(Warning, says+"; the Link says so too and the address is ready: it may be a translated one", backendTags(b)...)
 	default:
 		f.add(Failed, says, backendTags(b)...)
@@ -283,10 +293,16 @@ func relinkHint(s View) string {
 		if b.Mirror.Context == "" {
 			return "name the other cluster's context: --remote-context " + word(b.Mirror.Cluster) + "=CONTEXT"
 		}
-		return fmt.Sprintf("link the clusters again: linkerd --context %s multicluster link-gen --cluster-name %s | kubectl --context %s apply -f -",
-			word(b.Mirror.Context), word(b.Mirror.Cluster), word(clientContext(s)))
+		return "link the clusters again: " + relink(s, b, "")
 	}
 	return ""
+}
+
+// relink is the command that writes the Link of a mirror's cluster anew.
+func relink(s View, b mesh.Backend, more string) string {
+	return fmt.Sprintf("linkerd --context %s multicluster link-gen --cluster-name %s%s | kubectl --context %s apply -f - "+
+		"(before Linkerd 2.18 it is multicluster link; give again what the Link was given by hand, such as --gateway-addresses)",
+		word(b.Mirror.Context), word(b.Mirror.Cluster), more, word(clientContext(s)))
 }
 
 func gatewaysAlive(s View) Finding {
@@ -306,6 +322,9 @@ func gatewaysAlive(s View) Finding {
 			f.add(Unknown, "the gateway of cluster "+cluster+" could not be read"+because(g.Unread), backendTags(b)...)
 		case !g.Found:
 			f.add(Failed, fmt.Sprintf("cluster %s has no Service %s/%s", cluster, mesh.Safe(g.Namespace), mesh.Safe(g.Name)), backendTags(b)...)
+		case len(g.Addresses) == 0 && b.Ready() == len(b.Endpoints) && g.Ready: // a NodePort, say, linked with --gateway-addresses
+			f.add(Warning, fmt.Sprintf("Service %s/%s of cluster %s has no load balancer address; it is ready, and so are the addresses that the mirror has, %s",
+				mesh.Safe(g.Namespace), mesh.Safe(g.Name), cluster, list(addresses(b))), backendTags(b)...)
 		case len(g.Addresses) == 0:
 			f.add(Failed, fmt.Sprintf("Service %s/%s of cluster %s has no load balancer address", mesh.Safe(g.Namespace),
 				mesh.Safe(g.Name), cluster), backendTags(b)...)

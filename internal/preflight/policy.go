@@ -85,12 +85,13 @@ func podsLetIn(f *findings, name string, pods mesh.PodSet, tags []string, answer
 		f.ok(name + " answered the source pod")
 		return
 	}
-	unclear := ""
+	unclear, opened := "", false
 	for _, server := range pods.Servers {
 		// audit lets everything in and logs what a policy would have refused (Linkerd 2.16 and later).
 		open := server.AccessPolicy == "audit" || strings.HasPrefix(server.AccessPolicy, "all-") || strings.HasPrefix(server.AccessPolicy, "cluster-")
 		switch {
 		case open:
+			opened = true
 		case len(server.Authorizations) == 0 && pods.ServersWhy != "":
 		case len(server.Authorizations) == 0:
 			f.add(Failed, fmt.Sprintf("%s: Server %s covers the port and nothing authorises anybody (accessPolicy %s): every request gets 403", name,
@@ -100,7 +101,7 @@ func podsLetIn(f *findings, name string, pods mesh.PodSet, tags []string, answer
 			unclear = fmt.Sprintf("Server %s lets in whom %s names", mesh.Safe(server.Name), list(server.Authorizations))
 		}
 	}
-	if pods.ServersWhy != "" && unclear == "" {
+	if pods.ServersWhy != "" && unclear == "" && !opened {
 		unclear = "the policies of its port could not be read" + because(pods.ServersWhy)
 	}
 	if len(pods.Servers) == 0 {

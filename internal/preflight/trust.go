@@ -144,8 +144,7 @@ func trustHint(s View) string {
 				return "compare them where Linkerd is installed: linkerd --context " + word(clientContext(s)) + " multicluster check"
 			}
 		}
-		return fmt.Sprintf("give both clusters one trust anchor, then link them again: linkerd --context %s multicluster link-gen --cluster-name %s | kubectl --context %s apply -f -",
-			word(b.Mirror.Context), word(b.Mirror.Cluster), word(clientContext(s)))
+		return "give both clusters one trust anchor, then link them again: " + relink(s, b, "")
 	}
 	return ""
 }
@@ -159,6 +158,10 @@ func credentialsPresent(s View) Finding {
 			continue
 		}
 		name := fmt.Sprintf("mirror Service %s (%s)", serviceName(b.Service), b.Mirror.Mode)
+		if b.Mirror.Cluster == "" { // a federated Service has members in several clusters
+			f.add(Unknown, name+": the credentials of its members' clusters are not looked at", backendTags(b)...)
+			continue
+		}
 		secret := "Secret " + controlPlane(s) + "/cluster-credentials-" + mesh.Safe(b.Mirror.Cluster)
 		switch b.Mirror.Credentials {
 		case mesh.Seen:
@@ -181,9 +184,12 @@ func controlPlane(s View) string {
 
 func credentialsHint(s View) string {
 	for _, b := range s.Backends {
-		if b.Mirror != nil && b.Mirror.Mode != mesh.MirrorGateway {
-			return fmt.Sprintf("link the clusters again, which writes it: linkerd --context %s multicluster link-gen --cluster-name %s --gateway=false | kubectl --context %s apply -f -",
-				word(b.Mirror.Context), word(b.Mirror.Cluster), word(clientContext(s)))
+		switch {
+		case b.Mirror == nil || b.Mirror.Mode == mesh.MirrorGateway || b.Mirror.Cluster == "":
+		case b.Mirror.Context == "":
+			return "name the other cluster's context: --remote-context " + word(b.Mirror.Cluster) + "=CONTEXT"
+		default:
+			return "link the clusters again, which writes it: " + relink(s, b, " --gateway=false")
 		}
 	}
 	return ""
@@ -197,7 +203,7 @@ func oneWay(s View) Finding {
 	f := newFindings()
 	for _, b := range s.Backends {
 		m := b.Mirror
-		if m == nil || !b.Service.Found {
+		if m == nil || !b.Service.Found || m.Mode != mesh.MirrorGateway { // without a gateway nothing there asks for a profile again
 			continue
 		}
 		name := fmt.Sprintf("Service %s in cluster %s", mesh.Safe(m.Remote), mesh.Safe(m.Cluster))
@@ -214,18 +220,19 @@ func oneWay(s View) Finding {
 				law(m.RemoteSplit.Weights), mesh.Safe(b.Name)), backendTags(b)...)
 		}
 	}
-	return f.seen(noMirrors)
+	return f.seen("no backend is mirrored through a gateway")
 }
 
 func oneWayHint(s View) string {
 	for _, b := range s.Backends {
-		if b.Mirror == nil {
+		if b.Mirror == nil || b.Mirror.Mode != mesh.MirrorGateway {
 			continue
 		}
 		if b.Mirror.RemoteSplit != nil {
 			ns, _, _ := strings.Cut(b.Mirror.Remote, "/")
 			_, name, _ := strings.Cut(b.Mirror.RemoteSplit.Object, "/")
-			return "remove the split there, or export the Service no more: " + kubectlIn(b.Mirror.Context, ns, "delete", "serviceprofile", name)
+			return "remove the split there (a TrafficSplit writes its ServiceProfile anew; of one written by hand only spec.dstOverrides is to go), or export " +
+				"the Service no more: " + kubectlIn(b.Mirror.Context, ns, "get", "trafficsplits,serviceprofile/"+name)
 		}
 		if b.Mirror.Context == "" {
 			return "name the other cluster's context: --remote-context " + word(b.Mirror.Cluster) + "=CONTEXT"
