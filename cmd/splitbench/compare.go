@@ -25,7 +25,7 @@ type comparing struct {
 }
 
 func (c *comparing) add(flags *pflag.FlagSet) {
-	flags.StringVar(&c.margin, "margin", "10%,2ms", "how much slower a quantile, or dearer the gateway, may be: 5ms, 10%, or the larger of both")
+	flags.StringVar(&c.margin, "margin", "10%,2ms", "how much slower a quantile, or dearer the gateway, may be: 5ms, 10%, or of both the larger at the base's median")
 	flags.StringSliceVar(&c.quantiles, "quantiles", []string{"p50", "p90"}, "quantiles of latencies that are judged; p50, p90 and p99 are shown in any case")
 	flags.Float64Var(&c.shareMargin, "share-margin", 5, "how many points a share may move")
 }

@@ -58,9 +58,9 @@ func listCommand(a *app) *cobra.Command {
 				return err
 			}
 			switch outcome {
-			case "", report.Pass, report.Fail, report.Inconclusive, report.Invalid:
+			case "", report.Pass, report.Fail, report.Inconclusive, report.Invalid, report.Measured:
 			default:
-				return fmt.Errorf("--outcome %q: want pass, fail, inconclusive or invalid", outcome)
+				return fmt.Errorf("--outcome %q: want pass, fail, inconclusive, invalid or measured", outcome)
 			}
 			labels, err := runs.wanted()
 			if err != nil {

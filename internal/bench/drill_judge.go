@@ -183,11 +183,18 @@ func (j *drillJudge) judge() {
 	if j.d.Lost == 0 && len(silences) == 0 {
 		j.in.Judged.Outcome = report.Inconclusive
 		j.in.Judged.Reasons = []analyze.Reason{{Code: analyze.CodeNoRequests, Text: "nothing failed while it ran: no failover was drilled"}}
-		j.in.Remedies = append(j.in.Remedies, "break something while it runs, such as: kubectl scale deploy/podinfo --replicas=0")
+		j.in.Remedies = append(j.in.Remedies, breakSomething)
 		return
 	}
 	j.limits(outage)
+	if len(silences) == 0 && j.in.Judged.Outcome == report.Pass { // a stray loss is no failover that was survived
+		j.in.Judged.Outcome = report.Inconclusive
+		j.in.Judged.Reasons = []analyze.Reason{{Code: analyze.CodeNoRequests, Text: "requests were lost, but no backend fell silent: no failover was drilled"}}
+		j.in.Remedies = append(j.in.Remedies, breakSomething)
+	}
 }
+
+const breakSomething = "break something while it runs, such as: kubectl scale deploy/podinfo --replicas=0"
 
 func (j *drillJudge) limits(outage analyze.Bounded) {
 	outcome := analyze.Pass
@@ -263,13 +270,13 @@ func (j *drillJudge) weightsText(w map[string]int64) string {
 func (j *drillJudge) sentences(f report.Failover) []string {
 	var s []string
 	say := func(format string, args ...any) { s = append(s, fmt.Sprintf(format, args...)) }
-	began := f.Silent.AtSeconds
+	began, since := f.Silent.AtSeconds, "its last answer"
 	if f.FirstError == nil && f.Waited > 0 {
 		say("%s gave its last answer at %.1fs; no request was lost, and %d waited until it answered again, for up to %.1fs.", f.Backend, began, f.Waited, f.LongestWait)
 	} else if f.FirstError == nil {
 		say("%s gave its last answer at %.1fs, and no request was lost: the others carried all.", f.Backend, began)
 	} else {
-		began = f.FirstError.AtSeconds
+		began, since = f.FirstError.AtSeconds, "the first loss"
 		say("%s gave its last answer at %.1fs; the first request was lost at %.1fs (between %.1f and %.1f)%s.", f.Backend, f.Silent.AtSeconds,
 			began, f.FirstError.LowSeconds, f.FirstError.HighSeconds, j.since(began))
 		say("%d requests were lost while it was silent.", f.Lost)
@@ -280,11 +287,11 @@ func (j *drillJudge) sentences(f report.Failover) []string {
 	case t == nil:
 		say("Nothing took over: requests were lost until it answered again, or until the end.")
 	case f.By == report.ByWeights:
-		say("The others carried all from %.1fs on, %.1fs after the first loss (%.1f to %.1f): the weights did it%s.", t.AtSeconds, t.AtSeconds-began,
+		say("The others carried all from %.1fs on, %.1fs after %s (%.1f to %.1f): the weights did it%s.", t.AtSeconds, t.AtSeconds-began, since,
 			math.Max(0, t.LowSeconds-began), t.HighSeconds-began, j.since(t.HighSeconds))
 	default:
-		say("The others carried all from %.1fs on, %.1fs after the first loss (%.1f to %.1f): the proxy did it, the weights stayed as they were.",
-			t.AtSeconds, t.AtSeconds-began, math.Max(0, t.LowSeconds-began), t.HighSeconds-began)
+		say("The others carried all from %.1fs on, %.1fs after %s (%.1f to %.1f): the proxy did it, the weights stayed as they were.",
+			t.AtSeconds, t.AtSeconds-began, since, math.Max(0, t.LowSeconds-began), t.HighSeconds-began)
 	}
 	switch {
 	case f.Recovered == nil:
@@ -292,7 +299,7 @@ func (j *drillJudge) sentences(f report.Failover) []string {
 	default:
 		say("Its first answer again was at %.1fs%s.", f.Recovered.AtSeconds, j.since(f.Recovered.AtSeconds))
 		if b := f.BackToSplit; b != nil {
-			say("The answers follow the weights again from %.1fs on (between %.1f and %.1f), %.1fs after the first loss.", b.AtSeconds, b.LowSeconds, b.HighSeconds, b.AtSeconds-began)
+			say("The answers follow the weights again from %.1fs on (between %.1f and %.1f), %.1fs after %s.", b.AtSeconds, b.LowSeconds, b.HighSeconds, b.AtSeconds-began, since)
 		} else {
 			say("That the answers follow the weights again was not seen before the end.")
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/demo"
 	"github.com/splitbench/splitbench/internal/report"
@@ -167,5 +168,25 @@ func TestDrillInWhichNothingHappens(t *testing.T) {
 	}
 	if r.Verdict.Outcome != report.Inconclusive || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "nothing failed") {
 		t.Errorf("%s %q", r.Verdict.Outcome, r.Verdict.Reasons)
+	}
+}
+
+// A stray loss is no failover: limits that it keeps to are no pass, limits that it breaks are a fail.
+func TestAStrayLossIsNoFailover(t *testing.T) {
+	for allowed, want := range map[int64]string{10: report.Inconclusive, 0: report.Fail} {
+		outage := 5 * time.Second
+		j := drillJudge{in: &report.Input{Judged: &report.Judged{Outcome: report.Measured}}, d: &report.Drill{Lost: 1}, facts: &DrillFacts{MaxLost: &allowed, MaxOutage: &outage}}
+		j.m.Weights = analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}}
+		for i := range 3000 {
+			at := time.Duration(i) * 20 * time.Millisecond
+			s := shot{sent: at, done: at + 2*time.Millisecond, backend: drawn(i, 50)}
+			if i == 1500 {
+				s.failed, s.backend = "timeout", -1
+			}
+			j.shots = append(j.shots, s)
+		}
+		if j.judge(); j.in.Judged.Outcome != want || len(j.d.Failovers) != 0 {
+			t.Errorf("%d lost are allowed: %s with %d failovers, want %s", allowed, j.in.Judged.Outcome, len(j.d.Failovers), want)
+		}
 	}
 }

@@ -118,6 +118,10 @@ func (c LatencyConfig) validate() error {
 		return errors.New("--rates: sweeps one target; leave the others out")
 	case len(c.Rates) > 0 && c.Against != "":
 		return errors.New("--rates and --against: a sweep measures one target by itself; leave one of them out")
+	case len(c.Rates) > 0 && c.Margin.Set:
+		return errors.New("--rates and --margin: a sweep is held against --limit, such as p99=100ms; leave one of them out")
+	case len(c.Rates) > 0 && c.Baseline != nil:
+		return errors.New("--rates and --baseline: sweeps are not compared; leave one of them out")
 	case len(c.Rates) > mostSteps/2:
 		return fmt.Errorf("--rates: %d are given, at most %d can be swept", len(c.Rates), mostSteps/2)
 	case c.Limit != nil && len(c.Rates) == 0:

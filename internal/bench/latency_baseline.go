@@ -108,7 +108,7 @@ func costOf(name string, far, near latencyTimes) (sideCost, bool) {
 
 // cost compares what one target costs more than the one it is compared with, then and now.
 func (j *latencyJudge) cost(b *report.Baseline, id string, before, now sideCost, questions int) {
-	quantiles := analyze.DefaultQuantiles()
+	quantiles := j.p.judged()
 	o := CompareOptions{Absolute: time.Duration(j.p.Margin.Absolute), Relative: j.p.Margin.Relative, Alpha: j.m.Options.Alpha}
 	changes, err := costsAt(before, now, quantiles, o, questions*len(quantiles))
 	if err != nil {

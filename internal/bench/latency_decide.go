@@ -7,13 +7,18 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 )
 
+// judged are the quantiles that a margin is about.
+func (p *LatencyPlan) judged() []float64 {
+	if len(p.Quantiles) == 0 {
+		return analyze.DefaultQuantiles()
+	}
+	return p.Quantiles
+}
+
 // decide judges one target against another at the quantiles that were asked for. The other quantiles are shown: theirs have
 // the differences that are proven, and no outcome.
 func (p *LatencyPlan) decide(first, second *analyze.Blocks, alpha float64, paired bool) (analyze.LatencyDecision, error) {
-	judged := p.Quantiles
-	if len(judged) == 0 {
-		judged = analyze.DefaultQuantiles()
-	}
+	judged := p.judged()
 	d, err := analyze.JudgeLatency(first, second, judged, p.Margin, alpha, paired)
 	if err != nil {
 		return analyze.LatencyDecision{}, err

@@ -352,6 +352,10 @@ func (j *latencyJudge) decideSweep(s *report.Sweep) {
 	case s.BreaksAt == nil:
 		j.in.Judged.Outcome = report.Pass
 		s.Sentence = fmt.Sprintf("%s keeps to a %s at every rate up to %g per second.", s.Target, limit, *s.HoldsAt)
+		if n := unclearSteps(s.Steps); n > 0 {
+			s.Sentence = fmt.Sprintf("%s keeps to a %s at %g requests per second; at %d of %d rates below it, that cannot be told.", s.Target, limit,
+				*s.HoldsAt, n, len(s.Steps)-1)
+		}
 	case s.HoldsAt == nil:
 		j.in.Judged.Outcome = report.Fail
 		s.Sentence = fmt.Sprintf("%s does not keep to a %s even at %g requests per second.", s.Target, limit, *s.BreaksAt)
@@ -365,6 +369,17 @@ func (j *latencyJudge) decideSweep(s *report.Sweep) {
 	if j.in.Judged.Outcome == report.Fail {
 		j.in.Judged.Reasons = append(j.in.Judged.Reasons, analyze.Reason{Code: analyze.CodeOutside, Text: s.Sentence})
 	}
+}
+
+// unclearSteps is how many rates say nothing of the limit.
+func unclearSteps(steps []report.SweepStep) int {
+	n := 0
+	for _, s := range steps {
+		if s.State == "unclear" {
+			n++
+		}
+	}
+	return n
 }
 
 // analyzeLatency computes the report of a stored comparison again.

@@ -180,3 +180,19 @@ func TestSweepWhoseGeneratorIsLate(t *testing.T) {
 		}
 	}
 }
+
+// A sweep is held against a limit: what only a comparison uses is refused, not ignored.
+func TestSweepRefusesWhatOnlyAComparisonUses(t *testing.T) {
+	c := LatencyConfig{Targets: []string{"svc/podinfo"}, Rates: []attack.Rate{{Hits: 100, Per: time.Second}}, Round: time.Second}
+	if err := c.validate(); err != nil {
+		t.Fatal(err)
+	}
+	margin, baseline := c, c
+	margin.Margin, baseline.Baseline = analyze.Margin{Absolute: 1e6, Set: true}, &store.Folder{}
+	if err := margin.validate(); err == nil || !strings.Contains(err.Error(), "--limit") {
+		t.Errorf("--margin: %v", err)
+	}
+	if err := baseline.validate(); err == nil || !strings.Contains(err.Error(), "--baseline") {
+		t.Errorf("--baseline: %v", err)
+	}
+}

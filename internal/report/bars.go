@@ -45,7 +45,9 @@ func (p *page) bars(r Report, ascii bool) {
 		return
 	}
 	p.line("")
-	place := func(share float64) int { return min(cells, int(math.Round(share/top*float64(cells)))) }
+	place := func(share float64) int {
+		return min(cells, int(math.Round(math.Min(1, math.Max(0, share/top))*float64(cells))))
+	}
 	for _, b := range r.Backends {
 		bar := make([]string, cells)
 		for i := range bar {

@@ -225,11 +225,17 @@ func costRows(g *GatewayCost) (titles []string, rows [][]string) {
 	for i, q := range g.Backends[0].Quantiles {
 		row := []string{quantileName(q.Quantile)}
 		for _, b := range g.Backends {
-			t := b.Quantiles[i]
+			var t QuantileTime
+			if i < len(b.Quantiles) { // a document may be incomplete
+				t = b.Quantiles[i]
+			}
 			row = append(row, timeCell(t.Ms, t.LowMs, t.HighMs, false))
 		}
 		for _, c := range g.Costs {
-			d := c.Quantiles[i]
+			var d QuantileDifference
+			if i < len(c.Quantiles) {
+				d = c.Quantiles[i]
+			}
 			row = append(row, timeCell(d.Ms, d.LowMs, d.HighMs, true))
 		}
 		rows = append(rows, row)

@@ -130,7 +130,9 @@ func viewOf(raw Report) view {
 	v := view{Specimens: mapStrings(specimens(raw), forTerminal), Glossary: glossary()}
 	if raw.Run != nil && len(raw.Run.Command) > 0 {
 		v.Command = printable(shellJoin(raw.Run.Command), maxCommand)
-		v.Again = "splitbench analyze report.html"
+		if !special(raw) {
+			v.Again = "splitbench analyze report.html" // of other kinds the samples are needed
+		}
 	}
 	if raw.Split != nil {
 		v.Before, v.After = forYAML(raw.Split.YAMLBefore), forYAML(raw.Split.YAMLAfter)

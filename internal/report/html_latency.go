@@ -22,6 +22,9 @@ func latencyChart(r Report) (*lineChart, string) {
 	}
 	l := r.Series.Latency
 	f := latencyFrame(l)
+	if math.IsInf(f.y0, 0) || math.IsInf(f.y1, 0) || math.IsNaN(f.y0) || math.IsNaN(f.y1) { // a document without times in its curves
+		return nil, "Nothing was timed."
+	}
 	c := f.chart("latency")
 	c.Summary, c.Caption, c.XLabel = latencySummary(r), latencyCaption(), "share of the requests that were answered within that time"
 	for _, q := range []float64{0, 0.5, 0.9, 0.99, 0.999, 0.9999} {

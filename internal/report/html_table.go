@@ -171,7 +171,7 @@ func checkTable(checks []preflight.Result) *tableView {
 
 // timeTable is the chart over time in numbers, for readers of whatever kind.
 func timeTable(r Report) *tableView {
-	if r.Series == nil || r.Series.OverTime == nil || r.Series.OverTime.Windows < 2 {
+	if r.Series == nil || r.Series.OverTime == nil || r.Series.OverTime.Windows < 2 || r.Series.OverTime.Windows > 10*MaxWindows {
 		return nil
 	}
 	o := r.Series.OverTime

@@ -21,7 +21,7 @@ func timeChart(r Report) (*lineChart, string) {
 		return nil, "Not known: no times of sending were kept."
 	}
 	o := r.Series.OverTime
-	if o.Windows < 2 || o.WindowSeconds <= 0 {
+	if o.Windows < 2 || o.Windows > 10*MaxWindows || !(o.WindowSeconds > 1e-9) {
 		return nil, "Too few requests for a chart over time."
 	}
 	totals := windowTotals(o)

@@ -65,9 +65,22 @@ func suiteOf(r Report) junit.Testsuite {
 	return s
 }
 
+// caseName is what the outcome is about.
+func caseName(r Report) string {
+	switch {
+	case r.Comparison != nil && r.Comparison.Sweep != nil:
+		return "response times keep to their limit"
+	case r.Comparison != nil:
+		return "response times are within their margin"
+	case r.Drill != nil:
+		return "the failover keeps within its limits"
+	}
+	return "traffic follows the " + weightsLabel(r) + " weights"
+}
+
 func verdictCase(r Report, class, time string) junit.Testcase {
-	c := junit.Testcase{Name: "traffic follows the " + weightsLabel(r) + " weights", Classname: class, Time: time}
-	if r.Verdict.Outcome == Pass {
+	c := junit.Testcase{Name: caseName(r), Classname: class, Time: time}
+	if r.Verdict.Outcome == Pass || r.Verdict.Outcome == Measured { // nothing was asked that could fail
 		return c
 	}
 	lines := append([]string{capital(headline(r)) + "."}, whyNot(r)...)

@@ -62,6 +62,19 @@ func TestJUnitSaysTheOutcome(t *testing.T) {
 	}
 }
 
+// What was measured and not judged breaks no build, and its case is not about shares.
+func TestJUnitOfWhatWasOnlyMeasured(t *testing.T) {
+	r := Build(inputs()["latency"])
+	r.Verdict.Outcome = Measured
+	var got junit.Testsuites
+	if err := xml.Unmarshal(asJUnit(t, r), &got); err != nil {
+		t.Fatal(err)
+	}
+	if name := got.Suites[0].Testcases[0].Name; got.Errors != 0 || got.Failures != 0 || name != "response times are within their margin" {
+		t.Errorf("%d errors, %d failures, %q", got.Errors, got.Failures, name)
+	}
+}
+
 func TestJUnitOfSeveralReports(t *testing.T) {
 	all := inputs()
 	var got junit.Testsuites

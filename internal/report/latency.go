@@ -259,17 +259,17 @@ func comparisonHeadline(r Report) string {
 	}
 	switch r.Verdict.Outcome {
 	case Pass:
-		if c.Sweep != nil && c.Margin == nil {
-			return "the limit held at every rate"
+		if c.Sweep != nil {
+			return strings.TrimSuffix(c.Sweep.Sentence, ".")
 		}
 		return fmt.Sprintf("%s slower by less than %s (%d rounds)", judgedNames(c), margin, c.Rounds)
 	case Fail:
-		if c.Sweep != nil && c.Margin == nil {
+		if c.Sweep != nil {
 			return strings.TrimSuffix(c.Sweep.Sentence, ".")
 		}
 		return fmt.Sprintf("slower by more than %s (%d rounds)", margin, c.Rounds)
 	case Inconclusive:
-		if c.Sweep != nil && c.Margin == nil {
+		if c.Sweep != nil {
 			return strings.TrimSuffix(c.Sweep.Sentence, ".")
 		}
 		return fmt.Sprintf("%d rounds cannot tell whether %s are slower by more than %s", c.Rounds, judgedNames(c), margin)

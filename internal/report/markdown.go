@@ -153,7 +153,7 @@ func markdownTable(r Report) string {
 // rules are what the verdict rests on, each with whether it held.
 func rules(r Report, name func(string) string) []string {
 	var s []string
-	if b, ok := worst(r); ok && r.Verdict.Alpha > 0 {
+	if b, ok := worst(r); ok && r.Verdict.Alpha > 0 && testSentence(r) != "" {
 		s = append(s, fmt.Sprintf("%s: furthest off is %s, %s from its share", testSentence(r), name(b.Name),
 			points(100*abs(*b.ObservedShare-b.ExpectedShare))))
 	}

@@ -122,7 +122,7 @@ func shareChangeRow(s ShareChange) []string {
 		weights += " to " + w
 	}
 	row := []string{s.Backend, weights, share(s.BaseShare), share(s.NewShare), "~", dash, orDash(s.Outcome)}
-	if s.Points != nil {
+	if s.Points != nil && s.LowPoints != nil && s.HighPoints != nil {
 		if *s.LowPoints > 0 || *s.HighPoints < 0 {
 			row[4] = signed(*s.Points)
 		}

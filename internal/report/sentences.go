@@ -347,7 +347,10 @@ func unattributedSentence(r Report) string {
 		what = " (" + strings.Join(kinds, ", ") + ")"
 	}
 	matter := "wherever they went, the outcome is the same"
-	if !u.Harmless {
+	switch {
+	case r.Watch != nil: // its bounds are widened by them, and nobody asked what they would be without
+		matter = "the ranges of the shares count them on either side"
+	case !u.Harmless:
 		matter = "where they went could change the outcome"
 	}
 	return fmt.Sprintf("%s of %s had no answer that names a backend%s: %s.",

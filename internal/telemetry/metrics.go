@@ -46,7 +46,7 @@ func (l *list) known(name, help string, value *float64, labels ...label) {
 // metricsOf is every number of a report that is worth a line in a dashboard.
 func metricsOf(r report.Report) []metric {
 	var l list
-	for _, o := range []string{report.Pass, report.Fail, report.Inconclusive, report.Invalid} {
+	for _, o := range []string{report.Pass, report.Fail, report.Inconclusive, report.Invalid, report.Measured} {
 		is := 0.0
 		if r.Verdict.Outcome == o {
 			is = 1

@@ -68,24 +68,31 @@ curl -s -o /dev/null --max-time 1 ` + url + `; echo $?; sleep 0.08; done`
 	return p
 }
 
-// outage is when the probe reached nothing for the first time, and when it reached something again.
-func (p *probe) outage(t *testing.T) (down, up time.Time) {
+// gone is when the probe reached nothing for the first time, and when it reached something again. An attempt waits up to a second,
+// also where what it asks for comes back meanwhile: each instant lies up to so much earlier than it was seen.
+type gone struct {
+	down, up           time.Time
+	downSlack, upSlack time.Duration
+}
+
+func (p *probe) outage(t *testing.T) gone {
 	t.Helper()
 	if err := <-p.finished; err != nil {
 		t.Fatalf("the probe: %v", err)
 	}
+	var g gone
 	for i, ok := range p.reached {
 		switch {
-		case !ok && down.IsZero():
-			down = p.at[i]
-		case ok && !down.IsZero() && up.IsZero():
-			up = p.at[i]
+		case !ok && g.down.IsZero() && i > 0:
+			g.down, g.downSlack = p.at[i], p.at[i].Sub(p.at[i-1])
+		case ok && !g.down.IsZero() && g.up.IsZero():
+			g.up, g.upSlack = p.at[i], p.at[i].Sub(p.at[i-2]) // since the attempt began that was the last to fail
 		}
 	}
-	if down.IsZero() || up.IsZero() {
+	if g.down.IsZero() || g.up.IsZero() {
 		t.Fatalf("the probe saw no outage with an end in %d lines", len(p.at))
 	}
-	return down, up
+	return g
 }
 
 // drilled is a drill that has ended.
@@ -307,9 +314,9 @@ func TestDrillOfADeadBackend(t *testing.T) {
 	if f.Backend != "podinfo" || f.By != report.ByNobody || f.TakenOver != nil || !strings.Contains(strings.Join(f.Sentences, " "), "Nothing took over") {
 		t.Errorf("%+v", f)
 	}
-	down, up := p.outage(t)
-	d.near(t, "first error", f.FirstError, down, time.Second, 7*time.Second)
-	d.near(t, "recovery", f.Recovered, up, time.Second, 3*time.Second)
+	g := p.outage(t)
+	d.near(t, "first error", f.FirstError, g.down, time.Second/2+g.downSlack, 7*time.Second)
+	d.near(t, "recovery", f.Recovered, g.up, time.Second/2+g.upSlack, 3*time.Second)
 	if got := d.atEvent(t, "mark", "scaled podinfo to 0").Sub(scaled); got < -time.Second || got > 2*time.Second {
 		t.Errorf("the mark is %s after the deed", got)
 	}
@@ -344,12 +351,12 @@ func TestDrillWithAWeightChange(t *testing.T) {
 	if f.Backend != "podinfo" || f.By != report.ByWeights || f.Lost == 0 || !strings.Contains(strings.Join(f.Sentences, " "), "the weights did it") {
 		t.Errorf("%+v", f)
 	}
-	down, up := p.outage(t)
-	d.near(t, "first error", f.FirstError, down, time.Second, 7*time.Second)
+	g := p.outage(t)
+	d.near(t, "first error", f.FirstError, g.down, time.Second/2+g.downSlack, 7*time.Second)
 	// The command returns after the proxy was told. Requests that were lost by then may end a moment later.
 	d.near(t, "takeover", f.TakenOver, moved, 3*time.Second, 2*time.Second)
 	// It answers again when the weights come back, or before to requests that waited for it.
-	d.near(t, "recovery", f.Recovered, up, time.Second, back.Sub(up)+2*time.Second)
+	d.near(t, "recovery", f.Recovered, g.up, time.Second/2+g.upSlack, back.Sub(g.up)+2*time.Second)
 	d.near(t, "back to the split", f.BackToSplit, back, 3*time.Second, 5*time.Second)
 	d.atEvent(t, "weights", "")
 }
@@ -377,9 +384,9 @@ func TestDrillOfADeadGateway(t *testing.T) {
 	if f.Backend != "podinfo-east" || f.By != report.ByNobody || f.TakenOver != nil {
 		t.Errorf("%+v", f)
 	}
-	down, up := p.outage(t)
-	d.near(t, "first error", f.FirstError, down, 2*time.Second, 3*time.Second)
-	d.near(t, "recovery", f.Recovered, up, time.Second, 3*time.Second)
+	g := p.outage(t)
+	d.near(t, "first error", f.FirstError, g.down, time.Second+g.downSlack, 3*time.Second)
+	d.near(t, "recovery", f.Recovered, g.up, time.Second/2+g.upSlack, 3*time.Second)
 	d.atEvent(t, "endpoints", "gateway")
 }
 
