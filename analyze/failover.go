@@ -246,26 +246,49 @@ func (d drill) between(i, j int) Bounded {
 }
 
 // takeover finds from where on others carried all: after the last loss, or the last request that waited, for so many requests that chance does not explain
-// the silence, under the weights that the backend had when it fell silent.
+// the silence, under the weights that the backend had when it fell silent. What is lost after it was given a weight again takes nothing
+// back: then it is drawn although it does not answer yet.
 func (d drill) takeover(s *Silence, b, first, to int) {
-	last := first
 	for i := first; i < to; i++ {
 		if d.shots[i].Lost {
 			s.Lost++
 		}
-		if d.shots[i].Lost || d.waited(b, i) {
-			last = i
-		}
 	}
 	share := min(d.share(b, d.shots[first].Sent), mostShare)
-	after := to - last - 1
-	if share <= 0 || float64(after)*math.Log1p(-share) > math.Log(chanceOfSilence) {
-		return // the losses went on until it came back, or until the end
+	for _, until := range []int{to, d.drawnAgain(b, first, to)} {
+		last := first
+		for i := first; i < until; i++ {
+			if d.shots[i].Lost || d.waited(b, i) {
+				last = i
+			}
+		}
+		after := until - last - 1
+		if share <= 0 || float64(after)*math.Log1p(-share) > math.Log(chanceOfSilence) {
+			continue // the losses went on until then
+		}
+		over := d.between(last, last+1)
+		over.At = over.High
+		s.TakenOver = &over
+		s.ByWeights = d.weightless(b, over.High)
+		return
 	}
-	over := d.between(last, last+1)
-	over.At = over.High
-	s.TakenOver = &over
-	s.ByWeights = d.weightless(b, over.High)
+}
+
+// drawnAgain is the first request between two others that may have been drawn after a backend without weight was given one again, the
+// second of them where it was not.
+func (d drill) drawnAgain(b, first, to int) int {
+	for k := 1; k < len(d.weights); k++ {
+		at := d.weights[k].At
+		if at <= d.shots[first].Sent || d.weights[k-1].W[b].W != 0 || d.weights[k].W[b].W == 0 {
+			continue
+		}
+		for i := first + 1; i < to; i++ {
+			if d.shots[i].Sent >= at-toldLate {
+				return i
+			}
+		}
+	}
+	return to
 }
 
 // settled finds from where on the answers follow the weights, of the requests that were sent after the backend, silent from

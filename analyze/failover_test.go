@@ -60,6 +60,29 @@ func TestSilenceThatTheWeightsEnd(t *testing.T) {
 	}
 }
 
+// West dies at 10 s, the weights are 0/1 from 14 s to 28 s, and west answers from 30 s on: what is lost of the draws since 28 s does not
+// take back that the others carried all for 14 s.
+func TestTakeoverBeforeTheWeightsCameBackTooSoon(t *testing.T) {
+	shots := story(60*time.Second, func(at time.Duration, coin int) (int, bool) {
+		if at >= 14*time.Second && at < 28*time.Second {
+			return 1, false
+		}
+		return coin, coin == 0 && at >= 10*time.Second && at < 30*time.Second
+	})
+	moved := []Weighted{{0, halves}, {14 * time.Second, Weights{{"west", 0}, {"east", 1}}}, {28 * time.Second, halves}}
+	got, err := Silences(shots, moved)
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	s := got[0]
+	if !liesIn(s.TakenOver, 13700*time.Millisecond, 14100*time.Millisecond) || !s.ByWeights || s.Lost < 230 || s.Lost > 370 { // 600 coins
+		t.Errorf("taken over %+v, by weights %t, lost %d", s.TakenOver, s.ByWeights, s.Lost)
+	}
+	if !liesIn(s.Recovered, 30*time.Second, 30300*time.Millisecond) {
+		t.Errorf("recovered %+v", s.Recovered)
+	}
+}
+
 // Nobody takes over: half of the requests are lost until west is back.
 func TestSilenceThatNobodyEnds(t *testing.T) {
 	shots := story(40*time.Second, func(at time.Duration, coin int) (int, bool) {
