@@ -76,7 +76,7 @@ func TestPrometheusReadsTheFile(t *testing.T) {
 				t.Errorf("%s: outcome %s, want %s", name, labelOf(m, "outcome"), r.Verdict.Outcome)
 			}
 		}
-		if len(outcomes) != 4 || set != 1 {
+		if len(outcomes) != 5 || set != 1 {
 			t.Errorf("%s: %d outcomes of which %g are set", name, len(outcomes), set)
 		}
 		if got := len(families["splitbench_backend_requests"].GetMetric()); got != len(r.Backends) {
