@@ -393,10 +393,12 @@ func TestDrillOfADeadGateway(t *testing.T) {
 // TestDrillInWhichNothingHappens must not pass.
 func TestDrillInWhichNothingHappens(t *testing.T) {
 	l := need(t)
-	args := l.runArgs("--duration", "5s", "--rate", "50", "--max-lost", "0")
+	args := l.runArgs("--duration", "5s", "--rate", "50", "--max-lost", "20")
 	args[0] = "drill"
 	e := l.do(t, t.TempDir(), args...)
-	if e.code != report.ExitInconclusive || !strings.Contains(e.stdout, "nothing failed while it ran") {
+	// A request that this machine loses by itself is no failover either, and no pass.
+	nothing := strings.Contains(e.stdout, "nothing failed while it ran") || strings.Contains(e.stdout, "no backend fell silent")
+	if e.code != report.ExitInconclusive || !nothing {
 		t.Errorf("exit %d\n%s%s", e.code, e.stdout, e.stderr)
 	}
 }
