@@ -45,36 +45,38 @@ func (l lab) setDelay(t *testing.T, delay string, least, most time.Duration) {
 	}
 }
 
-// startCurl has curl in the pod measure by itself: one process, one connection kept, a request after the other. The function
-// it gives waits for the end and sorts the times by who answered.
-func (l lab) startCurl(t *testing.T, requests int) func() (west, east []int64) {
+// startCurl has curl in the pod measure by itself: one process, one connection kept, a request after the other, 15 a second, so that it
+// asks during all of a run of 30 s. The function it gives waits for the end and sorts the times by who answered, in blocks of 20
+// requests: those of one moment are alike, and 400 of them no 400 measurements.
+func (l lab) startCurl(t *testing.T) func() (west, east [][]int64) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "kubectl", "--context", l.west, "-n", namespace, "exec", "deploy/frontend", "-c", "nginx", "--",
-		"curl", "-s", "-w", "\n%{time_total}\n", "http://podinfo:9898/?[1-"+strconv.Itoa(requests)+"]")
+		"curl", "-s", "--rate", "15/s", "-w", "\n%{time_total}\n", "http://podinfo:9898/?[1-400]")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return func() (west, east []int64) {
+	return func() (west, east [][]int64) {
 		if err := cmd.Wait(); err != nil {
 			t.Fatalf("curl: %v\n%s", err, &stderr)
 		}
-		var who *[]int64
+		west, east = make([][]int64, 20), make([][]int64, 20)
+		var who [][]int64
+		n := 0
 		for line := range strings.Lines(stdout.String()) {
 			line = strings.TrimSpace(line)
 			switch took, err := strconv.ParseFloat(line, 64); {
 			case strings.Contains(line, "greetings from west"):
-				who = &west
+				who = west
 			case strings.Contains(line, "greetings from east"):
-				who = &east
+				who = east
 			case err == nil && who != nil:
-				*who = append(*who, int64(took*float64(time.Second)))
-				who = nil
+				block := min(n/20, 19)
+				who[block] = append(who[block], int64(took*float64(time.Second)))
+				who, n = nil, n+1
 			}
 		}
-		slices.Sort(west)
-		slices.Sort(east)
 		return west, east
 	}
 }
@@ -137,18 +139,20 @@ func TestDelayedGateway(t *testing.T) {
 	dir := t.TempDir()
 	t.Cleanup(func() { l.nothingLeft(t, 5*time.Second) })
 	l.setDelay(t, "20ms 2ms", 36*time.Millisecond, 80*time.Millisecond)
-	curl := l.startCurl(t, 400)
+	curl := l.startCurl(t)
 	cost := l.costAt(t, dir)
 	west, east := curl()
-	if len(west) < 100 || len(east) < 100 {
-		t.Fatalf("curl has %d answers of west and %d of east", len(west), len(east))
+	near, errNear := analyze.NewBlocks(west)
+	far, errFar := analyze.NewBlocks(east)
+	if errNear != nil || errFar != nil || near.Samples() < 100 || far.Samples() < 100 {
+		t.Fatalf("curl has %v of west and %v of east: %v, %v", west, east, errNear, errFar)
 	}
-	d, err := analyze.QuantileDiff(east, west, 0.5, 0.99)
+	d, err := analyze.PairedDifference(far, near, 0.5, 0.99)
 	if err != nil {
 		t.Fatal(err)
 	}
 	low, high := d.DifferenceCI.Low/1e6, d.DifferenceCI.High/1e6
-	t.Logf("by curl %.3f ms (%.3f to %.3f), %d and %d answers", float64(d.Difference)/1e6, low, high, len(west), len(east))
+	t.Logf("by curl %.3f ms (%.3f to %.3f), %d and %d answers", float64(d.Difference)/1e6, low, high, near.Samples(), far.Samples())
 	if *cost.Ms < 40 || *cost.Ms > 50 {
 		t.Errorf("the cost at the median is %v ms, want 40 and the data plane's own few", *cost.Ms)
 	}
