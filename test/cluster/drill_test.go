@@ -35,14 +35,14 @@ func (l lab) rolledOut(t *testing.T, kubeContext, ns, deployment string) {
 
 // probe is a second view of a drill: curl in a pod without a mesh, some ten times a second and each time by a new connection.
 type probe struct {
-	mu       sync.Mutex
 	reached  []bool
-	at       []time.Time // of the lines' arrival
+	at       []time.Time // of the lines' arrival; read once finished
 	finished chan error
 }
 
 // startProbe probes url for a while. Curl's exit code says whether it reached something: 0, or 52 for a connection that was taken
-// and closed, which is how a gateway treats a client without a mesh.
+// and closed, which is how a gateway treats a client without a mesh. It returns when the probe has reached something: an exec takes a
+// second to begin, and a probe that began within the outage could not say when it started.
 func (l lab) startProbe(t *testing.T, url string, length time.Duration) *probe {
 	t.Helper()
 	script := `end=$(( $(date +%s) + ` + strconv.Itoa(int(length.Seconds())) + ` )); while [ $(date +%s) -lt $end ]; do
@@ -56,15 +56,22 @@ curl -s -o /dev/null --max-time 1 ` + url + `; echo $?; sleep 0.08; done`
 		t.Fatal(err)
 	}
 	p := &probe{finished: make(chan error, 1)}
+	first := make(chan bool, 1)
 	go func() {
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
-			p.mu.Lock()
-			p.at, p.reached = append(p.at, time.Now()), append(p.reached, lines.Text() == "0" || lines.Text() == "52")
-			p.mu.Unlock()
+			reached := lines.Text() == "0" || lines.Text() == "52"
+			p.at, p.reached = append(p.at, time.Now()), append(p.reached, reached)
+			if len(p.at) == 1 {
+				first <- reached
+			}
 		}
+		close(first)
 		p.finished <- cmd.Wait()
 	}()
+	if !<-first {
+		t.Fatalf("the probe of %s reaches nothing before anything is broken", url)
+	}
 	return p
 }
 
@@ -83,7 +90,7 @@ func (p *probe) outage(t *testing.T) gone {
 	var g gone
 	for i, ok := range p.reached {
 		switch {
-		case !ok && g.down.IsZero() && i > 0:
+		case !ok && g.down.IsZero(): // never the first
 			g.down, g.downSlack = p.at[i], p.at[i].Sub(p.at[i-1])
 		case ok && !g.down.IsZero() && g.up.IsZero():
 			g.up, g.upSlack = p.at[i], p.at[i].Sub(p.at[i-2]) // since the attempt began that was the last to fail
