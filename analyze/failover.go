@@ -78,12 +78,38 @@ func Silences(shots []Shot, weights []Weighted) ([]Silence, error) {
 	for b := range weights[0].W {
 		d.patience = append(d.patience, patienceOf(shots, b))
 	}
-	var out []Silence
+	var gaps []silent
 	for b := range weights[0].W {
-		out = append(out, d.silencesOf(b)...)
+		gaps = append(gaps, d.silencesOf(b)...)
 	}
-	slices.SortFunc(out, func(a, b Silence) int { return cmp.Compare(a.Began.At, b.Began.At) })
+	slices.SortFunc(gaps, func(a, b silent) int { return cmp.Compare(a.Began.At, b.Began.At) })
+	var out []Silence
+	for _, g := range gaps {
+		if g.to < len(shots) {
+			g.BackToSplit = d.settled(g.Backend, g.from, g.to, d.untilNext(gaps, g), g.Recovered.At)
+		}
+		out = append(out, g.Silence)
+	}
 	return out, nil
+}
+
+// silent is a silence with the requests that its backend answered before and after it; -1 and the number of requests stand for the
+// ends of the run.
+type silent struct {
+	Silence
+	from, to int
+}
+
+// untilNext is how many requests were sent before the next backend fell silent, after one was back: what comes then is no split to
+// come back to.
+func (d drill) untilNext(gaps []silent, g silent) int {
+	until := len(d.shots)
+	for _, next := range gaps {
+		if next.from >= g.to {
+			until = min(until, next.from+1)
+		}
+	}
+	return until
 }
 
 type drill struct {
@@ -151,15 +177,15 @@ func (d drill) weightless(b int, at time.Duration) bool {
 	return d.share(b, at) == 0
 }
 
-func (d drill) silencesOf(b int) []Silence {
-	var out []Silence
+func (d drill) silencesOf(b int) []silent {
+	var out []silent
 	last := -1 // its last answer
 	for i := 0; i <= len(d.shots); i++ {
 		if i < len(d.shots) && (d.shots[i].Backend != b || d.shots[i].Lost || d.waited(b, i)) {
 			continue
 		}
 		if s, ok := d.gap(b, last, i); ok {
-			out = append(out, s)
+			out = append(out, silent{s, last, i})
 		}
 		last = i
 	}
@@ -192,9 +218,6 @@ func (d drill) gap(b, from, to int) (Silence, bool) {
 	}
 	if first < len(d.shots) {
 		s.Recovered = d.firstAnswer(b, first)
-	}
-	if to < len(d.shots) {
-		s.BackToSplit = d.settled(b, from, to, s.Recovered.At)
 	}
 	for i := from + 1; i < to; i++ {
 		if d.waited(b, i) {
@@ -245,9 +268,9 @@ func (d drill) between(i, j int) Bounded {
 	return Bounded{Low: clamp(i), High: clamp(j)}
 }
 
-// takeover finds from where on others carried all: after the last loss, or the last request that waited, for so many requests that chance does not explain
-// the silence, under the weights that the backend had when it fell silent. What is lost after it was given a weight again takes nothing
-// back: then it is drawn although it does not answer yet.
+// takeover finds from where on others carried all: after the last loss, or the last request that waited, for so many requests that
+// chance does not explain the silence, under the weights that the backend had when it fell silent. What is lost after it was given a
+// weight again takes nothing back: then it is drawn although it does not answer yet.
 func (d drill) takeover(s *Silence, b, first, to int) {
 	for i := first; i < to; i++ {
 		if d.shots[i].Lost {
@@ -292,23 +315,25 @@ func (d drill) drawnAgain(b, first, to int) int {
 }
 
 // settled finds from where on the answers follow the weights, of the requests that were sent after the backend, silent from
-// request from to request to, was back; nil where that is not shown: too few answers, or shares that stay away from the
-// weights. Requests that waited for the backend were drawn before and say nothing of the draws after.
-func (d drill) settled(b, from, to int, back time.Duration) *Bounded {
+// request from to request to, was back, and before request until; nil where that is not shown: too few answers, or shares that stay
+// away from the weights. Requests that waited for the backend were drawn before and say nothing of the draws after.
+func (d drill) settled(b, from, to, until int, back time.Duration) *Bounded {
 	var seq []int
 	var at []time.Duration
 	const enoughBefore = 200 // requests of the time before, in which the others carried all
-	for _, s := range d.shots[max(0, from+1, to-enoughBefore):] {
+	for _, s := range d.shots[max(0, from+1, to-enoughBefore):until] {
 		waited := s.Backend == b && s.Sent < back
 		if s.Backend >= 0 && !s.Lost && !waited {
 			seq, at = append(seq, s.Backend), append(at, s.Sent)
 		}
 	}
-	var w Weights
+	w := d.weights[0].W // those of the end: what the split has come back to
 	for _, x := range d.weights {
-		w = x.W // those of the end: what the split has come back to
+		if until == len(d.shots) || x.At <= d.shots[until-1].Sent {
+			w = x.W
+		}
 	}
-	if d.share(b, d.shots[len(d.shots)-1].Sent) == 0 {
+	if d.share(b, d.shots[until-1].Sent) == 0 {
 		return nil
 	}
 	before := slices.Clone(w)

@@ -84,6 +84,36 @@ func TestTakeoverBeforeTheWeightsCameBackTooSoon(t *testing.T) {
 }
 
 // Nobody takes over: half of the requests are lost until west is back.
+// West is away from 10 to 20 s, the weights are 0/1 from 14 to 25 s; then east is, from 40 s on, the weights 1/0 from 44 s to the end.
+// What the second silence did to the shares is no reason to say of the first that the split never came back.
+func TestEachOfTwoSilencesComesBack(t *testing.T) {
+	shots := story(60*time.Second, func(at time.Duration, coin int) (int, bool) {
+		switch {
+		case at >= 14*time.Second && at < 25*time.Second:
+			return 1, false
+		case at >= 44*time.Second:
+			return 0, false
+		}
+		return coin, coin == 0 && at >= 10*time.Second && at < 20*time.Second || coin == 1 && at >= 40*time.Second
+	})
+	moved := []Weighted{
+		{0, halves},
+		{14 * time.Second, Weights{{"west", 0}, {"east", 1}}},
+		{25 * time.Second, halves},
+		{44 * time.Second, Weights{{"west", 1}, {"east", 0}}},
+	}
+	got, err := Silences(shots, moved)
+	if err != nil || len(got) != 2 || got[0].Backend != 0 || got[1].Backend != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if !liesIn(got[0].BackToSplit, 24*time.Second, 26*time.Second) {
+		t.Errorf("the first came back %+v", got[0].BackToSplit)
+	}
+	if got[1].BackToSplit != nil || got[1].Recovered != nil {
+		t.Errorf("the second is back: %+v", got[1])
+	}
+}
+
 func TestSilenceThatNobodyEnds(t *testing.T) {
 	shots := story(40*time.Second, func(at time.Duration, coin int) (int, bool) {
 		return coin, coin == 0 && at >= 10*time.Second && at < 30*time.Second

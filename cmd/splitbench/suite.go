@@ -36,7 +36,7 @@ type suiteResult struct {
 	Requests int64          `json:"requests"`
 	Reasons  []string       `json:"reasons"`
 	Limits   []limitOutcome `json:"limits"`
-	report   report.Report
+	report   report.Report  // its limits have made the verdict worse already, where they did
 }
 
 // limitOutcome is a limit and whether it held.
@@ -192,19 +192,16 @@ func copyFlag(to *pflag.FlagSet, from *pflag.Flag) error {
 // inconclusive, and neither makes anything better.
 func resultOf(s suiteSplit, r report.Report, limits []limit) suiteResult {
 	sum := report.Summarize(r)
-	out := suiteResult{Name: s.Name, Split: s.Split, Outcome: r.Verdict.Outcome, Run: sum.ID, Requests: sum.Requests, Limits: []limitOutcome{}, Reasons: slices.Clone(r.Verdict.Reasons), report: r}
-	if out.Outcome == report.Invalid {
-		return out
-	}
-	for _, l := range limits {
-		for _, o := range l.check(r) {
-			out.Limits = append(out.Limits, o)
-			out.Outcome = report.WorseOutcome(out.Outcome, o.Outcome)
-			if o.Outcome != report.Pass {
-				out.Reasons = append(out.Reasons, o.Text)
-			}
+	out := suiteResult{Name: s.Name, Split: s.Split, Run: sum.ID, Requests: sum.Requests, Limits: []limitOutcome{}, report: r}
+	if r.Verdict.Outcome != report.Invalid {
+		for _, l := range limits {
+			out.Limits = append(out.Limits, l.check(r)...)
 		}
 	}
+	for _, o := range out.Limits {
+		out.report = report.Limited(out.report, o.Outcome, o.Text)
+	}
+	out.Outcome, out.Reasons = out.report.Verdict.Outcome, slices.Clone(out.report.Verdict.Reasons)
 	return out
 }
 
@@ -294,10 +291,6 @@ func (a *app) deliverSuite(ctx context.Context, to *sinks, s suiteReport) error 
 	for i, x := range s.Splits {
 		a.stepSummary(x.report)
 		reports[i] = x.report
-		if x.Outcome != x.report.Verdict.Outcome { // a limit made it worse: the file must not be green
-			reports[i].Verdict.Outcome, reports[i].Verdict.Reasons = x.Outcome, x.Reasons
-			reports[i].Verdict.ReasonCodes = make([]string, len(x.Reasons))
-		}
 		errs = append(errs, a.deliver(ctx, &each, x.report))
 	}
 	if to.junit != "" {

@@ -53,7 +53,7 @@ type Report struct {
 // Verdict is the conclusion: what a gate acts on.
 type Verdict struct {
 	Outcome            string             `json:"outcome"`                      // pass | fail | inconclusive | invalid
-	StatisticalOutcome string             `json:"statisticalOutcome,omitempty"` // of the counts alone; set where it is not the outcome
+	StatisticalOutcome string             `json:"statisticalOutcome,omitempty"` // of the counts alone, without limits of response times; set where it is not the outcome
 	Gate               string             `json:"gate"`                         // tolerance | chisquare
 	Reasons            []string           `json:"reasons"`
 	ReasonCodes        []string           `json:"reasonCodes"` // one for each reason, for machines

@@ -73,6 +73,9 @@ func headline(r Report) string {
 	if special(r) {
 		return specialHeadline(r)
 	}
+	if shares, limits := sharesOnly(r); limits != "" {
+		return headline(shares) + "; but " + limits
+	}
 	switch r.Verdict.Outcome {
 	case Pass:
 		return fmt.Sprintf("traffic follows the %s weights (%s)", weightsLabel(r), size(r))
@@ -134,6 +137,7 @@ func numbersSentences(r Report) []string {
 	if special(r) {
 		return specialSentences(r)
 	}
+	r, _ = sharesOnly(r)
 	var s []string
 	add := func(sentence string) {
 		if sentence != "" {
@@ -443,6 +447,9 @@ func whyNot(r Report) []string {
 		return nil
 	case r.Verdict.Outcome == Invalid && len(r.Verdict.Reasons) > 0:
 		return r.Verdict.Reasons[1:]
+	}
+	if shares, limits := sharesOnly(r); limits != "" { // in the headline
+		return whyNot(shares)
 	}
 	var why []string
 	for i, reason := range r.Verdict.Reasons {

@@ -1,0 +1,73 @@
+package report
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/splitbench/splitbench/analyze"
+)
+
+// A limit that is broken must be what every rendering begins with, beside what the shares are; and it makes nothing better.
+func TestLimitsDecideBesideTheShares(t *testing.T) {
+	const broken, open = "p90 of podinfo is at least 31 ms, above 20ms", "whether p99 of podinfo is below 1s cannot be told: it needs more answers"
+	of := func(outcome, counts string, reason ...string) Report {
+		r := Report{Verdict: Verdict{Outcome: outcome, StatisticalOutcome: counts, Reasons: reason, ReasonCodes: []string{analyze.CodeWithin}[:len(reason)]}}
+		share := 0.5
+		for _, name := range []string{"podinfo", "podinfo-east"} {
+			r.Backends = append(r.Backends, Backend{Name: name, Weight: 50, ExpectedShare: 0.5, Observed: 1000, ObservedShare: &share})
+		}
+		return r
+	}
+	passed := of(Pass, "", "within")
+	for _, x := range []struct {
+		name     string
+		r        Report
+		want     string
+		headline string // its beginning, and every part that it must hold
+		parts    []string
+	}{
+		{"a limit that held", Limited(passed, Pass, "below"), Pass, "traffic follows the 50/50 weights", nil},
+		{"broken", Limited(passed, Fail, broken), Fail, "traffic follows the 50/50 weights", []string{"; but " + broken}},
+		{"cannot be told", Limited(passed, Inconclusive, open), Inconclusive, "traffic follows the 50/50 weights", []string{"; but " + open}},
+		{"both", Limited(Limited(passed, Inconclusive, open), Fail, broken), Fail, "traffic follows the 50/50 weights", []string{broken, open}},
+		{"shares fail too", Limited(of(Fail, "", "outside"), Fail, broken), Fail, "traffic does NOT follow", nil},
+		{"shares open", Limited(of(Inconclusive, "", "too few"), Fail, broken), Fail, "2,000 requests cannot tell", []string{broken}},
+		{"a diagnostic took the pass away", Limited(of(Inconclusive, Pass, "sticky"), Inconclusive, open), Inconclusive, "2,000 requests cannot tell", []string{open}},
+		{"invalid", Limited(of(Invalid, "", "no proxy"), Fail, broken), Invalid, "could not be measured: no proxy", nil},
+	} {
+		h := headline(x.r)
+		if x.r.Verdict.Outcome != x.want || !strings.HasPrefix(h, x.headline) {
+			t.Errorf("%s: %s, %q", x.name, x.r.Verdict.Outcome, h)
+		}
+		if len(x.r.Verdict.Reasons) != len(x.r.Verdict.ReasonCodes) {
+			t.Errorf("%s: %d reasons, %d codes", x.name, len(x.r.Verdict.Reasons), len(x.r.Verdict.ReasonCodes))
+		}
+		for _, part := range x.parts {
+			if !strings.Contains(h, part) {
+				t.Errorf("%s: %q lacks %q", x.name, h, part)
+			}
+		}
+		for format, write := range map[string]func(*bytes.Buffer) error{
+			"markdown": func(b *bytes.Buffer) error { return WriteMarkdown(b, x.r) },
+			"junit":    func(b *bytes.Buffer) error { return WriteJUnit(b, x.r) },
+			"text":     func(b *bytes.Buffer) error { return WriteText(b, x.r, TextOptions{}) },
+		} {
+			var b bytes.Buffer
+			if err := write(&b); err != nil {
+				t.Fatal(err)
+			}
+			// JUnit knows a pass by nothing being said of it.
+			said := map[string]string{"markdown": "## " + strings.ToUpper(x.want) + ": ", "text": strings.ToUpper(x.want) + "  ", "junit": strings.ToUpper(x.want) + ": "}[format]
+			if x.want == Pass && format == "junit" {
+				said = `failures="0"`
+			}
+			if !strings.Contains(b.String(), said) {
+				t.Errorf("%s as %s: %q is not said:\n%s", x.name, format, said, b.String())
+			}
+		}
+	}
+	if passed.Verdict.Outcome != Pass || len(passed.Verdict.Reasons) != 1 {
+		t.Errorf("the report itself was changed: %+v", passed.Verdict)
+	}
+}
