@@ -49,6 +49,13 @@ func (e *signalError) Error() string {
 // code is what shells expect: 128 and the signal's number.
 func (e *signalError) code() int { return 128 + int(e.sig) }
 
+// process is the surroundings of a process of its own. The logger of Kubernetes' libraries is the process's too: they log what they
+// return as errors, and stderr is for what a user can act on. It is not for run to set, since tests run several commands at a time.
+func process() surroundings {
+	klog.SetLogger(logr.Discard())
+	return surroundings{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
+}
+
 // run is the program: arguments in, exit code out.
 func run(ctx context.Context, args []string, s surroundings) int {
 	if strings.HasPrefix(filepath.Base(args[0]), ".splitbench-") {
@@ -59,8 +66,6 @@ func run(ctx context.Context, args []string, s surroundings) int {
 		}
 		return agent.Main(ctx, args[1:], s.stdin, s.stdout, s.stderr, agent.ServeOptions{Executable: exe, Alone: true})
 	}
-	// Kubernetes' libraries log what they return as errors too; stderr is for what a user can act on.
-	klog.SetLogger(logr.Discard())
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := onSignal(cancel)

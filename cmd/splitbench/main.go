@@ -10,7 +10,5 @@ import (
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Args, surroundings{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
-	}))
+	os.Exit(run(context.Background(), os.Args, process()))
 }

@@ -22,9 +22,7 @@ var update = flag.Bool("update", false, "rewrite what the scripts compare with")
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"splitbench": func() {
-			os.Exit(run(context.Background(), append([]string{"splitbench"}, os.Args[1:]...), surroundings{
-				stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
-			}))
+			os.Exit(run(context.Background(), append([]string{"splitbench"}, os.Args[1:]...), process()))
 		},
 	})
 }

@@ -17,16 +17,8 @@ import (
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// refusing is an address at which nothing listens.
-func refusing(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+// refusing is an address at which nothing listens: a port that was free a moment ago may be another test's by now.
+func refusing(*testing.T) string { return "127.0.0.1:1" }
 
 // silent accepts connections and never says anything.
 func silent(t *testing.T) string {
@@ -142,17 +134,60 @@ func TestSweepOfTooFewAnswers(t *testing.T) {
 		return concludeLatency(m, []latencyTimes{times}, nil)
 	}
 	r := sweep(100, 100)
-	if r.Verdict.Outcome != report.Inconclusive || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "p99 needs 459 answers") || r.Comparison.Sweep.HoldsAt != nil {
+	if r.Verdict.Outcome != report.Inconclusive || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "p99 needs 528 answers") || r.Comparison.Sweep.HoldsAt != nil {
 		t.Errorf("%s %q %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Comparison.Sweep)
 	}
-	if r := sweep(100, 500); r.Verdict.Outcome != report.Pass || *r.Comparison.Sweep.HoldsAt != 200 || r.Comparison.Sweep.Steps[0].State != "unclear" {
+	if r := sweep(100, 600); r.Verdict.Outcome != report.Pass || *r.Comparison.Sweep.HoldsAt != 200 || r.Comparison.Sweep.Steps[0].State != "unclear" {
 		t.Errorf("%s %q %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Comparison.Sweep)
 	}
-	if r := sweep(500, 100); r.Verdict.Outcome != report.Inconclusive {
+	if r := sweep(600, 100); r.Verdict.Outcome != report.Inconclusive {
 		t.Errorf("%s %q", r.Verdict.Outcome, r.Verdict.Reasons)
 	}
 	if r := sweep(); r.Verdict.Outcome == report.Pass {
 		t.Errorf("without a step: %s", r.Verdict.Outcome)
+	}
+}
+
+// A step holds or breaks where its answers show it: near the limit it does neither, and no gate is green by a coin's fall.
+func TestSweepNearItsLimit(t *testing.T) {
+	l := &report.SweepLimit{Quantile: 0.99, Ms: 50}
+	for _, x := range []struct {
+		name  string
+		slow  func(i int) bool // of 2,000 requests; 20 may be slow
+		fails int64
+		state string
+		why   string
+	}{
+		{"none is slow", func(int) bool { return false }, 0, stepHolds, ""},
+		{"5 here and there", func(i int) bool { return i%400 == 7 }, 0, stepHolds, ""},
+		{"17", func(i int) bool { return i%117 == 7 }, 0, stepUnclear, "18 of 2000 requests took longer, 20 may"},
+		{"22", func(i int) bool { return i%91 == 7 }, 0, stepUnclear, "22 of 2000 requests took longer, 20 may"},
+		{"5, all at once", func(i int) bool { return i/5 == 100 }, 0, stepUnclear, "close together"},
+		{"40", func(i int) bool { return i%50 == 7 }, 0, stepBreaks, ""},
+		{"40 that never came", func(int) bool { return false }, 40, stepBreaks, ""},
+		{"5 that never came", func(int) bool { return false }, 5, stepUnclear, "close together"},
+		{"nothing but errors", nil, 2000, stepBreaks, ""},
+	} {
+		b := newBurstTimes(-1)
+		for i := range 2000 {
+			if x.slow == nil {
+				break
+			}
+			at := time.Duration(i) * time.Millisecond
+			took := time.Millisecond
+			if x.slow(i) {
+				took = 60 * time.Millisecond
+			}
+			b.add(attack.Result{Seq: uint64(i), Planned: at, Sent: at, Done: at + took, Status: 200, Backend: attack.Unattributed})
+		}
+		b.errors += x.fails
+		state, why := judgeStep(b, l, 0.01)
+		if state != x.state || !strings.Contains(why, x.why) {
+			t.Errorf("%s: %s %q, want %s %q", x.name, state, why, x.state, x.why)
+		}
+	}
+	if state, why := judgeStep(newBurstTimes(-1), l, 0.01); state != stepUnclear || why == "" {
+		t.Errorf("nothing: %s %q", state, why)
 	}
 }
 

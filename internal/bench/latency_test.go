@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -261,8 +262,8 @@ func backlogged(rate attack.Rate, length time.Duration) *burstTimes {
 // The limit of 100 ms at p99 breaks above 250/s, where a step of 10 s leaves a backlog of 100 ms: at 1 % too much.
 func TestSweepFindsTheCapacityOfAQueue(t *testing.T) {
 	s := sweepOf(t, report.SweepLimit{Quantile: 0.99, Ms: 100}, func(rate attack.Rate) (*burstTimes, error) { return backlogged(rate, 10*time.Second), nil })
-	if found := math.Sqrt(*s.HoldsAt * *s.BreaksAt); math.Abs(found-250) > 25 || *s.BreaksAt / *s.HoldsAt > sweepFine {
-		t.Errorf("the limit breaks between %g and %g per second, want within 10 %% of 250: %+v", *s.HoldsAt, *s.BreaksAt, s.Steps)
+	if s.HoldsAt == nil || s.BreaksAt == nil || math.Abs(math.Sqrt(*s.HoldsAt**s.BreaksAt)-250) > 25 || *s.BreaksAt / *s.HoldsAt > sweepFine {
+		t.Errorf("want within 10 %% of 250: %s %+v", s.Sentence, s.Steps)
 	}
 }
 
@@ -286,19 +287,72 @@ func sweepOf(t *testing.T, limit report.SweepLimit, step func(attack.Rate) (*bur
 	}
 	r := concludeLatency(m, times, nil)
 	s := r.Comparison.Sweep
-	if s == nil || s.HoldsAt == nil || s.BreaksAt == nil {
-		t.Fatalf("%+v", s)
+	if s == nil {
+		t.Fatalf("%s %q: no sweep", r.Verdict.Outcome, r.Verdict.Reasons)
 	}
-	if r.Verdict.Outcome != report.Fail || !strings.Contains(s.Sentence, "breaks it at") {
+	if s.HoldsAt != nil && s.BreaksAt != nil && (r.Verdict.Outcome != report.Fail || !strings.Contains(s.Sentence, "breaks it at")) {
 		t.Errorf("%s: %q", r.Verdict.Outcome, s.Sentence)
 	}
 	return s
 }
 
-// The same server for real. The median is judged, since a pause of this machine is no property of the server: half way through
-// a step of a second the backlog is 15 ms at 3 % too much.
+// The same server for real. Half way through a step of a second the backlog is 15 ms at 3 % too much.
 func TestSweepFindsTheCapacity(t *testing.T) {
-	const service = 4 * time.Millisecond
+	sweepForReal(t, report.SweepLimit{Quantile: 0.5, Ms: 15}, time.Second)
+}
+
+// Near the end of a step of 3 seconds the backlog is 125 ms at 4.2 % too much.
+func TestSweepFindsTheCapacityAtP99(t *testing.T) {
+	t.Parallel() // it mostly waits
+	sweepForReal(t, report.SweepLimit{Quantile: 0.99, Ms: 125}, 3*time.Second)
+}
+
+// sweepForReal sweeps a server that answers one request at a time, in 4 ms each, so 250 a second.
+func sweepForReal(t *testing.T, limit report.SweepLimit, length time.Duration) {
+	t.Helper()
+	server := startOneAtATime(t, 4*time.Millisecond)
+	s := sweepOf(t, limit, func(rate attack.Rate) (*burstTimes, error) {
+		plan := attack.Plan{URL: server.url, Rate: rate, Connections: 2000, Requests: rate.Requests(length)}.WithDefaults()
+		engine := attack.NewEngine(plan, attack.EngineOptions{})
+		defer engine.Close()
+		b := newBurstTimes(-1)
+		for result, err := range engine.Attack(t.Context(), plan) {
+			if err != nil {
+				return nil, err
+			}
+			server.late(result.Sent - result.Planned)
+			b.add(result)
+		}
+		return b, nil
+	})
+	late := time.Duration(server.latest.Load())
+	t.Logf("%s This machine was late by %s at most.", s.Sentence, late)
+	if s.HoldsAt != nil && s.BreaksAt != nil && math.Abs(math.Sqrt(*s.HoldsAt**s.BreaksAt)-250) <= 25 {
+		return
+	}
+	if late > 50*time.Millisecond {
+		t.Skipf("this machine was too busy: a timer was %s late, so the server is not the one whose capacity is known", late)
+	}
+	t.Errorf("want within 10 %% of 250: %s %+v", s.Sentence, s.Steps)
+}
+
+// oneAtATime is a server of known capacity, and by how much this machine was late at most.
+type oneAtATime struct {
+	url    string
+	latest atomic.Int64 // nanoseconds
+}
+
+func (q *oneAtATime) late(by time.Duration) {
+	for {
+		was := q.latest.Load()
+		if int64(by) <= was || q.latest.CompareAndSwap(was, int64(by)) {
+			return
+		}
+	}
+}
+
+func startOneAtATime(t *testing.T, service time.Duration) *oneAtATime {
+	q := &oneAtATime{}
 	turn := make(chan struct{}, 1)
 	next := time.Now()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -307,27 +361,16 @@ func TestSweepFindsTheCapacity(t *testing.T) {
 		if now := time.Now(); next.Before(now.Add(-50 * time.Millisecond)) {
 			next = now
 		}
-		time.Sleep(time.Until(next))
+		if wait := time.Until(next); wait > 0 {
+			time.Sleep(wait)
+			q.late(time.Since(next))
+		}
 		<-turn
 		w.WriteHeader(http.StatusOK)
 	}))
-	defer server.Close()
-	s := sweepOf(t, report.SweepLimit{Quantile: 0.5, Ms: 15}, func(rate attack.Rate) (*burstTimes, error) {
-		plan := attack.Plan{URL: server.URL, Rate: rate, Connections: 256, Requests: rate.Requests(time.Second)}.WithDefaults()
-		engine := attack.NewEngine(plan, attack.EngineOptions{})
-		defer engine.Close()
-		b := newBurstTimes(-1)
-		for result, err := range engine.Attack(t.Context(), plan) {
-			if err != nil {
-				return nil, err
-			}
-			b.add(result)
-		}
-		return b, nil
-	})
-	if found := math.Sqrt(*s.HoldsAt * *s.BreaksAt); math.Abs(found-250) > 25 {
-		t.Errorf("the limit breaks between %g and %g per second, want within 10 %% of 250: %+v", *s.HoldsAt, *s.BreaksAt, s.Steps)
-	}
+	t.Cleanup(server.Close)
+	q.url = server.URL
+	return q
 }
 
 func TestPerSecondHasThreeDigits(t *testing.T) {

@@ -249,6 +249,11 @@ func faults() []fault {
 			"kubectl --context eu -n test label service podinfo mirror.linkerd.io/exported=true",
 		},
 		{"export withdrawn", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.RemoteExported = false }, Failed, "not exported (any more)", "label service"},
+		{
+			"export without a gateway withdrawn", "SB010", func(s *mesh.Snapshot) {
+				east(s).Mirror.RemoteExported, east(s).Mirror.Mode = false, mesh.MirrorRemoteDiscovery
+			}, Failed, "not exported (any more)", "label service podinfo mirror.linkerd.io/exported=remote-discovery",
+		},
 		{"original gone", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.RemoteFound = false }, Failed, "there is no Service test/podinfo of cluster east", ""},
 		{"original unseen", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.Context = "" }, Unknown, "could not be seen", "--remote-context east=CONTEXT"},
 		{"federated", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.Mode = mesh.MirrorFederated }, Warning, "federated", ""},

@@ -5,7 +5,7 @@ func explainClusters() map[string]Explanation {
 		"SB010": {
 			"mirror Services here; the Service, its labels and the Link's selectors in the other cluster; the Link's status",
 			"The mirror is missing because the Service is not there, is not exported, its namespace is missing here, or the service mirror reports an error. A federated Service pools clusters without weights.",
-			"Export it: kubectl --context OTHER -n NAMESPACE label service NAME mirror.linkerd.io/exported=true",
+			"Export it: kubectl --context OTHER -n NAMESPACE label service NAME mirror.linkerd.io/exported=true (a mirror without a gateway: =remote-discovery)",
 		},
 		"SB011": {
 			"Endpoints of the mirror, address in the Link, load balancer of the gateway in the other cluster, as sets",

@@ -110,7 +110,11 @@ func mirrorHint(s View) string {
 		case seen && !m.RemoteFound:
 			return "create the Service there first: " + kubectlIn(m.Context, ns, "get", "services")
 		case seen && !m.RemoteExported:
-			return "export it: " + kubectlIn(m.Context, ns, "label", "service", name, "mirror.linkerd.io/exported=true")
+			how := "true"
+			if m.Mode == mesh.MirrorRemoteDiscovery {
+				how = "remote-discovery"
+			}
+			return "export it: " + kubectlIn(m.Context, ns, "label", "service", name, "mirror.linkerd.io/exported="+how)
 		case !b.Service.Found:
 			return "see what the service mirror says: " + kubectl(s, "linkerd-multicluster", "get", "links,pods")
 		}

@@ -22,7 +22,7 @@ type Comparison struct {
 	RoundTime   float64            `json:"roundSeconds"` // of one target
 	Rate        float64            `json:"ratePerSecond"`
 	WarmUp      int64              `json:"warmUpRequests"` // before each round, not counted
-	Level       float64            `json:"level"`          // of each interval
+	Level       float64            `json:"level"`          // of each interval; of several differences, which share the error rate, at least
 	Margin      *Margin            `json:"margin"`         // null: nothing was to be decided
 	Differences []TargetDifference `json:"differences"`
 	Sweep       *Sweep             `json:"sweep"`    // null where one rate was measured
@@ -312,7 +312,11 @@ func comparisonSentences(c *Comparison) []string {
 		s = append(s, d.Sentence)
 	}
 	if len(c.Differences) > 0 {
-		s = append(s, fmt.Sprintf("Ranges are %s sure, from %d rounds. %s", percent(c.Level), c.Rounds, rareMoments))
+		sure := percent(c.Level) + " sure"
+		if len(c.Differences) > 1 {
+			sure = "at least " + sure // differences share the error rate, so each has a range that is surer
+		}
+		s = append(s, fmt.Sprintf("Ranges are %s, from %d rounds. %s", sure, c.Rounds, rareMoments))
 	}
 	if c.Sweep != nil {
 		s = append(s, c.Sweep.Sentence)

@@ -118,7 +118,7 @@ func (l lab) linkerdNamespaces(t *testing.T) {
 	t.Helper()
 	for _, context := range []string{l.west, l.east} {
 		l.in(t, context, "{apiVersion: v1, kind: Namespace, metadata: {name: linkerd}}", "apply", "-f", "-")
-		t.Cleanup(func() { l.in(t, context, "", "delete", "namespace", "linkerd", "--wait=false") })
+		t.Cleanup(func() { l.in(t, context, "", "delete", "namespace", "linkerd", "--wait=true", "--timeout=60s") })
 	}
 }
 
