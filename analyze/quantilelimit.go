@@ -8,8 +8,8 @@ import (
 
 // QuantileLimit is what a sample shows of a limit of a quantile: that q of all requests at least take no longer.
 type QuantileLimit struct {
-	Values       int64
-	Above        int64   // values above the limit
+	Values       int64   // in all blocks
+	Above        int64   // of them above the limit
 	Allowed      float64 // values that may lie above it: 1-q of them
 	DesignEffect float64 // of Above, over blocks
 	// Holds is the p-value against a source in which just 1-q lie above the limit: small where it has been shown to hold. Requests that

@@ -203,8 +203,8 @@ func TestDelayedGateway(t *testing.T) {
 	}
 }
 
-// TestDelayedRunsAreTheSame compares pairs of runs at one delay, as often as SPLITBENCH_TEST_COMPARISONS says: none may be a fail, and
-// 9 of 10 must pass.
+// TestDelayedRunsAreTheSame compares pairs of runs at one delay, as often as SPLITBENCH_TEST_COMPARISONS says, one after the other and
+// both at once, so that their windows are interleaved: none may be a fail, and 9 of 10 must pass.
 func TestDelayedRunsAreTheSame(t *testing.T) {
 	l := need(t)
 	pairs, _ := strconv.Atoi(os.Getenv("SPLITBENCH_TEST_COMPARISONS"))
@@ -212,24 +212,39 @@ func TestDelayedRunsAreTheSame(t *testing.T) {
 		t.Skip("SPLITBENCH_TEST_COMPARISONS is not set: a pair of runs takes a minute")
 	}
 	l.setDelay(t, "20ms 2ms", 36*time.Millisecond, 80*time.Millisecond)
-	passed := 0
-	for i := range pairs {
-		dir := filepath.Join(t.TempDir(), strconv.Itoa(i))
-		for range 2 {
+	for name, both := range map[string]func(t *testing.T, dir string){
+		"one after the other": func(t *testing.T, dir string) {
+			for range 2 {
+				l.do(t, dir, l.runArgs(steady...)...).want(t, "pass", 0)
+			}
+		},
+		"at once": func(t *testing.T, dir string) {
+			first, _, firstTalk := l.start(t, dir, l.runArgs(steady...)...)
 			l.do(t, dir, l.runArgs(steady...)...).want(t, "pass", 0)
-		}
-		c := l.compared(t, dir, "--margin", "5ms")
-		t.Logf("pair %d: %s %q %q", i+1, c.Verdict.Outcome, c.Verdict.Reasons, c.Changes[0].Warnings)
-		switch c.Verdict.Outcome {
-		case report.Fail:
-			t.Errorf("pair %d is called a failure: %q", i+1, c.Verdict.Reasons)
-		case report.Pass:
-			passed++
-		}
-	}
-	t.Logf("%d of %d passed", passed, pairs)
-	if 10*passed < 9*pairs {
-		t.Errorf("%d of %d passed", passed, pairs)
+			if err := first.Wait(); err != nil {
+				t.Fatalf("%v\n%s", err, firstTalk)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			passed := 0
+			for i := range pairs {
+				dir := filepath.Join(t.TempDir(), strconv.Itoa(i))
+				both(t, dir)
+				c := l.compared(t, dir, "--margin", "5ms")
+				t.Logf("pair %d: %s %q %q", i+1, c.Verdict.Outcome, c.Verdict.Reasons, c.Changes[0].Warnings)
+				switch c.Verdict.Outcome {
+				case report.Fail:
+					t.Errorf("pair %d is called a failure: %q", i+1, c.Verdict.Reasons)
+				case report.Pass:
+					passed++
+				}
+			}
+			t.Logf("%d of %d passed", passed, pairs)
+			if 10*passed < 9*pairs {
+				t.Errorf("%d of %d passed", passed, pairs)
+			}
+		})
 	}
 }
 
