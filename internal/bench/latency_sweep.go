@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -29,7 +30,7 @@ func (r *latencyRun) sweep(ctx context.Context, client session) error {
 // that broke, until they are near. Without a limit it takes all of them.
 func sweepRates(given []attack.Rate, limit *report.SweepLimit, step func(attack.Rate) (*burstTimes, error)) error {
 	rates := slices.Clone(given)
-	slices.SortFunc(rates, func(a, b attack.Rate) int { return compareFloat(a.PerSecond(), b.PerSecond()) })
+	slices.SortFunc(rates, func(a, b attack.Rate) int { return cmp.Compare(a.PerSecond(), b.PerSecond()) })
 	held, broke, steps := 0.0, math.Inf(1), 0
 	take := func(rate attack.Rate) error {
 		steps++
@@ -60,27 +61,16 @@ func sweepRates(given []attack.Rate, limit *report.SweepLimit, step func(attack.
 	return nil
 }
 
-func compareFloat(a, b float64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
 // perSecond is a rate to three digits.
 func perSecond(x float64) attack.Rate {
 	digits := math.Pow(10, math.Max(0, 2-math.Floor(math.Log10(x))))
 	return attack.Rate{Hits: uint64(math.Round(x * digits)), Per: time.Duration(digits) * time.Second}
 }
 
-// breaks reports whether the limit's quantile lies above it. Errors count as answers that never came.
-func breaks(b *burstTimes, limit *report.SweepLimit) bool { return above(b.took, b.errors, limit) }
-
-func above(times []int64, errors int64, limit *report.SweepLimit) bool {
-	all := append(slices.Clone(times), slices.Repeat([]int64{math.MaxInt64}, int(errors))...)
+// breaks reports whether the limit's quantile of the sample lies above it, which says where to look next and no more. Errors count as
+// answers that never came.
+func breaks(b *burstTimes, limit *report.SweepLimit) bool {
+	all := append(slices.Clone(b.took), slices.Repeat([]int64{math.MaxInt64}, int(b.errors))...)
 	slices.Sort(all)
 	return len(all) > 0 && analyze.Quantile(all, limit.Quantile) > limitNs(limit)
 }
@@ -115,7 +105,7 @@ func (j *latencyJudge) sweep() {
 		}
 		s.Steps = append(s.Steps, step)
 	}
-	slices.SortFunc(s.Steps, func(a, b report.SweepStep) int { return compareFloat(a.Rate, b.Rate) })
+	slices.SortFunc(s.Steps, func(a, b report.SweepStep) int { return cmp.Compare(a.Rate, b.Rate) })
 	for _, step := range s.Steps {
 		switch {
 		case s.BreaksAt != nil:

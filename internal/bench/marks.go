@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -72,7 +73,7 @@ func marksOf(m Manifest, totals wire.Totals, length time.Duration) []report.Mark
 	if mark, ok := lastWrite(m, startedAt(totals), length); ok && !written {
 		out = append(out, mark)
 	}
-	slices.SortStableFunc(out, func(a, b report.Mark) int { return compareFloat(a.AtSeconds, b.AtSeconds) })
+	slices.SortStableFunc(out, func(a, b report.Mark) int { return cmp.Compare(a.AtSeconds, b.AtSeconds) })
 	return out
 }
 
