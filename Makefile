@@ -38,13 +38,17 @@ test: agents
 race: agents
 	CGO_ENABLED=1 $(GO) test -race ./...
 
-## lint: go vet and the linters of .golangci.yml, built from tools/go.mod
-lint: bin/golangci-lint agents
+## lint: go vet, the linters of .golangci.yml, and what no program reaches; built from tools/go.mod
+lint: bin/golangci-lint bin/deadcode agents
 	$(GO) vet ./...
 	bin/golangci-lint run ./...
+	bin/deadcode -f '{{range .Funcs}}{{printf "%s.%s\n" $$.Path .Name}}{{end}}' ./... | awk -f tools/deadcode.awk tools/deadcode.txt -
 
 bin/golangci-lint: tools/go.mod tools/go.sum
 	$(GO) build -C tools -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/deadcode: tools/go.mod tools/go.sum
+	$(GO) build -C tools -o ../$@ golang.org/x/tools/cmd/deadcode
 
 ## calibrate: simulate the error rates that docs/statistics.md states, and rewrite its table
 calibrate:
@@ -90,7 +94,7 @@ delay-test: build
 
 ## generate: rewrite golden files from what the code prints now
 generate: agents
-	$(GO) test ./internal/report ./cmd/splitbench -update
+	$(GO) test . ./internal/report ./cmd/splitbench -update
 
 ## verify: go.mod is tidy and golden files are as committed
 verify: generate

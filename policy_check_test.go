@@ -48,6 +48,12 @@ func TestThePolicyBites(t *testing.T) {
 		{"unknown module", "cmd/splitbench/x.go", imports("github.com/spf13/viper"), "no line of modulePolicy names this module"},
 		{"unknown module in a test", "attack/x_test.go", imports("github.com/stretchr/testify/assert"), "no line of modulePolicy names this module"},
 
+		{"kubectl's libraries", "internal/mesh/x_test.go", imports("k8s.io/kubectl/pkg/describe"), `"k8s.io/kubectl < nobody"`},
+		{"seedless numbers", "attack/x.go", imports("math/rand"), `attack may not use it by the rule "math/rand < nobody"`},
+		{"seeded numbers", "attack/x.go", imports("math/rand/v2"), ""},
+		{"files in analyze", "analyze/x.go", imports("os/exec"), `analyze -> os/exec: forbidden by the rule "analyze cannot reach os, net"`},
+		{"random numbers in a test", "analyze/x_test.go", imports("math/rand/v2"), ""},
+
 		{"group in mesh", "internal/mesh/x.go", "package p\nvar g = \"split.smi-spec.io\"\n", ""},
 		{"group elsewhere", "internal/bench/x.go", "package p\nvar g = \"split.smi-spec.io/v1alpha2\"\n", "internal/bench may not name split.smi-spec.io"},
 		{"label elsewhere", "cmd/splitbench/x.go", "package p\nvar g = \"mirror.linkerd.io/exported\"\n", "cmd/splitbench may not name linkerd.io"},
@@ -63,7 +69,7 @@ func TestThePolicyBites(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			violations := mustPolicy(t, roomPolicy, modulePolicy, wordPolicy).check([]source{s})
+			violations := mustPolicy(t).check([]source{s})
 			switch {
 			case tt.want == "" && len(violations) > 0:
 				t.Errorf("refused: %q", violations)
@@ -76,6 +82,26 @@ func TestThePolicyBites(t *testing.T) {
 	}
 }
 
+// A room is held to what those that it imports do.
+func TestReachGoesThroughOtherRooms(t *testing.T) {
+	file := func(name string, imported ...string) source {
+		s, err := parseSource(name, "package p\nimport (\n\t_ \""+strings.Join(imported, "\"\n\t_ \"")+"\"\n)\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	p := policy{reach: []reach{{room: "a", banned: []string{"net"}, line: "a cannot reach net"}}}
+	way := []source{file("a/x.go", "fmt", modulePath+"/b"), file("b/x.go", modulePath+"/c"), file("c/x_test.go", "net/http")}
+	if v := p.checkReach(way); len(v) != 0 {
+		t.Errorf("refused for what a test imports: %q", v)
+	}
+	v := p.checkReach(append(way, file("c/x.go", "network", "net/http")))
+	if len(v) != 1 || !strings.HasPrefix(v[0], "a -> b -> c -> net/http: forbidden by the rule \"a cannot reach net\"") {
+		t.Errorf("%q", v)
+	}
+}
+
 func TestAPolicyThatMakesNoSenseIsRefused(t *testing.T) {
 	for name, text := range map[string]string{
 		"no sign":         "attack, internal/wire",
@@ -85,6 +111,9 @@ func TestAPolicyThatMakesNoSenseIsRefused(t *testing.T) {
 		if _, err := parseRooms(text); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+	if _, err := parseReach("analyze ! os"); err == nil {
+		t.Error("a reach line without its words: accepted")
 	}
 	if _, err := parseTable("gonum.org/v1/gonum analyze"); err == nil {
 		t.Error("a module line without a sign: accepted")

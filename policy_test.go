@@ -1,6 +1,7 @@
 package splitbench_test
 
 import (
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -16,10 +17,7 @@ import (
 	"testing"
 )
 
-const (
-	modulePath = "github.com/splitbench/splitbench"
-	tests      = "tests" // in modulePolicy: test files of any room
-)
+const modulePath = "github.com/splitbench/splitbench"
 
 // table is a parsed policy: for each thing that may be used, who may use it. lines keeps where that was said.
 type table struct {
@@ -121,25 +119,44 @@ func parseRooms(text string) (rooms, error) {
 	return r, nil
 }
 
-// policy is all three tables.
+// reach is a line of reachPolicy: what a room must not come to by any path.
+type reach struct {
+	room   string
+	banned []string
+	line   string
+}
+
+// parseReach reads lines "a cannot reach b, c".
+func parseReach(text string) (all []reach, err error) {
+	for line := range strings.Lines(strings.TrimSpace(text)) {
+		line = strings.TrimSpace(line)
+		room, banned, ok := strings.Cut(line, " cannot reach ")
+		if !ok {
+			return nil, fmt.Errorf("policy line %q: want \"a cannot reach b, c\"", line)
+		}
+		all = append(all, reach{room: room, banned: split(banned), line: line})
+	}
+	return all, nil
+}
+
+// policy is all tables.
 type policy struct {
 	rooms   rooms
+	reach   []reach
 	modules table
 	words   table
 	sayOnly map[string]string
 }
 
-func mustPolicy(t *testing.T, roomText, moduleText, wordText string) policy {
+func mustPolicy(t *testing.T) policy {
 	t.Helper()
 	p := policy{sayOnly: sayOnly}
-	var err error
-	if p.rooms, err = parseRooms(roomText); err != nil {
-		t.Fatal(err)
-	}
-	if p.modules, err = parseTable(moduleText); err != nil {
-		t.Fatal(err)
-	}
-	if p.words, err = parseTable(wordText); err != nil {
+	var errs [4]error
+	p.rooms, errs[0] = parseRooms(roomPolicy)
+	p.reach, errs[1] = parseReach(reachPolicy)
+	p.modules, errs[2] = parseTable(modulePolicy)
+	p.words, errs[3] = parseTable(wordPolicy)
+	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -198,7 +215,7 @@ func readTree(root string) (sources []source, err error) {
 }
 
 const isPolicy = "This is policy, not a switch: do not edit the table to make a build pass. " +
-	"Move the code, or change docs/design.md first and say why."
+	"Move the code, or change the design in a commit that says why."
 
 // check returns a sentence for each violation.
 func (p policy) check(sources []source) (violations []string) {
@@ -223,6 +240,36 @@ func (p policy) check(sources []source) (violations []string) {
 		}
 		violations = append(violations, p.checkWords(s)...)
 	}
+	return append(violations, p.checkReach(sources)...)
+}
+
+// checkReach looks for paths that reachPolicy forbids, and tells the shortest.
+func (p policy) checkReach(sources []source) (violations []string) {
+	imports := map[string][]string{} // of each room, ours without the module's path
+	for _, s := range sources {
+		for _, spec := range s.file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if imported = strings.TrimPrefix(imported, modulePath+"/"); err == nil && !s.isTest() &&
+				!slices.Contains(imports[s.room()], imported) {
+				imports[s.room()] = append(imports[s.room()], imported)
+			}
+		}
+	}
+	for _, rule := range p.reach {
+		path := map[string]string{rule.room: rule.room} // to each room or package that was come to
+		for queue := []string{rule.room}; len(queue) > 0; queue = queue[1:] {
+			for _, next := range imports[queue[0]] {
+				if _, seen := path[next]; seen {
+					continue
+				}
+				path[next] = path[queue[0]] + " -> " + next
+				queue = append(queue, next)
+				if slices.ContainsFunc(rule.banned, func(b string) bool { return under(b)(next) }) {
+					violations = append(violations, fmt.Sprintf("%s: forbidden by the rule %q. %s", path[next], rule.line, isPolicy))
+				}
+			}
+		}
+	}
 	return violations
 }
 
@@ -232,10 +279,12 @@ func (p policy) refuses(s source, imported string) string {
 	switch {
 	case under(modulePath)(imported):
 		return p.refusesRoom(s, strings.TrimPrefix(strings.TrimPrefix(imported, modulePath), "/"))
-	case strings.Contains(first, "."):
-		return p.refusesModule(s, imported)
+	case !strings.Contains(first, "."): // the standard library
+		if _, listed := p.modules.fit(imported); !listed {
+			return ""
+		}
 	}
-	return "" // the standard library
+	return p.refusesModule(s, imported)
 }
 
 func (p policy) refusesRoom(s source, imported string) string {
@@ -260,7 +309,10 @@ func (p policy) refusesModule(s source, imported string) string {
 		return "no line of modulePolicy names this module; a new one needs a line there and in docs/adr/0001-third-party-modules.md"
 	}
 	users := p.modules.users[name]
-	if s.isTest() || slices.Contains(users, s.room()) {
+	switch {
+	case slices.Contains(users, "everybody"), slices.Contains(users, s.room()):
+		return ""
+	case s.isTest() && !slices.Contains(users, "nobody"):
 		return ""
 	}
 	return fmt.Sprintf("%s may not use it by the rule %q", s.room(), p.modules.lines[name])
