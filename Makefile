@@ -41,6 +41,7 @@ race: agents
 ## lint: go vet, the linters of .golangci.yml, and what no program reaches; built from tools/go.mod
 lint: bin/golangci-lint bin/deadcode agents
 	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./attack
 	bin/golangci-lint run ./...
 	bin/deadcode -f '{{range .Funcs}}{{printf "%s.%s\n" $$.Path .Name}}{{end}}' ./... | awk -f tools/deadcode.awk tools/deadcode.txt -
 

@@ -2,8 +2,9 @@ package attack
 
 import "time"
 
-// alarm lets one goroutine sleep to the instant. Go's timers do not: a process that is mostly idle, as a load generator at
-// a moderate rate is, waits in epoll with its timeout rounded up to whole milliseconds, so that requests go out in volleys.
+// alarm lets one goroutine sleep to the instant. Go's timers do not: a process that is mostly idle, as a load generator
+// at a moderate rate is, waits in epoll with its timeout rounded up to whole milliseconds, so that requests go out in
+// volleys.
 type alarm interface {
 	// sleep returns after d, or at once when the alarm was interrupted, now or before.
 	sleep(d time.Duration)

@@ -16,7 +16,7 @@ type RuleKind string
 
 // The kinds of rules.
 const (
-	RuleJSON   RuleKind = "json"   // Key is a JSON pointer (RFC 6901) into the body; the string there must be one of Values
+	RuleJSON   RuleKind = "json"   // Key is a JSON pointer (RFC 6901) to a string of the body that must be one of Values
 	RuleHeader RuleKind = "header" // Key is a header name; its first value must be one of Values
 	RuleRegexp RuleKind = "regexp" // Key is a regular expression (RE2) that must match in the body
 
@@ -38,7 +38,8 @@ const (
 	maxKeyLen     = 4096
 )
 
-// Classifier names the backend of an answer: the first rule that matches wins. It is immutable, and safe for concurrent use.
+// Classifier names the backend of an answer: the first rule that matches wins. It is immutable, and safe for concurrent
+// use.
 type Classifier struct{ lookups []lookup }
 
 // lookup is a run of neighbouring rules that look at the same place, answered by one look.
@@ -217,18 +218,6 @@ func lower(c byte) byte {
 		return c + 'a' - 'A'
 	}
 	return c
-}
-
-// JSONString returns the string at a JSON pointer of a document, with numbers and booleans as they are written; false
-// where there is none, and where any of the document is not JSON.
-func JSONString(doc []byte, pointer string) (string, bool) {
-	path, err := parsePointer(pointer)
-	if err != nil {
-		return "", false
-	}
-	var f jsonFinder
-	v, ok := f.find(doc, stepsOf(path))
-	return string(v), ok
 }
 
 func parsePointer(p string) ([]string, error) {

@@ -96,7 +96,7 @@ func FuzzClassify(f *testing.F) {
 			return
 		}
 		got := c.Classify(nil, []byte(body))
-		s, ok := JSONString([]byte(body), pointer)
+		s, ok := stringAt([]byte(body), pointer)
 		if want := ok && s == value; (got == 7) != want {
 			t.Fatalf("Classify = %d, but the string there is %q, %v", got, s, ok)
 		}

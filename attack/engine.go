@@ -11,8 +11,8 @@ import (
 
 // Engine sends the bursts of one session over connections of its own, one burst at a time. Results come as answers do,
 // not in the order of Seq. The iterator ends after the last result; when the burst was cut short it ends with an error:
-// the context's, a *GaveUpError, or an *AbortError. Every request that was sent has its result, also then. Breaking off the iteration
-// stops the burst, and the iterator returns only when nothing of it runs any more.
+// the context's, a *GaveUpError, or an *AbortError. Every request that was sent has its result, also then. Breaking off
+// the iteration stops the burst, and the iterator returns only when nothing of it runs any more.
 type Engine interface {
 	Attack(ctx context.Context, p Plan) iter.Seq2[Result, error]
 }
@@ -21,7 +21,8 @@ type Engine interface {
 type EngineOptions struct {
 	// Dial opens connections; nil: a plain net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Unmatched is called with the first MaxSpecimens answers that no rule named, from the goroutine that iterates; may be nil.
+	// Unmatched is called with the first MaxSpecimens answers that no rule named, from the goroutine that iterates; may be
+	// nil.
 	Unmatched func(Specimen)
 }
 
@@ -38,8 +39,8 @@ const (
 	maxHeaderBytes = 64 << 10
 )
 
-// idleTimeout closes connections before servers do: a request on a connection that the server is just closing fails, and
-// since nothing is retried here it would count as a failure of the split.
+// idleTimeout closes connections before servers do: a request on a connection that the server is just closing fails,
+// and since nothing is retried here it would count as a failure of the split.
 const idleTimeout = 2 * time.Second
 
 // ClosableEngine is an engine with connections of its own.
@@ -58,39 +59,14 @@ type ClosableEngine interface {
 // NewEngine returns the engine that p.EngineName names.
 func NewEngine(p Plan, o EngineOptions) ClosableEngine {
 	p = p.WithDefaults()
-	switch p.EngineName() {
-	case EngineVegeta:
-		if e, ok := newVegeta(o, p.Connections); ok {
-			return e
-		}
-		return noEngine(EngineVegeta)
-	case EngineStd:
-		return NewStd(o, p.Connections)
+	switch name := p.EngineName(); {
+	case name == EngineVegeta && hasVegeta:
+		return newVegeta(o, p.Connections)
+	case name == EngineH1:
+		return NewH1(o, p.Connections)
 	}
-	return NewH1(o, p.Connections)
+	return NewStd(o, p.Connections) // whose Attack refuses a plan for another engine
 }
-
-// noEngine is one that this program does not hold.
-type noEngine string
-
-// Attack implements Engine by saying so.
-func (e noEngine) Attack(context.Context, Plan) iter.Seq2[Result, error] {
-	return func(yield func(Result, error) bool) {
-		yield(Result{}, fmt.Errorf("engine %s: not in this program: use engine %s or %s", string(e), EngineH1, EngineStd))
-	}
-}
-
-// Dialled implements ClosableEngine.
-func (noEngine) Dialled() int64 { return 0 }
-
-// Dials implements ClosableEngine.
-func (noEngine) Dials() Dials { return Dials{} }
-
-// Bytes implements ClosableEngine.
-func (noEngine) Bytes() int64 { return 0 }
-
-// Close implements ClosableEngine.
-func (noEngine) Close() {}
 
 // GaveUpError says that a burst was stopped because requests had no answers any more.
 type GaveUpError struct {
@@ -101,8 +77,8 @@ func (e *GaveUpError) Error() string {
 	return fmt.Sprintf("attack: gave up: %d requests in a row got no answer", e.InARow)
 }
 
-// classifyError says how a request failed below HTTP. Errors of the resolver and of connecting are dial errors, whatever
-// their cause; a timeout while connecting is a timeout.
+// classifyError says how a request failed below HTTP. Errors of the resolver and of connecting are dial errors,
+// whatever their cause; a timeout while connecting is a timeout.
 func classifyError(ctx context.Context, err error) ErrorClass {
 	if err == nil {
 		return OK

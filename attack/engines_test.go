@@ -169,6 +169,7 @@ func TestScripts(t *testing.T) {
 	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		for _, s := range scripts {
 			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
 				address, served := s.serve(t)
 				p := fastPlan("http://podinfo", 10)
 				p.ConnectTo = map[string]string{"podinfo:80": address}

@@ -14,8 +14,8 @@ type h1Conn struct {
 	find   jsonFinder
 }
 
-// newH1Conn is what an H1 hires.
-func newH1Conn(e *crew) *worker {
+// newH1Conn returns a worker of an H1.
+func newH1Conn(e *pool) *worker {
 	c := &h1Conn{worker: worker{engine: e, number: UnknownConn}}
 	c.run = c.carry
 	return &c.worker
@@ -56,7 +56,7 @@ func (c *h1Conn) dial() (adopted bool, class ErrorClass) {
 	defer e.mu.Unlock()
 	c.nc, c.used, c.born = nc, 0, e.now()
 	c.number = int32(e.dialled.Add(1) - 1)
-	b.wear(&c.worker)
+	b.limitUse(&c.worker)
 	adopted = e.loop != nil && e.loop.adopt(c, nc)
 	c.in.src, c.in.epoch, c.in.count = c.nc, e.epoch, &e.bytes
 	if c.fate != OK { // stopped meanwhile: nobody could close it
@@ -65,7 +65,8 @@ func (c *h1Conn) dial() (adopted bool, class ErrorClass) {
 	return adopted, OK
 }
 
-// serve reads answers until the connection can carry no more requests. It reports whether it has one in hand all the same.
+// serve reads answers until the connection can carry no more requests. It reports whether it has one in hand all the
+// same.
 func (c *h1Conn) serve() (again bool) {
 	for {
 		c.in.begin()

@@ -14,14 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// h1Loop drives an engine's connections from one goroutine: it waits in one epoll for the next planned instant and for all
-// answers, and resumes the coroutine of a connection that has something to read. Go's poller would do, and did, but what
-// it costs to hand a socket's event to a goroutine (a second thread woken to look for more work, and that one's search)
-// is several times what the request itself takes, above all where the process is idle in between.
+// h1Loop drives an engine's connections from one goroutine: it waits in one epoll for the next planned instant and for
+// all answers, and resumes the coroutine of a connection that has something to read. Go's poller would do, and did, but
+// what it costs to hand a socket's event to a goroutine (a second thread woken to look for more work, and that one's
+// search) is several times what the request itself takes, above all where the process is idle in between.
 //
-// A connection's code stays what it is, a straight line that reads, parses and settles: its Read gives the loop its turn
-// where there is nothing to read. Sockets are read and written without telling Go's scheduler, since neither can block;
-// only the wait in epoll says that it may.
+// A connection's code stays what it is, a straight line that reads, parses and settles: its Read gives the loop its
+// turn where there is nothing to read. Sockets are read and written without telling Go's scheduler, since neither can
+// block; only the wait in epoll says that it may.
 type h1Loop struct {
 	epoll, timer, event int
 	armed               time.Duration // instant that the timer is set for, since the engine's epoch; 0: none
@@ -95,8 +95,8 @@ func (l *h1Loop) wake() {
 	}
 }
 
-// sleep waits until something happens or, where until is not 0, until that instant since epoch. It returns what happened.
-// Unless spinning, the loop must have been marked asleep.
+// sleep waits until something happens or, where until is not 0, until that instant since epoch. It returns what
+// happened. Unless spinning, the loop must have been marked asleep.
 func (l *h1Loop) sleep(until, now time.Duration, spin bool) []unix.EpollEvent {
 	if until > 0 && until != l.armed && !spin {
 		spec := unix.ItimerSpec{Value: unix.NsecToTimespec(max(int64(until-now), 1))}
@@ -104,13 +104,12 @@ func (l *h1Loop) sleep(until, now time.Duration, spin bool) []unix.EpollEvent {
 			l.armed = until
 		}
 	}
-	var n uintptr
-	var errno unix.Errno
+	call, timeout := unix.Syscall6, ^uintptr(0)
 	if spin {
-		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), uintptr(len(l.events)), 0, 0, 0)
-	} else {
-		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), uintptr(len(l.events)), ^uintptr(0), 0, 0)
+		call, timeout = unix.RawSyscall6, 0
 	}
+	events := uintptr(unsafe.Pointer(&l.events[0])) // l is on the heap, and does not move
+	n, _, errno := call(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), events, uintptr(len(l.events)), timeout, 0, 0)
 	l.asleep.Store(false)
 	if errno != 0 { // EINTR: look again
 		return nil
@@ -118,8 +117,8 @@ func (l *h1Loop) sleep(until, now time.Duration, spin bool) []unix.EpollEvent {
 	return l.events[:n]
 }
 
-// adopt takes over a connection that a goroutine has opened, if it is one of the kind. The caller holds the engine's lock,
-// and serves the connection itself where adopt reports false.
+// adopt takes over a connection that a goroutine has opened, if it is one of the kind. The caller holds the engine's
+// lock, and serves the connection itself where adopt reports false.
 func (l *h1Loop) adopt(c *h1Conn, nc net.Conn) bool {
 	l.opened++
 	lc := newLoopConn(nc, l.opened)
@@ -147,7 +146,7 @@ func (l *h1Loop) welcome(c *h1Conn) {
 }
 
 // drive carries out a burst: it sends what is due, waits, and lets the connections go on that have something to read.
-func (l *h1Loop) drive(b *crewBurst) {
+func (l *h1Loop) drive(b *poolBurst) {
 	for full := true; full; { // connections that were closed since the last burst, however many
 		events := l.sleep(0, 0, true)
 		full = len(events) == len(l.events)
@@ -168,7 +167,7 @@ func (l *h1Loop) drive(b *crewBurst) {
 
 // release sends what is due as long as there are connections for it. until is when the next request will be, since the
 // engine's epoch; 0: that depends on answers.
-func (l *h1Loop) release(b *crewBurst) (until, now time.Duration, over bool) {
+func (l *h1Loop) release(b *poolBurst) (until, now time.Duration, over bool) {
 	e := b.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -274,8 +273,8 @@ type loopConn struct {
 
 var _ io.ReadWriteCloser = (*loopConn)(nil)
 
-// newLoopConn takes the socket out of a connection of package net, which is closed. It returns nil for any other kind of
-// connection, or where the system refuses.
+// newLoopConn takes the socket out of a connection of package net, which is closed. It returns nil for any other kind
+// of connection, or where the system refuses.
 func newLoopConn(nc net.Conn, generation int32) *loopConn {
 	tc, ok := nc.(*net.TCPConn)
 	if !ok {
@@ -348,11 +347,13 @@ func (lc *loopConn) Read(p []byte) (int, error) {
 // Write implements io.Writer. What the socket does not take at once is written as it does.
 func (lc *loopConn) Write(p []byte) (int, error) {
 	for written := 0; ; {
-		n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(lc.fd), uintptr(unsafe.Pointer(&p[written])), uintptr(len(p)-written))
+		rest := p[written:]
+		n, _, errno := unix.RawSyscall(
+			unix.SYS_WRITE, uintptr(lc.fd), uintptr(unsafe.Pointer(&rest[0])), uintptr(len(rest)))
 		switch {
 		case errno == unix.EINTR:
 		case errno == unix.EAGAIN:
-			lc.out = p[written:]
+			lc.out = rest
 			return len(p), nil
 		case errno != 0:
 			return written, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", errno)}

@@ -9,6 +9,6 @@ type h1Loop struct{}
 
 func newH1Loop() *h1Loop                       { return nil }
 func (l *h1Loop) adopt(*h1Conn, net.Conn) bool { return false }
-func (l *h1Loop) drive(*crewBurst)             {}
+func (l *h1Loop) drive(*poolBurst)             {}
 func (l *h1Loop) wake()                        {}
 func (l *h1Loop) close()                       {}

@@ -1,8 +1,11 @@
 package attack
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"strconv"
+	"strings"
 )
 
 // h1Answer is one parsed response. Its slices lie in the reader's buffer.
@@ -24,9 +27,9 @@ type h1Head struct {
 	keepAlive bool
 }
 
-// answer reads and parses one response, interim ones passed over, after the first byte of it has come. It knows less than
-// net/http and refuses more: whatever two programs on the way may read differently, since then one of them would count
-// another backend's answer. What it accepts, net/http reads the same (a fuzz test holds the two together).
+// answer reads and parses one response, interim ones passed over, after the first byte of it has come. It knows less
+// than net/http and refuses more: whatever two programs on the way may read differently, since then one of them would
+// count another backend's answer. What it accepts, net/http reads the same (a fuzz test holds the two together).
 func (p *h1Reader) answer(head bool, a *h1Answer) error {
 	var h h1Head
 	var lines, end int
@@ -150,24 +153,14 @@ func (h *h1Head) check() error {
 func (h *h1Head) connection(value []byte) {
 	for len(value) > 0 {
 		var token []byte
-		token, value = cutComma(value)
-		switch {
+		token, value, _ = bytes.Cut(value, []byte(","))
+		switch token = trim(token); {
 		case equalFold(token, "close"):
 			h.close = true
 		case equalFold(token, "keep-alive"):
 			h.keepAlive = true
 		}
 	}
-}
-
-// cutComma returns the first element of a comma-separated list, trimmed, and the rest.
-func cutComma(list []byte) (element, rest []byte) {
-	for i, c := range list {
-		if c == ',' {
-			return trim(list[:i]), list[i+1:]
-		}
-	}
-	return trim(list), nil
 }
 
 // field splits a header line and checks it byte by byte. A line that continues the one before is refused.
@@ -199,7 +192,7 @@ func trim(b []byte) []byte {
 //nolint:gochecknoglobals // tables that never change
 var (
 	isToken = byteTable(func(c byte) bool {
-		return c >= '0' && c <= '9' || lower(c) >= 'a' && lower(c) <= 'z' || indexByte("!#$%&'*+-.^_`|~", c)
+		return c >= '0' && c <= '9' || lower(c) >= 'a' && lower(c) <= 'z' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 	})
 	textByte = byteTable(func(c byte) bool { return c >= ' ' && c != 0x7f || c == '\t' })
 )
@@ -209,15 +202,6 @@ func byteTable(in func(byte) bool) (t [256]bool) {
 		t[c] = in(byte(c))
 	}
 	return t
-}
-
-func indexByte(s string, c byte) bool {
-	for i := range len(s) {
-		if s[i] == c {
-			return true
-		}
-	}
-	return false
 }
 
 func isText(b []byte) bool {
@@ -231,16 +215,12 @@ func isText(b []byte) bool {
 
 // parseLength reads digits and nothing else: neither a sign nor a list.
 func parseLength(b []byte) (n uint64, ok bool) {
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + uint64(c-'0')
-	}
-	return n, len(b) > 0 && len(b) <= 18
+	n, err := strconv.ParseUint(string(b), 10, 63)
+	return n, err == nil && len(b) <= 18
 }
 
-// chunks reads a chunked body and its trailer. Chunk extensions are passed over, as long as they are no more than a little.
+// chunks reads a chunked body and its trailer. Chunk extensions are passed over, as long as they are no more than a
+// little.
 func (p *h1Reader) chunks(start int) error {
 	excess := 0 // bytes of framing beyond what an honest sender of small chunks needs
 	for {
@@ -275,31 +255,14 @@ func chunkSize(l []byte) (n uint64, err error) {
 	if !isText(l) {
 		return 0, errSyntax
 	}
-	l = trimRight(l)
-	for i, c := range l {
-		d := hexDigit(c)
-		if d < 0 {
-			if c == ';' && i > 0 {
-				return n, nil
-			}
-			return 0, errSyntax
-		}
-		if i >= 15 {
-			return 0, errSyntax
-		}
-		n = n<<4 | uint64(d)
+	digits, _, extended := bytes.Cut(l, []byte(";"))
+	if !extended {
+		digits = bytes.TrimRight(digits, " \t")
 	}
-	if len(l) == 0 {
+	if n, err = strconv.ParseUint(string(digits), 16, 63); err != nil || len(digits) > 15 {
 		return 0, errSyntax
 	}
 	return n, nil
-}
-
-func trimRight(b []byte) []byte {
-	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
-		b = b[:len(b)-1]
-	}
-	return b
 }
 
 // trailer passes over the fields after the last chunk.

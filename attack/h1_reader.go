@@ -87,8 +87,8 @@ func (p *h1Reader) grow() bool {
 	return true
 }
 
-// line returns the next line without its CRLF, valid until more bytes are read. A bare LF or CR is refused: programs that
-// take it for an end of line and programs that do not see different answers in one stream.
+// line returns the next line without its CRLF, valid until more bytes are read. A bare LF or CR is refused: programs
+// that take it for an end of line and programs that do not see different answers in one stream.
 func (p *h1Reader) line(limit int) ([]byte, error) {
 	for seen := 0; ; {
 		rest := p.buf[p.read:p.write]
@@ -117,8 +117,8 @@ func cut(err error) error {
 	return err
 }
 
-// body reads n bytes of a body and keeps of them what the limit of the kept body, counted from start, allows. Kept bytes
-// end at floor.
+// body reads n bytes of a body and keeps of them what the limit of the kept body, counted from start, allows. Kept
+// bytes end at floor.
 func (p *h1Reader) body(start int, n uint64) error {
 	for n > 0 {
 		if p.read == p.write {

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// maxRequest bounds the bytes of a request: what fits into an empty socket buffer is written without waiting, which lets
-// the pacer write for all connections.
+// maxRequest bounds the bytes of a request: what fits into an empty socket buffer is written without waiting, which
+// lets the pacer write for all connections.
 const maxRequest = 16 << 10
 
 // newH1Target serialises the request.
@@ -28,7 +28,7 @@ func newH1Target(p Plan) (*target, error) {
 	if to, ok := p.ConnectTo[t.address]; ok {
 		t.address = to
 	}
-	t.line = t.address
+	t.key = t.address
 	host := u.Host
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", p.Method, u.RequestURI())

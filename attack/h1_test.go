@@ -219,7 +219,7 @@ func TestH1DoesNotAllocate(t *testing.T) {
 	p := Plan{URL: "http://x", Rate: Rate{1000, time.Second}, Requests: 1 << 40, MaxRequests: 1 << 41, Rules: []Rule{
 		{Backend: 1, Kind: RuleJSON, Key: "/message", Values: []string{"from 1"}},
 	}}.WithDefaults()
-	b, err := newCrewBurst(e.crew, p)
+	b, err := newPoolBurst(e.pool, p)
 	if err != nil || !e.begin(b) {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestH1DoesNotAllocate(t *testing.T) {
 	b.schedule = Constant{Rate{1_000_000_000, time.Second}} // always due
 	nc := newEcho()
 	b.ctx = t.Context()
-	c := &h1Conn{worker: worker{engine: e.crew, nc: nc}, in: h1Reader{src: nc, epoch: e.epoch, count: &e.bytes}}
+	c := &h1Conn{worker: worker{engine: e.pool, nc: nc}, in: h1Reader{src: nc, epoch: e.epoch, count: &e.bytes}}
 	e.open[&c.worker] = struct{}{}
 	b.take(&c.worker, e.now())
 	var spare []Result

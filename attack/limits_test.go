@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// forEachCrew runs a test on every engine that carries out all of a plan.
-func forEachCrew(t *testing.T, test func(t *testing.T, build func(EngineOptions, int) ClosableEngine)) {
+// forEachPool runs a test on every engine that carries out all of a plan.
+func forEachPool(t *testing.T, test func(t *testing.T, build func(EngineOptions, int) ClosableEngine)) {
 	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		if !strings.HasSuffix(t.Name(), "/vegeta") {
 			test(t, build)
@@ -64,9 +64,13 @@ func TestGuard(t *testing.T) {
 		"dropped ones were never asked": {Limits{ErrorShare: 0.01, DialFailures: 1}, func(n int) Result { return Result{Planned: at(n), Err: ErrDropped} }, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGuard(&tt.limits)
+			g := newGuard(Plan{GiveUpAfter: 10_000, Limits: &tt.limits})
 			for n := range 5000 {
-				if abort := g.see(tt.result(n)); abort != nil {
+				if why := g.see(tt.result(n)); why != nil {
+					abort, ok := why.(*AbortError)
+					if !ok {
+						t.Fatal(why)
+					}
 					if abort.Reason != tt.reason || n+1 != tt.after || abort.Saw == "" {
 						t.Errorf("%s (%s) after %d results, want %s after %d", abort.Reason, abort.Saw, n+1, tt.reason, tt.after)
 					}
@@ -124,7 +128,7 @@ func TestEnginesKeepLimits(t *testing.T) {
 
 // What is due while every connection is busy waits, is dropped and counted, or ends the burst, as the plan says.
 func TestSaturation(t *testing.T) {
-	forEachCrew(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
+	forEachPool(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 			time.Sleep(20 * time.Millisecond) // the server's work
 		}))
@@ -161,7 +165,7 @@ func TestSaturation(t *testing.T) {
 
 // Which of several connections at rest is used follows the plan.
 func TestOrder(t *testing.T) {
-	forEachCrew(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
+	forEachPool(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		for order, want := range map[Order]func(map[int32]int) bool{
 			OrderLIFO: func(n map[int32]int) bool { // the eight that were needed at first, then mostly one
 				most := 0
@@ -211,7 +215,7 @@ func TestOrder(t *testing.T) {
 
 // A process that may open no more files says so, and not that the server was not there.
 func TestNoMoreFilesIsAClassOfItsOwn(t *testing.T) {
-	forEachCrew(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
+	forEachPool(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		e := build(EngineOptions{Dial: func(context.Context, string, string) (net.Conn, error) {
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.EMFILE}
 		}}, 2)

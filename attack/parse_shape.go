@@ -1,74 +1,96 @@
 package attack
 
 import (
+	"errors"
 	"fmt"
+	"math"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// ParseShape reads a schedule as a flag states it: constant, poisson, closed, steps=100x10s,200x10s, ramp=10:500:30s (from,
-// to, over) or sine=100:50:20s (mean, amplitude, period), with rates as ParseRate reads them. nil stands for constant. The
-// error names what was seen, not the flag.
+// ParseShape reads a schedule as a flag states it: constant, poisson, closed, steps=100x10s,200x10s, ramp=10:500:30s
+// (from, to, over) or sine=100:50:20s (mean, amplitude, period), with rates as ParseRate reads them. nil stands for
+// constant. The error names what was seen, not the flag.
 func ParseShape(s string, seed uint64) (*Shape, error) {
-	kind, rest, given := strings.Cut(s, "=")
-	switch ShapeKind(kind) {
-	case ShapeConstant, ShapePoisson, ShapeClosed:
-		if given {
-			return nil, fmt.Errorf("schedule %q: %s takes no settings", s, kind)
-		}
-		switch ShapeKind(kind) {
-		case ShapeConstant:
-			return nil, nil
-		case ShapePoisson:
-			return &Shape{Kind: ShapePoisson, Seed: seed}, nil
-		}
-		return &Shape{Kind: ShapeClosed}, nil
-	case ShapeSteps:
-		return parseSteps(s, rest)
-	case ShapeRamp, ShapeSine:
-		parts := strings.Split(rest, ":")
-		if len(parts) != 3 {
-			return nil, fmt.Errorf("schedule %q: want ramp=FROM:TO:TIME or sine=MEAN:AMPLITUDE:PERIOD", s)
-		}
-		a, err := ParseRate(parts[0])
-		if err != nil {
-			return nil, fmt.Errorf("schedule %q: %w", s, err)
-		}
-		b, err := ParseRate(parts[1])
-		if err != nil {
-			return nil, fmt.Errorf("schedule %q: %w", s, err)
-		}
-		over, err := time.ParseDuration(parts[2])
-		if err != nil {
-			return nil, fmt.Errorf("schedule %q: %q is not a time, such as 30s", s, parts[2])
-		}
-		if ShapeKind(kind) == ShapeRamp {
-			return &Shape{Kind: ShapeRamp, From: a, To: b, Over: over}, nil
-		}
-		return &Shape{Kind: ShapeSine, From: a, Amplitude: b, Over: over}, nil
+	shape, err := parseShape(s, seed)
+	if err != nil {
+		return nil, fmt.Errorf("schedule %q: %w", s, err)
 	}
-	return nil, fmt.Errorf("schedule %q: want constant, poisson, closed, steps=RATExTIME,..., ramp=FROM:TO:TIME or sine=MEAN:AMPLITUDE:PERIOD", s)
+	return shape, nil
 }
 
-func parseSteps(s, rest string) (*Shape, error) {
+func parseShape(s string, seed uint64) (*Shape, error) {
+	name, settings, given := strings.Cut(s, "=")
+	kind := ShapeKind(name)
+	switch kind {
+	case ShapeConstant, ShapePoisson, ShapeClosed:
+		if given {
+			return nil, fmt.Errorf("%s takes no settings", kind)
+		}
+	}
+	switch kind {
+	case ShapeConstant:
+		return nil, nil
+	case ShapePoisson:
+		return &Shape{Kind: kind, Seed: seed}, nil
+	case ShapeClosed:
+		return &Shape{Kind: kind}, nil
+	case ShapeSteps:
+		return parseSteps(settings)
+	case ShapeRamp, ShapeSine:
+		parts := strings.Split(settings, ":")
+		if len(parts) != 3 {
+			return nil, errors.New("want ramp=FROM:TO:TIME or sine=MEAN:AMPLITUDE:PERIOD")
+		}
+		from, err := ParseRate(parts[0])
+		if err != nil {
+			return nil, err
+		}
+		to, err := ParseRate(parts[1])
+		if err != nil {
+			return nil, err
+		}
+		over, err := parseTime(parts[2])
+		if err != nil {
+			return nil, err
+		}
+		if kind == ShapeRamp {
+			return &Shape{Kind: kind, From: from, To: to, Over: over}, nil
+		}
+		return &Shape{Kind: kind, From: from, Amplitude: to, Over: over}, nil
+	}
+	return nil, errors.New("want constant, poisson, closed, steps=RATExTIME,..., ramp=FROM:TO:TIME or " +
+		"sine=MEAN:AMPLITUDE:PERIOD")
+}
+
+func parseSteps(list string) (*Shape, error) {
 	shape := &Shape{Kind: ShapeSteps}
-	for part := range strings.SplitSeq(rest, ",") {
+	for part := range strings.SplitSeq(list, ",") {
 		r, d, ok := strings.Cut(part, "x")
 		if !ok {
-			return nil, fmt.Errorf("schedule %q: step %q: want RATExTIME, such as 100x10s", s, part)
+			return nil, fmt.Errorf("step %q: want RATExTIME, such as 100x10s", part)
 		}
 		rate, err := ParseRate(r)
 		if err != nil {
-			return nil, fmt.Errorf("schedule %q: %w", s, err)
+			return nil, err
 		}
-		length, err := time.ParseDuration(d)
+		length, err := parseTime(d)
 		if err != nil {
-			return nil, fmt.Errorf("schedule %q: %q is not a time, such as 10s", s, d)
+			return nil, err
 		}
 		shape.Steps = append(shape.Steps, Step{Rate: rate, For: length})
 	}
 	return shape, nil
+}
+
+func parseTime(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a time, such as 30s", s)
+	}
+	return d, nil
 }
 
 // ParseReuse reads how many requests a connection carries: N, or MIN:MAX for a number drawn for each connection.
@@ -91,14 +113,6 @@ func RequestsWithin(p Plan, d time.Duration, most uint64) uint64 {
 	if p.closed() {
 		return most
 	}
-	// Instants do not fall: the first that is not within d is found by halving.
-	low, high := uint64(0), most
-	for low < high {
-		if mid := low + (high-low)/2; s.At(mid) < d {
-			low = mid + 1
-		} else {
-			high = mid
-		}
-	}
-	return max(low, 1)
+	n := sort.Search(int(min(most, math.MaxInt)), func(i int) bool { return s.At(uint64(i)) >= d })
+	return max(uint64(n), 1)
 }

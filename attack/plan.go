@@ -24,15 +24,15 @@ const (
 // stop. It is plain data and travels as JSON.
 type Plan struct {
 	URL         string            `json:"url"`
-	Method      string            `json:"method"`                // GET, HEAD or OPTIONS, others where AllowUnsafe; "" is GET
+	Method      string            `json:"method"`                // GET, HEAD, OPTIONS, or any with AllowUnsafe; "": GET
 	Header      map[string]string `json:"header,omitempty"`      // sent with every request, User-Agent included
-	Rate        Rate              `json:"rate"`                  // constant rate of sending, whatever the answers do (open model)
+	Rate        Rate              `json:"rate"`                  // of sending, whatever the answers do (open model)
 	Requests    uint64            `json:"requests"`              // counted requests, > 0
 	WarmUp      uint64            `json:"warmUp"`                // requests sent before the burst, never counted
-	Connections int               `json:"connections"`           // connections and requests in flight at most; 0: DefaultConnections
+	Connections int               `json:"connections"`           // at most, and requests in flight; 0: DefaultConnections
 	Timeout     time.Duration     `json:"timeoutNs"`             // of one request, nanoseconds; 0: DefaultTimeout
 	Rules       []Rule            `json:"rules"`                 // how answers are told apart, first match wins
-	GiveUpAfter uint64            `json:"giveUpAfter"`           // requests in a row without an answer; 0: DefaultGiveUpAfter
+	GiveUpAfter uint64            `json:"giveUpAfter"`           // requests in a row unanswered; 0: DefaultGiveUpAfter
 	MaxRate     float64           `json:"maxRate,omitempty"`     // ceiling, requests per second; 0: DefaultMaxRate
 	MaxRequests uint64            `json:"maxRequests,omitempty"` // ceiling; 0: DefaultMaxRequests
 	// ConnectTo sends what would be dialled at one HOST:PORT to another ADDR:PORT. Host and URL of the requests stay.
@@ -43,9 +43,9 @@ type Plan struct {
 
 	Protocol    Protocol   `json:"protocol,omitempty"`    // "": ProtocolHTTP1; the others are for EngineStd
 	Streams     int        `json:"streams,omitempty"`     // requests in flight over one HTTP/2 connection; 0: 1
-	Saturation  Saturation `json:"saturation,omitempty"`  // what becomes of requests that no connection is free for; "": SaturationQueue
+	Saturation  Saturation `json:"saturation,omitempty"`  // of requests without a free connection; "": SaturationQueue
 	Order       Order      `json:"order,omitempty"`       // which of the connections at rest is used; "": OrderLIFO
-	Spin        bool       `json:"spin,omitempty"`        // EngineH1 on Linux: wait for instants without sleeping, at the price of a processor
+	Spin        bool       `json:"spin,omitempty"`        // EngineH1 on Linux: never sleep, which takes a processor
 	AllowUnsafe bool       `json:"allowUnsafe,omitempty"` // permit methods that may change something
 	Body        []byte     `json:"body,omitempty"`        // of every request; for methods that AllowUnsafe permits
 	Unary       *Unary     `json:"unary,omitempty"`       // ProtocolGRPC: what is called; nil: the health check
@@ -130,7 +130,7 @@ func (p Plan) streams() int {
 type Reuse struct {
 	MinRequests uint64        `json:"minRequests,omitempty"` // a connection carries a number drawn evenly from this
 	MaxRequests uint64        `json:"maxRequests,omitempty"` // to this; 1: a new one for each request; 0: any number
-	MaxAge      time.Duration `json:"maxAgeNs,omitempty"`    // nanoseconds; an older one carries no new request; 0: any age
+	MaxAge      time.Duration `json:"maxAgeNs,omitempty"`    // nanoseconds; an older one takes no new request; 0: any age
 	Seed        uint64        `json:"seed,omitempty"`        // of the draws
 }
 
@@ -156,8 +156,8 @@ func (p Plan) peak() float64 {
 // Duration is how long sending takes: until the instant at which the request after the last would be due.
 func (p Plan) Duration() time.Duration { return p.Schedule().At(p.Requests) }
 
-// EngineName is the engine that the plan is for: where it names none, EngineH1 for HTTP/1.1 over plain TCP and EngineStd
-// for all else.
+// EngineName is the engine that the plan is for: where it names none, EngineH1 for HTTP/1.1 over plain TCP and
+// EngineStd for all else.
 func (p Plan) EngineName() string {
 	switch {
 	case p.Engine != "":

@@ -56,13 +56,7 @@ func TestPlanValidate(t *testing.T) {
 			p.Shape = &Shape{Kind: ShapeSine, From: perSecond(5), Amplitude: perSecond(1), Over: 1, Phase: math.NaN()}
 		}, "phase"},
 		{func(p *Plan) { p.Shape, p.Rate = &Shape{Kind: ShapePoisson}, Rate{} }, "rate 0"},
-		{func(p *Plan) { p.Shape = &Shape{Kind: ShapeReplay, Offsets: make([]time.Duration, 9)} }, "9 offsets"},
-		{func(p *Plan) {
-			p.Requests, p.Shape = 2, &Shape{Kind: ShapeReplay, Offsets: []time.Duration{math.MinInt64, 0}}
-		}, "offset 1"},
-		{func(p *Plan) {
-			p.Requests, p.Shape = 2000, &Shape{Kind: ShapeReplay, Offsets: make([]time.Duration, 2000)}
-		}, "rate 2000/s: above"},
+		{func(p *Plan) { p.Shape = &Shape{Kind: "replay"} }, `schedule "replay": want constant`},
 		{func(p *Plan) { p.Reuse = &Reuse{MinRequests: 2, MaxRequests: 1} }, "reuse: 2 to 1"},
 		{func(p *Plan) { p.Reuse = &Reuse{MaxAge: -1} }, "reuse: age"},
 		{func(p *Plan) { p.Reuse, p.Engine = &Reuse{MaxRequests: 1}, EngineVegeta }, "use engine h1"},

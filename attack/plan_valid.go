@@ -1,11 +1,13 @@
 package attack
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -38,7 +40,7 @@ func (p Plan) Validate() error {
 		}
 	}
 	if p.Shape != nil {
-		if err := p.Shape.validate(p.Requests); err != nil {
+		if err := p.Shape.validate(); err != nil {
 			return err
 		}
 	}
@@ -92,7 +94,8 @@ func (p Plan) validMethod() error {
 	case p.Protocol == ProtocolGRPC && p.Unary.harmless():
 		return nil
 	case !p.AllowUnsafe && p.Protocol == ProtocolGRPC:
-		return fmt.Errorf("grpc method %s: may change something; without permission for that only the health check is called", p.Unary.Method)
+		return fmt.Errorf("grpc method %s: may change something; without permission for that only the health check is called",
+			p.Unary.Method)
 	case !p.AllowUnsafe:
 		return fmt.Errorf("method %q: without permission for more only GET, HEAD and OPTIONS are sent", p.Method)
 	case len(p.Body) > maxRequestBody:
@@ -113,35 +116,36 @@ func isMethod(m string) bool {
 	return len(m) > 0 && len(m) <= 20
 }
 
+// oneOf refuses a value that is set and not one of those listed.
+func oneOf[T ~string](what string, value T, allowed ...T) error {
+	if value == "" || slices.Contains(allowed, value) {
+		return nil
+	}
+	last := len(allowed) - 1
+	var list strings.Builder
+	for _, a := range allowed[:last] {
+		list.WriteString(", " + string(a))
+	}
+	return fmt.Errorf("%s %q: want %s or %s", what, value, list.String()[2:], allowed[last])
+}
+
 // validEngine checks that the engine can do what is asked of it.
 func (p Plan) validEngine(scheme string) error {
 	name := p.EngineName()
 	overTLS := scheme == "https"
-	switch name {
-	case EngineH1, EngineStd, EngineVegeta:
-	default:
-		return fmt.Errorf("engine %q: want %s, %s or %s", p.Engine, EngineH1, EngineStd, EngineVegeta)
-	}
-	switch p.Protocol {
-	case "", ProtocolHTTP1, ProtocolGRPC:
-	case ProtocolH2, ProtocolH2C:
-		if overTLS != (p.Protocol == ProtocolH2) {
-			return fmt.Errorf("protocol %s: not over %s", p.Protocol, scheme)
-		}
-	default:
-		return fmt.Errorf("protocol %q: want %s, %s, %s or %s", p.Protocol, ProtocolHTTP1, ProtocolH2, ProtocolH2C, ProtocolGRPC)
-	}
-	switch p.Saturation {
-	case "", SaturationQueue, SaturationDrop, SaturationAbort:
-	default:
-		return fmt.Errorf("saturation %q: want %s, %s or %s", p.Saturation, SaturationQueue, SaturationDrop, SaturationAbort)
-	}
-	switch p.Order {
-	case "", OrderLIFO, OrderFIFO, OrderRandom:
-	default:
-		return fmt.Errorf("order %q: want %s, %s or %s", p.Order, OrderLIFO, OrderFIFO, OrderRandom)
+	if err := cmp.Or(
+		oneOf("engine", p.Engine, EngineH1, EngineStd, EngineVegeta),
+		oneOf("protocol", p.Protocol, ProtocolHTTP1, ProtocolH2, ProtocolH2C, ProtocolGRPC),
+		oneOf("saturation", p.Saturation, SaturationQueue, SaturationDrop, SaturationAbort),
+		oneOf("order", p.Order, OrderLIFO, OrderFIFO, OrderRandom),
+	); err != nil {
+		return err
 	}
 	switch {
+	case name == EngineVegeta && !hasVegeta:
+		return fmt.Errorf("engine %s: not in this program: use engine %s or %s", name, EngineH1, EngineStd)
+	case p.Protocol == ProtocolH2 && !overTLS, p.Protocol == ProtocolH2C && overTLS:
+		return fmt.Errorf("protocol %s: not over %s", p.Protocol, scheme)
 	case name == EngineH1 && overTLS:
 		return fmt.Errorf("engine %s: speaks plain http only, not %s: use engine %s", EngineH1, scheme, EngineStd)
 	case name != EngineStd && p.Protocol != "" && p.Protocol != ProtocolHTTP1:
@@ -173,7 +177,8 @@ func (p Plan) validReuse() error {
 	case r == nil:
 		return nil
 	case p.EngineName() == EngineVegeta:
-		return fmt.Errorf("reuse: engine %s cannot give up connections by a plan: use engine %s or %s", p.EngineName(), EngineH1, EngineStd)
+		return fmt.Errorf("reuse: engine %s cannot give up connections by a plan: use engine %s or %s",
+			EngineVegeta, EngineH1, EngineStd)
 	case r.MinRequests > r.MaxRequests:
 		return fmt.Errorf("reuse: %d to %d requests: want the smaller number first", r.MinRequests, r.MaxRequests)
 	case r.MaxAge < 0:

@@ -2,7 +2,8 @@ package attack
 
 import "time"
 
-// Unattributed is the Backend of a result that no rule of the classifier names, and Conn where the engine cannot know it.
+// Unattributed is the Backend of a result that no rule of the classifier names, and Conn where the engine cannot know
+// it.
 const (
 	Unattributed = -1
 	UnknownConn  = -1
@@ -17,7 +18,7 @@ const (
 	ErrDial                       // no connection: refused, unreachable, name not resolved
 	ErrTimeout                    // no complete answer within the request timeout
 	ErrReset                      // the peer reset the connection
-	ErrEmpty                      // the peer closed before the first byte of an answer ("empty reply"): what an off-mesh client gets from a gateway
+	ErrEmpty                      // closed before the first byte of an answer, as by a gateway to an off-mesh client
 	ErrProtocol                   // the answer is not HTTP, or is cut short
 	ErrCanceled                   // we gave it up: the burst was stopped
 	ErrOther                      // none of the above
@@ -25,7 +26,7 @@ const (
 	ErrDropped                    // not sent: every connection was busy, and the plan drops what cannot be sent on time
 	ErrTLS                        // connected, but the two did not agree on TLS, or the certificate is not trusted
 	ErrFiles                      // no connection: this process may open no more files, or has no more ports
-	ErrLost                       // it may have been sent, but the stream that should have brought its result broke; never on the wire
+	ErrLost                       // the stream that should have brought the result broke; never on the wire
 	numErrorClasses
 )
 
@@ -43,12 +44,12 @@ func (c ErrorClass) String() string {
 	return "other"
 }
 
-// Result is one request and its answer. The four instants are on one monotonic clock, counted from the start of the burst;
-// an instant that did not happen is 0, and Done is always set.
+// Result is one request and its answer. The four instants are on one monotonic clock, counted from the start of the
+// burst; an instant that did not happen is 0, and Done is always set.
 type Result struct {
 	Seq       uint64        // number of the request in its burst, dense from 0
 	Planned   time.Duration // when the schedule wanted it sent
-	Sent      time.Duration // when it was written to its connection or, where it needed a new one, when that was dialled; Planned where it was dropped
+	Sent      time.Duration // when it was written or its new connection dialled; Planned where it was dropped
 	FirstByte time.Duration // when the first byte of the answer arrived
 	Done      time.Duration // when the answer was complete, or had failed
 	Conn      int32         // number of the connection that carried it, or UnknownConn

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Schedule says when each request of a burst is to be sent: a pure function, so a schedule has no clock and cannot drift.
+// Schedule says when each request of a burst is to be sent: a pure function, so a schedule has no clock and cannot
+// drift.
 type Schedule interface {
 	// At returns the planned instant of request n (dense from 0), counted from the start of the burst.
 	At(n uint64) time.Duration
@@ -21,8 +22,9 @@ type Rate struct {
 	Per  time.Duration `json:"perNs"` // nanoseconds
 }
 
-// Constant is the schedule that sends at one rate, request n at exactly n*Per/Hits rounded down to the nanosecond. It is
-// computed in 128 bits from n each time: adding up a rounded interval would drift (1e9/300000 ns loses 0.1 ms each second).
+// Constant is the schedule that sends at one rate, request n at exactly n*Per/Hits rounded down to the nanosecond. It
+// is computed in 128 bits from n each time: adding up a rounded interval would drift (1e9/300000 ns loses 0.1 ms each
+// second).
 type Constant struct{ Rate Rate }
 
 var _ Schedule = Constant{}
@@ -49,8 +51,8 @@ const maxPerSecond = 10_000_000
 //nolint:gochecknoglobals // a table that never changes
 var rateUnits = map[string]time.Duration{"": time.Second, "s": time.Second, "m": time.Minute, "h": time.Hour}
 
-// ParseRate reads a rate as a flag states it: "1000", "0.5", "100/s", "30/m", "90/h". The error names what was seen, not
-// the flag.
+// ParseRate reads a rate as a flag states it: "1000", "0.5", "100/s", "30/m", "90/h". The error names what was seen,
+// not the flag.
 func ParseRate(s string) (Rate, error) {
 	number, unit, _ := strings.Cut(s, "/")
 	per, ok := rateUnits[unit]

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Search looks for the highest rate that keeps given limits: it raises the rate until one is not kept, and then halves the
-// gap. It is pure logic around a measurement that its caller makes.
+// Search looks for the highest rate that keeps given limits: it raises the rate until one is not kept, and then halves
+// the gap. It is pure logic around a measurement that its caller makes.
 type Search struct {
 	From, To float64 // requests per second; the first rate that is tried, and the ceiling
 	Within   float64 // it ends when the gap is at most this share of the best rate; 0: DefaultSearchWithin
@@ -40,13 +40,16 @@ type Found struct {
 	Fail   float64 // lowest rate that did not, above Best; 0: none
 	Why    string  // why the search ended
 	Trials []Trial
+
+	broken string // which limit was not kept at Fail
 }
 
 // Validate says, in one sentence, why there is nothing to search.
 func (s Search) Validate() error {
 	switch {
 	case !(s.From > 0) || !(s.To >= s.From) || s.To > maxPerSecond:
-		return fmt.Errorf("search: from %g/s to %g/s: want rates above 0, the smaller first, up to %d/s", s.From, s.To, maxPerSecond)
+		return fmt.Errorf("search: from %g/s to %g/s: want rates above 0, the smaller first, up to %d/s",
+			s.From, s.To, maxPerSecond)
 	case !(s.ErrorShare >= 0 && s.ErrorShare < 1):
 		return fmt.Errorf("search: error share %g: want 0 to below 1", s.ErrorShare)
 	case s.ResponseTime < 0 || s.Trials < 0 || !(s.Within >= 0 && s.Within < 1):
@@ -56,7 +59,9 @@ func (s Search) Validate() error {
 }
 
 // Run carries the search out. measure attacks at one rate and says what came of it; its error ends the search.
-func (s Search) Run(ctx context.Context, measure func(ctx context.Context, rate float64) (Trial, error)) (Found, error) {
+func (s Search) Run(
+	ctx context.Context, measure func(ctx context.Context, rate float64) (Trial, error),
+) (Found, error) {
 	if err := s.Validate(); err != nil {
 		return Found{}, err
 	}
@@ -79,17 +84,17 @@ func (s Search) Run(ctx context.Context, measure func(ctx context.Context, rate 
 		if t.OK {
 			f.Best = rate
 		} else {
-			f.Fail = rate
+			f.Fail, f.broken = rate, t.Why
 		}
 		switch {
 		case f.Fail == 0 && rate >= s.To:
 			f.Why = fmt.Sprintf("%g/s is as far as it was to go", s.To)
 			return f, nil
 		case f.Fail > 0 && f.Best > 0 && f.Fail-f.Best <= s.Within*f.Best:
-			f.Why = fmt.Sprintf("at %.4g/s, %s", f.Fail, f.failed())
+			f.Why = fmt.Sprintf("at %.4g/s, %s", f.Fail, f.broken)
 			return f, nil
 		case f.Fail > 0 && f.Best == 0 && f.Fail <= s.From/1024:
-			f.Why = fmt.Sprintf("even at %.4g/s, %s", f.Fail, f.failed())
+			f.Why = fmt.Sprintf("even at %.4g/s, %s", f.Fail, f.broken)
 			return f, nil
 		case len(f.Trials) == s.Trials:
 			f.Why = fmt.Sprintf("after %d trials", s.Trials)
@@ -99,7 +104,8 @@ func (s Search) Run(ctx context.Context, measure func(ctx context.Context, rate 
 	}
 }
 
-// next is the rate to try: twice the best while nothing failed, half of the lowest while nothing was kept, then between.
+// next is the rate to try: twice the best while nothing failed, half of the lowest while nothing was kept, then
+// between.
 func (s Search) next(f Found) float64 {
 	switch {
 	case f.Fail == 0:
@@ -110,7 +116,8 @@ func (s Search) next(f Found) float64 {
 	return (f.Best + f.Fail) / 2
 }
 
-// broken says which limit a trial did not keep, or nothing. A generator that was late has not shown that the rate is kept.
+// broken says which limit a trial did not keep, or nothing. A generator that was late has not shown that the rate is
+// kept.
 func (s Search) broken(t Trial) string {
 	const reached = 0.98 // of the rate: what was not sent was not borne
 	switch {
@@ -126,15 +133,4 @@ func (s Search) broken(t Trial) string {
 		return fmt.Sprintf("only %.4g/s were sent", t.Reached)
 	}
 	return ""
-}
-
-// failed is why the lowest failing rate failed.
-func (f Found) failed() string {
-	why := ""
-	for _, t := range f.Trials {
-		if t.Rate == f.Fail {
-			why = t.Why
-		}
-	}
-	return why
 }

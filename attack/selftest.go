@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -33,8 +32,8 @@ const (
 )
 
 // SelfTest measures what the engine can do here, with so many connections, against a server in this process that does
-// next to nothing: at full speed for d, then at 1,000 requests per second for d. Only loopback sees traffic. The server takes
-// processor time too, so that the limit is a cautious one.
+// next to nothing: at full speed for d, then at 1,000 requests per second for d. Only loopback sees traffic. The server
+// takes processor time too, so that the limit is a cautious one.
 func SelfTest(ctx context.Context, engine string, connections int, d time.Duration) (Ability, error) {
 	a := Ability{Engine: engine, CPUs: runtime.GOMAXPROCS(0), LagRate: abilityRate, Connections: connections}
 	server, err := newResponder(ctx)
@@ -118,7 +117,8 @@ func newResponder(ctx context.Context) (*responder, error) {
 	}
 	r := &responder{listener: l, conns: map[net.Conn]struct{}{}}
 	body := `{"message": "hello"` + strings.Repeat(" ", 400) + "}" // as long as an answer of podinfo's
-	answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
+	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		len(body), body)
 	r.running.Go(func() {
 		for {
 			c, err := l.Accept()

@@ -6,18 +6,17 @@ import (
 	"time"
 )
 
-// Shape is a schedule as a plan states it, where it is not simply the plan's Rate. It is plain data and travels as JSON;
-// the fields that its kind does not name must be unset.
+// Shape is a schedule as a plan states it, where it is not simply the plan's Rate. It is plain data and travels as
+// JSON; the fields that its kind does not name must be unset.
 type Shape struct {
-	Kind      ShapeKind       `json:"kind"`
-	Steps     []Step          `json:"steps,omitempty"`     // steps
-	From      Rate            `json:"from,omitzero"`       // ramp: the rate at the start; sine: the mean
-	To        Rate            `json:"to,omitzero"`         // ramp: the rate at the end, kept from then on
-	Over      time.Duration   `json:"overNs,omitempty"`    // ramp: nanoseconds from start to end; sine: of one period
-	Amplitude Rate            `json:"amplitude,omitzero"`  // sine: how far the rate goes above and below the mean; below it
-	Phase     float64         `json:"phase,omitempty"`     // sine: where it begins, in periods, 0 to 1
-	Seed      uint64          `json:"seed,omitempty"`      // poisson; the mean rate is the plan's
-	Offsets   []time.Duration `json:"offsetsNs,omitempty"` // replay: nanoseconds from the start, not falling
+	Kind      ShapeKind     `json:"kind"`
+	Steps     []Step        `json:"steps,omitempty"`    // steps
+	From      Rate          `json:"from,omitzero"`      // ramp: the rate at the start; sine: the mean
+	To        Rate          `json:"to,omitzero"`        // ramp: the rate at the end, kept from then on
+	Over      time.Duration `json:"overNs,omitempty"`   // ramp: nanoseconds from start to end; sine: of one period
+	Amplitude Rate          `json:"amplitude,omitzero"` // sine: how far the rate goes above and below the mean; below it
+	Phase     float64       `json:"phase,omitempty"`    // sine: where it begins, in periods, 0 to 1
+	Seed      uint64        `json:"seed,omitempty"`     // poisson; the mean rate is the plan's
 }
 
 // ShapeKind is a kind of schedule.
@@ -30,8 +29,7 @@ const (
 	ShapeRamp     ShapeKind = "ramp"     // from one rate to another in a straight line, then on at that
 	ShapeSine     ShapeKind = "sine"     // around a mean
 	ShapePoisson  ShapeKind = "poisson"  // independent arrivals at the plan's Rate on average
-	ShapeReplay   ShapeKind = "replay"   // at given instants
-	ShapeClosed   ShapeKind = "closed"   // as fast as the connections go, at most MaxRate: sent when it can be, so without send lag
+	ShapeClosed   ShapeKind = "closed"   // as fast as the connections go, at most MaxRate; without send lag
 )
 
 // Step is a rate and how long it holds.
@@ -42,9 +40,8 @@ type Step struct {
 
 // Bounds of what a shape may hold.
 const (
-	maxSteps   = 1000
-	maxOffsets = 1_000_000
-	maxOver    = 24 * time.Hour
+	maxSteps = 1000
+	maxOver  = 24 * time.Hour
 )
 
 // schedule builds the shape's schedule. rate is the plan's, ceiling in requests per second.
@@ -58,8 +55,6 @@ func (s *Shape) schedule(rate Rate, ceiling float64) Schedule {
 		return sine{mean: s.From.PerSecond(), amplitude: s.Amplitude.PerSecond(), period: s.Over.Seconds(), phase: s.Phase}
 	case ShapePoisson:
 		return newPoisson(rate.PerSecond(), s.Seed)
-	case ShapeReplay:
-		return replay(s.Offsets)
 	case ShapeClosed:
 		// Not as fast as that: the ceiling holds here too.
 		return Constant{Rate{max(uint64(ceiling*1000), 1), 1000 * time.Second}}
@@ -80,31 +75,17 @@ func (s *Shape) peak(rate Rate) float64 {
 		return max(s.From.PerSecond(), s.To.PerSecond())
 	case ShapeSine:
 		return s.From.PerSecond() + s.Amplitude.PerSecond()
-	case ShapeReplay:
-		return s.replayPeak()
 	case ShapeClosed:
 		return 0
 	}
 	return rate.PerSecond()
 }
 
-// replayPeak is the mean rate over the busiest second.
-func (s *Shape) replayPeak() float64 {
-	first, most := 0, 0
-	for i, at := range s.Offsets {
-		for s.Offsets[first] < at-time.Second {
-			first++
-		}
-		most = max(most, i-first+1)
-	}
-	return float64(most)
-}
-
 // usesPlanRate reports whether the shape has no rate of its own.
 func (s *Shape) usesPlanRate() bool { return s.Kind == ShapeConstant || s.Kind == ShapePoisson }
 
-// validate says, in one sentence, why the shape makes no schedule for n requests.
-func (s *Shape) validate(n uint64) error {
+// validate says, in one sentence, why the shape makes no schedule.
+func (s *Shape) validate() error {
 	switch s.Kind {
 	case ShapeConstant, ShapePoisson, ShapeClosed:
 		return nil
@@ -126,10 +107,8 @@ func (s *Shape) validate(n uint64) error {
 		case !(s.Phase >= 0 && s.Phase <= 1):
 			return fmt.Errorf("schedule sine: phase %g: want 0 to 1", s.Phase)
 		}
-	case ShapeReplay:
-		return s.validateReplay(n)
 	default:
-		return fmt.Errorf("schedule %q: want constant, steps, ramp, sine, poisson, replay or closed", s.Kind)
+		return fmt.Errorf("schedule %q: want constant, steps, ramp, sine, poisson or closed", s.Kind)
 	}
 	return nil
 }
@@ -148,20 +127,6 @@ func (s *Shape) validateSteps() error {
 			return fmt.Errorf("schedule steps: step %d: %s: at most %s", i+1, st.For, maxOver)
 		}
 		total += st.For
-	}
-	return nil
-}
-
-func (s *Shape) validateReplay(n uint64) error {
-	if len(s.Offsets) > maxOffsets || uint64(len(s.Offsets)) < n {
-		return fmt.Errorf("schedule replay: %d offsets: want one for each of the %d requests, at most %d", len(s.Offsets), n, maxOffsets)
-	}
-	before := time.Duration(0)
-	for i, at := range s.Offsets {
-		if at < before {
-			return fmt.Errorf("schedule replay: offset %d: %s is before the one it follows", i+1, at)
-		}
-		before = at
 	}
 	return nil
 }

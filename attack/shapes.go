@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// steps is one constant schedule after the other. Within a step it is exact, and a step begins with a request of its own
-// at its first instant.
+// steps is one constant schedule after the other. Within a step it is exact, and a step begins with a request of its
+// own at its first instant.
 type steps struct {
 	steps  []Step
 	begins []time.Duration // of each step
@@ -77,8 +77,8 @@ func (s sine) hits(t float64) float64 {
 	return s.mean*t + k*(math.Cos(2*math.Pi*s.phase)-math.Cos(2*math.Pi*(t/s.period+s.phase)))
 }
 
-// At implements Schedule. The area grows without a pause, since the rate stays above 0, so its inverse can be bracketed:
-// it is never further from the mean's line than twice the height of its wave.
+// At implements Schedule. The area grows without a pause, since the rate stays above 0, so its inverse can be
+// bracketed: it is never further from the mean's line than twice the height of its wave.
 func (s sine) At(n uint64) time.Duration {
 	hits := float64(n)
 	wave := 2 * s.amplitude * s.period / (2 * math.Pi) / s.mean
@@ -147,17 +147,4 @@ func (p *poisson) At(n uint64) time.Duration {
 		}
 	}
 	return seconds(m.at)
-}
-
-// replay sends at given instants, and what comes after the last at the last.
-type replay []time.Duration
-
-var _ Schedule = replay(nil)
-
-// At implements Schedule.
-func (r replay) At(n uint64) time.Duration {
-	if len(r) == 0 {
-		return 0
-	}
-	return r[min(n, uint64(len(r)-1))]
 }

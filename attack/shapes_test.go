@@ -8,8 +8,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
 func perSecond(n uint64) Rate { return Rate{n, time.Second} }
@@ -22,7 +20,6 @@ func TestShapesAt(t *testing.T) {
 	level := &Shape{Kind: ShapeRamp, From: perSecond(10), To: perSecond(10), Over: time.Second}
 	sine := &Shape{Kind: ShapeSine, From: perSecond(100), Amplitude: perSecond(50), Over: 10 * time.Second}
 	half := &Shape{Kind: ShapeSine, From: perSecond(100), Amplitude: perSecond(50), Over: 10 * time.Second, Phase: 0.5}
-	again := &Shape{Kind: ShapeReplay, Offsets: []time.Duration{0, 5, 5, 70}}
 	swing := 50 * 10 / math.Pi // what half a sine brings above the mean: amplitude * period / pi
 	for _, tt := range []struct {
 		name  string
@@ -47,8 +44,6 @@ func TestShapesAt(t *testing.T) {
 		{"sine after half", sine, 500 + swing, 5 * time.Second},
 		{"sine that begins with its low half", half, 500 - swing, 5 * time.Second},
 		{"sine after 1000 periods", sine, 1e6, 10_000 * time.Second},
-		{"replay", again, 2, 5},
-		{"replay's last stays", again, 9, 70},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := tt.shape.schedule(Rate{}, 1000)
@@ -143,29 +138,6 @@ func TestPoisson(t *testing.T) {
 	}
 }
 
-// vegeta's own pacers, asked as vegeta asks them, give what their formulas say.
-func TestFromPacer(t *testing.T) {
-	s := FromPacer(vegeta.ConstantPacer{Freq: 100, Per: time.Second}, 1000)
-	if err := s.validate(1000); err != nil {
-		t.Fatal(err)
-	}
-	for i, at := range s.Offsets { // it holds the first request back for one interval
-		if want := time.Duration(i+1) * 10 * time.Millisecond; i > 0 && at != want && at != want-10*time.Millisecond {
-			t.Fatalf("request %d at %s", i, at)
-		}
-	}
-	ramp := FromPacer(vegeta.LinearPacer{StartAt: vegeta.Rate{Freq: 10, Per: time.Second}, Slope: 2}, 200)
-	if err := ramp.validate(200); err != nil {
-		t.Fatal(err)
-	}
-	if last := ramp.Offsets[199]; last < 9900*time.Millisecond || last > 10100*time.Millisecond { // 10 t + t t = 200
-		t.Errorf("the 200th at %s", last)
-	}
-	if got := FromPacer(vegeta.ConstantPacer{Freq: 1, Per: time.Second}, 3); len(got.Offsets) != 3 {
-		t.Errorf("%d offsets", len(got.Offsets))
-	}
-}
-
 func TestEnginesKeepTheSchedule(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer srv.Close()
@@ -174,7 +146,6 @@ func TestEnginesKeepTheSchedule(t *testing.T) {
 			"steps":   {Kind: ShapeSteps, Steps: []Step{{perSecond(200), 100 * time.Millisecond}, {perSecond(1000), 0}}},
 			"ramp":    {Kind: ShapeRamp, From: perSecond(100), To: perSecond(900), Over: 200 * time.Millisecond},
 			"poisson": {Kind: ShapePoisson, Seed: 1},
-			"replay":  {Kind: ShapeReplay, Offsets: make([]time.Duration, 100)},
 			"closed":  {Kind: ShapeClosed},
 		} {
 			t.Run(name, func(t *testing.T) {

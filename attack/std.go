@@ -20,25 +20,25 @@ import (
 // unary gRPC. It opens the plan's connections one by one and uses each as the plan says (http.Transport.NewClientConn);
 // net/http's pool, which shares, retries and replaces connections unasked, has no part in it. The rules are H1's.
 type Std struct {
-	*crew
-	lines stdLines
+	*pool
+	slots stdSlots
 }
 
 var _ ClosableEngine = (*Std)(nil)
 
-// NewStd returns an engine with no connections yet, which opens at most so many. Connections outlive a burst; Close ends
-// them.
+// NewStd returns an engine with no connections yet, which opens at most so many. Connections outlive a burst; Close
+// ends them.
 func NewStd(o EngineOptions, connections int) *Std {
 	e := &Std{}
-	e.crew = newCrew(o, connections, e.hireConn, e.aimCalls)
-	e.lines.limit = max(connections, 1)
+	e.pool = newPool(o, connections, e.newConn, e.prepareCalls)
+	e.slots.limit = max(connections, 1)
 	return e
 }
 
 // Close closes all connections and waits for their goroutines. No burst may be running.
 func (e *Std) Close() {
-	e.crew.Close()
-	e.lines.close()
+	e.pool.Close()
+	e.slots.close()
 }
 
 // stdCalls is what one burst sends.
@@ -51,8 +51,8 @@ type stdCalls struct {
 	grpc      bool
 }
 
-// aimCalls prepares a plan's requests.
-func (e *Std) aimCalls(p Plan) (*target, error) {
+// prepareCalls prepares a plan's requests.
+func (e *Std) prepareCalls(p Plan) (*target, error) {
 	u, err := url.Parse(p.URL)
 	if err != nil {
 		return nil, fmt.Errorf("url %q: %w", p.URL, err)
@@ -85,7 +85,7 @@ func (e *Std) aimCalls(p Plan) (*target, error) {
 	if c.transport, err = e.transport(p, t.address); err != nil {
 		return nil, err
 	}
-	t.line = fmt.Sprint(c.scheme, " ", c.address, " ", t.address, " ", p.Protocol, " ", fingerprint(p.TLS))
+	t.key = fmt.Sprint(c.scheme, " ", c.address, " ", t.address, " ", p.Protocol, " ", fingerprint(p.TLS))
 	return t, nil
 }
 
@@ -168,55 +168,55 @@ func (c *countedConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// stdLines are the connections of an engine. Each has as many workers as it carries requests at once.
-type stdLines struct {
+// stdSlots are an engine's places for connections. Each has as many workers as it carries requests at once.
+type stdSlots struct {
 	limit int
 	mu    sync.Mutex
-	lines []*stdLine
+	slots []*stdSlot
 }
 
 // least returns the connection that has the fewest workers, for one more.
-func (l *stdLines) least(limit int) *stdLine {
+func (l *stdSlots) least(limit int) *stdSlot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	limit = min(limit, l.limit)
-	var least *stdLine
-	for _, x := range l.lines[:min(limit, len(l.lines))] {
+	var least *stdSlot
+	for _, x := range l.slots[:min(limit, len(l.slots))] {
 		if least == nil || x.workers < least.workers {
 			least = x
 		}
 	}
-	if (least == nil || least.workers > 0) && len(l.lines) < limit {
-		least = &stdLine{}
-		l.lines = append(l.lines, least)
+	if (least == nil || least.workers > 0) && len(l.slots) < limit {
+		least = &stdSlot{}
+		l.slots = append(l.slots, least)
 	}
 	least.workers++
 	return least
 }
 
-func (l *stdLines) leave(x *stdLine) {
+func (l *stdSlots) leave(x *stdSlot) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	x.workers--
 }
 
-func (l *stdLines) close() {
+func (l *stdSlots) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, x := range l.lines {
+	for _, x := range l.slots {
 		x.mu.Lock()
 		x.retire()
 		x.mu.Unlock()
 	}
 }
 
-// stdLine is one connection at a time.
-type stdLine struct {
-	workers int // guarded by stdLines.mu
+// stdSlot is a place for one connection.
+type stdSlot struct {
+	workers int // guarded by stdSlots.mu
 
 	mu      sync.Mutex
 	cc      *http.ClientConn // nil: none
-	to      string           // target.line that cc leads to
+	to      string           // target.key that cc leads to
 	number  int32
 	used    uint64
 	quota   uint64
@@ -226,7 +226,7 @@ type stdLine struct {
 }
 
 // retire gives the connection up for new requests. Those that it carries go on over it. The caller holds the lock.
-func (x *stdLine) retire() {
+func (x *stdSlot) retire() {
 	if x.cc == nil {
 		return
 	}

@@ -15,25 +15,25 @@ import (
 // stdConn is a worker that carries one request at a time over a connection of net/http's.
 type stdConn struct {
 	worker
-	std  *Std
-	line *stdLine
-	grip *stdGrip
-	body []byte // of the answer; for the next one too
+	std    *Std
+	slot   *stdSlot
+	handle *stdHandle
+	body   []byte // of the answer; for the next one too
 	// The connection that carries the request in hand.
 	cc     *http.ClientConn
 	first  atomic.Int64 // when the first byte of the answer came, since the epoch; 0: not
 	reused bool         // it had carried requests before
 }
 
-// stdGrip is what the pacer and the watch have of a worker: to write to it is to begin, to close it is to end.
-type stdGrip struct {
+// stdHandle stands in for the worker's connection: writing to it begins the request in hand, closing it ends that.
+type stdHandle struct {
 	begin  chan struct{}
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
 // Write lets the worker carry the request that it was given. What to write it knows itself.
-func (g *stdGrip) Write(p []byte) (int, error) {
+func (g *stdHandle) Write(p []byte) (int, error) {
 	select {
 	case g.begin <- struct{}{}:
 	default: // it ended in between, and has found the request itself
@@ -41,15 +41,16 @@ func (g *stdGrip) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (g *stdGrip) Read([]byte) (int, error) { return 0, io.EOF }
+func (g *stdHandle) Read([]byte) (int, error) { return 0, io.EOF }
 
-func (g *stdGrip) Close() error {
+func (g *stdHandle) Close() error {
 	g.cancel()
 	return nil
 }
 
-func (e *Std) hireConn(crew *crew) *worker {
-	c := &stdConn{worker: worker{engine: crew, number: UnknownConn}, std: e}
+// newConn returns a worker of a Std.
+func (e *Std) newConn(p *pool) *worker {
+	c := &stdConn{worker: worker{engine: p, number: UnknownConn}, std: e}
 	c.run = c.carry
 	return &c.worker
 }
@@ -57,10 +58,10 @@ func (e *Std) hireConn(crew *crew) *worker {
 // carry carries requests until there is none due and no connection to rest with. It begins with one taken for it.
 func (c *stdConn) carry() {
 	defer c.engine.conns.Done()
-	c.line = c.std.lines.least(c.burst.plan.Connections)
-	defer c.std.lines.leave(c.line)
+	c.slot = c.std.slots.least(c.burst.plan.Connections)
+	defer c.std.slots.leave(c.slot)
 	for {
-		c.equip()
+		c.ensureHandle()
 		live, again := c.settle(c.do())
 		if again {
 			continue
@@ -69,27 +70,27 @@ func (c *stdConn) carry() {
 			break
 		}
 		select {
-		case <-c.grip.begin:
-		case <-c.grip.ctx.Done():
+		case <-c.handle.begin:
+		case <-c.handle.ctx.Done():
 			if c.leave() {
 				c.hangUp()
 				return
 			}
 		}
 	}
-	c.grip.cancel()
+	c.handle.cancel()
 }
 
-// equip gives the worker a grip where it has none that holds.
-func (c *stdConn) equip() {
-	if c.grip != nil && c.grip.ctx.Err() == nil {
+// ensureHandle gives the worker a handle unless it has one that is open.
+func (c *stdConn) ensureHandle() {
+	if c.handle != nil && c.handle.ctx.Err() == nil {
 		return
 	}
-	g := &stdGrip{begin: make(chan struct{}, 1)}
+	g := &stdHandle{begin: make(chan struct{}, 1)}
 	g.ctx, g.cancel = context.WithCancel(context.WithoutCancel(c.burst.ctx)) // it outlives a burst; kill ends it
 	c.engine.mu.Lock()
 	defer c.engine.mu.Unlock()
-	c.grip, c.nc = g, g
+	c.handle, c.nc = g, g
 	if c.fate != OK { // stopped meanwhile: nobody could close it
 		g.cancel()
 	}
@@ -97,10 +98,10 @@ func (c *stdConn) equip() {
 
 // hangUp closes the connection if nothing else is on it.
 func (c *stdConn) hangUp() {
-	c.line.mu.Lock()
-	defer c.line.mu.Unlock()
-	if c.line.serving == 0 {
-		c.line.retire()
+	c.slot.mu.Lock()
+	defer c.slot.mu.Unlock()
+	if c.slot.serving == 0 {
+		c.slot.retire()
 	}
 }
 
@@ -108,7 +109,7 @@ func (c *stdConn) hangUp() {
 func (c *stdConn) do() (r Result, live bool) {
 	b := c.burst
 	c.number = UnknownConn
-	ctx, cancel := context.WithDeadline(c.grip.ctx, c.engine.epoch.Add(c.sent+b.plan.Timeout))
+	ctx, cancel := context.WithDeadline(c.handle.ctx, c.engine.epoch.Add(c.sent+b.plan.Timeout))
 	defer cancel()
 	res, class, err := c.send(ctx) //nolint:bodyclose // read closes it
 	if class != OK {
@@ -143,10 +144,10 @@ func (c *stdConn) do() (r Result, live bool) {
 
 // send sends the request in hand, and opens a connection for it where there is none; class says why there is none.
 //
-// net/http may give a connection up after its last answer, without being asked: where it was kept from running for 50 ms
-// between two steps of its own, for one. That shows only as the next request is to be written. Nothing of that has left
-// then, so that sending it over a new connection is no second draw of the split. It is done once: what cannot be written over
-// that one either is the request's own fault.
+// net/http may give a connection up after its last answer, without being asked: where it was kept from running for 50
+// ms between two steps of its own, for one. That shows only as the next request is to be written. Nothing of that has
+// left then, so that sending it over a new connection is no second draw of the split. It is done once: what cannot be
+// written over that one either is the request's own fault.
 func (c *stdConn) send(ctx context.Context) (res *http.Response, class ErrorClass, err error) {
 	for again := true; ; again = false {
 		if class := c.connect(ctx); class != OK {
@@ -154,7 +155,7 @@ func (c *stdConn) send(ctx context.Context) (res *http.Response, class ErrorClas
 		}
 		var wrote atomic.Bool
 		c.first.Store(0)
-		res, err = c.cc.RoundTrip(c.burst.target.std.prepare(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		res, err = c.cc.RoundTrip(c.burst.target.std.newRequest(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 			WroteHeaderField:     func(string, []string) { wrote.Store(true) },
 			WroteHeaders:         func() { wrote.Store(true) },
 			GotFirstResponseByte: func() { c.first.CompareAndSwap(0, int64(c.engine.now())) },
@@ -173,8 +174,8 @@ func (c *stdConn) firstByte() time.Duration {
 	return 0
 }
 
-// prepare makes one request of the burst's.
-func (s *stdCalls) prepare(ctx context.Context) *http.Request {
+// newRequest makes one request of the burst's.
+func (s *stdCalls) newRequest(ctx context.Context) *http.Request {
 	req := s.request.WithContext(ctx)
 	if len(s.body) > 0 {
 		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(s.body)), int64(len(s.body))
@@ -215,19 +216,20 @@ func ended(err error) error {
 
 // connect makes sure of a connection that can carry a request, and counts the request.
 func (c *stdConn) connect(ctx context.Context) ErrorClass {
-	e, b, x := c.engine, c.burst, c.line
+	e, b, x := c.engine, c.burst, c.slot
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	now := e.now()
-	if x.cc != nil && (x.cc.Err() != nil || x.to != b.target.line || x.worn(b.plan.Reuse, now) || x.serving == 0 && now-x.since > idleTimeout) {
+	idle := x.serving == 0 && now-x.since > idleTimeout
+	if x.cc != nil && (x.cc.Err() != nil || x.to != b.target.key || x.worn(b.plan.Reuse, now) || idle) {
 		x.retire()
 	}
 	if x.cc == nil {
 		cc, err := b.target.std.dial(ctx, &e.dials)
 		if err != nil {
-			return dialClass(ctx, c.grip.ctx, err)
+			return dialClass(ctx, c.handle.ctx, err)
 		}
-		x.cc, x.to, x.used, x.quota, x.born, x.serving = cc, b.target.line, 0, 0, e.now(), 0
+		x.cc, x.to, x.used, x.quota, x.born, x.serving = cc, b.target.key, 0, 0, e.now(), 0
 		x.number = int32(e.dialled.Add(1) - 1)
 		if r := b.plan.Reuse; r != nil && r.MaxRequests > 0 {
 			e.mu.Lock()
@@ -243,7 +245,7 @@ func (c *stdConn) connect(ctx context.Context) ErrorClass {
 
 // disconnect counts the request out. A connection that has done its part is closed at once.
 func (c *stdConn) disconnect(keep bool) {
-	x := c.line
+	x := c.slot
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.cc != c.cc { // given up meanwhile; who is the last on it closes it
@@ -265,7 +267,7 @@ func (c *stdConn) closeLast() {
 }
 
 // worn reports whether the connection plan wants another connection. The caller holds the lock.
-func (x *stdLine) worn(r *Reuse, now time.Duration) bool {
+func (x *stdSlot) worn(r *Reuse, now time.Duration) bool {
 	return x.quota > 0 && x.used >= x.quota || r != nil && r.MaxAge > 0 && now-x.born >= r.MaxAge
 }
 
@@ -299,7 +301,7 @@ func dialClass(ctx, life context.Context, err error) ErrorClass {
 
 // class sorts an error of a request. net/http has no types for most of them.
 func (c *stdConn) class(ctx context.Context, err error) ErrorClass {
-	if class := classifyError(c.grip.ctx, err); class != ErrOther && class != ErrReset {
+	if class := classifyError(c.handle.ctx, err); class != ErrOther && class != ErrReset {
 		return class
 	}
 	if ctx.Err() != nil {
@@ -314,7 +316,8 @@ func (c *stdConn) class(ctx context.Context, err error) ErrorClass {
 		return ErrProtocol
 	case !answered && c.reused && c.burst.plan.streams() == 1 && !strings.Contains(text, "http2: "):
 		return ErrStale
-	case reset, strings.Contains(text, "GOAWAY"), strings.Contains(text, "stream error"), strings.Contains(text, "connection lost"):
+	case reset, strings.Contains(text, "GOAWAY"), strings.Contains(text, "stream error"),
+		strings.Contains(text, "connection lost"):
 		return ErrReset
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(text, "server closed"):
 		return ErrEmpty

@@ -82,6 +82,7 @@ func TestStdOpensThePlansConnections(t *testing.T) {
 		{"h2c", ProtocolH2C, 8, "HTTP/2.0"},
 	} {
 		t.Run(fmt.Sprintf("%s with %d streams", tt.over, tt.streams), func(t *testing.T) {
+			t.Parallel()
 			s := newSpoken(t, tt.over, 20*time.Millisecond)
 			p := fastPlan(s.URL, 200)
 			p.Protocol, p.Streams, p.Connections, p.TLS = tt.protocol, tt.streams, 3, s.trust()

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Summary is what a burst came to, in memory that does not grow with it. The zero value is ready for use; it is not safe
-// for concurrent use.
+// Summary is what a burst came to, in memory that does not grow with it. The zero value is ready for use; it is not
+// safe for concurrent use.
 type Summary struct {
 	Requests  uint64            // results
 	Sent      uint64            // of them, sent
@@ -83,8 +83,8 @@ func (s *Summary) ServiceTime(q float64) time.Duration { return s.service.at(q) 
 // ResponseTime is a quantile of complete answers' response times.
 func (s *Summary) ResponseTime(q float64) time.Duration { return s.response.at(q) }
 
-// Failed is how many requests had no complete answer or one of status 500 and above; those that were dropped included, those
-// that were canceled from here not.
+// Failed is how many requests had no complete answer or one of status 500 and above; those that were dropped included,
+// those that were canceled from here not.
 func (s *Summary) Failed() (n uint64) {
 	for class, k := range s.Errors {
 		if class != ErrCanceled {
@@ -107,8 +107,8 @@ func (s *Summary) Rate() float64 {
 	return 0
 }
 
-// ClientLimits says why the generator, and not what it measured, shaped these numbers; nil where it did not. throttled is
-// for how long the process was kept from running meanwhile.
+// ClientLimits says why the generator, and not what it measured, shaped these numbers; nil where it did not. throttled
+// is for how long the process was kept from running meanwhile.
 func (s *Summary) ClientLimits(throttled time.Duration) []string {
 	return ClientLimits(s.Requests, s.Late+s.Errors[ErrDropped], s.SendLag(0.99), s.ResponseTime(0.5), throttled)
 }
@@ -120,18 +120,21 @@ const (
 	lateShare    = 0.01 // of requests
 )
 
-// ClientLimits says why the generator shaped the numbers of so many requests, of which so many were late or dropped: its
-// send lag's p99 is above the larger of 1 ms and a tenth of the median response time, more than 1 % of the requests were
-// late or dropped, or its processor was taken away. nil: it did not.
+// ClientLimits says why the generator shaped the numbers of so many requests, of which so many were late or dropped:
+// its send lag's p99 is above the larger of 1 ms and a tenth of the median response time, more than 1 % of the requests
+// were late or dropped, or its processor was taken away. nil: it did not.
 func ClientLimits(requests, late uint64, lagP99, responseP50, throttled time.Duration) (why []string) {
 	if limit := max(lateLag, time.Duration(lateLagShare*float64(responseP50))); lagP99 > limit {
-		why = append(why, fmt.Sprintf("1 in 100 requests was sent more than %s late, which is above %s", rounded(lagP99), rounded(limit)))
+		why = append(why, fmt.Sprintf("1 in 100 requests was sent more than %s late, which is above %s",
+			rounded(lagP99), rounded(limit)))
 	}
 	if float64(late) > lateShare*float64(requests) {
-		why = append(why, fmt.Sprintf("%d of %d requests were sent more than %s late or not at all", late, requests, LateAfter))
+		why = append(why, fmt.Sprintf("%d of %d requests were sent more than %s late or not at all",
+			late, requests, LateAfter))
 	}
 	if throttled > 0 {
-		why = append(why, fmt.Sprintf("the generator was kept from running for %s by its processor limit", rounded(throttled)))
+		why = append(why, fmt.Sprintf("the generator was kept from running for %s by its processor limit",
+			rounded(throttled)))
 	}
 	return why
 }

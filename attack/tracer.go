@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// tracer is the RoundTripper under vegeta's client. It adds what vegeta does not say: which connection carried a request,
-// when the first byte of the answer came, and how a request failed. It never retries and follows nothing.
+// tracer is the RoundTripper under vegeta's client. It adds what vegeta does not say: which connection carried a
+// request, when the first byte of the answer came, and how a request failed. It never retries and follows nothing.
 type tracer struct {
 	transport *http.Transport
 	dialled   atomic.Int64

@@ -15,7 +15,8 @@ type Unary struct {
 	Message []byte `json:"message,omitempty"` // protobuf encoding; nil: the empty message
 }
 
-// healthCheck is the method that asks whether a server serves, https://github.com/grpc/grpc/blob/master/doc/health-checking.md
+// healthCheck is the method that asks whether a server serves,
+// https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 const healthCheck = "grpc.health.v1.Health/Check"
 
 func (u *Unary) harmless() bool { return u == nil || u.Method == "" || u.Method == healthCheck }

@@ -14,7 +14,8 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// Vegeta is the engine on vegeta's Attacker. Its connections outlive a burst, so that a warm-up burst warms the counted one.
+// Vegeta is the engine on vegeta's Attacker. Its connections outlive a burst, so that a warm-up burst warms the counted
+// one.
 type Vegeta struct {
 	o     EngineOptions
 	trace *tracer
@@ -22,10 +23,9 @@ type Vegeta struct {
 
 var _ ClosableEngine = (*Vegeta)(nil)
 
-// newVegeta is NewVegeta where this program holds it.
-func newVegeta(o EngineOptions, connections int) (ClosableEngine, bool) {
-	return NewVegeta(o, connections), true
-}
+const hasVegeta = true
+
+func newVegeta(o EngineOptions, connections int) ClosableEngine { return NewVegeta(o, connections) }
 
 // NewVegeta returns an engine with no connections yet. Close it to close them.
 func NewVegeta(o EngineOptions, connections int) *Vegeta {
@@ -70,16 +70,15 @@ type burst struct {
 	schedule   Schedule // of the results; the pacer has its own, since it is another goroutine
 	classifier *Classifier
 	specimens  int
-	silent     uint64 // requests in a row without an answer
 }
 
 func (b *burst) run(ctx context.Context, yield func(Result, error) bool) {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	guard := newGuard(b.plan.Limits)
+	guard := newGuard(b.plan)
 	if t := guard.l.Time; t > 0 {
 		var stop context.CancelFunc
-		inner, stop = context.WithTimeoutCause(inner, t, &AbortError{AbortTime, t.String() + " are over"})
+		inner, stop = context.WithTimeoutCause(inner, t, abort(AbortTime, "%s are over", t))
 		defer stop()
 	}
 	b.engine.trace.begin(inner, b.plan)
@@ -108,7 +107,7 @@ func (b *burst) run(ctx context.Context, yield func(Result, error) bool) {
 		if !yield(r, nil) {
 			return
 		}
-		if cause := b.judge(guard, r); cause != nil {
+		if cause := guard.see(r); cause != nil {
 			cancel()
 			for vr := range results {
 				if !yield(b.result(vr, pacer.start()), nil) {
@@ -119,29 +118,13 @@ func (b *burst) run(ctx context.Context, yield func(Result, error) bool) {
 			return
 		}
 	}
-	var abort *AbortError
+	var limit *AbortError
 	switch cause := context.Cause(inner); {
-	case errors.As(cause, &abort):
-		yield(Result{}, abort)
+	case errors.As(cause, &limit):
+		yield(Result{}, limit)
 	case ctx.Err() != nil:
 		yield(Result{}, ctx.Err())
 	}
-}
-
-// judge says why the burst must end with r, or nil.
-func (b *burst) judge(g *guard, r Result) error {
-	if r.Status != 0 {
-		b.silent = 0
-	} else if b.silent++; b.silent >= b.plan.GiveUpAfter && r.Err != ErrCanceled {
-		return &GaveUpError{InARow: b.silent}
-	}
-	if b.plan.Limits == nil {
-		return nil
-	}
-	if abort := g.see(r); abort != nil {
-		return abort
-	}
-	return nil
 }
 
 // result joins what vegeta says with what the tracer saw of the same request.
@@ -182,8 +165,8 @@ func (b *burst) result(vr *vegeta.Result, began time.Time) Result {
 
 func useLastResponse(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// pacer gives vegeta's pacer goroutine a Schedule. It does the waiting itself, in Pace, because the wait that vegeta does
-// with what Pace returns cannot be cut short: at one request a minute, stopping would take a minute.
+// pacer gives vegeta's pacer goroutine a Schedule. It does the waiting itself, in Pace, because the wait that vegeta
+// does with what Pace returns cannot be cut short: at one request a minute, stopping would take a minute.
 type pacer struct {
 	ctx      context.Context // of the burst: Pace has no context of its own
 	schedule Schedule

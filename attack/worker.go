@@ -2,13 +2,14 @@ package attack
 
 import (
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 )
 
 // worker is a goroutine with one connection at a time.
 type worker struct {
-	engine *crew
+	engine *pool
 	run    func() // what the goroutine does
 
 	// nc is set by the goroutine under the engine's lock, so others read it under the lock and the goroutine without.
@@ -21,8 +22,8 @@ type worker struct {
 	maxAge time.Duration // of nc; 0: any
 	since  time.Duration // when it came to rest; guarded by the engine's lock
 
-	// The request it carries, set by crewBurst.take before busy is.
-	burst   *crewBurst
+	// The request it carries, set by poolBurst.take before busy is.
+	burst   *poolBurst
 	seq     uint64
 	planned time.Duration // since the burst began
 	sent    time.Duration // since the epoch
@@ -94,11 +95,8 @@ func (c *worker) leave() bool {
 	if c.busy.Load() {
 		return false
 	}
-	for i, other := range e.idle {
-		if other == c {
-			e.idle = append(e.idle[:i], e.idle[i+1:]...)
-			break
-		}
+	if i := slices.Index(e.idle, c); i >= 0 {
+		e.idle = slices.Delete(e.idle, i, i+1)
 	}
 	delete(e.open, c)
 	e.burst.unpark()

@@ -2,7 +2,6 @@ package attack
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"sync"
@@ -16,9 +15,9 @@ const (
 	turn       = 10 * time.Millisecond
 )
 
-// crewBurst is one burst of a crew.
-type crewBurst struct {
-	engine     *crew
+// poolBurst is one burst of a pool.
+type poolBurst struct {
+	engine     *pool
 	plan       Plan
 	schedule   Schedule
 	target     *target
@@ -42,7 +41,6 @@ type crewBurst struct {
 	inFlight int
 	pending  []Result
 	kept     []Specimen
-	silent   uint64 // requests in a row without an answer
 	guard    *guard
 	cause    error // why the burst was given up
 	stopped  bool
@@ -50,7 +48,7 @@ type crewBurst struct {
 	parked   bool // the pacer waits for a connection, not for an instant
 }
 
-func newCrewBurst(e *crew, p Plan) (*crewBurst, error) {
+func newPoolBurst(e *pool, p Plan) (*poolBurst, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
@@ -58,7 +56,7 @@ func newCrewBurst(e *crew, p Plan) (*crewBurst, error) {
 	if err != nil {
 		return nil, err
 	}
-	target, err := e.aim(p)
+	target, err := e.prepare(p)
 	if err != nil {
 		return nil, err
 	}
@@ -67,15 +65,15 @@ func newCrewBurst(e *crew, p Plan) (*crewBurst, error) {
 	if p.Reuse != nil {
 		seed = p.Reuse.Seed
 	}
-	return &crewBurst{
+	return &poolBurst{
 		engine: e, plan: p, schedule: schedule, target: target, classifier: classifier,
 		limit: min(p.Connections, e.limit) * p.streams(), due: schedule.At(0), draw: rand.New(rand.NewPCG(seed, 0xc0)),
-		guard: newGuard(p.Limits), bytes: e.bytes.Load(),
+		guard: newGuard(p), bytes: e.bytes.Load(),
 		wake: make(chan struct{}, 1), ready: make(chan struct{}, 1), over: make(chan struct{}),
 	}, nil
 }
 
-func (b *crewBurst) run(ctx context.Context, yield func(Result, error) bool) {
+func (b *poolBurst) run(ctx context.Context, yield func(Result, error) bool) {
 	b.ctx, b.cancel = context.WithCancel(ctx)
 	var helpers sync.WaitGroup
 	if l := b.engine.loop; l != nil {
@@ -122,7 +120,7 @@ func (b *crewBurst) run(ctx context.Context, yield func(Result, error) bool) {
 }
 
 // collect takes what has gathered and leaves spare memory for more.
-func (b *crewBurst) collect(spare []Result) ([]Result, []Specimen) {
+func (b *poolBurst) collect(spare []Result) ([]Result, []Specimen) {
 	b.engine.mu.Lock()
 	defer b.engine.mu.Unlock()
 	results, specimens := b.pending, b.kept
@@ -132,7 +130,7 @@ func (b *crewBurst) collect(spare []Result) ([]Result, []Specimen) {
 }
 
 // take gives the next request to c if it is due. The caller holds the lock and sends it, or lets c's goroutine.
-func (b *crewBurst) take(c *worker, now time.Duration) bool {
+func (b *poolBurst) take(c *worker, now time.Duration) bool {
 	if b.stopped || b.next == b.plan.Requests || b.due > now-b.began || len(b.pending)+b.inFlight >= maxPending {
 		return false
 	}
@@ -148,8 +146,8 @@ func (b *crewBurst) take(c *worker, now time.Duration) bool {
 	return true
 }
 
-// wear says when c, just opened, is to be given up. The caller holds the lock.
-func (b *crewBurst) wear(c *worker) {
+// limitUse says when c, just opened, is to be given up. The caller holds the lock.
+func (b *poolBurst) limitUse(c *worker) {
 	c.quota, c.maxAge = 0, 0
 	if r := b.plan.Reuse; r != nil {
 		c.maxAge, c.quota = r.MaxAge, r.quota(b.draw)
@@ -166,7 +164,7 @@ func (r *Reuse) quota(draw *rand.Rand) uint64 {
 }
 
 // deliver hands in the result of a request that was taken. The caller holds the lock.
-func (b *crewBurst) deliver(r Result) {
+func (b *poolBurst) deliver(r Result) {
 	b.pending = append(b.pending, r)
 	if len(b.pending) == handOver {
 		select {
@@ -175,21 +173,14 @@ func (b *crewBurst) deliver(r Result) {
 		}
 	}
 	b.inFlight--
-	if r.Status != 0 {
-		b.silent = 0
-	} else if b.silent++; b.silent >= b.plan.GiveUpAfter && r.Err != ErrCanceled {
-		b.giveUp(&GaveUpError{InARow: b.silent})
-	}
-	if b.plan.Limits != nil {
-		if abort := b.guard.see(r); abort != nil {
-			b.giveUp(abort)
-		}
+	if why := b.guard.see(r); why != nil {
+		b.giveUp(why)
 	}
 	b.finish()
 }
 
 // giveUp ends the burst for a reason that is known. The caller holds the lock.
-func (b *crewBurst) giveUp(why error) {
+func (b *poolBurst) giveUp(why error) {
 	if !b.stopped {
 		b.cause = why
 		b.halt()
@@ -198,28 +189,29 @@ func (b *crewBurst) giveUp(why error) {
 
 // saturated does with the request that is due now what the plan wants where no connection is free for it, and reports
 // whether there may be another one to do it with. The caller holds the lock.
-func (b *crewBurst) saturated(now time.Duration) (again bool) {
+func (b *poolBurst) saturated(now time.Duration) (again bool) {
 	if b.plan.closed() {
 		return false
 	}
 	switch b.plan.Saturation {
 	case SaturationDrop:
 		b.inFlight++
-		r := Result{Seq: b.next, Planned: b.due, Sent: b.due, Done: max(now-b.began, b.due), Conn: UnknownConn, Backend: Unattributed, Err: ErrDropped}
+		r := Result{
+			Seq: b.next, Planned: b.due, Sent: b.due, Done: max(now-b.began, b.due),
+			Conn: UnknownConn, Backend: Unattributed, Err: ErrDropped,
+		}
 		b.advance()
-		silent := b.silent
 		b.deliver(r)
-		b.silent = silent // it was never asked
 		return true
 	case SaturationAbort:
-		b.giveUp(&AbortError{AbortSaturated, fmt.Sprintf("request %d was due while all %d connections were busy", b.next, b.limit)})
+		b.giveUp(abort(AbortSaturated, "request %d was due while all %d connections were busy", b.next, b.limit))
 		return true
 	}
 	return false
 }
 
 // advance makes the next request the one after. The caller holds the lock.
-func (b *crewBurst) advance() {
+func (b *poolBurst) advance() {
 	b.next++
 	if b.next < b.plan.Requests {
 		b.due = b.schedule.At(b.next)
@@ -227,7 +219,7 @@ func (b *crewBurst) advance() {
 }
 
 // finish notes the end. The caller holds the lock.
-func (b *crewBurst) finish() {
+func (b *poolBurst) finish() {
 	if !b.ended && b.inFlight == 0 && (b.stopped || b.next == b.plan.Requests) {
 		b.ended = true
 		close(b.over)
@@ -236,14 +228,14 @@ func (b *crewBurst) finish() {
 }
 
 // stop ends the burst: nothing more is sent, and what is in flight ends now.
-func (b *crewBurst) stop() {
+func (b *poolBurst) stop() {
 	b.engine.mu.Lock()
 	defer b.engine.mu.Unlock()
 	b.halt()
 }
 
 // halt is stop, for a caller who holds the lock.
-func (b *crewBurst) halt() {
+func (b *poolBurst) halt() {
 	if b.stopped {
 		return
 	}
@@ -262,7 +254,7 @@ func (b *crewBurst) halt() {
 }
 
 // unpark lets the pacer look again. The caller holds the lock.
-func (b *crewBurst) unpark() {
+func (b *poolBurst) unpark() {
 	if l := b.engine.loop; l != nil {
 		l.wake()
 	} else if b.parked {
@@ -284,7 +276,7 @@ const (
 )
 
 // pick decides what is to be done next, and takes the request where it is one to be sent. The caller holds the lock.
-func (b *crewBurst) pick(now time.Duration) (*worker, pacing) {
+func (b *poolBurst) pick(now time.Duration) (*worker, pacing) {
 	e := b.engine
 	switch {
 	case b.stopped || b.next == b.plan.Requests:
@@ -294,7 +286,7 @@ func (b *crewBurst) pick(now time.Duration) (*worker, pacing) {
 	case len(b.pending)+b.inFlight >= maxPending:
 		return nil, pacePark
 	}
-	if c := e.rested(now); c != nil {
+	if c := e.takeIdle(now); c != nil {
 		b.take(c, now)
 		return c, paceWrite
 	}
@@ -304,7 +296,7 @@ func (b *crewBurst) pick(now time.Duration) (*worker, pacing) {
 		}
 		return nil, pacePark
 	}
-	c := e.hire(e)
+	c := e.newWorker(e)
 	b.take(c, now)
 	e.open[c] = struct{}{}
 	e.conns.Add(1)
@@ -312,13 +304,13 @@ func (b *crewBurst) pick(now time.Duration) (*worker, pacing) {
 }
 
 // spins reports whether to wait for so long without sleeping.
-func (b *crewBurst) spins(wait time.Duration) bool { return b.plan.Spin && wait < spinBefore }
+func (b *poolBurst) spins(wait time.Duration) bool { return b.plan.Spin && wait < spinBefore }
 
 // spinBefore is how long before an instant a burst that spins stops sleeping: longer than a sleep is late, but for few.
 const spinBefore = 200 * time.Microsecond
 
 // pace sends each request when it is due, as long as there is a connection for it, where no loop does.
-func (b *crewBurst) pace() {
+func (b *poolBurst) pace() {
 	e := b.engine
 	for {
 		e.mu.Lock()
@@ -349,9 +341,9 @@ func (b *crewBurst) pace() {
 }
 
 // watch ends requests that take too long, and the burst with its context, its time and its bytes. One timer serves all
-// requests: no request sent after a look at them can expire before a whole timeout has passed, so the next look is at the
-// first of those there were.
-func (b *crewBurst) watch() {
+// requests: no request sent after a look at them can expire before a whole timeout has passed, so the next look is at
+// the first of those there were.
+func (b *poolBurst) watch() {
 	timer := time.NewTimer(b.look())
 	defer timer.Stop()
 	for {
@@ -368,7 +360,7 @@ func (b *crewBurst) watch() {
 }
 
 // look ends what is to end now and returns when to look again.
-func (b *crewBurst) look() time.Duration {
+func (b *poolBurst) look() time.Duration {
 	wait := b.expire()
 	l := b.plan.Limits
 	if l == nil || l.Bytes == 0 && l.Time == 0 {
@@ -380,13 +372,13 @@ func (b *crewBurst) look() time.Duration {
 	if l.Time > 0 {
 		left := l.Time - (e.now() - b.began)
 		if left <= 0 {
-			b.giveUp(&AbortError{AbortTime, fmt.Sprintf("%s are over", l.Time)})
+			b.giveUp(abort(AbortTime, "%s are over", l.Time))
 		}
 		wait = min(wait, max(left, 0))
 	}
 	if l.Bytes > 0 {
 		if n := e.bytes.Load() - b.bytes; n > l.Bytes {
-			b.giveUp(&AbortError{AbortBytes, fmt.Sprintf("%d bytes went over the connections, more than %d", n, l.Bytes)})
+			b.giveUp(abort(AbortBytes, "%d bytes went over the connections, more than %d", n, l.Bytes))
 		}
 		wait = min(wait, bytesEvery)
 	}
@@ -397,7 +389,7 @@ func (b *crewBurst) look() time.Duration {
 const bytesEvery = 100 * time.Millisecond
 
 // expire ends the requests whose time is up and returns how long none can be.
-func (b *crewBurst) expire() time.Duration {
+func (b *poolBurst) expire() time.Duration {
 	e := b.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
