@@ -122,19 +122,14 @@ type test struct {
 }
 
 func newTest(w Weights, o Options) test {
-	var sum float64
-	for _, x := range w {
-		sum += float64(x.W)
-	}
 	t := test{w: w, leak: o.Tolerance.Leak, alpha: o.Alpha}
-	for i, x := range w {
-		if x.W == 0 {
+	for i, pi := range w.Shares() {
+		if pi == 0 {
 			t.zero = append(t.zero, i)
 			continue
 		}
-		pi := float64(x.W) / sum
 		t.index = append(t.index, i)
-		t.bands = append(t.bands, band{pi: pi, delta: o.Tolerance.share(pi)})
+		t.bands = append(t.bands, band{pi: pi, delta: o.Tolerance.Share(pi)})
 	}
 	// Two shares are complements: the test with the narrower band decides for both, so there is one test, not two. A
 	// tolerated leak is one more test, and with it the two are complements no longer.

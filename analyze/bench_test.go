@@ -99,11 +99,3 @@ func BenchmarkJudge(b *testing.B) {
 		})
 	}
 }
-
-func BenchmarkTally(b *testing.B) {
-	t := NewTally(named(1, 1))
-	b.ReportAllocs()
-	for b.Loop() {
-		t.Add(1)
-	}
-}

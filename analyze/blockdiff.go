@@ -5,6 +5,9 @@ import (
 	"math"
 )
 
+// MethodMover names intervals of differences (G. Y. Zou, 2007; A. Donner and G. Y. Zou, 2012).
+const MethodMover = "mover"
+
 // BlockDifference is how much a quantile of one sample lies above that of another, in the samples' unit, with blocks as
 // the unit of replication.
 type BlockDifference struct {
@@ -24,21 +27,10 @@ type BlockInterval struct {
 	DesignEffect float64 // variance against that of independent requests, at least 1
 }
 
-// PairedDifference compares two samples whose blocks are the same windows of time, such as the two backends of one run.
-// What both sides have in common in a window is no doubt about their difference. Errors wrap ErrInput.
-func PairedDifference(first, second *Blocks, q, level float64) (BlockDifference, error) {
-	if len(first.sizes) != len(second.sizes) {
-		return BlockDifference{}, inputErrorf("blocks: %d on one side and %d on the other, want the same windows", len(first.sizes), len(second.sizes))
-	}
-	return blockDifference(first, second, q, level, true)
-}
-
-// IndependentDifference compares two samples of different times, such as two runs. Errors wrap ErrInput.
-func IndependentDifference(first, second *Blocks, q, level float64) (BlockDifference, error) {
-	return blockDifference(first, second, q, level, false)
-}
-
-func blockDifference(first, second *Blocks, q, level float64, paired bool) (BlockDifference, error) {
+// Difference compares a quantile of two samples. paired says that the blocks of both are the same windows of time, such
+// as those of the two backends of one run: what both have in common in a window is then no doubt about their
+// difference. Errors wrap ErrInput.
+func Difference(first, second *Blocks, q, level float64, paired bool) (BlockDifference, error) {
 	c, err := newContrast(first, second, q, 1, paired)
 	if err != nil {
 		return BlockDifference{}, err
@@ -100,6 +92,9 @@ func newContrast(first, second *Blocks, q, factor float64, paired bool) (contras
 		return contrast{}, inputErrorf("sample: empty, want at least one value")
 	case !(q > 0 && q < 1):
 		return contrast{}, inputErrorf("quantile: %v is out of range, want above 0 and below 1", q)
+	case paired && len(first.sizes) != len(second.sizes):
+		return contrast{}, inputErrorf("blocks: %d on one side and %d on the other, want the same windows",
+			len(first.sizes), len(second.sizes))
 	}
 	c := contrast{first: first.at(q), second: second.at(q), factor: factor}
 	c.own = [2]blockQuantile{c.first.byOwn(), c.second.byOwn()}

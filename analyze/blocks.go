@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -44,15 +45,7 @@ func NewBlocks(blocks [][]int64) (*Blocks, error) {
 			all = append(all, value{v, int32(i)})
 		}
 	}
-	slices.SortFunc(all, func(x, y value) int {
-		switch {
-		case x.v < y.v:
-			return -1
-		case x.v > y.v:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(all, func(x, y value) int { return cmp.Compare(x.v, y.v) })
 	b.sorted, b.block = make([]int64, len(all)), make([]int32, len(all))
 	for i, x := range all {
 		b.sorted[i], b.block[i] = x.v, x.block
@@ -135,7 +128,7 @@ func (x blockQuantile) effective(tail float64) float64 {
 }
 
 // low and high are the ends of the interval that leaves tail outside on its side; infinite where the sample has no such
-// end. They are the order statistics of QuantileCI, for the effective number of requests.
+// end. They are order statistics, for the effective number of requests.
 func (x blockQuantile) low(tail float64) float64 {
 	if x.own.known() {
 		return math.Max(0, float64(x.value)-x.own.reach(tail))

@@ -1,15 +1,11 @@
 package analyze
 
-import (
-	"math"
-	"math/rand/v2"
-)
+import "math"
 
 // Change is where in a sequence of requests the split changed.
 type Change struct {
 	At          int     // requests before the change; the smallest of several best places
 	Score       float64 // Scan: largest G statistic of two segments against one; KnownChange: ln-likelihood gained over no change
-	P           PValue  // Scan only: by permutation
 	Low, High   int     // KnownChange only: the shortest set of places that holds 95 % of the posterior, as its ends
 	Posterior   float64 // KnownChange only: of At
 	NoChange    float64 // KnownChange only: posterior of "not within this sequence"
@@ -17,33 +13,15 @@ type Change struct {
 }
 
 // Scan looks for one change of unknown shares in a sequence of categories 0..k-1 (others are left out; places count
-// the requests that are used): the largest likelihood ratio of two segments of at least minSegment against one, with
-// a p from perms seeded permutations, (hits+1)/(perms+1). perms 0 gives no p. A sequence shorter than two segments
-// gives a zero Change with p = 1. The cost is perms times the length.
-func Scan(seq []int, k, minSegment, perms int, seed uint64) Change {
+// the requests that are used): the largest likelihood ratio of two segments of at least minSegment against one. A
+// sequence shorter than two segments gives a zero Change.
+func Scan(seq []int, k, minSegment int) Change {
 	used := categorised(seq, k)
 	minSegment = max(1, minSegment)
-	out := Change{Categorised: len(used), P: pFromLn(0, MonteCarlo)}
-	if len(used) < 2*minSegment {
-		return out
+	out := Change{Categorised: len(used)}
+	if len(used) >= 2*minSegment {
+		out.At, out.Score = largestRatio(used, k, minSegment)
 	}
-	s := newScanner(len(used), k)
-	out.At, out.Score = s.best(used, minSegment)
-	if perms <= 0 {
-		return out
-	}
-	rng := rand.New(rand.NewPCG(seed, 0x6368616e6765))
-	shuffled := append([]int(nil), used...)
-	hits := int64(0)
-	for range perms {
-		rng.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-		if _, score := s.best(shuffled, minSegment); score >= out.Score*(1-1e-12) {
-			hits++
-		}
-	}
-	ci := ClopperPearson(hits, int64(perms), 0.99)
-	out.P = pFromLn(math.Log((float64(hits)+1)/(float64(perms)+1)), MonteCarlo)
-	out.P.Lo, out.P.Hi = ci.Low, math.Max(ci.High, out.P.P)
 	return out
 }
 
@@ -57,45 +35,33 @@ func categorised(seq []int, k int) []int {
 	return used
 }
 
-// scanner keeps a table of n ln n, which is most of the work of a scan.
-type scanner struct {
-	nLnN  []float64
-	left  []int
-	total []int
-}
-
-func newScanner(n, k int) *scanner {
-	s := &scanner{nLnN: make([]float64, n+1), left: make([]int, k), total: make([]int, k)}
-	for i := 2; i <= n; i++ {
-		s.nLnN[i] = float64(i) * math.Log(float64(i))
-	}
-	return s
-}
-
-// best is the place of the largest likelihood ratio. ln L of a segment is sum n ln n - m ln m.
-func (s *scanner) best(seq []int, minSegment int) (at int, score float64) {
-	clear(s.left)
-	clear(s.total)
+// largestRatio returns the place of the largest likelihood ratio. ln L of a segment is sum n ln n - m ln m.
+func largestRatio(seq []int, k, minSegment int) (at int, score float64) {
 	n := len(seq)
-	for _, x := range seq {
-		s.total[x]++
+	nLnN := make([]float64, n+1) // a table, since this is most of the work
+	for i := 2; i <= n; i++ {
+		nLnN[i] = float64(i) * math.Log(float64(i))
 	}
-	whole := -s.nLnN[n]
+	left, total := make([]int, k), make([]int, k)
+	for _, x := range seq {
+		total[x]++
+	}
+	whole := -nLnN[n]
 	parts := 0.0 // sum over categories of both sides' n ln n
-	for _, c := range s.total {
-		whole += s.nLnN[c]
-		parts += s.nLnN[c]
+	for _, c := range total {
+		whole += nLnN[c]
+		parts += nLnN[c]
 	}
 	score = -1
 	for t := 1; t <= n-minSegment; t++ {
 		x := seq[t-1]
-		l, r := s.left[x], s.total[x]-s.left[x]
-		parts += s.nLnN[l+1] - s.nLnN[l] + s.nLnN[r-1] - s.nLnN[r]
-		s.left[x]++
+		l, r := left[x], total[x]-left[x]
+		parts += nLnN[l+1] - nLnN[l] + nLnN[r-1] - nLnN[r]
+		left[x]++
 		if t < minSegment {
 			continue
 		}
-		if g := 2 * (parts - s.nLnN[t] - s.nLnN[n-t] - whole); g > score+1e-9 {
+		if g := 2 * (parts - nLnN[t] - nLnN[n-t] - whole); g > score+1e-9 {
 			at, score = t, g
 		}
 	}
@@ -186,13 +152,12 @@ func credible(lnL []float64, best, total float64) (low, high int) {
 }
 
 func lnShares(w Weights) ([]float64, error) {
-	total, err := w.total()
-	if err != nil {
+	if err := w.Validate(); err != nil {
 		return nil, err
 	}
-	out := make([]float64, len(w))
-	for i, x := range w {
-		out[i] = math.Log(float64(x.W) / float64(total))
+	out := w.Shares()
+	for i, share := range out {
+		out[i] = math.Log(share)
 	}
 	return out, nil
 }

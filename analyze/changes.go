@@ -78,11 +78,11 @@ func CompareCosts(base, latest [2]*Blocks, q float64, allowance int64, alpha flo
 	}
 	out := CostChange{Outcome: Inconclusive}
 	interval := func(level float64) (Interval, error) {
-		a, err := PairedDifference(latest[0], latest[1], q, level)
+		a, err := Difference(latest[0], latest[1], q, level, true)
 		if err != nil {
 			return Interval{}, err
 		}
-		b, err := PairedDifference(base[0], base[1], q, level)
+		b, err := Difference(base[0], base[1], q, level, true)
 		if err != nil {
 			return Interval{}, err
 		}

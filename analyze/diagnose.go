@@ -61,7 +61,7 @@ type DiagnoseOptions struct {
 // asymptotic). Observations may come in any order; with concurrent requests the order at the proxy is permuted, which
 // costs the checks of neighbours power but makes no false alarm. Errors wrap ErrInput.
 func Diagnose(observations []Observation, w Weights, o DiagnoseOptions) (Diagnostics, error) {
-	if _, err := w.total(); err != nil {
+	if err := w.Validate(); err != nil {
 		return Diagnostics{}, err
 	}
 	if o.Alpha == 0 {
@@ -149,7 +149,7 @@ func (e *examination) autocorrelation() {
 	if period > lag && period < n/5 && period <= 2*lagsUnknown {
 		lag = period
 	}
-	worst := LjungBoxResult{Statistic: Statistic{Asymptotic: pFromLn(0, Asymptotic)}}
+	worst := Statistic{Asymptotic: pFromLn(0, Asymptotic)}
 	tests := 0
 	turns := false
 	indicator := make([]bool, n)
@@ -210,12 +210,8 @@ func agreement(series []bool, period int) float64 {
 
 // period is the length of one turn of a weighted round robin with these weights.
 func (e *examination) period() int {
-	w := make([]int64, len(e.w))
-	for i, x := range e.w {
-		w[i] = x.W
-	}
 	var sum int64
-	for _, x := range reduced(w) {
+	for _, x := range e.w.reduced() {
 		if sum += x; sum > math.MaxInt32 {
 			return math.MaxInt32
 		}
@@ -310,7 +306,7 @@ func (e *examination) conclude() Diagnostics {
 		case DiagnosticConnections:
 			e.out.FewClusters = e.few
 		case DiagnosticTime:
-			e.out.Change = Scan(e.seq, len(e.w), 10, 0, 0)
+			e.out.Change = Scan(e.seq, len(e.w), 10)
 			d.Text += fmt.Sprintf("; the largest change is after request %s of %s",
 				grouped(int64(e.out.Change.At)), grouped(int64(len(e.seq))))
 		}

@@ -15,6 +15,6 @@
 // Invariant: the two tests of the tolerance gate never both hold, and no diagnostic ever improves an outcome.
 //
 // Judge is the entry point; RequiredRequests plans, Sequential judges while requests come in, Diagnose and Conclude
-// check what the decision takes for granted, and QuantileDiff compares latencies. The only numerical library is
+// check what the decision takes for granted, and JudgeLatency compares latencies. The only numerical library is
 // gonum, of which only the calls that survived comparison with 50-digit arithmetic are used.
 package analyze

@@ -1,22 +1,13 @@
 package analyze
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
 
-// enumerationLimit is the number of outcomes up to which an order other than Pearson's is enumerated whole: about
-// 0.05 s.
+// enumerationLimit is the number of outcomes up to which G is enumerated whole: about 0.05 s.
 const enumerationLimit = 2_000_000
-
-// order is what makes an outcome of a multinomial at least as extreme as another.
-type order int
-
-const (
-	orderG           order = iota // by the log-likelihood ratio
-	orderProbability              // by its own probability, smaller being more extreme
-	orderPearson                  // by Pearson's statistic
-)
 
 // ascending is the order of indices by value, stable.
 func ascending(x []float64) []int {
@@ -24,15 +15,7 @@ func ascending(x []float64) []int {
 	for i := range out {
 		out[i] = i
 	}
-	slices.SortStableFunc(out, func(a, b int) int {
-		switch {
-		case x[a] < x[b]:
-			return -1
-		case x[a] > x[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(out, func(a, b int) int { return cmp.Compare(x[a], x[b]) })
 	return out
 }
 
@@ -84,8 +67,8 @@ func exactG2(n, total, w1, w2 int64) float64 {
 	return lnAdd(lnLower(low, total, p, q), lnUpper(high, total, p, q))
 }
 
-// enumerate is ln of the exact p by visiting every outcome; ok is false where there are more than enumerationLimit.
-func enumerate(n, w []int64, by order) (lnP float64, ok bool) {
+// enumerateG is ln of the exact p of G by visiting every outcome; ok is false where there are more than enumerationLimit.
+func enumerateG(n, w []int64) (lnP float64, ok bool) {
 	var total int64
 	for _, x := range n {
 		total += x
@@ -93,7 +76,7 @@ func enumerate(n, w []int64, by order) (lnP float64, ok bool) {
 	if outcomes(total, len(n)) > enumerationLimit {
 		return 0, false
 	}
-	e := newEnumeration(total, w, by)
+	e := newEnumeration(total, w)
 	observed := 0.0
 	for i, x := range n {
 		observed += e.score[i][x]
@@ -121,7 +104,7 @@ type enumeration struct {
 	sum           float64
 }
 
-func newEnumeration(total int64, w []int64, by order) *enumeration {
+func newEnumeration(total int64, w []int64) *enumeration {
 	var sum float64
 	for _, x := range w {
 		sum += float64(x)
@@ -136,14 +119,7 @@ func newEnumeration(total int64, w []int64, by order) *enumeration {
 			nf := float64(n)
 			lg, _ := math.Lgamma(nf + 1)
 			lnMass[n] = nf*math.Log(p) - lg
-			switch by {
-			case orderG:
-				score[n] = expected * entropyTerm((nf-expected)/expected)
-			case orderPearson:
-				score[n] = (nf - expected) * (nf - expected) / expected
-			case orderProbability:
-				score[n] = -lnMass[n]
-			}
+			score[n] = expected * entropyTerm((nf-expected)/expected)
 		}
 		e.score, e.lnMass = append(e.score, score), append(e.lnMass, lnMass)
 	}

@@ -63,7 +63,7 @@ func Silences(shots []Shot, weights []Weighted) ([]Silence, error) {
 	if len(weights) == 0 {
 		return nil, inputErrorf("weights: none given")
 	}
-	if _, err := weights[0].W.total(); err != nil {
+	if err := weights[0].W.Validate(); err != nil {
 		return nil, err
 	}
 	for _, w := range weights {
@@ -145,14 +145,7 @@ func (d drill) share(b int, at time.Duration) float64 {
 			w = x.W
 		}
 	}
-	sum := 0.0
-	for _, x := range w {
-		sum += float64(x.W)
-	}
-	if sum == 0 {
-		return 0
-	}
-	return float64(w[b].W) / sum
+	return w.Shares()[b]
 }
 
 // leastShare is the least that a backend should get at an instant, by any of the weights that the proxy may have drawn by then.
@@ -338,7 +331,7 @@ func (d drill) settled(b, from, to, until int, back time.Duration) *Bounded {
 	}
 	before := slices.Clone(w)
 	before[b].W = 0
-	if _, err := before.total(); err != nil {
+	if err := before.Validate(); err != nil {
 		return nil // nobody else had any weight: there is no other split that it came back from
 	}
 	c, err := KnownChange(seq, before, w)

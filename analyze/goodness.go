@@ -104,7 +104,7 @@ func exactG(c cells, g float64, o Options) PValue {
 	if len(c.n) == 2 {
 		return pFromLn(exactG2(c.n[0], c.total, c.w[0], c.w[1]), Exact)
 	}
-	if lnP, ok := enumerate(c.n, c.w, orderG); ok {
+	if lnP, ok := enumerateG(c.n, c.w); ok {
 		return pFromLn(lnP, Exact)
 	}
 	return simulated(c, g, o.Seed, lnGBound(g, len(c.n)), float64(len(c.n)-1), gValue)

@@ -26,17 +26,17 @@ func (e *examination) groups() error {
 		}
 	}
 	if windows := e.windows(); windows != nil {
-		d, err := Dispersion(windows, e.observedWeights())
+		x2, windowsDF, err := Dispersion(windows, e.observedWeights())
 		if err != nil {
 			return err
 		}
 		// Against the pooled shares one window's degrees of freedom are spent.
 		k := e.observedBackends()
-		if df := float64(d.DF - (k - 1)); df > 0 {
-			e.add(DiagnosticEven, pFromLn(ChiSquareLogCDF(d.SumX2, df), Asymptotic), Qualify,
+		if df := float64(windowsDF - (k - 1)); df > 0 {
+			e.add(DiagnosticEven, pFromLn(ChiSquareLogCDF(x2, df), Asymptotic), Qualify,
 				"the shares vary less over time than a random draw does",
 				"a deterministic round robin splits the traffic; the shares are right, but not random")
-			e.add(DiagnosticTime, pFromLn(ChiSquareLogSF(d.SumX2, df), Asymptotic), Downgrade,
+			e.add(DiagnosticTime, pFromLn(ChiSquareLogSF(x2, df), Asymptotic), Downgrade,
 				"the shares differ from one part of the run to another",
 				"the weights changed during the run", "a backend became unready, or ready, during the run",
 				"the proxy took the new weights only after the run began")
@@ -47,13 +47,7 @@ func (e *examination) groups() error {
 
 // observedBackends is the number of backends that answered at all.
 func (e *examination) observedBackends() int {
-	k := 0
-	for _, x := range e.observedWeights() {
-		if x.W > 0 {
-			k++
-		}
-	}
-	return k
+	return e.observedWeights().positive()
 }
 
 // windows cuts the run into equal parts in which the rarest observed backend is expected five times at least; nil where
@@ -132,8 +126,8 @@ func (e *examination) connections(table [][]int64) {
 	}
 	e.out.Drawn = p.P > e.o.Alpha
 	text := fmt.Sprintf("connections do not send to the same shares (%d connections)", len(table))
-	if r, err := RaoScott(table, e.observedWeights()); err == nil {
-		e.deff[DiagnosticConnections] = math.Max(1, r.MeanDeff)
+	if r, err := ClusterDesign(table, e.observedWeights()); err == nil {
+		e.deff[DiagnosticConnections] = math.Max(1, r.Mean)
 		e.few = r.Few
 		text = fmt.Sprintf("requests of one connection stay together: %s on %d connections tell as much as %s independent ones",
 			plural(int64(len(e.seq)), "request", "requests"), r.Clusters,
@@ -152,11 +146,7 @@ func (e *examination) oneBackend(connections int) {
 		e.out.Drawn = true // one request each: nothing to be pinned
 		return
 	}
-	share, total := 0.0, 0.0
-	for _, x := range e.w {
-		total += float64(x.W)
-	}
-	share = float64(e.w[e.seq[0]].W) / total
+	share := e.w.Shares()[e.seq[0]]
 	if share == 0 || share == 1 {
 		return // a leak stands anyway, and a single backend has nothing to be pinned to
 	}

@@ -12,30 +12,6 @@ func Holm(p []float64) []float64 {
 	return out
 }
 
-// BenjaminiHochberg adjusts p-values to false-discovery rates (Benjamini and Hochberg 1995), for many splits at once,
-// where a list with a known share of false alarms serves better than none at all. As Holm otherwise.
-func BenjaminiHochberg(p []float64) []float64 {
-	lnP := lnOf(p)
-	order := ascending(lnP)
-	out := make([]float64, len(p))
-	running := 1.0
-	for rank := len(order) - 1; rank >= 0; rank-- {
-		i := order[rank]
-		running = math.Min(running, math.Exp(lnP[i])*float64(len(p))/float64(rank+1))
-		out[i] = running
-	}
-	return out
-}
-
-// Bonferroni multiplies p-values by their number, at most 1. As Holm otherwise.
-func Bonferroni(p []float64) []float64 {
-	out := lnOf(p)
-	for i := range out {
-		out[i] = math.Min(1, math.Exp(out[i])*float64(len(p)))
-	}
-	return out
-}
-
 func lnOf(p []float64) []float64 {
 	lnP := make([]float64, len(p))
 	for i, x := range p {

@@ -12,8 +12,6 @@ const (
 	MethodClopperPearson     = "clopperPearson"
 	MethodGoodman            = "goodman"
 	MethodBonferroni         = "bonferroniClopperPearson"
-	MethodSisonGlaz          = "sisonGlaz"
-	MethodQuesenberryHurst   = "quesenberryHurst"
 	whyNoRequests            = "no requests were counted"
 	whyBadLevel              = "the level must be above 0 and below 1"
 	whyBadCount              = "the count must be between 0 and the number of requests"

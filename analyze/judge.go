@@ -16,7 +16,7 @@ import "math"
 //
 // The errors, all of which wrap ErrInput, are about the input; nothing is computed then.
 func Judge(w Weights, c Counts, o Options) (Decision, error) {
-	if _, err := w.total(); err != nil {
+	if err := w.Validate(); err != nil {
 		return Decision{}, err
 	}
 	if err := c.validate(w); err != nil {

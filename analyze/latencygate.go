@@ -64,8 +64,6 @@ func JudgeLatency(first, second *Blocks, quantiles []float64, m Margin, alpha fl
 		return LatencyDecision{}, inputErrorf("quantiles: none given")
 	case !(alpha > 0 && alpha < 0.5):
 		return LatencyDecision{}, inputErrorf("alpha: %v is out of range, want above 0 and below 0.5", alpha)
-	case paired && len(first.sizes) != len(second.sizes):
-		return LatencyDecision{}, inputErrorf("blocks: %d on one side and %d on the other, want the same windows", len(first.sizes), len(second.sizes))
 	}
 	if err := m.Validate(); err != nil {
 		return LatencyDecision{}, err

@@ -53,7 +53,7 @@ type Departure struct {
 // NewMonitor starts a watch with the tolerance and alpha of o; the gate, power and leak tolerance of o are not used: an answer of
 // a weight-0 backend is a departure at once. Errors wrap ErrInput.
 func NewMonitor(w Weights, o Options) (*Monitor, error) {
-	if _, err := w.total(); err != nil {
+	if err := w.Validate(); err != nil {
 		return nil, err
 	}
 	if err := o.Validate(); err != nil {
@@ -101,9 +101,6 @@ func (m *Monitor) Update(batch Counts) (*Departure, error) {
 	m.alive = kept
 	return found, nil
 }
-
-// Tests is how many tests are alive.
-func (m *Monitor) Tests() int { return len(m.alive) }
 
 // outside is the departure that one test sees, and how many nats its evidence is beyond what it needs.
 func (m *Monitor) outside(b begun) (*Departure, float64) {

@@ -11,7 +11,7 @@ const planLimit = 1e9
 // shift that is outside the tolerance. About 2,400 for 50/50 with the defaults. Errors wrap ErrInput; a tolerance
 // that would need more than 1e9 requests is one.
 func RequiredRequests(w Weights, o Options) (int64, error) {
-	if _, err := w.total(); err != nil {
+	if err := w.Validate(); err != nil {
 		return 0, err
 	}
 	if err := o.Validate(); err != nil {

@@ -2,40 +2,6 @@ package analyze
 
 import "math"
 
-// Power is the power of the chi-square test of n requests with df degrees of freedom at level alpha, against an
-// effect of Cohen's size w: P(noncentral chi-square with noncentrality n*w*w > critical value). 0 to 1; 0 where an
-// argument is out of range. Same numbers as R's pwr.chisq.test.
-func Power(w float64, n int64, df int, alpha float64) float64 {
-	if !(w >= 0) || n < 0 || df < 1 || !(alpha > 0 && alpha < 1) {
-		return 0
-	}
-	_, sf := NoncentralChiSquare(ChiSquareISF(alpha, float64(df)), float64(df), float64(n)*w*w)
-	return sf
-}
-
-// SampleSize is the smallest number of requests with which the chi-square test with df degrees of freedom at level
-// alpha has the given power against an effect of Cohen's size w; 0 where an argument is out of range or more than
-// 2^53 are needed.
-func SampleSize(w, alpha, power float64, df int) int64 {
-	if !(w > 0) || df < 1 || !(alpha > 0 && alpha < 1) || !(power > 0 && power < 1) {
-		return 0
-	}
-	n := math.Ceil(noncentralityFor(alpha, power, df)/(w*w) - 1e-9)
-	if n > float64(MaxRequests) {
-		return 0
-	}
-	return max(1, int64(n))
-}
-
-// MinDetectableW is the smallest effect (Cohen's w) that n requests notice with the given power; 0 where an argument
-// is out of range.
-func MinDetectableW(n int64, alpha, power float64, df int) float64 {
-	if n <= 0 || df < 1 || !(alpha > 0 && alpha < 1) || !(power > 0 && power < 1) {
-		return 0
-	}
-	return math.Sqrt(noncentralityFor(alpha, power, df) / float64(n))
-}
-
 // Prospect is what a run of a given size can be expected to show: the numbers of a plan. They are error rates of the
 // whole decision, computed with exact binomial tests for independent requests.
 type Prospect struct {
@@ -52,7 +18,7 @@ type Prospect struct {
 // Foresee says what n requests would show. For the chi-square gate, PassOnTarget is 1-alpha where the size suffices and
 // FailAtTwice is the power of the test. Errors wrap ErrInput.
 func Foresee(w Weights, n int64, o Options) (Prospect, error) {
-	if _, err := w.total(); err != nil {
+	if err := w.Validate(); err != nil {
 		return Prospect{}, err
 	}
 	if err := o.Validate(); err != nil {
@@ -112,26 +78,4 @@ func (t *test) failPower(r int, n int64, shift float64, o Options) float64 {
 		out = math.Min(out, hit)
 	}
 	return math.Min(1, out)
-}
-
-// MatchRange is the range of counts of one backend with expected share pi that show it to be within tolerance (a
-// share) of it at level alpha, out of n requests, and the exact probability of it when the split is on target. low >
-// high where no count would. All zero where an argument is out of range.
-func MatchRange(pi, tolerance float64, n int64, alpha float64) (low, high int64, power float64) {
-	if !(pi > 0 && pi <= 1 && tolerance > 0 && alpha > 0 && alpha < 0.5) || n < 1 || n > MaxRequests {
-		return 0, 0, 0
-	}
-	low, high = band{pi: pi, delta: tolerance}.matchRange(n, math.Log(alpha))
-	return low, high, between(low, high, n, pi)
-}
-
-// MatchSampleSize is the first estimate of the number that MatchRange needs for the given power, by the normal
-// approximation (z(1-alpha) + z(1-beta/2))^2 pi(1-pi)/tolerance^2; RequiredRequests refines it. 0 where an argument
-// is out of range.
-func MatchSampleSize(pi, tolerance, alpha, power float64) int64 {
-	if !(pi > 0 && pi < 1 && tolerance > 0 && alpha > 0 && alpha < 0.5 && power > 0 && power < 1) {
-		return 0
-	}
-	z := normalQuantile(1-alpha) + normalQuantile(1-(1-power)/2)
-	return int64(math.Ceil(math.Min(float64(MaxRequests), z*z*pi*(1-pi)/(tolerance*tolerance)) - 1e-9))
 }

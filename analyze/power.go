@@ -114,24 +114,16 @@ func noncentralityFor(alpha, power float64, df int) float64 {
 // weight-0 backend, or a single one, it is the share at which at least one answer in n is as likely as power.
 func noticeable(w Weights, n int64, alpha, power float64) []float64 {
 	out := make([]float64, len(w))
-	var sum float64
-	positive := 0
-	for _, x := range w {
-		sum += float64(x.W)
-		if x.W > 0 {
-			positive++
-		}
-	}
+	positive := w.positive()
 	lambda := 0.0
 	if positive > 1 {
 		lambda = noncentralityFor(alpha, power, positive-1)
 	}
-	for i, x := range w {
-		pi := float64(x.W) / sum
+	for i, pi := range w.Shares() {
 		switch {
 		case n <= 0 || positive == 1 && len(w) == 1:
 			out[i] = 100
-		case x.W == 0 || positive == 1:
+		case pi == 0 || positive == 1:
 			out[i] = -100 * math.Expm1(math.Log1p(-power)/float64(n))
 		default:
 			shift := math.Sqrt(lambda/float64(n)) * math.Sqrt(pi*(1-pi))

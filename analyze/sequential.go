@@ -43,7 +43,7 @@ type Look struct {
 // of o are not used: an answer of a weight-0 backend is a failure at once. conc replaces the prior concentrations.
 // Errors wrap ErrInput.
 func NewSequential(w Weights, o Options, conc ...float64) (*Sequential, error) {
-	if _, err := w.total(); err != nil {
+	if err := w.Validate(); err != nil {
 		return nil, err
 	}
 	if err := o.Validate(); err != nil {

@@ -115,13 +115,9 @@ func TestSequentialRefusesBadInput(t *testing.T) {
 	if look := update(t, s, []int64{0, 0}); look.Requests != 7 {
 		t.Errorf("a refused batch was counted: %+v", look)
 	}
-	if _, err := SSRM(named(1, 0), [][]int64{{1, 0}}, 1); !errors.Is(err, ErrInput) {
-		t.Errorf("weight 0: %v", err)
-	}
 }
 
-// 100 of 100 to one side of 50/50: ssrm's default prior says p = 0.61 (vector ssrm-02), the mixture 7e-29 (eproc-02);
-// its price against the best of its priors is at most ln 5.
+// 100 of 100 to one side of 50/50: the mixture says p = 7e-29 (vector eproc-02); its price against the best of its priors is at most ln 5.
 func TestMixturePrice(t *testing.T) {
 	n, pi := []float64{5212, 4788}, []float64{0.5, 0.5}
 	best := math.Inf(-1)

@@ -7,9 +7,7 @@ import "math"
 type RunsResult struct {
 	Runs      int64   // observed
 	Mean, Var float64 // of the number of runs under independence, given the counts
-	Z         float64 // standardised; positive where there are more runs than expected
-	P         PValue  // two-sided, normal approximation
-	TooFew    PValue
+	TooFew    PValue  // normal approximation
 	TooMany   PValue
 }
 
@@ -30,8 +28,7 @@ func Runs(seq []int, k int) RunsResult {
 		}
 		last = x
 	}
-	one := pFromLn(0, Asymptotic)
-	out.P, out.TooFew, out.TooMany = one, one, one
+	out.TooFew, out.TooMany = pFromLn(0, Asymptotic), pFromLn(0, Asymptotic)
 	if n < 2 {
 		out.Mean = float64(out.Runs)
 		return out
@@ -46,33 +43,10 @@ func Runs(seq []int, k int) RunsResult {
 	if out.Var == 0 {
 		return out
 	}
-	out.Z = (float64(out.Runs) - out.Mean) / math.Sqrt(out.Var)
-	out.TooFew = pFromLn(lnNormalUpper(-out.Z), Asymptotic)
-	out.TooMany = pFromLn(lnNormalUpper(out.Z), Asymptotic)
-	out.P = pFromLn(math.Ln2+lnNormalUpper(math.Abs(out.Z)), Asymptotic)
+	z := (float64(out.Runs) - out.Mean) / math.Sqrt(out.Var)
+	out.TooFew = pFromLn(lnNormalUpper(-z), Asymptotic)
+	out.TooMany = pFromLn(lnNormalUpper(z), Asymptotic)
 	return out
-}
-
-// TransitionsResult is the test of independence of neighbours.
-type TransitionsResult struct {
-	Table [][]int64 // requests for which category j followed category i
-	Statistic
-}
-
-// Transitions tests whether the backend of a request depends on that of the one before, by the chi-square of the
-// table of neighbours (Anderson and Goodman 1957), without correction. Entries outside 0..k-1 break the chain.
-func Transitions(seq []int, k int) TransitionsResult {
-	table := make([][]int64, max(0, k))
-	for i := range table {
-		table[i] = make([]int64, k)
-	}
-	for i := 1; i < len(seq); i++ {
-		a, b := seq[i-1], seq[i]
-		if a >= 0 && a < k && b >= 0 && b < k {
-			table[a][b]++
-		}
-	}
-	return TransitionsResult{Table: table, Statistic: contingency(table)}
 }
 
 // margins are the sums of a table's rows and columns, and of all of it.
@@ -119,18 +93,11 @@ func contingency(table [][]int64) Statistic {
 	return out
 }
 
-// LjungBoxResult is the portmanteau test of autocorrelation up to a lag.
-type LjungBoxResult struct {
-	Statistic
-	Lag  int     // largest lag tested, in requests
-	ACF1 float64 // autocorrelation at lag 1
-}
-
 // LjungBox tests an indicator series ("was it this backend?") for autocorrelation at lags 1..lag (Ljung and Box
 // 1978). The p is a survival function: R's Box.test takes 1-CDF and prints 0 for small ones. A constant series, or
 // one no longer than the lag, has nothing to test and p = 1.
-func LjungBox(series []bool, lag int) LjungBoxResult {
-	out := LjungBoxResult{Lag: lag, Statistic: Statistic{Asymptotic: pFromLn(0, Asymptotic)}}
+func LjungBox(series []bool, lag int) Statistic {
+	out := Statistic{Asymptotic: pFromLn(0, Asymptotic)}
 	n := len(series)
 	if lag < 1 || n <= lag {
 		return out
@@ -160,9 +127,6 @@ func LjungBox(series []bool, lag int) LjungBoxResult {
 			c += centred[i] * centred[i-h]
 		}
 		r := c / c0
-		if h == 1 {
-			out.ACF1 = r
-		}
 		out.Value += r * r / float64(n-h)
 	}
 	out.Value *= float64(n) * (float64(n) + 2)

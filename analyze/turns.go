@@ -56,7 +56,7 @@ func JudgeTurns(w Weights, c Counts, o Options, turns Turns) (Decision, TurnsRes
 			d.Backends[worst].Backend, digits(math.Abs(res.Deviation[worst])), digits(res.Bound[worst]))})
 		return d, res, nil
 	}
-	widest := float64(turns.Instances*turns.Levels*max(1, positive(w)-1)) + float64(c.Unattributed)
+	widest := float64(turns.Instances*turns.Levels*max(1, w.positive()-1)) + float64(c.Unattributed)
 	need := int64(0)
 	for i, b := range d.Backends {
 		if b.Weight > 0 && b.TolerancePoints > 0 {
@@ -133,15 +133,6 @@ func leaksOf(d Decision) (n int64) {
 		}
 	}
 	return n
-}
-
-func positive(w Weights) (k int) {
-	for _, x := range w {
-		if x.W > 0 {
-			k++
-		}
-	}
-	return k
 }
 
 func keepCode(reasons []Reason, code string) (out []Reason) {

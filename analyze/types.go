@@ -1,15 +1,5 @@
 package analyze
 
-// Weight is the declared weight of one backend. Only ratios between weights matter; a weight of 0 is a structural zero:
-// no request may reach that backend.
-type Weight struct {
-	Backend string `json:"backend"` // name of the backend, unique within Weights
-	W       int64  `json:"w"`       // weight, >= 0, unitless
-}
-
-// Weights are the declared weights of a split, in the order in which counts are given.
-type Weights []Weight
-
 // Counts is what was observed: requests answered by each backend, aligned to Weights, and requests whose backend
 // nobody can name.
 type Counts struct {

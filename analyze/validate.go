@@ -26,41 +26,6 @@ func inputErrorf(format string, args ...any) error {
 	return &inputError{text: fmt.Sprintf(format, args...)}
 }
 
-// Validate reports the first thing wrong with the weights: none at all, a backend without a name or named twice, a
-// negative weight, all weights 0, or a sum above the largest int64. The error wraps ErrInput.
-func (w Weights) Validate() error {
-	_, err := w.total()
-	return err
-}
-
-// total is the sum of the weights.
-func (w Weights) total() (int64, error) {
-	if len(w) == 0 {
-		return 0, inputErrorf("weights: none given, want at least one backend with a weight above 0")
-	}
-	seen := make(map[string]bool, len(w))
-	var sum int64
-	for _, x := range w {
-		switch {
-		case x.Backend == "":
-			return 0, inputErrorf("weights: a backend without a name")
-		case seen[x.Backend]:
-			return 0, inputErrorf("weights: backend %q is named twice", x.Backend)
-		case x.W < 0:
-			return 0, inputErrorf("weights: backend %q has weight %d, want 0 or more", x.Backend, x.W)
-		case x.W > math.MaxInt64-sum:
-			return 0, inputErrorf("weights: their sum overflows at backend %q with weight %d; use smaller numbers of the same ratio",
-				x.Backend, x.W)
-		}
-		seen[x.Backend] = true
-		sum += x.W
-	}
-	if sum == 0 {
-		return 0, inputErrorf("weights: all %d are 0, want at least one above 0", len(w))
-	}
-	return sum, nil
-}
-
 // validate reports the first thing wrong with counts for these weights.
 func (c Counts) validate(w Weights) error {
 	if len(c.N) != len(w) {
@@ -116,32 +81,19 @@ func (t Tolerance) Validate() error {
 	return nil
 }
 
-// share is the tolerance that holds for a backend of expected share pi, as a share.
-func (t Tolerance) share(pi float64) float64 {
-	delta := math.Inf(1)
-	if t.Points > 0 {
-		delta = t.Points / 100
+// Share returns the tolerance of a backend with the given expected share, both shares of 0 to 1: the smaller of what is
+// set, the leak for an expected share of 0, and 0 where nothing is set.
+func (t Tolerance) Share(expected float64) float64 {
+	absolute, relative := t.Points/100, t.Relative*expected
+	switch {
+	case expected == 0:
+		return t.Leak
+	case t.Points <= 0:
+		return relative
+	case t.Relative <= 0:
+		return absolute
 	}
-	if t.Relative > 0 {
-		delta = math.Min(delta, t.Relative*pi)
-	}
-	return delta
-}
-
-// reduced divides whole numbers by their greatest common divisor, so that scaled weights give the same bits.
-func reduced(w []int64) []int64 {
-	var g int64
-	for _, x := range w {
-		g = gcd(g, x)
-	}
-	out := make([]int64, len(w))
-	for i, x := range w {
-		out[i] = x
-		if g > 1 {
-			out[i] = x / g
-		}
-	}
-	return out
+	return min(absolute, relative)
 }
 
 func gcd(a, b int64) int64 {

@@ -70,11 +70,7 @@ func (w Weights) label() string {
 	if len(w) > 4 {
 		return fmt.Sprintf("declared weights of %d backends", len(w))
 	}
-	parts := make([]string, len(w))
-	for i, x := range w {
-		parts[i] = strconv.FormatInt(x.W, 10)
-	}
-	return strings.Join(parts, "/") + " weights"
+	return w.Ratio() + " weights"
 }
 
 func plural(n int64, one, many string) string {

@@ -72,18 +72,10 @@ func (e *Expect) met(w analyze.Weights) (why string) {
 	}
 	for i := range w {
 		if share(w, w[i].W).Cmp(share(like, want[i])) != 0 {
-			return fmt.Sprintf("the cluster says %s, you expected %s", slashes(w), e.Text)
+			return fmt.Sprintf("the cluster says %s, you expected %s", w.Ratio(), e.Text)
 		}
 	}
 	return ""
-}
-
-func slashes(w analyze.Weights) string {
-	parts := make([]string, len(w))
-	for i, x := range w {
-		parts[i] = strconv.FormatInt(x.W, 10)
-	}
-	return strings.Join(parts, "/")
 }
 
 // expectPause is between two looks at the objects while they are waited for, where no watch says that they changed.

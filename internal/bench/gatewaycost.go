@@ -118,7 +118,7 @@ func gatewayCost(m Manifest, t *tally, totals wire.Totals) *report.CostFacts {
 			if i == reference {
 				continue
 			}
-			d, err := analyze.PairedDifference(blocks[i], blocks[reference], q, facts.Level)
+			d, err := analyze.Difference(blocks[i], blocks[reference], q, facts.Level, true)
 			if err != nil {
 				facts.Why = mesh.Safe(err.Error())
 				return facts
@@ -126,7 +126,7 @@ func gatewayCost(m Manifest, t *tally, totals wire.Totals) *report.CostFacts {
 			b.Differences = append(b.Differences, d)
 		}
 		for decile := 1; decile <= 9 && i != reference; decile++ {
-			d, err := analyze.PairedDifference(blocks[i], blocks[reference], float64(decile)/10, facts.Level)
+			d, err := analyze.Difference(blocks[i], blocks[reference], float64(decile)/10, facts.Level, true)
 			if err != nil {
 				facts.Why = mesh.Safe(err.Error())
 				return facts

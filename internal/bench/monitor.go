@@ -119,18 +119,11 @@ func (w *watchRun) ready() (err error) {
 	if w.monitor, err = analyze.NewMonitor(w.m.Weights, w.m.Options); err != nil {
 		return err
 	}
-	f, err := analyze.Foresee(w.m.Weights, 1, w.m.Options)
-	if err != nil {
-		return err
-	}
-	sum := 0.0
-	for _, x := range w.m.Weights {
-		sum += float64(x.W)
-	}
-	for i, x := range w.m.Weights {
-		w.expected = append(w.expected, float64(x.W)/sum)
-		w.delta = append(w.delta, f.TolerancePoints[i]/100)
-		w.w.Tolerance = math.Max(w.w.Tolerance, f.TolerancePoints[i])
+	w.expected = w.m.Weights.Shares()
+	for _, share := range w.expected {
+		delta := w.m.Options.Tolerance.Share(share)
+		w.delta = append(w.delta, delta)
+		w.w.Tolerance = math.Max(w.w.Tolerance, 100*delta)
 	}
 	w.total.N = make([]int64, len(w.m.Weights))
 	w.m.Plan.GiveUpAfter = w.m.Plan.Requests + 1

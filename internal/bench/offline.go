@@ -136,11 +136,7 @@ func share(w analyze.Weights, x int64) *big.Rat {
 }
 
 func weightsText(w analyze.Weights) string {
-	text := make([]string, len(w))
-	for i, x := range w {
-		text[i] = fmt.Sprintf("%s=%d", mesh.Safe(x.Backend), x.W)
-	}
-	return strings.Join(text, ",")
+	return mesh.Safe(w.String())
 }
 
 func (p *pool) report() report.Report {

@@ -88,13 +88,13 @@ func (p *pool) compare(in *report.Input, d analyze.Decision) (analyze.Decision, 
 	for i, r := range p.runs {
 		table[i] = r.counts.N
 	}
-	h, err := analyze.Homogeneity(table, p.weights)
-	if err != nil || h.Contingency.DF == 0 {
+	test, least, err := analyze.Homogeneity(table, p.weights)
+	if err != nil || test.DF == 0 {
 		return d, err
 	}
-	pv := h.Contingency.Asymptotic
+	pv := test.Asymptotic
 	item := analyze.Diagnostic{Name: analyze.DiagnosticTime, OK: true, P: pv, AdjustedP: pv, Impact: analyze.Keep}
-	if pv.P <= runsLevel && h.LeastExpected >= 1 { // with less expected the p-value means nothing
+	if pv.P <= runsLevel && least >= 1 { // with less expected the p-value means nothing
 		item.OK, item.Impact = false, analyze.Downgrade
 		item.Text = p.differenceText()
 		item.Causes = []string{"the weights that proxies obey, or the pods behind them, changed between the runs"}

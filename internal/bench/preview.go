@@ -44,11 +44,7 @@ func (p Preview) WriteTo(w io.Writer) (int64, error) {
 		fmt.Fprintf(&b, "probes       at most %d to the root, %d to each other backend, to learn what answers look like\n", rootProbes, directProbes)
 		fmt.Fprintf(&b, "url          GET %s\n", plan.URL)
 	}
-	weights := make([]string, len(p.m.Weights))
-	for i, x := range p.m.Weights {
-		weights[i] = fmt.Sprintf("%s=%d", x.Backend, x.W)
-	}
-	fmt.Fprintf(&b, "weights      %s (%s)\n", strings.Join(weights, " "), s.Split.EffectiveFrom)
+	fmt.Fprintf(&b, "weights      %s (%s)\n", p.m.Weights, s.Split.EffectiveFrom)
 	deadline := p.m.Plan.Duration() + p.m.Plan.Timeout + sessionMargin
 	if pod.AgentPath != "" {
 		fmt.Fprintf(&b, "commands     %s %s\n", pod.AgentPath, agent.ArgVersion)

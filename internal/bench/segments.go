@@ -102,12 +102,9 @@ func judged(p stretch, used []analyze.Observation, o analyze.Options) report.Seg
 	if len(part) > 0 {
 		s.FromSeconds, s.ToSeconds = part[0].Sent.Seconds(), part[len(part)-1].Sent.Seconds()
 	}
-	var total int64
-	for _, w := range p.weights {
-		total += w.W
-	}
+	shares := p.weights.Shares()
 	for i, w := range p.weights {
-		b := report.SegmentBackend{Name: w.Backend, Weight: w.W, ExpectedShare: float64(w.W) / float64(total), Observed: counts.N[i]}
+		b := report.SegmentBackend{Name: w.Backend, Weight: w.W, ExpectedShare: shares[i], Observed: counts.N[i]}
 		if len(part) > 0 {
 			share := float64(counts.N[i]) / float64(len(part))
 			b.ObservedShare = &share

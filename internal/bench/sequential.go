@@ -45,20 +45,12 @@ func newLooker(w analyze.Weights, o analyze.Options, every uint64) (*looker, err
 	if err != nil {
 		return nil, err
 	}
-	f, err := analyze.Foresee(w, 1, o)
-	if err != nil {
-		return nil, err
-	}
 	l := &looker{
 		rule: rule, every: every, batch: make([]int64, len(w)), waiting: make(map[uint64]int), outcome: analyze.Inconclusive,
-		expected: make([]float64, len(w)), tolerance: make([]float64, len(w)),
+		expected: w.Shares(), tolerance: make([]float64, len(w)),
 	}
-	var sum float64
-	for _, x := range w {
-		sum += float64(x.W)
-	}
-	for i, x := range w {
-		l.expected[i], l.tolerance[i] = float64(x.W)/sum, f.TolerancePoints[i]/100
+	for i, share := range l.expected {
+		l.tolerance[i] = o.Tolerance.Share(share)
 	}
 	return l, nil
 }

@@ -173,19 +173,13 @@ func plannedWhy(r *Report) string {
 }
 
 func backendsOf(in Input) []Backend {
-	var sum float64
-	for _, w := range in.Weights {
-		sum += float64(w.W)
-	}
+	shares := in.Weights.Shares()
 	n := float64(attributed(in.Counts))
 	rows := make([]Backend, len(in.Weights))
 	for i, w := range in.Weights {
 		b := Backend{
 			Name: w.Backend, Weight: w.W, Signature: in.Signatures[w.Backend], Cluster: clusterOf(in.Before, w.Backend),
-		}
-		if sum > 0 {
-			b.ExpectedShare = float64(w.W) / sum
-			b.Expected = n * b.ExpectedShare
+			ExpectedShare: shares[i], Expected: n * shares[i],
 		}
 		if i < len(in.Counts.N) {
 			b.Observed = in.Counts.N[i]

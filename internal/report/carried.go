@@ -105,10 +105,7 @@ func (r Report) SequentialOutcome(t analyze.Tolerance) analyze.Outcome {
 		if !ok {
 			return analyze.Inconclusive
 		}
-		allowed := t.Points / 100
-		if relative := t.Relative * b.ExpectedShare; t.Relative > 0 && (t.Points <= 0 || relative < allowed) {
-			allowed = relative
-		}
+		allowed := t.Share(b.ExpectedShare)
 		const exact = 1e-12
 		if low > b.ExpectedShare+allowed+exact || high < b.ExpectedShare-allowed-exact {
 			return analyze.Fail

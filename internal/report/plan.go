@@ -68,13 +68,9 @@ func BuildPlan(w analyze.Weights, o analyze.Options, requests int64, ratePerSeco
 	if ratePerSecond > 0 {
 		p.Seconds = float64(requests) / ratePerSecond
 	}
-	var sum float64
-	for _, x := range w {
-		sum += float64(x.W)
-	}
+	shares := w.Shares()
 	for i, x := range w {
-		b := PlanBackend{Name: x.Backend, Weight: x.W, TolerancePoints: f.TolerancePoints[i]}
-		b.ExpectedShare = float64(x.W) / sum
+		b := PlanBackend{Name: x.Backend, Weight: x.W, TolerancePoints: f.TolerancePoints[i], ExpectedShare: shares[i]}
 		b.Expected = b.ExpectedShare * float64(requests)
 		if x.W > 0 {
 			b.FailAtTwice = finite(f.FailAtTwice[i])

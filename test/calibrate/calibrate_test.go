@@ -198,8 +198,8 @@ func TestBrokenClaimIsReported(t *testing.T) {
 	b := &builder{quick: true}
 	w, o := weights(50, 50), analyze.DefaultOptions()
 	b.add(scenario{name: "twice", weights: w, truth: shifted(w, o, 0, 2), n: 2410, claims: []claim{{fails, false, 0.01}}})
-	b.add(scenario{name: "never passes", weights: w, truth: target(w), n: 100, claims: []claim{{passes, true, 0.99}}})
-	b.add(scenario{name: "fine", weights: w, truth: target(w), n: 2410, claims: []claim{{fails, false, 0.01}}})
+	b.add(scenario{name: "never passes", weights: w, truth: w.Shares(), n: 100, claims: []claim{{passes, true, 0.99}}})
+	b.add(scenario{name: "fine", weights: w, truth: w.Shares(), n: 2410, claims: []claim{{fails, false, 0.01}}})
 	rows, err := b.grid.measure(1, func(int, int) {})
 	if err != nil {
 		t.Fatal(err)

@@ -93,13 +93,10 @@ type chiSquare struct {
 
 func newChiSquare(w analyze.Weights, alpha float64) chiSquare {
 	var c chiSquare
-	sum, df := 0.0, -1.0
-	for _, x := range w {
-		sum += float64(x.W)
-	}
-	for _, x := range w {
-		c.shares = append(c.shares, float64(x.W)/sum)
-		if x.W > 0 {
+	c.shares = w.Shares()
+	df := -1.0
+	for _, share := range c.shares {
+		if share > 0 {
 			df++
 		}
 	}

@@ -80,23 +80,10 @@ func canaries() analyze.Weights {
 	return w
 }
 
-// target are the declared shares.
-func target(w analyze.Weights) []float64 {
-	var sum int64
-	for _, x := range w {
-		sum += x.W
-	}
-	out := make([]float64, len(w))
-	for i, x := range w {
-		out[i] = float64(x.W) / float64(sum)
-	}
-	return out
-}
-
 // shifted moves the share of backend i by that many of its tolerances; the others make up for it in proportion.
 func shifted(w analyze.Weights, o analyze.Options, i int, tolerances float64) []float64 {
-	out := target(w)
-	by := tolerances * tolerance(o.Tolerance, out[i])
+	out := w.Shares()
+	by := tolerances * o.Tolerance.Share(out[i])
 	others := 1 - out[i]
 	for j := range out {
 		if j != i {
@@ -183,7 +170,7 @@ func (b *builder) onTarget() {
 		{"85 and 15 of 1, planned", canaries()},
 	} {
 		b.claimed(scenario{
-			group: groupOnTarget, name: x.name, weights: x.w, truth: target(x.w),
+			group: groupOnTarget, name: x.name, weights: x.w, truth: x.w.Shares(),
 			says: "as declared", n: b.planned(x.w, o),
 		}, claim{passes, true, o.Power})
 	}
@@ -200,7 +187,7 @@ func (b *builder) onTarget() {
 	} {
 		b.claimed(scenario{
 			group: groupOnTarget, name: x.name, weights: x.w,
-			truth: target(x.w), says: "as declared", n: x.n,
+			truth: x.w.Shares(), says: "as declared", n: x.n,
 		})
 	}
 }
@@ -249,7 +236,7 @@ func (b *builder) edges() {
 		"one gets 17.5 %, 12.5 % declared", o)
 	edge("16 equal, one on its edge", equal(16), shifted(equal(16), o, 0, 1), b.planned(equal(16), o),
 		"one gets 9.4 %, 6.25 % declared", o)
-	all := target(equal(16))
+	all := equal(16).Shares()
 	for i := range all {
 		all[i] *= []float64{1.5, 0.5}[i%2]
 	}

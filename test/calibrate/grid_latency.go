@@ -108,9 +108,6 @@ func (b *builder) interval(l layout, s scenario, claimed ...float64) {
 	all := analyze.DefaultQuantiles()
 	s.shown, s.claims = eventsOf(missed, all), missesClaimed(claimed...)
 	s.asides = append(s.asides, aside{"without a range %", eventsOf(without, all)})
-	if s.group == groupSingle || s.group == groupSingleAlike {
-		s.asides = append(s.asides, aside{"missed by order statistics %", eventsOf(plainMissed, all)})
-	}
 	b.latency(l, s)
 }
 

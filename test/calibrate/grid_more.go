@@ -12,7 +12,7 @@ func (b *builder) zeroWeights() {
 	n := b.planned(w, o)
 	b.claimed(scenario{
 		group: groupZero, name: "90/10/0, planned", weights: w,
-		truth: target(w), says: "as declared", n: n,
+		truth: w.Shares(), says: "as declared", n: n,
 	},
 		claim{passes, true, o.Power})
 	b.claimed(scenario{
@@ -20,7 +20,7 @@ func (b *builder) zeroWeights() {
 	})
 	five := weights(50, 30, 20, 0, 0)
 	b.claimed(scenario{
-		group: groupZero, name: "50/30/20/0/0, planned", weights: five, truth: target(five), says: "as declared",
+		group: groupZero, name: "50/30/20/0/0, planned", weights: five, truth: five.Shares(), says: "as declared",
 		n: b.planned(five, o),
 	}, claim{passes, true, o.Power})
 	const leak = 0.002
@@ -47,7 +47,7 @@ func (b *builder) chiSquareGate() {
 	} {
 		n := b.planned(x.w, o)
 		b.add(scenario{
-			group: groupChiSquare, name: x.name + ", chi-square gate, on target", weights: x.w, truth: target(x.w),
+			group: groupChiSquare, name: x.name + ", chi-square gate, on target", weights: x.w, truth: x.w.Shares(),
 			says: "as declared", n: n, options: o, claims: []claim{{fails, false, o.Alpha}, {passes, true, 1 - o.Alpha}},
 		})
 		b.add(scenario{
@@ -63,9 +63,9 @@ func (b *builder) sequential() {
 	five.Alpha = 0.05
 	even, three, zero := weights(50, 50), weights(50, 30, 20), weights(90, 10, 0)
 	for _, s := range []scenario{
-		{name: "50/50, sequential", weights: even, truth: target(even), says: "as declared", n: 10_000},
+		{name: "50/50, sequential", weights: even, truth: even.Shares(), says: "as declared", n: 10_000},
 		{
-			name: "50/50, sequential, alpha 5 %", weights: even, truth: target(even),
+			name: "50/50, sequential, alpha 5 %", weights: even, truth: even.Shares(),
 			says: "as declared", n: 20_000, options: five,
 		},
 		{
@@ -102,14 +102,14 @@ func (b *builder) missing() {
 		b.claimed(s)
 	}
 	for _, s := range []scenario{
-		{name: "50/50, 1 % lost at random", truth: target(w), says: "as declared", n: 2 * n, start: losing(0.01, 0.01)},
+		{name: "50/50, 1 % lost at random", truth: w.Shares(), says: "as declared", n: 2 * n, start: losing(0.01, 0.01)},
 		{
 			name: "50/50, 3 % lost at random, on the edge", truth: shifted(w, o, 0, 1), says: "55/45", n: n,
 			start: losing(0.03, 0.03),
 		},
-		{name: "50/50, a loses 30 %", truth: target(w), says: "as declared", n: n, start: losing(0.3, 0)},
+		{name: "50/50, a loses 30 %", truth: w.Shares(), says: "as declared", n: n, start: losing(0.3, 0)},
 		{
-			name: "50/50, a loses 30 %, 1 million", truth: target(w), says: "as declared", n: 1_000_000,
+			name: "50/50, a loses 30 %, 1 million", truth: w.Shares(), says: "as declared", n: 1_000_000,
 			start: losing(0.3, 0),
 		},
 		{
@@ -126,7 +126,7 @@ func (b *builder) missing() {
 	}
 	for _, s := range []scenario{
 		{
-			name: "50/50, a loses 30 %, diagnosed", truth: target(w), says: "as declared", n: n,
+			name: "50/50, a loses 30 %, diagnosed", truth: w.Shares(), says: "as declared", n: n,
 			start: diagnosed(nameless(drawn(), 0.3, 0)),
 		},
 		{
@@ -150,19 +150,19 @@ func (b *builder) pinned() {
 	noticed := claim{calls, true, 0.99}
 	for _, s := range []scenario{
 		{
-			name: "50/50, 20 connections of 50", truth: target(w), says: "as declared", n: 1000,
+			name: "50/50, 20 connections of 50", truth: w.Shares(), says: "as declared", n: 1000,
 			start: diagnosed(pinned(20, 0, true, false)),
 		},
 		{
-			name: "50/50, 20 connections of 50, in any order", truth: target(w), says: "as declared", n: 1000,
+			name: "50/50, 20 connections of 50, in any order", truth: w.Shares(), says: "as declared", n: 1000,
 			start: diagnosed(pinned(20, 0, false, false)),
 		},
 		{
-			name: "50/50, 8 connections", truth: target(w), says: "as declared", n: 2410,
+			name: "50/50, 8 connections", truth: w.Shares(), says: "as declared", n: 2410,
 			start: diagnosed(pinned(8, 0, true, false)),
 		},
 		{
-			name: "50/50, 100 connections", truth: target(w), says: "as declared", n: 2400, reps: slow,
+			name: "50/50, 100 connections", truth: w.Shares(), says: "as declared", n: 2400, reps: slow,
 			start: diagnosed(pinned(100, 0, true, false)),
 		},
 		{
@@ -175,7 +175,7 @@ func (b *builder) pinned() {
 			start: diagnosed(pinned(1200, 0, true, false)),
 		},
 		{
-			name: "50/50, 3000 connections of 4", truth: target(w), says: "as declared", n: 12_000, reps: slowest,
+			name: "50/50, 3000 connections of 4", truth: w.Shares(), says: "as declared", n: 12_000, reps: slowest,
 			start: diagnosed(pinned(3000, 0, true, false)),
 		},
 		{
@@ -184,11 +184,11 @@ func (b *builder) pinned() {
 			start: diagnosed(pinned(100, 0, false, false)),
 		},
 		{
-			name: "50/50, 16 connections nobody can name", truth: target(w), says: "as declared", n: 2410,
+			name: "50/50, 16 connections nobody can name", truth: w.Shares(), says: "as declared", n: 2410,
 			start: diagnosed(pinned(16, 0, true, true)),
 		},
 		{
-			name: "50/30/20, 16 connections", weights: three, truth: target(three),
+			name: "50/30/20, 16 connections", weights: three, truth: three.Shares(),
 			says: "as declared", n: 2400, reps: slow,
 			start: diagnosed(pinned(16, 0, true, false)),
 		},
@@ -210,7 +210,7 @@ func (b *builder) pinned() {
 	n := b.planned(w, o)
 	// The other side: the diagnostics leave a run of independent requests alone.
 	b.claimed(scenario{
-		group: groupPinned, name: "50/50, reused connections, but drawn per request", weights: w, truth: target(w),
+		group: groupPinned, name: "50/50, reused connections, but drawn per request", weights: w, truth: w.Shares(),
 		says: "as declared",
 		n:    n, reps: full, start: diagnosed(drawn()),
 	}, claim{passes, true, o.Power - 0.001}, claim{calls, false, 0.001})
@@ -222,24 +222,24 @@ func (b *builder) roundRobin() {
 	noticed := claim{calls, true, 0.99}
 	for _, s := range []scenario{
 		{
-			name: "50/50 in turns", weights: w, truth: target(w), says: "as declared", n: 2410,
+			name: "50/50 in turns", weights: w, truth: w.Shares(), says: "as declared", n: 2410,
 			start: diagnosed(roundRobin([]int64{1, 1}, 1, false), names...),
 		},
 		{
-			name: "50/50 in turns, 8 at a time", weights: w, truth: target(w), says: "as declared", n: 2410,
+			name: "50/50 in turns, 8 at a time", weights: w, truth: w.Shares(), says: "as declared", n: 2410,
 			start: diagnosed(roundRobin([]int64{1, 1}, 8, false), names...),
 		},
 		{
-			name: "50/50 in turns, connections in turns too", weights: w, truth: target(w),
+			name: "50/50 in turns, connections in turns too", weights: w, truth: w.Shares(),
 			says: "as declared", n: 2410,
 			start: diagnosed(roundRobin([]int64{1, 1}, 1, true), names...),
 		},
 		{
-			name: "90/10 in turns", weights: skewed, truth: target(skewed), says: "as declared", n: 2410,
+			name: "90/10 in turns", weights: skewed, truth: skewed.Shares(), says: "as declared", n: 2410,
 			start: diagnosed(roundRobin([]int64{9, 1}, 1, false), names...),
 		},
 		{
-			name: "50/30/20 in turns, 4 at a time", weights: three, truth: target(three), says: "as declared", n: 2500,
+			name: "50/30/20 in turns, 4 at a time", weights: three, truth: three.Shares(), says: "as declared", n: 2500,
 			start: diagnosed(roundRobin([]int64{5, 3, 2}, 4, false), names...),
 		},
 		{
@@ -262,27 +262,27 @@ func (b *builder) changes() {
 		{
 			name: "50/50, then 90/10 half way", weights: w, truth: []float64{0.7, 0.3},
 			says: "50/50, then 90/10", n: 2410,
-			start: diagnosed(changing(0.5, target(w), ninety), analyze.DiagnosticTime),
+			start: diagnosed(changing(0.5, w.Shares(), ninety), analyze.DiagnosticTime),
 		},
 		{
 			name: "50/50, then 90/10 after nine tenths", weights: w, truth: []float64{0.54, 0.46},
 			says: "50/50, then 90/10", n: 2410,
-			start: diagnosed(changing(0.9, target(w), ninety), analyze.DiagnosticTime),
+			start: diagnosed(changing(0.9, w.Shares(), ninety), analyze.DiagnosticTime),
 		},
 		{
-			name: "40/60, then 60/40: right on average", weights: w, truth: target(w),
+			name: "40/60, then 60/40: right on average", weights: w, truth: w.Shares(),
 			says: "40/60, then 60/40", n: 2410,
 			start: diagnosed(changing(0.5, []float64{0.4, 0.6}, []float64{0.6, 0.4}), analyze.DiagnosticTime),
 		},
 		{
 			name: "50/30/20, then 20/30/50 after three quarters", weights: three, truth: []float64{0.425, 0.3, 0.275},
 			says: "50/30/20, then 20/30/50", n: 2500,
-			start: diagnosed(changing(0.75, target(three), []float64{0.2, 0.3, 0.5}), analyze.DiagnosticTime),
+			start: diagnosed(changing(0.75, three.Shares(), []float64{0.2, 0.3, 0.5}), analyze.DiagnosticTime),
 		},
 		{
 			name: "one source pod of three has old weights", weights: w, truth: []float64{0.5 + 0.4/3, 0.5 - 0.4/3},
 			says: "two pods 50/50, one 90/10", n: 2410,
-			start: diagnosed(pods(3, target(w), ninety), analyze.DiagnosticPods),
+			start: diagnosed(pods(3, w.Shares(), ninety), analyze.DiagnosticPods),
 		},
 	} {
 		s.group, s.reps, s.claims = groupChange, slow, neither
@@ -297,15 +297,15 @@ func (b *builder) oneBackend() {
 	w, skewed, rare := weights(50, 50), weights(90, 10), weights(99, 1)
 	for _, s := range []scenario{
 		{
-			name: "50/50, one pinned connection", truth: target(w), says: "as declared", n: 2410, reps: slow,
+			name: "50/50, one pinned connection", truth: w.Shares(), says: "as declared", n: 2410, reps: slow,
 			start: diagnosed(pinned(1, 0, true, false)),
 		},
 		{
-			name: "50/50, 4 pinned connections", truth: target(w), says: "as declared", n: 2410, reps: slow,
+			name: "50/50, 4 pinned connections", truth: w.Shares(), says: "as declared", n: 2410, reps: slow,
 			start: diagnosed(pinned(4, 0, true, false)),
 		},
 		{
-			name: "90/10, 16 connections", weights: skewed, truth: target(skewed), says: "as declared", n: 2410, reps: slow,
+			name: "90/10, 16 connections", weights: skewed, truth: skewed.Shares(), says: "as declared", n: 2410, reps: slow,
 			start: diagnosed(pinned(16, 0, true, false)),
 		},
 		{
@@ -314,7 +314,7 @@ func (b *builder) oneBackend() {
 			start: diagnosed(pinned(16, 0, true, false)),
 		},
 		{
-			name: "99/1, 100 connections", weights: rare, truth: target(rare), says: "as declared", n: 10_738, reps: slowest,
+			name: "99/1, 100 connections", weights: rare, truth: rare.Shares(), says: "as declared", n: 10_738, reps: slowest,
 			start: diagnosed(pinned(100, 0, true, false)),
 		},
 	} {
@@ -331,12 +331,12 @@ func (b *builder) notClaimed() {
 	w := weights(50, 50)
 	for _, s := range []scenario{
 		{
-			name: "50/50, then a little more, then a little less", truth: target(w),
+			name: "50/50, then a little more, then a little less", truth: w.Shares(),
 			says:  "43/57, then 57/43: right on average",
 			start: diagnosed(changing(0.5, []float64{0.43, 0.57}, []float64{0.57, 0.43})),
 		},
 		{
-			name: "50/50, 20 connections that stick half the time", truth: target(w),
+			name: "50/50, 20 connections that stick half the time", truth: w.Shares(),
 			says:  "as declared, half of the requests pinned",
 			start: diagnosed(pinned(20, 0.5, true, false)),
 		},
@@ -346,7 +346,7 @@ func (b *builder) notClaimed() {
 			start: diagnosed(pinned(20, 0.875, true, false)),
 		},
 		{
-			name: "50/50, 200 connections nobody can name", truth: target(w), says: "as declared",
+			name: "50/50, 200 connections nobody can name", truth: w.Shares(), says: "as declared",
 			start: diagnosed(pinned(200, 0, false, true)),
 		},
 	} {

@@ -22,8 +22,6 @@ func quantileName(q float64) string {
 
 func missed(q float64) event { return event(quantileName(q) + " missed") }
 
-func plainMissed(q float64) event { return event(quantileName(q) + " missed by order statistics") }
-
 func without(q float64) event { return event(quantileName(q) + " without a range") }
 
 // eventsOf applies one kind of event to several quantiles.
@@ -74,14 +72,9 @@ func oneSample(t times) func(*scenario) (repetition, error) {
 			if err != nil {
 				return result{}, err
 			}
-			sorted := slices.Concat(values...)
-			slices.Sort(sorted)
 			var r result
 			for i, q := range quantiles {
 				r.more = append(r.more, seen(q, b.Interval(q, level(s)).CI, truth[i])...)
-				if ci, _ := analyze.QuantileCI(sorted, q, level(s)); !inside(ci, truth[i]) {
-					r.more = append(r.more, plainMissed(q))
-				}
 			}
 			return r, nil
 		}, nil
@@ -112,10 +105,6 @@ func (s *scenario) draw(rng *rand.Rand, draw twoSides) (far, near *analyze.Block
 // difference asks how much slower far is: of the same windows or rounds as the gateway's cost, or of two runs.
 func difference(t sides, draw twoSides, paired bool, quantiles ...float64) func(*scenario) (repetition, error) {
 	return func(s *scenario) (repetition, error) {
-		compare := analyze.IndependentDifference
-		if paired {
-			compare = analyze.PairedDifference
-		}
 		return func(rng *rand.Rand) (result, error) {
 			far, near, err := s.draw(rng, draw)
 			if err != nil {
@@ -123,7 +112,7 @@ func difference(t sides, draw twoSides, paired bool, quantiles ...float64) func(
 			}
 			var r result
 			for _, q := range quantiles {
-				d, err := compare(far, near, q, level(s))
+				d, err := analyze.Difference(far, near, q, level(s), paired)
 				if err != nil {
 					return result{}, err
 				}

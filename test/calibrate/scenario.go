@@ -224,19 +224,14 @@ func (s *scenario) measure(part int) (tally, error) {
 // wrong are the claims that follow from where the truth lies: a fail is wrong where every share is inside its tolerance or
 // on its edge, a pass is wrong where some share is outside or on the edge.
 func wrong(w analyze.Weights, truth []float64, o analyze.Options) []claim {
-	var sum float64
-	for _, x := range w {
-		sum += float64(x.W)
-	}
 	outside, edge := false, false
 	leak, zero := 0.0, false
-	for i, x := range w {
-		if x.W == 0 {
+	for i, pi := range w.Shares() {
+		if pi == 0 {
 			leak, zero = leak+truth[i], true
 			continue
 		}
-		pi := float64(x.W) / sum
-		delta := tolerance(o.Tolerance, pi)
+		delta := o.Tolerance.Share(pi)
 		switch off := math.Abs(truth[i] - pi); {
 		case math.Abs(off-delta) < 1e-9:
 			edge = true
@@ -257,16 +252,4 @@ func wrong(w analyze.Weights, truth []float64, o analyze.Options) []claim {
 		out = append(out, claim{event: fails, bound: o.Alpha})
 	}
 	return out
-}
-
-// tolerance is the documented meaning of a Tolerance: the smaller of the two that are set, as a share.
-func tolerance(t analyze.Tolerance, pi float64) float64 {
-	delta := math.Inf(1)
-	if t.Points > 0 {
-		delta = t.Points / 100
-	}
-	if t.Relative > 0 {
-		delta = math.Min(delta, t.Relative*pi)
-	}
-	return delta
 }

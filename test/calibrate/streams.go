@@ -25,11 +25,14 @@ func diagnosed(fill stream, names ...string) func(*scenario) (repetition, error)
 				run[i] = analyze.Observation{Seq: uint64(i), Conn: -1, Pod: -1, OK: true}
 			}
 			fill(rng, s, run)
-			t := analyze.NewTally(s.weights)
+			c := analyze.Counts{N: make([]int64, len(s.weights))}
 			for _, o := range run {
-				t.Add(o.Backend)
+				if o.Backend < 0 {
+					c.Unattributed++
+				} else {
+					c.N[o.Backend]++
+				}
 			}
-			c := t.Counts()
 			d, err := j.decide(c)
 			if err != nil {
 				return result{}, err

@@ -147,7 +147,7 @@ func TestDelayedGateway(t *testing.T) {
 	if errNear != nil || errFar != nil || near.Samples() < 100 || far.Samples() < 100 {
 		t.Fatalf("curl has %v of west and %v of east: %v, %v", west, east, errNear, errFar)
 	}
-	d, err := analyze.PairedDifference(far, near, 0.5, 0.99)
+	d, err := analyze.Difference(far, near, 0.5, 0.99, true)
 	if err != nil {
 		t.Fatal(err)
 	}

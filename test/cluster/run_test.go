@@ -124,7 +124,7 @@ func TestDryRunSendsNothing(t *testing.T) {
 	if e.code != 0 {
 		t.Fatalf("exit %d, %s", e.code, e.stderr)
 	}
-	for _, want := range []string{"container    nginx", "requests     2", "podinfo=50 podinfo-east=50", "create pods/exec in namespace test: allowed", "nothing was sent"} {
+	for _, want := range []string{"container    nginx", "requests     2", "podinfo=50,podinfo-east=50", "create pods/exec in namespace test: allowed", "nothing was sent"} {
 		if !strings.Contains(e.stdout, want) {
 			t.Errorf("%q is not in:\n%s", want, e.stdout)
 		}
