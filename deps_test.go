@@ -19,12 +19,13 @@ import (
 // what is not listed is forbidden. "every room" leaves out commands, which nobody can import. A package that no line
 // names on the right may not exist.
 const roomPolicy = `
-NONE < analyze, attack, podexec, internal/mesh, internal/store, internal/agentbin
+NONE < analyze, attack, podexec, internal/store, internal/agentbin, internal/untrusted
 attack < internal/wire
 attack, internal/wire < internal/agent, internal/curl, internal/export
-internal/mesh < internal/witness
-internal/mesh, internal/witness < internal/preflight
-analyze, attack, internal/mesh, internal/preflight, internal/witness < internal/report
+internal/untrusted < internal/law
+internal/law, internal/untrusted < internal/mesh, internal/witness
+internal/law, internal/untrusted, internal/witness < internal/preflight
+analyze, attack, internal/law, internal/untrusted, internal/preflight, internal/witness < internal/report
 internal/agent < internal/demo, cmd/splitbench-agent
 every room above but internal/demo < internal/bench
 internal/report, internal/store, internal/export < internal/serve
@@ -40,7 +41,7 @@ every room < cmd/splitbench
 const reachPolicy = `
 analyze cannot reach os, net
 internal/chart cannot reach os, net
-internal/law cannot reach os, net, k8s.io/client-go
+internal/law cannot reach os, net/http, k8s.io/client-go
 internal/judge cannot reach podexec, internal/mesh, k8s.io/client-go
 internal/render cannot reach podexec, internal/mesh, k8s.io/client-go
 `
@@ -77,6 +78,7 @@ golang.org/x/sys < attack
 golang.org/x/term < cmd/splitbench
 gonum.org/v1/gonum < analyze
 k8s.io < podexec, internal/mesh, internal/demo, internal/bench, cmd/splitbench
+k8s.io/apimachinery < podexec, internal/law, internal/mesh, internal/demo, internal/bench, cmd/splitbench
 k8s.io/api < podexec, internal/mesh, internal/demo
 k8s.io/cli-runtime < cmd/splitbench
 k8s.io/client-go/discovery < internal/mesh
@@ -89,16 +91,16 @@ k8s.io/kubectl < nobody
 k8s.io/streaming < podexec, internal/demo
 math/rand < nobody
 math/rand/v2 < everybody
-sigs.k8s.io/yaml < internal/mesh, internal/demo, cmd/splitbench
+sigs.k8s.io/yaml < internal/law, internal/mesh, internal/demo, cmd/splitbench
 `
 
 // wordPolicy says which room may have which API group, label or annotation in a string. Other rooms ask the Snapshot, so
 // that a renamed group is mended in one place. YAML files are not looked at: the fixtures of internal/demo are objects, and
 // objects have groups. Test files and comments are free.
 const wordPolicy = `
-split.smi-spec.io < internal/mesh
-linkerd.io < internal/mesh
-gateway.networking.k8s.io < internal/mesh
+split.smi-spec.io < internal/law, internal/mesh
+linkerd.io < internal/law, internal/mesh
+gateway.networking.k8s.io < internal/law, internal/mesh
 `
 
 // sayOnly names the rooms that may say these words but never decide by them, and why. Saying is to pass the string on;

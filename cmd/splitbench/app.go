@@ -22,6 +22,7 @@ import (
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // surroundings is what a process gets from outside, so that a test can give it.
@@ -85,7 +86,7 @@ func run(ctx context.Context, args []string, s surroundings) int {
 	}
 	var cut interrupted
 	if !errors.As(err, &cut) {
-		fmt.Fprintf(s.stderr, "splitbench: %s\n", mesh.Printable(err.Error()))
+		fmt.Fprintf(s.stderr, "splitbench: %s\n", untrusted.Printable(err.Error()))
 	}
 	var sig *signalError
 	if errors.As(context.Cause(ctx), &sig) {

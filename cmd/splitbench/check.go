@@ -10,9 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // checking are the flags of check.
@@ -85,7 +87,7 @@ func (k *checking) run(a *app, cmd *cobra.Command, args []string) error {
 	}
 	found, err := mesh.Find(cmd.Context(), cfg.Local, namespace)
 	if err != nil {
-		return a.unread(err, mesh.Snapshot{}, k.output)
+		return a.unread(err, law.Snapshot{}, k.output)
 	}
 	if len(found) == 1 && !k.all {
 		cfg.Query.Split = found[0].Split
@@ -104,7 +106,7 @@ func (k *checking) one(ctx context.Context, a *app, cfg bench.Config) error {
 		return err
 	}
 	for _, note := range notes {
-		fmt.Fprintf(a.talk(), "splitbench: note: %s\n", mesh.Safe(note))
+		fmt.Fprintf(a.talk(), "splitbench: note: %s\n", untrusted.Safe(note))
 	}
 	return endOfChecks(checks)
 }
@@ -112,7 +114,7 @@ func (k *checking) one(ctx context.Context, a *app, cfg bench.Config) error {
 // unseen is a look that came to nothing, with what was read until then.
 type unseen struct {
 	err  error
-	snap mesh.Snapshot
+	snap law.Snapshot
 }
 
 func (u *unseen) end(a *app, output string) error { return a.unread(u.err, u.snap, output) }
@@ -242,7 +244,7 @@ func (a *app) printManyChecks(all []report.SplitChecks, output string) error {
 
 // unread ends a check of clusters that could not be read. It is said as one failed check too, with the rules that are missing, so
 // that a program has a document and a person has what to ask for.
-func (a *app) unread(err error, snap mesh.Snapshot, output string) error {
+func (a *app) unread(err error, snap law.Snapshot, output string) error {
 	var e *mesh.Error
 	if codeOf(err) != report.ExitInvalid || !errors.As(err, &e) {
 		return err
@@ -257,10 +259,10 @@ func (a *app) unread(err error, snap mesh.Snapshot, output string) error {
 	return errors.Join(err, a.printChecks([]preflight.Result{failed}, output))
 }
 
-func unreadCheck(err error, e *mesh.Error, snap mesh.Snapshot) preflight.Result {
+func unreadCheck(err error, e *mesh.Error, snap law.Snapshot) preflight.Result {
 	return preflight.Result{
 		ID: "SB000", Category: "clusters", Name: "the clusters can be read", Severity: preflight.Fatal, Status: preflight.Failed,
-		Seen: mesh.Printable(strings.TrimSuffix(err.Error(), "; "+e.Hint)), Hint: mesh.Printable(e.Hint),
+		Seen: untrusted.Printable(strings.TrimSuffix(err.Error(), "; "+e.Hint)), Hint: untrusted.Printable(e.Hint),
 		Apply: preflight.MissingRules(preflight.View{Snapshot: snap}),
 	}
 }

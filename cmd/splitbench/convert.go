@@ -8,7 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 func convertCommand(a *app) *cobra.Command {
@@ -35,9 +37,9 @@ changes nothing.`,
 			if err != nil {
 				return err
 			}
-			var routes []mesh.Conversion
+			var routes []law.Conversion
 			for _, s := range sources {
-				converted, err := mesh.Convert(s, port)
+				converted, err := law.Convert(s, port)
 				if err != nil {
 					return fmt.Errorf("convert %w", err)
 				}
@@ -54,14 +56,14 @@ changes nothing.`,
 	return cmd
 }
 
-func conversionSources(cmd *cobra.Command, a *app, c *cluster, file string, args []string) ([]mesh.Sources, error) {
+func conversionSources(cmd *cobra.Command, a *app, c *cluster, file string, args []string) ([]law.Sources, error) {
 	if file == "" {
 		var cfg bench.Config
 		if err := c.prepare(&cfg, args); err != nil {
 			return nil, err
 		}
 		s, err := mesh.ReadForConversion(cmd.Context(), cfg.Local, cfg.Query)
-		return []mesh.Sources{s}, err
+		return []law.Sources{s}, err
 	}
 	if len(args) > 0 {
 		return nil, fmt.Errorf("-f %q: it brings its own splits; leave %q out", file, args[0])
@@ -86,11 +88,11 @@ func conversionSources(cmd *cobra.Command, a *app, c *cluster, file string, args
 }
 
 // printRoutes prints routes ready to be applied: as YAML with the warnings for comments, as JSON with the warnings on stderr.
-func (a *app) printRoutes(routes []mesh.Conversion, sources []mesh.Sources, output string) error {
+func (a *app) printRoutes(routes []law.Conversion, sources []law.Sources, output string) error {
 	for i, r := range routes {
 		if output == "json" {
 			for _, w := range r.Warnings {
-				fmt.Fprintf(a.talk(), "splitbench: warning: %s\n", mesh.Printable(w))
+				fmt.Fprintf(a.talk(), "splitbench: warning: %s\n", untrusted.Printable(w))
 			}
 			b, err := json.MarshalIndent(r.Route, "", "  ")
 			if err != nil {

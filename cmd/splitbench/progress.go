@@ -7,7 +7,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/splitbench/splitbench/internal/bench"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // talk is where a command may talk: stderr, or nowhere with --quiet.
@@ -35,13 +35,13 @@ func (p *progress) show(x bench.Progress) {
 	if x.Text != "" && x.Text != p.phase {
 		p.phase = x.Text
 		p.end()
-		fmt.Fprintf(p.w, "splitbench: %s\n", mesh.Safe(x.Text))
+		fmt.Fprintf(p.w, "splitbench: %s\n", untrusted.Safe(x.Text))
 	}
 	if !p.terminal || x.Planned == 0 && x.Live == "" {
 		return
 	}
 	if x.Live != "" {
-		fmt.Fprintf(p.w, "\r\033[K%s", mesh.Safe(x.Live)) // one line that is written over
+		fmt.Fprintf(p.w, "\r\033[K%s", untrusted.Safe(x.Live)) // one line that is written over
 		p.live = true
 		return
 	}

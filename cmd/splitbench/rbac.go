@@ -8,7 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // roleOf maps commands to the one whose reads they share; "" reads no cluster.
@@ -44,7 +46,7 @@ commands in a pod (create on pods/exec) can read that pod's secrets.`,
 		ValidArgs: append(sorted(roleOf), "view"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if args[0] == "view" {
-				_, err := fmt.Fprint(a.stdout, mesh.ViewRoleYAML())
+				_, err := fmt.Fprint(a.stdout, law.ViewRoleYAML())
 				return err
 			}
 			command, ok := roleOf[args[0]]
@@ -74,7 +76,7 @@ commands in a pod (create on pods/exec) can read that pod's secrets.`,
 				fmt.Fprintf(a.talk(), "splitbench: %s needs nothing there\n", args[0])
 				return nil
 			}
-			text, err := mesh.RoleYAML(name, needs, to, !required)
+			text, err := law.RoleYAML(name, needs, to, !required)
 			if err != nil {
 				return fmt.Errorf("rbac: %w", err)
 			}
@@ -95,7 +97,7 @@ commands in a pod (create on pods/exec) can read that pod's secrets.`,
 	return cmd
 }
 
-func needsOf(cmd *cobra.Command, c *cluster, command string, args []string, remote, offline bool) ([]mesh.Access, string, error) {
+func needsOf(cmd *cobra.Command, c *cluster, command string, args []string, remote, offline bool) ([]law.Access, string, error) {
 	var q mesh.Query
 	var asked *mesh.Client
 	if offline {
@@ -119,13 +121,13 @@ func needsOf(cmd *cobra.Command, c *cluster, command string, args []string, remo
 		return needs, q.Namespace, err
 	}
 	for _, ns := range mesh.Missing(cmd.Context(), *asked, needs) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "splitbench: note: there is no namespace %s, so no role is printed for it\n", mesh.Safe(ns))
-		needs = slices.DeleteFunc(needs, func(a mesh.Access) bool { return a.Namespace == ns })
+		fmt.Fprintf(cmd.ErrOrStderr(), "splitbench: note: there is no namespace %s, so no role is printed for it\n", untrusted.Safe(ns))
+		needs = slices.DeleteFunc(needs, func(a law.Access) bool { return a.Namespace == ns })
 	}
 	return needs, q.Namespace, nil
 }
 
-func subjectOf(user, group, account string) (mesh.Subject, error) {
+func subjectOf(user, group, account string) (law.Subject, error) {
 	given := 0
 	for _, s := range []string{user, group, account} {
 		if s != "" {
@@ -134,17 +136,17 @@ func subjectOf(user, group, account string) (mesh.Subject, error) {
 	}
 	switch {
 	case given > 1:
-		return mesh.Subject{}, fmt.Errorf("--for-user, --for-group, --service-account: bind the roles to one of them")
+		return law.Subject{}, fmt.Errorf("--for-user, --for-group, --service-account: bind the roles to one of them")
 	case user != "":
-		return mesh.Subject{Kind: "User", Name: user}, nil
+		return law.Subject{Kind: "User", Name: user}, nil
 	case group != "":
-		return mesh.Subject{Kind: "Group", Name: group}, nil
+		return law.Subject{Kind: "Group", Name: group}, nil
 	case account == "":
-		return mesh.Subject{Kind: "ServiceAccount", Name: "splitbench"}, nil
+		return law.Subject{Kind: "ServiceAccount", Name: "splitbench"}, nil
 	}
 	ns, name, ok := strings.Cut(account, "/")
 	if !ok {
 		ns, name = "", account
 	}
-	return mesh.Subject{Kind: "ServiceAccount", Namespace: ns, Name: name}, nil
+	return law.Subject{Kind: "ServiceAccount", Namespace: ns, Name: name}, nil
 }

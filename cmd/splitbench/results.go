@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/splitbench/splitbench/internal/bench"
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 func resultsCommand(a *app) *cobra.Command {
@@ -91,7 +91,7 @@ func lineOf(f store.Folder) (runLine, report.Summary) {
 	line := runLine{ID: f.ID, Status: string(f.Status), Pinned: f.Pinned(), Labels: map[string]string{}}
 	s, err := bench.Summary(f)
 	if err != nil {
-		line.Why = mesh.Printable(err.Error())
+		line.Why = untrusted.Printable(err.Error())
 		return line, s
 	}
 	line.Kind, line.Split, line.Weights, line.Requests, line.Tool = s.Kind, s.Subject, s.Weights, s.Requests, s.Tool
@@ -117,7 +117,7 @@ func (a *app) printRuns(lines []runLine, output string) error {
 		}{report.APIVersion, "RunList", lines})
 	case output == "name":
 		for _, l := range lines {
-			fmt.Fprintln(a.stdout, mesh.Safe(l.ID))
+			fmt.Fprintln(a.stdout, untrusted.Safe(l.ID))
 		}
 		return nil
 	case len(lines) == 0:
@@ -130,13 +130,13 @@ func (a *app) printRuns(lines []runLine, output string) error {
 	}
 	rows := make([][]string, len(lines))
 	for i, l := range lines {
-		rows[i] = []string{mesh.Safe(l.ID), mesh.Safe(l.Outcome), l.Status, mesh.Safe(l.Kind), mesh.Safe(l.Split), l.Started}
+		rows[i] = []string{untrusted.Safe(l.ID), untrusted.Safe(l.Outcome), l.Status, untrusted.Safe(l.Kind), untrusted.Safe(l.Split), l.Started}
 		if output == "wide" {
 			pinned := ""
 			if l.Pinned {
 				pinned = "pinned"
 			}
-			rows[i] = append(rows[i], mesh.Safe(l.Weights), fmt.Sprint(l.Requests), mesh.Safe(labelText(l.Labels)), pinned, mesh.Safe(l.Tool))
+			rows[i] = append(rows[i], untrusted.Safe(l.Weights), fmt.Sprint(l.Requests), untrusted.Safe(labelText(l.Labels)), pinned, untrusted.Safe(l.Tool))
 		}
 	}
 	return a.table(titles, rows)
@@ -186,7 +186,7 @@ func showCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.talk(), "splitbench: run %s in %s: %s\n", f.ID, mesh.Safe(f.Dir), mesh.Safe(v.String()))
+			fmt.Fprintf(a.talk(), "splitbench: run %s in %s: %s\n", f.ID, untrusted.Safe(f.Dir), untrusted.Safe(v.String()))
 			r, err := storedReport(f)
 			if err != nil {
 				return err

@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/splitbench/splitbench/internal/bench"
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // verified is one run in what verify prints.
@@ -67,14 +67,14 @@ func (a *app) verify(folders []store.Folder, output string) error {
 		if err != nil {
 			return err
 		}
-		line := verified{ID: f.ID, State: string(v.State), Text: mesh.Printable(v.String()), Problems: []problem{}, Extra: v.Extra}
+		line := verified{ID: f.ID, State: string(v.State), Text: untrusted.Printable(v.String()), Problems: []problem{}, Extra: v.Extra}
 		for _, p := range v.Problems {
 			line.Problems = append(line.Problems, problem{File: p.File, Why: p.Why})
 		}
 		damaged = damaged || v.State == store.Damaged
 		lines = append(lines, line)
 		if output == "text" && !a.quiet {
-			fmt.Fprintf(a.stdout, "%s  %s\n", mesh.Safe(f.ID), line.Text)
+			fmt.Fprintf(a.stdout, "%s  %s\n", untrusted.Safe(f.ID), line.Text)
 		}
 	}
 	if output == "json" {
@@ -213,7 +213,7 @@ func (a *app) prune(p pruning, now time.Time) error {
 		case f.Pinned() || f.Status == store.Running:
 			continue
 		case err != nil:
-			fmt.Fprintf(a.talk(), "splitbench: run %s stays: %s\n", f.ID, mesh.Printable(err.Error()))
+			fmt.Fprintf(a.talk(), "splitbench: run %s stays: %s\n", f.ID, untrusted.Printable(err.Error()))
 			continue
 		case p.keepFailed && s.Outcome == report.Fail, now.Sub(s.Started) < age:
 			continue

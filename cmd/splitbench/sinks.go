@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/telemetry"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // sinks are where a report goes besides stdout.
@@ -53,7 +53,7 @@ func (a *app) deliver(ctx context.Context, s *sinks, r report.Report) error {
 		ctx, cancel := context.WithTimeout(ctx, deliverLimit)
 		defer cancel()
 		if err := to(ctx); err != nil {
-			fmt.Fprintf(a.stderr, "splitbench: %s: %s\n", flag, mesh.Printable(err.Error()))
+			fmt.Fprintf(a.stderr, "splitbench: %s: %s\n", flag, untrusted.Printable(err.Error()))
 		}
 	}
 	if s.pushGateway != "" {
@@ -95,7 +95,7 @@ func (a *app) stepSummary(r report.Report) {
 		return
 	}
 	if err := appendSummary(name, r); err != nil {
-		fmt.Fprintf(a.stderr, "splitbench: GITHUB_STEP_SUMMARY: %s\n", mesh.Printable(err.Error()))
+		fmt.Fprintf(a.stderr, "splitbench: GITHUB_STEP_SUMMARY: %s\n", untrusted.Printable(err.Error()))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // suiteReport is what a suite prints as JSON. Its schema is docs/schema/suitereport.v1alpha1.json.
@@ -94,7 +95,7 @@ func (a *app) runSuite(cmd *cobra.Command, f *runFlags, args []string) error {
 	}
 	out := suiteReport{APIVersion: report.APIVersion, Kind: "SuiteReport", Outcome: report.Pass, Alpha: f.alpha, AlphaPerSplit: alpha}
 	for i, s := range suite.Splits {
-		fmt.Fprintf(a.talk(), "splitbench: split %d of %d: %s\n", i+1, len(suite.Splits), mesh.Safe(s.Name))
+		fmt.Fprintf(a.talk(), "splitbench: split %d of %d: %s\n", i+1, len(suite.Splits), untrusted.Safe(s.Name))
 		p := a.newProgress()
 		configs[i].Progress = p.show
 		r, err := bench.Run(cmd.Context(), configs[i])
@@ -263,7 +264,7 @@ func (a *app) printSuite(s suiteReport, output string) error {
 	rows := make([][]string, len(s.Splits))
 	count := map[string]int{}
 	for i, x := range s.Splits {
-		rows[i] = []string{mesh.Safe(x.Name), x.Outcome, fmt.Sprint(x.Requests), mesh.Safe(x.Split), mesh.Safe(x.Run)}
+		rows[i] = []string{untrusted.Safe(x.Name), x.Outcome, fmt.Sprint(x.Requests), untrusted.Safe(x.Split), untrusted.Safe(x.Run)}
 		count[x.Outcome]++
 	}
 	if err := a.table([]string{"NAME", "OUTCOME", "REQUESTS", "SPLIT", "RUN"}, rows); err != nil {
@@ -272,7 +273,7 @@ func (a *app) printSuite(s suiteReport, output string) error {
 	for _, x := range s.Splits {
 		for _, why := range x.Reasons {
 			if x.Outcome != report.Pass {
-				fmt.Fprintf(a.stdout, "%s: %s\n", mesh.Safe(x.Name), mesh.Printable(why))
+				fmt.Fprintf(a.stdout, "%s: %s\n", untrusted.Safe(x.Name), untrusted.Printable(why))
 			}
 		}
 	}

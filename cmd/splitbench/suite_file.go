@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/yaml"
 
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // suiteFile is splitbench.yaml. Keys that are not here are refused.
@@ -99,7 +99,7 @@ func readSuite(name string) (suiteFile, error) {
 	}
 	s, err := parseSuite(b)
 	if err != nil {
-		return suiteFile{}, fmt.Errorf("--filename %q: %s", name, mesh.Printable(strings.Join(strings.Fields(err.Error()), " ")))
+		return suiteFile{}, fmt.Errorf("--filename %q: %s", name, untrusted.Printable(strings.Join(strings.Fields(err.Error()), " ")))
 	}
 	return s, nil
 }

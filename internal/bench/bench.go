@@ -25,6 +25,7 @@ import (
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/podexec"
 )
@@ -214,9 +215,9 @@ func (r *run) fail(ctx context.Context, err error) {
 	var cluster *mesh.Error
 	if errors.As(err, &cluster) && cluster.Hint != "" {
 		text = strings.TrimSuffix(text, "; "+cluster.Hint) // said once, under what to do
-		r.m.Remedies = append(r.m.Remedies, mesh.Safe(cluster.Hint))
+		r.m.Remedies = append(r.m.Remedies, untrusted.Safe(cluster.Hint))
 	}
-	r.m.Failures = append(r.m.Failures, mesh.Printable(text))
+	r.m.Failures = append(r.m.Failures, untrusted.Printable(text))
 }
 
 func (r *run) progress(phase, text string) { r.tick(Progress{Phase: phase, Text: text}) }

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // CompareOptions are the rule of a comparison of runs, fixed before anything is compared.
@@ -121,7 +121,7 @@ func (r *run) baseline(rep *report.Report) *report.RunComparison {
 		own, err = sideOf(*rep, r.m, r.tally, r.totals)
 	}
 	if err != nil {
-		rep.Warnings = append(rep.Warnings, mesh.Safe(fmt.Sprintf("the baseline %s could not be compared: %v", b.Folder.ID, err)))
+		rep.Warnings = append(rep.Warnings, untrusted.Safe(fmt.Sprintf("the baseline %s could not be compared: %v", b.Folder.ID, err)))
 		return nil
 	}
 	c := compareMeasured(base, []sideRun{own}, b.Options)
@@ -244,7 +244,7 @@ func change(base, l sideRun, o CompareOptions, family int) report.RunChange {
 	}
 	err := errors.Join(shareChanges(&c, base, l, o, family), latencyChanges(&c, base, l, o, family), costChanges(&c, base, l, o, family))
 	if err != nil {
-		invalid = append(invalid, "the runs cannot be compared: "+mesh.Safe(err.Error()))
+		invalid = append(invalid, "the runs cannot be compared: "+untrusted.Safe(err.Error()))
 	}
 	if (base.noTime != "" || l.noTime != "") && err == nil {
 		c.Latency = append(c.Latency, report.TimeChange{

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // diagnose checks what the decision takes for granted and lets it be kept, qualified or made inconclusive. Where the
@@ -19,7 +19,7 @@ func diagnose(in *report.Input, d analyze.Decision, w analyze.Weights, t *tally,
 	}
 	g, err := analyze.Diagnose(t.observations, w, analyze.DiagnoseOptions{})
 	if err != nil {
-		in.Warnings = append(in.Warnings, "that requests are independent and alike over time could not be checked: "+mesh.Safe(err.Error()))
+		in.Warnings = append(in.Warnings, "that requests are independent and alike over time could not be checked: "+untrusted.Safe(err.Error()))
 		return d
 	}
 	for i := range g.Items {
@@ -29,7 +29,7 @@ func diagnose(in *report.Input, d analyze.Decision, w analyze.Weights, t *tally,
 	}
 	after, err := analyze.Conclude(d, w, in.Counts, g)
 	if err != nil {
-		in.Warnings = append(in.Warnings, "what the order of requests shows could not be weighed: "+mesh.Safe(err.Error()))
+		in.Warnings = append(in.Warnings, "what the order of requests shows could not be weighed: "+untrusted.Safe(err.Error()))
 		return d
 	}
 	for _, item := range g.Items {

@@ -14,9 +14,11 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // DrillConfig is what a drill is told. It breaks nothing itself.
@@ -59,7 +61,7 @@ type Mark struct {
 
 // MarkRun marks a run that is under way.
 func MarkRun(f store.Folder, text string) error {
-	text = mesh.Safe(strings.TrimSpace(text))
+	text = untrusted.Safe(strings.TrimSpace(text))
 	if text == "" {
 		return usagef("mark: the text is empty; say what happened")
 	}
@@ -162,7 +164,7 @@ func (d *drillRun) measure(ctx context.Context, client session) error {
 	observers.Wait()
 	d.takeMarks()
 	for _, g := range w.Gaps() {
-		d.facts.Unwatched = append(d.facts.Unwatched, mesh.Safe(g.Ref.What+": "+g.Text))
+		d.facts.Unwatched = append(d.facts.Unwatched, untrusted.Safe(g.Ref.What+": "+g.Text))
 	}
 	slices.SortStableFunc(d.facts.Events, func(a, b DrillFact) int { return a.At.Compare(b.At) })
 	d.m.Drill = &d.facts
@@ -197,13 +199,13 @@ func shotOf(r attack.Result) shot {
 
 // watch follows what the API says of the split and of the gateways.
 func (d *drillRun) watch(ctx context.Context) *mesh.Watcher {
-	clients := map[string]mesh.Client{mesh.RoleClient: d.cfg.Local}
+	clients := map[string]mesh.Client{law.RoleClient: d.cfg.Local}
 	refs := d.m.Before.Refs()
 	for _, g := range d.m.Before.Gateways {
 		for _, remote := range d.cfg.Remotes {
 			if g.Context != "" && remote.Client.Context == g.Context {
 				clients[g.Cluster] = remote.Client
-				refs = append(refs, mesh.Ref{
+				refs = append(refs, law.Ref{
 					Cluster: g.Cluster, Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices", Namespace: g.Namespace, Name: g.Name,
 					What: "endpoints of the gateway of cluster " + g.Cluster,
 				})
@@ -216,7 +218,7 @@ func (d *drillRun) watch(ctx context.Context) *mesh.Watcher {
 // collect takes the watcher's events until it is closed. Weights are read anew where an object that says them changed.
 func (d *drillRun) collect(ctx context.Context, w *mesh.Watcher) {
 	for e := range w.Events() {
-		f := DrillFact{At: e.At.UTC(), Kind: factObject, Text: mesh.Safe(e.String())}
+		f := DrillFact{At: e.At.UTC(), Kind: factObject, Text: untrusted.Safe(e.String())}
 		switch {
 		case e.Ref.Law:
 			f.Kind = factWeights
@@ -291,7 +293,7 @@ func (d *drillRun) takeMarks() {
 		d.marked += len(line)
 		var m Mark
 		if json.Unmarshal(line, &m) == nil && m.Text != "" {
-			d.note(DrillFact{At: m.At, Kind: factMark, Text: mesh.Safe(m.Text)})
+			d.note(DrillFact{At: m.At, Kind: factMark, Text: untrusted.Safe(m.Text)})
 		}
 	}
 }
@@ -336,7 +338,7 @@ func (l *liveView) add(r attack.Result) string {
 func (l *liveView) String() string {
 	text := fmt.Sprintf("%4ds %3d sent %3d lost (%d in all)", l.second, l.sent, l.lost, l.all)
 	for i, n := range l.counts {
-		text += fmt.Sprintf("  %s %d", mesh.Safe(l.names[i]), n)
+		text += fmt.Sprintf("  %s %d", untrusted.Safe(l.names[i]), n)
 	}
 	return text
 }

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -172,7 +172,7 @@ func (j *drillJudge) judge() {
 	}
 	silences, err := analyze.Silences(shots, weights)
 	if err != nil {
-		j.in.Invalid = append(j.in.Invalid, "the timeline cannot be read: "+mesh.Safe(err.Error()))
+		j.in.Invalid = append(j.in.Invalid, "the timeline cannot be read: "+untrusted.Safe(err.Error()))
 		return
 	}
 	outage := analyze.Outage(shots, outageJoin)

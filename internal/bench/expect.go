@@ -12,7 +12,9 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -83,7 +85,7 @@ const expectPause = 2 * time.Second
 
 // discover reads the cluster. Where other weights are expected it waits for them as long as it may; what it then sees is
 // judged by await's caller.
-func (r *run) discover(ctx context.Context) (mesh.Snapshot, error) {
+func (r *run) discover(ctx context.Context) (law.Snapshot, error) {
 	snap, err := mesh.Discover(ctx, r.cfg.Local, r.cfg.Remotes, r.cfg.Query)
 	e := r.cfg.Expect
 	if err != nil || e == nil {
@@ -114,10 +116,10 @@ func (r *run) discover(ctx context.Context) (mesh.Snapshot, error) {
 }
 
 // unmet says why the snapshot is not what is expected.
-func unmet(e *Expect, s mesh.Snapshot) string {
+func unmet(e *Expect, s law.Snapshot) string {
 	switch {
 	case !s.Split.Found:
-		return "there is no split yet (" + mesh.Safe(s.Split.Why) + "), you expected " + e.Text
+		return "there is no split yet (" + untrusted.Safe(s.Split.Why) + "), you expected " + e.Text
 	case len(s.Split.Effective) == 0:
 		return "the split's weights cannot be read, you expected " + e.Text
 	}
@@ -125,14 +127,14 @@ func unmet(e *Expect, s mesh.Snapshot) string {
 }
 
 // changed returns when an object of the law changes, at the latest after a pause or at the deadline.
-func (r *run) changed(ctx context.Context, s mesh.Snapshot, deadline time.Time) error {
-	law := slices.DeleteFunc(s.Refs(), func(ref mesh.Ref) bool { return !ref.Law })
-	w := mesh.Watch(ctx, map[string]mesh.Client{mesh.RoleClient: r.cfg.Local}, law)
+func (r *run) changed(ctx context.Context, s law.Snapshot, deadline time.Time) error {
+	refs := slices.DeleteFunc(s.Refs(), func(ref law.Ref) bool { return !ref.Law })
+	w := mesh.Watch(ctx, map[string]mesh.Client{law.RoleClient: r.cfg.Local}, refs)
 	defer w.Close()
 	t := time.NewTimer(min(expectPause, time.Until(deadline)))
 	defer t.Stop()
 	events := w.Events()
-	if len(law) == 0 {
+	if len(refs) == 0 {
 		events = nil // nothing is followed
 	}
 	select {

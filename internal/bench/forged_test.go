@@ -8,7 +8,7 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/wire"
@@ -67,7 +67,7 @@ func forged(t *testing.T, m Manifest, results []attack.Result) store.Folder {
 // Whatever a folder says, judging it ends, with a report or an error, and never in a pass.
 func TestForgedFoldersAreNoPassAndNoCrash(t *testing.T) {
 	weights := analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}}
-	two := &mesh.Snapshot{Backends: []mesh.Backend{{Name: "podinfo", Weight: 50}, {Name: "podinfo-east", Weight: 50, Mirror: &mesh.Mirror{Mode: mesh.MirrorGateway}}}}
+	two := &law.Snapshot{Backends: []law.Backend{{Name: "podinfo", Weight: 50}, {Name: "podinfo-east", Weight: 50, Mirror: &law.Mirror{Mode: law.MirrorGateway}}}}
 	manifest := func(kind string, edit func(*Manifest)) Manifest {
 		m := Manifest{Kind: kind, Weights: weights, Options: analyze.DefaultOptions(), Before: two, After: two}
 		m.Plan = attack.Plan{Rate: attack.Rate{Hits: 100, Per: time.Second}, Requests: 1000}

@@ -7,8 +7,9 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/curl"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -104,7 +105,7 @@ func gatewayCost(m Manifest, t *tally, totals wire.Totals) *report.CostFacts {
 	facts.Windows, facts.Window = windowsOf(length)
 	blocks, err := t.cost.windows(len(m.Weights), facts.Windows, facts.Window)
 	if err != nil {
-		facts.Why = mesh.Safe(err.Error())
+		facts.Why = untrusted.Safe(err.Error())
 		return facts
 	}
 	for _, i := range append([]int{reference}, others...) {
@@ -120,7 +121,7 @@ func gatewayCost(m Manifest, t *tally, totals wire.Totals) *report.CostFacts {
 			}
 			d, err := analyze.Difference(blocks[i], blocks[reference], q, facts.Level, true)
 			if err != nil {
-				facts.Why = mesh.Safe(err.Error())
+				facts.Why = untrusted.Safe(err.Error())
 				return facts
 			}
 			b.Differences = append(b.Differences, d)
@@ -128,7 +129,7 @@ func gatewayCost(m Manifest, t *tally, totals wire.Totals) *report.CostFacts {
 		for decile := 1; decile <= 9 && i != reference; decile++ {
 			d, err := analyze.Difference(blocks[i], blocks[reference], float64(decile)/10, facts.Level, true)
 			if err != nil {
-				facts.Why = mesh.Safe(err.Error())
+				facts.Why = untrusted.Safe(err.Error())
 				return facts
 			}
 			b.Shift = append(b.Shift, d)
@@ -148,7 +149,7 @@ func costSides(m Manifest) (reference int, others []int) {
 	for i, b := range m.Before.Backends {
 		switch {
 		case m.Weights[i].W == 0:
-		case b.Mirror != nil && b.Mirror.Mode != mesh.MirrorFederated:
+		case b.Mirror != nil && b.Mirror.Mode != law.MirrorFederated:
 			others = append(others, i)
 		case b.Mirror == nil && (reference < 0 || m.Weights[i].W > m.Weights[reference].W):
 			reference = i
@@ -165,10 +166,10 @@ func pathOf(m Manifest, i int) string {
 	switch mirror := m.Before.Backends[i].Mirror; {
 	case mirror == nil:
 		return ""
-	case mirror.Mode == mesh.MirrorGateway:
+	case mirror.Mode == law.MirrorGateway:
 		return report.PathGateway
 	default:
-		return mesh.Safe(mirror.Mode)
+		return untrusted.Safe(mirror.Mode)
 	}
 }
 

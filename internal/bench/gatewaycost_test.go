@@ -8,7 +8,7 @@ import (
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/demo"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -51,10 +51,10 @@ func TestGatewayCostIsTheDelay(t *testing.T) {
 
 // manifest is that of a run of podinfo and its mirror.
 func costManifest() Manifest {
-	m := Manifest{Before: &mesh.Snapshot{Backends: []mesh.Backend{
-		{Name: "podinfo"}, {Name: "podinfo-east", Mirror: &mesh.Mirror{Mode: mesh.MirrorGateway}},
+	m := Manifest{Before: &law.Snapshot{Backends: []law.Backend{
+		{Name: "podinfo"}, {Name: "podinfo-east", Mirror: &law.Mirror{Mode: law.MirrorGateway}},
 	}}}
-	m.Weights = weightsOf(mesh.Snapshot{Split: mesh.Split{Effective: []mesh.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}}}})
+	m.Weights = weightsOf(law.Snapshot{Split: law.Split{Effective: []law.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}}}})
 	m.Options.Alpha = 0.01
 	return m
 }

@@ -11,9 +11,11 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/curl"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/internal/witness"
 )
@@ -32,7 +34,7 @@ func (r *run) lookAgain(ctx context.Context) {
 	q := r.cfg.Query.Pinned(*r.m.Before)
 	var err error
 	for range looks {
-		var snap mesh.Snapshot
+		var snap law.Snapshot
 		if snap, err = mesh.Discover(ctx, r.cfg.Local, r.cfg.Remotes, q); err == nil {
 			r.m.After = &snap
 			return
@@ -46,7 +48,7 @@ func (r *run) lookAgain(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
-	r.m.Failures = append(r.m.Failures, "whether the split stayed the same during the run could not be seen: "+mesh.Safe(err.Error()))
+	r.m.Failures = append(r.m.Failures, "whether the split stayed the same during the run could not be seen: "+untrusted.Safe(err.Error()))
 }
 
 // finish looks at the cluster again, judges, and writes everything. The report's outcome is right also where the folder
@@ -67,11 +69,11 @@ func (r *run) finish(ctx context.Context) (report.Report, error) {
 		status = store.Partial
 	}
 	if err := r.write(rep); err != nil {
-		rep.Warnings = append(rep.Warnings, mesh.Safe(fmt.Sprintf("the run's folder is not whole: %v", err)))
+		rep.Warnings = append(rep.Warnings, untrusted.Safe(fmt.Sprintf("the run's folder is not whole: %v", err)))
 		status = store.Partial
 	}
 	if err := r.folder.Close(status); err != nil {
-		rep.Warnings = append(rep.Warnings, mesh.Safe(fmt.Sprintf("the run's folder could not be closed: %v", err)))
+		rep.Warnings = append(rep.Warnings, untrusted.Safe(fmt.Sprintf("the run's folder could not be closed: %v", err)))
 	}
 	return rep, nil
 }
@@ -157,7 +159,7 @@ func judge(in *report.Input, m Manifest, t *tally, totals wire.Totals) {
 		d, counted, err = judgeLaw(in, m, t)
 	}
 	if err != nil {
-		in.Invalid = append(in.Invalid, "the counts cannot be judged: "+mesh.Safe(err.Error()))
+		in.Invalid = append(in.Invalid, "the counts cannot be judged: "+untrusted.Safe(err.Error()))
 		return
 	}
 	seen.say(&d)
@@ -167,13 +169,13 @@ func judge(in *report.Input, m Manifest, t *tally, totals wire.Totals) {
 		in.Invalid = append(in.Invalid, "whether the split stayed the same during the run was not seen: splitbench was killed before it could look again")
 	}
 	if m.After != nil {
-		changes := mesh.Changes(*m.Before, *m.After)
+		changes := law.Changes(*m.Before, *m.After)
 		in.Segments = segments(m, t, totals)
 		if text := propagation(m, t); text != "" && len(changes) > 0 && len(in.Segments) == 0 {
 			in.Warnings = append(in.Warnings, text)
 		}
 		for _, c := range changes {
-			in.Invalid = append(in.Invalid, "changed during the run: "+mesh.Safe(c.String()))
+			in.Invalid = append(in.Invalid, "changed during the run: "+untrusted.Safe(c.String()))
 		}
 		in.Invalid = append(in.Invalid, moved(m, changes, totals)...)
 	}
@@ -286,5 +288,5 @@ func missingEnd(m Manifest, err error) []string {
 	if errors.Is(err, agent.ErrNoEnd) {
 		return []string{"the stored run has no end: splitbench was killed or its disk was full"}
 	}
-	return []string{"the stored samples are damaged: " + mesh.Safe(err.Error())}
+	return []string{"the stored samples are damaged: " + untrusted.Safe(err.Error())}
 }

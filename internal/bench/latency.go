@@ -14,6 +14,7 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/report"
@@ -243,7 +244,7 @@ func parseTarget(s string) (service string, port int32, err error) {
 	return service, int32(n), nil
 }
 
-func (r *latencyRun) url(s mesh.Snapshot) string {
+func (r *latencyRun) url(s law.Snapshot) string {
 	host := s.Root.Name
 	if s.Source.Namespace != s.Root.Namespace {
 		host += "." + s.Root.Namespace
@@ -256,13 +257,13 @@ func (r *latencyRun) url(s mesh.Snapshot) string {
 }
 
 // ownBackend is the backend that is the root Service itself, -1 where there is none.
-func ownBackend(s mesh.Snapshot) int {
-	return slices.IndexFunc(s.Backends, func(b mesh.Backend) bool { return b.IsRoot })
+func ownBackend(s law.Snapshot) int {
+	return slices.IndexFunc(s.Backends, func(b law.Backend) bool { return b.IsRoot })
 }
 
 // splits reports whether some of the requests to the root go elsewhere.
-func splits(s mesh.Snapshot) bool {
-	return slices.ContainsFunc(s.Backends, func(b mesh.Backend) bool { return !b.IsRoot && b.Weight > 0 })
+func splits(s law.Snapshot) bool {
+	return slices.ContainsFunc(s.Backends, func(b law.Backend) bool { return !b.IsRoot && b.Weight > 0 })
 }
 
 // sourceChecks are the checks that have to do with a comparison: those of the source pod and of permissions. What is said of

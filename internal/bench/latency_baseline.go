@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // baseline compares with an earlier run: each target with itself, and what each costs more than the one it was compared with, then
@@ -22,7 +22,7 @@ func (j *latencyJudge) baseline(f store.Folder) {
 	}
 	times, err := storedTimes(f, old.Latency)
 	if err != nil {
-		j.notCompared("--baseline %s: its samples are not whole: %s", f.ID, mesh.Safe(err.Error()))
+		j.notCompared("--baseline %s: its samples are not whole: %s", f.ID, untrusted.Safe(err.Error()))
 		return
 	}
 	if v := concludeLatency(old, times, nil).Verdict; v.Outcome == report.Invalid {
@@ -72,7 +72,7 @@ func (j *latencyJudge) against(old Manifest, times []latencyTimes) {
 		}
 		d, err := j.p.decide(j.blocks[i], before, j.m.Options.Alpha/float64(questions), false)
 		if err != nil {
-			j.notCompared("--baseline %s: %s: %s", old.ID, t.Name, mesh.Safe(err.Error()))
+			j.notCompared("--baseline %s: %s: %s", old.ID, t.Name, untrusted.Safe(err.Error()))
 			continue
 		}
 		x := report.DifferenceOf(t.Name, t.Name+" of "+old.ID, d)
@@ -112,7 +112,7 @@ func (j *latencyJudge) cost(b *report.Baseline, id string, before, now sideCost,
 	o := CompareOptions{Absolute: time.Duration(j.p.Margin.Absolute), Relative: j.p.Margin.Relative, Alpha: j.m.Options.Alpha}
 	changes, err := costsAt(before, now, quantiles, o, questions*len(quantiles))
 	if err != nil {
-		j.notCompared("--baseline %s: what %s costs: %s", id, now.name, mesh.Safe(err.Error()))
+		j.notCompared("--baseline %s: what %s costs: %s", id, now.name, untrusted.Safe(err.Error()))
 		return
 	}
 	p := make([]float64, len(quantiles))

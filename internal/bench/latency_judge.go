@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // concludeLatency is where a live comparison and a stored one become the same.
@@ -96,7 +96,7 @@ func (j *latencyJudge) targets() {
 		row.Sent, row.Elsewhere, row.Errors, row.Failures = times.sent, times.elsewhere, times.errors, times.failures
 		b, err := analyze.NewBlocks(times.blocks)
 		if err != nil {
-			j.invalid("%s: %s", t.Name, mesh.Safe(err.Error()))
+			j.invalid("%s: %s", t.Name, untrusted.Safe(err.Error()))
 			continue
 		}
 		j.blocks[i] = b
@@ -132,7 +132,7 @@ func failuresText(f map[string]int64) string {
 		parts = append(parts, fmt.Sprintf("%d %s", n, kind))
 	}
 	slices.Sort(parts)
-	return mesh.Safe(strings.Join(parts, ", "))
+	return untrusted.Safe(strings.Join(parts, ", "))
 }
 
 // compare judges each target against the last. Alpha is shared between targets.
@@ -156,7 +156,7 @@ func (j *latencyJudge) compare() {
 		}
 		d, err := j.p.decide(a, b, alpha, true)
 		if err != nil {
-			j.invalid("%s", mesh.Safe(err.Error()))
+			j.invalid("%s", untrusted.Safe(err.Error()))
 			return
 		}
 		j.c.Differences = append(j.c.Differences, report.DifferenceOf(j.p.Targets[i].Name, j.p.Targets[last].Name, d))

@@ -9,14 +9,14 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
 // probeOf is the request that the law is asked for: what the run is going to send.
-func probeOf(cfg Config) mesh.Probe {
+func probeOf(cfg Config) law.Probe {
 	sent := cfg.Load.Sending
-	p := mesh.Probe{Method: http.MethodGet, Header: headers(cfg.Load.Header, sent.Header)}
+	p := law.Probe{Method: http.MethodGet, Header: headers(cfg.Load.Header, sent.Header)}
 	if u, err := url.Parse(cfg.URL); err == nil && cfg.URL != "" {
 		p.Path, p.Host = u.RequestURI(), u.Hostname()
 	}
@@ -35,9 +35,9 @@ func probeOf(cfg Config) mesh.Probe {
 }
 
 // law is the law that the run is tested against; its zero value for runs of versions that did not know of any.
-func (m *Manifest) law() mesh.Law {
+func (m *Manifest) law() law.Law {
 	if m.Before == nil {
-		return mesh.Law{}
+		return law.Law{}
 	}
 	return m.Before.Law
 }
@@ -45,8 +45,8 @@ func (m *Manifest) law() mesh.Law {
 // judgeLaw makes the one decision by the null model of the law: requests that are drawn one by one, connections where each
 // of them is one draw, or turns by weight. The tally that it gives is what the decision counted.
 func judgeLaw(in *report.Input, m Manifest, t *tally) (analyze.Decision, *tally, error) {
-	switch law := m.law(); law.NullModel {
-	case mesh.RandomPerConnection:
+	switch m.law().NullModel {
+	case law.RandomPerConnection:
 		if r := m.Plan.Reuse; r == nil || r.MaxRequests != 1 {
 			byConnection, err := perConnection(t, len(m.Weights))
 			if err != nil {
@@ -56,23 +56,23 @@ func judgeLaw(in *report.Input, m Manifest, t *tally) (analyze.Decision, *tally,
 			in.Warnings = append(in.Warnings, fmt.Sprintf(
 				"the split is drawn for each connection, so the %d connections were counted, each by its first answer, not the requests", t.n))
 		}
-	case mesh.WeightedRoundRobin, mesh.StickyAssignment:
+	case law.WeightedRoundRobin, law.StickyAssignment:
 		d, turns, err := analyze.JudgeTurns(m.Weights, in.Counts, m.Options, turnsOf(*m.Before))
 		t.turns = turns.Within
 		return d, t, err
-	case mesh.RandomPerRequest:
+	case law.RandomPerRequest:
 	}
 	d, err := analyze.Judge(m.Weights, in.Counts, m.Options)
 	return d, t, err
 }
 
 // turnsOf says how many schedules there are: one in each pod that draws.
-func turnsOf(s mesh.Snapshot) analyze.Turns {
+func turnsOf(s law.Snapshot) analyze.Turns {
 	t := analyze.Turns{Instances: 1 + len(s.Others), Levels: 1}
 	if s.Through != nil {
 		t.Instances = max(1, len(s.Through.Pods))
 	}
-	if s.Law.Path == mesh.PathTraefikService {
+	if s.Law.Path == law.PathTraefikService {
 		t.Levels = max(1, len(s.Law.Objects))
 	}
 	return t

@@ -8,17 +8,17 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
 // manifestOf is a run of two backends at 50/50 under a null model.
-func manifestOf(model mesh.NullModel, path mesh.Path, perConn uint64) Manifest {
+func manifestOf(model law.NullModel, path law.Path, perConn uint64) Manifest {
 	return Manifest{
 		Options: analyze.DefaultOptions(), Weights: analyze.Weights{{Backend: "a", W: 1}, {Backend: "b", W: 1}},
 		Plan:   attack.Plan{Reuse: &attack.Reuse{MinRequests: perConn, MaxRequests: perConn}},
-		Before: &mesh.Snapshot{Law: mesh.Law{Path: path, NullModel: model}},
+		Before: &law.Snapshot{Law: law.Law{Path: path, NullModel: model}},
 	}
 }
 
@@ -35,7 +35,7 @@ func tallyOf(n int, conn, backend func(i int) int) *tally {
 // 100 draws that they are they cannot tell. At 50/50 exactly, 100 draws have no chance at a tolerance of 5 points: the exact
 // test needs some 2,400.
 func TestConnectionsAreTheUnit(t *testing.T) {
-	m := manifestOf(mesh.RandomPerConnection, mesh.PathTCPRoute, 40)
+	m := manifestOf(law.RandomPerConnection, law.PathTCPRoute, 40)
 	pinned := tallyOf(4000, func(i int) int { return i % 100 }, func(i int) int { return i % 100 % 2 })
 	in := report.Input{Counts: pinned.counts}
 	d, counted, err := judgeLaw(&in, m, pinned)
@@ -65,8 +65,8 @@ func TestConnectionsAreTheUnit(t *testing.T) {
 
 // Strict alternation: turns by weight pass it and its diagnostics; for a random draw the alternation is told.
 func TestTurnsAreJudgedAsTurns(t *testing.T) {
-	for model, name := range map[mesh.NullModel]string{mesh.WeightedRoundRobin: analyze.CodeTurns, mesh.StickyAssignment: analyze.CodeTurns, mesh.RandomPerRequest: analyze.CodeWithin, "": analyze.CodeWithin} {
-		m := manifestOf(model, mesh.PathTraefikService, 1)
+	for model, name := range map[law.NullModel]string{law.WeightedRoundRobin: analyze.CodeTurns, law.StickyAssignment: analyze.CodeTurns, law.RandomPerRequest: analyze.CodeWithin, "": analyze.CodeWithin} {
+		m := manifestOf(model, law.PathTraefikService, 1)
 		alternating := tallyOf(4000, func(i int) int { return i }, func(i int) int { return i % 2 })
 		alternating.sorted()
 		in := report.Input{Counts: alternating.counts, Load: &report.LoadFacts{}}
@@ -97,7 +97,7 @@ func TestTheLawIsAskedForTheRequestThatIsSent(t *testing.T) {
 		Header:  map[string]string{"User-Agent": "splitbench/v0"},
 		Sending: attack.Plan{Header: map[string]string{"X-Canary": "always", "user-agent": "curl/8", "host": "shop.example:8080"}},
 	}}
-	want := mesh.Probe{
+	want := law.Probe{
 		Method: "GET", Path: "/api?x=1", Host: "shop.example",
 		Header: map[string]string{"X-Canary": "always", "user-agent": "curl/8", "host": "shop.example:8080"},
 	}

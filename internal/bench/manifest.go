@@ -10,10 +10,11 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -59,8 +60,8 @@ type Manifest struct {
 	Streams []Stream `json:"streams,omitempty"` // where there is more than one
 
 	Checks []preflight.Result `json:"checks"`
-	Before *mesh.Snapshot     `json:"before"`
-	After  *mesh.Snapshot     `json:"after"` // null where it was not read again
+	Before *law.Snapshot      `json:"before"`
+	After  *law.Snapshot      `json:"after"` // null where it was not read again
 
 	Moves []Move `json:"moves,omitempty"` // what changed while the run sent
 	Marks []Mark `json:"marks,omitempty"` // what the user marked meanwhile; a drill has them among its events
@@ -154,7 +155,7 @@ func (l *runLog) Write(p []byte) (int, error) {
 		l.b.Write(p)
 	}
 	for _, line := range strings.Split(strings.TrimRight(string(p), "\n"), "\n") {
-		fmt.Fprintf(l.next, "agent: %s\n", mesh.Safe(line))
+		fmt.Fprintf(l.next, "agent: %s\n", untrusted.Safe(line))
 	}
 	return len(p), nil
 }
@@ -164,7 +165,7 @@ func (l *runLog) say(text string) {
 	l.keep(text)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	fmt.Fprintf(l.next, "splitbench: %s\n", mesh.Safe(text))
+	fmt.Fprintf(l.next, "splitbench: %s\n", untrusted.Safe(text))
 }
 
 // keep keeps a line of our own.

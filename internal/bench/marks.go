@@ -8,9 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -45,7 +45,7 @@ func marksIn(b []byte) []Mark {
 	for line := range bytes.Lines(b) {
 		var m Mark
 		if json.Unmarshal(line, &m) == nil && m.Text != "" && len(out) < maxFacts {
-			out = append(out, Mark{m.At, mesh.Safe(m.Text)})
+			out = append(out, Mark{m.At, untrusted.Safe(m.Text)})
 		}
 	}
 	return out
@@ -88,7 +88,7 @@ func lastWrite(m Manifest, started time.Time, length time.Duration) (report.Mark
 	}
 	text := "split written"
 	if who := m.After.Split.LastWriter; who != "" {
-		text += " by " + mesh.Safe(who)
+		text += " by " + untrusted.Safe(who)
 	}
 	return report.Mark{AtSeconds: at.Seconds(), Text: text}, true
 }

@@ -10,7 +10,8 @@ import (
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -42,7 +43,7 @@ func (r *run) measure(ctx context.Context) (err error) {
 	defer func() {
 		for _, s := range sources {
 			if closeErr := s.close(); err == nil && closeErr != nil {
-				r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+mesh.Safe(closeErr.Error()))
+				r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+untrusted.Safe(closeErr.Error()))
 			}
 		}
 	}()
@@ -72,8 +73,8 @@ func (r *run) measure(ctx context.Context) (err error) {
 
 // proxyUser is the user that the mesh's traffic rules let pass by the proxy: requests of a process that runs as it are not
 // split at all.
-func proxyUser(p mesh.Provider) int {
-	if p == mesh.ProviderIstio {
+func proxyUser(p law.Provider) int {
+	if p == law.ProviderIstio {
 		return 1337
 	}
 	return 2102

@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // WatchConfig is what a watch is told.
@@ -110,7 +112,7 @@ func (w *watchRun) prepare(ctx context.Context) error {
 
 // ready is the rule.
 func (w *watchRun) ready() (err error) {
-	if r := w.m.Plan.Reuse; w.m.law().NullModel == mesh.RandomPerConnection && (r == nil || r.MaxRequests != 1) {
+	if r := w.m.Plan.Reuse; w.m.law().NullModel == law.RandomPerConnection && (r == nil || r.MaxRequests != 1) {
 		return errors.New("this split is drawn for each connection; leave --requests-per-connection out")
 	}
 	if w.seq, err = analyze.NewSequential(w.m.Weights, w.m.Options); err != nil {
@@ -196,7 +198,7 @@ func (w *watchRun) show(up bool) {
 	line := fmt.Sprintf("%s %d requests", time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.Requests)
 	for _, b := range s.Backends {
 		if b.Interval != nil && b.Interval.Low != nil && b.Interval.High != nil {
-			line += fmt.Sprintf("  %s %.1f-%.1f%%", mesh.Safe(b.Backend), 100**b.Interval.Low, 100**b.Interval.High)
+			line += fmt.Sprintf("  %s %.1f-%.1f%%", untrusted.Safe(b.Backend), 100**b.Interval.Low, 100**b.Interval.High)
 		}
 	}
 	if s.LnE != nil {

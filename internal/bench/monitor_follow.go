@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // goneLimit is how long a split must be gone, or have other backends, to be believed: an API server that has just started serves
@@ -16,7 +18,7 @@ const goneLimit = 20 * time.Second
 
 // moved says what makes the rest another split, "" where it is the same. Other weights of the same backends are sure; other
 // backends, or none, are not.
-func (w *watchRun) moved(snap mesh.Snapshot) (text string, sure bool) {
+func (w *watchRun) moved(snap law.Snapshot) (text string, sure bool) {
 	now := weightsOf(snap)
 	if len(now) != len(w.m.Weights) {
 		return "the split is gone, or has other backends now", false
@@ -64,13 +66,13 @@ func (w *watchRun) follow(ctx context.Context, end context.CancelCauseFunc) (sto
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	q := w.cfg.Query.Pinned(*w.m.Before)
 	q.From, q.Selector = "", "" // the pod may go away
-	var refs []mesh.Ref
+	var refs []law.Ref
 	for _, r := range w.m.Before.Refs() {
 		if r.Resource != "pods" {
 			refs = append(refs, r)
 		}
 	}
-	watcher := mesh.Watch(following, map[string]mesh.Client{mesh.RoleClient: w.cfg.Local}, refs)
+	watcher := mesh.Watch(following, map[string]mesh.Client{law.RoleClient: w.cfg.Local}, refs)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -120,7 +122,7 @@ func (w *watchRun) resolve(ctx context.Context, q mesh.Query, e mesh.Event) stri
 			}
 			return ""
 		case err == nil && time.Since(began) > sameWrite:
-			return "the split was changed: " + mesh.Safe(e.String())
+			return "the split was changed: " + untrusted.Safe(e.String())
 		}
 		select {
 		case <-time.After(confirmPause):
@@ -135,7 +137,7 @@ func (w *watchRun) note(e mesh.Event) {
 	w.changing.Lock()
 	defer w.changing.Unlock()
 	w.events = keepLast(append(w.events, e), report.MaxWatchList)
-	w.log.keep(e.At.UTC().Format(time.RFC3339) + " " + mesh.Safe(e.String()))
+	w.log.keep(e.At.UTC().Format(time.RFC3339) + " " + untrusted.Safe(e.String()))
 }
 
 // otherChanges are the last changes of something else than the weights: they are no verdict, but a reader wants to know of them.
@@ -148,7 +150,7 @@ func (w *watchRun) otherChanges() []string {
 		out = append(out, fmt.Sprintf("what the shares rest on changed meanwhile; exec.log has %d more changes than these", first))
 	}
 	for _, e := range w.events[first:] {
-		out = append(out, e.At.UTC().Format(time.RFC3339)+": "+mesh.Safe(e.String()))
+		out = append(out, e.At.UTC().Format(time.RFC3339)+": "+untrusted.Safe(e.String()))
 	}
 	return out
 }

@@ -8,9 +8,11 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -145,7 +147,7 @@ func (w *watchRun) confirm(ctx context.Context) {
 		return
 	}
 	if e, ok := w.changedSince(since.Add(-slack)); ok {
-		no("a share left its tolerance, but what it rests on changed meanwhile: %s", mesh.Safe(e.String()))
+		no("a share left its tolerance, but what it rests on changed meanwhile: %s", untrusted.Safe(e.String()))
 		return
 	}
 	if failed := refusal(snap, w.cfg.IgnoreChecks, "backends", "split", "mirror", "mesh"); failed != "" {
@@ -172,7 +174,7 @@ func directionOf(d *analyze.Departure) string {
 }
 
 // declared reads everything anew; an error is that it cannot be read, or that the split is another one.
-func (w *watchRun) declared(ctx context.Context) (mesh.Snapshot, error) {
+func (w *watchRun) declared(ctx context.Context) (law.Snapshot, error) {
 	snap, err := w.again(ctx)
 	if err == nil {
 		err = w.doubt.settled(w.moved(snap))
@@ -181,12 +183,12 @@ func (w *watchRun) declared(ctx context.Context) (mesh.Snapshot, error) {
 }
 
 // again reads everything anew.
-func (w *watchRun) again(ctx context.Context) (mesh.Snapshot, error) {
+func (w *watchRun) again(ctx context.Context) (law.Snapshot, error) {
 	return mesh.Discover(ctx, w.cfg.Local, w.cfg.Remotes, w.cfg.Query)
 }
 
 // refusal is what a failed fatal check of some categories says, of all where none are named; "" where there is none.
-func refusal(snap mesh.Snapshot, ignored []string, categories ...string) string {
+func refusal(snap law.Snapshot, ignored []string, categories ...string) string {
 	checks := preflight.Run(preflight.View{Snapshot: snap})
 	preflight.Waive(checks, ignored, ignoreFlag)
 	for _, c := range checks {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/internal/agent"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/podexec"
@@ -176,7 +176,7 @@ func (w *watchRun) session(ctx context.Context) error {
 }
 
 // learn settles with what the pod sees. A watch goes on where it could not begin: what a later pod is refused for is a gap.
-func (w *watchRun) learn(ctx context.Context, client session, snap mesh.Snapshot, facts AgentFacts) error {
+func (w *watchRun) learn(ctx context.Context, client session, snap law.Snapshot, facts AgentFacts) error {
 	before, checks := w.m.Before, w.m.Checks
 	w.m.Agent = facts
 	w.m.Before = &snap // rules are learned of the pods that are there now

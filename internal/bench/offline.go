@@ -10,10 +10,10 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // AnalyzeRuns judges independent runs of one split together: one decision over the sum of their counts, by the options of
@@ -123,7 +123,7 @@ func splitText(m Manifest) string {
 	if m.Simulated != "" {
 		text += " (simulated)"
 	}
-	return mesh.Safe(text)
+	return untrusted.Safe(text)
 }
 
 // share is a weight's part of all, exactly: 1/1 and 50/50 are the same split.
@@ -136,7 +136,7 @@ func share(w analyze.Weights, x int64) *big.Rat {
 }
 
 func weightsText(w analyze.Weights) string {
-	return mesh.Safe(w.String())
+	return untrusted.Safe(w.String())
 }
 
 func (p *pool) report() report.Report {
@@ -160,7 +160,7 @@ func (p *pool) report() report.Report {
 	in.Warnings = append(in.Warnings, p.warnings()...)
 	d, err := p.judge(&in)
 	if err != nil {
-		in.Invalid = append(in.Invalid, "the counts cannot be judged: "+mesh.Safe(err.Error()))
+		in.Invalid = append(in.Invalid, "the counts cannot be judged: "+untrusted.Safe(err.Error()))
 		return report.Build(in)
 	}
 	order := p.inOrder()

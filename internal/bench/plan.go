@@ -13,7 +13,9 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // A sequential run looks so often, unless it is told otherwise.
@@ -28,7 +30,7 @@ const (
 const leastConnections = 128
 
 // plan fixes the burst. Its rules of classification are learned later, before the first counted request.
-func (r *run) plan(snap mesh.Snapshot) (attack.Plan, error) {
+func (r *run) plan(snap law.Snapshot) (attack.Plan, error) {
 	target, err := targetURL(r.cfg.URL, snap)
 	if err != nil {
 		return attack.Plan{}, &UsageError{err}
@@ -50,7 +52,7 @@ func (r *run) plan(snap mesh.Snapshot) (attack.Plan, error) {
 	p = p.WithDefaults()
 	if p.Reuse == nil || p.Reuse.MaxRequests == 0 && p.Reuse.MaxAge == 0 {
 		perConn := max(1, requests/leastConnections)
-		if snap.Law.NullModel == mesh.RandomPerConnection {
+		if snap.Law.NullModel == law.RandomPerConnection {
 			perConn = 1 // each connection is one draw, so each request gets one of its own
 		}
 		p.Reuse = &attack.Reuse{MinRequests: perConn, MaxRequests: perConn}
@@ -74,7 +76,7 @@ func (r *run) plan(snap mesh.Snapshot) (attack.Plan, error) {
 			return attack.Plan{}, usagef("--sequential: its rule is the tolerance; leave --gate %s out", r.cfg.Options.Gate)
 		case requests > maxSequential:
 			return attack.Plan{}, usagef("--sequential: %d requests, at most %d can be looked at in their order", requests, maxSequential)
-		case snap.Law.NullModel == mesh.RandomPerConnection && (p.Reuse == nil || p.Reuse.MaxRequests != 1):
+		case snap.Law.NullModel == law.RandomPerConnection && (p.Reuse == nil || p.Reuse.MaxRequests != 1):
 			return attack.Plan{}, usagef("--sequential: this split is drawn for each connection; leave --requests-per-connection out")
 		case q.Every == 0:
 			q.Every = max(minEvery, requests/mostLooks)
@@ -115,7 +117,7 @@ func headers(own, user map[string]string) map[string]string {
 }
 
 // weightsOf are the effective weights in the order in which results number the backends.
-func weightsOf(s mesh.Snapshot) analyze.Weights {
+func weightsOf(s law.Snapshot) analyze.Weights {
 	w := make(analyze.Weights, len(s.Split.Effective))
 	for i, e := range s.Split.Effective {
 		w[i] = analyze.Weight{Backend: e.Service, W: e.Weight}
@@ -124,7 +126,7 @@ func weightsOf(s mesh.Snapshot) analyze.Weights {
 }
 
 // targetURL is where the requests go: the root Service, unless other pods draw.
-func targetURL(given string, s mesh.Snapshot) (string, error) {
+func targetURL(given string, s law.Snapshot) (string, error) {
 	host := s.Root.Name
 	if s.Source.Namespace != s.Root.Namespace {
 		host += "." + s.Root.Namespace
@@ -157,7 +159,7 @@ func targetURL(given string, s mesh.Snapshot) (string, error) {
 
 // names reports whether a host name, as the source pod writes it, means the Service. A bare name means it only in its own
 // namespace, and a full one only in the cluster's own domain.
-func names(host string, s mesh.Service, snap mesh.Snapshot) bool {
+func names(host string, s law.Service, snap law.Snapshot) bool {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if s.ClusterIP != "" && host == s.ClusterIP {
 		return true
@@ -242,7 +244,7 @@ func Weights(ctx context.Context, cfg Config) (analyze.Weights, string, error) {
 	}
 	for _, n := range s.Notes {
 		if cfg.Log != nil && (strings.Contains(n, "may rule") || strings.Contains(n, "ServiceProfiles could not be read")) {
-			fmt.Fprintf(cfg.Log, "splitbench: note: %s\n", mesh.Safe(n))
+			fmt.Fprintf(cfg.Log, "splitbench: note: %s\n", untrusted.Safe(n))
 		}
 	}
 	if !s.Split.Found {

@@ -8,32 +8,32 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 )
 
-func walkthrough() mesh.Snapshot {
-	return mesh.Snapshot{
+func walkthrough() law.Snapshot {
+	return law.Snapshot{
 		Port: 9898,
-		Split: mesh.Split{
-			Found: true, Root: "podinfo", Effective: []mesh.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
+		Split: law.Split{
+			Found: true, Root: "podinfo", Effective: []law.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
 		},
-		Root:   mesh.Service{Namespace: "test", Name: "podinfo", Found: true, ClusterIP: "10.0.0.7", Ports: []mesh.Port{{Port: 9898}}},
-		Source: mesh.Pod{Namespace: "test", Name: "frontend-1"},
-		Backends: []mesh.Backend{
-			{Name: "podinfo", Weight: 50, IsRoot: true, Port: 9898, Endpoints: []mesh.Endpoint{{Pod: "podinfo-w1", Ready: true}, {Pod: "podinfo-w2", Ready: true}}},
-			{Name: "podinfo-east", Weight: 50, Port: 9898, Mirror: &mesh.Mirror{Cluster: "east"}, RemotePods: []string{"podinfo-e1", "podinfo-e2"}},
+		Root:   law.Service{Namespace: "test", Name: "podinfo", Found: true, ClusterIP: "10.0.0.7", Ports: []law.Port{{Port: 9898}}},
+		Source: law.Pod{Namespace: "test", Name: "frontend-1"},
+		Backends: []law.Backend{
+			{Name: "podinfo", Weight: 50, IsRoot: true, Port: 9898, Endpoints: []law.Endpoint{{Pod: "podinfo-w1", Ready: true}, {Pod: "podinfo-w2", Ready: true}}},
+			{Name: "podinfo-east", Weight: 50, Port: 9898, Mirror: &law.Mirror{Cluster: "east"}, RemotePods: []string{"podinfo-e1", "podinfo-e2"}},
 		},
 	}
 }
 
 func TestTargetURL(t *testing.T) {
-	elsewhere := func(s *mesh.Snapshot) { s.Source.Namespace = "other" }
-	through := func(s *mesh.Snapshot) {
-		s.Through = &mesh.Through{Service: mesh.Service{Namespace: "test", Name: "frontend"}}
+	elsewhere := func(s *law.Snapshot) { s.Source.Namespace = "other" }
+	through := func(s *law.Snapshot) {
+		s.Through = &law.Through{Service: law.Service{Namespace: "test", Name: "frontend"}}
 	}
 	tests := []struct {
 		given  string
-		change func(*mesh.Snapshot)
+		change func(*law.Snapshot)
 		want   string // the URL, or a part of the error
 		ok     bool
 	}{
@@ -56,7 +56,7 @@ func TestTargetURL(t *testing.T) {
 		{"http://podinfo.test:9898/", elsewhere, "http://podinfo.test:9898/", true},
 		{"http://podinfo.test.svc.evil.example.com:9898/", nil, "is not the split's root Service", false},
 		{
-			"http://podinfo.test.svc.corp.local:9898/", func(s *mesh.Snapshot) { s.Split.Profile.Name = "podinfo.test.svc.corp.local" },
+			"http://podinfo.test.svc.corp.local:9898/", func(s *law.Snapshot) { s.Split.Profile.Name = "podinfo.test.svc.corp.local" },
 			"http://podinfo.test.svc.corp.local:9898/", true,
 		},
 	}

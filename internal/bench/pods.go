@@ -8,14 +8,14 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/podexec"
 )
 
 // sources are the pods that send, the first of them the one that the snapshot calls the source. Each has its part of the
 // plan: pod k of n sends the requests k, k+n, k+2n and so on of the run, each when it is due.
 func (r *run) sources() ([]*source, error) {
-	pods := []mesh.Pod{r.m.Before.Source}
+	pods := []law.Pod{r.m.Before.Source}
 	for _, p := range r.m.Before.Others {
 		if why := unfit(p, r.m.Before.Through == nil); why != "" {
 			return nil, fmt.Errorf("--pods: pod %s cannot send: %s; wait for it, or name fewer pods", p.Name, why)
@@ -35,7 +35,7 @@ func (r *run) sources() ([]*source, error) {
 }
 
 // unfit says why requests of a pod would not be the split's, "" where they would.
-func unfit(p mesh.Pod, draws bool) string {
+func unfit(p law.Pod, draws bool) string {
 	switch {
 	case p.Problem != "":
 		return p.Problem

@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/internal/agent"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Preview is what a run would do.
@@ -80,7 +81,7 @@ func (p Preview) WriteTo(w io.Writer) (int64, error) {
 	return int64(n), err
 }
 
-func nodeText(p mesh.Pod) string {
+func nodeText(p law.Pod) string {
 	if p.Node == "" {
 		return "node not known"
 	}
@@ -91,7 +92,7 @@ func nodeText(p mesh.Pod) string {
 func safeLines(s string) string {
 	lines := strings.Split(strings.TrimSuffix(s, "\n"), "\n")
 	for i, l := range lines {
-		lines[i] = mesh.Safe(l)
+		lines[i] = untrusted.Safe(l)
 	}
 	return strings.Join(lines, "\n") + "\n"
 }

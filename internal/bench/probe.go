@@ -8,8 +8,8 @@ import (
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/podexec"
 )
@@ -48,7 +48,7 @@ func ProbePod(ctx context.Context, cfg Config, v preflight.View) (probed *prefli
 	case pod.Name == "":
 		return nil, errors.New("probe: no source pod was named")
 	case pod.Problem != "":
-		return nil, fmt.Errorf("probe pod %s: %s", pod.Name, mesh.Safe(pod.Problem))
+		return nil, fmt.Errorf("probe pod %s: %s", pod.Name, untrusted.Safe(pod.Problem))
 	}
 	container, err := podexec.New(cfg.REST, podexec.Target{Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container},
 		podexec.Options{Protocol: cfg.Protocol})

@@ -17,7 +17,8 @@ import (
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/agentbin"
 	"github.com/splitbench/splitbench/internal/curl"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/podexec"
 )
@@ -49,7 +50,7 @@ type Step struct {
 type providing struct {
 	container *podexec.Container
 	rest      *rest.Config
-	pod       mesh.Pod
+	pod       law.Pod
 	self      string // path of this program
 	via       Via
 	image     string // of an ephemeral container
@@ -80,7 +81,7 @@ func provide(ctx, life context.Context, p providing) (session, AgentFacts, error
 			facts.How, facts.Transport, facts.Hello = how, string(p.container.Protocol()), s.Hello()
 			return s, facts, nil
 		}
-		facts.Steps = append(facts.Steps, Step{Via: way, Seen: mesh.Safe(err.Error())})
+		facts.Steps = append(facts.Steps, Step{Via: way, Seen: untrusted.Safe(err.Error())})
 		var none *errNotThere
 		if len(ways) > 1 && (errors.As(err, &none) || nextMayDo(err)) && ctx.Err() == nil {
 			if !errors.As(err, &none) {
@@ -137,13 +138,13 @@ func (p providing) present(ctx, life context.Context) (session, string, error) {
 	}
 	version, err := output(ctx, p.container, []string{path, agent.ArgVersion})
 	if err != nil {
-		return nil, "", fmt.Errorf("use the agent that pod %s says is installed at %q: %w", p.pod.Name, mesh.Safe(path), err)
+		return nil, "", fmt.Errorf("use the agent that pod %s says is installed at %q: %w", p.pod.Name, untrusted.Safe(path), err)
 	}
 	c, err := agent.Open(life, p.container, p.serve(path), p.options)
 	if err != nil {
 		return nil, "", err
 	}
-	return c, "installed: " + mesh.Safe(strings.TrimSpace(version)), nil
+	return c, "installed: " + untrusted.Safe(strings.TrimSpace(version)), nil
 }
 
 // upload puts the agent into a container and starts it.
@@ -172,7 +173,7 @@ func (p providing) upload(ctx, life context.Context, c *podexec.Container) (sess
 	if err != nil {
 		return nil, "", errors.Join(err, remove(ctx, c, path))
 	}
-	return client, fmt.Sprintf("uploaded to %s (%s, %s/%s, %d bytes, SHA-256 checked)", mesh.Safe(path), bin.Source, goos, arch, len(bin.Data)), nil
+	return client, fmt.Sprintf("uploaded to %s (%s, %s/%s, %d bytes, SHA-256 checked)", untrusted.Safe(path), bin.Source, goos, arch, len(bin.Data)), nil
 }
 
 // removeLimit bounds taking back an upload.
@@ -183,13 +184,13 @@ func remove(ctx context.Context, c *podexec.Container, path string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeLimit)
 	defer cancel()
 	if err := c.Exec(ctx, []string{"rm", "-f", "--", path}, nil, io.Discard, io.Discard); err != nil {
-		return fmt.Errorf("the uploaded agent %s may still be in the pod: %w", mesh.Safe(path), err)
+		return fmt.Errorf("the uploaded agent %s may still be in the pod: %w", untrusted.Safe(path), err)
 	}
 	return nil
 }
 
 // platform is the node's, or what the container's uname says where the node may not be read.
-func platform(ctx context.Context, c *podexec.Container, pod mesh.Pod) (goos, arch string, err error) {
+func platform(ctx context.Context, c *podexec.Container, pod law.Pod) (goos, arch string, err error) {
 	if pod.OS != "" && pod.Arch != "" {
 		return pod.OS, pod.Arch, nil
 	}

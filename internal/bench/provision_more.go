@@ -9,7 +9,7 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/curl"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/podexec"
 )
@@ -49,7 +49,7 @@ func (p providing) curl(ctx, _ context.Context) (session, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	return curlSession{c}, fmt.Sprintf("%s of the image, one request after the other", mesh.Safe(c.Hello().Version)), nil
+	return curlSession{c}, fmt.Sprintf("%s of the image, one request after the other", untrusted.Safe(c.Hello().Version)), nil
 }
 
 // ephemeral adds an ephemeral container to the pod, puts the agent there and starts it. The container ends by itself with the
@@ -71,5 +71,5 @@ func (p providing) ephemeral(ctx, life context.Context) (session, string, error)
 	if err != nil {
 		return nil, "", err
 	}
-	return s, fmt.Sprintf("ephemeral container %s of image %s, which stays in the pod's spec: %s", name, mesh.Safe(p.image), how), nil
+	return s, fmt.Sprintf("ephemeral container %s of image %s, which stays in the pod's spec: %s", name, untrusted.Safe(p.image), how), nil
 }

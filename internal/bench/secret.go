@@ -4,7 +4,7 @@ import (
 	"maps"
 	"strings"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // Masked stands in the place of what a run must not keep.
@@ -35,7 +35,7 @@ func maskedHeader(h map[string]string) map[string]string {
 // kept is the manifest as it is stored.
 func (m Manifest) kept() Manifest {
 	m.Plan.Header = maskedHeader(m.Plan.Header)
-	snapshot := func(s *mesh.Snapshot) *mesh.Snapshot {
+	snapshot := func(s *law.Snapshot) *law.Snapshot {
 		if s == nil {
 			return nil
 		}

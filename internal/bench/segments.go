@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -113,7 +114,7 @@ func judged(p stretch, used []analyze.Observation, o analyze.Options) report.Seg
 	}
 	d, err := analyze.Judge(p.weights, counts, o)
 	if err != nil {
-		s.Why = mesh.Safe(err.Error())
+		s.Why = untrusted.Safe(err.Error())
 		return s
 	}
 	s.Outcome = string(d.Outcome)
@@ -123,10 +124,10 @@ func judged(p stretch, used []analyze.Observation, o analyze.Options) report.Seg
 }
 
 // moved says which of the moves the comparison of before and after does not: those that were taken back.
-func moved(m Manifest, changes []mesh.Change, totals wire.Totals) []string {
+func moved(m Manifest, changes []law.Change, totals wire.Totals) []string {
 	var out []string
 	known := func(x Move) bool {
-		return slices.ContainsFunc(changes, func(c mesh.Change) bool {
+		return slices.ContainsFunc(changes, func(c law.Change) bool {
 			name := x.What[strings.LastIndexAny(x.What, "/ ")+1:]
 			return c.What == x.What || x.Law || name != "" && strings.Contains(c.What+" "+c.Before+" "+c.After, name)
 		})

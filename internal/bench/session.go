@@ -7,16 +7,17 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/internal/agent"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/podexec"
 )
 
 // openAgent provides a generator in a pod and starts it. The session lives until life ends or it is closed; length is how long
 // it will be sending.
-func (r *run) openAgent(ctx, life context.Context, pod mesh.Pod, length time.Duration, o agent.ClientOptions) (session, AgentFacts, error) {
+func (r *run) openAgent(ctx, life context.Context, pod law.Pod, length time.Duration, o agent.ClientOptions) (session, AgentFacts, error) {
 	container, err := podexec.New(r.cfg.REST, podexec.Target{Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container},
 		podexec.Options{Protocol: r.cfg.Protocol})
 	if err != nil {
@@ -49,7 +50,7 @@ func (r *run) withAgent(ctx context.Context, length time.Duration, do func(conte
 	}
 	defer func() {
 		if closeErr := client.Close(); err == nil && closeErr != nil {
-			r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+mesh.Safe(closeErr.Error()))
+			r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+untrusted.Safe(closeErr.Error()))
 		}
 	}()
 	return do(ctx, client)
@@ -76,10 +77,10 @@ func (r *run) close(rep *report.Report, measured bool) {
 		status = store.Partial
 	}
 	if err := r.write(*rep); err != nil {
-		rep.Warnings = append(rep.Warnings, mesh.Safe(fmt.Sprintf("the run's folder is not whole: %v", err)))
+		rep.Warnings = append(rep.Warnings, untrusted.Safe(fmt.Sprintf("the run's folder is not whole: %v", err)))
 		status = store.Partial
 	}
 	if err := r.folder.Close(status); err != nil {
-		rep.Warnings = append(rep.Warnings, mesh.Safe(fmt.Sprintf("the run's folder could not be closed: %v", err)))
+		rep.Warnings = append(rep.Warnings, untrusted.Safe(fmt.Sprintf("the run's folder could not be closed: %v", err)))
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"strings"
 
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -70,7 +71,7 @@ type probe struct {
 
 // learner finds out how answers are told apart.
 type learner struct {
-	snap   mesh.Snapshot
+	snap   law.Snapshot
 	url    string
 	header map[string]string
 	probes []probe
@@ -137,7 +138,7 @@ func describe(res wire.FetchResult, body int) string {
 // brief bounds foreign text so that the sentence around it can still say what to do.
 func brief(s string) string {
 	const most = 200
-	s = mesh.Safe(s)
+	s = untrusted.Safe(s)
 	if r := []rune(s); len(r) > most {
 		return string(r[:most]) + "..."
 	}
@@ -167,7 +168,7 @@ func (l *learner) seenAll() bool {
 }
 
 // directURL is the request's URL with the backend's own Service for a host. The path stays.
-func directURL(rootURL string, b mesh.Backend, s mesh.Snapshot) string {
+func directURL(rootURL string, b law.Backend, s law.Snapshot) string {
 	u, err := url.Parse(rootURL)
 	if err != nil {
 		return rootURL

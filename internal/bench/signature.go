@@ -7,7 +7,8 @@ import (
 	"strings"
 
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // SignatureError says that backends cannot be told apart. It comes before the first counted request.
@@ -42,7 +43,7 @@ func (l *learner) rules() ([]attack.Rule, map[string]string, error) {
 		for i, b := range l.snap.Backends {
 			if text, ok := texts[i]; ok {
 				rules = append(rules, attack.Rule{Backend: i, Kind: attack.RuleJSON, Key: pointer, Values: []string{text}})
-				signatures[b.Name] = append(signatures[b.Name], fmt.Sprintf("%s is %q", pointer, mesh.Safe(text)))
+				signatures[b.Name] = append(signatures[b.Name], fmt.Sprintf("%s is %q", pointer, untrusted.Safe(text)))
 			}
 		}
 	}
@@ -69,7 +70,7 @@ func (l *learner) sharedPods() error {
 		for _, pod := range b.PodNames() {
 			key := clusterOf(b) + "/" + pod
 			if o, taken := owner[key]; taken && o != b.Name {
-				return &SignatureError{fmt.Sprintf("backends %s and %s share pod %s: fix the selector of one of the Services", o, b.Name, mesh.Safe(pod))}
+				return &SignatureError{fmt.Sprintf("backends %s and %s share pod %s: fix the selector of one of the Services", o, b.Name, untrusted.Safe(pod))}
 			}
 			owner[key] = b.Name
 		}
@@ -77,7 +78,7 @@ func (l *learner) sharedPods() error {
 	return nil
 }
 
-func clusterOf(b mesh.Backend) string {
+func clusterOf(b law.Backend) string {
 	if b.Mirror == nil {
 		return ""
 	}
@@ -150,7 +151,7 @@ func (l *learner) identify(pods string) error {
 		case owner != p.backend:
 			return fmt.Errorf("probe backend %s: pod %s of backend %s answered: Service %s leads to the wrong pods; "+
 				"compare its endpoints with the gateway of the other cluster",
-				l.snap.Backends[p.backend].Name, mesh.Safe(p.fields[pods]), l.snap.Backends[owner].Name, l.snap.Backends[p.backend].Name)
+				l.snap.Backends[p.backend].Name, untrusted.Safe(p.fields[pods]), l.snap.Backends[owner].Name, l.snap.Backends[p.backend].Name)
 		}
 	}
 	return nil
@@ -202,7 +203,7 @@ func (l *learner) texts(pointer string) (map[int]string, bool) {
 		}
 		texts[p.backend] = text
 	}
-	root := slices.IndexFunc(l.snap.Backends, func(b mesh.Backend) bool { return b.IsRoot })
+	root := slices.IndexFunc(l.snap.Backends, func(b law.Backend) bool { return b.IsRoot })
 	for _, text := range unknown {
 		if slices.Contains(slices.Collect(maps.Values(texts)), text) {
 			continue
@@ -229,7 +230,7 @@ func (l *learner) texts(pointer string) (map[int]string, bool) {
 
 // unrecognised says what was seen in place of a signature.
 func (l *learner) unrecognised(name string) error {
-	i := slices.IndexFunc(l.snap.Backends, func(b mesh.Backend) bool { return b.Name == name })
+	i := slices.IndexFunc(l.snap.Backends, func(b law.Backend) bool { return b.Name == name })
 	why := fmt.Sprintf("nothing in %d answers is known to be of backend %s alone", len(l.probes), name)
 	if l.snap.Backends[i].IsRoot {
 		i, name = attack.Unattributed, "root "+name
@@ -239,7 +240,7 @@ func (l *learner) unrecognised(name string) error {
 	} else if i < 0 {
 		return &SignatureError{why}
 	} else if b := l.snap.Backends[i]; b.Mirror != nil && len(b.RemotePods) == 0 {
-		why += fmt.Sprintf(" (the pods of cluster %s are not known: name its context with --remote-context)", mesh.Safe(b.Mirror.Cluster))
+		why += fmt.Sprintf(" (the pods of cluster %s are not known: name its context with --remote-context)", untrusted.Safe(b.Mirror.Cluster))
 	}
 	return &SignatureError{why}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -57,11 +57,11 @@ func TestSignatures(t *testing.T) {
 	message := func(backend int, text string) attack.Rule {
 		return attack.Rule{Backend: backend, Kind: attack.RuleJSON, Key: "/message", Values: []string{text}}
 	}
-	noRemote := func(s *mesh.Snapshot) { s.Backends[1].RemotePods = nil }
+	noRemote := func(s *law.Snapshot) { s.Backends[1].RemotePods = nil }
 	tests := []struct {
 		name    string
 		answers answers
-		change  func(*mesh.Snapshot)
+		change  func(*law.Snapshot)
 		want    []attack.Rule
 		err     string
 	}{
@@ -102,8 +102,8 @@ func TestSignatures(t *testing.T) {
 		{
 			"shared pods",
 			answers{},
-			func(s *mesh.Snapshot) {
-				s.Backends[1].Mirror, s.Backends[1].Endpoints = nil, []mesh.Endpoint{{Pod: "podinfo-w2"}}
+			func(s *law.Snapshot) {
+				s.Backends[1].Mirror, s.Backends[1].Endpoints = nil, []law.Endpoint{{Pod: "podinfo-w2"}}
 			}, nil,
 			"share pod podinfo-w2",
 		},
@@ -134,8 +134,8 @@ func TestSignatures(t *testing.T) {
 		{
 			"a canary of weight 0 without pods is no obstacle",
 			answers{"podinfo": {west1}},
-			func(s *mesh.Snapshot) {
-				s.Backends[1] = mesh.Backend{Name: "podinfo-east", Port: 9898}
+			func(s *law.Snapshot) {
+				s.Backends[1] = law.Backend{Name: "podinfo-east", Port: 9898}
 			},
 			[]attack.Rule{pods(0, "podinfo-w1", "podinfo-w2"), message(0, "greetings from west")},
 			"",
@@ -143,14 +143,14 @@ func TestSignatures(t *testing.T) {
 		{
 			"equal pod names in two clusters tell nothing, messages do",
 			answers{"podinfo-east": {podinfoJSON("podinfo-w1", "greetings from east")}, "podinfo": {west1}},
-			func(s *mesh.Snapshot) { s.Backends[1].RemotePods = []string{"podinfo-w1", "podinfo-w2"} },
+			func(s *law.Snapshot) { s.Backends[1].RemotePods = []string{"podinfo-w1", "podinfo-w2"} },
 			[]attack.Rule{message(0, "greetings from west"), message(1, "greetings from east")},
 			"",
 		},
 		{
 			"the root was never seen and its pods are not known",
 			answers{"podinfo-east": {east1}, "podinfo": {east1}},
-			func(s *mesh.Snapshot) { s.Backends[0].Endpoints = nil }, nil, "backend podinfo alone",
+			func(s *law.Snapshot) { s.Backends[0].Endpoints = nil }, nil, "backend podinfo alone",
 		},
 	}
 	for _, tt := range tests {

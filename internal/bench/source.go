@@ -10,7 +10,8 @@ import (
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/podexec"
 )
@@ -22,7 +23,7 @@ const maxSegments = 3
 type source struct {
 	r         *run
 	n         int // its number
-	pod       mesh.Pod
+	pod       law.Pod
 	container *podexec.Container
 	plan      attack.Plan // its whole part
 	client    session     // nil where none is open
@@ -137,7 +138,7 @@ func (s *source) resume(ctx, life context.Context, broken error, stop context.Ca
 	}
 	ended := time.Since(s.began)
 	s.close() //nolint:errcheck // it is broken; that is what is reported
-	r.progress("attack", fmt.Sprintf("the stream from pod %s broke, taking the rest of the schedule up: %s", s.pod.Name, mesh.Safe(broken.Error())))
+	r.progress("attack", fmt.Sprintf("the stream from pod %s broke, taking the rest of the schedule up: %s", s.pod.Name, untrusted.Safe(broken.Error())))
 	if err := s.open(ctx, life, s.facts.Hello.PID); err != nil {
 		return agent.Start{}, errors.Join(broken, fmt.Errorf("take the run up again: %w", err))
 	}
@@ -156,7 +157,7 @@ func (s *source) resume(ctx, life context.Context, broken error, stop context.Ca
 	st := s.stream
 	st.Segment, st.First, st.Offset = before.Segment+1, next, max(due(next), now+resumeMargin)
 	st.conns = max(before.conns, before.next)
-	before.Broken, before.Next = mesh.Safe(broken.Error()), next
+	before.Broken, before.Next = untrusted.Safe(broken.Error()), next
 	for lost := range before.lost() {
 		if err := r.take(lost, stop); err != nil {
 			return agent.Start{}, err

@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/internal/witness"
 )
@@ -35,7 +36,7 @@ func testify(in *report.Input, m Manifest, t *tally, totals wire.Totals) testimo
 			w.testify(in, m, totals, &out)
 		}
 		if !in.Witness.Available {
-			in.Warnings = append(in.Warnings, "there is no second witness: "+mesh.Safe(in.Witness.Why)+"; --witness off does not ask for one")
+			in.Warnings = append(in.Warnings, "there is no second witness: "+untrusted.Safe(in.Witness.Why)+"; --witness off does not ask for one")
 		}
 	}
 	out.count(in, m, t)
@@ -48,7 +49,7 @@ func (w *WitnessFacts) testify(in *report.Input, m Manifest, totals wire.Totals,
 	r := in.Witness
 	d, err := w.delta(target)
 	if err != nil {
-		r.Why = mesh.Safe(err.Error())
+		r.Why = untrusted.Safe(err.Error())
 		return
 	}
 	sent := int64(totals.Requests + totals.WarmUp)
@@ -63,7 +64,7 @@ func (w *WitnessFacts) testify(in *report.Input, m Manifest, totals wire.Totals,
 			in.Invalid = append(in.Invalid, f.Text)
 			in.Remedies = append(in.Remedies, remedy(f, m)...)
 		case witness.Unit:
-			if f.Unit == witness.UnitConnection && m.law().NullModel == mesh.RandomPerConnection {
+			if f.Unit == witness.UnitConnection && m.law().NullModel == law.RandomPerConnection {
 				continue // the objects say so too, and the plan and the judge know
 			}
 			out.unit, out.why = f.Unit, f.Text
@@ -122,7 +123,7 @@ func (w *WitnessFacts) judge(in *report.Input, m Manifest, d witness.Delta, out 
 	draws := analyze.Counts{N: d.Draws}
 	alone, err := analyze.Judge(m.Weights, draws, m.Options)
 	if err != nil {
-		in.Warnings = append(in.Warnings, "the proxy's draws cannot be judged: "+mesh.Safe(err.Error()))
+		in.Warnings = append(in.Warnings, "the proxy's draws cannot be judged: "+untrusted.Safe(err.Error()))
 		return
 	}
 	in.Witness.Outcome = string(alone.Outcome)
@@ -156,7 +157,7 @@ func witnessLine(alone analyze.Decision, w analyze.Weights, c analyze.Counts, o 
 func drawsText(draws []int64, w analyze.Weights) string {
 	parts := make([]string, 0, len(w))
 	for i, x := range w {
-		parts = append(parts, fmt.Sprintf("%s %d", mesh.Safe(x.Backend), draws[i]))
+		parts = append(parts, fmt.Sprintf("%s %d", untrusted.Safe(x.Backend), draws[i]))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -182,16 +183,16 @@ func drawsOf(d witness.Delta, t witness.Target, counted analyze.Counts) []report
 }
 
 // expectedPath is the path that the objects say requests take through a Linkerd proxy; others have but one.
-func expectedPath(l mesh.Law) witness.Path {
-	if l.Provider != mesh.ProviderLinkerd {
+func expectedPath(l law.Law) witness.Path {
+	if l.Provider != law.ProviderLinkerd {
 		return witness.PathUnknown
 	}
 	switch l.Path {
-	case mesh.PathServiceProfile:
+	case law.PathServiceProfile:
 		return witness.PathProfile
-	case mesh.PathHTTPRoute:
+	case law.PathHTTPRoute:
 		return witness.PathHTTPRoute
-	case mesh.PathGRPCRoute:
+	case law.PathGRPCRoute:
 		return witness.PathGRPCRoute
 	}
 	return witness.PathUnknown
@@ -210,7 +211,7 @@ func remedy(f witness.Finding, m Manifest) []string {
 			text += " the workload of pod " + m.Before.Source.Name
 		}
 	}
-	return []string{mesh.Safe(text)}
+	return []string{untrusted.Safe(text)}
 }
 
 // count makes the counts of another unit than the request.

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -38,7 +40,7 @@ const (
 // watch follows the objects of the snapshot until stop is called, which waits.
 func (r *run) watch(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	w := mesh.Watch(ctx, map[string]mesh.Client{mesh.RoleClient: r.cfg.Local}, r.m.Before.Refs())
+	w := mesh.Watch(ctx, map[string]mesh.Client{law.RoleClient: r.cfg.Local}, r.m.Before.Refs())
 	select {
 	case <-w.Ready():
 	case <-time.After(watchStart):
@@ -77,7 +79,7 @@ func (f *following) add(e mesh.Event) {
 		return
 	}
 	f.moves = append(f.moves, Move{
-		At: e.At, Since: e.Since, What: mesh.Safe(e.What), Before: mesh.Safe(e.Before), After: mesh.Safe(e.After), Law: e.Ref.Law,
+		At: e.At, Since: e.Since, What: untrusted.Safe(e.What), Before: untrusted.Safe(e.Before), After: untrusted.Safe(e.After), Law: e.Ref.Law,
 	})
 	if e.Ref.Law && (f.pending == 0 || e.At.Sub(f.moves[f.pending-1].At) > sameWrite) {
 		f.pending = len(f.moves)
@@ -124,7 +126,7 @@ func unwatched(gaps []mesh.Gap) []string {
 			out = append(out, fmt.Sprintf("%d more objects could not be watched during the run either", len(gaps)-i))
 			break
 		}
-		out = append(out, mesh.Safe(g.Ref.What)+" was not watched during the run, only compared before and after it: "+mesh.Safe(g.Text))
+		out = append(out, untrusted.Safe(g.Ref.What)+" was not watched during the run, only compared before and after it: "+untrusted.Safe(g.Text))
 	}
 	return out
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/internal/witness"
@@ -73,7 +73,7 @@ func ParseWitness(s string) error {
 }
 
 // witnessAddress is where the proxy of the pod has its counters.
-func witnessAddress(word string, s mesh.Snapshot) (witness.Kind, string, error) {
+func witnessAddress(word string, s law.Snapshot) (witness.Kind, string, error) {
 	switch word {
 	case WitnessLinkerd:
 		return witness.Linkerd, witness.LinkerdURL, nil
@@ -86,9 +86,9 @@ func witnessAddress(word string, s mesh.Snapshot) (witness.Kind, string, error) 
 	switch pod := s.Source; {
 	case s.Through != nil:
 		return "", "", fmt.Errorf("the pods of Service %s draw the backends, and only the source pod's proxy can be asked", s.Through.Service.Name)
-	case s.Law.Provider == mesh.ProviderTraefik:
+	case s.Law.Provider == law.ProviderTraefik:
 		return "", "", errors.New("a Traefik draws the backends, not a proxy in the client pod")
-	case s.Law.Provider == mesh.ProviderIstio:
+	case s.Law.Provider == law.ProviderIstio:
 		return witness.Envoy, envoyURL(pod), nil
 	case pod.Meshed:
 		return witness.Linkerd, witness.LinkerdURL, nil
@@ -99,7 +99,7 @@ func witnessAddress(word string, s mesh.Snapshot) (witness.Kind, string, error) 
 // envoyFilter has Envoy itself leave out what is not asked for.
 const envoyFilter = `^(cluster\..*\.(upstream_rq_(total|retry|completed|pending_overflow|pending_failure_eject)|upstream_cx_(total|none_healthy)|membership_healthy)|server\.uptime)$`
 
-func envoyURL(pod mesh.Pod) string {
+func envoyURL(pod law.Pod) string {
 	address := witness.EnvoyURL
 	if strings.Contains(pod.ProxyContainer, "istio") || strings.Contains(pod.ProxyImage, "istio") {
 		address = witness.IstioURL

@@ -11,7 +11,7 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/demo"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/internal/witness"
@@ -167,13 +167,13 @@ func TestTheSecondWitnessOfSeveralPods(t *testing.T) {
 func testified(before, after string, conns bool, n int64) (report.Input, testimony) {
 	m := Manifest{
 		Weights: analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}}, Options: analyze.DefaultOptions(),
-		Before: &mesh.Snapshot{
-			Root: mesh.Service{Namespace: "test", Name: "podinfo", Found: true}, Port: 9898,
-			Law:    mesh.Law{Provider: mesh.ProviderLinkerd, Path: mesh.PathServiceProfile},
-			Source: mesh.Pod{Name: "frontend-1", Workload: "--from deploy/frontend"},
-			Backends: []mesh.Backend{
-				{Name: "podinfo", Weight: 50, Service: mesh.Service{Namespace: "test", Name: "podinfo"}, Port: 9898},
-				{Name: "podinfo-east", Weight: 50, Service: mesh.Service{Namespace: "test", Name: "podinfo-east"}, Port: 9898},
+		Before: &law.Snapshot{
+			Root: law.Service{Namespace: "test", Name: "podinfo", Found: true}, Port: 9898,
+			Law:    law.Law{Provider: law.ProviderLinkerd, Path: law.PathServiceProfile},
+			Source: law.Pod{Name: "frontend-1", Workload: "--from deploy/frontend"},
+			Backends: []law.Backend{
+				{Name: "podinfo", Weight: 50, Service: law.Service{Namespace: "test", Name: "podinfo"}, Port: 9898},
+				{Name: "podinfo-east", Weight: 50, Service: law.Service{Namespace: "test", Name: "podinfo-east"}, Port: 9898},
 			},
 		},
 		Witness: &WitnessFacts{Kind: witness.Linkerd, Pods: []ProxyPages{{before: []byte(before), after: []byte(after), ElapsedMs: 1000}}},

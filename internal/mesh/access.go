@@ -9,42 +9,17 @@ import (
 
 	authorization "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
-
-// Access is one permission and whether the API server grants it to this user.
-type Access struct {
-	Cluster     string `json:"cluster"` // role, as Cluster has it; "": the client's
-	Verb        string `json:"verb"`
-	Group       string `json:"group"`
-	Resource    string `json:"resource"`
-	Subresource string `json:"subresource"`
-	Namespace   string `json:"namespace"` // "": all namespaces, or a resource that has none
-	Name        string `json:"name"`      // "": every object of the resource
-	Optional    bool   `json:"optional"`  // without it something is unknown, and nothing else is amiss
-	For         string `json:"for"`       // what it is needed for
-
-	Allowed bool   `json:"allowed"`
-	Reason  string `json:"reason"` // of the authorizer; often empty
-}
-
-// What is the resource as kubectl writes it: "pods/exec", "deployments.apps".
-func (a Access) What() string {
-	s := a.Resource
-	if a.Group != "" {
-		s += "." + a.Group
-	}
-	if a.Subresource != "" {
-		s += "/" + a.Subresource
-	}
-	return s
-}
 
 // reviewers is how many access reviews are under way at a time.
 const reviewers = 8
 
 // Review asks the API server whether each access is allowed, in the same order. Asking needs no permission of its own.
-func Review(ctx context.Context, c Client, wanted []Access) ([]Access, error) {
-	out := make([]Access, len(wanted))
+func Review(ctx context.Context, c Client, wanted []law.Access) ([]law.Access, error) {
+	out := make([]law.Access, len(wanted))
 	errs := make([]error, len(wanted))
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, reviewers)
@@ -52,7 +27,7 @@ func Review(ctx context.Context, c Client, wanted []Access) ([]Access, error) {
 		slots <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-slots }()
-			out[i], errs[i] = remember(c.memo, fmt.Sprintf("review %+v", wanted[i]), func() (Access, error) { return review(ctx, c, wanted[i]) })
+			out[i], errs[i] = remember(c.memo, fmt.Sprintf("review %+v", wanted[i]), func() (law.Access, error) { return review(ctx, c, wanted[i]) })
 		})
 	}
 	wait.Wait()
@@ -64,7 +39,7 @@ func Review(ctx context.Context, c Client, wanted []Access) ([]Access, error) {
 	return out, nil
 }
 
-func review(ctx context.Context, c Client, a Access) (Access, error) {
+func review(ctx context.Context, c Client, a law.Access) (law.Access, error) {
 	asked := &authorization.SelfSubjectAccessReview{Spec: authorization.SelfSubjectAccessReviewSpec{
 		ResourceAttributes: &authorization.ResourceAttributes{
 			Verb: a.Verb, Group: a.Group, Resource: a.Resource, Subresource: a.Subresource, Namespace: a.Namespace, Name: a.Name,
@@ -74,64 +49,64 @@ func review(ctx context.Context, c Client, a Access) (Access, error) {
 	if err != nil {
 		return a, err
 	}
-	a.Allowed, a.Reason = got.Status.Allowed && !got.Status.Denied, Safe(got.Status.Reason)
+	a.Allowed, a.Reason = got.Status.Allowed && !got.Status.Denied, untrusted.Safe(got.Status.Reason)
 	return a, nil
 }
 
 // execAccess is what running the agent needs. Kubernetes asks for create on exec over SPDY; over WebSocket, whose
 // handshake is a GET, it asks for get, and newer servers for create as well.
-func execAccess(namespace string) []Access {
-	return []Access{
+func execAccess(namespace string) []law.Access {
+	return []law.Access{
 		{Verb: "create", Resource: "pods", Subresource: "exec", Namespace: namespace, For: "requests from the source pod"},
 		{Verb: "get", Resource: "pods", Subresource: "exec", Namespace: namespace, Optional: true, For: "exec over WebSocket"},
 	}
 }
 
 // localAccess is what a discovery reads in the client's cluster.
-func (d *finder) localAccess(ctx context.Context) []Access {
+func (d *finder) localAccess(ctx context.Context) []law.Access {
 	ns, from := d.t.Namespace, d.t.FromNamespace
-	out := []Access{{Verb: "list", Resource: "services", Namespace: ns, For: "root and backends"}}
+	out := []law.Access{{Verb: "list", Resource: "services", Namespace: ns, For: "root and backends"}}
 	add := func(verb, group, resource, namespace, why string) {
-		out = append(out, Access{Verb: verb, Group: group, Resource: resource, Namespace: namespace, Optional: true, For: why})
+		out = append(out, law.Access{Verb: verb, Group: group, Resource: resource, Namespace: namespace, Optional: true, For: why})
 	}
 	need := func(verb, group, resource, namespace, why string) {
-		out = append(out, Access{Verb: verb, Group: group, Resource: resource, Namespace: namespace, For: why})
+		out = append(out, law.Access{Verb: verb, Group: group, Resource: resource, Namespace: namespace, For: why})
 	}
 	named := func(group, resource, namespace, name, why string) {
-		out = append(out, Access{Verb: "get", Group: group, Resource: resource, Namespace: namespace, Name: name, Optional: true, For: why})
+		out = append(out, law.Access{Verb: "get", Group: group, Resource: resource, Namespace: namespace, Name: name, Optional: true, For: why})
 	}
 	// What is not served need not be asked for: the kinds of splits of meshes that are not here.
-	custom := func(k customKind, namespace, why string) {
+	custom := func(k law.Resource, namespace, why string) {
 		if d.serves(ctx, k) {
-			add("list", k.group, k.plural, namespace, why)
+			add("list", k.Group, k.Plural, namespace, why)
 		}
 	}
-	if d.serves(ctx, trafficSplits()) {
-		split := Access{Verb: "list", Group: trafficSplits().group, Resource: trafficSplits().plural, Namespace: ns, For: "the split"}
-		split.Optional = d.t.splitKind != "" && d.t.splitKind != PathTrafficSplit
+	if d.serves(ctx, law.TrafficSplits()) {
+		split := law.Access{Verb: "list", Group: law.TrafficSplits().Group, Resource: law.TrafficSplits().Plural, Namespace: ns, For: "the split"}
+		split.Optional = d.t.splitKind != "" && d.t.splitKind != law.PathTrafficSplit
 		out = append(out, split)
 	}
-	for _, k := range routeKinds() {
+	for _, k := range law.RouteResources() {
 		custom(k, ns, "the split, or what rules in its place")
 	}
 	switch d.t.splitKind {
-	case "", PathVirtualService:
-		custom(virtualServices(), "", "what sidecars of Istio obey")
-		custom(destinationRules(), ns, "which pods a subset has")
-	case PathTraefikService:
-		for _, k := range traefikServices() {
+	case "", law.PathVirtualService:
+		custom(law.VirtualServices(), "", "what sidecars of Istio obey")
+		custom(law.DestinationRules(), ns, "which pods a subset has")
+	case law.PathTraefikService:
+		for _, k := range law.TraefikServices() {
 			custom(k, "", "the split")
 		}
 	default:
 	}
-	custom(serviceProfiles(), ns, "what proxies obey")
+	custom(law.ServiceProfiles(), ns, "what proxies obey")
 	if d.t.clientNS != ns {
-		custom(serviceProfiles(), d.t.clientNS, "a profile that hides the split's")
+		custom(law.ServiceProfiles(), d.t.clientNS, "a profile that hides the split's")
 	}
 	for _, k := range policyKinds() {
 		custom(k, ns, "whom the backends' proxies let in")
 	}
-	custom(linkResource(), "", "the other clusters")
+	custom(law.Links(), "", "the other clusters")
 	add("list", "discovery.k8s.io", "endpointslices", ns, "whether backends have ready endpoints")
 	add("get", "", "endpoints", ns, "where mirrors lead")
 	add("list", "", "pods", ns, "the pods behind backends")
@@ -140,12 +115,12 @@ func (d *finder) localAccess(ctx context.Context) []Access {
 	if d.t.clientNS != ns {
 		named("", "namespaces", "", d.t.clientNS, "settings of the client's namespace")
 	}
-	if d.serves(ctx, serviceProfiles()) {
+	if d.serves(ctx, law.ServiceProfiles()) {
 		named("", "configmaps", controlNamespace, controlConfigMap, "networks of Linkerd")
 		named("", "configmaps", controlNamespace, anchorsConfigMap, "trust anchors of Linkerd")
 	}
 	named("", "configmaps", ciliumNamespace, ciliumConfigMap, "settings of the network plugin")
-	if d.serves(ctx, trafficSplits()) {
+	if d.serves(ctx, law.TrafficSplits()) {
 		named("apps", "deployments", smiNamespace, smiDeployment, "the SMI adaptor")
 	}
 	switch {
@@ -165,23 +140,23 @@ func (d *finder) localAccess(ctx context.Context) []Access {
 }
 
 // remoteAccess is what it reads in the cluster behind a mirror.
-func remoteAccess(cluster string, namespaces []string, profiles, policies bool) []Access {
-	var out []Access
+func remoteAccess(cluster string, namespaces []string, profiles, policies bool) []law.Access {
+	var out []law.Access
 	add := func(verb, group, resource, namespace, why string) {
-		out = append(out, Access{Cluster: cluster, Verb: verb, Group: group, Resource: resource, Namespace: namespace, Optional: true, For: why})
+		out = append(out, law.Access{Cluster: cluster, Verb: verb, Group: group, Resource: resource, Namespace: namespace, Optional: true, For: why})
 	}
 	for _, ns := range namespaces {
 		add("get", "", "services", ns, "the Service behind a mirror")
 		add("list", "discovery.k8s.io", "endpointslices", ns, "its endpoints")
 		add("list", "", "pods", ns, "its pods")
 		if profiles {
-			add("list", serviceProfiles().group, serviceProfiles().plural, ns, "whether that cluster splits the Service again")
+			add("list", law.ServiceProfiles().Group, law.ServiceProfiles().Plural, ns, "whether that cluster splits the Service again")
 		}
 	}
 	if policies {
 		for _, ns := range append(slices.Clone(namespaces), linkNamespace) {
 			for _, k := range policyKinds() {
-				add("list", k.group, k.plural, ns, "whom the proxies there let in")
+				add("list", k.Group, k.Plural, ns, "whom the proxies there let in")
 			}
 		}
 	}
@@ -212,10 +187,10 @@ func (d *finder) reviewRemote(ctx context.Context, cluster string, c Client) {
 		return
 	}
 	groups, err := c.groups(ctx)
-	profiles := err == nil && len(serviceProfiles().servedBy(groups)) > 0
-	got, err := Review(ctx, c, remoteAccess(cluster, namespaces, profiles, err == nil && len(policyServers().servedBy(groups)) > 0))
+	profiles := err == nil && len(law.ServiceProfiles().ServedBy(groups)) > 0
+	got, err := Review(ctx, c, remoteAccess(cluster, namespaces, profiles, err == nil && len(policyServers().ServedBy(groups)) > 0))
 	if err != nil {
-		d.note("permissions in cluster %s could not be asked for: %s", Safe(cluster), brief(err))
+		d.note("permissions in cluster %s could not be asked for: %s", untrusted.Safe(cluster), brief(err))
 		return
 	}
 	d.snap.Access = append(d.snap.Access, got...)
@@ -227,7 +202,7 @@ func (d *finder) accessStep(ctx context.Context) error {
 	if d.groups, err = d.local.groups(ctx); err != nil {
 		return apiError(d.local, "list", "API groups", err)
 	}
-	wanted := once(d.localAccess(ctx))
+	wanted := law.Once(d.localAccess(ctx))
 	if d.t.SplitOnly {
 		wanted = execAccess(d.t.FromNamespace)
 	}

@@ -5,13 +5,16 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // rootStep looks up the Service that clients dial, and the port of it.
 func (d *finder) rootStep(ctx context.Context) error {
 	s := &d.snap
 	s.Root = d.service(ctx, s.Split.Root)
-	s.Port = d.t.Port
+	s.Port = d.c.Port
 	if s.Port == 0 && len(s.Root.Ports) > 0 {
 		s.Port = s.Root.Ports[0].Port
 	}
@@ -24,17 +27,17 @@ func (d *finder) backendsStep(ctx context.Context) error {
 	weights := s.Split.Effective
 	if len(weights) == 0 { // unusable weights: the backends are still worth a look
 		for _, decl := range s.Split.Declared {
-			weights = append(weights, Weight{Service: decl.Service})
+			weights = append(weights, law.Weight{Service: decl.Service})
 		}
 	}
 	for _, w := range weights {
-		b := Backend{Name: w.Service, Weight: w.Weight, IsRoot: w.Service == s.Split.Root, Port: s.Port}
+		b := law.Backend{Name: w.Service, Weight: w.Weight, IsRoot: w.Service == s.Split.Root, Port: s.Port}
 		for _, l := range s.Law.Backends {
 			if l.Name == w.Service {
 				b.Subset = l.Subset
 			}
 		}
-		if p := d.ports[w.Service]; p != 0 {
+		if p := d.c.Ports[w.Service]; p != 0 {
 			b.Port = p
 		}
 		b.Service = d.serviceOf(ctx, w.Service)
@@ -58,7 +61,7 @@ func (d *finder) readBackendEndpoints(ctx context.Context) {
 		if !b.Service.Found {
 			continue
 		}
-		ns, port := b.Service.Namespace, b.Service.portName(b.Port)
+		ns, port := b.Service.Namespace, b.Service.PortName(b.Port)
 		if b.Mirror == nil {
 			if ordinary[ns] == nil {
 				ordinary[ns] = map[string]string{}
@@ -66,14 +69,14 @@ func (d *finder) readBackendEndpoints(ctx context.Context) {
 			ordinary[ns][b.Service.Name] = port
 			continue
 		}
-		if b.Mirror.Mode != MirrorGateway {
+		if b.Mirror.Mode != law.MirrorGateway {
 			b.Unread = "a " + b.Mirror.Mode + " mirror has no endpoints of its own"
 			continue
 		}
 		es, identity, err := readEndpoints(ctx, d.local, ns, b.Service.Name, port)
 		if err != nil {
 			b.Unread = brief(err)
-			d.note("endpoints of mirror Service %s/%s could not be read: %s", Safe(ns), Safe(b.Service.Name), b.Unread)
+			d.note("endpoints of mirror Service %s/%s could not be read: %s", untrusted.Safe(ns), untrusted.Safe(b.Service.Name), b.Unread)
 		}
 		b.Endpoints, b.Mirror.GatewayIdentity = es, identity
 	}
@@ -87,7 +90,7 @@ func (d *finder) readBackendEndpoints(ctx context.Context) {
 			}
 			b.Endpoints, b.Unread = got[b.Service.Name], unread[b.Service.Name]
 			if b.Unread != "" {
-				d.note("endpoints of Service %s/%s could not be read: %s", Safe(ns), Safe(b.Service.Name), b.Unread)
+				d.note("endpoints of Service %s/%s could not be read: %s", untrusted.Safe(ns), untrusted.Safe(b.Service.Name), b.Unread)
 			}
 		}
 	}
@@ -95,11 +98,11 @@ func (d *finder) readBackendEndpoints(ctx context.Context) {
 
 // supposedMirror reads <service>-<cluster> for a Service that is not there: that is how mirrors are named, and the other
 // cluster can then be asked why it is missing.
-func supposedMirror(ns, name string, links []Link) *Mirror {
+func supposedMirror(ns, name string, links []law.Link) *law.Mirror {
 	for _, l := range links {
 		base, ok := strings.CutSuffix(name, "-"+l.TargetCluster)
 		if ok && base != "" && l.TargetCluster != "" {
-			return &Mirror{Cluster: l.TargetCluster, Remote: ns + "/" + base, Mode: MirrorGateway, Supposed: true}
+			return &law.Mirror{Cluster: l.TargetCluster, Remote: ns + "/" + base, Mode: law.MirrorGateway, Supposed: true}
 		}
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -12,12 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // requestTimeout bounds a single API call where the caller's configuration sets no bound: an API server that accepts
@@ -57,21 +58,21 @@ func Connect(cfg *rest.Config, contextName string) (Client, error) {
 	own.Wrap(date.wrap)
 	kube, err := kubernetes.NewForConfig(own)
 	if err != nil {
-		return Client{}, usage("connect", "--context "+Safe(contextName), brief(err), "check the kubeconfig")
+		return Client{}, usage("connect", "--context "+untrusted.Safe(contextName), brief(err), "check the kubeconfig")
 	}
 	dyn, err := dynamic.NewForConfig(own)
 	if err != nil {
-		return Client{}, usage("connect", "--context "+Safe(contextName), brief(err), "check the kubeconfig")
+		return Client{}, usage("connect", "--context "+untrusted.Safe(contextName), brief(err), "check the kubeconfig")
 	}
 	endless := rest.CopyConfig(own)
 	endless.Timeout = 0
 	watcher, err := dynamic.NewForConfig(endless)
 	if err != nil {
-		return Client{}, usage("connect", "--context "+Safe(contextName), brief(err), "check the kubeconfig")
+		return Client{}, usage("connect", "--context "+untrusted.Safe(contextName), brief(err), "check the kubeconfig")
 	}
 	meta, err := metadata.NewForConfig(own)
 	if err != nil {
-		return Client{}, usage("connect", "--context "+Safe(contextName), brief(err), "check the kubeconfig")
+		return Client{}, usage("connect", "--context "+untrusted.Safe(contextName), brief(err), "check the kubeconfig")
 	}
 	return Client{Context: contextName, server: own.Host, kube: kube, dynamic: dyn, watcher: watcher, metadata: meta, date: date}, nil
 }
@@ -88,15 +89,9 @@ func (c Client) version(ctx context.Context) (string, *int64, error) {
 		if err != nil {
 			return told{}, err
 		}
-		return told{Safe(info.GitVersion), c.date.skewMs()}, nil
+		return told{untrusted.Safe(info.GitVersion), c.date.skewMs()}, nil
 	})
 	return t.version, t.skewMs, err
-}
-
-// customKind is a custom resource with the versions of it that this package can read, newest first.
-type customKind struct {
-	group, plural string
-	known         []string
 }
 
 // groups lists the API groups that the server serves; nil where it would not tell. It is two calls, so it is made once.
@@ -110,37 +105,16 @@ func (c Client) groups(ctx context.Context) (*metav1.APIGroupList, error) {
 	})
 }
 
-// servedBy is the versions of r to try, newest first: those that the API server serves; all known ones where it would not
-// tell; none where the group is not there.
-func (r customKind) servedBy(groups *metav1.APIGroupList) []string {
-	if groups == nil {
-		return r.known
-	}
-	var out []string
-	for _, g := range groups.Groups {
-		if g.Name != r.group {
-			continue
-		}
-		for _, v := range g.Versions {
-			if slices.Contains(r.known, v.Version) {
-				out = append(out, v.Version)
-			}
-		}
-	}
-	slices.SortFunc(out, func(a, b string) int { return version.CompareKubeAwareVersionStrings(b, a) })
-	return out
-}
-
 // errNotServed says that the API server has no version of a resource that this package can read.
 var errNotServed = errors.New("not served")
 
 // list reads all objects of r in the namespace ("" for all namespaces) in the newest version that has it. A group may serve
 // a version for another of its kinds only, so a 404 on a list means "try the next version". errNotServed if none has it.
 func (c Client) list(
-	ctx context.Context, r customKind, versions []string, namespace string,
+	ctx context.Context, r law.Resource, versions []string, namespace string,
 ) ([]unstructured.Unstructured, error) {
 	read := func(ns string) ([]unstructured.Unstructured, error) {
-		return remember(c.memo, "list "+r.group+"/"+r.plural+" "+ns, func() ([]unstructured.Unstructured, error) {
+		return remember(c.memo, "list "+r.Group+"/"+r.Plural+" "+ns, func() ([]unstructured.Unstructured, error) {
 			return c.listOf(ctx, r, versions, ns)
 		})
 	}
@@ -159,17 +133,17 @@ func (c Client) list(
 }
 
 func (c Client) listOf(
-	ctx context.Context, r customKind, versions []string, namespace string,
+	ctx context.Context, r law.Resource, versions []string, namespace string,
 ) ([]unstructured.Unstructured, error) {
 	for _, v := range versions {
-		gvr := schema.GroupVersionResource{Group: r.group, Version: v, Resource: r.plural}
+		gvr := schema.GroupVersionResource{Group: r.Group, Version: v, Resource: r.Plural}
 		items, err := c.pages(ctx, gvr, namespace)
 		if apierrors.IsNotFound(err) {
 			continue
 		}
 		return items, err
 	}
-	return nil, fmt.Errorf("%s.%s: %w", r.plural, r.group, errNotServed)
+	return nil, fmt.Errorf("%s.%s: %w", r.Plural, r.Group, errNotServed)
 }
 
 // Bounds of a list: a page keeps one answer small, the total keeps a hostile or huge cluster from filling memory.

@@ -7,18 +7,19 @@ import (
 	"strings"
 
 	core "k8s.io/api/core/v1"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Names and annotations of pods.
 const (
-	proxyContainer      = "linkerd-proxy"
-	proxyIstio          = "istio-proxy"
 	annDefaultContainer = "kubectl.kubernetes.io/default-container"
 	annAgent            = "splitbench.io/agent"
 )
 
 // isProxy tells a mesh's proxy by its container's name.
-func isProxy(container string) bool { return container == proxyContainer || container == proxyIstio }
+func isProxy(container string) bool { return law.ProviderOf(container) != "" }
 
 // pickContainer chooses the container to run in: the one that is named, else the default-container annotation's, else the
 // first that is not the proxy. The proxy is refused even by name: its image has no shell and no writable directory, and
@@ -40,7 +41,7 @@ func pickContainer(pod *core.Pod, named string) (c *core.Container, why, note st
 		if c := byName[def]; c != nil && !isProxy(def) {
 			return c, "default-container annotation", "", nil
 		}
-		note = fmt.Sprintf("pod %s: its default-container annotation names %q, which cannot be used", pod.Name, Safe(def))
+		note = fmt.Sprintf("pod %s: its default-container annotation names %q, which cannot be used", pod.Name, untrusted.Safe(def))
 	}
 	if len(names) == 0 {
 		return nil, "", note, &Error{
@@ -70,14 +71,14 @@ func namedContainer(pod *core.Pod, c *core.Container, named string, names []stri
 	}
 	return nil, "", "", &Error{
 		Kind: KindNotFound, Op: "choose container of", Object: fmt.Sprintf("pod %s with -c %q",
-			pod.Name, Safe(named)),
-		Cause: errors.New(cause), Hint: candidates("containers", names),
+			pod.Name, untrusted.Safe(named)),
+		Cause: errors.New(cause), Hint: law.Candidates("containers", names),
 	}
 }
 
 // readProxy finds the proxy where either kind of injection puts it: among the containers, or among the init containers as a
 // native sidecar (restartPolicy Always), which is Linkerd's default since 2.20.
-func readProxy(pod *core.Pod, p *Pod) {
+func readProxy(pod *core.Pod, p *law.Pod) {
 	statuses := pod.Status.ContainerStatuses
 	var proxy *core.Container
 	for i := range pod.Spec.Containers {
@@ -95,12 +96,12 @@ func readProxy(pod *core.Pod, p *Pod) {
 		return
 	}
 	readProxySettings(pod, p)
-	p.Meshed, p.ProxyContainer, p.ProxyImage = true, proxy.Name, cut(proxy.Image, 500)
+	p.Meshed, p.ProxyContainer, p.ProxyImage = true, proxy.Name, untrusted.Cut(proxy.Image, 500)
 	for _, s := range statuses {
 		if s.Name != proxy.Name {
 			continue
 		}
-		p.ProxyReady, p.ProxyRestarts, p.ProxyImageID = s.Ready, s.RestartCount, cut(Safe(s.ImageID), 500)
+		p.ProxyReady, p.ProxyRestarts, p.ProxyImageID = s.Ready, s.RestartCount, untrusted.Cut(untrusted.Safe(s.ImageID), 500)
 		if s.State.Running != nil {
 			p.ProxyStartedAt = s.State.Running.StartedAt.UTC()
 		}
@@ -128,9 +129,9 @@ func installedAgent(pod *core.Pod) (string, string) {
 	if v == "" {
 		return "", ""
 	}
-	if len(v) > 1024 || !path.IsAbs(v) || path.Clean(v) != v || Safe(v) != v || strings.ContainsAny(v, " \t") {
+	if len(v) > 1024 || !path.IsAbs(v) || path.Clean(v) != v || untrusted.Safe(v) != v || strings.ContainsAny(v, " \t") {
 		return "", fmt.Sprintf("pod %s: its annotation %s is %q, not a plain absolute path; it is left aside", pod.Name,
-			annAgent, Safe(v))
+			annAgent, untrusted.Safe(v))
 	}
 	return v, ""
 }
@@ -141,7 +142,7 @@ func containerProblem(pod *core.Pod, container string) string {
 		return "the pod is terminating"
 	}
 	if pod.Status.Phase != core.PodRunning {
-		return "the pod is " + Safe(string(pod.Status.Phase)) + reason(pod.Status.Reason)
+		return "the pod is " + untrusted.Safe(string(pod.Status.Phase)) + reason(pod.Status.Reason)
 	}
 	for _, s := range pod.Status.ContainerStatuses {
 		if s.Name != container {
@@ -163,5 +164,5 @@ func reason(r string) string {
 	if r == "" {
 		return ""
 	}
-	return " (" + cut(Safe(r), 100) + ")"
+	return " (" + untrusted.Cut(untrusted.Safe(r), 100) + ")"
 }

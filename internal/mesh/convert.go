@@ -1,109 +1,76 @@
 package mesh
 
 import (
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"slices"
 	"strings"
 
 	core "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/validation"
-	"sigs.k8s.io/yaml"
 
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// Conversion is a TrafficSplit as an HTTPRoute of the same law.
-type Conversion struct {
-	Route    map[string]any // the HTTPRoute, ready to be applied
-	Law      []Weight       // of the route, by backend; the split's own but for what Warnings tell
-	Warnings []string       // what differs all the same, one sentence each; those of this split first
-}
-
-// YAML is the route ready to be applied, below comments: head, and the warnings as a list.
-func (c Conversion) YAML(head string) ([]byte, error) {
-	b, err := yaml.Marshal(c.Route)
-	if err != nil {
-		return nil, err
-	}
-	text := "# " + Printable(head) + "\n"
-	for _, w := range c.Warnings {
-		text += "# - " + Printable(w) + ".\n"
-	}
-	return append([]byte(text), b...), nil
-}
-
-// maxRefs is how many backendRefs the Gateway API takes in one rule.
-const maxRefs = 16
-
-// Sources are the objects that a conversion is made from: the split, and the ports of its root Service (nil: not known).
-type Sources struct {
-	split   *unstructured.Unstructured
-	ports   []Port
-	version string // of the HTTPRoute API, e.g. "gateway.networking.k8s.io/v1"
-}
-
-// Name is the split as sentences name it.
-func (s Sources) Name() string { return refOf(s.split).String() }
-
 // ReadForConversion reads the TrafficSplit that q names from a cluster: one list of TrafficSplits, one of Services.
-func ReadForConversion(ctx context.Context, c Client, q Query) (Sources, error) {
+func ReadForConversion(ctx context.Context, c Client, q Query) (law.Sources, error) {
 	t, err := q.parse()
 	if err != nil {
-		return Sources{}, err
+		return law.Sources{}, err
 	}
-	if t.splitKind != "" && t.splitKind != PathTrafficSplit {
-		return Sources{}, usage("convert", fmt.Sprintf("%q", Safe(q.Split)), "only a TrafficSplit is converted", "name one as ts/NAME")
+	if t.splitKind != "" && t.splitKind != law.PathTrafficSplit {
+		return law.Sources{}, usage("convert", fmt.Sprintf("%q", untrusted.Safe(q.Split)), "only a TrafficSplit is converted", "name one as ts/NAME")
 	}
 	groups, err := c.groups(ctx)
 	if err != nil {
-		return Sources{}, apiError(c, "list", "API groups", err)
+		return law.Sources{}, apiError(c, "list", "API groups", err)
 	}
-	items, err := c.list(ctx, trafficSplits(), trafficSplits().servedBy(groups), t.Namespace)
+	items, err := c.list(ctx, law.TrafficSplits(), law.TrafficSplits().ServedBy(groups), t.Namespace)
 	if errors.Is(err, errNotServed) {
-		return Sources{}, &Error{
-			Kind: KindNotFound, Op: "find split", Object: Safe(q.Split) + " in namespace " + t.Namespace,
-			Cause: errors.New("context " + Safe(c.Context) + " serves no TrafficSplits (split.smi-spec.io)"), Hint: "name a file with -f",
+		return law.Sources{}, &Error{
+			Kind: KindNotFound, Op: "find split", Object: untrusted.Safe(q.Split) + " in namespace " + t.Namespace,
+			Cause: errors.New("context " + untrusted.Safe(c.Context) + " serves no TrafficSplits (split.smi-spec.io)"), Hint: "name a file with -f",
 		}
 	}
 	if err != nil {
-		return Sources{}, apiError(c, "list", "TrafficSplits in namespace "+t.Namespace, err)
+		return law.Sources{}, apiError(c, "list", "TrafficSplits in namespace "+t.Namespace, err)
 	}
 	if t.splitName == "" && len(items) == 0 {
-		return Sources{}, &Error{
+		return law.Sources{}, &Error{
 			Kind: KindNotFound, Op: "find split", Object: "in namespace " + t.Namespace, Cause: errors.New("there is no TrafficSplit"),
 			Hint: "name its namespace with -n, or a file with -f",
 		}
 	}
-	u, err := pickSplit(t, items)
-	if err != nil {
-		return Sources{}, err
+	u, err := law.PickTrafficSplit(items, t.Namespace, t.splitName, t.splitKind != "")
+	var unclear *law.Unclear
+	if errors.As(err, &unclear) {
+		return law.Sources{}, unclearError(unclear)
 	}
 	if u == nil {
 		var names []string
 		for i := range items {
 			names = append(names, "ts/"+items[i].GetName())
 		}
-		return Sources{}, &Error{
-			Kind: KindNotFound, Op: "find split", Object: Safe(q.Split) + " in namespace " + t.Namespace,
-			Cause: errors.New("there is no such TrafficSplit"), Hint: candidates("TrafficSplits", names),
+		return law.Sources{}, &Error{
+			Kind: KindNotFound, Op: "find split", Object: untrusted.Safe(q.Split) + " in namespace " + t.Namespace,
+			Cause: errors.New("there is no such TrafficSplit"), Hint: law.Candidates("TrafficSplits", names),
 		}
 	}
-	out := Sources{split: u, version: routeVersion(groups)}
+	out := law.Sources{Split: u, Version: routeVersion(groups)}
 	services, err := c.servicesOf(ctx, t.Namespace)
 	if err != nil && !errors.Is(err, errTooMany) {
-		return Sources{}, apiError(c, "list", "Services in namespace "+t.Namespace, err)
+		return law.Sources{}, apiError(c, "list", "Services in namespace "+t.Namespace, err)
 	}
 	for i := range services {
-		if services[i].Name == rootOf(u) {
-			out.ports = readService(&services[i]).Ports
+		if services[i].Name == law.RootOf(u) {
+			out.Ports = readService(&services[i]).Ports
 		}
 	}
 	return out, nil
@@ -111,12 +78,12 @@ func ReadForConversion(ctx context.Context, c Client, q Query) (Sources, error) 
 
 // routeVersion is the API of the HTTPRoutes that the server serves, newest first; the Gateway API's v1 where it serves none.
 func routeVersion(groups *metav1.APIGroupList) string {
-	for _, k := range routeKinds() {
-		if k.plural != "httproutes" {
+	for _, k := range law.RouteResources() {
+		if k.Plural != "httproutes" {
 			continue
 		}
-		if v := k.servedBy(groups); len(v) > 0 {
-			return k.group + "/" + v[0]
+		if v := k.ServedBy(groups); len(v) > 0 {
+			return k.Group + "/" + v[0]
 		}
 	}
 	return "gateway.networking.k8s.io/v1"
@@ -127,7 +94,7 @@ const maxConvertBytes = 16 << 20
 
 // ReadConversionFile reads TrafficSplits, and Services for their ports, from YAML or JSON documents; objects of other kinds
 // are passed over. A List is read as its items.
-func ReadConversionFile(r io.Reader) ([]Sources, error) {
+func ReadConversionFile(r io.Reader) ([]law.Sources, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxConvertBytes+1))
 	if err != nil {
 		return nil, err
@@ -136,10 +103,10 @@ func ReadConversionFile(r io.Reader) ([]Sources, error) {
 		return nil, fmt.Errorf("it is larger than %d MiB", maxConvertBytes>>20)
 	}
 	var splits []*unstructured.Unstructured
-	ports := map[string][]Port{}
+	ports := map[string][]law.Port{}
 	take := func(u *unstructured.Unstructured) {
 		switch {
-		case u.GetKind() == "TrafficSplit" && strings.HasPrefix(u.GetAPIVersion(), trafficSplits().group+"/"):
+		case u.GetKind() == "TrafficSplit" && strings.HasPrefix(u.GetAPIVersion(), law.TrafficSplits().Group+"/"):
 			splits = append(splits, u)
 		case u.GetKind() == "Service" && u.GetAPIVersion() == "v1":
 			var svc core.Service
@@ -170,170 +137,9 @@ func ReadConversionFile(r io.Reader) ([]Sources, error) {
 		}
 		take(u)
 	}
-	var out []Sources
+	var out []law.Sources
 	for _, u := range splits {
-		out = append(out, Sources{split: u, ports: ports[u.GetNamespace()+"/"+rootOf(u)], version: "gateway.networking.k8s.io/v1"})
+		out = append(out, law.Sources{Split: u, Ports: ports[u.GetNamespace()+"/"+law.RootOf(u)], Version: "gateway.networking.k8s.io/v1"})
 	}
 	return out, nil
-}
-
-// Convert makes the HTTPRoute that splits requests to one port of the root Service as the TrafficSplit does on Linkerd. port 0
-// is the root's first TCP port. Errors: weights that cannot be used, a port that is not known, names that cannot be a
-// Service's, more backends than a rule takes.
-func Convert(s Sources, port int32) (Conversion, error) {
-	split, leaves := readSplit(s.split)
-	object := split.ref().String()
-	if split.WeightErr != nil {
-		return Conversion{}, split.WeightErr
-	}
-	ws, allZero, err := effective(split.Root, leaves)
-	if err != nil {
-		return Conversion{}, fmt.Errorf("%s: %w", object, err)
-	}
-	var out Conversion
-	first := int32(0)
-	if len(s.ports) > 0 {
-		first = s.ports[0].Port
-	}
-	if port == 0 {
-		port = first
-	}
-	if port <= 0 || port > math.MaxUint16 {
-		return Conversion{}, fmt.Errorf("%s: the ports of root Service %s are not known, and a backendRef needs one; name it with --port", object, Safe(split.Root))
-	}
-	var refs []any
-	ws, lost := withinLimit(routeWeights(ws, allZero))
-	for _, w := range ws {
-		ref, note, err := refTo(w.Service, split.Namespace, port)
-		if err != nil {
-			return Conversion{}, fmt.Errorf("%s: %w", object, err)
-		}
-		if note != "" {
-			out.Warnings = append(out.Warnings, note)
-		}
-		ref["weight"] = w.Weight
-		refs = append(refs, ref)
-	}
-	if len(refs) > maxRefs {
-		return Conversion{}, fmt.Errorf("%s: %d backends; a rule of an HTTPRoute takes %d at most", object, len(refs), maxRefs)
-	}
-	name := split.Name
-	if first != 0 && port != first {
-		name = fmt.Sprintf("%s-%d", split.Name, port)
-	}
-	parent, note, err := refTo(split.Root, split.Namespace, port)
-	if err != nil {
-		return Conversion{}, fmt.Errorf("%s: %w", object, err)
-	}
-	if note != "" {
-		out.Warnings = append(out.Warnings, note)
-	}
-	parent["group"], parent["kind"] = "", "Service"
-	if strings.HasPrefix(s.version, "policy.linkerd.io/") {
-		parent["group"] = "core"
-	}
-	meta := map[string]any{"name": name}
-	if split.Namespace != "" {
-		meta["namespace"] = split.Namespace
-	}
-	out.Route = map[string]any{
-		"apiVersion": s.version, "kind": "HTTPRoute", "metadata": meta,
-		"spec": map[string]any{"parentRefs": []any{parent}, "rules": []any{map[string]any{"backendRefs": refs}}},
-	}
-	out.Law = ws
-	out.Warnings = append(out.Warnings, s.warnings(split, port, allZero, lost)...)
-	return out, nil
-}
-
-// routeWeights are the weights that the route needs: reduced by their greatest common divisor; the root alone where the split
-// says nothing, since a route whose weights sum to nothing cannot be drawn by.
-func routeWeights(ws []Weight, allZero bool) []Weight {
-	out := slices.Clone(ws)
-	if allZero {
-		out = slices.DeleteFunc(out, func(w Weight) bool { return w.Weight == 0 })
-	}
-	var g int64
-	for _, w := range out {
-		g = gcd(g, w.Weight)
-	}
-	for i := range out {
-		out[i].Weight /= max(1, g)
-	}
-	return out
-}
-
-// withinLimit scales weights to the largest that the Gateway API takes. lost is the largest error of a probability that this
-// makes, in points; 0: none. A weight above 0 stays above 0.
-func withinLimit(ws []Weight) (out []Weight, lost float64) {
-	var largest, sum, after int64
-	for _, w := range ws {
-		largest, sum = max(largest, w.Weight), sum+w.Weight
-	}
-	if largest <= maxRouteWeight {
-		return ws, 0
-	}
-	out = slices.Clone(ws)
-	for i, w := range ws {
-		scaled := int64(math.Round(float64(w.Weight) * maxRouteWeight / float64(largest)))
-		if w.Weight > 0 {
-			scaled = max(1, scaled)
-		}
-		out[i].Weight = min(scaled, maxRouteWeight)
-		after += out[i].Weight
-	}
-	for i, w := range ws {
-		lost = math.Max(lost, 100*math.Abs(float64(w.Weight)/float64(sum)-float64(out[i].Weight)/float64(after)))
-	}
-	return out, lost
-}
-
-// refTo is a reference to a Service. A name with a dot led nowhere in a TrafficSplit; it is taken for name.namespace.
-func refTo(name, namespace string, port int32) (ref map[string]any, note string, err error) {
-	ref = map[string]any{"name": name, "port": int64(port)}
-	if !strings.Contains(name, ".") {
-		if len(validation.IsDNS1123Label(name)) > 0 {
-			return nil, "", fmt.Errorf("%q is not the name of a Service", Safe(name))
-		}
-		return ref, "", nil
-	}
-	base, ns, ok := cutLast(strings.TrimSuffix(strings.SplitN(name+".svc.", ".svc.", 2)[0], "."))
-	if !ok || len(validation.IsDNS1123Label(base)) > 0 || len(validation.IsDNS1123Label(ns)) > 0 {
-		return nil, "", fmt.Errorf("%q is not the name of a Service", Safe(name))
-	}
-	ref["name"], ref["namespace"] = base, ns
-	return ref, fmt.Sprintf("%q is no Service of namespace %s, which is how the SMI adaptor reads it; the route names Service %s of namespace %s, so it does not follow the same law",
-		Safe(name), Safe(namespace), base, ns), nil
-}
-
-// warnings are what differs between the two objects: of this split first, then what holds for all.
-func (s Sources) warnings(split Split, port int32, allZero bool, lost float64) []string {
-	var out []string
-	if lost > 0 {
-		out = append(out, fmt.Sprintf("weights were scaled to %d, the most that a route takes: probabilities differ by up to %.2g points", maxRouteWeight, lost))
-	}
-	if allZero {
-		out = append(out, "every weight of the split is 0, which Linkerd takes for everything to the root Service; the route says so with a weight above 0, since one with weights of 0 alone cannot be drawn by")
-	}
-	if split.Matches {
-		out = append(out, "the split has spec.matches, which Linkerd's SMI adaptor ignores; the route splits every request too")
-	}
-	var others []string
-	for _, p := range s.ports {
-		if p.Port != port {
-			others = append(others, fmt.Sprint(p.Port))
-		}
-	}
-	if len(others) > 0 {
-		out = append(out, fmt.Sprintf("the split holds for every port of %s, the route for port %d alone; see --port for %s", Safe(split.Root), port, strings.Join(others, ", ")))
-	}
-	if s.ports == nil {
-		out = append(out, fmt.Sprintf("that Service %s has port %d was not seen", Safe(split.Root), port))
-	}
-	return append(out,
-		"a ServiceProfile with dstOverrides or routes comes before any route: delete the TrafficSplit and see that the profile's dstOverrides are gone",
-		"a client's proxy keeps the path that it has used: restart the client's pods after the change (linkerd2#12769, #14274)",
-		"a backend whose Service is missing: the split gives its share to the others after 3 s of 504, the route answers its share with 500",
-		"a backend without a ready endpoint: Linkerd gives its share to the others with either; other meshes answer it with 503 for a route",
-		"a route with two or more backends, all of weight 0, breaks the proxy; a split of that kind sends everything to the root Service",
-		"with a route the Service's annotations for retries, timeouts and circuit breaking take effect, which a split switches off")
 }

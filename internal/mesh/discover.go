@@ -13,7 +13,9 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Remote is another cluster that a mirror Service may lead to.
@@ -27,25 +29,15 @@ type finder struct {
 	t       target
 	local   Client
 	remotes []Remote
-	snap    Snapshot
+	snap    law.Snapshot
 
-	groups   *metav1.APIGroupList // of the client's cluster; nil where it would not tell
-	services map[string]Service   // of the split's namespace, by name
-	mirrors  map[string]Mirror    // of them those that mirror, by name
-	leaves   []leafWeight         // of the split object
-	ports    map[string]int32     // ports that the profile names, by backend
-	links    []linkSelectors      // beside snap.Links, same order
+	c        law.Case               // of the split
+	groups   *metav1.APIGroupList   // of the client's cluster; nil where it would not tell
+	services map[string]law.Service // of the split's namespace, by name
+	mirrors  map[string]law.Mirror  // of them those that mirror, by name
+	links    []linkSelectors        // beside snap.Links, same order
 
-	splits          []unstructured.Unstructured // TrafficSplits of the namespace
-	noSplits        string                      // why there are none; empty: they were listed
-	profiles        []unstructured.Unstructured // ServiceProfiles of the client's and the split's namespace
-	profilesErr     error                       // why they were not listed
-	objects         lawObjects
-	root            serviceRef // of the split
-	declaredLaw     []Weight   // what the rule of the route that was named says, whoever rules
-	profileRef      ObjectRef
-	profileRules    bool                  // the profile has routes or targets, so that proxies follow it and no route
-	remoteEndpoints map[string][]Endpoint // of the Services behind mirrors, by backend
+	remoteEndpoints map[string][]law.Endpoint // of the Services behind mirrors, by backend
 	sourceLabels    map[string]string
 }
 
@@ -56,18 +48,22 @@ type finder struct {
 // *Error: a malformed query, an API server that does not answer or refuses what is needed, a namespace, source pod,
 // container or Service of q.Through that is not there. The Snapshot then holds what was read until then, permissions first. A
 // remote cluster that does not answer is told in Snapshot.Clusters.
-func Discover(ctx context.Context, local Client, remotes []Remote, q Query) (Snapshot, error) {
+func Discover(ctx context.Context, local Client, remotes []Remote, q Query) (law.Snapshot, error) {
 	t, err := q.parse()
 	if err != nil {
-		return Snapshot{}, err
+		return law.Snapshot{}, err
 	}
-	d := &finder{t: t, local: local.remembered(), ports: map[string]int32{}, remoteEndpoints: map[string][]Endpoint{}}
+	d := &finder{t: t, local: local.remembered(), remoteEndpoints: map[string][]law.Endpoint{}}
+	d.c = law.Case{
+		Namespace: t.Namespace, ClientNamespace: t.clientNS, Kind: t.splitKind, Name: t.splitName, Port: t.Port, Probe: t.Probe,
+		Ports: map[string]int32{},
+	}
 	for _, r := range remotes {
 		d.remotes = append(d.remotes, Remote{Cluster: r.Cluster, Client: r.Client.remembered()})
 	}
 	d.snap.TakenAt = time.Now().UTC()
 	steps := []func(context.Context) error{
-		d.clusterStep, d.accessStep, d.servicesStep, d.sourceStep, d.throughStep, d.objectsStep, d.splitStep, d.rootStep, d.profileStep, d.lawStep,
+		d.clusterStep, d.accessStep, d.servicesStep, d.sourceStep, d.throughStep, d.objectsStep, d.splitStep, d.rootStep, d.lawStep,
 		d.linksStep, d.backendsStep, d.remotesStep, d.factsStep,
 	}
 	for _, step := range steps {
@@ -88,11 +84,11 @@ func (d *finder) note(format string, args ...any) {
 
 // clusterStep is the first call: it tells an API server that is dead or refuses the user from one that lacks objects.
 func (d *finder) clusterStep(ctx context.Context) error {
-	c := Cluster{Role: "client", Context: d.local.Context, Server: d.local.server}
+	c := law.Cluster{Role: "client", Context: d.local.Context, Server: d.local.server}
 	v, skew, err := d.local.version(ctx)
 	c.SkewMs = skew
 	if err != nil {
-		e := apiError(d.local, "connect", "--context "+Safe(d.local.Context), err)
+		e := apiError(d.local, "connect", "--context "+untrusted.Safe(d.local.Context), err)
 		if e.Kind == KindUnreachable || e.Kind == KindForbidden && !isForbidden(err) {
 			return e
 		}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // clusters are the two of testdata, not yet started, so that a test can edit them first.
@@ -19,12 +21,12 @@ func clusters(t *testing.T) (west, east *apiServer) {
 
 func query() Query { return Query{Namespace: "test", Split: "ts/podinfo", From: "deploy/frontend"} }
 
-func discover(t *testing.T, west, east *apiServer, q Query) (Snapshot, error) {
+func discover(t *testing.T, west, east *apiServer, q Query) (law.Snapshot, error) {
 	t.Helper()
 	return Discover(t.Context(), west.client("west"), []Remote{{Client: east.client("east")}}, q)
 }
 
-func mustDiscover(t *testing.T, west, east *apiServer, q Query) Snapshot {
+func mustDiscover(t *testing.T, west, east *apiServer, q Query) law.Snapshot {
 	t.Helper()
 	s, err := discover(t, west, east, q)
 	if err != nil {
@@ -40,32 +42,32 @@ func TestDiscoverHealthy(t *testing.T) {
 	if len(s.Notes) != 0 {
 		t.Errorf("notes of a healthy pair of clusters: %q", s.Notes)
 	}
-	ports := []Port{{Name: "http", Port: 9898}, {Name: "grpc", Port: 9999}}
-	root := Service{
+	ports := []law.Port{{Name: "http", Port: 9898}, {Name: "grpc", Port: 9999}}
+	root := law.Service{
 		Namespace: "test", Name: "podinfo", Found: true, UID: "svc-podinfo", ClusterIP: "10.1.0.10",
 		Selector: map[string]string{"app": "podinfo"}, Ports: ports,
 	}
-	want := []Backend{
-		{Name: "podinfo", Weight: 50, IsRoot: true, Service: root, Port: 9898, Endpoints: []Endpoint{
+	want := []law.Backend{
+		{Name: "podinfo", Weight: 50, IsRoot: true, Service: root, Port: 9898, Endpoints: []law.Endpoint{
 			{Address: "10.0.0.5", Port: 9898, Ready: true, Pod: "podinfo-1-aaaaa"},
 			{Address: "10.0.0.6", Port: 9898, Ready: true, Pod: "podinfo-1-bbbbb"},
 			{Address: "fd00::5", Port: 9898, Ready: true, Pod: "podinfo-1-aaaaa"},
 		}},
 		{
 			Name: "podinfo-east", Weight: 50, Port: 9898,
-			Service: Service{Namespace: "test", Name: "podinfo-east", Found: true, UID: "svc-podinfo-east", ClusterIP: "10.1.0.11", Ports: ports},
-			Mirror: &Mirror{
+			Service: law.Service{Namespace: "test", Name: "podinfo-east", Found: true, UID: "svc-podinfo-east", ClusterIP: "10.1.0.11", Ports: ports},
+			Mirror: &law.Mirror{
 				Cluster: "east", Remote: "test/podinfo", Context: "east", RemoteFound: true, RemoteExported: true,
-				RemoteReady: 1, Mode: MirrorGateway, GatewayIdentity: "gateway.east.example",
+				RemoteReady: 1, Mode: law.MirrorGateway, GatewayIdentity: "gateway.east.example",
 			},
-			Endpoints:  []Endpoint{{Address: "192.0.2.10", Port: 4143, Ready: true}},
+			Endpoints:  []law.Endpoint{{Address: "192.0.2.10", Port: 4143, Ready: true}},
 			RemotePods: []string{"podinfo-2-ccccc", "podinfo-2-ddddd"},
 		},
 	}
 	// What only checks ask is tested in facts_test.go.
 	facts := cmp.Options{
-		cmpopts.IgnoreFields(Backend{}, "Pods"),
-		cmpopts.IgnoreFields(Mirror{}, "RemoteService", "RemoteSplit", "RemoteSplitWhy", "Slices", "SlicesWhy", "SliceIdentities", "Credentials", "CredentialsWhy"),
+		cmpopts.IgnoreFields(law.Backend{}, "Pods"),
+		cmpopts.IgnoreFields(law.Mirror{}, "RemoteService", "RemoteSplit", "RemoteSplitWhy", "Slices", "SlicesWhy", "SliceIdentities", "Credentials", "CredentialsWhy"),
 	}
 	if d := cmp.Diff(want, s.Backends, facts); d != "" {
 		t.Error(d)
@@ -76,15 +78,15 @@ func TestDiscoverHealthy(t *testing.T) {
 	if got := s.Backends[0].PodNames(); !cmp.Equal(got, []string{"podinfo-1-aaaaa", "podinfo-1-bbbbb"}) {
 		t.Errorf("pods of podinfo: %q", got)
 	}
-	if d := cmp.Diff(Split{
+	if d := cmp.Diff(law.Split{
 		Kind: "TrafficSplit", APIVersion: "split.smi-spec.io/v1alpha2", Namespace: "test", Name: "podinfo", UID: "ts-podinfo",
 		ResourceVersion: "427", Generation: 3, Found: true, Root: "podinfo",
-		Declared:      []Declared{{"podinfo", "50"}, {"podinfo-east", "50"}},
-		Effective:     []Weight{{"podinfo", 50}, {"podinfo-east", 50}},
+		Declared:      []law.Declared{{Service: "podinfo", Raw: "50"}, {Service: "podinfo-east", Raw: "50"}},
+		Effective:     law.Weights{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
 		EffectiveFrom: "ServiceProfile test/podinfo.test.svc.cluster.local", LastWriter: "flagger",
 		Drivers: []string{"flagger, which wrote fields of it"},
-		Profile: Profile{State: ProfileFound, Namespace: "test", Name: "podinfo.test.svc.cluster.local", UID: "sp-podinfo", Overrides: 2},
-	}, s.Split, cmpopts.IgnoreFields(Split{}, "YAML", "LastWritten"), cmpopts.IgnoreFields(Profile{}, "Created")); d != "" {
+		Profile: law.Profile{State: law.ProfileFound, Namespace: "test", Name: "podinfo.test.svc.cluster.local", UID: "sp-podinfo", Overrides: 2},
+	}, s.Split, cmpopts.IgnoreFields(law.Split{}, "YAML", "LastWritten"), cmpopts.IgnoreFields(law.Profile{}, "Created")); d != "" {
 		t.Error(d)
 	}
 	if text := string(s.Split.YAML); !strings.Contains(text, "weight: 50") || strings.Contains(text, "managedFields") {
@@ -95,13 +97,13 @@ func TestDiscoverHealthy(t *testing.T) {
 		p.Problem != "" || p.OS != "linux" || p.Arch != "arm64" || p.ImageID != "sha256:1" || !cmp.Equal(p.WritableDirs, []string{"/tmp"}) {
 		t.Errorf("source pod: %+v", p)
 	}
-	if d := cmp.Diff([]Gateway{{
+	if d := cmp.Diff([]law.Gateway{{
 		Cluster: "east", Context: "east", Namespace: "linkerd-multicluster", Name: "linkerd-gateway", Found: true,
-		Addresses: []string{"192.0.2.10"}, Ready: true, Identity: "gateway.east.example", Pods: PodSet{Sight: Absent},
+		Addresses: []string{"192.0.2.10"}, Ready: true, Identity: "gateway.east.example", Pods: law.PodSet{Sight: law.Absent},
 	}}, s.Gateways); d != "" {
 		t.Error(d)
 	}
-	if slices.ContainsFunc(s.Access, func(a Access) bool { return !a.Allowed }) || s.Port != 9898 {
+	if slices.ContainsFunc(s.Access, func(a law.Access) bool { return !a.Allowed }) || s.Port != 9898 {
 		t.Errorf("access %+v, port %d", s.Access, s.Port)
 	}
 	// The number of calls is part of the contract: it depends on mirrors and clusters, never on pods.
@@ -137,10 +139,10 @@ func TestTrafficSplitVersions(t *testing.T) {
 				if s.Split.APIVersion != "split.smi-spec.io/"+row.want {
 					t.Errorf("read as %s", s.Split.APIVersion)
 				}
-				if d := cmp.Diff([]Weight{{"podinfo", 500}, {"podinfo-east", 1000}}, s.Split.Effective); d != "" {
+				if d := cmp.Diff(law.Weights{{Service: "podinfo", Weight: 500}, {Service: "podinfo-east", Weight: 1000}}, s.Split.Effective); d != "" {
 					t.Error(d)
 				}
-				if s.Split.EffectiveFrom != "TrafficSplit test/podinfo" || s.Split.Profile.State != ProfileAbsent {
+				if s.Split.EffectiveFrom != "TrafficSplit test/podinfo" || s.Split.Profile.State != law.ProfileAbsent {
 					t.Errorf("from %s, profile %s", s.Split.EffectiveFrom, s.Split.Profile.State)
 				}
 			})
@@ -184,62 +186,62 @@ func TestProfileIsObeyed(t *testing.T) {
 		name    string
 		edit    func(*apiServer)
 		from    string // namespace of the source pod, where not test
-		want    []Weight
+		want    law.Weights
 		differs bool
 		allZero bool
 		weight  string // part of WeightErr
-		state   ProfileState
+		state   law.ProfileState
 	}{
 		{
 			name: "other weights", edit: func(s *apiServer) { s.set(profile, "spec/dstOverrides/0/weight", "90") },
-			want: []Weight{{"podinfo", 90}, {"podinfo-east", 50}}, differs: true,
+			want: law.Weights{{Service: "podinfo", Weight: 90}, {Service: "podinfo-east", Weight: 50}}, differs: true,
 		},
 		{name: "same law in other numbers", edit: func(s *apiServer) {
 			s.set(profile, "spec/dstOverrides/0/weight", 1)
 			s.set(profile, "spec/dstOverrides/1/weight", "1000m")
-		}, want: []Weight{{"podinfo", 1}, {"podinfo-east", 1}}},
+		}, want: law.Weights{{Service: "podinfo", Weight: 1}, {Service: "podinfo-east", Weight: 1}}},
 		{name: "a backend is left out", edit: func(s *apiServer) {
 			s.set(profile, "spec/dstOverrides", []any{map[string]any{"authority": "podinfo.test.svc.cluster.local:8081", "weight": "1"}})
-		}, want: []Weight{{"podinfo", 1}, {"podinfo-east", 0}}, differs: true},
+		}, want: law.Weights{{Service: "podinfo", Weight: 1}, {Service: "podinfo-east", Weight: 0}}, differs: true},
 		{name: "a backend in another namespace", edit: func(s *apiServer) {
 			s.set(profile, "spec/dstOverrides/1/authority", "podinfo.prod.svc.cluster.local")
-		}, want: []Weight{{"podinfo", 50}, {"podinfo-east", 0}, {"podinfo.prod", 50}}, differs: true},
+		}, want: law.Weights{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 0}, {Service: "podinfo.prod", Weight: 50}}, differs: true},
 		{
 			name: "no overrides", edit: func(s *apiServer) { s.set(profile, "spec/dstOverrides", nil) },
-			want: []Weight{{"podinfo", 1}, {"podinfo-east", 0}}, differs: true,
+			want: law.Weights{{Service: "podinfo", Weight: 1}, {Service: "podinfo-east", Weight: 0}}, differs: true,
 		},
 		{name: "all zero", edit: func(s *apiServer) {
 			s.set(profile, "spec/dstOverrides/0/weight", "0")
 			s.set(profile, "spec/dstOverrides/1/weight", "0")
-		}, want: []Weight{{"podinfo", 1}, {"podinfo-east", 0}}, differs: true, allZero: true},
+		}, want: law.Weights{{Service: "podinfo", Weight: 1}, {Service: "podinfo-east", Weight: 0}}, differs: true, allZero: true},
 		{
 			name: "negative", edit: func(s *apiServer) { s.set(profile, "spec/dstOverrides/1/weight", "-1") },
 			differs: true, weight: "ServiceProfile test/podinfo.test.svc.cluster.local: spec.dstOverrides[1].weight",
 		},
 		{name: "the split is broken, the profile is not", edit: func(s *apiServer) {
 			s.set("trafficsplits/test/podinfo", "spec/backends/0/weight", "abc")
-		}, want: []Weight{{"podinfo", 50}, {"podinfo-east", 50}}, differs: true, weight: "spec.backends[0].weight"},
+		}, want: law.Weights{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}}, differs: true, weight: "spec.backends[0].weight"},
 		{
-			name: "no such API", edit: func(s *apiServer) { delete(s.groups, "linkerd.io") }, state: ProfileNotServed,
-			want: []Weight{{"podinfo", 50}, {"podinfo-east", 50}},
+			name: "no such API", edit: func(s *apiServer) { delete(s.groups, "linkerd.io") }, state: law.ProfileNotServed,
+			want: law.Weights{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
 		},
 		{
-			name: "forbidden", edit: func(s *apiServer) { s.refuse["/apis/linkerd.io/v1alpha2"] = http.StatusForbidden }, state: ProfileUnread,
-			want: []Weight{{"podinfo", 50}, {"podinfo-east", 50}},
+			name: "forbidden", edit: func(s *apiServer) { s.refuse["/apis/linkerd.io/v1alpha2"] = http.StatusForbidden }, state: law.ProfileUnread,
+			want: law.Weights{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
 		},
 		{name: "client's namespace first", from: "web", edit: func(s *apiServer) {
 			s.put("{apiVersion: linkerd.io/v1alpha2, kind: ServiceProfile, metadata: {name: podinfo.test.svc.cluster.local, namespace: web}, " +
 				"spec: {dstOverrides: [{authority: podinfo.test.svc.cluster.local, weight: 1}]}}")
-		}, want: []Weight{{"podinfo", 1}, {"podinfo-east", 0}}, differs: true},
+		}, want: law.Weights{{Service: "podinfo", Weight: 1}, {Service: "podinfo-east", Weight: 0}}, differs: true},
 		{name: "client's namespace without overrides hides too", from: "web", edit: func(s *apiServer) {
 			s.put("{apiVersion: linkerd.io/v1alpha2, kind: ServiceProfile, metadata: {name: podinfo.test.svc.cluster.local, namespace: web}, spec: {}}")
-		}, want: []Weight{{"podinfo", 1}, {"podinfo-east", 0}}, differs: true},
+		}, want: law.Weights{{Service: "podinfo", Weight: 1}, {Service: "podinfo-east", Weight: 0}}, differs: true},
 		{name: "another namespace's is nobody's", edit: func(s *apiServer) {
 			s.put("{apiVersion: linkerd.io/v1alpha2, kind: ServiceProfile, metadata: {name: podinfo.test.svc.cluster.local, namespace: web}, spec: {}}")
-		}, want: []Weight{{"podinfo", 50}, {"podinfo-east", 50}}},
+		}, want: law.Weights{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}}},
 		{name: "another root's", edit: func(s *apiServer) {
 			s.put("{apiVersion: linkerd.io/v1alpha2, kind: ServiceProfile, metadata: {name: podinfo-x.test.svc.cluster.local, namespace: test}, spec: {}}")
-		}, want: []Weight{{"podinfo", 50}, {"podinfo-east", 50}}},
+		}, want: law.Weights{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			west, east := clusters(t)
@@ -257,7 +259,7 @@ func TestProfileIsObeyed(t *testing.T) {
 				t.Errorf("differs %v, all zero %v", s.Differs, s.AllZero)
 			}
 			if row.state == "" {
-				row.state = ProfileFound
+				row.state = law.ProfileFound
 			}
 			if s.Profile.State != row.state {
 				t.Errorf("profile %s", s.Profile.State)
@@ -280,7 +282,7 @@ func TestSplitIsMissing(t *testing.T) {
 		if s.Split.Found || s.Split.Root != "podinfo" || s.Split.Why != "there is no TrafficSplit podinfo in namespace test" {
 			t.Errorf("split %+v", s.Split)
 		}
-		if d := cmp.Diff([]Weight{{"podinfo", 50}, {"podinfo-east", 50}}, s.Split.Effective); d != "" {
+		if d := cmp.Diff(law.Weights{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}}, s.Split.Effective); d != "" {
 			t.Error(d)
 		}
 	})

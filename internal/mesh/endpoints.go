@@ -10,6 +10,9 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // maxEndpoints bounds what is kept of one Service, well above the pods that a cluster can run behind it.
@@ -17,7 +20,7 @@ const maxEndpoints = 100_000
 
 // readSlices lists the EndpointSlices of the Services in one call (a label selector with a set) and gives the endpoints by
 // Service. A Service without a slice has an empty list.
-func readSlices(ctx context.Context, c Client, ns string, services map[string]string) (map[string][]Endpoint, error) {
+func readSlices(ctx context.Context, c Client, ns string, services map[string]string) (map[string][]law.Endpoint, error) {
 	names := make([]string, 0, len(services))
 	for n := range services {
 		names = append(names, n)
@@ -27,11 +30,11 @@ func readSlices(ctx context.Context, c Client, ns string, services map[string]st
 	if err != nil {
 		return nil, err
 	}
-	out := map[string][]Endpoint{}
+	out := map[string][]law.Endpoint{}
 	for _, n := range names {
 		for i := range found[n] {
 			if out[n] = append(out[n], sliceEndpoints(&found[n][i], services[n])...); len(out[n]) > maxEndpoints {
-				return nil, fmt.Errorf("service %s has more than %d endpoints", Safe(n), maxEndpoints)
+				return nil, fmt.Errorf("service %s has more than %d endpoints", untrusted.Safe(n), maxEndpoints)
 			}
 		}
 		sortEndpoints(out[n])
@@ -64,14 +67,14 @@ func (c Client) slicesOf(ctx context.Context, ns string, names []string) (map[st
 
 // sliceEndpoints flattens one slice; portName is the Service port that is looked for. A slice without that port gives
 // port 0.
-func sliceEndpoints(s *discoveryv1.EndpointSlice, portName string) []Endpoint {
+func sliceEndpoints(s *discoveryv1.EndpointSlice, portName string) []law.Endpoint {
 	var port int32
 	for _, p := range s.Ports {
 		if p.Port != nil && (p.Name == nil && portName == "" || p.Name != nil && *p.Name == portName) {
 			port = *p.Port
 		}
 	}
-	var out []Endpoint
+	var out []law.Endpoint
 	for _, e := range s.Endpoints {
 		ready := e.Conditions.Ready == nil || *e.Conditions.Ready // nil means "unknown", which consumers take for ready
 		pod := ""
@@ -79,7 +82,7 @@ func sliceEndpoints(s *discoveryv1.EndpointSlice, portName string) []Endpoint {
 			pod = e.TargetRef.Name
 		}
 		for _, a := range e.Addresses {
-			out = append(out, Endpoint{Address: a, Port: port, Ready: ready, Pod: pod})
+			out = append(out, law.Endpoint{Address: a, Port: port, Ready: ready, Pod: pod})
 		}
 	}
 	return out
@@ -88,7 +91,7 @@ func sliceEndpoints(s *discoveryv1.EndpointSlice, portName string) []Endpoint {
 // readEndpoints reads the core/v1 Endpoints of one Service. Deprecated as the kind is, it is the one that Linkerd's service
 // mirror writes; EndpointSlices of a mirror are only Kubernetes' copy of it, and may lag or lack annotations. A Service
 // without Endpoints has none, which is no error.
-func readEndpoints(ctx context.Context, c Client, ns, service, portName string) (es []Endpoint, identity string, err error) {
+func readEndpoints(ctx context.Context, c Client, ns, service, portName string) (es []law.Endpoint, identity string, err error) {
 	e, err := c.endpoints(ctx, ns, service)
 	if apierrors.IsNotFound(err) {
 		return nil, "", nil
@@ -96,7 +99,7 @@ func readEndpoints(ctx context.Context, c Client, ns, service, portName string) 
 	if err != nil {
 		return nil, "", err
 	}
-	out := []Endpoint{}
+	out := []law.Endpoint{}
 	add := func(addresses []core.EndpointAddress, ports []core.EndpointPort, ready bool) {
 		var port int32
 		for _, p := range ports {
@@ -109,7 +112,7 @@ func readEndpoints(ctx context.Context, c Client, ns, service, portName string) 
 			if a.TargetRef != nil && a.TargetRef.Kind == "Pod" {
 				pod = a.TargetRef.Name
 			}
-			out = append(out, Endpoint{Address: a.IP, Port: port, Ready: ready, Pod: pod})
+			out = append(out, law.Endpoint{Address: a.IP, Port: port, Ready: ready, Pod: pod})
 		}
 	}
 	for _, s := range e.Subsets {
@@ -117,7 +120,7 @@ func readEndpoints(ctx context.Context, c Client, ns, service, portName string) 
 		add(s.NotReadyAddresses, s.Ports, false)
 	}
 	sortEndpoints(out)
-	return out, cut(e.Annotations[annGatewayIdentity], 253), nil
+	return out, untrusted.Cut(e.Annotations[annGatewayIdentity], 253), nil
 }
 
 // endpoints is the Endpoints of one Service; where many splits are looked at, from a list of those that are mirrored.
@@ -142,7 +145,7 @@ func (c Client) endpoints(ctx context.Context, ns, service string) (*core.Endpoi
 }
 
 // sortEndpoints makes two reads of the same endpoints equal: servers give slices and addresses in any order.
-func sortEndpoints(es []Endpoint) {
+func sortEndpoints(es []law.Endpoint) {
 	sort.Slice(es, func(i, j int) bool {
 		a, b := es[i], es[j]
 		if a.Address != b.Address {
@@ -152,24 +155,11 @@ func sortEndpoints(es []Endpoint) {
 	})
 }
 
-// podNames are the pods of endpoints, each once (dual-stack pods have two addresses), never nil.
-func podNames(es []Endpoint) []string {
-	names := []string{}
-	seen := map[string]bool{}
-	for _, e := range es {
-		if e.Pod != "" && !seen[e.Pod] {
-			seen[e.Pod] = true
-			names = append(names, e.Pod)
-		}
-	}
-	return names
-}
-
 // endpointsOf reads the endpoints of ordinary Services, from EndpointSlices, else from Endpoints where slices may not be
 // read. The second result says per Service why its endpoints could not be read.
 func endpointsOf(
 	ctx context.Context, c Client, ns string, services map[string]string,
-) (map[string][]Endpoint, map[string]string) {
+) (map[string][]law.Endpoint, map[string]string) {
 	if len(services) == 0 {
 		return nil, nil
 	}
@@ -177,7 +167,7 @@ func endpointsOf(
 	if err == nil {
 		return got, nil
 	}
-	out, unread := map[string][]Endpoint{}, map[string]string{}
+	out, unread := map[string][]law.Endpoint{}, map[string]string{}
 	for name, port := range services {
 		es, _, err2 := readEndpoints(ctx, c, ns, name, port)
 		if err2 != nil {

@@ -15,6 +15,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Names that Linkerd's control plane and network plugins go by.
@@ -27,7 +30,6 @@ const (
 	anchorsKey        = "ca-bundle.crt"
 	controlConfigMap  = "linkerd-config"
 	envNetworks       = "LINKERD2_PROXY_DESTINATION_PROFILE_NETWORKS"
-	annOpaquePorts    = "config.linkerd.io/opaque-ports"
 	annSkipOutbound   = "config.linkerd.io/skip-outbound-ports"
 	annSkipSubnets    = "config.linkerd.io/skip-subnets"
 	annInboundPolicy  = "config.linkerd.io/default-inbound-policy"
@@ -38,8 +40,8 @@ const (
 
 // readAdaptor finds the SMI adaptor in the namespace that bears the extension's label, or in the usual one where namespaces may
 // not be listed. That it is not in the usual one does not say that it is nowhere.
-func readAdaptor(ctx context.Context, c Client) Adaptor {
-	a := Adaptor{Namespace: smiNamespace, Name: smiDeployment}
+func readAdaptor(ctx context.Context, c Client) law.Adaptor {
+	a := law.Adaptor{Namespace: smiNamespace, Name: smiDeployment}
 	l, err := remember(c.memo, "namespaces of smi", func() (*core.NamespaceList, error) {
 		return c.kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: labelExtension + "=smi", Limit: pageSize})
 	})
@@ -49,9 +51,9 @@ func readAdaptor(ctx context.Context, c Client) Adaptor {
 	d, readErr := c.deployment(ctx, a.Namespace, a.Name)
 	if err != nil && apierrors.IsNotFound(readErr) {
 		why := fmt.Sprintf("it is not in namespace %s, and other namespaces could not be listed: %s", smiNamespace, brief(err))
-		return Adaptor{Sight: Unread, Why: why, Name: a.Name}
+		return law.Adaptor{Sight: law.Unread, Why: why, Name: a.Name}
 	}
-	if a.Sight, a.Why = sightOf(readErr); a.Sight == Seen {
+	if a.Sight, a.Why = sightOf(readErr); a.Sight == law.Seen {
 		a.Available = d.Status.AvailableReplicas > 0
 	}
 	return a
@@ -59,27 +61,27 @@ func readAdaptor(ctx context.Context, c Client) Adaptor {
 
 // readSocketLB reads whether Cilium or Calico balance at connect(), for pods too. Such a connection goes to a pod from the start,
 // and the proxy never sees the Service that the split is of.
-func (d *finder) readSocketLB(ctx context.Context) SocketLB {
-	s := SocketLB{Object: "ConfigMap " + ciliumNamespace + "/" + ciliumConfigMap}
+func (d *finder) readSocketLB(ctx context.Context) law.SocketLB {
+	s := law.SocketLB{Object: "ConfigMap " + ciliumNamespace + "/" + ciliumConfigMap}
 	cm, err := d.local.configMap(ctx, ciliumNamespace, ciliumConfigMap)
-	if s.Sight, s.Why = sightOf(err); s.Sight == Seen {
+	if s.Sight, s.Why = sightOf(err); s.Sight == law.Seen {
 		// An agent that replaces kube-proxy turns socket balancing on, whatever bpf-lb-sock says: the chart writes "false" there.
 		enabled := slices.Contains([]string{"true", "strict"}, cm.Data["kube-proxy-replacement"]) || cm.Data["bpf-lb-sock"] == "true"
 		s.InPods = enabled && cm.Data["bpf-lb-sock-hostns-only"] != "true"
 		s.Settings = fmt.Sprintf("kube-proxy-replacement=%q, bpf-lb-sock=%q, bpf-lb-sock-hostns-only=%q",
-			cut(Safe(cm.Data["kube-proxy-replacement"]), 20), cut(Safe(cm.Data["bpf-lb-sock"]), 20), cut(Safe(cm.Data["bpf-lb-sock-hostns-only"]), 20))
+			untrusted.Cut(untrusted.Safe(cm.Data["kube-proxy-replacement"]), 20), untrusted.Cut(untrusted.Safe(cm.Data["bpf-lb-sock"]), 20), untrusted.Cut(untrusted.Safe(cm.Data["bpf-lb-sock-hostns-only"]), 20))
 		return s
 	}
-	if s.Sight == Unread {
+	if s.Sight == law.Unread {
 		return s
 	}
-	felix := customKind{group: "crd.projectcalico.org", plural: "felixconfigurations", known: []string{"v1"}}
-	if d.groups == nil || len(felix.servedBy(d.groups)) == 0 {
+	felix := law.Resource{Group: "crd.projectcalico.org", Plural: "felixconfigurations", Versions: []string{"v1"}}
+	if d.groups == nil || len(felix.ServedBy(d.groups)) == 0 {
 		return s
 	}
-	items, err := d.local.list(ctx, felix, felix.servedBy(d.groups), "")
+	items, err := d.local.list(ctx, felix, felix.ServedBy(d.groups), "")
 	sight, why := sightOf(err)
-	if sight == Unread {
+	if sight == law.Unread {
 		s.Sight, s.Why, s.Object = sight, why, "FelixConfiguration "+calicoFelixConfig
 		return s
 	}
@@ -89,11 +91,11 @@ func (d *finder) readSocketLB(ctx context.Context) SocketLB {
 		}
 		on, _, _ := unstructured.NestedBool(items[i].Object, "spec", "bpfEnabled")
 		how, _, _ := unstructured.NestedString(items[i].Object, "spec", "bpfConnectTimeLoadBalancing")
-		s.Sight, s.Object = Seen, "FelixConfiguration "+calicoFelixConfig
+		s.Sight, s.Object = law.Seen, "FelixConfiguration "+calicoFelixConfig
 		// Unset it is TCP, unless the field of before Calico 3.27 says no.
 		older, told, _ := unstructured.NestedBool(items[i].Object, "spec", "bpfConnectTimeLoadBalancingEnabled")
 		s.InPods = on && how != "Disabled" && (how != "" || older || !told)
-		s.Settings = fmt.Sprintf("bpfEnabled=%v, bpfConnectTimeLoadBalancing=%q", on, cut(Safe(how), 20))
+		s.Settings = fmt.Sprintf("bpfEnabled=%v, bpfConnectTimeLoadBalancing=%q", on, untrusted.Cut(untrusted.Safe(how), 20))
 		if told {
 			s.Settings += fmt.Sprintf(", bpfConnectTimeLoadBalancingEnabled=%v", older)
 		}
@@ -103,21 +105,21 @@ func (d *finder) readSocketLB(ctx context.Context) SocketLB {
 
 // readNetworks takes the networks from the proxy's own environment, which is what it goes by, else from the control plane's
 // values, which is what a new proxy would be told.
-func (d *finder) readNetworks(ctx context.Context, control string) Networks {
+func (d *finder) readNetworks(ctx context.Context, control string) law.Networks {
 	if list := d.snap.Source.ProfileNetworks; list != "" {
-		return Networks{Sight: Seen, Object: "the proxy of pod " + d.snap.Source.Name, CIDRs: splitList(list)}
+		return law.Networks{Sight: law.Seen, Object: "the proxy of pod " + d.snap.Source.Name, CIDRs: splitList(list)}
 	}
 	ns := orDefault(control, controlNamespace)
-	n := Networks{Object: "ConfigMap " + ns + "/" + controlConfigMap}
+	n := law.Networks{Object: "ConfigMap " + ns + "/" + controlConfigMap}
 	cm, err := d.local.configMap(ctx, ns, controlConfigMap)
-	if n.Sight, n.Why = sightOf(err); n.Sight != Seen {
+	if n.Sight, n.Why = sightOf(err); n.Sight != law.Seen {
 		return n
 	}
 	var values struct {
 		ClusterNetworks string `json:"clusterNetworks"`
 	}
 	if err := yaml.Unmarshal([]byte(cm.Data["values"]), &values); err != nil || values.ClusterNetworks == "" {
-		n.Sight, n.Why = Unread, "its values do not say clusterNetworks"
+		n.Sight, n.Why = law.Unread, "its values do not say clusterNetworks"
 		return n
 	}
 	n.CIDRs = splitList(values.ClusterNetworks)
@@ -125,13 +127,13 @@ func (d *finder) readNetworks(ctx context.Context, control string) Networks {
 }
 
 // readAnchors reads the trust anchors of a cluster's mesh. Only their fingerprints are kept.
-func readAnchors(ctx context.Context, c Client, role, control string) TrustAnchors {
-	a := TrustAnchors{Cluster: role, Namespace: orDefault(control, controlNamespace)}
+func readAnchors(ctx context.Context, c Client, role, control string) law.TrustAnchors {
+	a := law.TrustAnchors{Cluster: role, Namespace: orDefault(control, controlNamespace)}
 	cm, err := c.configMap(ctx, a.Namespace, anchorsConfigMap)
-	if a.Sight, a.Why = sightOf(err); a.Sight != Seen {
+	if a.Sight, a.Why = sightOf(err); a.Sight != law.Seen {
 		return a
 	}
-	rest := []byte(cut(cm.Data[anchorsKey], 1<<20))
+	rest := []byte(untrusted.Cut(cm.Data[anchorsKey], 1<<20))
 	for {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
@@ -145,25 +147,27 @@ func readAnchors(ctx context.Context, c Client, role, control string) TrustAncho
 	slices.Sort(a.Fingerprints)
 	a.Fingerprints = slices.Compact(a.Fingerprints)
 	if len(a.Fingerprints) == 0 {
-		a.Sight, a.Why = Unread, "ConfigMap "+a.Namespace+"/"+anchorsConfigMap+" holds no certificate"
+		a.Sight, a.Why = law.Unread, "ConfigMap "+a.Namespace+"/"+anchorsConfigMap+" holds no certificate"
 	}
 	return a
 }
 
-func readNamespace(ctx context.Context, c Client, name string) Namespace {
-	n := Namespace{Name: name}
+func readNamespace(ctx context.Context, c Client, name string) law.Namespace {
+	n := law.Namespace{Name: name}
 	ns, err := remember(c.memo, "namespace "+name, func() (*core.Namespace, error) {
 		return c.kube.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 	})
-	if n.Sight, n.Why = sightOf(err); n.Sight == Seen {
-		n.OpaquePorts, n.SkipOutbound = annotation(ns, annOpaquePorts), annotation(ns, annSkipOutbound)
+	if n.Sight, n.Why = sightOf(err); n.Sight == law.Seen {
+		n.OpaquePorts, n.SkipOutbound = annotation(ns, law.AnnOpaquePorts), annotation(ns, annSkipOutbound)
 		n.SkipSubnets, n.InboundPolicy = annotation(ns, annSkipSubnets), annotation(ns, annInboundPolicy)
 	}
 	return n
 }
 
 // annotation is the value of an annotation, bounded and safe to print.
-func annotation(o metav1.Object, key string) string { return cut(Safe(o.GetAnnotations()[key]), 300) }
+func annotation(o metav1.Object, key string) string {
+	return untrusted.Cut(untrusted.Safe(o.GetAnnotations()[key]), 300)
+}
 
 func orDefault(s, otherwise string) string {
 	if s == "" {
@@ -172,12 +176,14 @@ func orDefault(s, otherwise string) string {
 	return s
 }
 
+const maxCIDRs = 1000
+
 // splitList takes a comma-separated list apart, its entries safe to print.
 func splitList(s string) []string {
 	var out []string
 	for _, part := range strings.Split(s, ",") {
-		if part = strings.TrimSpace(part); part != "" && len(out) < maxBackends {
-			out = append(out, cut(Safe(part), 100))
+		if part = strings.TrimSpace(part); part != "" && len(out) < maxCIDRs {
+			out = append(out, untrusted.Cut(untrusted.Safe(part), 100))
 		}
 	}
 	return out
@@ -191,24 +197,24 @@ func (c Client) configMap(ctx context.Context, ns, name string) (*core.ConfigMap
 
 // credentials says whether the control plane can ask the other cluster for its pods: a Secret of this type must be in its
 // namespace. Only the names of Secrets are read, never what they hold.
-func (d *finder) credentials(ctx context.Context, cluster string) (Sight, string) {
+func (d *finder) credentials(ctx context.Context, cluster string) (law.Sight, string) {
 	ns := orDefault(d.snap.Source.ControlPlane, controlNamespace)
 	l, err := remember(d.local.memo, "secrets "+ns, func() (*metav1.PartialObjectMetadataList, error) {
 		return d.local.metadata.Resource(core.SchemeGroupVersion.WithResource("secrets")).Namespace(ns).List(ctx,
 			metav1.ListOptions{FieldSelector: "type=" + typeCredentials, Limit: pageSize})
 	})
 	if apierrors.IsNotFound(err) {
-		return Absent, ""
+		return law.Absent, ""
 	}
 	if err != nil {
-		return Unread, brief(err)
+		return law.Unread, brief(err)
 	}
 	for i := range l.Items {
 		if l.Items[i].Name == "cluster-credentials-"+cluster {
-			return Seen, ""
+			return law.Seen, ""
 		}
 	}
-	return Absent, ""
+	return law.Absent, ""
 }
 
 const typeCredentials = "mirror.linkerd.io/remote-kubeconfig"

@@ -9,12 +9,15 @@ import (
 	core "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // readProxySettings keeps what the pod's own proxy was told when the pod was made. The arguments of the init container are what
 // the traffic rules were made of; annotations only count where another plugin made the rules and left no such container.
-func readProxySettings(pod *core.Pod, p *Pod) {
-	p.ControlPlane = cut(Safe(pod.Labels["linkerd.io/control-plane-ns"]), 63)
+func readProxySettings(pod *core.Pod, p *law.Pod) {
+	p.ControlPlane = untrusted.Cut(untrusted.Safe(pod.Labels["linkerd.io/control-plane-ns"]), 63)
 	p.InboundPolicy, p.ProfileNetworks = proxyEnv(pod, envInboundPolicy), proxyEnv(pod, envNetworks)
 	p.SkipFrom = "annotations"
 	p.SkipOutbound, p.SkipSubnets = annotation(pod, annSkipOutbound), annotation(pod, annSkipSubnets)
@@ -38,10 +41,10 @@ const (
 func argument(args []string, flag string) string {
 	for i, a := range args {
 		if a == flag && i+1 < len(args) {
-			return cut(Safe(args[i+1]), 300)
+			return untrusted.Cut(untrusted.Safe(args[i+1]), 300)
 		}
 		if len(a) > len(flag) && a[:len(flag)+1] == flag+"=" {
-			return cut(Safe(a[len(flag)+1:]), 300)
+			return untrusted.Cut(untrusted.Safe(a[len(flag)+1:]), 300)
 		}
 	}
 	return ""
@@ -51,12 +54,12 @@ func argument(args []string, flag string) string {
 func proxyEnv(pod *core.Pod, name string) string {
 	for _, list := range [][]core.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
 		for i := range list {
-			if list[i].Name != proxyContainer {
+			if law.ProviderOf(list[i].Name) != law.ProviderLinkerd {
 				continue
 			}
 			for _, e := range list[i].Env {
 				if e.Name == name {
-					return cut(Safe(e.Value), 1000)
+					return untrusted.Cut(untrusted.Safe(e.Value), 1000)
 				}
 			}
 		}
@@ -65,13 +68,13 @@ func proxyEnv(pod *core.Pod, name string) string {
 }
 
 // podSet looks at the first page of the pods that a Service selects. A Service without selector has none.
-func podSet(ctx context.Context, c Client, policies *policyReader, svc Service, endpoints []Endpoint) PodSet {
+func podSet(ctx context.Context, c Client, policies *policyReader, svc law.Service, endpoints []law.Endpoint) law.PodSet {
 	if len(svc.Selector) == 0 {
-		return PodSet{Sight: Absent}
+		return law.PodSet{Sight: law.Absent}
 	}
 	pods, more, err := c.podsOf(ctx, svc.Namespace, labels.SelectorFromSet(svc.Selector))
-	set := PodSet{}
-	if set.Sight, set.Why = sightOf(err); set.Sight != Seen {
+	set := law.PodSet{}
+	if set.Sight, set.Why = sightOf(err); set.Sight != law.Seen {
 		return set
 	}
 	set.Looked, set.More = len(pods), more
@@ -81,19 +84,19 @@ func podSet(ctx context.Context, c Client, policies *policyReader, svc Service, 
 	}
 	for i := range pods {
 		pod := pods[i]
-		var p Pod
+		var p law.Pod
 		readProxy(pod, &p)
 		if len(set.Built) < maxBuilt {
 			set.Built = append(set.Built, builtOf(pod, p))
 		}
 		if !p.Meshed {
 			set.UnmeshedPods++
-			if len(set.Unmeshed) < maxListed {
+			if len(set.Unmeshed) < maxNamed {
 				set.Unmeshed = append(set.Unmeshed, pod.Name)
 			}
 			continue
 		}
-		set.OpaquePorts = addOnce(set.OpaquePorts, annotation(pod, annOpaquePorts))
+		set.OpaquePorts = addOnce(set.OpaquePorts, annotation(pod, law.AnnOpaquePorts))
 		// The variable is what the proxy goes by. Where it is not set, what the pod was to get is the next best.
 		policy := proxyEnv(pod, envInboundPolicy)
 		if policy == "" {
@@ -107,7 +110,7 @@ func podSet(ctx context.Context, c Client, policies *policyReader, svc Service, 
 			set.ServersWhy = why
 		}
 		for _, s := range servers {
-			if !slices.ContainsFunc(set.Servers, func(have ServerOn) bool { return have.Name == s.Name }) {
+			if !slices.ContainsFunc(set.Servers, func(have law.ServerOn) bool { return have.Name == s.Name }) {
 				set.Servers = append(set.Servers, s)
 			}
 		}
@@ -117,16 +120,17 @@ func podSet(ctx context.Context, c Client, policies *policyReader, svc Service, 
 
 // Bounds of what is recorded of pods, which a manifest holds for each backend.
 const (
+	maxNamed  = 10 // pods without a proxy
 	maxBuilt  = 50 // pods of one Service
 	maxImages = 20 // containers of one pod
 )
 
 // builtOf is what the nodes say runs in the pod.
-func builtOf(pod *core.Pod, p Pod) Built {
-	b := Built{Name: pod.Name, UID: string(pod.UID), ImageIDs: map[string]string{}, ProxyImageID: p.ProxyImageID}
+func builtOf(pod *core.Pod, p law.Pod) law.Built {
+	b := law.Built{Name: pod.Name, UID: string(pod.UID), ImageIDs: map[string]string{}, ProxyImageID: p.ProxyImageID}
 	for _, s := range pod.Status.ContainerStatuses {
 		if !isProxy(s.Name) && s.ImageID != "" && len(b.ImageIDs) < maxImages {
-			b.ImageIDs[Safe(s.Name)] = cut(Safe(s.ImageID), 500)
+			b.ImageIDs[untrusted.Safe(s.Name)] = untrusted.Cut(untrusted.Safe(s.ImageID), 500)
 		}
 	}
 	return b
@@ -188,8 +192,8 @@ func (c Client) deployment(ctx context.Context, ns, name string) (*apps.Deployme
 }
 
 // backendsOf are the Services of backends whose pods are in the cluster ("": the client's), as that cluster has them.
-func (d *finder) backendsOf(cluster string) []Service {
-	var out []Service
+func (d *finder) backendsOf(cluster string) []law.Service {
+	var out []law.Service
 	for _, b := range d.snap.Backends {
 		switch {
 		case cluster == "" && b.Mirror == nil && b.Service.Found:
@@ -203,8 +207,8 @@ func (d *finder) backendsOf(cluster string) []Service {
 
 // rollouts are the Deployments behind the Services that are not at rest. What may not be listed is left out: a rollout is a
 // remark, and its absence proves nothing.
-func (d *finder) rollouts(ctx context.Context, c Client, cluster string, services []Service) []Rollout {
-	var out []Rollout
+func (d *finder) rollouts(ctx context.Context, c Client, cluster string, services []law.Service) []law.Rollout {
+	var out []law.Rollout
 	done := map[string]bool{}
 	for _, svc := range services {
 		if len(svc.Selector) == 0 || done[svc.Namespace] {
@@ -222,7 +226,7 @@ func (d *finder) rollouts(ctx context.Context, c Client, cluster string, service
 			name := dep.Namespace + "/" + dep.Name
 			if state != "" && !done[name] && sel.Matches(labels.Set(dep.Spec.Template.Labels)) {
 				done[name] = true
-				out = append(out, Rollout{Cluster: cluster, Deployment: name, State: state})
+				out = append(out, law.Rollout{Cluster: cluster, Deployment: name, State: state})
 			}
 		}
 	}

@@ -9,24 +9,27 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // readMirrorFacts reads what the client's cluster says of a mirror beside its Endpoints.
-func (d *finder) readMirrorFacts(ctx context.Context, b *Backend) {
+func (d *finder) readMirrorFacts(ctx context.Context, b *law.Backend) {
 	m := b.Mirror
-	if m.Mode != MirrorGateway {
+	if m.Mode != law.MirrorGateway {
 		m.Credentials, m.CredentialsWhy = d.credentials(ctx, m.Cluster)
 		return
 	}
 	// Proxies read EndpointSlices. Kubernetes copies them from the Endpoints, annotations and all; one that lacks the gateway's
 	// identity makes a client dial in plain text.
 	bySvc, err := d.local.slicesOf(ctx, b.Service.Namespace, []string{b.Service.Name})
-	if m.Slices, m.SlicesWhy = sightOf(err); m.Slices != Seen {
+	if m.Slices, m.SlicesWhy = sightOf(err); m.Slices != law.Seen {
 		return
 	}
 	found := bySvc[b.Service.Name]
 	if len(found) == 0 {
-		m.Slices = Absent
+		m.Slices = law.Absent
 		return
 	}
 	for i := range found {
@@ -81,25 +84,13 @@ func (d *finder) readRemoteFacts(ctx context.Context, cluster string, c Client) 
 
 // readRemoteSplit looks for a split of the mirrored Service in its own cluster. The gateway there asks for the profile of the
 // name that it is called by and obeys it, so the share of that cluster is split once more.
-func readRemoteSplit(ctx context.Context, c Client, groups *metav1.APIGroupList, m *Mirror) (*RemoteSplit, string) {
+func readRemoteSplit(ctx context.Context, c Client, groups *metav1.APIGroupList, m *law.Mirror) (*law.RemoteSplit, string) {
 	ns, name, _ := strings.Cut(m.Remote, "/")
-	items, err := c.list(ctx, serviceProfiles(), serviceProfiles().servedBy(groups), ns)
-	if sight, why := sightOf(err); sight == Unread {
+	items, err := c.list(ctx, law.ServiceProfiles(), law.ServiceProfiles().ServedBy(groups), ns)
+	if sight, why := sightOf(err); sight == law.Unread {
 		return nil, why
 	}
-	var out *RemoteSplit
-	if u, _ := pickProfile(items, name, ns, ns); u != nil {
-		p, overrides, _, weightErr := readProfile(u, ns)
-		if p.Overrides > 0 && weightErr == nil {
-			leaves := make([]leafWeight, 0, len(overrides))
-			for _, o := range overrides {
-				leaves = append(leaves, o.leafWeight)
-			}
-			if ws, _, err := effective(name, leaves); err == nil {
-				out = &RemoteSplit{Object: "ServiceProfile " + p.Namespace + "/" + p.Name, Weights: ws}
-			}
-		}
-	}
+	out := law.SplitOfProfile(items, ns, name)
 	if out == nil {
 		return nil, ""
 	}
@@ -152,17 +143,8 @@ func (c Client) servicesOf(ctx context.Context, ns string) ([]core.Service, erro
 	})
 }
 
-// MirrorStatus is what a Link says of one Service that it mirrors, or does not.
-type MirrorStatus struct {
-	Remote   string `json:"remote"`   // namespace/name in the target cluster
-	Local    string `json:"local"`    // name of the mirror, "" where there is none
-	Mirrored bool   `json:"mirrored"` // its condition of that name is True
-	Reason   string `json:"reason"`   // e.g. "MissingNamespace"
-	Message  string `json:"message"`
-}
-
 // readMirrorStatus reads a Link's status, which is where the service mirror says why something is not mirrored.
-func readMirrorStatus(u *unstructured.Unstructured) []MirrorStatus {
+func readMirrorStatus(u *unstructured.Unstructured) []law.MirrorStatus {
 	var status struct {
 		MirrorServices []struct {
 			RemoteRef  struct{ Namespace, Name string }
@@ -173,32 +155,22 @@ func readMirrorStatus(u *unstructured.Unstructured) []MirrorStatus {
 		}
 	}
 	raw, found, err := unstructured.NestedMap(u.Object, "status")
-	if err != nil || !found || remarshal(raw, &status) != nil {
+	if err != nil || !found || law.Decode(raw, &status) != nil {
 		return nil
 	}
-	var out []MirrorStatus
+	var out []law.MirrorStatus
 	for _, s := range status.MirrorServices {
 		if len(out) == maxObject {
 			break
 		}
-		m := MirrorStatus{Remote: cut(Safe(s.RemoteRef.Namespace+"/"+s.RemoteRef.Name), 300)}
+		m := law.MirrorStatus{Remote: untrusted.Cut(untrusted.Safe(s.RemoteRef.Namespace+"/"+s.RemoteRef.Name), 300)}
 		for _, c := range s.Conditions {
 			if c.Type == "Mirrored" {
-				m.Mirrored, m.Local = c.Status == "True", cut(Safe(c.LocalRef.Name), 253)
-				m.Reason, m.Message = cut(Safe(c.Reason), 100), cut(Safe(c.Message), 300)
+				m.Mirrored, m.Local = c.Status == "True", untrusted.Cut(untrusted.Safe(c.LocalRef.Name), 253)
+				m.Reason, m.Message = untrusted.Cut(untrusted.Safe(c.Reason), 100), untrusted.Cut(untrusted.Safe(c.Message), 300)
 			}
 		}
 		out = append(out, m)
 	}
 	return out
-}
-
-// StatusOf is what the Link says of a remote Service, nil where it says nothing.
-func (l Link) StatusOf(remote string) *MirrorStatus {
-	for i := range l.Status {
-		if l.Status[i].Remote == remote {
-			return &l.Status[i]
-		}
-	}
-	return nil
 }

@@ -3,7 +3,11 @@ package mesh
 import (
 	"context"
 	"errors"
+	"slices"
 	"sort"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Found is a split that there is.
@@ -19,26 +23,26 @@ func Find(ctx context.Context, c Client, namespace string) ([]Found, error) {
 	if err != nil {
 		return nil, apiError(c, "list", "API groups", err)
 	}
-	where := "in namespace " + Safe(namespace)
+	where := "in namespace " + untrusted.Safe(namespace)
 	if namespace == "" {
 		where = "in all namespaces"
 	}
 	var out []Found
-	items, err := c.list(ctx, trafficSplits(), trafficSplits().servedBy(groups), namespace)
+	items, err := c.list(ctx, law.TrafficSplits(), law.TrafficSplits().ServedBy(groups), namespace)
 	if err != nil && !errors.Is(err, errNotServed) {
 		return nil, apiError(c, "list", "TrafficSplits "+where, err)
 	}
 	for i := range items {
-		out = append(out, Found{items[i].GetNamespace(), shortName(PathTrafficSplit, items[i].GetName())})
+		out = append(out, Found{items[i].GetNamespace(), law.ShortName(law.PathTrafficSplit, items[i].GetName())})
 	}
-	for _, kind := range routeKinds() {
-		items, err := c.list(ctx, kind, kind.servedBy(groups), namespace)
+	for _, kind := range law.RouteResources() {
+		items, err := c.list(ctx, kind, kind.ServedBy(groups), namespace)
 		if err != nil && !errors.Is(err, errNotServed) {
-			return nil, apiError(c, "list", kind.plural+"."+kind.group+" "+where, err)
+			return nil, apiError(c, "list", kind.Plural+"."+kind.Group+" "+where, err)
 		}
 		for i := range items {
-			if r := readRoute(&items[i]); len(r.parentsOf()) > 0 {
-				out = append(out, Found{r.ref.Namespace, shortName(r.kind, r.ref.Name)})
+			if law.BoundToService(&items[i]) {
+				out = append(out, Found{items[i].GetNamespace(), law.ShortName(law.Path(items[i].GetKind()), items[i].GetName())})
 			}
 		}
 	}
@@ -49,4 +53,34 @@ func Find(ctx context.Context, c Client, namespace string) ([]Found, error) {
 		return out[i].Split < out[j].Split
 	})
 	return out, nil
+}
+
+// Splits names the splits of a namespace as a command line does, sorted: TrafficSplits as "ts/NAME", routes that are bound
+// to a Service by their kinds; none where the API server has none of them.
+func Splits(ctx context.Context, c Client, namespace string) ([]string, error) {
+	groups, err := c.groups(ctx)
+	if err != nil {
+		return nil, apiError(c, "list", "API groups", err)
+	}
+	var names []string
+	items, err := c.list(ctx, law.TrafficSplits(), law.TrafficSplits().ServedBy(groups), namespace)
+	if err != nil && !errors.Is(err, errNotServed) {
+		return nil, apiError(c, "list", "TrafficSplits in namespace "+untrusted.Safe(namespace), err)
+	}
+	for _, item := range items {
+		names = append(names, law.ShortName(law.PathTrafficSplit, item.GetName()))
+	}
+	for _, kind := range law.RouteResources() {
+		items, err := c.list(ctx, kind, kind.ServedBy(groups), namespace)
+		if err != nil { // candidates: what may not be read is not offered
+			continue
+		}
+		for i := range items {
+			if law.BoundToService(&items[i]) {
+				names = append(names, law.ShortName(law.Path(items[i].GetKind()), items[i].GetName()))
+			}
+		}
+	}
+	sort.Strings(names)
+	return slices.Compact(names), nil
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // httpRoute is the HTTPRoute with the TrafficSplit's law, as the API server gives it once Linkerd's policy controller has
@@ -43,24 +45,24 @@ func TestLawOfRoute(t *testing.T) {
 		q := query()
 		q.Split = split
 		s := mustDiscover(t, west, east, q)
-		route := ObjectRef{
+		route := law.ObjectRef{
 			APIVersion: "gateway.networking.k8s.io/v1", Kind: "HTTPRoute", Namespace: "test", Name: "podinfo", UID: "route-podinfo",
 			ResourceVersion: "512", Generation: 2,
 		}
-		if d := cmp.Diff(Law{
-			Provider: ProviderLinkerd, Path: PathHTTPRoute, Probe: Probe{Host: "podinfo"}, NullModel: RandomPerRequest,
-			Backends: []LawBackend{
+		if d := cmp.Diff(law.Law{
+			Provider: law.ProviderLinkerd, Path: law.PathHTTPRoute, Probe: law.Probe{Host: "podinfo"}, NullModel: law.RandomPerRequest,
+			Backends: []law.LawBackend{
 				{Name: "podinfo", Namespace: "test", Service: "podinfo", Port: 9898, Weight: 90, Probability: 0.9},
 				{Name: "podinfo-east", Namespace: "test", Service: "podinfo-east", Port: 9898, Weight: 10, Probability: 0.1},
 			},
-			Objects: []ObjectRef{route},
+			Objects: []law.ObjectRef{route},
 		}, s.Law); d != "" {
 			t.Errorf("%q: %s", split, d)
 		}
-		if d := cmp.Diff([]Weight{{"podinfo", 90}, {"podinfo-east", 10}}, s.Split.Effective); d != "" {
+		if d := cmp.Diff(law.Weights{{Service: "podinfo", Weight: 90}, {Service: "podinfo-east", Weight: 10}}, s.Split.Effective); d != "" {
 			t.Errorf("%q: %s", split, d)
 		}
-		if s.Split.ref() != route || !s.Split.Found || s.Split.Root != "podinfo" || s.Split.Differs || s.Split.Short() != "httproute/podinfo" ||
+		if s.Split.Object() != route || !s.Split.Found || s.Split.Root != "podinfo" || s.Split.Differs || s.Split.Short() != "httproute/podinfo" ||
 			!strings.Contains(string(s.Split.YAML), "backendRefs") {
 			t.Errorf("%q: split %+v", split, s.Split)
 		}
@@ -78,10 +80,10 @@ func TestProfileBeatsRoute(t *testing.T) {
 		q := query()
 		q.Split = split
 		s := mustDiscover(t, west, east, q)
-		if s.Law.Path != PathServiceProfile || len(s.Law.Shadowed) != 1 || s.Law.Shadowed[0].Object.Kind != "HTTPRoute" {
+		if s.Law.Path != law.PathServiceProfile || len(s.Law.Shadowed) != 1 || s.Law.Shadowed[0].Object.Kind != "HTTPRoute" {
 			t.Errorf("%s: law %+v", split, s.Law)
 		}
-		if d := cmp.Diff([]Weight{{"podinfo", 50}, {"podinfo-east", 50}}, s.Split.Effective); d != "" {
+		if d := cmp.Diff(law.Weights{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}}, s.Split.Effective); d != "" {
 			t.Errorf("%s: %s", split, d)
 		}
 		if want := split == "httproute/podinfo"; s.Split.Differs != want {

@@ -60,7 +60,7 @@ func TestTenThousandPods(t *testing.T) {
 	q := query()
 	q.Split = "ts/split00"
 	s := mustDiscover(t, west, east, q)
-	if p := s.Backends[0].Pods; p.Looked != pageSize || !p.More || p.UnmeshedPods != pageSize || len(p.Unmeshed) != maxListed || len(p.Built) != maxBuilt {
+	if p := s.Backends[0].Pods; p.Looked != pageSize || !p.More || p.UnmeshedPods != pageSize || len(p.Unmeshed) != maxNamed || len(p.Built) != maxBuilt {
 		t.Errorf("looked at %d, more %v, unmeshed %d, named %d, recorded %d", p.Looked, p.More, p.UnmeshedPods, len(p.Unmeshed), len(p.Built))
 	}
 	if n := len(west.calls); n > 50 {

@@ -11,6 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Labels and annotations of Linkerd's multicluster extension.
@@ -28,19 +31,19 @@ const (
 )
 
 // readMirror tells a mirror Service by its labels.
-func readMirror(svc *core.Service) (Mirror, bool) {
+func readMirror(svc *core.Service) (law.Mirror, bool) {
 	if svc.Labels[labelMirrored] != "true" {
-		return Mirror{}, false
+		return law.Mirror{}, false
 	}
-	m := Mirror{Cluster: svc.Labels[labelCluster], Mode: MirrorGateway}
+	m := law.Mirror{Cluster: svc.Labels[labelCluster], Mode: law.MirrorGateway}
 	if c := svc.Labels[labelRemoteDiscovery]; c != "" {
-		m.Mode, m.Remote = MirrorRemoteDiscovery, svc.Namespace+"/"+svc.Labels[labelRemoteService]
+		m.Mode, m.Remote = law.MirrorRemoteDiscovery, svc.Namespace+"/"+svc.Labels[labelRemoteService]
 		if m.Cluster == "" {
 			m.Cluster = c
 		}
 	}
 	if svc.Annotations[annFederated] != "" || svc.Annotations[annFederatedHere] != "" {
-		m.Mode = MirrorFederated
+		m.Mode = law.MirrorFederated
 	}
 	// <name>.<namespace>.svc.<domain of the other cluster>
 	if parts := strings.Split(svc.Annotations[annRemoteName], "."); len(parts) >= 3 && parts[2] == "svc" {
@@ -52,10 +55,6 @@ func readMirror(svc *core.Service) (Mirror, bool) {
 	return m, true
 }
 
-func linkResource() customKind {
-	return customKind{group: "multicluster.linkerd.io", plural: "links", known: []string{"v1alpha3", "v1alpha2", "v1alpha1"}}
-}
-
 // linkNamespace is where Linkerd's extension keeps Links and the gateway unless told otherwise.
 const linkNamespace = "linkerd-multicluster"
 
@@ -64,10 +63,10 @@ type linkSelectors struct{ gateway, discovery labels.Selector }
 
 // linksStep lists the Links of all namespaces, or of the usual one where all may not be listed.
 func (d *finder) linksStep(ctx context.Context) error {
-	versions := linkResource().servedBy(d.groups)
-	items, err := d.local.list(ctx, linkResource(), versions, "")
+	versions := law.Links().ServedBy(d.groups)
+	items, err := d.local.list(ctx, law.Links(), versions, "")
 	if apierrors.IsForbidden(err) {
-		items, err = d.local.list(ctx, linkResource(), versions, linkNamespace)
+		items, err = d.local.list(ctx, law.Links(), versions, linkNamespace)
 	}
 	if err != nil {
 		if !errors.Is(err, errNotServed) { // no multicluster extension: nothing to note
@@ -83,18 +82,18 @@ func (d *finder) linksStep(ctx context.Context) error {
 	return nil
 }
 
-func readLink(u *unstructured.Unstructured) (Link, linkSelectors) {
+func readLink(u *unstructured.Unstructured) (law.Link, linkSelectors) {
 	text := func(field string) string {
 		v, _, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", field)
 		switch x := v.(type) {
 		case string:
-			return cut(x, 1000)
+			return untrusted.Cut(x, 1000)
 		case int64: // gatewayPort is a string in the CRD and a number in some files
 			return strconv.FormatInt(x, 10)
 		}
 		return ""
 	}
-	l := Link{
+	l := law.Link{
 		Namespace: u.GetNamespace(), Name: u.GetName(), TargetCluster: text("targetClusterName"),
 		GatewayAddress: text("gatewayAddress"), GatewayPort: text("gatewayPort"), GatewayIdentity: text("gatewayIdentity"),
 	}
@@ -112,7 +111,7 @@ func linkSelector(u *unstructured.Unstructured, field string) labels.Selector {
 		return labels.Nothing()
 	}
 	var ls metav1.LabelSelector
-	if remarshal(raw, &ls) != nil {
+	if law.Decode(raw, &ls) != nil {
 		return labels.Nothing()
 	}
 	sel, err := metav1.LabelSelectorAsSelector(&ls)

@@ -8,12 +8,15 @@ import (
 	core "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // readPod takes one pod apart; container is the one that is asked for by name, if any.
-func readPod(pod *core.Pod, container string) (Pod, []string, error) {
+func readPod(pod *core.Pod, container string) (law.Pod, []string, error) {
 	var notes []string
-	p := Pod{
+	p := law.Pod{
 		Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), Node: pod.Spec.NodeName, Ready: usable(pod),
 		Workload: "pod/" + pod.Name,
 	}
@@ -30,13 +33,13 @@ func readPod(pod *core.Pod, container string) (Pod, []string, error) {
 	if note != "" {
 		notes = append(notes, note)
 	}
-	p.Container, p.ContainerWhy, p.Image = c.Name, why, cut(c.Image, 500)
+	p.Container, p.ContainerWhy, p.Image = c.Name, why, untrusted.Cut(c.Image, 500)
 	p.WritableDirs = writableDirs(pod, c)
 	p.Problem = containerProblem(pod, c.Name)
 	readProxy(pod, &p)
 	for _, s := range pod.Status.ContainerStatuses {
 		if s.Name == c.Name {
-			p.ImageID = cut(s.ImageID, 500)
+			p.ImageID = untrusted.Cut(s.ImageID, 500)
 		}
 		if !s.Ready {
 			p.NotReady = append(p.NotReady, s.Name)
@@ -49,16 +52,16 @@ func readPod(pod *core.Pod, container string) (Pod, []string, error) {
 }
 
 // readNode tells which agent fits. Nodes are not namespaced, and many users may not read them.
-func (d *finder) readNode(ctx context.Context, p *Pod) {
+func (d *finder) readNode(ctx context.Context, p *law.Pod) {
 	if p.Node == "" {
 		return
 	}
 	node, err := d.local.kube.CoreV1().Nodes().Get(ctx, p.Node, metav1.GetOptions{})
 	if err != nil {
-		d.note("node %s of the source pod could not be read, so its architecture is not known: %s", Safe(p.Node), brief(err))
+		d.note("node %s of the source pod could not be read, so its architecture is not known: %s", untrusted.Safe(p.Node), brief(err))
 		return
 	}
-	p.OS, p.Arch = cut(Safe(node.Status.NodeInfo.OperatingSystem), 32), cut(Safe(node.Status.NodeInfo.Architecture), 32)
+	p.OS, p.Arch = untrusted.Cut(untrusted.Safe(node.Status.NodeInfo.OperatingSystem), 32), untrusted.Cut(untrusted.Safe(node.Status.NodeInfo.Architecture), 32)
 }
 
 // throughStep reads the Service whose pods draw the backend, and those pods.
@@ -75,7 +78,7 @@ func (d *finder) throughStep(ctx context.Context) error {
 		}
 		return &Error{
 			Kind: KindNotFound, Op: "find Service", Object: object + " in namespace " + d.t.Namespace,
-			Cause: errors.New("there is no such Service"), Hint: candidates("Services", names),
+			Cause: errors.New("there is no such Service"), Hint: law.Candidates("Services", names),
 		}
 	}
 	if len(svc.Selector) == 0 {
@@ -96,7 +99,7 @@ func (d *finder) throughStep(ctx context.Context) error {
 	if l.Continue != "" {
 		d.note("more than %d pods are behind %s; only the first were looked at", pageSize, object)
 	}
-	through := &Through{Service: svc}
+	through := &law.Through{Service: svc}
 	for i := range l.Items {
 		if pod := &l.Items[i]; pod.DeletionTimestamp == nil && pod.Status.Phase == core.PodRunning {
 			p, _, err := readPod(pod, "")

@@ -7,6 +7,9 @@ import (
 	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // MaxPods is how many pods may send at once; AllPods asks for every ready one, up to that.
@@ -33,16 +36,16 @@ func (d *finder) otherSources(candidates []core.Pod, ready int, label string) er
 		if err != nil {
 			return err
 		}
-		p.Workload = Safe(label)
+		p.Workload = untrusted.Safe(label)
 		d.snap.Others = append(d.snap.Others, p)
 	}
 	if d.t.Pods != AllPods && len(d.snap.Others)+1 < d.t.Pods {
 		return &Error{
-			Kind: KindNotFound, Op: "find source pods", Object: Safe(label) + " in namespace " + d.t.FromNamespace,
+			Kind: KindNotFound, Op: "find source pods", Object: untrusted.Safe(label) + " in namespace " + d.t.FromNamespace,
 			Cause: fmt.Errorf("%d pods are ready, --pods asks for %d", ready, d.t.Pods), Hint: "wait for more, or lower --pods",
 		}
 	}
-	d.note("%d pods fit %s and are ready; %d of them send", ready, Safe(label), len(d.snap.Others)+1)
+	d.note("%d pods fit %s and are ready; %d of them send", ready, untrusted.Safe(label), len(d.snap.Others)+1)
 	return nil
 }
 
@@ -65,22 +68,12 @@ func (d *finder) pinnedSources(ctx context.Context) error {
 	return nil
 }
 
-func namesOfRead(pods []Pod) []string {
+func namesOfRead(pods []law.Pod) []string {
 	var names []string
 	for _, p := range pods {
 		names = append(names, p.Name)
 	}
 	return names
-}
-
-func changesOfOthers(add func(what, a, b string), before, after []Pod) {
-	now := map[string]Pod{}
-	for _, p := range after {
-		now[p.Name] = p
-	}
-	for _, p := range before {
-		changesOfPod(add, "source pod", p, now[p.Name])
-	}
 }
 
 // checkPods checks what a query says of their number.

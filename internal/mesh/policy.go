@@ -10,53 +10,56 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // policyGroup is Linkerd's policy API.
 const policyGroup = "policy.linkerd.io"
 
-func policyServers() customKind {
-	return customKind{group: policyGroup, plural: "servers", known: []string{"v1beta3", "v1beta2", "v1beta1"}}
+func policyServers() law.Resource {
+	return law.Resource{Group: policyGroup, Plural: "servers", Versions: []string{"v1beta3", "v1beta2", "v1beta1"}}
 }
 
-func authorizationPolicies() customKind {
-	return customKind{group: policyGroup, plural: "authorizationpolicies", known: []string{"v1alpha1"}}
+func authorizationPolicies() law.Resource {
+	return law.Resource{Group: policyGroup, Plural: "authorizationpolicies", Versions: []string{"v1alpha1"}}
 }
 
-func serverAuthorizations() customKind {
-	return customKind{group: policyGroup, plural: "serverauthorizations", known: []string{"v1beta1"}}
+func serverAuthorizations() law.Resource {
+	return law.Resource{Group: policyGroup, Plural: "serverauthorizations", Versions: []string{"v1beta1"}}
 }
 
-func policyKinds() []customKind {
-	return []customKind{policyServers(), authorizationPolicies(), serverAuthorizations()}
+func policyKinds() []law.Resource {
+	return []law.Resource{policyServers(), authorizationPolicies(), serverAuthorizations()}
 }
 
 // policyReader reads the policies of one cluster; nil knows of none.
 type policyReader struct{ groups *metav1.APIGroupList }
 
 // on are the Servers that cover the port of the pod, and why they could not be read, "" where they were.
-func (r *policyReader) on(ctx context.Context, c Client, pod *core.Pod, port int32) ([]ServerOn, string) {
+func (r *policyReader) on(ctx context.Context, c Client, pod *core.Pod, port int32) ([]law.ServerOn, string) {
 	if r == nil {
 		return nil, ""
 	}
 	if r.groups == nil {
 		return nil, "the API groups of the cluster could not be read"
 	}
-	if len(policyServers().servedBy(r.groups)) == 0 {
+	if len(policyServers().ServedBy(r.groups)) == 0 {
 		return nil, ""
 	}
-	servers, err := c.list(ctx, policyServers(), policyServers().servedBy(r.groups), pod.Namespace)
+	servers, err := c.list(ctx, policyServers(), policyServers().ServedBy(r.groups), pod.Namespace)
 	if err != nil {
 		return nil, brief(err)
 	}
-	var out []ServerOn
+	var out []law.ServerOn
 	why := ""
 	for i := range servers {
 		u := &servers[i]
 		if !serverSelects(u, pod, port) {
 			continue
 		}
-		s := ServerOn{Name: pod.Namespace + "/" + u.GetName(), AccessPolicy: text(u, "spec", "accessPolicy"), ProxyProtocol: text(u, "spec", "proxyProtocol")}
+		s := law.ServerOn{Name: pod.Namespace + "/" + u.GetName(), AccessPolicy: text(u, "spec", "accessPolicy"), ProxyProtocol: text(u, "spec", "proxyProtocol")}
 		var unread string
 		if s.Authorizations, unread = r.authorizations(ctx, c, u); unread != "" {
 			why = unread
@@ -68,7 +71,7 @@ func (r *policyReader) on(ctx context.Context, c Client, pod *core.Pod, port int
 
 func text(u *unstructured.Unstructured, path ...string) string {
 	s, _, _ := unstructured.NestedString(u.Object, path...)
-	return cut(Safe(s), 100)
+	return untrusted.Cut(untrusted.Safe(s), 100)
 }
 
 func serverSelects(u *unstructured.Unstructured, pod *core.Pod, port int32) bool {
@@ -77,7 +80,7 @@ func serverSelects(u *unstructured.Unstructured, pod *core.Pod, port int32) bool
 		return false
 	}
 	var ls metav1.LabelSelector
-	if remarshal(raw, &ls) != nil {
+	if law.Decode(raw, &ls) != nil {
 		return false
 	}
 	sel, err := metav1.LabelSelectorAsSelector(&ls)
@@ -106,7 +109,7 @@ func serverSelects(u *unstructured.Unstructured, pod *core.Pod, port int32) bool
 // older ServerAuthorizations. Whom they let in is not worked out here.
 // A policy of an HTTPRoute or GRPCRoute may be of this Server's routes: it is counted, for it is not certain that nobody is let in.
 func (r *policyReader) authorizations(ctx context.Context, c Client, server *unstructured.Unstructured) (out []string, unread string) {
-	policies, err := c.list(ctx, authorizationPolicies(), authorizationPolicies().servedBy(r.groups), server.GetNamespace())
+	policies, err := c.list(ctx, authorizationPolicies(), authorizationPolicies().ServedBy(r.groups), server.GetNamespace())
 	if err != nil && !errors.Is(err, errNotServed) {
 		unread = brief(err)
 	} else {
@@ -117,7 +120,7 @@ func (r *policyReader) authorizations(ctx context.Context, c Client, server *uns
 			}
 		}
 	}
-	older, err := c.list(ctx, serverAuthorizations(), serverAuthorizations().servedBy(r.groups), server.GetNamespace())
+	older, err := c.list(ctx, serverAuthorizations(), serverAuthorizations().ServedBy(r.groups), server.GetNamespace())
 	if err != nil && !errors.Is(err, errNotServed) {
 		unread = brief(err)
 	} else {
@@ -128,5 +131,5 @@ func (r *policyReader) authorizations(ctx context.Context, c Client, server *uns
 			}
 		}
 	}
-	return listed(out), unread
+	return law.Listed(out), unread
 }

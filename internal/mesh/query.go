@@ -6,6 +6,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Query says which split is meant and where the requests come from.
@@ -19,7 +22,7 @@ type Query struct {
 	Through   string // "svc/frontend": the Service whose pods draw the backend; "": the source pod draws
 	// FromNamespace is the namespace of the source pod where it is not Namespace. It decides which ServiceProfile is obeyed.
 	FromNamespace string
-	Probe         Probe // the request that the law is asked for; its zero value is GET / of the root Service
+	Probe         law.Probe // the request that the law is asked for; its zero value is GET / of the root Service
 	// SplitOnly leaves out Snapshot.Facts: for a second look, which asks whether what the verdict rests on has changed.
 	SplitOnly bool
 	// Pods is how many pods of what From or Selector names send: at most MaxPods; AllPods: every ready one; 0: one.
@@ -29,7 +32,7 @@ type Query struct {
 
 // Pinned is the query that finds what s found again: same split, pod and container, whatever was created since. If the
 // pod is gone Discover then says so with KindNotFound.
-func (q Query) Pinned(s Snapshot) Query {
+func (q Query) Pinned(s law.Snapshot) Query {
 	if s.Split.Found {
 		q.Split = s.Split.Short()
 	}
@@ -44,9 +47,9 @@ func (q Query) Pinned(s Snapshot) Query {
 // target is a Query with its names taken apart.
 type target struct {
 	Query
-	splitName string // "" where Split was empty
-	splitKind Path   // of KIND/NAME; "" where a bare name was given, or that of a Service
-	fromKind  string // "deployment", "statefulset", "daemonset", "replicaset", "pod" or ""
+	splitName string   // "" where Split was empty
+	splitKind law.Path // of KIND/NAME; "" where a bare name was given, or that of a Service
+	fromKind  string   // "deployment", "statefulset", "daemonset", "replicaset", "pod" or ""
 	fromName  string
 	selector  labels.Selector
 	through   string // Service name
@@ -61,7 +64,7 @@ func (q Query) parse() (target, error) {
 	}
 	for _, ns := range []string{q.Namespace, t.FromNamespace} {
 		if msgs := validation.IsDNS1123Label(ns); len(msgs) > 0 {
-			return t, usage("read", fmt.Sprintf("--namespace %q", Safe(ns)), "not a namespace's name", "name one with -n")
+			return t, usage("read", fmt.Sprintf("--namespace %q", untrusted.Safe(ns)), "not a namespace's name", "name one with -n")
 		}
 	}
 	for _, step := range []func() error{t.parseSplit, t.parseFrom, t.parseThrough} {
@@ -84,28 +87,6 @@ func (q Query) parse() (target, error) {
 
 // splitForms is what a SPLIT may look like.
 const splitForms = "write ts/NAME, httproute/NAME, grpcroute/NAME, vs/NAME, traefikservice/NAME, or the name of the root Service"
-
-// splitKindOf maps the kinds of splits as kubectl's users type them, plural and group allowed; "" if it is none.
-func splitKindOf(s string) Path {
-	kind, _, _ := strings.Cut(strings.ToLower(s), ".")
-	switch strings.TrimSuffix(kind, "s") {
-	case "t", "trafficsplit": // ts
-		return PathTrafficSplit
-	case "grpcroute":
-		return PathGRPCRoute
-	case "httproute":
-		return PathHTTPRoute
-	case "tlsroute":
-		return PathTLSRoute
-	case "tcproute":
-		return PathTCPRoute
-	case "v", "virtualservice": // vs
-		return PathVirtualService
-	case "traefikservice":
-		return PathTraefikService
-	}
-	return ""
-}
 
 // kindOf maps what kubectl's users type before the slash to one word.
 func kindOf(s string) string {
@@ -130,13 +111,13 @@ func (t *target) parseSplit() error {
 	if t.Split == "" {
 		return nil
 	}
-	object := fmt.Sprintf("split %q", Safe(t.Split))
+	object := fmt.Sprintf("split %q", untrusted.Safe(t.Split))
 	kind, name, found := strings.Cut(t.Split, "/")
 	if !found {
 		t.splitName = t.Split
 	} else {
 		t.splitName = name
-		if t.splitKind = splitKindOf(kind); t.splitKind == "" && kindOf(kind) != "service" {
+		if t.splitKind = law.KindOf(kind); t.splitKind == "" && kindOf(kind) != "service" {
 			return usage("read", object, "not a kind of split", splitForms)
 		}
 	}
@@ -153,7 +134,7 @@ func (t *target) parseFrom() error {
 	if t.Selector != "" {
 		sel, err := labels.Parse(t.Selector)
 		if err != nil || sel.Empty() {
-			return usage("read", fmt.Sprintf("-l %q", Safe(t.Selector)), "not a label selector", "write -l app=frontend")
+			return usage("read", fmt.Sprintf("-l %q", untrusted.Safe(t.Selector)), "not a label selector", "write -l app=frontend")
 		}
 		t.selector = sel
 		return nil
@@ -161,7 +142,7 @@ func (t *target) parseFrom() error {
 	if t.From == "" {
 		return nil
 	}
-	object := fmt.Sprintf("--from %q", Safe(t.From))
+	object := fmt.Sprintf("--from %q", untrusted.Safe(t.From))
 	kind, name, found := strings.Cut(t.From, "/")
 	if !found {
 		kind, name = "pod", t.From
@@ -182,7 +163,7 @@ func (t *target) parseThrough() error {
 	if t.Through == "" {
 		return nil
 	}
-	object := fmt.Sprintf("--through %q", Safe(t.Through))
+	object := fmt.Sprintf("--through %q", untrusted.Safe(t.Through))
 	kind, name, found := strings.Cut(t.Through, "/")
 	if !found {
 		kind, name = "svc", t.Through

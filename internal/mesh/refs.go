@@ -9,113 +9,25 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// Ref is one thing that a verdict rests on: an object by its name, or the EndpointSlices of a Service.
-type Ref struct {
-	Cluster   string `json:"cluster"` // Role in Snapshot.Clusters: RoleClient, or the remote cluster's name
-	Group     string `json:"group"`
-	Version   string `json:"version"`
-	Resource  string `json:"resource"` // plural, e.g. "trafficsplits"
-	Namespace string `json:"namespace"`
-	Name      string `json:"name"` // of the object; of EndpointSlices: of their Service
-	What      string `json:"what"` // as a sentence names it, e.g. "TrafficSplit test/podinfo"
-	Law       bool   `json:"law"`  // the weights that proxies obey are read from it
-}
-
-// RoleClient is the role of the cluster that the client is in.
-const RoleClient = "client"
-
-// Refs are the objects whose change during a run takes away what its verdict rests on: those that say the weights, the
-// Services, where the backends' endpoints are, and the pods that draw. An object that is not there is named too, where its
-// coming would change the weights.
-func (s Snapshot) Refs() []Ref {
-	var out []Ref
-	seen := map[string]bool{}
-	add := func(r Ref) {
-		r.Cluster = RoleClient
-		if key := r.Group + "/" + r.Resource + "/" + r.Namespace + "/" + r.Name; r.Name != "" && !seen[key] {
-			seen[key] = true
-			out = append(out, r)
-		}
-	}
-	for _, r := range s.lawRefs() {
-		r.Law = true
-		add(r)
-	}
-	service := func(v Service) {
-		if v.Found {
-			add(Ref{Version: "v1", Resource: "services", Namespace: v.Namespace, Name: v.Name, What: "Service " + v.Namespace + "/" + v.Name})
-		}
-	}
-	pod := func(p Pod) {
-		add(Ref{Version: "v1", Resource: "pods", Namespace: p.Namespace, Name: p.Name, What: "pod " + p.Namespace + "/" + p.Name})
-	}
-	pod(s.Source)
-	service(s.Root)
-	for _, b := range s.Backends {
-		service(b.Service)
-		r := Ref{Namespace: b.Service.Namespace, Name: b.Service.Name, What: "endpoints of backend " + b.Name}
-		switch {
-		case !b.Service.Found || b.Unread != "":
-			continue
-		case b.Mirror != nil: // what the service mirror writes; slices are a copy that may lag
-			r.Version, r.Resource = "v1", "endpoints"
-		default:
-			r.Group, r.Version, r.Resource = "discovery.k8s.io", "v1", "endpointslices"
-		}
-		add(r)
-	}
-	if s.Through != nil {
-		for _, p := range s.Through.Pods {
-			pod(p)
-		}
-	}
-	return out
-}
-
-// lawRefs are the objects that say the weights.
-func (s Snapshot) lawRefs() []Ref {
-	var out []Ref
-	object := func(o ObjectRef) {
-		gv, err := schema.ParseGroupVersion(o.APIVersion)
-		if err != nil || o.Kind == "" {
-			return
-		}
-		out = append(out, Ref{
-			Group: gv.Group, Version: gv.Version, Resource: strings.ToLower(o.Kind) + "s", // holds for every kind of law
-			Namespace: o.Namespace, Name: o.Name, What: o.String(),
-		})
-	}
-	for _, o := range s.Law.Objects {
-		object(o)
-	}
-	if s.Split.Found {
-		object(s.Split.ref())
-	}
-	if s.Split.Profile.State == ProfileAbsent { // it would be obeyed from the moment it is there
-		object(ObjectRef{
-			APIVersion: serviceProfiles().group + "/" + serviceProfiles().known[0], Kind: string(PathServiceProfile),
-			Namespace: s.Split.Namespace, Name: s.Split.Root + "." + s.Split.Namespace + ".svc.cluster.local",
-		})
-	}
-	return out
-}
-
-func (r Ref) gvr() schema.GroupVersionResource {
+func resourceOf(r law.Ref) schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Resource}
 }
 
 // byLabel reports whether the ref stands for all objects that bear its Service's label.
-func (r Ref) byLabel() bool { return r.Resource == "endpointslices" }
+func byLabel(r law.Ref) bool { return r.Resource == "endpointslices" }
 
-// state is what a verdict rests on of the objects that a ref stands for, in words; "" where there is none. A write that
+// stateOf is what a verdict rests on of the objects that a ref stands for, in words; "" where there is none. A write that
 // leaves it the same, as to an object's status or to a pod's labels, is no change.
-func (r Ref) state(objects map[string]*unstructured.Unstructured) string {
+func stateOf(r law.Ref, objects map[string]*unstructured.Unstructured) string {
 	if len(objects) == 0 {
 		return ""
 	}
-	if r.byLabel() {
+	if byLabel(r) {
 		return slicesState(objects)
 	}
 	for _, u := range objects {
@@ -127,7 +39,7 @@ func (r Ref) state(objects map[string]*unstructured.Unstructured) string {
 		case "endpoints":
 			return endpointsState(u)
 		}
-		return strings.TrimSpace(written(u.GetGeneration(), u.GetResourceVersion()) + " " + weightsState(r, u))
+		return strings.TrimSpace(law.Written(u.GetGeneration(), u.GetResourceVersion()) + " " + r.WeightsText(u))
 	}
 	return ""
 }
@@ -145,7 +57,7 @@ func slicesState(objects map[string]*unstructured.Unstructured) string {
 			}
 		}
 	}
-	return someReady(ready)
+	return law.SomeReady(ready)
 }
 
 func serviceState(u *unstructured.Unstructured) string {
@@ -153,7 +65,7 @@ func serviceState(u *unstructured.Unstructured) string {
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &s); err != nil {
 		return "unreadable"
 	}
-	return identity(readService(&s))
+	return readService(&s).Identity()
 }
 
 func podState(u *unstructured.Unstructured) string {
@@ -161,9 +73,9 @@ func podState(u *unstructured.Unstructured) string {
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &p); err != nil {
 		return "unreadable"
 	}
-	out := Pod{UID: string(p.UID)}
+	out := law.Pod{UID: string(p.UID)}
 	readProxy(&p, &out)
-	return strings.TrimSpace(out.UID + " " + proxyText(out))
+	return strings.TrimSpace(out.UID + " " + out.ProxyState())
 }
 
 func endpointsState(u *unstructured.Unstructured) string {
@@ -180,25 +92,8 @@ func endpointsState(u *unstructured.Unstructured) string {
 			parts = append(parts, a.IP+" not ready")
 		}
 	}
-	if len(parts) > maxListed {
-		parts = append(parts[:maxListed], fmt.Sprintf("and %d more", len(parts)-maxListed))
+	if len(parts) > maxNamed {
+		parts = append(parts[:maxNamed], fmt.Sprintf("and %d more", len(parts)-maxNamed))
 	}
-	return cut(strings.Join(parts, ", "), 500)
-}
-
-// weightsState tells the weights of an object that is read for them, for the sentence about its change.
-func weightsState(r Ref, u *unstructured.Unstructured) string {
-	list, name := "backends", "service"
-	switch r.Resource {
-	case trafficSplits().plural:
-	case serviceProfiles().plural:
-		list, name = "dstOverrides", "authority"
-	default:
-		return cut(ruleText(u), 300)
-	}
-	_, declared, _ := readLeaves(u, r.What, list, name)
-	if len(declared) == 0 {
-		return ""
-	}
-	return "(" + cut(Safe(lawTextOf(declared)), 300) + ")"
+	return untrusted.Cut(strings.Join(parts, ", "), 500)
 }

@@ -13,6 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/rest"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // What ends a discovery is one sentence that names the flag or object, what was seen and what to do.
@@ -135,11 +138,11 @@ func TestHostileNamesAreMadeSafe(t *testing.T) {
 	for i := range 25 {
 		names = append(names, fmt.Sprintf("n%02d\x07", i))
 	}
-	got := candidates("pods", names)
+	got := law.Candidates("pods", names)
 	if strings.ContainsRune(got, '\a') || !strings.HasSuffix(got, "and 15 more") || strings.Count(got, "n") > 20 {
 		t.Errorf("%q", got)
 	}
-	if long := Safe(strings.Repeat("ä", 5000)); len(long) > 510 || !strings.HasSuffix(long, "ä...") {
+	if long := untrusted.Safe(strings.Repeat("ä", 5000)); len(long) > 510 || !strings.HasSuffix(long, "ä...") {
 		t.Errorf("%d bytes, ends %q", len(long), long[len(long)-8:])
 	}
 }
@@ -205,27 +208,27 @@ func TestForbiddenThingsAreNoted(t *testing.T) {
 	for _, row := range []struct {
 		name, west, east string // path prefix that is refused
 		note             string
-		check            func(Snapshot) bool
+		check            func(law.Snapshot) bool
 	}{
-		{"node", "/api/v1/nodes", "", "node west-1 of the source pod could not be read", func(s Snapshot) bool { return s.Source.Arch == "" }},
+		{"node", "/api/v1/nodes", "", "node west-1 of the source pod could not be read", func(s law.Snapshot) bool { return s.Source.Arch == "" }},
 		{
 			"mirror's endpoints", "/api/v1/namespaces/test/endpoints", "", "endpoints of mirror Service test/podinfo-east could not be read",
-			func(s Snapshot) bool { return s.Backends[1].Unread != "" && s.Backends[0].Unread == "" },
+			func(s law.Snapshot) bool { return s.Backends[1].Unread != "" && s.Backends[0].Unread == "" },
 		},
-		{"links", "/apis/multicluster.linkerd.io", "", "Links could not be read", func(s Snapshot) bool { return len(s.Links) == 0 && s.Backends[1].Mirror.RemoteExported }},
-		{"reviews", "/apis/authorization.k8s.io", "", "permissions could not be asked for", func(s Snapshot) bool {
-			return !slices.ContainsFunc(s.Access, func(a Access) bool { return a.Cluster == "" })
+		{"links", "/apis/multicluster.linkerd.io", "", "Links could not be read", func(s law.Snapshot) bool { return len(s.Links) == 0 && s.Backends[1].Mirror.RemoteExported }},
+		{"reviews", "/apis/authorization.k8s.io", "", "permissions could not be asked for", func(s law.Snapshot) bool {
+			return !slices.ContainsFunc(s.Access, func(a law.Access) bool { return a.Cluster == "" })
 		}},
-		{"version", "/version", "", "the version of the client's cluster could not be read", func(s Snapshot) bool { return s.Clusters[0].Version == "" }},
+		{"version", "/version", "", "the version of the client's cluster could not be read", func(s law.Snapshot) bool { return s.Clusters[0].Version == "" }},
 		{
 			"remote service", "", "/api/v1/namespaces/test/services", "Service test/podinfo of cluster east could not be read",
-			func(s Snapshot) bool {
+			func(s law.Snapshot) bool {
 				return s.Backends[1].RemotePods == nil && s.Backends[1].Mirror.RemoteUnread != "" && s.Gateways[0].Ready
 			},
 		},
 		{
 			"gateway", "", "/api/v1/namespaces/linkerd-multicluster", "the gateway of cluster east could not be read",
-			func(s Snapshot) bool {
+			func(s law.Snapshot) bool {
 				return !s.Gateways[0].Found && s.Gateways[0].Unread != "" && s.Backends[1].RemotePods != nil
 			},
 		},
@@ -252,7 +255,7 @@ func TestEndpointsInPlaceOfSlices(t *testing.T) {
 	west.put("{apiVersion: v1, kind: Endpoints, metadata: {name: podinfo, namespace: test}, subsets: [{addresses: [{ip: 10.0.0.5, targetRef: {kind: Pod, name: p1}}], " +
 		"notReadyAddresses: [{ip: 10.0.0.4, targetRef: {kind: Pod, name: p0}}], ports: [{name: http, port: 9898}]}]}")
 	b := mustDiscover(t, west, east, query()).Backends[0]
-	want := []Endpoint{{Address: "10.0.0.4", Port: 9898, Pod: "p0"}, {Address: "10.0.0.5", Port: 9898, Ready: true, Pod: "p1"}}
+	want := []law.Endpoint{{Address: "10.0.0.4", Port: 9898, Pod: "p0"}, {Address: "10.0.0.5", Port: 9898, Ready: true, Pod: "p1"}}
 	if d := cmp.Diff(want, b.Endpoints); d != "" || b.Unread != "" {
 		t.Errorf("%s %s", b.Unread, d)
 	}

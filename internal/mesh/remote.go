@@ -7,6 +7,9 @@ import (
 
 	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // gatewayService is the gateway's name unless the extension was told otherwise.
@@ -20,7 +23,7 @@ func (d *finder) remotesStep(ctx context.Context) error {
 		i := d.remoteFor(name, clusters)
 		if i < 0 {
 			if d.mirrored(name) {
-				d.note("no --remote-context leads to cluster %s: its pods, export label and gateway were not read", Safe(name))
+				d.note("no --remote-context leads to cluster %s: its pods, export label and gateway were not read", untrusted.Safe(name))
 			}
 			continue
 		}
@@ -32,10 +35,10 @@ func (d *finder) remotesStep(ctx context.Context) error {
 			continue
 		}
 		if r.Cluster != "" && !slices.Contains(clusters, r.Cluster) {
-			return usage("match", "--remote-context "+Safe(r.Cluster)+"="+Safe(r.Client.Context),
-				"no mirror Service and no Link names cluster "+Safe(r.Cluster), candidates("clusters", clusters))
+			return usage("match", "--remote-context "+untrusted.Safe(r.Cluster)+"="+untrusted.Safe(r.Client.Context),
+				"no mirror Service and no Link names cluster "+untrusted.Safe(r.Cluster), law.Candidates("clusters", clusters))
 		}
-		d.note("no mirror Service and no Link leads to remote context %s: it was not read", Safe(r.Client.Context))
+		d.note("no mirror Service and no Link leads to remote context %s: it was not read", untrusted.Safe(r.Client.Context))
 	}
 	return nil
 }
@@ -60,7 +63,7 @@ func (d *finder) clusterNames() []string {
 }
 
 func (d *finder) mirrored(cluster string) bool {
-	return slices.ContainsFunc(d.snap.Backends, func(b Backend) bool { return b.Mirror != nil && b.Mirror.Cluster == cluster })
+	return slices.ContainsFunc(d.snap.Backends, func(b law.Backend) bool { return b.Mirror != nil && b.Mirror.Cluster == cluster })
 }
 
 // remoteFor matches a target cluster to a remote: by the name the user gave, by the name of the context, or, where there is
@@ -92,19 +95,19 @@ func (d *finder) remoteFor(cluster string, clusters []string) int {
 // readRemote reads one target cluster. What it does not tell is noted, or stands in the Unread fields: a target cluster
 // that is down is a finding, not the end of the discovery.
 func (d *finder) readRemote(ctx context.Context, cluster string, c Client) {
-	entry := Cluster{Role: cluster, Context: c.Context, Server: c.server}
+	entry := law.Cluster{Role: cluster, Context: c.Context, Server: c.server}
 	v, skew, err := c.version(ctx)
 	entry.SkewMs = skew
 	if err != nil && !isForbidden(err) {
-		entry.Problem = brief(apiError(c, "connect", "--remote-context "+Safe(c.Context), err))
+		entry.Problem = brief(apiError(c, "connect", "--remote-context "+untrusted.Safe(c.Context), err))
 		d.snap.Clusters = append(d.snap.Clusters, entry)
-		d.note("cluster %s could not be read: %s", Safe(cluster), entry.Problem)
+		d.note("cluster %s could not be read: %s", untrusted.Safe(cluster), entry.Problem)
 		for i := range d.snap.Backends {
 			if m := d.snap.Backends[i].Mirror; m != nil && m.Cluster == cluster {
 				m.Context, m.RemoteUnread = c.Context, entry.Problem
 			}
 		}
-		d.snap.Gateways = append(d.snap.Gateways, Gateway{
+		d.snap.Gateways = append(d.snap.Gateways, law.Gateway{
 			Cluster: cluster, Context: c.Context, Namespace: linkNamespace,
 			Name: gatewayService, Unread: entry.Problem,
 		})
@@ -124,7 +127,7 @@ func (d *finder) readRemote(ctx context.Context, cluster string, c Client) {
 }
 
 // readRemoteService reads the Service behind a mirror and the names of its pods, which are what an answer is known by.
-func (d *finder) readRemoteService(ctx context.Context, c Client, b *Backend) {
+func (d *finder) readRemoteService(ctx context.Context, c Client, b *law.Backend) {
 	m := b.Mirror
 	ns, name, _ := strings.Cut(m.Remote, "/")
 	svc, err := c.serviceOf(ctx, ns, name)
@@ -133,19 +136,19 @@ func (d *finder) readRemoteService(ctx context.Context, c Client, b *Backend) {
 	}
 	if err != nil {
 		m.RemoteUnread = brief(err)
-		d.note("Service %s of cluster %s could not be read: %s", Safe(m.Remote), Safe(m.Cluster), m.RemoteUnread)
+		d.note("Service %s of cluster %s could not be read: %s", untrusted.Safe(m.Remote), untrusted.Safe(m.Cluster), m.RemoteUnread)
 		return
 	}
 	m.RemoteFound, m.RemoteExported, m.RemoteService = true, d.exported(m.Cluster, svc), readService(svc)
-	got, unread := endpointsOf(ctx, c, ns, map[string]string{name: readService(svc).portName(b.Port)})
+	got, unread := endpointsOf(ctx, c, ns, map[string]string{name: readService(svc).PortName(b.Port)})
 	if why := unread[name]; why != "" {
 		m.RemoteUnread = why
-		d.note("pods of Service %s of cluster %s could not be read: %s", Safe(m.Remote), Safe(m.Cluster), why)
+		d.note("pods of Service %s of cluster %s could not be read: %s", untrusted.Safe(m.Remote), untrusted.Safe(m.Cluster), why)
 		return
 	}
-	b.RemotePods = podNames(got[name])
+	b.RemotePods = law.Backend{Endpoints: got[name]}.PodNames()
 	d.remoteEndpoints[b.Name] = got[name]
-	m.RemoteReady = Backend{Endpoints: got[name]}.Ready()
+	m.RemoteReady = law.Backend{Endpoints: got[name]}.Ready()
 }
 
 // gatewayProxyPort is where the gateway's proxy takes requests in; its Service's port leads there.
@@ -153,8 +156,8 @@ const gatewayProxyPort = 4143
 
 // readGateway reads the gateway's Service and whether something is ready behind it. It is looked for where the extension
 // puts it, then in the namespace of the cluster's Link.
-func (d *finder) readGateway(ctx context.Context, cluster string, c Client) Gateway {
-	g := Gateway{Cluster: cluster, Context: c.Context, Namespace: linkNamespace, Name: gatewayService}
+func (d *finder) readGateway(ctx context.Context, cluster string, c Client) law.Gateway {
+	g := law.Gateway{Cluster: cluster, Context: c.Context, Namespace: linkNamespace, Name: gatewayService}
 	namespaces := []string{linkNamespace}
 	for _, l := range d.snap.Links {
 		if l.TargetCluster == cluster && l.Namespace != linkNamespace {
@@ -168,7 +171,7 @@ func (d *finder) readGateway(ctx context.Context, cluster string, c Client) Gate
 		}
 		if err != nil {
 			g.Unread = brief(err)
-			d.note("the gateway of cluster %s could not be read: %s", Safe(cluster), g.Unread)
+			d.note("the gateway of cluster %s could not be read: %s", untrusted.Safe(cluster), g.Unread)
 			return g
 		}
 		g.Found, g.Namespace, g.Addresses = true, ns, gatewayAddresses(svc)
@@ -180,14 +183,14 @@ func (d *finder) readGateway(ctx context.Context, cluster string, c Client) Gate
 				policies.groups = groups
 			}
 		}
-		g.Pods = podSet(ctx, c, policies, readService(svc), []Endpoint{{Port: gatewayProxyPort}})
+		g.Pods = podSet(ctx, c, policies, readService(svc), []law.Endpoint{{Port: gatewayProxyPort}})
 		got, unread := endpointsOf(ctx, c, ns, map[string]string{gatewayService: ""})
 		if why := unread[gatewayService]; why != "" {
 			g.Unread = why
-			d.note("the endpoints of the gateway of cluster %s could not be read: %s", Safe(cluster), why)
+			d.note("the endpoints of the gateway of cluster %s could not be read: %s", untrusted.Safe(cluster), why)
 			return g
 		}
-		g.Ready = Backend{Endpoints: got[gatewayService]}.Ready() > 0
+		g.Ready = law.Backend{Endpoints: got[gatewayService]}.Ready() > 0
 		return g
 	}
 	return g
@@ -203,7 +206,7 @@ func gatewayAddresses(svc *core.Service) []string {
 			a = in.Hostname
 		}
 		if a != "" && !slices.Contains(out, a) {
-			out = append(out, cut(a, 253))
+			out = append(out, untrusted.Cut(a, 253))
 		}
 	}
 	slices.Sort(out)

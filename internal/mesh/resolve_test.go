@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // lawCase is one row of testdata/laws.yaml: objects as an API server gives them, a question, and what Linkerd, Istio or Traefik
@@ -22,7 +24,7 @@ type lawCase struct {
 	Client   string           `json:"client"`  // namespace of the source pod, where it is not test
 	Proxy    string           `json:"proxy"`   // name of its proxy's container; default linkerd-proxy
 	Through  string           `json:"through"` // Service whose pods draw
-	Probe    Probe            `json:"probe"`
+	Probe    law.Probe        `json:"probe"`
 	Objects  []map[string]any `json:"objects"`
 	Accept   *bool            `json:"accept"` // routes bear the status of a controller that took them on; default true
 	Want     map[string]any   `json:"want"`
@@ -131,7 +133,7 @@ func TestLaws(t *testing.T) {
 }
 
 // lawAsTold is a Snapshot's law as the table writes it.
-func lawAsTold(s Snapshot) map[string]any {
+func lawAsTold(s law.Snapshot) map[string]any {
 	out := map[string]any{
 		"path": string(s.Law.Path), "rule": s.Law.Rule, "model": string(s.Law.NullModel), "provider": string(s.Law.Provider), "problem": s.Law.Problem,
 		"split": "", "differs": s.Split.Differs, "allZero": s.Split.AllZero,
@@ -166,56 +168,16 @@ func lawAsTold(s Snapshot) map[string]any {
 	return out
 }
 
-// FuzzLaw: whatever an API server gives for a route, a VirtualService or a TraefikService, the resolver ends, and a law
-// either says why there is none or sums to one.
-func FuzzLaw(f *testing.F) {
-	f.Add(httpRoute)
-	f.Add("{kind: HTTPRoute, spec: {parentRefs: [{kind: Service, name: podinfo}], rules: [{matches: [{path: {type: RegularExpression, value: '('}}], backendRefs: [{name: a, port: 1, weight: -1}]}]}}")
-	f.Add("{kind: GRPCRoute, spec: {parentRefs: [{kind: Service, name: podinfo}], rules: [{matches: [{method: {service: a}}], backendRefs: [{name: a, port: 1}]}]}}")
-	f.Add("{kind: VirtualService, metadata: {namespace: test}, spec: {hosts: [podinfo], http: [{match: [{uri: {regex: a+}}], route: [{destination: {host: a, subset: b}, weight: 2147483647}]}]}}")
-	f.Add("{kind: TraefikService, metadata: {name: a, namespace: test}, spec: {weighted: {services: [{name: a, kind: TraefikService}, {name: b, port: x, weight: 0}]}}}")
-	f.Add("{kind: HTTPRoute, spec: {rules: 1}, status: []}")
-	f.Fuzz(func(t *testing.T, text string) {
-		j, err := yaml.YAMLToJSON([]byte(text))
-		if err != nil {
-			return
-		}
-		var o map[string]any
-		if yaml.Unmarshal(j, &o) != nil || o == nil {
-			return
-		}
-		u := &unstructured.Unstructured{Object: o}
-		if meta, ok := o["metadata"]; ok {
-			if _, ok := meta.(map[string]any); !ok {
-				return // no API server gives such an object
-			}
-		}
-		q := testQuestion()
-		r := readRoute(u)
-		laws := []*Law{}
-		if l, _ := q.byRoutes([]route{r}); l != nil {
-			laws = append(laws, l)
-		}
-		q.provider = ProviderIstio
-		v := readVirtualService(u)
-		if l, _ := q.byVirtualServices([]virtualService{v}, nil); l != nil {
-			laws = append(laws, l)
-		}
-		q.provider = ProviderTraefik
-		tr := readTraefikService(u)
-		laws = append(laws, q.byTraefik([]traefikService{tr}, &tr))
-		_ = ruleText(u)
-		for _, l := range laws {
-			sum := 0.0
-			for _, b := range l.Backends {
-				if b.Probability < 0 || b.Weight < 0 {
-					t.Errorf("backend %+v", b)
-				}
-				sum += b.Probability
-			}
-			if l.Problem == "" && math.Abs(sum-1) > 1e-9 {
-				t.Errorf("probabilities sum to %v: %+v", sum, l)
-			}
-		}
-	})
+// accept adds the status that Linkerd's policy controller writes for each parent.
+func accept(u *unstructured.Unstructured) *unstructured.Unstructured {
+	refs, _, _ := unstructured.NestedSlice(u.Object, "spec", "parentRefs")
+	var parents []any
+	for _, p := range refs {
+		parents = append(parents, map[string]any{
+			"controllerName": "linkerd.io/policy-controller", "parentRef": p,
+			"conditions": []any{map[string]any{"type": "Accepted", "status": "True", "reason": "Accepted"}},
+		})
+	}
+	u.Object["status"] = map[string]any{"parents": parents}
+	return u
 }

@@ -8,26 +8,29 @@ import (
 	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 func isForbidden(err error) bool { return apierrors.IsForbidden(err) }
 
 // readService keeps what a check or a run asks about a Service. Only TCP ports count: a split is of HTTP requests.
-func readService(svc *core.Service) Service {
-	s := Service{
+func readService(svc *core.Service) law.Service {
+	s := law.Service{
 		Namespace: svc.Namespace, Name: svc.Name, Found: true, UID: string(svc.UID), ClusterIP: svc.Spec.ClusterIP,
 		Headless: svc.Spec.ClusterIP == core.ClusterIPNone, Selector: svc.Spec.Selector,
-		OpaquePorts: annotation(svc, annOpaquePorts), Settings: routeSettings(svc),
+		OpaquePorts: annotation(svc, law.AnnOpaquePorts), Settings: routeSettings(svc),
 	}
-	_, s.OpaquePortsSet = svc.Annotations[annOpaquePorts]
+	_, s.OpaquePortsSet = svc.Annotations[law.AnnOpaquePorts]
 	if svc.Spec.Type == core.ServiceTypeExternalName {
 		s.ExternalName = svc.Spec.ExternalName
 	}
 	for _, p := range svc.Spec.Ports {
 		if p.Protocol == "" || p.Protocol == core.ProtocolTCP {
-			port := Port{Name: p.Name, Port: p.Port}
+			port := law.Port{Name: p.Name, Port: p.Port}
 			if p.AppProtocol != nil {
-				port.AppProtocol = cut(Safe(*p.AppProtocol), 100)
+				port.AppProtocol = untrusted.Cut(untrusted.Safe(*p.AppProtocol), 100)
 			}
 			s.Ports = append(s.Ports, port)
 		}
@@ -35,21 +38,11 @@ func readService(svc *core.Service) Service {
 	return s
 }
 
-// portName is the name that endpoints bear for a port of the Service.
-func (s Service) portName(port int32) string {
-	for _, p := range s.Ports {
-		if p.Port == port {
-			return p.Name
-		}
-	}
-	return ""
-}
-
 // servicesStep lists the Services of the namespace once: root, leaves and mirrors are looked up in the list, and its names
 // are what an error offers. A namespace without Services is asked for by name, since a list of nothing does not tell a
 // namespace that is empty from one that is not there.
 func (d *finder) servicesStep(ctx context.Context) error {
-	d.services, d.mirrors = map[string]Service{}, map[string]Mirror{}
+	d.services, d.mirrors = map[string]law.Service{}, map[string]law.Mirror{}
 	items, err := d.local.servicesOf(ctx, d.t.Namespace)
 	if errors.Is(err, errTooMany) {
 		d.note("namespace %s has more than %d Services; the rest was not read", d.t.Namespace, maxObject)
@@ -85,7 +78,7 @@ func (d *finder) namespaceExists(ctx context.Context) error {
 	}
 	e := &Error{
 		Kind: KindNotFound, Op: "find namespace", Object: "-n " + d.t.Namespace,
-		Cause: errors.New("there is no such namespace in context " + Safe(d.local.Context)),
+		Cause: errors.New("there is no such namespace in context " + untrusted.Safe(d.local.Context)),
 	}
 	l, err := d.local.kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{Limit: pageSize})
 	if err != nil {
@@ -96,17 +89,17 @@ func (d *finder) namespaceExists(ctx context.Context) error {
 	for _, ns := range l.Items {
 		names = append(names, ns.Name)
 	}
-	e.Hint = candidates("namespaces", names)
+	e.Hint = law.Candidates("namespaces", names)
 	return e
 }
 
 // service is the Service that a backend's name stands for: "name" in the split's namespace, "name.namespace" in another.
 // What cannot be a Service is not found.
-func (d *finder) service(ctx context.Context, name string) Service {
+func (d *finder) service(ctx context.Context, name string) law.Service {
 	if s, ok := d.services[name]; ok {
 		return s
 	}
-	missing := Service{Namespace: d.t.Namespace, Name: name}
+	missing := law.Service{Namespace: d.t.Namespace, Name: name}
 	base, ns, dotted := strings.Cut(name, ".")
 	if !dotted || strings.Contains(ns, ".") || ns == "" {
 		return missing
@@ -114,9 +107,9 @@ func (d *finder) service(ctx context.Context, name string) Service {
 	svc, err := d.local.kube.CoreV1().Services(ns).Get(ctx, base, metav1.GetOptions{})
 	if err != nil {
 		if !apierrors.IsNotFound(err) {
-			d.note("Service %s/%s could not be read: %s", Safe(ns), Safe(base), brief(err))
+			d.note("Service %s/%s could not be read: %s", untrusted.Safe(ns), untrusted.Safe(base), brief(err))
 		}
-		return Service{Namespace: ns, Name: base}
+		return law.Service{Namespace: ns, Name: base}
 	}
 	if m, ok := readMirror(svc); ok {
 		d.mirrors[name] = m

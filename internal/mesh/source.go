@@ -11,6 +11,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // workload is what --from names, as far as its pods are concerned.
@@ -51,7 +54,7 @@ func (d *finder) sourceStep(ctx context.Context) error {
 		return &Error{
 			Kind: KindAmbiguous, Op: "find source pod", Object: label, Cause: fmt.Errorf("%d running pods fit",
 				len(ready)),
-			Hint: "name one with --from pod/NAME, or their workload with --from deploy/NAME; " + candidates("pods", namesOf(ready)),
+			Hint: "name one with --from pod/NAME, or their workload with --from deploy/NAME; " + law.Candidates("pods", namesOf(ready)),
 		}
 	}
 	fit := ready
@@ -69,7 +72,7 @@ func (d *finder) sourceStep(ctx context.Context) error {
 	}
 	if len(pods) > 1 && d.t.Pods == 0 {
 		d.note("%d pods fit %s, %d of them ready; %s was taken, the oldest ready one of the newest revision", len(pods),
-			Safe(label), len(ready), chosen.Name)
+			untrusted.Safe(label), len(ready), chosen.Name)
 	}
 	return d.setSource(ctx, chosen, label)
 }
@@ -93,7 +96,7 @@ func (d *finder) setSource(ctx context.Context, pod *core.Pod, label string) err
 	for _, n := range notes {
 		d.note("%s", n)
 	}
-	p.Workload = Safe(label)
+	p.Workload = untrusted.Safe(label)
 	d.readNode(ctx, &p)
 	d.snap.Source, d.sourceLabels = p, pod.Labels
 	for i := range d.snap.Others {
@@ -112,7 +115,7 @@ func (d *finder) podsOf(ctx context.Context, sel labels.Selector) ([]core.Pod, e
 		return nil, apiError(d.local, "list", "pods in namespace "+d.t.FromNamespace, err)
 	}
 	if l.Continue != "" {
-		d.note("more than %d pods fit %s; only the first were looked at", pageSize, Safe(sel.String()))
+		d.note("more than %d pods fit %s; only the first were looked at", pageSize, untrusted.Safe(sel.String()))
 	}
 	return l.Items, nil
 }
@@ -120,7 +123,7 @@ func (d *finder) podsOf(ctx context.Context, sel labels.Selector) ([]core.Pod, e
 // noPods is the error for a source that is not there; it offers the pods that are.
 func (d *finder) noPods(ctx context.Context, label string) error {
 	e := &Error{
-		Kind: KindNotFound, Op: "find source pod", Object: Safe(label) + " in namespace " + d.t.FromNamespace,
+		Kind: KindNotFound, Op: "find source pod", Object: untrusted.Safe(label) + " in namespace " + d.t.FromNamespace,
 		Cause: errors.New("there is no such pod"),
 	}
 	var names []string
@@ -129,7 +132,7 @@ func (d *finder) noPods(ctx context.Context, label string) error {
 			names = append(names, "pod/"+p.Name)
 		}
 	}
-	e.Hint = candidates("pods", names)
+	e.Hint = law.Candidates("pods", names)
 	return e
 }
 
@@ -153,7 +156,7 @@ func (d *finder) readWorkload(ctx context.Context) (workload, error) {
 		o, e := apps.ReplicaSets(ns).Get(ctx, name, metav1.GetOptions{})
 		sel, err = o.Spec.Selector, e
 	}
-	object := "--from " + Safe(d.t.From)
+	object := "--from " + untrusted.Safe(d.t.From)
 	if apierrors.IsNotFound(err) {
 		return w, &Error{
 			Kind: KindNotFound, Op: "find source pod", Object: object + " in namespace " + ns,
@@ -202,7 +205,7 @@ func (d *finder) workloads(ctx context.Context) string {
 			}
 		}
 	}
-	return candidates(d.t.fromKind+"s", names)
+	return law.Candidates(d.t.fromKind+"s", names)
 }
 
 const labelTemplateHash = "pod-template-hash"

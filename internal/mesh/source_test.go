@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/rest"
+
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // mustConnectNowhere is a client of an address where nothing listens: port 1 of the loopback.
@@ -307,7 +309,7 @@ func TestChanges(t *testing.T) {
 			row.edit(west, east)
 			after := mustDiscover(t, west, east, q.Pinned(before))
 			var got []string
-			for _, c := range Changes(before, after) {
+			for _, c := range law.Changes(before, after) {
 				got = append(got, c.String())
 			}
 			if d := cmp.Diff(row.want, got); d != "" {

@@ -15,6 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Bounds of a Watcher.
@@ -30,15 +33,15 @@ const (
 
 // Event is one change of what a verdict rests on, as it was seen.
 type Event struct {
-	Ref    Ref
-	Change           // What, Before, After
-	At     time.Time // when it was seen, by the clock of this machine
-	Since  time.Time // At where a stream told it; where it was missed and found later: when the stream was last alive
-	Gone   bool      // the object is not there any more
+	Ref        law.Ref
+	law.Change           // What, Before, After
+	At         time.Time // when it was seen, by the clock of this machine
+	Since      time.Time // At where a stream told it; where it was missed and found later: when the stream was last alive
+	Gone       bool      // the object is not there any more
 }
 
 // Came reports that the object was not there before.
-func (e Event) Came() bool { return e.Before == orNone("") }
+func (e Event) Came() bool { return e.Before == law.OrNone("") }
 
 // Rewritten reports that an object of the law was only written anew: it says of the weights what it said before.
 func (e Event) Rewritten() bool {
@@ -51,7 +54,7 @@ func (e Event) Rewritten() bool {
 
 // Gap is a ref that could not be watched all the time, and why.
 type Gap struct {
-	Ref  Ref
+	Ref  law.Ref
 	Text string // one sentence
 }
 
@@ -71,7 +74,7 @@ type Watcher struct {
 // again where it breaks, through restarts of the API server too, and compares then what it missed: the Since of such a change
 // lies back. Where watching is forbidden it reads once a second, and says so in Gaps. It never fails: what cannot be
 // seen is a Gap. At most 64 refs are followed. The caller must drain Events or Close the Watcher.
-func Watch(ctx context.Context, clients map[string]Client, refs []Ref) *Watcher {
+func Watch(ctx context.Context, clients map[string]Client, refs []law.Ref) *Watcher {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &Watcher{events: make(chan Event, eventBuffer), ready: make(chan struct{}), cancel: cancel}
 	var first sync.WaitGroup
@@ -79,7 +82,7 @@ func Watch(ctx context.Context, clients map[string]Client, refs []Ref) *Watcher 
 		c, ok := clients[ref.Cluster]
 		switch {
 		case !ok:
-			w.gap(ref, "it was not watched: no client of cluster "+Safe(ref.Cluster))
+			w.gap(ref, "it was not watched: no client of cluster "+untrusted.Safe(ref.Cluster))
 			continue
 		case i >= maxWatched:
 			w.gap(ref, fmt.Sprintf("it was not watched: at most %d objects are", maxWatched))
@@ -126,7 +129,7 @@ func (w *Watcher) Close() {
 	w.wg.Wait()
 }
 
-func (w *Watcher) gap(ref Ref, text string) {
+func (w *Watcher) gap(ref law.Ref, text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, g := range w.gaps {
@@ -141,7 +144,7 @@ func (w *Watcher) gap(ref Ref, text string) {
 type stream struct {
 	w     *Watcher
 	c     Client
-	ref   Ref
+	ref   law.Ref
 	ready func()
 
 	known   bool // whether it was read before
@@ -195,11 +198,11 @@ func (s *stream) follow(ctx context.Context) {
 
 // resource is the API of the ref's objects.
 func (s *stream) resource(c dynamic.Interface) dynamic.ResourceInterface {
-	return c.Resource(s.ref.gvr()).Namespace(s.ref.Namespace)
+	return c.Resource(resourceOf(s.ref)).Namespace(s.ref.Namespace)
 }
 
 func (s *stream) options() metav1.ListOptions {
-	if s.ref.byLabel() {
+	if byLabel(s.ref) {
 		return metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + s.ref.Name, Limit: maxMembers}
 	}
 	return metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", s.ref.Name).String()}
@@ -216,7 +219,7 @@ func (s *stream) read(ctx context.Context) error {
 			objects[l.Items[i].GetName()] = &l.Items[i]
 		}
 		s.version = l.GetResourceVersion()
-	case apierrors.IsForbidden(err) && !s.ref.byLabel():
+	case apierrors.IsForbidden(err) && !byLabel(s.ref):
 		u, err := s.resource(s.c.dynamic).Get(ctx, s.ref.Name, metav1.GetOptions{})
 		if err != nil && !apierrors.IsNotFound(err) {
 			return err
@@ -289,11 +292,11 @@ func (s *stream) take(ctx context.Context, e watch.Event) {
 func (s *stream) compare(ctx context.Context, since time.Time) {
 	at := time.Now()
 	s.alive = at
-	now := s.ref.state(s.objects)
+	now := stateOf(s.ref, s.objects)
 	if s.known && now != s.state {
 		e := Event{
 			Ref: s.ref, At: at, Since: since, Gone: len(s.objects) == 0,
-			Change: Change{What: s.ref.What, Before: orNone(s.state), After: orNone(now)},
+			Change: law.Change{What: s.ref.What, Before: law.OrNone(s.state), After: law.OrNone(now)},
 		}
 		select {
 		case s.w.events <- e:

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 )
 
@@ -38,7 +39,7 @@ func startDemo(t *testing.T) (*demo.Clusters, *rest.Config) {
 }
 
 // watchSplit discovers the walkthrough's split and watches what its verdict rests on.
-func watchSplit(t *testing.T, cfg *rest.Config) (*mesh.Watcher, mesh.Snapshot) {
+func watchSplit(t *testing.T, cfg *rest.Config) (*mesh.Watcher, law.Snapshot) {
 	t.Helper()
 	c, err := mesh.Connect(cfg, "west")
 	if err != nil {
@@ -48,7 +49,7 @@ func watchSplit(t *testing.T, cfg *rest.Config) (*mesh.Watcher, mesh.Snapshot) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := mesh.Watch(t.Context(), map[string]mesh.Client{mesh.RoleClient: c}, s.Refs())
+	w := mesh.Watch(t.Context(), map[string]mesh.Client{law.RoleClient: c}, s.Refs())
 	t.Cleanup(w.Close)
 	select {
 	case <-w.Ready():
@@ -236,7 +237,7 @@ func TestWithoutTheVerbWatchTheObjectsAreRead(t *testing.T) {
 }
 
 func TestAnObjectOfAnUnknownClusterIsAGap(t *testing.T) {
-	w := mesh.Watch(context.Background(), nil, []mesh.Ref{{Cluster: "south", Resource: "pods", Name: "x"}})
+	w := mesh.Watch(context.Background(), nil, []law.Ref{{Cluster: "south", Resource: "pods", Name: "x"}})
 	<-w.Ready()
 	w.Close()
 	if g := w.Gaps(); len(g) != 1 || !strings.Contains(g[0].Text, "south") {
@@ -246,20 +247,20 @@ func TestAnObjectOfAnUnknownClusterIsAGap(t *testing.T) {
 
 // An object of the law that was written anew and says of the weights what it said is no change of them; one that came or went is.
 func TestRewritten(t *testing.T) {
-	law := mesh.Ref{Law: true}
+	obeyed := law.Ref{Law: true}
 	for _, c := range []struct {
 		before, after string
-		ref           mesh.Ref
+		ref           law.Ref
 		gone, want    bool
 	}{
-		{"generation 1 podinfo=50,podinfo-east=50", "generation 2 podinfo=50,podinfo-east=50", law, false, true},
-		{"version 81 podinfo=50,podinfo-east=50", "version 97 podinfo=50,podinfo-east=50", law, false, true},
-		{"generation 1 podinfo=50,podinfo-east=50", "generation 2 podinfo=90,podinfo-east=10", law, false, false},
-		{"generation 1 podinfo=50,podinfo-east=50", "none", law, true, false},
-		{"none", "generation 1 podinfo=50,podinfo-east=50", law, false, false},
-		{"generation 1 a", "generation 2 a", mesh.Ref{}, false, false},
+		{"generation 1 podinfo=50,podinfo-east=50", "generation 2 podinfo=50,podinfo-east=50", obeyed, false, true},
+		{"version 81 podinfo=50,podinfo-east=50", "version 97 podinfo=50,podinfo-east=50", obeyed, false, true},
+		{"generation 1 podinfo=50,podinfo-east=50", "generation 2 podinfo=90,podinfo-east=10", obeyed, false, false},
+		{"generation 1 podinfo=50,podinfo-east=50", "none", obeyed, true, false},
+		{"none", "generation 1 podinfo=50,podinfo-east=50", obeyed, false, false},
+		{"generation 1 a", "generation 2 a", law.Ref{}, false, false},
 	} {
-		e := mesh.Event{Ref: c.ref, Gone: c.gone, Change: mesh.Change{Before: c.before, After: c.after}}
+		e := mesh.Event{Ref: c.ref, Gone: c.gone, Change: law.Change{Before: c.before, After: c.after}}
 		if e.Rewritten() != c.want {
 			t.Errorf("%q -> %q: %v, want %v", c.before, c.after, e.Rewritten(), c.want)
 		}

@@ -6,7 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // rulesCheck is about what was asked for before anything was read. Rules of exec have a check of their own.
@@ -26,7 +27,7 @@ func rulesCheck() Check {
 	}
 }
 
-func dotted(a mesh.Access) string {
+func dotted(a law.Access) string {
 	a.Subresource = ""
 	return a.What()
 }
@@ -56,10 +57,10 @@ func mayRead(s View) Finding {
 		}
 		where, tags := "in all namespaces", []string{aboutAccess, aboutRule(a.Resource)}
 		if a.Namespace != "" {
-			where = "in namespace " + mesh.Safe(a.Namespace)
+			where = "in namespace " + untrusted.Safe(a.Namespace)
 		}
 		if a.Cluster != "" {
-			where += " of cluster " + mesh.Safe(a.Cluster)
+			where += " of cluster " + untrusted.Safe(a.Cluster)
 			tags = append(tags, aboutCluster(a.Cluster))
 		}
 		status := Failed
@@ -79,15 +80,15 @@ func mayRead(s View) Finding {
 
 // MissingRules is YAML of the rules that are not granted: a Role for each namespace, a ClusterRole for what has none.
 func MissingRules(s View) string {
-	return rulesOf(s, func(a mesh.Access) bool { return !a.Allowed && a.Subresource == "" })
+	return rulesOf(s, func(a law.Access) bool { return !a.Allowed && a.Subresource == "" })
 }
 
 // missingExec is the same for running the agent.
 func missingExec(s View) string {
-	return rulesOf(s, func(a mesh.Access) bool { return !a.Allowed && a.Subresource != "" })
+	return rulesOf(s, func(a law.Access) bool { return !a.Allowed && a.Subresource != "" })
 }
 
-func rulesOf(s View, missing func(mesh.Access) bool) string {
+func rulesOf(s View, missing func(law.Access) bool) string {
 	var out []string
 	type place struct{ cluster, namespace string }
 	var places []place
@@ -99,13 +100,13 @@ func rulesOf(s View, missing func(mesh.Access) bool) string {
 	for _, p := range places {
 		var b strings.Builder
 		if p.cluster != "" {
-			fmt.Fprintf(&b, "# in cluster %s\n", mesh.Safe(p.cluster))
+			fmt.Fprintf(&b, "# in cluster %s\n", untrusted.Safe(p.cluster))
 		}
 		b.WriteString("apiVersion: rbac.authorization.k8s.io/v1\n")
 		if p.namespace == "" {
 			b.WriteString("kind: ClusterRole\nmetadata:\n  name: splitbench-missing\nrules:\n")
 		} else {
-			fmt.Fprintf(&b, "kind: Role\nmetadata:\n  name: splitbench-missing\n  namespace: %s\nrules:\n", mesh.Safe(p.namespace))
+			fmt.Fprintf(&b, "kind: Role\nmetadata:\n  name: splitbench-missing\n  namespace: %s\nrules:\n", untrusted.Safe(p.namespace))
 		}
 		for _, a := range s.Access {
 			if !missing(a) || a.Cluster != p.cluster || a.Namespace != p.namespace {
@@ -146,7 +147,7 @@ func clocksAgree(s View) Finding {
 	for _, c := range s.Clusters {
 		name := "the API server of the client's cluster"
 		if c.Role != "client" {
-			name = "the API server of cluster " + mesh.Safe(c.Role)
+			name = "the API server of cluster " + untrusted.Safe(c.Role)
 		}
 		if c.SkewMs == nil {
 			f.add(Unknown, name+" did not say what time it is", aboutCluster(c.Role))

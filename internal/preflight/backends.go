@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 func backendChecks() []Check {
@@ -69,7 +70,7 @@ func backendChecks() []Check {
 
 // backendTags are what a finding about the backend is about: it, the root where it is the root, and the cluster that its pods
 // are in.
-func backendTags(b mesh.Backend) []string {
+func backendTags(b law.Backend) []string {
 	tags := []string{aboutBackend(b.Name)}
 	if b.IsRoot {
 		tags = append(tags, aboutRoot)
@@ -85,7 +86,9 @@ func seeServices(s View) string {
 		kubectl(s, s.Split.Namespace, "get", "services")
 }
 
-func serviceName(s mesh.Service) string { return mesh.Safe(s.Namespace) + "/" + mesh.Safe(s.Name) }
+func serviceName(s law.Service) string {
+	return untrusted.Safe(s.Namespace) + "/" + untrusted.Safe(s.Name)
+}
 
 // rootThere is also about the split where there is none: the root's name was then guessed from it.
 func rootThere(s View) Finding {
@@ -115,9 +118,9 @@ func rootSplittable(s View) (Status, string) {
 		return Failed, name + " has no cluster IP"
 	}
 	if to := s.Probed.dialled(); to != "" && to != s.Root.ClusterIP && s.Through == nil {
-		return Failed, fmt.Sprintf("the pod dials %s for %s, not the cluster IP %s of %s", mesh.Safe(to), mesh.Safe(s.Probed.URL), mesh.Safe(s.Root.ClusterIP), name)
+		return Failed, fmt.Sprintf("the pod dials %s for %s, not the cluster IP %s of %s", untrusted.Safe(to), untrusted.Safe(s.Probed.URL), untrusted.Safe(s.Root.ClusterIP), name)
 	}
-	return OK, name + " has cluster IP " + mesh.Safe(s.Root.ClusterIP)
+	return OK, name + " has cluster IP " + untrusted.Safe(s.Root.ClusterIP)
 }
 
 func backendsExist(s View) Finding {
@@ -144,7 +147,7 @@ func portsMatch(s View) Finding {
 		return about(aboutRoot, Unknown, "the port is not known: there is no Service "+serviceName(s.Root))
 	}
 	f := newFindings()
-	see := func(svc mesh.Service, port int32, tags ...string) {
+	see := func(svc law.Service, port int32, tags ...string) {
 		switch {
 		case !svc.Found:
 			f.add(Unknown, "there is no Service "+serviceName(svc), tags...)
@@ -163,14 +166,14 @@ func portsMatch(s View) Finding {
 	return f.seen("")
 }
 
-func backendPort(s View, b mesh.Backend) int32 {
+func backendPort(s View, b law.Backend) int32 {
 	if b.Port != 0 {
 		return b.Port
 	}
 	return s.Port
 }
 
-func portList(svc mesh.Service) string {
+func portList(svc law.Service) string {
 	var ports []string
 	for _, p := range svc.Ports {
 		ports = append(ports, fmt.Sprint(p.Port))
@@ -199,7 +202,7 @@ func portHint(s View) string {
 func endpointsReady(s View) Finding {
 	f := newFindings()
 	for _, b := range s.Backends {
-		name, tags := "backend "+mesh.Safe(b.Name), backendTags(b)
+		name, tags := "backend "+untrusted.Safe(b.Name), backendTags(b)
 		bad := Failed
 		if b.Weight == 0 { // nobody is meant to be sent there
 			bad = Warning
@@ -208,12 +211,12 @@ func endpointsReady(s View) Finding {
 		case !b.Service.Found:
 			f.add(Unknown, name+" has no Service", tags...)
 		case b.Mirror != nil && (b.Mirror.Context == "" || b.Mirror.RemoteUnread != ""):
-			f.add(Unknown, name+": its pods in cluster "+mesh.Safe(b.Mirror.Cluster)+" could not be seen"+because(b.Mirror.RemoteUnread), tags...)
+			f.add(Unknown, name+": its pods in cluster "+untrusted.Safe(b.Mirror.Cluster)+" could not be seen"+because(b.Mirror.RemoteUnread), tags...)
 		case b.Mirror != nil && b.Mirror.RemoteReady == 0:
-			f.add(bad, fmt.Sprintf("%s: no endpoint of Service %s in cluster %s is ready", name, mesh.Safe(b.Mirror.Remote),
-				mesh.Safe(b.Mirror.Cluster)), tags...)
+			f.add(bad, fmt.Sprintf("%s: no endpoint of Service %s in cluster %s is ready", name, untrusted.Safe(b.Mirror.Remote),
+				untrusted.Safe(b.Mirror.Cluster)), tags...)
 		case b.Mirror != nil:
-			f.ok(fmt.Sprintf("%s: %d ready in cluster %s", name, b.Mirror.RemoteReady, mesh.Safe(b.Mirror.Cluster)))
+			f.ok(fmt.Sprintf("%s: %d ready in cluster %s", name, b.Mirror.RemoteReady, untrusted.Safe(b.Mirror.Cluster)))
 		case b.Unread != "":
 			f.add(Unknown, name+": its endpoints could not be read"+because(b.Unread), tags...)
 		case b.Ready() == 0:
@@ -263,7 +266,7 @@ func alike(s View, f *findings) {
 				continue
 			}
 			if other, taken := owner[string(a.Body)]; taken && other != b.Name {
-				f.add(Failed, fmt.Sprintf("backends %s and %s answer alike, byte for byte", mesh.Safe(other), mesh.Safe(b.Name)), aboutBackend(b.Name))
+				f.add(Failed, fmt.Sprintf("backends %s and %s answer alike, byte for byte", untrusted.Safe(other), untrusted.Safe(b.Name)), aboutBackend(b.Name))
 				break
 			}
 			owner[string(a.Body)] = b.Name
@@ -277,7 +280,7 @@ func podsDisjoint(s View) Finding {
 	for _, b := range s.Backends {
 		names := b.PodNames()
 		if names == nil || !b.Service.Found {
-			f.add(Unknown, "the pods of backend "+mesh.Safe(b.Name)+" could not be seen", backendTags(b)...)
+			f.add(Unknown, "the pods of backend "+untrusted.Safe(b.Name)+" could not be seen", backendTags(b)...)
 			continue
 		}
 		cluster := ""
@@ -295,7 +298,7 @@ func podsDisjoint(s View) Finding {
 			owner[key] = b.Name
 		}
 		if shared > 0 {
-			f.add(Warning, fmt.Sprintf("%d pods of backend %s are also of backend %s", shared, mesh.Safe(b.Name), mesh.Safe(first)), aboutBackend(b.Name))
+			f.add(Warning, fmt.Sprintf("%d pods of backend %s are also of backend %s", shared, untrusted.Safe(b.Name), untrusted.Safe(first)), aboutBackend(b.Name))
 		}
 	}
 	if len(s.Backends) == 0 {

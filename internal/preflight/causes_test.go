@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // rootCause plants one thing: the check of it is the root cause, and whatever else is not green because of it says so.
@@ -22,7 +22,7 @@ func rootCauses() []rootCause {
 		{"split gone", func(v *View) { v.Split.Found = false }, "SB031", []string{"SB004", "SB005", "SB014", "SB016"}},
 		{"split gone, and its root with it", func(v *View) {
 			v.Split.Found = false
-			v.Root = mesh.Service{Namespace: "test", Name: "podinfo"}
+			v.Root = law.Service{Namespace: "test", Name: "podinfo"}
 			gone(&v.Backends[0])
 		}, "SB031", []string{"SB034", "SB015"}},
 		{"adaptor down and profile stale", func(v *View) { v.Facts.Adaptor.Available, v.Split.Differs = false, true }, "SB003", []string{"SB004"}},
@@ -34,14 +34,14 @@ func rootCauses() []rootCause {
 			v.Clusters[1].Problem, v.Clusters[1].SkewMs = "refused", nil
 			m := v.Backends[1].Mirror
 			m.RemoteFound, m.RemoteUnread = false, "refused"
-			v.Backends[1].RemotePods, v.Backends[1].Pods = nil, mesh.PodSet{}
-			v.Gateways[0] = mesh.Gateway{Cluster: "east", Context: "eu", Unread: "refused"}
+			v.Backends[1].RemotePods, v.Backends[1].Pods = nil, law.PodSet{}
+			v.Gateways[0] = law.Gateway{Cluster: "east", Context: "eu", Unread: "refused"}
 			v.Facts.Anchors = v.Facts.Anchors[:1]
 		}, "SB033", []string{"SB008", "SB010", "SB011", "SB012", "SB013", "SB022", "SB025", "SB026", "SB028", "SB036"}},
 		{"balanced at connect(), not probed", func(v *View) {
 			unprobed(v)
 			v.Split.Profile.LastWritten = v.Source.ProxyStartedAt.Add(time.Hour)
-			v.Facts.SocketLB = mesh.SocketLB{Sight: mesh.Seen, Object: "ConfigMap kube-system/cilium-config", InPods: true, Settings: "x"}
+			v.Facts.SocketLB = law.SocketLB{Sight: law.Seen, Object: "ConfigMap kube-system/cilium-config", InPods: true, Settings: "x"}
 		}, "SB019", []string{"SB001"}},
 		{"no dstOverrides, not probed", func(v *View) {
 			unprobed(v)
@@ -50,7 +50,7 @@ func rootCauses() []rootCause {
 		}, "SB004", []string{"SB001"}},
 		{"profiles may not be read", func(v *View) {
 			v.Access[3].Allowed = false
-			v.Split.Profile = mesh.Profile{State: mesh.ProfileUnread}
+			v.Split.Profile = law.Profile{State: law.ProfileUnread}
 		}, "SB035", []string{"SB006"}},
 		{"root headless", func(v *View) { v.Root.Headless, v.Root.ClusterIP = true, "None" }, "SB015", []string{"SB020"}},
 		{"dotted name of a mirror", func(v *View) {
@@ -58,12 +58,12 @@ func rootCauses() []rootCause {
 			gone(&v.Backends[1])
 		}, "SB016", []string{"SB007", "SB008", "SB009", "SB010", "SB011", "SB012", "SB013"}},
 		{"root gone, which may have been a mirror", func(v *View) {
-			v.Root = mesh.Service{Namespace: "test", Name: "podinfo"}
+			v.Root = law.Service{Namespace: "test", Name: "podinfo"}
 			gone(&v.Backends[0])
 		}, "SB034", []string{"SB007", "SB009", "SB010", "SB020"}},
 		{"rules of a cluster that does not answer", func(v *View) {
 			v.Clusters[1].Problem = "refused"
-			v.Access = append(v.Access, mesh.Access{Cluster: "east", Verb: "list", Resource: "services", Namespace: "test"})
+			v.Access = append(v.Access, law.Access{Cluster: "east", Verb: "list", Resource: "services", Namespace: "test"})
 		}, "SB033", []string{"SB035"}},
 		{"dotted name", func(v *View) {
 			v.Split.Declared[1].Service, v.Backends[1].Name = "podinfo.prod", "podinfo.prod"
@@ -141,7 +141,7 @@ func TestMissingRuleDoesNotHideAProfile(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	v.Access[2].Allowed, v.Access[3].Allowed = false, true
-	v.Split.Profile.State = mesh.ProfileUnread
+	v.Split.Profile.State = law.ProfileUnread
 	if r := result(t, Run(v), "SB006"); r.Status != Unknown || r.CausedBy != "" {
 		t.Errorf("%+v", r)
 	}
@@ -151,7 +151,7 @@ func TestMissingRuleDoesNotHideAProfile(t *testing.T) {
 func TestUnreadNetworkExplainsNoProxy(t *testing.T) {
 	v := View{Snapshot: healthy()}
 	v.Split.Profile.LastWritten = v.Source.ProxyStartedAt.Add(time.Hour)
-	v.Facts.SocketLB.Sight, v.Facts.Networks.Sight = mesh.Unread, mesh.Unread
+	v.Facts.SocketLB.Sight, v.Facts.Networks.Sight = law.Unread, law.Unread
 	if r := result(t, Run(v), "SB001"); r.Status != Unknown || r.CausedBy != "" {
 		t.Errorf("%+v", r)
 	}

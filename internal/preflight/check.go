@@ -14,12 +14,12 @@ import (
 	"slices"
 	"sort"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // View is what checks look at: what the API servers say, and what the source pod sees where it was asked.
 type View struct {
-	mesh.Snapshot
+	law.Snapshot
 	Probed  *Probed // nil: the pod was not asked, and what only it can tell is unknown
 	OffMesh bool    // the source pod is meant to be outside the mesh: the control experiment
 }

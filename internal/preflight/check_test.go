@@ -7,56 +7,56 @@ import (
 	"testing"
 	"time"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // healthy is the walkthrough in order: podinfo in two clusters, a mirror between them, a meshed frontend.
-func healthy() mesh.Snapshot {
-	ports := []mesh.Port{{Name: "http", Port: 9898}}
-	pods := mesh.PodSet{Sight: mesh.Seen, Looked: 2, InboundPolicy: []string{"all-unauthenticated"}}
+func healthy() law.Snapshot {
+	ports := []law.Port{{Name: "http", Port: 9898}}
+	pods := law.PodSet{Sight: law.Seen, Looked: 2, InboundPolicy: []string{"all-unauthenticated"}}
 	began := time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC)
-	root := mesh.Service{Namespace: "test", Name: "podinfo", Found: true, UID: "1", ClusterIP: "10.1.0.10", Ports: ports}
-	return mesh.Snapshot{
-		Split: mesh.Split{
+	root := law.Service{Namespace: "test", Name: "podinfo", Found: true, UID: "1", ClusterIP: "10.1.0.10", Ports: ports}
+	return law.Snapshot{
+		Split: law.Split{
 			Kind: "TrafficSplit", APIVersion: "split.smi-spec.io/v1alpha2", Namespace: "test", Name: "podinfo", Found: true, Root: "podinfo",
-			Declared:  []mesh.Declared{{Service: "podinfo", Raw: "50"}, {Service: "podinfo-east", Raw: "50"}},
-			Effective: []mesh.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
-			Profile:   mesh.Profile{State: mesh.ProfileFound, Namespace: "test", Name: "podinfo.test.svc.cluster.local", Overrides: 2, Created: began, LastWritten: began},
+			Declared:  []law.Declared{{Service: "podinfo", Raw: "50"}, {Service: "podinfo-east", Raw: "50"}},
+			Effective: []law.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
+			Profile:   law.Profile{State: law.ProfileFound, Namespace: "test", Name: "podinfo.test.svc.cluster.local", Overrides: 2, Created: began, LastWritten: began},
 		},
-		Law: mesh.Law{Path: mesh.PathServiceProfile, NullModel: mesh.RandomPerRequest, Objects: []mesh.ObjectRef{{Kind: "ServiceProfile", Namespace: "test", Name: "podinfo.test.svc.cluster.local"}, {Kind: "TrafficSplit", Namespace: "test", Name: "podinfo"}}},
-		Facts: mesh.Facts{
-			Adaptor:    mesh.Adaptor{Sight: mesh.Seen, Namespace: "linkerd-smi", Name: "smi-adaptor", Available: true},
-			SocketLB:   mesh.SocketLB{Sight: mesh.Absent, Object: "ConfigMap kube-system/cilium-config"},
-			Networks:   mesh.Networks{Sight: mesh.Seen, Object: "ConfigMap linkerd/linkerd-config", CIDRs: []string{"10.0.0.0/8", "fd00::/8"}},
-			Anchors:    []mesh.TrustAnchors{{Cluster: "client", Sight: mesh.Seen, Namespace: "linkerd", Fingerprints: []string{"aa"}}, {Cluster: "east", Sight: mesh.Seen, Namespace: "linkerd", Fingerprints: []string{"aa"}}},
-			Namespaces: []mesh.Namespace{{Sight: mesh.Seen, Name: "test"}},
+		Law: law.Law{Path: law.PathServiceProfile, NullModel: law.RandomPerRequest, Objects: []law.ObjectRef{{Kind: "ServiceProfile", Namespace: "test", Name: "podinfo.test.svc.cluster.local"}, {Kind: "TrafficSplit", Namespace: "test", Name: "podinfo"}}},
+		Facts: law.Facts{
+			Adaptor:    law.Adaptor{Sight: law.Seen, Namespace: "linkerd-smi", Name: "smi-adaptor", Available: true},
+			SocketLB:   law.SocketLB{Sight: law.Absent, Object: "ConfigMap kube-system/cilium-config"},
+			Networks:   law.Networks{Sight: law.Seen, Object: "ConfigMap linkerd/linkerd-config", CIDRs: []string{"10.0.0.0/8", "fd00::/8"}},
+			Anchors:    []law.TrustAnchors{{Cluster: "client", Sight: law.Seen, Namespace: "linkerd", Fingerprints: []string{"aa"}}, {Cluster: "east", Sight: law.Seen, Namespace: "linkerd", Fingerprints: []string{"aa"}}},
+			Namespaces: []law.Namespace{{Sight: law.Seen, Name: "test"}},
 		},
 		Root: root, Port: 9898,
-		Backends: []mesh.Backend{
-			{Name: "podinfo", Weight: 50, IsRoot: true, Service: root, Port: 9898, Endpoints: []mesh.Endpoint{{Address: "10.0.0.5", Port: 9898, Ready: true, Pod: "w1"}}, Pods: pods},
+		Backends: []law.Backend{
+			{Name: "podinfo", Weight: 50, IsRoot: true, Service: root, Port: 9898, Endpoints: []law.Endpoint{{Address: "10.0.0.5", Port: 9898, Ready: true, Pod: "w1"}}, Pods: pods},
 			{
 				Name: "podinfo-east", Weight: 50, Port: 9898,
-				Service: mesh.Service{Namespace: "test", Name: "podinfo-east", Found: true, UID: "2", ClusterIP: "10.1.0.11", Ports: ports},
-				Mirror: &mesh.Mirror{
-					Cluster: "east", Context: "eu", Remote: "test/podinfo", Mode: mesh.MirrorGateway,
+				Service: law.Service{Namespace: "test", Name: "podinfo-east", Found: true, UID: "2", ClusterIP: "10.1.0.11", Ports: ports},
+				Mirror: &law.Mirror{
+					Cluster: "east", Context: "eu", Remote: "test/podinfo", Mode: law.MirrorGateway,
 					RemoteFound: true, RemoteExported: true, RemoteReady: 1,
-					RemoteService:   mesh.Service{Namespace: "test", Name: "podinfo", Found: true, UID: "9"},
-					GatewayIdentity: "gateway.east.example", Slices: mesh.Seen, SliceIdentities: []string{"gateway.east.example"},
+					RemoteService:   law.Service{Namespace: "test", Name: "podinfo", Found: true, UID: "9"},
+					GatewayIdentity: "gateway.east.example", Slices: law.Seen, SliceIdentities: []string{"gateway.east.example"},
 				},
-				Endpoints: []mesh.Endpoint{{Address: "192.0.2.10", Port: 4143, Ready: true}}, RemotePods: []string{"e1"}, Pods: pods,
+				Endpoints: []law.Endpoint{{Address: "192.0.2.10", Port: 4143, Ready: true}}, RemotePods: []string{"e1"}, Pods: pods,
 			},
 		},
-		Source: mesh.Pod{
+		Source: law.Pod{
 			Namespace: "test", Name: "frontend-1", UID: "3", Container: "nginx", ContainerWhy: "-c", Workload: "--from deploy/frontend",
 			Meshed: true, ProxyContainer: "linkerd-proxy", ProxyReady: true, Ready: true, ProxyStartedAt: began.Add(time.Minute), SkipFrom: "container linkerd-init",
 		},
-		Gateways: []mesh.Gateway{{
+		Gateways: []law.Gateway{{
 			Cluster: "east", Context: "eu", Namespace: "linkerd-multicluster", Name: "linkerd-gateway",
 			Found: true, Ready: true, Addresses: []string{"192.0.2.10"}, Identity: "gateway.east.example", Pods: pods,
 		}},
-		Links:    []mesh.Link{{Namespace: "linkerd-multicluster", Name: "east", TargetCluster: "east", GatewayAddress: "192.0.2.10", GatewayIdentity: "gateway.east.example"}},
-		Clusters: []mesh.Cluster{{Role: "client", Context: "west", Version: "v1.36.3", SkewMs: new(int64)}, {Role: "east", Context: "eu", Version: "v1.36.3", SkewMs: new(int64)}},
-		Access: []mesh.Access{
+		Links:    []law.Link{{Namespace: "linkerd-multicluster", Name: "east", TargetCluster: "east", GatewayAddress: "192.0.2.10", GatewayIdentity: "gateway.east.example"}},
+		Clusters: []law.Cluster{{Role: "client", Context: "west", Version: "v1.36.3", SkewMs: new(int64)}, {Role: "east", Context: "eu", Version: "v1.36.3", SkewMs: new(int64)}},
+		Access: []law.Access{
 			{Verb: "create", Resource: "pods", Subresource: "exec", Namespace: "test", Allowed: true},
 			{Verb: "get", Resource: "pods", Subresource: "exec", Namespace: "test", Allowed: true},
 			{Verb: "list", Resource: "services", Namespace: "test", Allowed: true, For: "root and backends"},
@@ -142,157 +142,157 @@ func TestChecksAreData(t *testing.T) {
 
 type fault struct {
 	name, id string
-	plant    func(*mesh.Snapshot)
+	plant    func(*law.Snapshot)
 	want     Status
 	seen     string // part of what was seen
 	hint     string // part of the hint
 }
 
-func east(s *mesh.Snapshot) *mesh.Backend { return &s.Backends[1] }
+func east(s *law.Snapshot) *law.Backend { return &s.Backends[1] }
 
 // gone is a Service that is not there.
-func gone(b *mesh.Backend) {
-	b.Service = mesh.Service{Namespace: "test", Name: b.Name}
+func gone(b *law.Backend) {
+	b.Service = law.Service{Namespace: "test", Name: b.Name}
 	b.Endpoints = nil
 }
 
 func faults() []fault {
 	return []fault{
 		{
-			"proxy missing", "SB002", func(s *mesh.Snapshot) { s.Source.Meshed, s.Source.ProxyReady = false, false }, Failed,
+			"proxy missing", "SB002", func(s *law.Snapshot) { s.Source.Meshed, s.Source.ProxyReady = false, false }, Failed,
 			"pod frontend-1 has no container linkerd-proxy", "kubectl --context west -n test rollout restart deploy/frontend",
 		},
-		{"proxy not ready", "SB002", func(s *mesh.Snapshot) { s.Source.ProxyReady = false }, Failed, "container linkerd-proxy is not ready", ""},
-		{"one of those behind through", "SB002", func(s *mesh.Snapshot) {
-			s.Through = &mesh.Through{Service: mesh.Service{Namespace: "test", Name: "frontend"}, Pods: []mesh.Pod{s.Source, {Name: "other"}}}
+		{"proxy not ready", "SB002", func(s *law.Snapshot) { s.Source.ProxyReady = false }, Failed, "container linkerd-proxy is not ready", ""},
+		{"one of those behind through", "SB002", func(s *law.Snapshot) {
+			s.Through = &law.Through{Service: law.Service{Namespace: "test", Name: "frontend"}, Pods: []law.Pod{s.Source, {Name: "other"}}}
 		}, Failed, "pod other has no container linkerd-proxy", ""},
-		{"nobody behind through", "SB002", func(s *mesh.Snapshot) { s.Through = &mesh.Through{Service: mesh.Service{Name: "frontend"}} }, Failed, "no pod is behind Service frontend", ""},
-		{"no source named", "SB002", func(s *mesh.Snapshot) { s.Source = mesh.Pod{} }, Unknown, "no source pod was named", "--from"},
-		{"no source named", "SB032", func(s *mesh.Snapshot) { s.Source = mesh.Pod{} }, Unknown, "no source pod was named", "--from"},
+		{"nobody behind through", "SB002", func(s *law.Snapshot) { s.Through = &law.Through{Service: law.Service{Name: "frontend"}} }, Failed, "no pod is behind Service frontend", ""},
+		{"no source named", "SB002", func(s *law.Snapshot) { s.Source = law.Pod{} }, Unknown, "no source pod was named", "--from"},
+		{"no source named", "SB032", func(s *law.Snapshot) { s.Source = law.Pod{} }, Unknown, "no source pod was named", "--from"},
 		{
-			"crash loop", "SB032", func(s *mesh.Snapshot) {
+			"crash loop", "SB032", func(s *law.Snapshot) {
 				s.Source.Ready, s.Source.Problem = false, "container nginx is waiting (CrashLoopBackOff)"
 			}, Failed,
 			"CrashLoopBackOff", "kubectl --context west -n test describe pod frontend-1",
 		},
-		{"a side container is not ready", "SB032", func(s *mesh.Snapshot) { s.Source.Ready, s.Source.NotReady = false, []string{"external"} }, Warning, "not ready: external", ""},
+		{"a side container is not ready", "SB032", func(s *law.Snapshot) { s.Source.Ready, s.Source.NotReady = false, []string{"external"} }, Warning, "not ready: external", ""},
 
 		{
-			"exec forbidden", "SB027", func(s *mesh.Snapshot) { s.Access[0].Allowed, s.Access[0].Reason = false, "no rule" }, Failed,
+			"exec forbidden", "SB027", func(s *law.Snapshot) { s.Access[0].Allowed, s.Access[0].Reason = false, "no rule" }, Failed,
 			"create on pods/exec is not allowed in namespace test (no rule)", "kubectl --context west -n test auth can-i create pods --subresource=exec",
 		},
-		{"get forbidden", "SB027", func(s *mesh.Snapshot) { s.Access[1].Allowed = false }, Warning, "SPDY", ""},
-		{"get not told", "SB027", func(s *mesh.Snapshot) { s.Access = s.Access[:1] }, Unknown, "did not say", ""},
-		{"not told", "SB027", func(s *mesh.Snapshot) { s.Access = nil }, Unknown, "did not say", ""},
+		{"get forbidden", "SB027", func(s *law.Snapshot) { s.Access[1].Allowed = false }, Warning, "SPDY", ""},
+		{"get not told", "SB027", func(s *law.Snapshot) { s.Access = s.Access[:1] }, Unknown, "did not say", ""},
+		{"not told", "SB027", func(s *law.Snapshot) { s.Access = nil }, Unknown, "did not say", ""},
 
-		{"remote dead", "SB033", func(s *mesh.Snapshot) { s.Clusters[1].Problem = "connection refused" }, Failed, "cluster east: connection refused", "kubectl --context eu version"},
-		{"no remote context", "SB033", func(s *mesh.Snapshot) { s.Clusters = s.Clusters[:1] }, Unknown, "no remote context leads to cluster east", "--remote-context"},
+		{"remote dead", "SB033", func(s *law.Snapshot) { s.Clusters[1].Problem = "connection refused" }, Failed, "cluster east: connection refused", "kubectl --context eu version"},
+		{"no remote context", "SB033", func(s *law.Snapshot) { s.Clusters = s.Clusters[:1] }, Unknown, "no remote context leads to cluster east", "--remote-context"},
 
-		{"split deleted", "SB031", func(s *mesh.Snapshot) {
+		{"split deleted", "SB031", func(s *law.Snapshot) {
 			s.Split.Found, s.Split.Why, s.Split.Others = false, "there is no TrafficSplit podinfo in namespace test", []string{"ts/web"}
 		}, Failed, "there is no TrafficSplit podinfo in namespace test; there are: ts/web", "kubectl --context west -n test get trafficsplits"},
-		{"weight unusable", "SB014", func(s *mesh.Snapshot) {
-			s.Split.WeightErr = &mesh.WeightError{Object: "TrafficSplit test/podinfo", Field: "spec.backends[1].weight", Raw: "-1", Why: "negative"}
+		{"weight unusable", "SB014", func(s *law.Snapshot) {
+			s.Split.WeightErr = &law.WeightError{Object: "TrafficSplit test/podinfo", Field: "spec.backends[1].weight", Raw: "-1", Why: "negative"}
 		}, Failed, `spec.backends[1].weight is "-1": negative`, "kubectl --context west -n test edit trafficsplit podinfo"},
-		{"all zero", "SB014", func(s *mesh.Snapshot) { s.Split.AllZero = true }, Failed, "every weight is 0", ""},
-		{"no backends", "SB014", func(s *mesh.Snapshot) { s.Split.AllZero, s.Split.Declared = true, nil }, Failed, "names no backend", ""},
-		{"no split", "SB014", func(s *mesh.Snapshot) { s.Split.Found = false }, Unknown, "no split", ""},
+		{"all zero", "SB014", func(s *law.Snapshot) { s.Split.AllZero = true }, Failed, "every weight is 0", ""},
+		{"no backends", "SB014", func(s *law.Snapshot) { s.Split.AllZero, s.Split.Declared = true, nil }, Failed, "names no backend", ""},
+		{"no split", "SB014", func(s *law.Snapshot) { s.Split.Found = false }, Unknown, "no split", ""},
 		{
-			"profile differs", "SB004", func(s *mesh.Snapshot) { s.Split.Differs, s.Split.Effective[0].Weight = true, 90 }, Failed,
+			"profile differs", "SB004", func(s *law.Snapshot) { s.Split.Differs, s.Split.Effective[0].Weight = true, 90 }, Failed,
 			"says podinfo=90,podinfo-east=50, the split says podinfo=50,podinfo-east=50", "smi-adaptor",
 		},
-		{"profile missing", "SB004", func(s *mesh.Snapshot) { s.Split.Profile = mesh.Profile{State: mesh.ProfileAbsent} }, Failed, "there is no ServiceProfile podinfo.test.svc.*", "smi-adaptor"},
-		{"profile empty", "SB004", func(s *mesh.Snapshot) { s.Split.Profile.Overrides = 0 }, Failed, "has no dstOverrides", ""},
-		{"profile unread", "SB004", func(s *mesh.Snapshot) { s.Split.Profile = mesh.Profile{State: mesh.ProfileUnread} }, Unknown, "could not be read", "can-i list serviceprofiles"},
-		{"adaptor told to skip", "SB004", func(s *mesh.Snapshot) { s.Split.Profile.Skip = true }, Warning, "smi.linkerd.io/skip", "smi.linkerd.io/skip-"},
-		{"no Linkerd API", "SB004", func(s *mesh.Snapshot) { s.Split.Profile = mesh.Profile{State: mesh.ProfileNotServed} }, OK, "no ServiceProfiles", ""},
-		{"two splits", "SB005", func(s *mesh.Snapshot) { s.Split.Rivals = []string{"ts/second"} }, Failed, "ts/second", "delete trafficsplit/second"},
+		{"profile missing", "SB004", func(s *law.Snapshot) { s.Split.Profile = law.Profile{State: law.ProfileAbsent} }, Failed, "there is no ServiceProfile podinfo.test.svc.*", "smi-adaptor"},
+		{"profile empty", "SB004", func(s *law.Snapshot) { s.Split.Profile.Overrides = 0 }, Failed, "has no dstOverrides", ""},
+		{"profile unread", "SB004", func(s *law.Snapshot) { s.Split.Profile = law.Profile{State: law.ProfileUnread} }, Unknown, "could not be read", "can-i list serviceprofiles"},
+		{"adaptor told to skip", "SB004", func(s *law.Snapshot) { s.Split.Profile.Skip = true }, Warning, "smi.linkerd.io/skip", "smi.linkerd.io/skip-"},
+		{"no Linkerd API", "SB004", func(s *law.Snapshot) { s.Split.Profile = law.Profile{State: law.ProfileNotServed} }, OK, "no ServiceProfiles", ""},
+		{"two splits", "SB005", func(s *law.Snapshot) { s.Split.Rivals = []string{"ts/second"} }, Failed, "ts/second", "delete trafficsplit/second"},
 		{
-			"client's profile", "SB006", func(s *mesh.Snapshot) {
+			"client's profile", "SB006", func(s *law.Snapshot) {
 				s.Split.Profile.Namespace, s.Split.Profile.Hides = "web", "test/podinfo.test.svc.cluster.local"
 			}, Failed,
 			"is of the client's namespace and comes first; it hides test/", "kubectl --context west -n web get serviceprofile",
 		},
-		{"name with a dot", "SB016", func(s *mesh.Snapshot) { s.Split.Declared[1].Service = "podinfo.prod" }, Failed, `"podinfo.prod" is not a bare name`, "edit trafficsplit"},
+		{"name with a dot", "SB016", func(s *law.Snapshot) { s.Split.Declared[1].Service = "podinfo.prod" }, Failed, `"podinfo.prod" is not a bare name`, "edit trafficsplit"},
 
-		{"root gone", "SB034", func(s *mesh.Snapshot) { s.Root = mesh.Service{Namespace: "test", Name: "podinfo"} }, Failed, "there is no Service test/podinfo", "get services"},
-		{"root headless", "SB015", func(s *mesh.Snapshot) { s.Root.Headless = true }, Failed, "headless", ""},
-		{"root is an ExternalName", "SB015", func(s *mesh.Snapshot) { s.Root.ExternalName = "example.com" }, Failed, "ExternalName", ""},
-		{"root without address", "SB015", func(s *mesh.Snapshot) { s.Root.ClusterIP = "" }, Failed, "no cluster IP", ""},
-		{"backend gone", "SB007", func(s *mesh.Snapshot) { gone(east(s)) }, Failed, "there is no Service test/podinfo-east", "get services"},
+		{"root gone", "SB034", func(s *law.Snapshot) { s.Root = law.Service{Namespace: "test", Name: "podinfo"} }, Failed, "there is no Service test/podinfo", "get services"},
+		{"root headless", "SB015", func(s *law.Snapshot) { s.Root.Headless = true }, Failed, "headless", ""},
+		{"root is an ExternalName", "SB015", func(s *law.Snapshot) { s.Root.ExternalName = "example.com" }, Failed, "ExternalName", ""},
+		{"root without address", "SB015", func(s *law.Snapshot) { s.Root.ClusterIP = "" }, Failed, "no cluster IP", ""},
+		{"backend gone", "SB007", func(s *law.Snapshot) { gone(east(s)) }, Failed, "there is no Service test/podinfo-east", "get services"},
 		{
-			"backend without the port", "SB009", func(s *mesh.Snapshot) { east(s).Service.Ports = []mesh.Port{{Name: "grpc", Port: 9999}} }, Failed,
+			"backend without the port", "SB009", func(s *law.Snapshot) { east(s).Service.Ports = []law.Port{{Name: "grpc", Port: 9999}} }, Failed,
 			"Service test/podinfo-east has no TCP port 9898, it has 9999", "edit service podinfo-east",
 		},
-		{"root without the port", "SB009", func(s *mesh.Snapshot) { s.Port = 80 }, Failed, "Service test/podinfo has no TCP port 80", ""},
-		{"root without ports", "SB009", func(s *mesh.Snapshot) { s.Port, s.Root.Ports = 0, nil }, Failed, "has no TCP port", ""},
-		{"port of a missing backend", "SB009", func(s *mesh.Snapshot) { gone(east(s)) }, Unknown, "there is no Service test/podinfo-east", ""},
-		{"none ready", "SB008", func(s *mesh.Snapshot) { s.Backends[0].Endpoints[0].Ready = false }, Failed, "backend podinfo: none of its 1 endpoints is ready", "kubernetes.io/service-name=podinfo"},
+		{"root without the port", "SB009", func(s *law.Snapshot) { s.Port = 80 }, Failed, "Service test/podinfo has no TCP port 80", ""},
+		{"root without ports", "SB009", func(s *law.Snapshot) { s.Port, s.Root.Ports = 0, nil }, Failed, "has no TCP port", ""},
+		{"port of a missing backend", "SB009", func(s *law.Snapshot) { gone(east(s)) }, Unknown, "there is no Service test/podinfo-east", ""},
+		{"none ready", "SB008", func(s *law.Snapshot) { s.Backends[0].Endpoints[0].Ready = false }, Failed, "backend podinfo: none of its 1 endpoints is ready", "kubernetes.io/service-name=podinfo"},
 		{
-			"none ready in the other cluster", "SB008", func(s *mesh.Snapshot) { east(s).Mirror.RemoteReady = 0 }, Failed,
+			"none ready in the other cluster", "SB008", func(s *law.Snapshot) { east(s).Mirror.RemoteReady = 0 }, Failed,
 			"no endpoint of Service test/podinfo in cluster east is ready", "kubectl --context eu -n test get endpointslices",
 		},
-		{"none ready, weight 0", "SB008", func(s *mesh.Snapshot) { s.Backends[0].Endpoints[0].Ready, s.Backends[0].Weight = false, 0 }, Warning, "none of its 1", ""},
-		{"other cluster unseen", "SB008", func(s *mesh.Snapshot) { east(s).Mirror.Context = "" }, Unknown, "could not be seen", "--remote-context east=CONTEXT"},
-		{"endpoints unread", "SB008", func(s *mesh.Snapshot) { s.Backends[0].Unread, s.Backends[0].Endpoints = "forbidden", nil }, Unknown, "(forbidden)", ""},
-		{"shared pods", "SB026", func(s *mesh.Snapshot) {
+		{"none ready, weight 0", "SB008", func(s *law.Snapshot) { s.Backends[0].Endpoints[0].Ready, s.Backends[0].Weight = false, 0 }, Warning, "none of its 1", ""},
+		{"other cluster unseen", "SB008", func(s *law.Snapshot) { east(s).Mirror.Context = "" }, Unknown, "could not be seen", "--remote-context east=CONTEXT"},
+		{"endpoints unread", "SB008", func(s *law.Snapshot) { s.Backends[0].Unread, s.Backends[0].Endpoints = "forbidden", nil }, Unknown, "(forbidden)", ""},
+		{"shared pods", "SB026", func(s *law.Snapshot) {
 			b := s.Backends[0]
 			b.Name, b.IsRoot = "podinfo-v2", false
 			s.Backends = append(s.Backends, b)
 		}, Warning, "1 pods of backend podinfo-v2 are also of backend podinfo", "get services -o wide"},
-		{"pods of one name in two clusters", "SB026", func(s *mesh.Snapshot) { east(s).RemotePods = []string{"w1"} }, OK, "", ""},
-		{"pods unread", "SB026", func(s *mesh.Snapshot) { east(s).RemotePods = nil }, Unknown, "could not be seen", ""},
+		{"pods of one name in two clusters", "SB026", func(s *law.Snapshot) { east(s).RemotePods = []string{"w1"} }, OK, "", ""},
+		{"pods unread", "SB026", func(s *law.Snapshot) { east(s).RemotePods = nil }, Unknown, "could not be seen", ""},
 
-		{"mirror gone", "SB010", func(s *mesh.Snapshot) { gone(east(s)) }, Failed, "there is no mirror Service test/podinfo-east of Service test/podinfo of cluster east", "linkerd-multicluster get links"},
+		{"mirror gone", "SB010", func(s *law.Snapshot) { gone(east(s)) }, Failed, "there is no mirror Service test/podinfo-east of Service test/podinfo of cluster east", "linkerd-multicluster get links"},
 		{
-			"mirror gone, not exported", "SB010", func(s *mesh.Snapshot) { gone(east(s)); east(s).Mirror.RemoteExported = false }, Failed, "is not exported",
+			"mirror gone, not exported", "SB010", func(s *law.Snapshot) { gone(east(s)); east(s).Mirror.RemoteExported = false }, Failed, "is not exported",
 			"kubectl --context eu -n test label service podinfo mirror.linkerd.io/exported=true",
 		},
-		{"export withdrawn", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.RemoteExported = false }, Failed, "not exported (any more)", "label service"},
+		{"export withdrawn", "SB010", func(s *law.Snapshot) { east(s).Mirror.RemoteExported = false }, Failed, "not exported (any more)", "label service"},
 		{
-			"export without a gateway withdrawn", "SB010", func(s *mesh.Snapshot) {
-				east(s).Mirror.RemoteExported, east(s).Mirror.Mode = false, mesh.MirrorRemoteDiscovery
+			"export without a gateway withdrawn", "SB010", func(s *law.Snapshot) {
+				east(s).Mirror.RemoteExported, east(s).Mirror.Mode = false, law.MirrorRemoteDiscovery
 			}, Failed, "not exported (any more)", "label service podinfo mirror.linkerd.io/exported=remote-discovery",
 		},
-		{"original gone", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.RemoteFound = false }, Failed, "there is no Service test/podinfo of cluster east", ""},
-		{"original unseen", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.Context = "" }, Unknown, "could not be seen", "--remote-context east=CONTEXT"},
-		{"federated", "SB010", func(s *mesh.Snapshot) { east(s).Mirror.Mode = mesh.MirrorFederated }, Warning, "federated", ""},
-		{"may have been a mirror", "SB010", func(s *mesh.Snapshot) { gone(east(s)); east(s).Mirror = nil }, Unknown, "nothing says whether it was a mirror", ""},
+		{"original gone", "SB010", func(s *law.Snapshot) { east(s).Mirror.RemoteFound = false }, Failed, "there is no Service test/podinfo of cluster east", ""},
+		{"original unseen", "SB010", func(s *law.Snapshot) { east(s).Mirror.Context = "" }, Unknown, "could not be seen", "--remote-context east=CONTEXT"},
+		{"federated", "SB010", func(s *law.Snapshot) { east(s).Mirror.Mode = law.MirrorFederated }, Warning, "federated", ""},
+		{"may have been a mirror", "SB010", func(s *law.Snapshot) { gone(east(s)); east(s).Mirror = nil }, Unknown, "nothing says whether it was a mirror", ""},
 
 		{
-			"mirror moved", "SB011", func(s *mesh.Snapshot) { east(s).Endpoints[0].Address = "192.0.2.99" }, Failed,
+			"mirror moved", "SB011", func(s *law.Snapshot) { east(s).Endpoints[0].Address = "192.0.2.99" }, Failed,
 			"leads to 192.0.2.99, the gateway of cluster east is at 192.0.2.10", "linkerd --context eu multicluster link-gen --cluster-name east | kubectl --context west apply -f -",
 		},
-		{"gateway moved, mirror dead", "SB011", func(s *mesh.Snapshot) {
+		{"gateway moved, mirror dead", "SB011", func(s *law.Snapshot) {
 			s.Gateways[0].Addresses = []string{"192.0.2.20"}
 			east(s).Endpoints[0].Ready = false
 		}, Failed, "is at 192.0.2.20", ""},
-		{"translated address", "SB011", func(s *mesh.Snapshot) { s.Gateways[0].Addresses = []string{"10.9.9.9"} }, Warning, "translated", ""},
-		{"one address of two", "SB011", func(s *mesh.Snapshot) { s.Gateways[0].Addresses = append(s.Gateways[0].Addresses, "192.0.2.11") }, Warning, "192.0.2.11", ""},
-		{"host name agrees", "SB011", func(s *mesh.Snapshot) {
+		{"translated address", "SB011", func(s *law.Snapshot) { s.Gateways[0].Addresses = []string{"10.9.9.9"} }, Warning, "translated", ""},
+		{"one address of two", "SB011", func(s *law.Snapshot) { s.Gateways[0].Addresses = append(s.Gateways[0].Addresses, "192.0.2.11") }, Warning, "192.0.2.11", ""},
+		{"host name agrees", "SB011", func(s *law.Snapshot) {
 			s.Gateways[0].Addresses, s.Links[0].GatewayAddress = []string{"gw.example"}, " gw.example "
 		}, OK, "agree on gw.example", ""},
-		{"host name differs", "SB011", func(s *mesh.Snapshot) {
+		{"host name differs", "SB011", func(s *law.Snapshot) {
 			s.Gateways[0].Addresses, s.Links[0].GatewayAddress = []string{"gw.example"}, "old.example"
 			east(s).Endpoints[0].Ready = false
 		}, Failed, "old.example", ""},
-		{"a name of one's own", "SB011", func(s *mesh.Snapshot) {
+		{"a name of one's own", "SB011", func(s *law.Snapshot) {
 			s.Gateways[0].Addresses, s.Links[0].GatewayAddress = []string{"gw.example"}, "own.example"
 		}, Warning, "own.example", ""},
-		{"host name without Link", "SB011", func(s *mesh.Snapshot) { s.Gateways[0].Addresses, s.Links = []string{"gw.example"}, nil }, Unknown, "no Link", ""},
-		{"no remote context", "SB011", func(s *mesh.Snapshot) { s.Gateways, east(s).Mirror.Context = nil, "" }, Unknown, "no remote context", "--remote-context east=CONTEXT"},
-		{"gateway unread", "SB011", func(s *mesh.Snapshot) { s.Gateways[0] = mesh.Gateway{Cluster: "east", Unread: "forbidden"} }, Unknown, "(forbidden)", ""},
-		{"mirror's endpoints unread", "SB011", func(s *mesh.Snapshot) { east(s).Unread = "forbidden" }, Unknown, "(forbidden)", ""},
-		{"mirror empty", "SB011", func(s *mesh.Snapshot) { east(s).Endpoints = nil }, Failed, "has no endpoints", ""},
+		{"host name without Link", "SB011", func(s *law.Snapshot) { s.Gateways[0].Addresses, s.Links = []string{"gw.example"}, nil }, Unknown, "no Link", ""},
+		{"no remote context", "SB011", func(s *law.Snapshot) { s.Gateways, east(s).Mirror.Context = nil, "" }, Unknown, "no remote context", "--remote-context east=CONTEXT"},
+		{"gateway unread", "SB011", func(s *law.Snapshot) { s.Gateways[0] = law.Gateway{Cluster: "east", Unread: "forbidden"} }, Unknown, "(forbidden)", ""},
+		{"mirror's endpoints unread", "SB011", func(s *law.Snapshot) { east(s).Unread = "forbidden" }, Unknown, "(forbidden)", ""},
+		{"mirror empty", "SB011", func(s *law.Snapshot) { east(s).Endpoints = nil }, Failed, "has no endpoints", ""},
 
-		{"probe fails", "SB012", func(s *mesh.Snapshot) { east(s).Endpoints[0].Ready = false }, Failed, "probe of the gateway fails", "linkerd --context west multicluster gateways"},
-		{"mirror empty", "SB012", func(s *mesh.Snapshot) { east(s).Endpoints = nil }, Failed, "has no endpoints", ""},
-		{"gateway not ready", "SB012", func(s *mesh.Snapshot) { s.Gateways[0].Ready = false }, Failed, "no endpoint of Service linkerd-multicluster/linkerd-gateway", "kubectl --context eu -n linkerd-multicluster get"},
-		{"gateway without address", "SB012", func(s *mesh.Snapshot) { s.Gateways[0].Addresses, s.Gateways[0].Ready = nil, false }, Failed, "no load balancer address", ""},
-		{"gateway by node port", "SB012", func(s *mesh.Snapshot) { s.Gateways[0].Addresses = nil }, Warning, "so are the addresses that the mirror has", ""},
-		{"gateway by node port", "SB011", func(s *mesh.Snapshot) { s.Gateways[0].Addresses = nil }, Warning, "may be given by hand", ""},
-		{"gateway missing", "SB012", func(s *mesh.Snapshot) { s.Gateways[0].Found = false }, Failed, "has no Service linkerd-multicluster/linkerd-gateway", ""},
-		{"gateway unseen", "SB012", func(s *mesh.Snapshot) { s.Gateways = nil }, Unknown, "could not be seen", ""},
+		{"probe fails", "SB012", func(s *law.Snapshot) { east(s).Endpoints[0].Ready = false }, Failed, "probe of the gateway fails", "linkerd --context west multicluster gateways"},
+		{"mirror empty", "SB012", func(s *law.Snapshot) { east(s).Endpoints = nil }, Failed, "has no endpoints", ""},
+		{"gateway not ready", "SB012", func(s *law.Snapshot) { s.Gateways[0].Ready = false }, Failed, "no endpoint of Service linkerd-multicluster/linkerd-gateway", "kubectl --context eu -n linkerd-multicluster get"},
+		{"gateway without address", "SB012", func(s *law.Snapshot) { s.Gateways[0].Addresses, s.Gateways[0].Ready = nil, false }, Failed, "no load balancer address", ""},
+		{"gateway by node port", "SB012", func(s *law.Snapshot) { s.Gateways[0].Addresses = nil }, Warning, "so are the addresses that the mirror has", ""},
+		{"gateway by node port", "SB011", func(s *law.Snapshot) { s.Gateways[0].Addresses = nil }, Warning, "may be given by hand", ""},
+		{"gateway missing", "SB012", func(s *law.Snapshot) { s.Gateways[0].Found = false }, Failed, "has no Service linkerd-multicluster/linkerd-gateway", ""},
+		{"gateway unseen", "SB012", func(s *law.Snapshot) { s.Gateways = nil }, Unknown, "could not be seen", ""},
 	}
 }
 
@@ -315,7 +315,7 @@ func TestPlantedFaults(t *testing.T) {
 // With --through the pods behind it draw, and the source need not be meshed.
 func TestThroughPodsDraw(t *testing.T) {
 	s := healthy()
-	s.Through = &mesh.Through{Service: mesh.Service{Namespace: "test", Name: "frontend"}, Pods: []mesh.Pod{s.Source}}
+	s.Through = &law.Through{Service: law.Service{Namespace: "test", Name: "frontend"}, Pods: []law.Pod{s.Source}}
 	s.Source.Meshed, s.Source.ProxyReady = false, false
 	if r := result(t, Run(View{Snapshot: s}), "SB002"); r.Status != OK {
 		t.Errorf("%+v", r)
@@ -328,7 +328,7 @@ func TestOneCluster(t *testing.T) {
 	p := answers()
 	p.Direct = nil
 	s.Backends[1].Mirror = nil
-	s.Backends[1].Endpoints = []mesh.Endpoint{{Address: "10.0.0.9", Ready: true, Pod: "w9"}}
+	s.Backends[1].Endpoints = []law.Endpoint{{Address: "10.0.0.9", Ready: true, Pod: "w9"}}
 	s.Gateways, s.Links, s.Clusters = nil, nil, s.Clusters[:1]
 	for _, r := range Run(View{Snapshot: s, Probed: p}) {
 		if r.Status != OK {

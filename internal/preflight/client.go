@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 func clusterChecks() []Check {
@@ -28,8 +29,8 @@ func clustersAnswer(s View) Finding {
 	for _, b := range s.Backends {
 		// Two contexts of one cluster: an object has one UID, and no other cluster has it.
 		if m := b.Mirror; m != nil && m.RemoteFound && m.RemoteService.UID != "" && m.RemoteService.UID == s.Root.UID {
-			f.add(Failed, fmt.Sprintf("contexts %s and %s lead to the same cluster: Service %s has UID %s in both", mesh.Safe(clientContext(s)),
-				mesh.Safe(m.Context), serviceName(s.Root), mesh.Safe(s.Root.UID)), backendTags(b)...)
+			f.add(Failed, fmt.Sprintf("contexts %s and %s lead to the same cluster: Service %s has UID %s in both", untrusted.Safe(clientContext(s)),
+				untrusted.Safe(m.Context), serviceName(s.Root), untrusted.Safe(s.Root.UID)), backendTags(b)...)
 		}
 	}
 	for _, c := range s.Clusters {
@@ -38,20 +39,20 @@ func clustersAnswer(s View) Finding {
 		}
 		read[c.Role] = true
 		if c.Problem != "" {
-			f.add(Failed, "cluster "+mesh.Safe(c.Role)+": "+mesh.Safe(c.Problem), aboutCluster(c.Role))
+			f.add(Failed, "cluster "+untrusted.Safe(c.Role)+": "+untrusted.Safe(c.Problem), aboutCluster(c.Role))
 			continue
 		}
-		f.ok(fmt.Sprintf("cluster %s answers as context %s, version %s", mesh.Safe(c.Role), mesh.Safe(c.Context),
+		f.ok(fmt.Sprintf("cluster %s answers as context %s, version %s", untrusted.Safe(c.Role), untrusted.Safe(c.Context),
 			orUnknown(c.Version)))
 	}
 	for _, b := range s.Backends {
-		if b.Mirror != nil && b.Mirror.Mode == mesh.MirrorFederated && b.Mirror.Cluster == "" {
+		if b.Mirror != nil && b.Mirror.Mode == law.MirrorFederated && b.Mirror.Cluster == "" {
 			f.add(Unknown, "federated Service "+serviceName(b.Service)+": the clusters of its members are not looked at", backendTags(b)...)
 			continue
 		}
 		if b.Mirror != nil && !read[b.Mirror.Cluster] {
 			read[b.Mirror.Cluster] = true
-			f.add(Unknown, "no remote context leads to cluster "+mesh.Safe(b.Mirror.Cluster), aboutCluster(b.Mirror.Cluster))
+			f.add(Unknown, "no remote context leads to cluster "+untrusted.Safe(b.Mirror.Cluster), aboutCluster(b.Mirror.Cluster))
 		}
 	}
 	return f.seen("no backend is in another cluster")
@@ -61,7 +62,7 @@ func orUnknown(s string) string {
 	if s == "" {
 		return "unknown"
 	}
-	return mesh.Safe(s)
+	return untrusted.Safe(s)
 }
 
 func accessChecks() []Check {
@@ -76,7 +77,7 @@ func accessChecks() []Check {
 }
 
 func execAllowed(s View) (Status, string) {
-	found := map[string]*mesh.Access{}
+	found := map[string]*law.Access{}
 	for i, a := range s.Access {
 		if a.Cluster == "" && a.Group == "" && a.Resource == "pods" && a.Subresource == "exec" {
 			found[a.Verb] = &s.Access[i]
@@ -86,7 +87,7 @@ func execAllowed(s View) (Status, string) {
 	if create == nil {
 		return Unknown, "the API server did not say what is allowed"
 	}
-	where := "namespace " + mesh.Safe(create.Namespace)
+	where := "namespace " + untrusted.Safe(create.Namespace)
 	switch {
 	case !create.Allowed:
 		return Failed, "create on pods/exec is not allowed in " + where + because(create.Reason)
@@ -103,7 +104,7 @@ func because(reason string) string {
 	if reason == "" {
 		return ""
 	}
-	return " (" + mesh.Safe(reason) + ")"
+	return " (" + untrusted.Safe(reason) + ")"
 }
 
 func clientChecks() []Check {
@@ -118,7 +119,7 @@ func clientChecks() []Check {
 				}
 				p := s.Source
 				if s.Through != nil {
-					p = mesh.Pod{Namespace: s.Through.Service.Namespace}
+					p = law.Pod{Namespace: s.Through.Service.Namespace}
 				}
 				return "a split holds in meshed clients only: set the annotation linkerd.io/inject: enabled on the pod template or the namespace, then " + restart(s, p)
 			},
@@ -157,25 +158,25 @@ func clientMeshed(s View) Finding {
 	if f, ok := traefikDraws(s); ok {
 		return f
 	}
-	pods := []mesh.Pod{s.Source}
+	pods := []law.Pod{s.Source}
 	if s.Through != nil {
 		pods = s.Through.Pods
 		if len(pods) == 0 {
-			return about(aboutSource, Failed, "no pod is behind Service "+mesh.Safe(s.Through.Service.Name))
+			return about(aboutSource, Failed, "no pod is behind Service "+untrusted.Safe(s.Through.Service.Name))
 		}
 	} else if s.Source.Name == "" {
 		return about(aboutSource, Unknown, "no source pod was named")
 	}
 	f := newFindings()
 	for _, p := range pods {
-		name := "pod " + mesh.Safe(p.Name)
+		name := "pod " + untrusted.Safe(p.Name)
 		switch {
 		case !p.Meshed:
 			f.add(Failed, name+" has no container linkerd-proxy", aboutSource)
 		case !p.ProxyReady:
-			f.add(Failed, fmt.Sprintf("%s: container %s is not ready", name, mesh.Safe(p.ProxyContainer)), aboutSource)
+			f.add(Failed, fmt.Sprintf("%s: container %s is not ready", name, untrusted.Safe(p.ProxyContainer)), aboutSource)
 		default:
-			f.ok(fmt.Sprintf("%s: container %s is ready, %d restarts", name, mesh.Safe(p.ProxyContainer), p.ProxyRestarts))
+			f.ok(fmt.Sprintf("%s: container %s is ready, %d restarts", name, untrusted.Safe(p.ProxyContainer), p.ProxyRestarts))
 		}
 	}
 	if s.Through == nil && s.Source.Meshed && s.Probed != nil && s.Probed.Ready != nil {
@@ -191,16 +192,16 @@ func clientMeshed(s View) Finding {
 
 func sourceRunning(s View) (Status, string) {
 	p := s.Source
-	name := "pod " + mesh.Safe(p.Name)
+	name := "pod " + untrusted.Safe(p.Name)
 	switch {
 	case p.Name == "":
 		return Unknown, "no source pod was named"
 	case p.Problem != "":
-		return Failed, name + ": " + mesh.Safe(p.Problem)
+		return Failed, name + ": " + untrusted.Safe(p.Problem)
 	case !p.Ready && len(p.NotReady) > 0:
-		return Warning, name + " runs but is not ready: " + mesh.Safe(strings.Join(p.NotReady, ", "))
+		return Warning, name + " runs but is not ready: " + untrusted.Safe(strings.Join(p.NotReady, ", "))
 	case !p.Ready:
 		return Warning, name + " runs but is not ready"
 	}
-	return OK, fmt.Sprintf("%s is running and ready; container %s (%s)", name, mesh.Safe(p.Container), p.ContainerWhy)
+	return OK, fmt.Sprintf("%s is running and ready; container %s (%s)", name, untrusted.Safe(p.Container), p.ContainerWhy)
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/witness"
 )
 
@@ -41,7 +41,7 @@ func (c *counters) path() PathSeen {
 		}
 		page, err := witness.Parse(bytes.NewReader(a.Body), witness.Linkerd, c.target)
 		if err != nil {
-			return PathSeen{Why: mesh.Safe(err.Error())}
+			return PathSeen{Why: untrusted.Safe(err.Error())}
 		}
 		pages = append(pages, page)
 	}
@@ -51,9 +51,9 @@ func (c *counters) path() PathSeen {
 	d, err := witness.Compare(pages[0], pages[1], c.target, c.at[1].Sub(c.at[0]))
 	switch {
 	case err != nil:
-		return PathSeen{Why: mesh.Safe(err.Error())}
+		return PathSeen{Why: untrusted.Safe(err.Error())}
 	case d.Restarted != "":
-		return PathSeen{Why: "the proxy was restarted: " + mesh.Safe(d.Restarted)}
+		return PathSeen{Why: "the proxy was restarted: " + untrusted.Safe(d.Restarted)}
 	case d.PerConnection():
 		return PathSeen{Known: true, PerConnection: true, Path: string(d.Path)}
 	case d.Path == witness.PathUnknown:

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // viewFault is a fault of what the API says or the pod sees. Those of check_test.go are older and of the API alone.
@@ -21,10 +21,10 @@ func unprobed(v *View) { v.Probed = nil }
 
 // asRoute makes the split an HTTPRoute that rules.
 func asRoute(v *View) {
-	ref := mesh.ObjectRef{Kind: "HTTPRoute", Namespace: "test", Name: "podinfo"}
-	v.Split.Kind, v.Split.Profile = "HTTPRoute", mesh.Profile{State: mesh.ProfileAbsent}
-	v.Law = mesh.Law{Path: mesh.PathHTTPRoute, Objects: []mesh.ObjectRef{ref}, Rule: "spec.rules[1]", NullModel: mesh.RandomPerRequest}
-	v.Facts.Adaptor = mesh.Adaptor{}
+	ref := law.ObjectRef{Kind: "HTTPRoute", Namespace: "test", Name: "podinfo"}
+	v.Split.Kind, v.Split.Profile = "HTTPRoute", law.Profile{State: law.ProfileAbsent}
+	v.Law = law.Law{Path: law.PathHTTPRoute, Objects: []law.ObjectRef{ref}, Rule: "spec.rules[1]", NullModel: law.RandomPerRequest}
+	v.Facts.Adaptor = law.Adaptor{}
 	if v.Probed != nil {
 		v.Probed.Path.Path = "HTTPRoute"
 	}
@@ -33,7 +33,7 @@ func asRoute(v *View) {
 // behindProfile makes the split an HTTPRoute that is ignored: somebody's ServiceProfile with routes comes first.
 func behindProfile(v *View) {
 	asRoute(v)
-	v.Law = mesh.Law{Path: mesh.PathServiceProfile, Objects: []mesh.ObjectRef{{Kind: "ServiceProfile", Namespace: "test", Name: "podinfo.test.svc.cluster.local"}}}
+	v.Law = law.Law{Path: law.PathServiceProfile, Objects: []law.ObjectRef{{Kind: "ServiceProfile", Namespace: "test", Name: "podinfo.test.svc.cluster.local"}}}
 }
 
 func viewFaults() []viewFault {
@@ -50,11 +50,11 @@ func viewFaults() []viewFault {
 		{"proxy not ready by its own word", "SB002", func(v *View) { v.Probed.Ready = &Answer{Status: 503} }, Failed, "says that it is not ready: status 503", restart},
 		{"no admin port", "SB002", func(v *View) { v.Probed.Ready = &Answer{Error: "connection refused"} }, OK, "admin port 4191 did not answer the pod: no answer (connection refused)", ""},
 
-		{"no adaptor", "SB003", func(v *View) { v.Facts.Adaptor.Sight = mesh.Absent }, Failed, "there is no Deployment linkerd-smi/smi-adaptor", "splitbench convert ts/podinfo -n test"},
+		{"no adaptor", "SB003", func(v *View) { v.Facts.Adaptor.Sight = law.Absent }, Failed, "there is no Deployment linkerd-smi/smi-adaptor", "splitbench convert ts/podinfo -n test"},
 		{"adaptor down", "SB003", func(v *View) { v.Facts.Adaptor.Available = false }, Failed, "has no available replica", "kubectl --context west -n linkerd-smi describe deployment smi-adaptor"},
-		{"adaptor unread", "SB003", func(v *View) { v.Facts.Adaptor.Sight, v.Facts.Adaptor.Why = mesh.Unread, "forbidden" }, Unknown, "(forbidden)", "can-i get deployments.apps"},
+		{"adaptor unread", "SB003", func(v *View) { v.Facts.Adaptor.Sight, v.Facts.Adaptor.Why = law.Unread, "forbidden" }, Unknown, "(forbidden)", "can-i get deployments.apps"},
 		{"adaptor in a namespace that is not known", "SB003", func(v *View) {
-			v.Facts.Adaptor = mesh.Adaptor{Sight: mesh.Unread, Name: "smi-adaptor", Why: "it is not in namespace linkerd-smi, and other namespaces could not be listed: forbidden"}
+			v.Facts.Adaptor = law.Adaptor{Sight: law.Unread, Name: "smi-adaptor", Why: "it is not in namespace linkerd-smi, and other namespaces could not be listed: forbidden"}
 		}, Unknown, "Deployment smi-adaptor could not be read (it is not in namespace linkerd-smi", "kubectl --context west get deployments -A --field-selector metadata.name=smi-adaptor"},
 		{"a route needs none", "SB003", asRoute, OK, "needs no adaptor", ""},
 
@@ -64,7 +64,7 @@ func viewFaults() []viewFault {
 
 		{"route behind a profile", "SB005", func(v *View) {
 			asRoute(v)
-			v.Law.Path, v.Law.Objects = mesh.PathServiceProfile, []mesh.ObjectRef{{Kind: "ServiceProfile", Namespace: "test", Name: "podinfo.test.svc.cluster.local"}}
+			v.Law.Path, v.Law.Objects = law.PathServiceProfile, []law.ObjectRef{{Kind: "ServiceProfile", Namespace: "test", Name: "podinfo.test.svc.cluster.local"}}
 			v.Split.Rivals = []string{"ts/podinfo"}
 		}, Failed, "ServiceProfile test/podinfo.test.svc.cluster.local comes before HTTPRoute test/podinfo", "delete trafficsplit/podinfo"},
 		{"route behind a profile of the user's own", "SB005", behindProfile, Failed, "ServiceProfile test/podinfo.test.svc.cluster.local comes before HTTPRoute test/podinfo", "kubectl --context west -n test delete serviceprofile podinfo.test.svc.cluster.local"},
@@ -82,17 +82,17 @@ func viewFaults() []viewFault {
 		{"opaque by the namespace", "SB017", func(v *View) { v.Facts.Namespaces[0].OpaquePorts = "9898" }, Warning, "annotation of namespace test", "an empty annotation of its own: kubectl --context west -n test annotate service podinfo config.linkerd.io/opaque-ports= --overwrite"},
 		{"opaque by the namespace, but not by the Service", "SB017", func(v *View) { v.Facts.Namespaces[0].OpaquePorts, v.Root.OpaquePortsSet = "9898", true }, OK, "", ""},
 		{"opaque by the profile", "SB017", func(v *View) { v.Split.Profile.OpaquePorts = []string{"9898"} }, Warning, "opaque by ServiceProfile", "spec.opaquePorts: kubectl --context west -n test edit serviceprofile podinfo.test.svc.cluster.local"},
-		{"unknown protocol", "SB017", func(v *View) { v.Root.Ports = []mesh.Port{{Port: 9898, AppProtocol: "https"}} }, Warning, `appProtocol "https"`, "appProtocol of the port to http: kubectl --context west -n test edit service podinfo"},
+		{"unknown protocol", "SB017", func(v *View) { v.Root.Ports = []law.Port{{Port: 9898, AppProtocol: "https"}} }, Warning, `appProtocol "https"`, "appProtocol of the port to http: kubectl --context west -n test edit service podinfo"},
 		{"opaque by default", "SB017", func(v *View) {
-			v.Port, v.Root.Ports = 4444, []mesh.Port{{Port: 4444}}
-			v.Law.NullModel, v.Law.ModelWhy = mesh.RandomPerConnection, "port 4444 is opaque by Linkerd's default"
+			v.Port, v.Root.Ports = 4444, []law.Port{{Port: 4444}}
+			v.Law.NullModel, v.Law.ModelWhy = law.RandomPerConnection, "port 4444 is opaque by Linkerd's default"
 		}, Warning, "opaque by Linkerd's default", "an empty annotation of its own: kubectl --context west -n test annotate service podinfo"},
 		{"Istio takes it for TCP", "SB017", func(v *View) {
-			v.Law.Provider = mesh.ProviderIstio
-			v.Law.NullModel, v.Law.ModelWhy = mesh.RandomPerConnection, "port 9898 is tcp by its name"
+			v.Law.Provider = law.ProviderIstio
+			v.Law.NullModel, v.Law.ModelWhy = law.RandomPerConnection, "port 9898 is tcp by its name"
 		}, Warning, "port 9898 is tcp by its name", "appProtocol of the port to http: kubectl --context west -n test edit service podinfo"},
 		{"a route of connections", "SB017", func(v *View) {
-			v.Law.NullModel, v.Law.ModelWhy = mesh.RandomPerConnection, "a TCPRoute splits connections"
+			v.Law.NullModel, v.Law.ModelWhy = law.RandomPerConnection, "a TCPRoute splits connections"
 		}, Warning, "a TCPRoute splits connections", "let each request have a connection of its own: --requests-per-connection 1"},
 		{"counters of connections", "SB017", func(v *View) { v.Probed.Path.PerConnection = true }, Warning, "it counted connections and no requests", "let each request have a connection of its own"},
 
@@ -102,26 +102,26 @@ func viewFaults() []viewFault {
 		{"no meshed pod", "SB018", func(v *View) { v.Source.Meshed = false }, Unknown, "no meshed pod", ""},
 
 		{"Cilium", "SB019", func(v *View) {
-			v.Facts.SocketLB = mesh.SocketLB{Sight: mesh.Seen, Object: "ConfigMap kube-system/cilium-config", InPods: true, Settings: "x"}
+			v.Facts.SocketLB = law.SocketLB{Sight: law.Seen, Object: "ConfigMap kube-system/cilium-config", InPods: true, Settings: "x"}
 		}, Failed, "balanced at connect()", "socketLB.hostNamespaceOnly=true"},
 		{"Calico", "SB019", func(v *View) {
-			v.Facts.SocketLB = mesh.SocketLB{Sight: mesh.Seen, Object: "FelixConfiguration default", InPods: true, Settings: "x"}
+			v.Facts.SocketLB = law.SocketLB{Sight: law.Seen, Object: "FelixConfiguration default", InPods: true, Settings: "x"}
 		}, Failed, "balanced at connect()", "patch felixconfiguration default"},
-		{"plugin unread", "SB019", func(v *View) { v.Facts.SocketLB.Sight = mesh.Unread }, Unknown, "could not be read", ""},
+		{"plugin unread", "SB019", func(v *View) { v.Facts.SocketLB.Sight = law.Unread }, Unknown, "could not be read", ""},
 
 		{"outside the networks", "SB020", func(v *View) { v.Facts.Networks.CIDRs = []string{"172.16.0.0/12"} }, Failed, "10.1.0.10 of Service test/podinfo is in none of 172.16.0.0/12", "linkerd upgrade --set clusterNetworks=LIST | kubectl --context west apply -f -"},
-		{"networks not told", "SB020", func(v *View) { v.Facts.Networks.Sight = mesh.Absent }, Unknown, "neither the proxy's environment nor ConfigMap linkerd/linkerd-config", ""},
+		{"networks not told", "SB020", func(v *View) { v.Facts.Networks.Sight = law.Absent }, Unknown, "neither the proxy's environment nor ConfigMap linkerd/linkerd-config", ""},
 		{"networks unreadable", "SB020", func(v *View) { v.Facts.Networks.CIDRs = []string{"all"} }, Unknown, "cannot be compared", ""},
 
 		{"nothing to compare", "SB020", func(v *View) {
-			v.Root = mesh.Service{Namespace: "test", Name: "podinfo"}
+			v.Root = law.Service{Namespace: "test", Name: "podinfo"}
 			v.Backends = nil
 		}, Unknown, "Service test/podinfo could not be compared: it is not there", ""},
 		{"backend without a Service", "SB020", func(v *View) { gone(&v.Backends[1]) }, Unknown, "Service test/podinfo-east could not be compared: it is not there", ""},
 		{"root without an address", "SB020", func(v *View) { v.Root.Headless, v.Root.ClusterIP = true, "None" }, Unknown, "Service test/podinfo has no cluster IP to compare", ""},
 		{"not accepted", "SB021", func(v *View) {
 			asRoute(v)
-			v.Law.Shadowed = []mesh.Shadowed{{Object: v.Law.Objects[0], Why: "its condition Accepted is False (NoMatchingParent)"}}
+			v.Law.Shadowed = []law.Shadowed{{Object: v.Law.Objects[0], Why: "its condition Accepted is False (NoMatchingParent)"}}
 		}, Failed, "HTTPRoute test/podinfo is not followed: its condition Accepted is False", "kubectl --context west -n test get httproute podinfo -o yaml"},
 		{"no rule fits", "SB021", func(v *View) {
 			asRoute(v)
@@ -129,7 +129,7 @@ func viewFaults() []viewFault {
 		}, Failed, "fits GET /x", ""},
 		{"backendRef does not resolve", "SB021", func(v *View) {
 			asRoute(v)
-			v.Law.Backends = []mesh.LawBackend{{Name: "gone", Weight: 1, Problem: "there is no Service test/gone: proxies answer its share with 500"}}
+			v.Law.Backends = []law.LawBackend{{Name: "gone", Weight: 1, Problem: "there is no Service test/gone: proxies answer its share with 500"}}
 		}, Failed, "backend gone: there is no Service test/gone", ""},
 		{"404 of the client's own proxy", "SB021", func(v *View) {
 			asRoute(v)
@@ -138,14 +138,14 @@ func viewFaults() []viewFault {
 		{"in order", "SB021", asRoute, OK, "HTTPRoute test/podinfo, spec.rules[1] fits the request", ""},
 
 		{"two-way", "SB022", func(v *View) {
-			v.Backends[1].Mirror.RemoteSplit = &mesh.RemoteSplit{Object: "ServiceProfile test/p.test.svc.x", Weights: []mesh.Weight{{Service: "podinfo", Weight: 8}, {Service: "podinfo-west", Weight: 2}}, Back: []string{"podinfo-west"}}
+			v.Backends[1].Mirror.RemoteSplit = &law.RemoteSplit{Object: "ServiceProfile test/p.test.svc.x", Weights: []law.Weight{{Service: "podinfo", Weight: 8}, {Service: "podinfo-west", Weight: 2}}, Back: []string{"podinfo-west"}}
 		}, Warning, "podinfo=8,podinfo-west=2), and podinfo-west leads away again", "kubectl --context eu -n test get trafficsplits,serviceprofile/p.test.svc.x"},
 		{"split there, and no gateway that would ask for it", "SB022", func(v *View) {
-			v.Backends[1].Mirror.Mode = mesh.MirrorRemoteDiscovery
-			v.Backends[1].Mirror.RemoteSplit = &mesh.RemoteSplit{Object: "ServiceProfile test/p", Weights: []mesh.Weight{{Service: "a", Weight: 1}}}
+			v.Backends[1].Mirror.Mode = law.MirrorRemoteDiscovery
+			v.Backends[1].Mirror.RemoteSplit = &law.RemoteSplit{Object: "ServiceProfile test/p", Weights: []law.Weight{{Service: "a", Weight: 1}}}
 		}, OK, "", ""},
 		{"split again", "SB022", func(v *View) {
-			v.Backends[1].Mirror.RemoteSplit = &mesh.RemoteSplit{Object: "ServiceProfile test/p", Weights: []mesh.Weight{{Service: "a", Weight: 1}}}
+			v.Backends[1].Mirror.RemoteSplit = &law.RemoteSplit{Object: "ServiceProfile test/p", Weights: []law.Weight{{Service: "a", Weight: 1}}}
 		}, Warning, "is shared out once more", ""},
 		{"loop", "SB022", func(v *View) { v.Probed.Root[1].Status = 508 }, Failed, "1 of 2 probes went in a circle (status 508)", ""},
 		{"other cluster's split unread", "SB022", func(v *View) { v.Backends[1].Mirror.RemoteSplitWhy = "forbidden" }, Unknown, "(forbidden)", ""},
@@ -156,7 +156,7 @@ func viewFaults() []viewFault {
 		{"annotations not in force", "SB024", func(v *View) { v.Root.Settings = map[string]string{"retry.linkerd.io/http": "5xx"} }, Warning, "are not in force while a ServiceProfile rules: retry.linkerd.io/http=5xx", ""},
 		{"annotations in force", "SB024", func(v *View) { asRoute(v); v.Root.Settings = map[string]string{"retry.linkerd.io/http": "5xx"} }, Warning, "are in force", ""},
 		{"rollout", "SB024", func(v *View) {
-			v.Facts.Rollouts = []mesh.Rollout{{Cluster: "east", Deployment: "test/podinfo", State: "1 of 2 replicas updated"}}
+			v.Facts.Rollouts = []law.Rollout{{Cluster: "east", Deployment: "test/podinfo", State: "1 of 2 replicas updated"}}
 		}, Warning, "Deployment test/podinfo of cluster east is changing: 1 of 2", "kubectl --context eu -n test rollout status deployment/podinfo"},
 		{"retried probes", "SB024", func(v *View) { v.Probed.Path.Retries = 3 }, Warning, "drew 3 of the probes again", ""},
 
@@ -169,23 +169,23 @@ func viewFaults() []viewFault {
 		}, Unknown, "the gateway of cluster east: the policies of its port could not be read (forbidden)", ""},
 		{"audited", "SB025", func(v *View) {
 			unprobed(v)
-			v.Backends[0].Pods.Servers = []mesh.ServerOn{{Name: "test/web", AccessPolicy: "audit"}}
+			v.Backends[0].Pods.Servers = []law.ServerOn{{Name: "test/web", AccessPolicy: "audit"}}
 		}, OK, "", ""},
-		{"Server without authorization", "SB025", func(v *View) { unprobed(v); v.Backends[0].Pods.Servers = []mesh.ServerOn{{Name: "test/web"}} }, Failed, "nothing authorises anybody (accessPolicy deny)", ""},
+		{"Server without authorization", "SB025", func(v *View) { unprobed(v); v.Backends[0].Pods.Servers = []law.ServerOn{{Name: "test/web"}} }, Failed, "nothing authorises anybody (accessPolicy deny)", ""},
 		{"Server with one, not asked", "SB025", func(v *View) {
 			unprobed(v)
-			v.Backends[1].Pods.Servers = []mesh.ServerOn{{Name: "test/web", AccessPolicy: "deny", Authorizations: []string{"AuthorizationPolicy let"}}}
+			v.Backends[1].Pods.Servers = []law.ServerOn{{Name: "test/web", AccessPolicy: "deny", Authorizations: []string{"AuthorizationPolicy let"}}}
 		}, Unknown, "Server test/web lets in whom AuthorizationPolicy let names; whether the client is let in is seen with --probe", ""},
 		{"Server with one, asked", "SB025", func(v *View) {
-			v.Backends[1].Pods.Servers = []mesh.ServerOn{{Name: "test/web", AccessPolicy: "deny", Authorizations: []string{"AuthorizationPolicy let"}}}
+			v.Backends[1].Pods.Servers = []law.ServerOn{{Name: "test/web", AccessPolicy: "deny", Authorizations: []string{"AuthorizationPolicy let"}}}
 		}, OK, "", ""},
 		{"open Server", "SB025", func(v *View) {
-			v.Backends[0].Pods.Servers = []mesh.ServerOn{{Name: "test/web", AccessPolicy: "all-unauthenticated"}}
+			v.Backends[0].Pods.Servers = []law.ServerOn{{Name: "test/web", AccessPolicy: "all-unauthenticated"}}
 			v.Backends[0].Pods.InboundPolicy = []string{"deny"}
 		}, OK, "", ""},
 		{"default not told", "SB025", func(v *View) { unprobed(v); v.Backends[0].Pods.InboundPolicy = []string{""} }, Unknown, "no object says what its proxies let in by default", ""},
 		{"403 from the other end", "SB025", func(v *View) { v.Probed.Direct["podinfo-east"][0].Status = 403 }, Failed, "backend podinfo-east: a request of the source pod got 403", ""},
-		{"pods unread", "SB025", func(v *View) { v.Backends[0].Pods = mesh.PodSet{Sight: mesh.Unread, Why: "forbidden"} }, Unknown, "(forbidden)", ""},
+		{"pods unread", "SB025", func(v *View) { v.Backends[0].Pods = law.PodSet{Sight: law.Unread, Why: "forbidden"} }, Unknown, "(forbidden)", ""},
 
 		{"answer alike", "SB026", func(v *View) {
 			v.Probed.Direct["podinfo-north"] = v.Probed.Direct["podinfo-east"]
@@ -195,24 +195,24 @@ func viewFaults() []viewFault {
 		}, Failed, "backends podinfo-east and podinfo-north answer alike", ""},
 
 		{"unmeshed backend", "SB028", func(v *View) {
-			v.Backends[0].Pods = mesh.PodSet{Sight: mesh.Seen, Looked: 3, UnmeshedPods: 1, Unmeshed: []string{"p9"}}
+			v.Backends[0].Pods = law.PodSet{Sight: law.Seen, Looked: 3, UnmeshedPods: 1, Unmeshed: []string{"p9"}}
 		}, Warning, "backend podinfo: 1 of 3 pods have no proxy (p9)", ""},
 
 		{"no credentials", "SB029", func(v *View) {
-			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Credentials = mesh.MirrorRemoteDiscovery, mesh.Absent
+			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Credentials = law.MirrorRemoteDiscovery, law.Absent
 		}, Failed, "there is no Secret linkerd/cluster-credentials-east", "linkerd --context eu multicluster link-gen --cluster-name east --gateway=false"},
 		{"credentials", "SB029", func(v *View) {
-			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Credentials = mesh.MirrorRemoteDiscovery, mesh.Seen
+			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Credentials = law.MirrorRemoteDiscovery, law.Seen
 		}, OK, "", ""},
 		{"credentials unread", "SB029", func(v *View) {
-			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Credentials = mesh.MirrorFederated, mesh.Unread
+			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Credentials = law.MirrorFederated, law.Unread
 		}, Unknown, "could not be seen", ""},
 
 		{"federated, over several clusters", "SB029", func(v *View) {
-			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Cluster, v.Backends[1].Mirror.Credentials = mesh.MirrorFederated, "", mesh.Absent
+			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Cluster, v.Backends[1].Mirror.Credentials = law.MirrorFederated, "", law.Absent
 		}, Unknown, "members' clusters are not looked at", ""},
 		{"federated, over several clusters", "SB033", func(v *View) {
-			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Cluster = mesh.MirrorFederated, ""
+			v.Backends[1].Mirror.Mode, v.Backends[1].Mirror.Cluster = law.MirrorFederated, ""
 		}, Unknown, "the clusters of its members are not looked at", ""},
 
 		{"not asked", "SB030", unprobed, Unknown, "--probe", "--probe"},
@@ -231,7 +231,7 @@ func viewFaults() []viewFault {
 		{"no identity", "SB013", func(v *View) { v.Backends[1].Mirror.GatewayIdentity = "" }, Failed, "clients dial in plain text", ""},
 		{"other anchors", "SB013", func(v *View) { v.Facts.Anchors[1].Fingerprints = []string{"bb"} }, Failed, "no trust anchor in common (aa here, bb there)", ""},
 		{"anchors half rotated", "SB013", func(v *View) { v.Facts.Anchors[1].Fingerprints = []string{"aa", "bb"} }, Warning, "share 1 of 1 and 2 trust anchors", ""},
-		{"no anchors", "SB013", func(v *View) { v.Facts.Anchors[0].Sight = mesh.Absent }, Unknown, "what is lacking: those of the client's cluster (there is no ConfigMap linkerd/linkerd-identity-trust-roots)", "multicluster check"},
+		{"no anchors", "SB013", func(v *View) { v.Facts.Anchors[0].Sight = law.Absent }, Unknown, "what is lacking: those of the client's cluster (there is no ConfigMap linkerd/linkerd-identity-trust-roots)", "multicluster check"},
 		{"plain text to the gateway", "SB013", func(v *View) { v.Probed.TLS["east"] = "no_identity" }, Failed, "not mutual TLS (no_identity)", ""},
 
 		{"same cluster twice", "SB033", func(v *View) { v.Backends[1].Mirror.RemoteService.UID = v.Root.UID }, Failed, "contexts west and eu lead to the same cluster: Service test/podinfo has UID 1 in both", "--remote-context"},
@@ -283,8 +283,8 @@ func TestFaultsOfAView(t *testing.T) {
 // A missing rule is printed ready to apply, by cluster and namespace; rules of exec with the check of exec.
 func TestMissingRulesAsYAML(t *testing.T) {
 	s := healthy()
-	s.Access = append(s.Access, mesh.Access{Cluster: "east", Verb: "get", Resource: "services", Namespace: "linkerd-multicluster", Optional: true, For: "the gateway"},
-		mesh.Access{Verb: "get", Resource: "nodes", Optional: true, For: "platform"})
+	s.Access = append(s.Access, law.Access{Cluster: "east", Verb: "get", Resource: "services", Namespace: "linkerd-multicluster", Optional: true, For: "the gateway"},
+		law.Access{Verb: "get", Resource: "nodes", Optional: true, For: "platform"})
 	s.Access[0].Allowed, s.Access[3].Allowed = false, false
 	results := Run(View{Snapshot: s})
 	want := `apiVersion: rbac.authorization.k8s.io/v1

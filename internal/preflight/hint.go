@@ -3,7 +3,8 @@ package preflight
 import (
 	"strings"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // word makes one argument of a command that people paste into a shell. Names of objects are plain, names of contexts are
@@ -12,7 +13,7 @@ func word(s string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/@:=,+", r)
 	}
-	s = mesh.Safe(s)
+	s = untrusted.Safe(s)
 	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
 		return s
 	}
@@ -56,7 +57,7 @@ func sourceNamespace(s View) string {
 }
 
 // restart is the command that starts the workload of a pod again, with a new proxy.
-func restart(s View, p mesh.Pod) string {
+func restart(s View, p law.Pod) string {
 	if kind, name, ok := strings.Cut(strings.TrimPrefix(p.Workload, "--from "), "/"); ok && kind != "pod" &&
 		!strings.HasPrefix(p.Workload, "-l") {
 		return kubectl(s, p.Namespace, "rollout", "restart", kind+"/"+name)

@@ -6,7 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 func mirrorChecks() []Check {
@@ -54,7 +55,7 @@ func mirrorsPresent(s View) Finding {
 		case m == nil:
 			continue
 		}
-		remote := fmt.Sprintf("Service %s of cluster %s", mesh.Safe(m.Remote), mesh.Safe(m.Cluster))
+		remote := fmt.Sprintf("Service %s of cluster %s", untrusted.Safe(m.Remote), untrusted.Safe(m.Cluster))
 		seen := m.Context != "" && m.RemoteUnread == ""
 		switch {
 		case !b.Service.Found && seen && !m.RemoteFound:
@@ -63,7 +64,7 @@ func mirrorsPresent(s View) Finding {
 			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+", and "+remote+" is not exported", backendTags(b)...)
 		case !b.Service.Found:
 			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+" of "+remote+linkSays(s, m), backendTags(b)...)
-		case m.Mode == mesh.MirrorFederated:
+		case m.Mode == law.MirrorFederated:
 			f.add(Warning, "Service "+serviceName(b.Service)+" is federated: it pools several clusters without weights", backendTags(b)...)
 		case !seen:
 			f.add(Unknown, "mirror Service "+serviceName(b.Service)+" is there; "+remote+" could not be seen"+because(m.RemoteUnread), backendTags(b)...)
@@ -79,7 +80,7 @@ func mirrorsPresent(s View) Finding {
 }
 
 // linkSays is what the Link's status says of a Service that is not mirrored.
-func linkSays(s View, m *mesh.Mirror) string {
+func linkSays(s View, m *law.Mirror) string {
 	l := linkOf(s, m.Cluster)
 	if l == nil {
 		return ""
@@ -88,13 +89,13 @@ func linkSays(s View, m *mesh.Mirror) string {
 	if st == nil || st.Mirrored {
 		return ""
 	}
-	return fmt.Sprintf(": Link %s says %s (%s)", mesh.Safe(l.Name), mesh.Safe(st.Reason), mesh.Safe(st.Message))
+	return fmt.Sprintf(": Link %s says %s (%s)", untrusted.Safe(l.Name), untrusted.Safe(st.Reason), untrusted.Safe(st.Message))
 }
 
 func mirrorHint(s View) string {
 	for _, b := range s.Backends {
 		m := b.Mirror
-		if m == nil || m.Mode == mesh.MirrorFederated {
+		if m == nil || m.Mode == law.MirrorFederated {
 			continue
 		}
 		if l := linkOf(s, m.Cluster); l != nil && !b.Service.Found {
@@ -111,7 +112,7 @@ func mirrorHint(s View) string {
 			return "create the Service there first: " + kubectlIn(m.Context, ns, "get", "services")
 		case seen && !m.RemoteExported:
 			how := "true"
-			if m.Mode == mesh.MirrorRemoteDiscovery {
+			if m.Mode == law.MirrorRemoteDiscovery {
 				how = "remote-discovery"
 			}
 			return "export it: " + kubectlIn(m.Context, ns, "label", "service", name, "mirror.linkerd.io/exported="+how)
@@ -122,7 +123,7 @@ func mirrorHint(s View) string {
 	return ""
 }
 
-func gatewayOf(s View, cluster string) *mesh.Gateway {
+func gatewayOf(s View, cluster string) *law.Gateway {
 	for i := range s.Gateways {
 		if s.Gateways[i].Cluster == cluster {
 			return &s.Gateways[i]
@@ -131,7 +132,7 @@ func gatewayOf(s View, cluster string) *mesh.Gateway {
 	return nil
 }
 
-func linkOf(s View, cluster string) *mesh.Link {
+func linkOf(s View, cluster string) *law.Link {
 	for i := range s.Links {
 		if s.Links[i].TargetCluster == cluster {
 			return &s.Links[i]
@@ -141,9 +142,9 @@ func linkOf(s View, cluster string) *mesh.Link {
 }
 
 // gatewayMirrors calls f for every mirror that leads through a gateway. A mirror that is missing is unseen here.
-func gatewayMirrors(s View, f *findings, each func(b mesh.Backend, g *mesh.Gateway)) {
+func gatewayMirrors(s View, f *findings, each func(b law.Backend, g *law.Gateway)) {
 	for _, b := range s.Backends {
-		if b.Mirror == nil || b.Mirror.Mode != mesh.MirrorGateway {
+		if b.Mirror == nil || b.Mirror.Mode != law.MirrorGateway {
 			if b.Mirror == nil && !b.Service.Found {
 				f.add(Unknown, "there is no Service "+serviceName(b.Service), backendTags(b)...)
 			}
@@ -164,7 +165,7 @@ func gatewayMirrors(s View, f *findings, each func(b mesh.Backend, g *mesh.Gatew
 
 func gatewayAddress(s View) Finding {
 	f := newFindings()
-	gatewayMirrors(s, f, func(b mesh.Backend, g *mesh.Gateway) { compareAddress(s, f, b, g) })
+	gatewayMirrors(s, f, func(b law.Backend, g *law.Gateway) { compareAddress(s, f, b, g) })
 	return f.seen(noMirrors)
 }
 
@@ -172,18 +173,18 @@ func gatewayAddress(s View) Finding {
 // host name has addresses that only a resolver beside the service mirror can tell, so there the names are compared with
 // those in the Link. An address that differs from the gateway's own but is the Link's and alive is a translated one
 // (linkerd multicluster link --gateway-addresses): worth a warning, not a failure.
-func compareAddress(s View, f *findings, b mesh.Backend, g *mesh.Gateway) {
+func compareAddress(s View, f *findings, b law.Backend, g *law.Gateway) {
 	name := "mirror Service " + serviceName(b.Service)
 	switch {
 	case g == nil:
-		f.add(Unknown, name+": the gateway of cluster "+mesh.Safe(b.Mirror.Cluster)+" could not be seen: no remote context", backendTags(b)...)
+		f.add(Unknown, name+": the gateway of cluster "+untrusted.Safe(b.Mirror.Cluster)+" could not be seen: no remote context", backendTags(b)...)
 		return
 	case g.Unread != "" && !g.Found:
-		f.add(Unknown, name+": the gateway of cluster "+mesh.Safe(b.Mirror.Cluster)+" could not be read"+because(g.Unread), backendTags(b)...)
+		f.add(Unknown, name+": the gateway of cluster "+untrusted.Safe(b.Mirror.Cluster)+" could not be read"+because(g.Unread), backendTags(b)...)
 		return
 	case !g.Found:
-		f.add(Failed, fmt.Sprintf("%s: cluster %s has no Service %s/%s", name, mesh.Safe(g.Cluster), mesh.Safe(g.Namespace),
-			mesh.Safe(g.Name)), backendTags(b)...)
+		f.add(Failed, fmt.Sprintf("%s: cluster %s has no Service %s/%s", name, untrusted.Safe(g.Cluster), untrusted.Safe(g.Namespace),
+			untrusted.Safe(g.Name)), backendTags(b)...)
 		return
 	case len(b.Endpoints) == 0:
 		f.add(Failed, name+" has no endpoints, the gateway is at "+list(g.Addresses), backendTags(b)...)
@@ -193,7 +194,7 @@ func compareAddress(s View, f *findings, b mesh.Backend, g *mesh.Gateway) {
 	given := link != nil && b.Ready() == len(b.Endpoints) && // alive at what the Link says, a host name being somebody else's to resolve
 		(sameSet(have, split(link.GatewayAddress)) || len(hostNames(split(link.GatewayAddress))) > 0)
 	if len(g.Addresses) == 0 {
-		says := fmt.Sprintf("the gateway of cluster %s has no address, %s leads to %s", mesh.Safe(g.Cluster), name, list(have))
+		says := fmt.Sprintf("the gateway of cluster %s has no address, %s leads to %s", untrusted.Safe(g.Cluster), name, list(have))
 		if given {
 			f.add(Warning, says+"; the Link says so too and the address is ready: it may be given by hand", backendTags(b)...)
 		} else {
@@ -222,7 +223,7 @@ func compareAddress(s View, f *findings, b mesh.Backend, g *mesh.Gateway) {
 			common++
 		}
 	}
-	says := fmt.Sprintf("%s leads to %s, the gateway of cluster %s is at %s", name, list(have), mesh.Safe(g.Cluster),
+	says := fmt.Sprintf("%s leads to %s, the gateway of cluster %s is at %s", name, list(have), untrusted.Safe(g.Cluster),
 		list(g.Addresses))
 	switch {
 	case sameSet(have, g.Addresses):
@@ -237,7 +238,7 @@ func compareAddress(s View, f *findings, b mesh.Backend, g *mesh.Gateway) {
 }
 
 // addresses are a mirror's, ready or not, each once.
-func addresses(b mesh.Backend) []string {
+func addresses(b law.Backend) []string {
 	var out []string
 	for _, e := range b.Endpoints {
 		if !slices.Contains(out, e.Address) {
@@ -284,7 +285,7 @@ func list(items []string) string {
 			safe = append(safe, "...")
 			break
 		}
-		safe = append(safe, mesh.Safe(s))
+		safe = append(safe, untrusted.Safe(s))
 	}
 	return strings.Join(safe, ", ")
 }
@@ -303,7 +304,7 @@ func relinkHint(s View) string {
 }
 
 // relink is the command that writes the Link of a mirror's cluster anew.
-func relink(s View, b mesh.Backend, more string) string {
+func relink(s View, b law.Backend, more string) string {
 	return fmt.Sprintf("linkerd --context %s multicluster link-gen --cluster-name %s%s | kubectl --context %s apply -f - "+
 		"(before Linkerd 2.18 it is multicluster link; give again what the Link was given by hand, such as --gateway-addresses)",
 		word(b.Mirror.Context), word(b.Mirror.Cluster), more, word(clientContext(s)))
@@ -311,9 +312,9 @@ func relink(s View, b mesh.Backend, more string) string {
 
 func gatewaysAlive(s View) Finding {
 	f := newFindings()
-	gatewayMirrors(s, f, func(b mesh.Backend, g *mesh.Gateway) {
+	gatewayMirrors(s, f, func(b law.Backend, g *law.Gateway) {
 		name := "mirror Service " + serviceName(b.Service)
-		cluster := mesh.Safe(b.Mirror.Cluster)
+		cluster := untrusted.Safe(b.Mirror.Cluster)
 		switch {
 		case len(b.Endpoints) == 0:
 			f.add(Failed, name+" has no endpoints", backendTags(b)...)
@@ -325,16 +326,16 @@ func gatewaysAlive(s View) Finding {
 		case g.Unread != "":
 			f.add(Unknown, "the gateway of cluster "+cluster+" could not be read"+because(g.Unread), backendTags(b)...)
 		case !g.Found:
-			f.add(Failed, fmt.Sprintf("cluster %s has no Service %s/%s", cluster, mesh.Safe(g.Namespace), mesh.Safe(g.Name)), backendTags(b)...)
+			f.add(Failed, fmt.Sprintf("cluster %s has no Service %s/%s", cluster, untrusted.Safe(g.Namespace), untrusted.Safe(g.Name)), backendTags(b)...)
 		case len(g.Addresses) == 0 && b.Ready() == len(b.Endpoints) && g.Ready: // a NodePort, say, linked with --gateway-addresses
 			f.add(Warning, fmt.Sprintf("Service %s/%s of cluster %s has no load balancer address; it is ready, and so are the addresses that the mirror has, %s",
-				mesh.Safe(g.Namespace), mesh.Safe(g.Name), cluster, list(addresses(b))), backendTags(b)...)
+				untrusted.Safe(g.Namespace), untrusted.Safe(g.Name), cluster, list(addresses(b))), backendTags(b)...)
 		case len(g.Addresses) == 0:
-			f.add(Failed, fmt.Sprintf("Service %s/%s of cluster %s has no load balancer address", mesh.Safe(g.Namespace),
-				mesh.Safe(g.Name), cluster), backendTags(b)...)
+			f.add(Failed, fmt.Sprintf("Service %s/%s of cluster %s has no load balancer address", untrusted.Safe(g.Namespace),
+				untrusted.Safe(g.Name), cluster), backendTags(b)...)
 		case !g.Ready:
-			f.add(Failed, fmt.Sprintf("no endpoint of Service %s/%s of cluster %s is ready", mesh.Safe(g.Namespace),
-				mesh.Safe(g.Name), cluster), backendTags(b)...)
+			f.add(Failed, fmt.Sprintf("no endpoint of Service %s/%s of cluster %s is ready", untrusted.Safe(g.Namespace),
+				untrusted.Safe(g.Name), cluster), backendTags(b)...)
 		default:
 			f.ok(fmt.Sprintf("gateway of cluster %s is ready at %s", cluster, list(g.Addresses)))
 		}
@@ -343,7 +344,7 @@ func gatewaysAlive(s View) Finding {
 }
 
 func gatewayHint(s View) string {
-	if !slices.ContainsFunc(s.Backends, func(b mesh.Backend) bool { return b.Mirror != nil && b.Service.Found }) {
+	if !slices.ContainsFunc(s.Backends, func(b law.Backend) bool { return b.Mirror != nil && b.Service.Found }) {
 		return "" // what is missing is the mirror: another check's hint
 	}
 	for _, g := range s.Gateways {

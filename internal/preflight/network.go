@@ -7,7 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // meshChecks are about what takes the client's connections away from the split without a word.
@@ -52,7 +53,7 @@ func meshChecks() []Check {
 			ID: "SB020", Category: "mesh", Name: "the cluster IPs are in Linkerd's networks", Severity: Fatal,
 			After: []string{"SB034", "SB015", "SB007"}, Func: inNetworks,
 			Hint: func(s View) string {
-				if s.Facts.Networks.Sight != mesh.Seen {
+				if s.Facts.Networks.Sight != law.Seen {
 					return "compare them by hand: " + kubectl(s, "linkerd", "get", "configmap", "linkerd-config", "-o", "yaml")
 				}
 				return "add the Services' network to clusterNetworks, and start the pods again: linkerd upgrade --set clusterNetworks=LIST | " +
@@ -80,7 +81,7 @@ func covers(list string, port int32) bool {
 
 // portIsCaught looks at the rules that send a pod's traffic to its proxy.
 func portIsCaught(s View) (Status, string) {
-	pods := []mesh.Pod{s.Source}
+	pods := []law.Pod{s.Source}
 	if s.Through != nil {
 		pods = s.Through.Pods
 	}
@@ -99,13 +100,13 @@ func portIsCaught(s View) (Status, string) {
 				subnets, from = ns.SkipSubnets, "namespace "+ns.Name
 			}
 		}
-		name := "pod " + mesh.Safe(p.Name)
+		name := "pod " + untrusted.Safe(p.Name)
 		if s.Port != 0 && covers(ports, s.Port) {
-			return Failed, fmt.Sprintf("%s: port %d goes around the proxy (skipped ports %s, by %s)", name, s.Port, mesh.Safe(ports), mesh.Safe(from))
+			return Failed, fmt.Sprintf("%s: port %d goes around the proxy (skipped ports %s, by %s)", name, s.Port, untrusted.Safe(ports), untrusted.Safe(from))
 		}
 		if within(strings.Split(subnets, ","), s.Root.ClusterIP) == inside {
-			return Failed, fmt.Sprintf("%s: %s goes around the proxy (skipped subnets %s, by %s)", name, mesh.Safe(s.Root.ClusterIP),
-				mesh.Safe(subnets), mesh.Safe(from))
+			return Failed, fmt.Sprintf("%s: %s goes around the proxy (skipped subnets %s, by %s)", name, untrusted.Safe(s.Root.ClusterIP),
+				untrusted.Safe(subnets), untrusted.Safe(from))
 		}
 	}
 	if looked == 0 {
@@ -150,29 +151,29 @@ func noSocketLB(s View) Finding {
 	switch {
 	case lb.Sight == "":
 		return about(aboutMesh, Unknown, "the settings of the network plugin were not looked at")
-	case lb.Sight == mesh.Unread:
+	case lb.Sight == law.Unread:
 		return about(aboutMesh, Unknown, lb.Object+" could not be read"+because(lb.Why))
-	case lb.Sight == mesh.Absent:
+	case lb.Sight == law.Absent:
 		return about(aboutMesh, OK, "there is no "+lb.Object+", and no Calico that balances at connect()")
 	case lb.InPods:
-		return about(aboutRoot, Failed, lb.Object+" has pods' connections balanced at connect(): "+mesh.Safe(lb.Settings))
+		return about(aboutRoot, Failed, lb.Object+" has pods' connections balanced at connect(): "+untrusted.Safe(lb.Settings))
 	}
-	return about(aboutRoot, OK, lb.Object+" leaves pods' connections alone: "+mesh.Safe(lb.Settings))
+	return about(aboutRoot, OK, lb.Object+" leaves pods' connections alone: "+untrusted.Safe(lb.Settings))
 }
 
 func inNetworks(s View) Finding {
 	n := s.Facts.Networks
 	switch n.Sight {
-	case mesh.Seen:
-	case mesh.Absent:
+	case law.Seen:
+	case law.Absent:
 		return about(aboutMesh, Unknown, "neither the proxy's environment nor "+n.Object+", which is not there, says which networks Linkerd serves")
-	case mesh.Unread:
+	case law.Unread:
 		return about(aboutMesh, Unknown, n.Object+" could not be read"+because(n.Why))
 	default:
 		return about(aboutMesh, Unknown, "the networks that Linkerd serves were not looked at")
 	}
 	f := newFindings()
-	see := func(svc mesh.Service, tags ...string) {
+	see := func(svc law.Service, tags ...string) {
 		name := "Service " + serviceName(svc)
 		switch {
 		case !svc.Found:
@@ -186,12 +187,12 @@ func inNetworks(s View) Finding {
 		}
 		switch within(n.CIDRs, svc.ClusterIP) {
 		case inside:
-			f.ok(fmt.Sprintf("%s of %s", mesh.Safe(svc.ClusterIP), name))
+			f.ok(fmt.Sprintf("%s of %s", untrusted.Safe(svc.ClusterIP), name))
 		case outside:
-			f.add(Failed, fmt.Sprintf("%s of %s is in none of %s (by %s): proxies pass it on unsplit", mesh.Safe(svc.ClusterIP),
+			f.add(Failed, fmt.Sprintf("%s of %s is in none of %s (by %s): proxies pass it on unsplit", untrusted.Safe(svc.ClusterIP),
 				name, list(n.CIDRs), n.Object), tags...)
 		case unclear:
-			f.add(Unknown, fmt.Sprintf("%q of %s cannot be compared with %s", mesh.Safe(svc.ClusterIP), name, list(n.CIDRs)), tags...)
+			f.add(Unknown, fmt.Sprintf("%q of %s cannot be compared with %s", untrusted.Safe(svc.ClusterIP), name, list(n.CIDRs)), tags...)
 		}
 	}
 	see(s.Root, aboutRoot)

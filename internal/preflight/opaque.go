@@ -5,7 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // portIsHTTP finds what makes a proxy treat the port as opaque. The split is then drawn for each connection.
@@ -18,17 +19,17 @@ func portIsHTTP(s View) (Status, string) {
 	switch {
 	case s.Probed != nil && s.Probed.Path.PerConnection:
 		return Warning, name + " is not HTTP to the proxy: it counted connections and no requests"
-	case s.Law.NullModel == mesh.RandomPerConnection:
+	case s.Law.NullModel == law.RandomPerConnection:
 		return Warning, name + " is not HTTP to the proxy: " + orUnknown(s.Law.ModelWhy)
 	case covers(s.Root.OpaquePorts, s.Port):
 		return Warning, name + " is opaque by the Service's annotation: " + s.Root.OpaquePorts
 	case slices.ContainsFunc(s.Split.Profile.OpaquePorts, func(list string) bool { return covers(list, s.Port) }):
-		return Warning, name + " is opaque by ServiceProfile " + mesh.Safe(s.Split.Profile.Name)
+		return Warning, name + " is opaque by ServiceProfile " + untrusted.Safe(s.Split.Profile.Name)
 	case !s.Root.OpaquePortsSet && known && covers(ns.OpaquePorts, s.Port):
-		return Warning, name + " is opaque by the annotation of namespace " + mesh.Safe(ns.Name)
+		return Warning, name + " is opaque by the annotation of namespace " + untrusted.Safe(ns.Name)
 	}
 	if p := notHTTP(s); p != "" {
-		return Warning, fmt.Sprintf("%s has appProtocol %q, which a proxy takes for opaque", name, mesh.Safe(p))
+		return Warning, fmt.Sprintf("%s has appProtocol %q, which a proxy takes for opaque", name, untrusted.Safe(p))
 	}
 	return OK, "nothing says that " + name + " is opaque"
 }
@@ -57,9 +58,9 @@ func opaqueHint(s View) string {
 		return "take all ports out of the opaque ones: " + annotate + or
 	case slices.ContainsFunc(profile.OpaquePorts, func(list string) bool { return covers(list, s.Port) }):
 		return "take the port out of its spec.opaquePorts: " + kubectl(s, profile.Namespace, "edit", "serviceprofile", profile.Name) + or
-	case notHTTP(s) != "", s.Law.Provider == mesh.ProviderIstio:
+	case notHTTP(s) != "", s.Law.Provider == law.ProviderIstio:
 		return "if it is HTTP, set appProtocol of the port to http: " + kubectl(s, s.Root.Namespace, "edit", "service", s.Root.Name) + or
-	case !s.Root.OpaquePortsSet && (known && covers(ns.OpaquePorts, s.Port) || mesh.OpaqueByDefault(s.Port)):
+	case !s.Root.OpaquePortsSet && (known && covers(ns.OpaquePorts, s.Port) || law.OpaqueByDefault(s.Port)):
 		return "if it is HTTP, give the Service an empty annotation of its own: " + annotate + or
 	}
 	return "the split is of connections; let each request have a connection of its own: --requests-per-connection 1"

@@ -6,20 +6,21 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // letIn is about policies at the other end: of the backends' own proxies and of the gateways'.
 func letIn(s View) Finding {
 	f := newFindings()
 	for _, b := range s.Backends {
-		name := "backend " + mesh.Safe(b.Name)
+		name := "backend " + untrusted.Safe(b.Name)
 		if refused := s.Probed.refused(b); refused != "" {
 			f.add(Failed, name+": "+refused, backendTags(b)...)
 			continue
 		}
 		if b.Mirror != nil && (b.Mirror.Context == "" || b.Mirror.RemoteUnread != "") {
-			f.add(Unknown, name+": the policies of cluster "+mesh.Safe(b.Mirror.Cluster)+" could not be seen"+because(b.Mirror.RemoteUnread), backendTags(b)...)
+			f.add(Unknown, name+": the policies of cluster "+untrusted.Safe(b.Mirror.Cluster)+" could not be seen"+because(b.Mirror.RemoteUnread), backendTags(b)...)
 			continue
 		}
 		if !b.Service.Found {
@@ -29,7 +30,7 @@ func letIn(s View) Finding {
 		podsLetIn(f, name, b.Pods, backendTags(b), s.Probed.answered(b.Name))
 	}
 	for _, g := range s.Gateways {
-		mirrored := slices.ContainsFunc(s.Backends, func(b mesh.Backend) bool { return b.Mirror != nil && b.Mirror.Cluster == g.Cluster })
+		mirrored := slices.ContainsFunc(s.Backends, func(b law.Backend) bool { return b.Mirror != nil && b.Mirror.Cluster == g.Cluster })
 		if g.Found && mirrored {
 			var tags []string
 			ok := false
@@ -38,7 +39,7 @@ func letIn(s View) Finding {
 					tags, ok = append(tags, backendTags(b)...), ok || s.Probed.answered(b.Name)
 				}
 			}
-			podsLetIn(f, "the gateway of cluster "+mesh.Safe(g.Cluster), g.Pods, tags, ok)
+			podsLetIn(f, "the gateway of cluster "+untrusted.Safe(g.Cluster), g.Pods, tags, ok)
 		}
 	}
 	if len(s.Backends) == 0 {
@@ -48,7 +49,7 @@ func letIn(s View) Finding {
 }
 
 // refused says that the backend, or whoever stands before it, answered the pod with 403 that is not its own proxy's.
-func (p *Probed) refused(b mesh.Backend) string {
+func (p *Probed) refused(b law.Backend) string {
 	if p == nil {
 		return ""
 	}
@@ -66,12 +67,12 @@ func (p *Probed) refused(b mesh.Backend) string {
 
 // podsLetIn judges what the proxies of some pods do by default, and what Servers say of their port. answered is that the pod's own
 // requests were let in, which settles what policies only suggest.
-func podsLetIn(f *findings, name string, pods mesh.PodSet, tags []string, answered bool) {
+func podsLetIn(f *findings, name string, pods law.PodSet, tags []string, answered bool) {
 	switch {
-	case pods.Sight == mesh.Unread:
+	case pods.Sight == law.Unread:
 		f.add(Unknown, name+": its pods could not be read"+because(pods.Why), tags...)
 		return
-	case pods.Sight == mesh.Absent || pods.Looked == 0:
+	case pods.Sight == law.Absent || pods.Looked == 0:
 		f.add(Unknown, name+": there is no pod whose policies could be read", tags...)
 		return
 	case pods.Sight == "":
@@ -95,10 +96,10 @@ func podsLetIn(f *findings, name string, pods mesh.PodSet, tags []string, answer
 		case len(server.Authorizations) == 0 && pods.ServersWhy != "":
 		case len(server.Authorizations) == 0:
 			f.add(Failed, fmt.Sprintf("%s: Server %s covers the port and nothing authorises anybody (accessPolicy %s): every request gets 403", name,
-				mesh.Safe(server.Name), orDeny(server.AccessPolicy)), tags...)
+				untrusted.Safe(server.Name), orDeny(server.AccessPolicy)), tags...)
 			return
 		default:
-			unclear = fmt.Sprintf("Server %s lets in whom %s names", mesh.Safe(server.Name), list(server.Authorizations))
+			unclear = fmt.Sprintf("Server %s lets in whom %s names", untrusted.Safe(server.Name), list(server.Authorizations))
 		}
 	}
 	if pods.ServersWhy != "" && unclear == "" && !opened {
@@ -126,7 +127,7 @@ func orDeny(policy string) string {
 	if policy == "" {
 		return "deny"
 	}
-	return mesh.Safe(policy)
+	return untrusted.Safe(policy)
 }
 
 func policyHint(s View) string {
@@ -148,10 +149,10 @@ func policyHint(s View) string {
 func leavesMeshed(s View) Finding {
 	f := newFindings()
 	for _, b := range s.Backends {
-		name := "backend " + mesh.Safe(b.Name)
+		name := "backend " + untrusted.Safe(b.Name)
 		p := b.Pods
 		switch {
-		case p.Sight != mesh.Seen || p.Looked == 0:
+		case p.Sight != law.Seen || p.Looked == 0:
 			f.add(Unknown, name+": its pods could not be looked at"+because(p.Why), backendTags(b)...)
 		case p.UnmeshedPods > 0:
 			f.add(Warning, fmt.Sprintf("%s: %d of %d pods have no proxy (%s)", name, p.UnmeshedPods, p.Looked, list(p.Unmeshed)), backendTags(b)...)
@@ -170,10 +171,10 @@ func atRest(s View) Finding {
 	f := newFindings()
 	p := s.Split.Profile
 	if p.Retryable > 0 {
-		f.add(Warning, fmt.Sprintf("ServiceProfile %s has %d routes that are retried: answers are after retries, each a new draw", mesh.Safe(p.Name), p.Retryable), aboutSplit)
+		f.add(Warning, fmt.Sprintf("ServiceProfile %s has %d routes that are retried: answers are after retries, each a new draw", untrusted.Safe(p.Name), p.Retryable), aboutSplit)
 	}
 	if p.Timeouts > 0 {
-		f.add(Warning, fmt.Sprintf("ServiceProfile %s has %d routes with a timeout", mesh.Safe(p.Name), p.Timeouts), aboutSplit)
+		f.add(Warning, fmt.Sprintf("ServiceProfile %s has %d routes with a timeout", untrusted.Safe(p.Name), p.Timeouts), aboutSplit)
 	}
 	if len(s.Root.Settings) > 0 {
 		var names []string
@@ -182,7 +183,7 @@ func atRest(s View) Finding {
 		}
 		sort.Strings(names)
 		in := "are in force"
-		if s.Law.Path == mesh.PathServiceProfile {
+		if s.Law.Path == law.PathServiceProfile {
 			in = "are not in force while a ServiceProfile rules"
 		}
 		f.add(Warning, fmt.Sprintf("annotations of Service %s %s: %s", serviceName(s.Root), in, list(names)), aboutRoot)
@@ -193,9 +194,9 @@ func atRest(s View) Finding {
 	for _, r := range s.Facts.Rollouts {
 		cluster := "the client's cluster"
 		if r.Cluster != "" {
-			cluster = "cluster " + mesh.Safe(r.Cluster)
+			cluster = "cluster " + untrusted.Safe(r.Cluster)
 		}
-		f.add(Warning, fmt.Sprintf("Deployment %s of %s is changing: %s", mesh.Safe(r.Deployment), cluster, mesh.Safe(r.State)), aboutSplit)
+		f.add(Warning, fmt.Sprintf("Deployment %s of %s is changing: %s", untrusted.Safe(r.Deployment), cluster, untrusted.Safe(r.State)), aboutSplit)
 	}
 	if !s.Root.Found {
 		f.add(Unknown, "there is no Service "+serviceName(s.Root)+" whose settings could be read", aboutRoot)

@@ -9,7 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Probed is what a Prober told. It is plain data; Probe fills it.
@@ -26,7 +27,7 @@ type Probed struct {
 type PathSeen struct {
 	Known         bool
 	Why           string // why it is not known
-	Path          string // of most requests between two reads of the counters, in the words of mesh.Path
+	Path          string // of most requests between two reads of the counters, in the words of law.Path
 	Requests      int64  // that were counted on it
 	PerConnection bool   // the proxy did not look into the connections
 	Retries       int64
@@ -89,7 +90,7 @@ func Probe(ctx context.Context, v View, rawURL string, p Prober) (*Probed, error
 			out.Direct[b.Name] = append(out.Direct[b.Name], a)
 		}
 	}
-	if slices.ContainsFunc(v.Backends, func(b mesh.Backend) bool { return b.Mirror != nil }) {
+	if slices.ContainsFunc(v.Backends, func(b law.Backend) bool { return b.Mirror != nil }) {
 		if err := pages.read(ctx, p); err != nil {
 			return nil, err
 		}
@@ -111,7 +112,7 @@ func rootURL(v View) string {
 }
 
 // backendURL is the URL with a backend's own Service in place of the root's.
-func backendURL(rawURL string, v View, b mesh.Backend) string {
+func backendURL(rawURL string, v View, b law.Backend) string {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return rawURL
@@ -173,12 +174,12 @@ func describe(a Answer) string {
 	case a.Empty:
 		return "an empty reply"
 	case a.Status == 0:
-		s := []rune(mesh.Safe(a.Error))
+		s := []rune(untrusted.Safe(a.Error))
 		return "no answer (" + string(s[:min(len(s), maxProbeError)]) + ")"
 	}
 	s := fmt.Sprintf("status %d", a.Status)
 	if e := a.proxyError(); e != "" {
-		s += " by the client's own proxy (" + mesh.Safe(e) + ")"
+		s += " by the client's own proxy (" + untrusted.Safe(e) + ")"
 	}
 	return s
 }
@@ -195,32 +196,32 @@ func unspoiled(s View) (Status, string) {
 	for _, a := range p.Root {
 		switch {
 		case a.Status == 0, a.Status >= 500 && a.proxyError() != "":
-			return Warning, fmt.Sprintf("%s: %s", mesh.Safe(p.URL), describe(a))
+			return Warning, fmt.Sprintf("%s: %s", untrusted.Safe(p.URL), describe(a))
 		case a.Status >= 300 && a.Status < 400:
-			return Warning, fmt.Sprintf("%s answers with a redirect (status %d) to %q", mesh.Safe(p.URL), a.Status, mesh.Safe(a.first("Location")))
+			return Warning, fmt.Sprintf("%s answers with a redirect (status %d) to %q", untrusted.Safe(p.URL), a.Status, untrusted.Safe(a.first("Location")))
 		case a.first("Age") != "" || strings.Contains(strings.ToLower(a.first("X-Cache")), "hit"):
-			return Warning, mesh.Safe(p.URL) + " is answered by a cache (header Age or X-Cache): what it says of a backend was said once"
+			return Warning, untrusted.Safe(p.URL) + " is answered by a cache (header Age or X-Cache): what it says of a backend was said once"
 		case strings.HasPrefix(a.first("Content-Type"), "text/html"):
-			return Warning, mesh.Safe(p.URL) + " is answered with a page for browsers (text/html)"
+			return Warning, untrusted.Safe(p.URL) + " is answered with a page for browsers (text/html)"
 		case a.Truncated:
-			return Warning, fmt.Sprintf("%s answers with more than %d bytes", mesh.Safe(p.URL), probeBytes)
+			return Warning, fmt.Sprintf("%s answers with more than %d bytes", untrusted.Safe(p.URL), probeBytes)
 		}
 	}
-	return OK, fmt.Sprintf("%d answers of %s: no redirect, no cache, no page for browsers", len(p.Root), mesh.Safe(p.URL))
+	return OK, fmt.Sprintf("%d answers of %s: no redirect, no cache, no page for browsers", len(p.Root), untrusted.Safe(p.URL))
 }
 
 // judge compares the path that the counters tell with the one that the objects say.
 func (p PathSeen) judge(s View) (Status, string) {
-	pod := "the proxy of pod " + mesh.Safe(s.Source.Name)
+	pod := "the proxy of pod " + untrusted.Safe(s.Source.Name)
 	want := string(s.Law.Path)
 	switch {
 	case p.PerConnection:
 		return OK, pod + " does not look into connections: the split is drawn for each of them"
 	case p.Path == want:
 		return OK, fmt.Sprintf("%s counted %d requests on the path of a %s, which is what rules", pod, p.Requests, want)
-	case want == string(mesh.PathTrafficSplit) || want == "":
-		return Unknown, fmt.Sprintf("%s counted %d requests on the path %s; which it should be is not known", pod, p.Requests, mesh.Safe(p.Path))
+	case want == string(law.PathTrafficSplit) || want == "":
+		return Unknown, fmt.Sprintf("%s counted %d requests on the path %s; which it should be is not known", pod, p.Requests, untrusted.Safe(p.Path))
 	}
 	return Failed, fmt.Sprintf("%s counted %d requests on the path %s, though %s rules: it still uses what it looked up before", pod, p.Requests,
-		mesh.Safe(p.Path), follows(s))
+		untrusted.Safe(p.Path), follows(s))
 }

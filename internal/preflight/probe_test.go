@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // pod is a Prober that answers as a script says: by URL, the answers in turn, the last one for ever.
@@ -190,7 +190,7 @@ func TestProbedURLs(t *testing.T) {
 	if got := backendURL("http://podinfo.test:9898/api?x=1", v, v.Backends[1]); got != "http://podinfo-east.test:8080/api?x=1" {
 		t.Error(got)
 	}
-	if got := backendURL("://", v, mesh.Backend{}); got != "://" {
+	if got := backendURL("://", v, law.Backend{}); got != "://" {
 		t.Error(got)
 	}
 }

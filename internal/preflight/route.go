@@ -5,26 +5,27 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // adaptorRuns is about TrafficSplits: nothing else is copied into a ServiceProfile.
 func adaptorRuns(s View) (Status, string) {
 	a := s.Facts.Adaptor
-	name := "Deployment " + mesh.Safe(a.Name)
+	name := "Deployment " + untrusted.Safe(a.Name)
 	if a.Namespace != "" {
-		name = "Deployment " + mesh.Safe(a.Namespace) + "/" + mesh.Safe(a.Name)
+		name = "Deployment " + untrusted.Safe(a.Namespace) + "/" + untrusted.Safe(a.Name)
 	}
 	switch {
 	case !s.Split.Found:
 		return Unknown, "there is no split that it would copy"
 	case !isTrafficSplit(s):
 		return OK, "a " + s.Split.Kind + " needs no adaptor"
-	case s.Split.Profile.State == mesh.ProfileNotServed:
+	case s.Split.Profile.State == law.ProfileNotServed:
 		return OK, "this cluster has no ServiceProfiles that one would write"
-	case a.Sight == mesh.Absent:
+	case a.Sight == law.Absent:
 		return Failed, "there is no " + name + ": nothing copies TrafficSplits into ServiceProfiles"
-	case a.Sight == mesh.Unread:
+	case a.Sight == law.Unread:
 		return Unknown, name + " could not be read" + because(a.Why)
 	case a.Sight == "":
 		return Unknown, "the SMI adaptor was not looked for"
@@ -37,11 +38,11 @@ func adaptorRuns(s View) (Status, string) {
 func adaptorHint(s View) string {
 	a := s.Facts.Adaptor
 	switch a.Sight {
-	case mesh.Absent:
+	case law.Absent:
 		return "install linkerd-smi, or move to an HTTPRoute, which needs none: splitbench convert ts/" + word(s.Split.Name) + " -n " + word(s.Split.Namespace)
-	case mesh.Seen:
+	case law.Seen:
 		return "see why: " + kubectl(s, a.Namespace, "describe", "deployment", a.Name)
-	case mesh.Unread:
+	case law.Unread:
 		if a.Namespace == "" {
 			return "look for it as somebody who may see all namespaces: " +
 				kubectl(s, "", "get", "deployments", "-A", "--field-selector", "metadata.name="+a.Name)
@@ -55,18 +56,18 @@ func adaptorHint(s View) string {
 func routeAgrees(s View) (Status, string) {
 	switch {
 	case s.Law.Unread != "":
-		return Unknown, "what proxies obey is not certain: " + mesh.Safe(s.Law.Unread)
+		return Unknown, "what proxies obey is not certain: " + untrusted.Safe(s.Law.Unread)
 	case !s.Law.Rules(s.Split):
 		return Failed, fmt.Sprintf("proxies do not follow %s, they follow %s", splitName(s), follows(s))
 	case s.Split.Differs:
-		return Failed, fmt.Sprintf("proxies follow %s, the split says %s", law(s.Split.Effective), declared(s))
+		return Failed, fmt.Sprintf("proxies follow %s, the split says %s", s.Split.Effective.String(), declared(s))
 	}
 	return OK, "proxies follow " + splitName(s) + " itself"
 }
 
 // routeRules is about routes of the Gateway API: that they are in force, and that one of their rules is the request's.
 func routeRules(s View) Finding {
-	isRoute := slices.Contains([]mesh.Path{mesh.PathHTTPRoute, mesh.PathGRPCRoute, mesh.PathTLSRoute, mesh.PathTCPRoute}, mesh.Path(s.Split.Kind))
+	isRoute := slices.Contains([]law.Path{law.PathHTTPRoute, law.PathGRPCRoute, law.PathTLSRoute, law.PathTCPRoute}, law.Path(s.Split.Kind))
 	switch {
 	case !s.Split.Found:
 		return about(aboutSplit, Unknown, "there is no split to follow")
@@ -75,14 +76,14 @@ func routeRules(s View) Finding {
 	}
 	for _, shadow := range s.Law.Shadowed {
 		if o := shadow.Object; o.Kind == s.Split.Kind && o.Namespace == s.Split.Namespace && o.Name == s.Split.Name {
-			return about(aboutSplit, Failed, fmt.Sprintf("%s is not followed: %s", o, mesh.Safe(shadow.Why)))
+			return about(aboutSplit, Failed, fmt.Sprintf("%s is not followed: %s", o, untrusted.Safe(shadow.Why)))
 		}
 	}
 	switch {
 	case !s.Law.Rules(s.Split):
 		return about(aboutSplit, Failed, splitName(s)+" is not followed; proxies follow "+follows(s))
 	case s.Law.Problem != "":
-		return about(aboutSplit, Failed, mesh.Safe(s.Law.Problem))
+		return about(aboutSplit, Failed, untrusted.Safe(s.Law.Problem))
 	}
 	if n := s.Probed.count(func(a Answer) bool { return a.Status == 404 && strings.Contains(a.proxyError(), "no route") }); n > 0 {
 		return about(aboutSplit, Failed, fmt.Sprintf("%d of %d probes got 404 (no route) from the client's own proxy", n, len(s.Probed.Root)))
@@ -90,7 +91,7 @@ func routeRules(s View) Finding {
 	f := newFindings()
 	for _, b := range s.Law.Backends {
 		if b.Problem != "" && b.Weight > 0 {
-			f.add(Failed, fmt.Sprintf("backend %s: %s", mesh.Safe(b.Name), mesh.Safe(b.Problem)), aboutBackend(b.Name))
+			f.add(Failed, fmt.Sprintf("backend %s: %s", untrusted.Safe(b.Name), untrusted.Safe(b.Problem)), aboutBackend(b.Name))
 		}
 	}
 	rule := ""

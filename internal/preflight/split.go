@@ -5,7 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 func splitChecks() []Check {
@@ -49,7 +50,7 @@ func splitChecks() []Check {
 			ID: "SB006", Category: "split", Name: "no ServiceProfile of the client's namespace hides the split", Severity: Fatal,
 			After: []string{"SB035"}, Func: hiddenByNone,
 			Hint: func(s View) string {
-				if s.Split.Profile.State != mesh.ProfileFound {
+				if s.Split.Profile.State != law.ProfileFound {
 					return profilesHint(s)
 				}
 				return "see what it says, and delete it if it is not meant: " + kubectl(s, s.Split.Profile.Namespace, "get",
@@ -86,17 +87,17 @@ func editSplit(s View) string {
 	return kubectl(s, s.Split.Namespace, "edit", strings.ToLower(s.Split.Kind), s.Split.Name)
 }
 
-func isTrafficSplit(s View) bool { return s.Split.Kind == string(mesh.PathTrafficSplit) }
+func isTrafficSplit(s View) bool { return s.Split.Kind == string(law.PathTrafficSplit) }
 
 func splitName(s View) string {
-	return s.Split.Kind + " " + mesh.Safe(s.Split.Namespace) + "/" + mesh.Safe(s.Split.Name)
+	return s.Split.Kind + " " + untrusted.Safe(s.Split.Namespace) + "/" + untrusted.Safe(s.Split.Name)
 }
 
 func splitFound(s View) (Status, string) {
 	if s.Split.Found {
-		return OK, fmt.Sprintf("%s (%s), root Service %s", splitName(s), mesh.Safe(s.Split.APIVersion), mesh.Safe(s.Split.Root))
+		return OK, fmt.Sprintf("%s (%s), root Service %s", splitName(s), untrusted.Safe(s.Split.APIVersion), untrusted.Safe(s.Split.Root))
 	}
-	seen := mesh.Safe(s.Split.Why)
+	seen := untrusted.Safe(s.Split.Why)
 	if seen == "" {
 		seen = "there is no " + splitName(s)
 	}
@@ -126,23 +127,15 @@ func weightsUsable(s View) (Status, string) {
 		}
 	}
 	if live == 1 {
-		return OK, law(s.Split.Effective) + ": one backend gets everything"
+		return OK, s.Split.Effective.String() + ": one backend gets everything"
 	}
-	return OK, law(s.Split.Effective)
-}
-
-func law(ws []mesh.Weight) string {
-	var parts []string
-	for _, w := range ws {
-		parts = append(parts, fmt.Sprintf("%s=%d", mesh.Safe(w.Service), w.Weight))
-	}
-	return strings.Join(parts, ",")
+	return OK, s.Split.Effective.String()
 }
 
 func declared(s View) string {
 	var parts []string
 	for _, d := range s.Split.Declared {
-		parts = append(parts, mesh.Safe(d.Service)+"="+mesh.Safe(d.Raw))
+		parts = append(parts, untrusted.Safe(d.Service)+"="+untrusted.Safe(d.Raw))
 	}
 	return strings.Join(parts, ",")
 }
@@ -152,22 +145,22 @@ func profileAgrees(s View) (Status, string) {
 		return routeAgrees(s)
 	}
 	p := s.Split.Profile
-	name := fmt.Sprintf("ServiceProfile %s/%s", mesh.Safe(p.Namespace), mesh.Safe(p.Name))
+	name := fmt.Sprintf("ServiceProfile %s/%s", untrusted.Safe(p.Namespace), untrusted.Safe(p.Name))
 	switch {
 	case !s.Split.Found:
 		return Unknown, "there is no split to compare with"
-	case p.State == mesh.ProfileNotServed:
+	case p.State == law.ProfileNotServed:
 		return OK, "this cluster has no ServiceProfiles, so nothing stands between the split and the proxies"
-	case p.State == mesh.ProfileAbsent:
-		return Failed, fmt.Sprintf("there is no ServiceProfile %s.%s.svc.*, and Linkerd's proxies read the weights nowhere else", mesh.Safe(s.Split.Root), mesh.Safe(s.Split.Namespace))
-	case p.State != mesh.ProfileFound:
+	case p.State == law.ProfileAbsent:
+		return Failed, fmt.Sprintf("there is no ServiceProfile %s.%s.svc.*, and Linkerd's proxies read the weights nowhere else", untrusted.Safe(s.Split.Root), untrusted.Safe(s.Split.Namespace))
+	case p.State != law.ProfileFound:
 		return Unknown, "ServiceProfiles could not be read"
 	case p.Overrides == 0:
 		return Failed, name + " has no dstOverrides: proxies are not told of the split"
 	case s.Split.Differs && s.Split.WeightErr != nil:
 		return Failed, name + " and the split cannot be compared: " + s.Split.WeightErr.Error()
 	case s.Split.Differs:
-		return Failed, fmt.Sprintf("%s says %s, the split says %s, and proxies obey the first", name, law(s.Split.Effective),
+		return Failed, fmt.Sprintf("%s says %s, the split says %s, and proxies obey the first", name, s.Split.Effective.String(),
 			declared(s))
 	case p.Skip: // the annotation's value does not matter, "false" skips too
 		return Warning, name + " agrees now, but its annotation smi.linkerd.io/skip makes the SMI adaptor leave it alone"
@@ -183,10 +176,10 @@ func profileHint(s View) string {
 	if !s.Split.Found {
 		return ""
 	}
-	if p.State == mesh.ProfileUnread {
+	if p.State == law.ProfileUnread {
 		return profilesHint(s)
 	}
-	if p.State == mesh.ProfileFound && p.Skip {
+	if p.State == law.ProfileFound && p.Skip {
 		return "let the SMI adaptor write it again: " + kubectl(s, p.Namespace, "annotate", "serviceprofile", p.Name,
 			"smi.linkerd.io/skip-")
 	}
@@ -214,13 +207,13 @@ func noRivals(s View) (Status, string) {
 			other = append(other, r)
 		}
 	}
-	root := mesh.Safe(s.Split.Root)
+	root := untrusted.Safe(s.Split.Root)
 	switch {
 	case len(equal) > 0:
 		return Failed, fmt.Sprintf("%s and %s all have the root Service %s: the last one written wins, and deleting either ends both",
 			splitName(s), strings.Join(equal, ", "), root)
 	case !isTrafficSplit(s) && !s.Law.Rules(s.Split) && len(s.Law.Objects) > 0 &&
-		(s.Law.Path == mesh.PathServiceProfile || s.Law.Path == mesh.PathTrafficSplit):
+		(s.Law.Path == law.PathServiceProfile || s.Law.Path == law.PathTrafficSplit):
 		return Failed, fmt.Sprintf("%s comes before %s for root Service %s, which is ignored", s.Law.Objects[0], splitName(s), root)
 	case len(other) > 0:
 		return Warning, fmt.Sprintf("%s names the root Service %s too; proxies follow %s", strings.Join(other, ", "), root, follows(s))
@@ -229,9 +222,9 @@ func noRivals(s View) (Status, string) {
 }
 
 // profileBefore is the ServiceProfile that takes the root from a split that proxies would read themselves, if there is one.
-func profileBefore(s View) (mesh.ObjectRef, bool) {
+func profileBefore(s View) (law.ObjectRef, bool) {
 	if isTrafficSplit(s) || s.Law.Rules(s.Split) || len(s.Law.Objects) == 0 || s.Law.Objects[0].Kind != "ServiceProfile" {
-		return mesh.ObjectRef{}, false
+		return law.ObjectRef{}, false
 	}
 	return s.Law.Objects[0], true
 }
@@ -275,21 +268,21 @@ func hiddenByNone(s View) Finding {
 func notHidden(s View) (Status, string) {
 	p := s.Split.Profile
 	switch p.State {
-	case mesh.ProfileNotServed, mesh.ProfileAbsent:
+	case law.ProfileNotServed, law.ProfileAbsent:
 		return OK, "there is no such ServiceProfile"
-	case mesh.ProfileFound:
+	case law.ProfileFound:
 	default:
 		return Unknown, "ServiceProfiles could not be read"
 	}
 	if p.Namespace != s.Split.Namespace {
-		seen := fmt.Sprintf("ServiceProfile %s/%s is of the client's namespace and comes first", mesh.Safe(p.Namespace),
-			mesh.Safe(p.Name))
+		seen := fmt.Sprintf("ServiceProfile %s/%s is of the client's namespace and comes first", untrusted.Safe(p.Namespace),
+			untrusted.Safe(p.Name))
 		if p.Hides != "" {
-			seen += "; it hides " + mesh.Safe(p.Hides)
+			seen += "; it hides " + untrusted.Safe(p.Hides)
 		}
 		return Failed, seen
 	}
-	return OK, fmt.Sprintf("ServiceProfile %s/%s is of the split's own namespace", mesh.Safe(p.Namespace), mesh.Safe(p.Name))
+	return OK, fmt.Sprintf("ServiceProfile %s/%s is of the split's own namespace", untrusted.Safe(p.Namespace), untrusted.Safe(p.Name))
 }
 
 func namesLocal(s View) Finding {
@@ -309,7 +302,7 @@ func namesLocal(s View) Finding {
 				}
 			}
 			f.add(Failed, fmt.Sprintf("%q is not a bare name: the SMI adaptor takes it for a Service of namespace %s",
-				mesh.Safe(name), mesh.Safe(s.Split.Namespace)), tags...)
+				untrusted.Safe(name), untrusted.Safe(s.Split.Namespace)), tags...)
 		}
 	}
 	return f.seen("all names are bare")

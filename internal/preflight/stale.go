@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // followsWhatIsThere is notStale with all that it is about: the client's proxy and the root's address. What the proxy's counters
@@ -33,30 +34,30 @@ func notStale(s View) (Status, string) {
 	case s.Through == nil && p.Name == "":
 		return Unknown, "no source pod was named"
 	case s.Through == nil && !p.Meshed:
-		return Unknown, "pod " + mesh.Safe(p.Name) + " has no proxy"
+		return Unknown, "pod " + untrusted.Safe(p.Name) + " has no proxy"
 	case s.Through != nil:
-		return Unknown, "which path the proxies behind Service " + mesh.Safe(s.Through.Service.Name) + " follow is not asked from here"
+		return Unknown, "which path the proxies behind Service " + untrusted.Safe(s.Through.Service.Name) + " follow is not asked from here"
 	case s.Probed != nil && s.Probed.Path.Known:
 		return s.Probed.Path.judge(s)
 	}
-	lacked := "the counters of the proxy of pod " + mesh.Safe(p.Name)
+	lacked := "the counters of the proxy of pod " + untrusted.Safe(p.Name)
 	if s.Probed != nil {
 		lacked += " (" + orUnknown(s.Probed.Path.Why) + ")"
 	} else {
 		lacked += " (--probe reads them)"
 	}
 	profile := s.Split.Profile
-	if s.Law.Path != mesh.PathServiceProfile || profile.State != mesh.ProfileFound || p.ProxyStartedAt.IsZero() {
+	if s.Law.Path != law.PathServiceProfile || profile.State != law.ProfileFound || p.ProxyStartedAt.IsZero() {
 		return Unknown, "which path the proxy follows could not be seen; what is lacking: " + lacked
 	}
 	started := p.ProxyStartedAt.Format(time.RFC3339)
 	switch {
 	case profile.Created.After(p.ProxyStartedAt):
 		return Warning, fmt.Sprintf("ServiceProfile %s was created at %s, after the proxy of pod %s started (%s): if the pod dials %s all the time, its proxy ignores the split; what is lacking: %s",
-			mesh.Safe(profile.Name), profile.Created.Format(time.RFC3339), mesh.Safe(p.Name), started, mesh.Safe(s.Split.Root), lacked)
+			untrusted.Safe(profile.Name), profile.Created.Format(time.RFC3339), untrusted.Safe(p.Name), started, untrusted.Safe(s.Split.Root), lacked)
 	case !profile.LastWritten.IsZero() && !profile.LastWritten.After(p.ProxyStartedAt):
-		return OK, fmt.Sprintf("the proxy of pod %s started at %s, after ServiceProfile %s was last written", mesh.Safe(p.Name), started, mesh.Safe(profile.Name))
+		return OK, fmt.Sprintf("the proxy of pod %s started at %s, after ServiceProfile %s was last written", untrusted.Safe(p.Name), started, untrusted.Safe(profile.Name))
 	}
 	return Unknown, fmt.Sprintf("ServiceProfile %s is older than the proxy of pod %s (%s) and was written since; whether it split traffic then cannot be seen; what is lacking: %s",
-		mesh.Safe(profile.Name), mesh.Safe(p.Name), started, lacked)
+		untrusted.Safe(profile.Name), untrusted.Safe(p.Name), started, lacked)
 }

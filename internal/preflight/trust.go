@@ -5,7 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // trusted is about the two things that make a connection between the clusters mutual TLS: the name that the gateway proves, and
@@ -19,13 +20,13 @@ func trusted(s View) Finding {
 			}
 			continue
 		}
-		if b.Mirror.Mode == mesh.MirrorGateway {
+		if b.Mirror.Mode == law.MirrorGateway {
 			compareIdentity(s, f, b)
 		}
 		compareAnchors(s, f, b)
 		if s.Probed != nil {
 			if how := s.Probed.TLS[b.Mirror.Cluster]; how != "" && how != "true" {
-				f.add(Failed, fmt.Sprintf("the proxy's connections to the gateway of cluster %s are not mutual TLS (%s)", mesh.Safe(b.Mirror.Cluster), mesh.Safe(how)), backendTags(b)...)
+				f.add(Failed, fmt.Sprintf("the proxy's connections to the gateway of cluster %s are not mutual TLS (%s)", untrusted.Safe(b.Mirror.Cluster), untrusted.Safe(how)), backendTags(b)...)
 			}
 		}
 	}
@@ -34,7 +35,7 @@ func trusted(s View) Finding {
 
 // compareIdentity compares the gateway's name wherever it is written: by the gateway itself, in the Link, in the mirror's Endpoints
 // and in the EndpointSlices, which proxies read.
-func compareIdentity(s View, f *findings, b mesh.Backend) {
+func compareIdentity(s View, f *findings, b law.Backend) {
 	name, m := "mirror Service "+serviceName(b.Service), b.Mirror
 	if b.Unread != "" {
 		f.add(Unknown, name+": its endpoints could not be read"+because(b.Unread), backendTags(b)...)
@@ -51,21 +52,21 @@ func compareIdentity(s View, f *findings, b mesh.Backend) {
 	bad := false
 	differs := func(where, id string) {
 		bad = true
-		f.add(Failed, fmt.Sprintf("%s names the gateway %s, %s %s", name, mesh.Safe(m.GatewayIdentity), where, orNothing(id)), backendTags(b)...)
+		f.add(Failed, fmt.Sprintf("%s names the gateway %s, %s %s", name, untrusted.Safe(m.GatewayIdentity), where, orNothing(id)), backendTags(b)...)
 	}
 	if l := linkOf(s, m.Cluster); l != nil && l.GatewayIdentity != "" && l.GatewayIdentity != m.GatewayIdentity {
-		differs("Link "+mesh.Safe(l.Name), l.GatewayIdentity)
+		differs("Link "+untrusted.Safe(l.Name), l.GatewayIdentity)
 	}
 	if g := gatewayOf(s, m.Cluster); g != nil && g.Found && g.Identity != "" && g.Identity != m.GatewayIdentity {
 		differs("the gateway itself", g.Identity)
 	}
 	switch {
-	case m.Slices == mesh.Seen && !slices.Equal(m.SliceIdentities, []string{m.GatewayIdentity}):
+	case m.Slices == law.Seen && !slices.Equal(m.SliceIdentities, []string{m.GatewayIdentity}):
 		differs("an EndpointSlice of it", strings.Join(m.SliceIdentities, ", "))
-	case m.Slices != mesh.Seen:
+	case m.Slices != law.Seen:
 		f.add(Unknown, name+": its EndpointSlices could not be seen"+because(m.SlicesWhy), backendTags(b)...)
 	case !bad:
-		f.ok(name + " and gateway agree on the identity " + mesh.Safe(m.GatewayIdentity))
+		f.ok(name + " and gateway agree on the identity " + untrusted.Safe(m.GatewayIdentity))
 	}
 }
 
@@ -73,11 +74,11 @@ func orNothing(id string) string {
 	if id == "" {
 		return "names none"
 	}
-	return "names " + mesh.Safe(id)
+	return "names " + untrusted.Safe(id)
 }
 
-func compareAnchors(s View, f *findings, b mesh.Backend) {
-	var own, other *mesh.TrustAnchors
+func compareAnchors(s View, f *findings, b law.Backend) {
+	var own, other *law.TrustAnchors
 	for i := range s.Facts.Anchors {
 		a := &s.Facts.Anchors[i]
 		switch {
@@ -87,15 +88,15 @@ func compareAnchors(s View, f *findings, b mesh.Backend) {
 			other = a
 		}
 	}
-	cluster := mesh.Safe(b.Mirror.Cluster)
+	cluster := untrusted.Safe(b.Mirror.Cluster)
 	lacking := []string{}
-	for who, a := range map[string]*mesh.TrustAnchors{"the client's cluster": own, "cluster " + cluster: other} {
+	for who, a := range map[string]*law.TrustAnchors{"the client's cluster": own, "cluster " + cluster: other} {
 		switch {
 		case a == nil:
 			lacking = append(lacking, who+" (not read)")
-		case a.Sight == mesh.Absent:
-			lacking = append(lacking, who+" (there is no ConfigMap "+mesh.Safe(a.Namespace)+"/linkerd-identity-trust-roots)")
-		case a.Sight != mesh.Seen:
+		case a.Sight == law.Absent:
+			lacking = append(lacking, who+" (there is no ConfigMap "+untrusted.Safe(a.Namespace)+"/linkerd-identity-trust-roots)")
+		case a.Sight != law.Seen:
 			lacking = append(lacking, who+because(a.Why))
 		}
 	}
@@ -140,7 +141,7 @@ func trustHint(s View) string {
 			return "name the other cluster's context: --remote-context " + word(b.Mirror.Cluster) + "=CONTEXT"
 		}
 		for _, a := range s.Facts.Anchors {
-			if a.Sight != mesh.Seen {
+			if a.Sight != law.Seen {
 				return "compare them where Linkerd is installed: linkerd --context " + word(clientContext(s)) + " multicluster check"
 			}
 		}
@@ -154,7 +155,7 @@ func trustHint(s View) string {
 func credentialsPresent(s View) Finding {
 	f := newFindings()
 	for _, b := range s.Backends {
-		if b.Mirror == nil || b.Mirror.Mode == mesh.MirrorGateway || !b.Service.Found {
+		if b.Mirror == nil || b.Mirror.Mode == law.MirrorGateway || !b.Service.Found {
 			continue
 		}
 		name := fmt.Sprintf("mirror Service %s (%s)", serviceName(b.Service), b.Mirror.Mode)
@@ -162,11 +163,11 @@ func credentialsPresent(s View) Finding {
 			f.add(Unknown, name+": the credentials of its members' clusters are not looked at", backendTags(b)...)
 			continue
 		}
-		secret := "Secret " + controlPlane(s) + "/cluster-credentials-" + mesh.Safe(b.Mirror.Cluster)
+		secret := "Secret " + controlPlane(s) + "/cluster-credentials-" + untrusted.Safe(b.Mirror.Cluster)
 		switch b.Mirror.Credentials {
-		case mesh.Seen:
+		case law.Seen:
 			f.ok(name + ": " + secret + " is there; that pods can be reached from pods is not seen")
-		case mesh.Absent:
+		case law.Absent:
 			f.add(Failed, name+": there is no "+secret+" of type mirror.linkerd.io/remote-kubeconfig, so proxies get no endpoints", backendTags(b)...)
 		default:
 			f.add(Unknown, name+": whether there is a "+secret+" could not be seen"+because(b.Mirror.CredentialsWhy), backendTags(b)...)
@@ -177,7 +178,7 @@ func credentialsPresent(s View) Finding {
 
 func controlPlane(s View) string {
 	if s.Source.ControlPlane != "" {
-		return mesh.Safe(s.Source.ControlPlane)
+		return untrusted.Safe(s.Source.ControlPlane)
 	}
 	return "linkerd"
 }
@@ -185,7 +186,7 @@ func controlPlane(s View) string {
 func credentialsHint(s View) string {
 	for _, b := range s.Backends {
 		switch {
-		case b.Mirror == nil || b.Mirror.Mode == mesh.MirrorGateway || b.Mirror.Cluster == "":
+		case b.Mirror == nil || b.Mirror.Mode == law.MirrorGateway || b.Mirror.Cluster == "":
 		case b.Mirror.Context == "":
 			return "name the other cluster's context: --remote-context " + word(b.Mirror.Cluster) + "=CONTEXT"
 		default:
@@ -203,10 +204,10 @@ func oneWay(s View) Finding {
 	f := newFindings()
 	for _, b := range s.Backends {
 		m := b.Mirror
-		if m == nil || !b.Service.Found || m.Mode != mesh.MirrorGateway { // without a gateway nothing there asks for a profile again
+		if m == nil || !b.Service.Found || m.Mode != law.MirrorGateway { // without a gateway nothing there asks for a profile again
 			continue
 		}
-		name := fmt.Sprintf("Service %s in cluster %s", mesh.Safe(m.Remote), mesh.Safe(m.Cluster))
+		name := fmt.Sprintf("Service %s in cluster %s", untrusted.Safe(m.Remote), untrusted.Safe(m.Cluster))
 		switch {
 		case m.Context == "" || m.RemoteUnread != "" || m.RemoteSplitWhy != "":
 			f.add(Unknown, "whether "+name+" is split there too could not be seen"+because(m.RemoteSplitWhy), backendTags(b)...)
@@ -214,10 +215,10 @@ func oneWay(s View) Finding {
 			f.ok(name + " is not split there")
 		case len(m.RemoteSplit.Back) > 0:
 			f.add(Warning, fmt.Sprintf("%s is split there too (%s: %s), and %s leads away again: shares multiply, and requests may go in a circle (508)",
-				name, m.RemoteSplit.Object, law(m.RemoteSplit.Weights), list(m.RemoteSplit.Back)), backendTags(b)...)
+				name, m.RemoteSplit.Object, m.RemoteSplit.Weights.String(), list(m.RemoteSplit.Back)), backendTags(b)...)
 		default:
 			f.add(Warning, fmt.Sprintf("%s is split there too (%s: %s): the share of %s is shared out once more", name, m.RemoteSplit.Object,
-				law(m.RemoteSplit.Weights), mesh.Safe(b.Name)), backendTags(b)...)
+				m.RemoteSplit.Weights.String(), untrusted.Safe(b.Name)), backendTags(b)...)
 		}
 	}
 	return f.seen("no backend is mirrored through a gateway")
@@ -225,7 +226,7 @@ func oneWay(s View) Finding {
 
 func oneWayHint(s View) string {
 	for _, b := range s.Backends {
-		if b.Mirror == nil || b.Mirror.Mode != mesh.MirrorGateway {
+		if b.Mirror == nil || b.Mirror.Mode != law.MirrorGateway {
 			continue
 		}
 		if b.Mirror.RemoteSplit != nil {

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/preflight"
 )
 
@@ -329,7 +329,7 @@ func failedChecks(checks []preflight.Result) []preflight.Result {
 	return failed
 }
 
-func clusterOf(s *mesh.Snapshot, backend string) string {
+func clusterOf(s *law.Snapshot, backend string) string {
 	if s == nil {
 		return ""
 	}
@@ -346,7 +346,7 @@ func clusterOf(s *mesh.Snapshot, backend string) string {
 }
 
 // contextOf is the kubeconfig context of the client's cluster.
-func contextOf(s *mesh.Snapshot) string {
+func contextOf(s *law.Snapshot) string {
 	for _, c := range s.Clusters {
 		if c.Role == "client" {
 			return c.Context

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 )
 
-func splitOf(before, after *mesh.Snapshot) *Split {
+func splitOf(before, after *law.Snapshot) *Split {
 	if before == nil {
 		return nil
 	}
@@ -45,7 +45,7 @@ func yamlText(b []byte) string {
 
 // changeOf says what changed of the split, nothing where it says the same. A new resourceVersion alone is no change:
 // controllers write annotations.
-func changeOf(a, b mesh.Split) string {
+func changeOf(a, b law.Split) string {
 	switch {
 	case a.Found && !b.Found:
 		return "it was deleted during the run"

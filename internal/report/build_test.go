@@ -8,7 +8,7 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/preflight"
 )
 
@@ -31,8 +31,8 @@ func TestNothingButAGoodRunPasses(t *testing.T) {
 		"fatal check":      {func(in *Input) { in.Checks[1].Status = preflight.Failed }, Invalid},
 		"split deleted":    {func(in *Input) { in.After.Split.Found, in.After.Split.UID = false, "" }, Invalid},
 		"split replaced":   {func(in *Input) { in.After.Split.UID = "other" }, Invalid},
-		"weights changed":  {func(in *Input) { in.After.Split.Effective = []mesh.Weight{{Service: "podinfo", Weight: 1}} }, Invalid},
-		"declared changed": {func(in *Input) { in.After.Split.Declared = []mesh.Declared{{Service: "podinfo", Raw: "90"}} }, Invalid},
+		"weights changed":  {func(in *Input) { in.After.Split.Effective = []law.Weight{{Service: "podinfo", Weight: 1}} }, Invalid},
+		"declared changed": {func(in *Input) { in.After.Split.Declared = []law.Declared{{Service: "podinfo", Raw: "90"}} }, Invalid},
 		"diagnostic":       {func(in *Input) { in.Diagnostics = []Diagnostic{{Effect: EffectDowngrade, Text: "x"}} }, Inconclusive},
 		"mild diagnostic":  {func(in *Input) { in.Diagnostics = []Diagnostic{{Effect: EffectQualify, Text: "x"}} }, Pass},
 		"mild check":       {func(in *Input) { in.Checks[1].Status, in.Checks[1].Severity = preflight.Failed, preflight.Warn }, Pass},

@@ -9,7 +9,7 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/preflight"
 )
 
@@ -127,36 +127,36 @@ spec:
   service: podinfo
 `
 
-func snapshot() *mesh.Snapshot {
-	return &mesh.Snapshot{
-		Split: mesh.Split{
+func snapshot() *law.Snapshot {
+	return &law.Snapshot{
+		Split: law.Split{
 			Kind: "TrafficSplit", APIVersion: "split.smi-spec.io/v1alpha2", Namespace: "test", Name: "podinfo", Found: true,
 			UID: "5a4c1d2e-0000-4000-8000-000000000001", ResourceVersion: "4711", Generation: 7, Root: "podinfo",
-			Effective:     []mesh.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
+			Effective:     []law.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
 			EffectiveFrom: "ServiceProfile test/podinfo.test.svc.cluster.local", LastWriter: "kubectl-apply",
 			LastWritten: time.Date(2026, 11, 22, 7, 0, 0, 0, time.UTC), YAML: []byte(splitYAML),
 		},
-		Law: mesh.Law{
-			Provider: mesh.ProviderLinkerd, Path: mesh.PathServiceProfile, Probe: mesh.Probe{Method: "GET", Path: "/", Host: "podinfo"},
-			NullModel: mesh.RandomPerRequest, Backends: []mesh.LawBackend{
+		Law: law.Law{
+			Provider: law.ProviderLinkerd, Path: law.PathServiceProfile, Probe: law.Probe{Method: "GET", Path: "/", Host: "podinfo"},
+			NullModel: law.RandomPerRequest, Backends: []law.LawBackend{
 				{Name: "podinfo", Namespace: "test", Service: "podinfo", Weight: 50, Probability: 0.5},
 				{Name: "podinfo-east", Namespace: "test", Service: "podinfo-east", Weight: 50, Probability: 0.5},
 			},
-			Objects: []mesh.ObjectRef{{
+			Objects: []law.ObjectRef{{
 				APIVersion: "linkerd.io/v1alpha2", Kind: "ServiceProfile", Namespace: "test", Name: "podinfo.test.svc.cluster.local",
 				UID: "5a4c1d2e-0000-4000-8000-000000000003", ResourceVersion: "4712", Generation: 9,
 			}},
-			Shadowed: []mesh.Shadowed{{
-				Object: mesh.ObjectRef{APIVersion: "gateway.networking.k8s.io/v1", Kind: "HTTPRoute", Namespace: "test", Name: "podinfo", UID: "5a4c1d2e-0000-4000-8000-000000000004", ResourceVersion: "4000", Generation: 1},
+			Shadowed: []law.Shadowed{{
+				Object: law.ObjectRef{APIVersion: "gateway.networking.k8s.io/v1", Kind: "HTTPRoute", Namespace: "test", Name: "podinfo", UID: "5a4c1d2e-0000-4000-8000-000000000004", ResourceVersion: "4000", Generation: 1},
 				Why:    "a ServiceProfile with routes or dstOverrides comes before every route",
 			}},
 		},
-		Backends: []mesh.Backend{{Name: "podinfo"}, {Name: "podinfo-east", Mirror: &mesh.Mirror{Cluster: "east", Context: "east"}}},
-		Source: mesh.Pod{
+		Backends: []law.Backend{{Name: "podinfo"}, {Name: "podinfo-east", Mirror: &law.Mirror{Cluster: "east", Context: "east"}}},
+		Source: law.Pod{
 			Namespace: "test", Name: "frontend-7d9c-x2x", UID: "5a4c1d2e-0000-4000-8000-000000000002", Node: "west-1", Container: "nginx",
 			ContainerWhy: "-c", Meshed: true, ProxyImage: "cr.l5d.io/linkerd/proxy:edge-26.10.3",
 		},
-		Clusters: []mesh.Cluster{{Role: "client", Context: "west", Version: "v1.36.3"}},
+		Clusters: []law.Cluster{{Role: "client", Context: "west", Version: "v1.36.3"}},
 	}
 }
 
@@ -280,7 +280,7 @@ func inputs() map[string]Input {
 
 	changed := run(analyze.Fail, twoWeights(50, 50), 1700, 700, 0)
 	after := snapshot()
-	after.Split.Effective = []mesh.Weight{{Service: "podinfo", Weight: 90}, {Service: "podinfo-east", Weight: 10}}
+	after.Split.Effective = []law.Weight{{Service: "podinfo", Weight: 90}, {Service: "podinfo-east", Weight: 10}}
 	changed.After = after
 	half := StatisticOf(analyze.Statistic{Value: 0.3, DF: 1, Asymptotic: p(0.58), Exact: p(0.6)})
 	changed.Segments = []Segment{

@@ -5,7 +5,7 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/preflight"
 )
 
@@ -26,7 +26,7 @@ type Input struct {
 	Remedies    []string // what to do about it, before what this package finds itself
 
 	Checks        []preflight.Result
-	Before, After *mesh.Snapshot
+	Before, After *law.Snapshot
 	Transport     string            // websocket | spdy
 	Agent         string            // installed | uploaded, with its version
 	Signatures    map[string]string // by backend: how its answers are recognised

@@ -1,8 +1,6 @@
 package report
 
-import (
-	"github.com/splitbench/splitbench/internal/mesh"
-)
+import "github.com/splitbench/splitbench/internal/law"
 
 // Law is which object rules for the requests, by which of its rules, and how a backend is drawn if it is obeyed.
 type Law struct {
@@ -39,7 +37,7 @@ type LawBackend struct {
 	Problem     string  `json:"problem,omitempty"`
 }
 
-func lawOf(l mesh.Law) *Law {
+func lawOf(l law.Law) *Law {
 	if l.NullModel == "" {
 		return nil
 	}
@@ -47,7 +45,7 @@ func lawOf(l mesh.Law) *Law {
 		Provider: string(l.Provider), Path: string(l.Path), Rule: l.Rule, Probe: l.Probe.String(), NullModel: string(l.NullModel),
 		Unit: "request", Why: l.ModelWhy, Objects: []LawObject{}, NotObeyed: []LawObject{}, NotRead: l.Unread, Backends: []LawBackend{},
 	}
-	if l.NullModel == mesh.RandomPerConnection {
+	if l.NullModel == law.RandomPerConnection {
 		out.Unit = "connection"
 	}
 	for _, o := range l.Objects {
@@ -62,7 +60,7 @@ func lawOf(l mesh.Law) *Law {
 	return out
 }
 
-func lawObject(o mesh.ObjectRef, why string) LawObject {
+func lawObject(o law.ObjectRef, why string) LawObject {
 	return LawObject{
 		APIVersion: o.APIVersion, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion,
 		Generation: o.Generation, Why: why,

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/preflight"
 )
 
@@ -177,7 +177,7 @@ func splitSentence(s *Split) string {
 		if l.Rule != "" {
 			text += " (" + l.Rule + ")"
 		}
-		text += ", " + mesh.NullModel(l.NullModel).Text()
+		text += ", " + law.NullModel(l.NullModel).Text()
 	}
 	return text
 }

@@ -12,7 +12,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // Kind is whose counters a page has.
@@ -58,7 +58,7 @@ type Leaf struct {
 }
 
 // TargetOf is the split of a Snapshot.
-func TargetOf(s mesh.Snapshot) Target {
+func TargetOf(s law.Snapshot) Target {
 	t := Target{Namespace: s.Root.Namespace, Root: s.Root.Name, Port: s.Port}
 	for _, b := range s.Backends {
 		l := Leaf{Name: b.Name, Namespace: b.Service.Namespace, Service: b.Service.Name, Port: b.Port, Weight: b.Weight}

@@ -1,10 +1,12 @@
-package mesh
+package law
 
 import (
 	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // NullModel says how a backend is chosen where the data plane does what the objects say: it is what answers are tested
@@ -110,7 +112,9 @@ type ObjectRef struct {
 }
 
 // String is the object as sentences name it: "HTTPRoute test/podinfo".
-func (o ObjectRef) String() string { return o.Kind + " " + Safe(o.Namespace) + "/" + Safe(o.Name) }
+func (o ObjectRef) String() string {
+	return o.Kind + " " + untrusted.Safe(o.Namespace) + "/" + untrusted.Safe(o.Name)
+}
 
 // Shadowed is an object that names the same root and is not obeyed, and why not.
 type Shadowed struct {
@@ -135,7 +139,7 @@ func ruleText(u *unstructured.Unstructured) string {
 	line := func(names []string, weights []int64) {
 		parts := make([]string, 0, len(names))
 		for i, n := range names {
-			parts = append(parts, Safe(n)+"="+strconv.FormatInt(weights[i], 10))
+			parts = append(parts, untrusted.Safe(n)+"="+strconv.FormatInt(weights[i], 10))
 		}
 		rules = append(rules, strings.Join(parts, ","))
 	}

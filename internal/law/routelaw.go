@@ -1,10 +1,12 @@
-package mesh
+package law
 
 import (
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // question is what a law is asked for: the root Service and port that the client dials, the client's namespace, the probe.
@@ -40,7 +42,7 @@ func byPrecedence(routes []*route) {
 
 // bound sorts the routes into those that the client's proxy may follow for the root Service and port, and those that name
 // the root and are of no effect. Routes of other roots are neither.
-func (q question) bound(routes []route) (candidates []*route, shadowed []Shadowed) {
+func (q question) bound(routes []route) (Candidates []*route, shadowed []Shadowed) {
 	for i := range routes {
 		r := &routes[i]
 		named, fits, port := false, false, int32(0)
@@ -64,9 +66,9 @@ func (q question) bound(routes []route) (candidates []*route, shadowed []Shadowe
 		case r.problem != "":
 			why = r.problem
 		case !fits:
-			why = fmt.Sprintf("its parentRef names port %d of Service %s, the requests go to port %d", port, Safe(q.root), q.port)
+			why = fmt.Sprintf("its parentRef names port %d of Service %s, the requests go to port %d", port, untrusted.Safe(q.root), q.port)
 		case r.ref.Namespace != q.rootNS && r.ref.Namespace != q.clientNS:
-			why = "it is a consumer's route: it holds for clients of namespace " + Safe(r.ref.Namespace) + " alone"
+			why = "it is a consumer's route: it holds for clients of namespace " + untrusted.Safe(r.ref.Namespace) + " alone"
 		case !accepted:
 			why = notAccepted
 		}
@@ -74,28 +76,28 @@ func (q question) bound(routes []route) (candidates []*route, shadowed []Shadowe
 			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: why})
 			continue
 		}
-		candidates = append(candidates, r)
+		Candidates = append(Candidates, r)
 	}
-	byPrecedence(candidates)
-	return candidates, shadowed
+	byPrecedence(Candidates)
+	return Candidates, shadowed
 }
 
 // byRoutes is the law of the routes that are bound to the root, nil where there are none in force; the shadowed ones are told
 // in either case.
 func (q question) byRoutes(routes []route) (*Law, []Shadowed) {
-	candidates, shadowed := q.bound(routes)
-	if len(candidates) == 0 {
+	Candidates, shadowed := q.bound(routes)
+	if len(Candidates) == 0 {
 		return nil, shadowed
 	}
 	var kind Path
 	for _, k := range routeOrder() {
-		if slices.ContainsFunc(candidates, func(r *route) bool { return r.kind == k }) {
+		if slices.ContainsFunc(Candidates, func(r *route) bool { return r.kind == k }) {
 			kind = k
 			break
 		}
 	}
 	var same []*route
-	for _, r := range candidates {
+	for _, r := range Candidates {
 		if r.kind != kind {
 			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: fmt.Sprintf("a %s on the same Service comes before a %s", kind, r.kind)})
 			continue
@@ -160,7 +162,7 @@ func (p Probe) String() string {
 	if path == "" {
 		path = "/"
 	}
-	return Safe(method + " " + path)
+	return untrusted.Safe(method + " " + path)
 }
 
 // maxRouteWeight is the largest weight that the Gateway API allows.
@@ -201,7 +203,7 @@ func (q question) backend(r *route, ref backendRef, weight int64) LawBackend {
 	if ref.Namespace != nil && *ref.Namespace != "" {
 		ns = *ref.Namespace
 	}
-	b := LawBackend{Name: q.name(ns, ref.Name), Namespace: ns, Service: cut(ref.Name, 253), Weight: weight}
+	b := LawBackend{Name: q.name(ns, ref.Name), Namespace: ns, Service: untrusted.Cut(ref.Name, 253), Weight: weight}
 	if ref.Port != nil && *ref.Port > 0 && *ref.Port <= math.MaxUint16 {
 		b.Port = int32(*ref.Port)
 	}
@@ -212,9 +214,9 @@ func (q question) backend(r *route, ref backendRef, weight int64) LawBackend {
 	case b.Port == 0:
 		b.Problem = "its backendRef has no port: proxies answer its share with 500"
 	case known && !s.Found:
-		b.Problem = fmt.Sprintf("there is no Service %s/%s: proxies answer its share with 500", Safe(ns), Safe(ref.Name))
+		b.Problem = fmt.Sprintf("there is no Service %s/%s: proxies answer its share with 500", untrusted.Safe(ns), untrusted.Safe(ref.Name))
 	case known && !s.HasPort(b.Port):
-		b.Problem = fmt.Sprintf("Service %s/%s has no port %d: nothing answers there", Safe(ns), Safe(ref.Name), b.Port)
+		b.Problem = fmt.Sprintf("Service %s/%s has no port %d: nothing answers there", untrusted.Safe(ns), untrusted.Safe(ref.Name), b.Port)
 	}
 	return b
 }

@@ -1,4 +1,4 @@
-package mesh
+package law
 
 import (
 	"encoding/json"
@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // WeightError is a weight that cannot be used, and where it stands.
@@ -20,7 +22,7 @@ type WeightError struct {
 
 // Error names object, field, what is written there and why it cannot be used.
 func (e *WeightError) Error() string {
-	return fmt.Sprintf("%s: %s is %s: %s", Safe(e.Object), e.Field, strconv.Quote(cut(Safe(e.Raw), 80)), e.Why)
+	return fmt.Sprintf("%s: %s is %s: %s", untrusted.Safe(e.Object), e.Field, strconv.Quote(untrusted.Cut(untrusted.Safe(e.Raw), 80)), e.Why)
 }
 
 // leafWeight is one entry of a split in the unit that Linkerd's control plane sends to proxies: ten-thousandths of the
@@ -178,11 +180,23 @@ func gcd(a, b int64) int64 {
 	return a
 }
 
-// lawText is weights as people write them: "podinfo=50,podinfo-east=50".
-func lawText(ws []Weight) string {
+// Weights are those of a split, by backend.
+type Weights []Weight
+
+// String is the weights as people write them: "podinfo=50,podinfo-east=50".
+func (ws Weights) String() string {
 	parts := make([]string, 0, len(ws))
 	for _, w := range ws {
-		parts = append(parts, Safe(w.Service)+"="+strconv.FormatInt(w.Weight, 10))
+		parts = append(parts, untrusted.Safe(w.Service)+"="+strconv.FormatInt(w.Weight, 10))
 	}
 	return strings.Join(parts, ",")
+}
+
+// Sum is what the weights add up to.
+func (ws Weights) Sum() int64 {
+	var sum int64
+	for _, w := range ws {
+		sum += w.Weight
+	}
+	return sum
 }

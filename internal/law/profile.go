@@ -1,47 +1,29 @@
-package mesh
+package law
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"net"
 	"sort"
 	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // A TrafficSplit does nothing by itself on Linkerd 2.12 and later: the SMI adaptor copies it into dstOverrides of a
 // ServiceProfile, and that is what the destination controller sends to proxies. So the profile's weights are the ones to
 // test against wherever there is a profile.
 
-func serviceProfiles() customKind {
-	return customKind{group: "linkerd.io", plural: "serviceprofiles", known: []string{"v1alpha2", "v1alpha1"}}
+// ServiceProfiles are what the destination controller of Linkerd sends to proxies.
+func ServiceProfiles() Resource {
+	return Resource{Group: "linkerd.io", Plural: "serviceprofiles", Versions: []string{"v1alpha2", "v1alpha1"}}
 }
 
 // override is one entry of dstOverrides with its authority taken apart.
 type override struct {
 	leafWeight
 	port int32 // 0: the port that the client dialled
-}
-
-// readProfiles lists the profiles of the namespaces, each namespace once.
-func readProfiles(ctx context.Context, c Client, versions []string, namespaces ...string) ([]unstructured.Unstructured, error) {
-	var all []unstructured.Unstructured
-	seen := map[string]bool{}
-	for _, ns := range namespaces {
-		if seen[ns] {
-			continue
-		}
-		seen[ns] = true
-		items, err := c.list(ctx, serviceProfiles(), versions, ns)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, items...)
-	}
-	return all, nil
 }
 
 // pickProfile chooses the profile that the proxies of a client in clientNS obey for root in rootNS: the one of the client's
@@ -99,12 +81,12 @@ func readProfile(u *unstructured.Unstructured, rootNS string) (Profile, []overri
 		name, port, ok := parseAuthority(l.leaf, rootNS)
 		if !ok {
 			notes = append(notes, fmt.Sprintf("ServiceProfile %s sends traffic to %q, which is not a Service's name",
-				Safe(p.Name), Safe(l.leaf)))
+				untrusted.Safe(p.Name), untrusted.Safe(l.leaf)))
 		}
 		if before, dup := ports[name]; dup && before != port {
 			notes = append(notes,
 				fmt.Sprintf("ServiceProfile %s sends traffic to Service %s on two ports; they are counted as one backend",
-					Safe(p.Name), Safe(name)))
+					untrusted.Safe(p.Name), untrusted.Safe(name)))
 		}
 		ports[name] = port
 		out = append(out, override{leafWeight: leafWeight{leaf: name, tenThousandth: l.tenThousandth}, port: port})
@@ -116,7 +98,7 @@ func readProfile(u *unstructured.Unstructured, rootNS string) (Profile, []overri
 // bare name in the root's namespace, as name.namespace in another. What is no such name is returned as it is, with false.
 func parseAuthority(authority, rootNS string) (service string, port int32, ok bool) {
 	host := authority
-	if h, p, err := net.SplitHostPort(authority); err == nil {
+	if h, p, found := strings.Cut(authority, ":"); found {
 		n, err := strconv.ParseUint(p, 10, 16)
 		if err != nil || n == 0 {
 			return authority, 0, false
@@ -141,60 +123,59 @@ func parseAuthority(authority, rootNS string) (service string, port int32, ok bo
 	return labels[0] + "." + labels[1], port, true
 }
 
-// profileStep settles what the TrafficSplit says and lets the ServiceProfile of the root, which proxies obey, take its place.
-func (d *finder) profileStep(context.Context) error {
-	s := &d.snap.Split
-	if d.root.name == "" {
-		return nil
+// settleProfile settles what the TrafficSplit says and lets the ServiceProfile of the root, which proxies obey, take its place.
+func (c *Case) settleProfile() {
+	s := &c.Split
+	if c.root.name == "" {
+		return
 	}
 	if s.Found && s.Kind == string(PathTrafficSplit) {
-		declared, allZero, sumErr := effective(s.Root, d.leaves)
+		declared, allZero, sumErr := effective(s.Root, c.leaves)
 		if sumErr != nil && s.WeightErr == nil {
 			s.WeightErr = &WeightError{
-				Object: s.ref().String(), Field: "spec.backends", Raw: lawTextOf(s.Declared), Why: sumErr.Error(),
+				Object: s.Object().String(), Field: "spec.backends", Raw: lawTextOf(s.Declared), Why: sumErr.Error(),
 			}
 		}
 		if s.WeightErr == nil {
-			s.Effective, s.AllZero, s.EffectiveFrom = declared, allZero, s.ref().String()
+			s.Effective, s.AllZero, s.EffectiveFrom = declared, allZero, s.Object().String()
 		}
 	}
 	switch {
-	case d.provider() != ProviderLinkerd:
+	case c.Provider() != ProviderLinkerd:
 		s.Profile.State = ProfileNotServed // whatever it says, this proxy does not read it
-	case errors.Is(d.profilesErr, errNotServed):
-		s.Profile.State = ProfileNotServed
-	case d.profilesErr != nil:
+	case c.Objects.ProfilesState == ProfileUnread:
 		s.Profile.State = ProfileUnread
-		d.note("ServiceProfiles could not be read, so what proxies obey is taken from the split itself: %s", brief(d.profilesErr))
+		c.note("ServiceProfiles could not be read, so what proxies obey is taken from the split itself: %s", c.Objects.ProfilesWhy)
+	case c.Objects.ProfilesState == ProfileNotServed:
+		s.Profile.State = ProfileNotServed
 	default:
-		d.obeyProfile(d.profiles)
+		c.obeyProfile(c.Objects.Profiles)
 	}
-	return nil
 }
 
 // obeyProfile lets the profile's weights take the place of the split's. Proxies follow a profile that has routes or targets,
 // before any route of the Gateway API; an override of weight 0 is no target (linkerd2-proxy, service-profiles/src/proto.rs).
-func (d *finder) obeyProfile(items []unstructured.Unstructured) {
-	s := &d.snap.Split
-	u, hidden := pickProfile(items, d.root.name, d.root.namespace, d.t.clientNS)
+func (c *Case) obeyProfile(items []unstructured.Unstructured) {
+	s := &c.Split
+	u, hidden := pickProfile(items, c.root.name, c.root.namespace, c.ClientNamespace)
 	if u == nil {
 		s.Profile.State = ProfileAbsent
 		return
 	}
-	profile, overrides, notes, weightErr := readProfile(u, d.t.Namespace)
+	profile, overrides, notes, weightErr := readProfile(u, c.Namespace)
 	profile.Hides = hidden
-	s.Profile, d.profileRef = profile, refOf(u)
+	s.Profile, c.profileRef = profile, refOf(u)
 	for _, n := range notes {
-		d.note("%s", n)
+		c.note("%s", n)
 	}
-	d.profileRules = profile.Routes > 0 || weightErr != nil
+	c.profileRules = profile.Routes > 0 || weightErr != nil
 	for _, o := range overrides {
-		d.profileRules = d.profileRules || o.tenThousandth > 0
+		c.profileRules = c.profileRules || o.tenThousandth > 0
 	}
-	if !d.profileRules && s.Kind != string(PathTrafficSplit) {
+	if !c.profileRules && s.Kind != string(PathTrafficSplit) {
 		return
 	}
-	object := d.profileRef.String()
+	object := c.profileRef.String()
 	if weightErr != nil {
 		if s.WeightErr == nil {
 			s.WeightErr = weightErr
@@ -210,7 +191,7 @@ func (d *finder) obeyProfile(items []unstructured.Unstructured) {
 	}
 	for _, o := range overrides {
 		leaves = append(leaves, o.leafWeight)
-		d.ports[o.leaf] = o.port
+		c.Ports[o.leaf] = o.port
 	}
 	obeyed, allZero, err := effective(s.Root, leaves)
 	if err != nil {
@@ -221,8 +202,8 @@ func (d *finder) obeyProfile(items []unstructured.Unstructured) {
 		return
 	}
 	declared := s.Effective
-	if d.declaredLaw != nil {
-		declared = d.declaredLaw
+	if c.declaredLaw != nil {
+		declared = c.declaredLaw
 	}
 	s.Differs = s.Found && !sameLaw(declared, obeyed)
 	s.Effective, s.EffectiveFrom, s.AllZero = obeyed, object, allZero && len(overrides) > 0
@@ -234,4 +215,43 @@ func lawTextOf(ds []Declared) string {
 		parts = append(parts, d.Service+"="+d.Raw)
 	}
 	return strings.Join(parts, ",")
+}
+
+// readRoutes reads what a ServiceProfile says besides its overrides.
+func readRoutes(u *unstructured.Unstructured, p *Profile) {
+	p.OpaquePorts, _, _ = unstructured.NestedStringSlice(u.Object, "spec", "opaquePorts")
+	routes, _, _ := unstructured.NestedSlice(u.Object, "spec", "routes")
+	for _, r := range routes {
+		route, ok := r.(map[string]any)
+		if !ok {
+			continue
+		}
+		if retried, _ := route["isRetryable"].(bool); retried {
+			p.Retryable++
+		}
+		if timeout, _ := route["timeout"].(string); timeout != "" {
+			p.Timeouts++
+		}
+	}
+}
+
+// SplitOfProfile is how a ServiceProfile splits the Service once more for clients of its own namespace, nil where none does.
+func SplitOfProfile(profiles []unstructured.Unstructured, namespace, service string) *RemoteSplit {
+	u, _ := pickProfile(profiles, service, namespace, namespace)
+	if u == nil {
+		return nil
+	}
+	p, overrides, _, weightErr := readProfile(u, namespace)
+	if p.Overrides == 0 || weightErr != nil {
+		return nil
+	}
+	leaves := make([]leafWeight, 0, len(overrides))
+	for _, o := range overrides {
+		leaves = append(leaves, o.leafWeight)
+	}
+	ws, _, err := effective(service, leaves)
+	if err != nil {
+		return nil
+	}
+	return &RemoteSplit{Object: "ServiceProfile " + p.Namespace + "/" + p.Name, Weights: ws}
 }

@@ -1,4 +1,4 @@
-package mesh
+package law
 
 import (
 	"fmt"
@@ -7,15 +7,18 @@ import (
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Weighted services of Traefik. Traefik itself draws, in each of its pods by itself: the entry with the earliest deadline
 // comes next, which is a weighted round robin without any chance (traefik pkg/server/service/loadbalancer/wrr/wrr.go).
 
-func traefikServices() []customKind {
-	return []customKind{
-		{group: "traefik.io", plural: "traefikservices", known: []string{"v1alpha1"}},
-		{group: "traefik.containo.us", plural: "traefikservices", known: []string{"v1alpha1"}},
+// TraefikServices are the weighted services of Traefik, in the group of now and in the one before.
+func TraefikServices() []Resource {
+	return []Resource{
+		{Group: "traefik.io", Plural: "traefikservices", Versions: []string{"v1alpha1"}},
+		{Group: "traefik.containo.us", Plural: "traefikservices", Versions: []string{"v1alpha1"}},
 	}
 }
 
@@ -47,7 +50,7 @@ type traefikEntry struct {
 func readTraefikService(u *unstructured.Unstructured) traefikService {
 	t := traefikService{ref: refOf(u), object: u}
 	spec, _ := u.Object["spec"].(map[string]any)
-	if err := remarshal(spec, &t.spec); err != nil {
+	if err := Decode(spec, &t.spec); err != nil {
 		t.problem = "its spec cannot be read: " + brief(err)
 		return t
 	}
@@ -115,7 +118,7 @@ func (q question) flatten(all []traefikService, t *traefikService, share *big.Ra
 		case "TraefikService":
 			inner := findTraefik(all, ns, e.Name)
 			if inner == nil {
-				return nil, fmt.Sprintf("%s[%d]: there is no TraefikService %s/%s", field, i, Safe(ns), Safe(e.Name))
+				return nil, fmt.Sprintf("%s[%d]: there is no TraefikService %s/%s", field, i, untrusted.Safe(ns), untrusted.Safe(e.Name))
 			}
 			if len(law.Objects) <= maxBackends {
 				law.Objects = append(law.Objects, inner.ref)
@@ -128,7 +131,7 @@ func (q question) flatten(all []traefikService, t *traefikService, share *big.Ra
 				return nil, fmt.Sprintf("%s leads to more than %d backends", field, maxBackends)
 			}
 		default:
-			return nil, fmt.Sprintf("%s[%d].kind is %q: want Service or TraefikService", field, i, Safe(e.Kind))
+			return nil, fmt.Sprintf("%s[%d].kind is %q: want Service or TraefikService", field, i, untrusted.Safe(e.Kind))
 		}
 	}
 	return out, ""
@@ -162,7 +165,7 @@ func findTraefik(all []traefikService, namespace, name string) *traefikService {
 }
 
 func (q question) traefikBackend(e traefikEntry, ns string) LawBackend {
-	b := LawBackend{Name: q.name(ns, cut(e.Name, 253)), Namespace: ns, Service: cut(e.Name, 253)}
+	b := LawBackend{Name: q.name(ns, untrusted.Cut(e.Name, 253)), Namespace: ns, Service: untrusted.Cut(e.Name, 253)}
 	s, known := q.service(ns, e.Name)
 	switch port := e.Port.(type) {
 	case float64:
@@ -178,9 +181,9 @@ func (q question) traefikBackend(e traefikEntry, ns string) LawBackend {
 	}
 	switch {
 	case known && !s.Found:
-		b.Problem = fmt.Sprintf("there is no Service %s/%s: Traefik leaves the whole weighted service out", Safe(ns), Safe(e.Name))
+		b.Problem = fmt.Sprintf("there is no Service %s/%s: Traefik leaves the whole weighted service out", untrusted.Safe(ns), untrusted.Safe(e.Name))
 	case known && b.Port != 0 && !s.HasPort(b.Port):
-		b.Problem = fmt.Sprintf("Service %s/%s has no port %d", Safe(ns), Safe(e.Name), b.Port)
+		b.Problem = fmt.Sprintf("Service %s/%s has no port %d", untrusted.Safe(ns), untrusted.Safe(e.Name), b.Port)
 	}
 	return b
 }

@@ -1,4 +1,4 @@
-package mesh
+package law
 
 import "time"
 
@@ -34,7 +34,7 @@ type Split struct {
 	Found           bool       `json:"found"`
 	Root            string     `json:"root"`          // name of the root Service
 	Declared        []Declared `json:"declared"`      // as the object says it
-	Effective       []Weight   `json:"effective"`     // as the client's proxy obeys it, without weight-0 entries being dropped
+	Effective       Weights    `json:"effective"`     // as the client's proxy obeys it, without weight-0 entries being dropped
 	EffectiveFrom   string     `json:"effectiveFrom"` // object that Effective was read from, e.g. "ServiceProfile test/podinfo.test.svc.cluster.local"
 	Differs         bool       `json:"differs"`       // the object that proxies obey says other weights than the split
 	LastWriter      string     `json:"lastWriter"`    // managedFields manager that wrote it last
@@ -51,8 +51,8 @@ type Split struct {
 	Profile   Profile      `json:"profile"`
 }
 
-// ref is the split object in the version that was read.
-func (s Split) ref() ObjectRef {
+// Object is the split object in the version that was read.
+func (s Split) Object() ObjectRef {
 	return ObjectRef{
 		APIVersion: s.APIVersion, Kind: s.Kind, Namespace: s.Namespace, Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion,
 		Generation: s.Generation,
@@ -136,6 +136,16 @@ func (s Service) HasPort(port int32) bool {
 	return false
 }
 
+// PortName is the name that endpoints bear for a port of the Service.
+func (s Service) PortName(port int32) string {
+	for _, p := range s.Ports {
+		if p.Port == port {
+			return p.Name
+		}
+	}
+	return ""
+}
+
 // Backend is one leaf of the split.
 type Backend struct {
 	Name       string     `json:"name"`             // Service name in the client's cluster
@@ -160,6 +170,19 @@ func (b Backend) PodNames() []string {
 		return nil
 	}
 	return podNames(b.Endpoints)
+}
+
+// podNames are the pods of endpoints, each once (dual-stack pods have two addresses), never nil.
+func podNames(es []Endpoint) []string {
+	names := []string{}
+	seen := map[string]bool{}
+	for _, e := range es {
+		if e.Pod != "" && !seen[e.Pod] {
+			seen[e.Pod] = true
+			names = append(names, e.Pod)
+		}
+	}
+	return names
 }
 
 // Ready counts the endpoints that may get traffic.

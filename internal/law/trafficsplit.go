@@ -1,21 +1,22 @@
-package mesh
+package law
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"sort"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // TrafficSplits are read unstructured. The SMI adaptor's CRD converts nothing between versions, so a weight stored as the
 // string "500m" is that string in v1alpha2 too, where every typed client fails on it, and on the whole list with it.
 
-func trafficSplits() customKind {
-	return customKind{group: "split.smi-spec.io", plural: "trafficsplits", known: []string{
+// TrafficSplits are the splits of SMI.
+func TrafficSplits() Resource {
+	return Resource{Group: "split.smi-spec.io", Plural: "trafficsplits", Versions: []string{
 		"v1alpha4", "v1alpha3",
 		"v1alpha2", "v1alpha1",
 	}}
@@ -27,55 +28,28 @@ const (
 	maxYAML     = 256 << 10
 )
 
-// Splits names the splits of a namespace as a command line does, sorted: TrafficSplits as "ts/NAME", routes that are bound
-// to a Service by their kinds; none where the API server has none of them.
-func Splits(ctx context.Context, c Client, namespace string) ([]string, error) {
-	groups, err := c.groups(ctx)
-	if err != nil {
-		return nil, apiError(c, "list", "API groups", err)
-	}
-	var names []string
-	items, err := c.list(ctx, trafficSplits(), trafficSplits().servedBy(groups), namespace)
-	if err != nil && !errors.Is(err, errNotServed) {
-		return nil, apiError(c, "list", "TrafficSplits in namespace "+Safe(namespace), err)
-	}
-	for _, item := range items {
-		names = append(names, shortName(PathTrafficSplit, item.GetName()))
-	}
-	for _, kind := range routeKinds() {
-		items, err := c.list(ctx, kind, kind.servedBy(groups), namespace)
-		if err != nil { // candidates: what may not be read is not offered
-			continue
-		}
-		for i := range items {
-			if r := readRoute(&items[i]); len(r.parentsOf()) > 0 {
-				names = append(names, shortName(r.kind, r.ref.Name))
-			}
-		}
-	}
-	sort.Strings(names)
-	return slices.Compact(names), nil
-}
-
-// pickSplit finds the split that is meant among those of the namespace. A bare name is the root Service's first, and the
-// split's own only where no split has such a root.
-func pickSplit(t target, items []unstructured.Unstructured) (*unstructured.Unstructured, error) {
+// PickTrafficSplit finds the split that is meant among those of the namespace, nil if there is none. A bare name is the root
+// Service's first, and the split's own only where no split has such a root; with kindNamed it is the split's own. Its error is
+// an *Unclear.
+func PickTrafficSplit(
+	items []unstructured.Unstructured, namespace, name string, kindNamed bool,
+) (*unstructured.Unstructured, error) {
 	var byName, byRoot []*unstructured.Unstructured
 	for i := range items {
-		if items[i].GetName() == t.splitName {
+		if items[i].GetName() == name {
 			byName = append(byName, &items[i])
 		}
-		if rootOf(&items[i]) == t.splitName {
+		if RootOf(&items[i]) == name {
 			byRoot = append(byRoot, &items[i])
 		}
 	}
 	fit := byRoot
 	switch {
-	case t.splitName == "":
+	case name == "":
 		for i := range items {
 			fit = append(fit, &items[i])
 		}
-	case t.splitKind != "", len(byRoot) == 0:
+	case kindNamed, len(byRoot) == 0:
 		fit = byName
 	}
 	switch len(fit) {
@@ -84,13 +58,13 @@ func pickSplit(t target, items []unstructured.Unstructured) (*unstructured.Unstr
 	case 1:
 		return fit[0], nil
 	}
-	object := fmt.Sprintf("%q in namespace %s", t.splitName, t.Namespace)
-	if t.splitName == "" {
-		object = "in namespace " + t.Namespace
+	object := fmt.Sprintf("%q in namespace %s", name, namespace)
+	if name == "" {
+		object = "in namespace " + namespace
 	}
-	return nil, &Error{
-		Kind: KindAmbiguous, Op: "find split", Object: object,
-		Cause: fmt.Errorf("%d TrafficSplits fit", len(fit)), Hint: "name one; " + candidates("TrafficSplits", splitNames(fit)),
+	return nil, &Unclear{
+		Several: true, Object: object,
+		Cause: fmt.Sprintf("%d TrafficSplits fit", len(fit)), Hint: "name one; " + Candidates("TrafficSplits", splitNames(fit)),
 	}
 }
 
@@ -102,7 +76,8 @@ func splitNames(items []*unstructured.Unstructured) []string {
 	return names
 }
 
-func rootOf(u *unstructured.Unstructured) string {
+// RootOf is the name of the root Service of a TrafficSplit, "" where it names none.
+func RootOf(u *unstructured.Unstructured) string {
 	s, _, _ := unstructured.NestedString(u.Object, "spec", "service")
 	return s
 }
@@ -113,7 +88,7 @@ func readSplit(u *unstructured.Unstructured) (Split, []leafWeight) {
 	s := Split{
 		Kind: "TrafficSplit", APIVersion: u.GetAPIVersion(), Namespace: u.GetNamespace(), Name: u.GetName(),
 		UID: string(u.GetUID()), ResourceVersion: u.GetResourceVersion(), Generation: u.GetGeneration(),
-		Found: true, Root: rootOf(u),
+		Found: true, Root: RootOf(u),
 	}
 	object := "TrafficSplit " + s.Namespace + "/" + s.Name
 	s.LastWriter, s.LastWritten = lastWriter(u)
@@ -171,7 +146,7 @@ func readLeaves(u *unstructured.Unstructured, object, list, name string) ([]leaf
 			continue
 		}
 		weight := rawWeight(entry["weight"])
-		declared = append(declared, Declared{Service: leaf, Raw: cut(weight, 80)})
+		declared = append(declared, Declared{Service: leaf, Raw: untrusted.Cut(weight, 80)})
 		n, why := parseWeight(weight)
 		if why != "" {
 			fail(field+".weight", weight, why)
@@ -190,7 +165,38 @@ func lastWriter(u *unstructured.Unstructured) (string, time.Time) {
 		if f.Subresource == "status" || f.Time == nil || f.Time.Time.Before(when) {
 			continue
 		}
-		who, when = cut(Safe(f.Manager), 128), f.Time.UTC()
+		who, when = untrusted.Cut(untrusted.Safe(f.Manager), 128), f.Time.UTC()
 	}
 	return who, when
+}
+
+// labelFailover marks a split that linkerd-failover rewrites.
+const labelFailover = "failover.linkerd.io/controlled-by"
+
+// drivers names the programs that write the object by themselves: those that own it, those that it is labelled for, and those
+// that its managed fields name. A person's kubectl is none of them.
+func drivers(u *unstructured.Unstructured) []string {
+	var out []string
+	add := func(s string) {
+		if s = untrusted.Cut(untrusted.Safe(s), 200); !slices.Contains(out, s) && len(out) < maxListed {
+			out = append(out, s)
+		}
+	}
+	if v := u.GetLabels()[labelFailover]; v != "" {
+		add("linkerd-failover (label " + labelFailover + "=" + v + ")")
+	}
+	for _, o := range u.GetOwnerReferences() {
+		add(o.Kind + "/" + o.Name + ", which owns it")
+	}
+	for _, f := range u.GetManagedFields() {
+		if f.Subresource == "status" {
+			continue
+		}
+		for _, known := range []string{"flagger", "rollouts-controller", "argo", "kustomize-controller", "helm-controller", "failover"} {
+			if strings.Contains(strings.ToLower(f.Manager), known) {
+				add(f.Manager + ", which wrote fields of it")
+			}
+		}
+	}
+	return out
 }

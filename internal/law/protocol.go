@@ -1,10 +1,12 @@
-package mesh
+package law
 
 import (
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // OpaqueByDefault reports a port that Linkerd never takes for HTTP unless an annotation says otherwise, an empty one too.
@@ -36,7 +38,7 @@ func notHTTP(provider Provider, s Service, port int32) string {
 func linkerdOpaque(s Service, p Port, port int32) string {
 	switch {
 	case inPorts(s.OpaquePorts, port):
-		return fmt.Sprintf("port %d is opaque by the Service's annotation %s", port, annOpaquePorts)
+		return fmt.Sprintf("port %d is opaque by the Service's annotation %s", port, AnnOpaquePorts)
 	case !s.OpaquePortsSet && OpaqueByDefault(port):
 		return fmt.Sprintf("port %d is opaque by Linkerd's default", port)
 	}
@@ -44,7 +46,7 @@ func linkerdOpaque(s Service, p Port, port int32) string {
 	case "", "http", "kubernetes.io/h2c":
 		return ""
 	}
-	return fmt.Sprintf("port %d has appProtocol %q, which Linkerd takes for opaque TCP", port, Safe(p.AppProtocol))
+	return fmt.Sprintf("port %d has appProtocol %q, which Linkerd takes for opaque TCP", port, untrusted.Safe(p.AppProtocol))
 }
 
 // inPorts reads a list of ports and ranges: "25,4143-4150".
@@ -72,7 +74,7 @@ func istioTCP(p Port) string {
 	}
 	switch strings.ToLower(name) {
 	case "tcp", "tls", "https", "mongo", "mysql", "redis":
-		return fmt.Sprintf("port %d is %s by %s", p.Port, strings.ToLower(Safe(name)), from)
+		return fmt.Sprintf("port %d is %s by %s", p.Port, strings.ToLower(untrusted.Safe(name)), from)
 	}
 	return ""
 }

@@ -1,4 +1,4 @@
-package mesh
+package law
 
 import (
 	"fmt"
@@ -21,34 +21,34 @@ func Changes(before, after Snapshot) []Change {
 	var out []Change
 	add := func(what, a, b string) {
 		if a != b {
-			out = append(out, Change{What: what, Before: orNone(a), After: orNone(b)})
+			out = append(out, Change{What: what, Before: OrNone(a), After: OrNone(b)})
 		}
 	}
 	add("split UID", before.Split.UID, after.Split.UID)
 	add("root Service", before.Split.Root, after.Split.Root)
 	if !sameLaw(before.Split.Effective, after.Split.Effective) {
-		add("effective weights", lawText(before.Split.Effective), lawText(after.Split.Effective))
+		add("effective weights", before.Split.Effective.String(), after.Split.Effective.String())
 	}
 	add("object that weights are read from", before.Split.EffectiveFrom, after.Split.EffectiveFrom)
 	changesOfLaw(add, before, after)
 	// A change that was taken back leaves the same weights, and requests in between that were drawn by others.
 	b, a := before.Split, after.Split
 	if b.UID == a.UID {
-		add("split object", written(b.Generation, b.ResourceVersion), written(a.Generation, a.ResourceVersion))
+		add("split object", Written(b.Generation, b.ResourceVersion), Written(a.Generation, a.ResourceVersion))
 	}
 	if b.Profile.UID == a.Profile.UID {
-		add("ServiceProfile", written(b.Profile.Generation, b.Profile.ResourceVersion), written(a.Profile.Generation, a.Profile.ResourceVersion))
+		add("ServiceProfile", Written(b.Profile.Generation, b.Profile.ResourceVersion), Written(a.Profile.Generation, a.Profile.ResourceVersion))
 	} else if b.EffectiveFrom == a.EffectiveFrom { // else it was said above
 		add("ServiceProfile", b.Profile.UID, a.Profile.UID)
 	}
-	add("Service "+before.Root.Name, identity(before.Root), identity(after.Root))
+	add("Service "+before.Root.Name, before.Root.Identity(), after.Root.Identity())
 	changesOfPod(add, "source pod", before.Source, after.Source)
 	changesOfOthers(add, before.Others, after.Others)
 	changesOfThrough(add, before.Through, after.Through)
 
 	old, now := byName(before.Backends), byName(after.Backends)
 	for _, b := range before.Backends {
-		add("Service of backend "+b.Name, identity(b.Service), identity(now[b.Name].Service))
+		add("Service of backend "+b.Name, b.Service.Identity(), now[b.Name].Service.Identity())
 		add("endpoints of backend "+b.Name, where(b), where(now[b.Name]))
 		if m, n := b.Mirror, now[b.Name].Mirror; m != nil && n != nil {
 			add("pods of backend "+b.Name+" in cluster "+m.Cluster, behind(m), behind(n))
@@ -56,15 +56,15 @@ func Changes(before, after Snapshot) []Change {
 	}
 	for _, b := range after.Backends {
 		if _, ok := old[b.Name]; !ok {
-			add("Service of backend "+b.Name, "", identity(b.Service))
+			add("Service of backend "+b.Name, "", b.Service.Identity())
 		}
 	}
 	return out
 }
 
-// written says how often an object was written: by its generation, which only changes of what it says raise, or where the
+// Written says how often an object was written: by its generation, which only changes of what it says raise, or where the
 // server keeps none by its resourceVersion.
-func written(generation int64, resourceVersion string) string {
+func Written(generation int64, resourceVersion string) string {
 	if generation > 0 {
 		return fmt.Sprintf("generation %d", generation)
 	}
@@ -74,15 +74,16 @@ func written(generation int64, resourceVersion string) string {
 	return "version " + resourceVersion
 }
 
-func orNone(s string) string {
+// OrNone is s, or "none" for nothing.
+func OrNone(s string) string {
 	if s == "" {
 		return "none"
 	}
 	return s
 }
 
-// identity is a Service as far as its clients notice.
-func identity(s Service) string {
+// Identity is the Service as far as its clients notice; "" where it is not there.
+func (s Service) Identity() string {
 	if !s.Found {
 		return ""
 	}
@@ -94,12 +95,13 @@ func changesOfPod(add func(what, a, b string), what string, before, after Pod) {
 	if before.UID != after.UID {
 		return
 	}
-	add("proxy of "+before.Name, proxyText(before), proxyText(after))
+	add("proxy of "+before.Name, before.ProxyState(), after.ProxyState())
 }
 
 func podText(p Pod) string { return strings.TrimSpace(p.Name + " " + p.UID) }
 
-func proxyText(p Pod) string {
+// ProxyState says how often the pod's proxy was started, and when; "" where it has none.
+func (p Pod) ProxyState() string {
 	if !p.Meshed {
 		return ""
 	}
@@ -136,6 +138,16 @@ func changesOfThrough(add func(what, a, b string), before, after *Through) {
 	}
 }
 
+func changesOfOthers(add func(what, a, b string), before, after []Pod) {
+	now := map[string]Pod{}
+	for _, p := range after {
+		now[p.Name] = p
+	}
+	for _, p := range before {
+		changesOfPod(add, "source pod", p, now[p.Name])
+	}
+}
+
 func byName(bs []Backend) map[string]Backend {
 	out := map[string]Backend{}
 	for _, b := range bs {
@@ -155,7 +167,7 @@ func where(b Backend) string {
 	case b.Unread != "":
 		parts = append(parts, "not read")
 	case b.Mirror == nil:
-		parts = append(parts, someReady(b.Ready()))
+		parts = append(parts, SomeReady(b.Ready()))
 	default:
 		for _, e := range b.Endpoints {
 			state := ""
@@ -176,10 +188,11 @@ func behind(m *Mirror) string {
 	case m.RemoteUnread != "":
 		return "not read"
 	}
-	return someReady(m.RemoteReady)
+	return SomeReady(m.RemoteReady)
 }
 
-func someReady(n int) string {
+// SomeReady says whether any of n endpoints is ready.
+func SomeReady(n int) string {
 	if n > 0 {
 		return "some ready"
 	}
@@ -195,7 +208,7 @@ func changesOfLaw(add func(what, a, b string), before, after Snapshot) {
 	if before.Split.EffectiveFrom == after.Split.EffectiveFrom { // else it was said already
 		add("law", line(before.Law), line(after.Law))
 	}
-	split := before.Split.ref()
+	split := before.Split.Object()
 	for _, a := range before.Law.Objects {
 		if a.Kind == split.Kind && a.Namespace == split.Namespace && a.Name == split.Name {
 			continue // compared as the split object
@@ -203,7 +216,7 @@ func changesOfLaw(add func(what, a, b string), before, after Snapshot) {
 		for _, b := range after.Law.Objects {
 			if a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name && a.UID == b.UID &&
 				a.Kind != string(PathServiceProfile) && a.Kind != string(PathTrafficSplit) {
-				add(a.String(), written(a.Generation, a.ResourceVersion), written(b.Generation, b.ResourceVersion))
+				add(a.String(), Written(a.Generation, a.ResourceVersion), Written(b.Generation, b.ResourceVersion))
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package mesh
+package law
 
 import (
 	"encoding/json"
@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Which rule of a route fits a request, as Linkerd's proxy decides it (linkerd2-proxy, linkerd/http/route): the best match
@@ -58,7 +60,7 @@ func anchored(expr string) (*regexp.Regexp, error) {
 	}
 	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no regular expression", Safe(expr))
+		return nil, fmt.Errorf("%q is no regular expression", untrusted.Safe(expr))
 	}
 	return re, nil
 }
@@ -76,7 +78,7 @@ func compileValues(in []valueMatch) ([]compiledValue, error) {
 			}
 			c.re = re
 		default:
-			return nil, fmt.Errorf("a match of type %q", Safe(kind))
+			return nil, fmt.Errorf("a match of type %q", untrusted.Safe(kind))
 		}
 		out = append(out, c)
 	}
@@ -119,7 +121,7 @@ func (r route) compile(m routeMatch) (compiledMatch, error) {
 
 func httpPath(kind, value string) (func(string) (int, bool), error) {
 	if kind != "RegularExpression" && !strings.HasPrefix(value, "/") {
-		return nil, fmt.Errorf("path %q does not begin with /", Safe(value))
+		return nil, fmt.Errorf("path %q does not begin with /", untrusted.Safe(value))
 	}
 	switch kind {
 	case "Exact":
@@ -140,7 +142,7 @@ func httpPath(kind, value string) (func(string) (int, bool), error) {
 		}
 		return func(p string) (int, bool) { return len(p), re.MatchString(p) }, nil
 	}
-	return nil, fmt.Errorf("a path match of type %q", Safe(kind))
+	return nil, fmt.Errorf("a path match of type %q", untrusted.Safe(kind))
 }
 
 // grpcPath matches /SERVICE/METHOD; a part that is not given fits anything and counts for nothing.
@@ -167,7 +169,7 @@ func grpcPath(raw json.RawMessage) (func(string) (int, bool), error) {
 			}
 			parts[i].re = re
 		default:
-			return nil, fmt.Errorf("a method match of type %q", Safe(kind))
+			return nil, fmt.Errorf("a method match of type %q", untrusted.Safe(kind))
 		}
 	}
 	return func(p string) (int, bool) {

@@ -1,4 +1,4 @@
-package mesh
+package law
 
 import (
 	"encoding/json"
@@ -7,21 +7,23 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Gateway API routes that are bound to a Service (GAMMA). They are read as Linkerd's policy controller reads them: typed,
 // so that a route with one field of the wrong type is no route at all, and unknown fields mean nothing.
 
-// routeKinds are the kinds of routes in the order in which Linkerd prefers them on one parent; the two HTTPRoutes share one
+// RouteResources are the kinds of routes in the order in which Linkerd prefers them on one parent; the two HTTPRoutes share one
 // index there.
-func routeKinds() []customKind {
+func RouteResources() []Resource {
 	const gateway = "gateway.networking.k8s.io"
-	return []customKind{
-		{group: gateway, plural: "grpcroutes", known: []string{"v1", "v1alpha2"}},
-		{group: gateway, plural: "httproutes", known: []string{"v1", "v1beta1", "v1alpha2"}},
-		{group: "policy.linkerd.io", plural: "httproutes", known: []string{"v1beta3", "v1beta2", "v1beta1", "v1alpha1"}},
-		{group: gateway, plural: "tlsroutes", known: []string{"v1", "v1alpha3", "v1alpha2"}},
-		{group: gateway, plural: "tcproutes", known: []string{"v1", "v1alpha2"}},
+	return []Resource{
+		{Group: gateway, Plural: "grpcroutes", Versions: []string{"v1", "v1alpha2"}},
+		{Group: gateway, Plural: "httproutes", Versions: []string{"v1", "v1beta1", "v1alpha2"}},
+		{Group: "policy.linkerd.io", Plural: "httproutes", Versions: []string{"v1beta3", "v1beta2", "v1beta1", "v1alpha1"}},
+		{Group: gateway, Plural: "tlsroutes", Versions: []string{"v1", "v1alpha3", "v1alpha2"}},
+		{Group: gateway, Plural: "tcproutes", Versions: []string{"v1", "v1alpha2"}},
 	}
 }
 
@@ -110,12 +112,12 @@ type backendRef struct {
 func readRoute(u *unstructured.Unstructured) route {
 	r := route{ref: refOf(u), kind: Path(u.GetKind()), created: u.GetCreationTimestamp().UTC(), object: u}
 	spec, _ := u.Object["spec"].(map[string]any)
-	if err := remarshal(spec, &r.spec); err != nil {
+	if err := Decode(spec, &r.spec); err != nil {
 		r.problem = "its spec cannot be read: " + brief(err)
 		return r
 	}
 	if status, ok := u.Object["status"].(map[string]any); ok {
-		if err := remarshal(status, &r.status); err != nil {
+		if err := Decode(status, &r.status); err != nil {
 			r.problem = "its status cannot be read: " + brief(err)
 			return r
 		}
@@ -132,8 +134,8 @@ func readRoute(u *unstructured.Unstructured) route {
 	return r
 }
 
-// remarshal reads a part of an unstructured object into a typed one.
-func remarshal(from, to any) error {
+// Decode reads a part of an unstructured object into a typed one.
+func Decode(from, to any) error {
 	b, err := json.Marshal(from)
 	if err != nil {
 		return err
@@ -144,7 +146,7 @@ func remarshal(from, to any) error {
 // refOf names the version of an object that was read.
 func refOf(u *unstructured.Unstructured) ObjectRef {
 	return ObjectRef{
-		APIVersion: cut(u.GetAPIVersion(), 253), Kind: cut(u.GetKind(), 63), Namespace: u.GetNamespace(), Name: u.GetName(),
+		APIVersion: untrusted.Cut(u.GetAPIVersion(), 253), Kind: untrusted.Cut(u.GetKind(), 63), Namespace: u.GetNamespace(), Name: u.GetName(),
 		UID: string(u.GetUID()), ResourceVersion: u.GetResourceVersion(), Generation: u.GetGeneration(),
 	}
 }
@@ -156,7 +158,7 @@ func (r route) unusable() string {
 			switch f.Type {
 			case "RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect":
 			default:
-				return fmt.Sprintf("spec.rules[%d] has a filter %q, which mesh control planes of Linkerd do not take; they then leave the whole route out", i, Safe(f.Type))
+				return fmt.Sprintf("spec.rules[%d] has a filter %q, which mesh control planes of Linkerd do not take; they then leave the whole route out", i, untrusted.Safe(f.Type))
 			}
 		}
 		for j, m := range rule.Matches {
@@ -200,6 +202,9 @@ func (r route) parentsOf() []serviceRef {
 	return out
 }
 
+// BoundToService reports whether a route of the Gateway API has a Service for a parent.
+func BoundToService(u *unstructured.Unstructured) bool { return len(readRoute(u).parentsOf()) > 0 }
+
 type serviceRef struct {
 	namespace, name string
 	port            int32
@@ -207,7 +212,7 @@ type serviceRef struct {
 
 // accepted says whether a controller has taken the route on for the Service; if not, why.
 func (r route) accepted(service string) (ok bool, why string) {
-	why = "no controller has accepted it for Service " + Safe(service) + " (status.parents)"
+	why = "no controller has accepted it for Service " + untrusted.Safe(service) + " (status.parents)"
 	for _, p := range r.status.Parents {
 		if p.ParentRef.Name != service {
 			continue
@@ -219,7 +224,7 @@ func (r route) accepted(service string) (ok bool, why string) {
 			if c.Status == "True" {
 				return true, ""
 			}
-			why = "its condition Accepted is " + Safe(c.Status) + reason(c.Reason)
+			why = "its condition Accepted is " + untrusted.Safe(c.Status) + reason(c.Reason)
 		}
 	}
 	return false, why

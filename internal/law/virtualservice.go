@@ -1,4 +1,4 @@
-package mesh
+package law
 
 import (
 	"fmt"
@@ -9,18 +9,21 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Istio's VirtualServices. Sidecars of Envoy draw by weight for each request (envoy source/common/router/
 // weighted_cluster_specifier.cc), for each connection where the port is not HTTP; the first rule that fits is taken, and of
 // several VirtualServices of one host only the oldest (IST0109).
 
-func virtualServices() customKind {
-	return customKind{group: "networking.istio.io", plural: "virtualservices", known: []string{"v1", "v1beta1", "v1alpha3"}}
+// VirtualServices are the routes of Istio.
+func VirtualServices() Resource {
+	return Resource{Group: "networking.istio.io", Plural: "virtualservices", Versions: []string{"v1", "v1beta1", "v1alpha3"}}
 }
 
-// istioRoot is where Istio's own configuration lies.
-const istioRoot = "istio-system"
+// IstioRoot is where Istio's own configuration lies.
+const IstioRoot = "istio-system"
 
 type virtualService struct {
 	ref     ObjectRef
@@ -93,7 +96,7 @@ type virtualMatch struct {
 func readVirtualService(u *unstructured.Unstructured) virtualService {
 	v := virtualService{ref: refOf(u), created: u.GetCreationTimestamp().UTC(), object: u}
 	spec, _ := u.Object["spec"].(map[string]any)
-	if err := remarshal(spec, &v.spec); err != nil {
+	if err := Decode(spec, &v.spec); err != nil {
 		v.problem = "its spec cannot be read: " + brief(err)
 	}
 	n := 0
@@ -151,9 +154,9 @@ func (v virtualService) idle(q question) string {
 	case v.problem != "":
 		return v.problem
 	case len(v.spec.Gateways) > 0 && !slices.Contains(v.spec.Gateways, "mesh"):
-		return "it is for gateways (" + Safe(strings.Join(v.spec.Gateways, ", ")) + "), not for sidecars: spec.gateways lacks mesh"
+		return "it is for gateways (" + untrusted.Safe(strings.Join(v.spec.Gateways, ", ")) + "), not for sidecars: spec.gateways lacks mesh"
 	case !v.exportedTo(q.clientNS):
-		return "it is not exported to namespace " + Safe(q.clientNS) + " (spec.exportTo)"
+		return "it is not exported to namespace " + untrusted.Safe(q.clientNS) + " (spec.exportTo)"
 	}
 	return ""
 }
@@ -380,21 +383,51 @@ func (q question) destinations(v *virtualService, ds []virtualDestination, field
 }
 
 func (q question) destination(v *virtualService, d virtualDestination) LawBackend {
-	b := LawBackend{Name: cut(d.Destination.Host, 253), Service: cut(d.Destination.Host, 253), Subset: cut(d.Destination.Subset, 253), Weight: d.Weight}
+	b := LawBackend{Name: untrusted.Cut(d.Destination.Host, 253), Service: untrusted.Cut(d.Destination.Host, 253), Subset: untrusted.Cut(d.Destination.Subset, 253), Weight: d.Weight}
 	if n := d.Destination.Port.Number; n > 0 && n <= math.MaxUint16 {
 		b.Port = int32(n)
 	}
 	ref, ok := hostOf(d.Destination.Host, v.ref.Namespace)
 	if !ok {
-		b.Problem = fmt.Sprintf("destination %q is not a Service's name in full, and only bare names are completed: Istio knows it by a ServiceEntry or answers 503", Safe(d.Destination.Host))
+		b.Problem = fmt.Sprintf("destination %q is not a Service's name in full, and only bare names are completed: Istio knows it by a ServiceEntry or answers 503", untrusted.Safe(d.Destination.Host))
 	} else {
 		b.Namespace, b.Service, b.Name = ref.namespace, ref.name, q.name(ref.namespace, ref.name)
 		if s, known := q.service(ref.namespace, ref.name); known && !s.Found {
-			b.Problem = fmt.Sprintf("there is no Service %s/%s: its share is answered with 503", Safe(ref.namespace), Safe(ref.name))
+			b.Problem = fmt.Sprintf("there is no Service %s/%s: its share is answered with 503", untrusted.Safe(ref.namespace), untrusted.Safe(ref.name))
 		}
 	}
 	if b.Subset != "" {
 		b.Name += "/" + b.Subset
 	}
 	return b
+}
+
+// subsetSpec is as much of a DestinationRule as names subsets.
+type subsetSpec struct {
+	Host    string `json:"host"`
+	Subsets []struct {
+		Name   string            `json:"name"`
+		Labels map[string]string `json:"labels"`
+	} `json:"subsets"`
+}
+
+// SubsetLabels are the labels that a DestinationRule gives the subset of a backend, and that rule.
+func SubsetLabels(rules []unstructured.Unstructured, b LawBackend) (labels map[string]string, rule ObjectRef, ok bool) {
+	for i := range rules {
+		var spec subsetSpec
+		raw, _ := rules[i].Object["spec"].(map[string]any)
+		if Decode(raw, &spec) != nil {
+			continue
+		}
+		ref, ok := hostOf(spec.Host, rules[i].GetNamespace())
+		if !ok || ref.name != b.Service || ref.namespace != b.Namespace {
+			continue
+		}
+		for _, s := range spec.Subsets {
+			if s.Name == b.Subset {
+				return s.Labels, refOf(&rules[i]), true
+			}
+		}
+	}
+	return nil, ObjectRef{}, false
 }

@@ -1,0 +1,271 @@
+package law
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/splitbench/splitbench/internal/untrusted"
+)
+
+// question is what the law is asked for once the root is known.
+func (c *Case) question() question {
+	q := question{
+		names: c.Namespace, root: c.root.name, rootNS: c.root.namespace, clientNS: c.ClientNamespace, port: c.DialPort,
+		probe: c.Probe, provider: c.Provider(),
+		service: func(ns, name string) (Service, bool) {
+			if ns != c.Namespace {
+				return Service{}, false
+			}
+			s, ok := c.Services[name]
+			if !ok {
+				s = Service{Namespace: ns, Name: name}
+			}
+			return s, true
+		},
+	}
+	if c.Root.Name == q.root {
+		q.opaque = notHTTP(q.provider, c.Root, q.port)
+	}
+	if q.probe.Host == "" {
+		q.probe.Host = q.root
+		if q.rootNS != q.clientNS {
+			q.probe.Host += "." + q.rootNS
+		}
+	}
+	return q
+}
+
+// Provider is whose proxy draws: as the pods that draw have it, else as the kind of split implies.
+func (c *Case) Provider() Provider {
+	if c.Kind == PathTraefikService {
+		return ProviderTraefik
+	}
+	pods := []Pod{c.Source}
+	if c.Through != nil {
+		pods = c.Through.Pods
+	}
+	for _, p := range pods {
+		if provider := ProviderOf(p.ProxyContainer); provider != "" {
+			return provider
+		}
+	}
+	if c.Kind == PathVirtualService {
+		return ProviderIstio
+	}
+	for i := range c.Objects.routes {
+		if strings.HasPrefix(c.Objects.routes[i].controller(), "istio.io/") {
+			return ProviderIstio
+		}
+	}
+	return ProviderLinkerd
+}
+
+// Decide settles by which law the client's proxy draws, and lets the split's effective weights be its. The root Service and the
+// port that is dialled are known by then.
+func (c *Case) Decide() {
+	c.settleProfile()
+	if c.root.name == "" && c.Kind != PathTraefikService {
+		return
+	}
+	q := c.question()
+	var law *Law
+	var shadowed []Shadowed
+	switch q.provider {
+	case ProviderTraefik:
+		law = c.traefikLaw(q)
+	case ProviderIstio:
+		law, shadowed = c.istioLaw(q)
+	default:
+		law, shadowed = c.linkerdLaw(q)
+	}
+	law.Provider, law.Probe, law.Shadowed = q.provider, q.probe, shadowed
+	if c.Split.Profile.State == ProfileUnread {
+		c.Objects.Unread = append(c.Objects.Unread, ServiceProfiles().Plural+"."+ServiceProfiles().Group)
+	}
+	law.Unread = strings.Join(c.Objects.Unread, ", ")
+	c.keepDeclared(law)
+	c.Law = *law
+	c.obeyLaw()
+}
+
+// linkerdLaw follows Linkerd's precedence: a ServiceProfile that says anything, then routes, then nothing.
+func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
+	s := &c.Split
+	law, shadowed := q.byRoutes(c.Objects.routes)
+	switch {
+	case c.profileRules:
+		law = c.profileLaw(q)
+		bound, _ := q.bound(c.Objects.routes)
+		for _, r := range bound {
+			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: "a ServiceProfile with routes or dstOverrides comes before every route"})
+		}
+	case law != nil:
+	case s.Kind == string(PathTrafficSplit) && s.Found && s.Profile.State != ProfileFound:
+		law = c.splitLaw(q)
+	default:
+		law = &Law{Path: PathDefault, NullModel: RandomPerRequest, Backends: q.rootAlone()}
+	}
+	for i := range c.Objects.virtual {
+		if v := &c.Objects.virtual[i]; v.namesHost(q) {
+			shadowed = append(shadowed, Shadowed{Object: v.ref, Why: "Linkerd reads no VirtualServices"})
+		}
+	}
+	if law.Problem == "" && q.opaque != "" {
+		law.NullModel, law.ModelWhy = RandomPerConnection, q.opaque
+	}
+	return law, shadowed
+}
+
+// istioLaw is Istio's: VirtualServices, and routes of a Service, which Istio turns into VirtualServices of its own. Which of
+// the two it obeys where both name one host is not written down anywhere; the older is taken, and said to be in doubt.
+func (c *Case) istioLaw(q question) (*Law, []Shadowed) {
+	law, shadowed := q.byVirtualServices(c.Objects.virtual, c.SourceLabels)
+	byRoute, more := q.byRoutes(c.Objects.routes)
+	shadowed = append(shadowed, more...)
+	if c.Split.Kind == string(PathTrafficSplit) && c.Split.Found {
+		shadowed = append(shadowed, Shadowed{Object: c.Split.Object(), Why: "Istio reads no TrafficSplits"})
+	}
+	switch {
+	case law == nil && byRoute == nil:
+		return &Law{Path: PathDefault, NullModel: RandomPerRequest, Backends: q.rootAlone()}, shadowed
+	case law == nil:
+		return byRoute, shadowed
+	case byRoute == nil:
+		return law, shadowed
+	}
+	first, second := law, byRoute
+	if c.createdAt(byRoute.Objects[0]).Before(c.createdAt(law.Objects[0])) {
+		first, second = byRoute, law
+	}
+	doubt := fmt.Sprintf("which of %s and %s Istio obeys (both name one host; the older was taken)", first.Objects[0], second.Objects[0])
+	c.Objects.Unread = append(c.Objects.Unread, doubt)
+	c.note("not known: %s", doubt)
+	return first, append(shadowed, Shadowed{Object: second.Objects[0], Why: first.Objects[0].String() + " names the same host and is older"})
+}
+
+func (c *Case) createdAt(o ObjectRef) time.Time {
+	for i := range c.Objects.routes {
+		if c.Objects.routes[i].ref == o {
+			return c.Objects.routes[i].created
+		}
+	}
+	for i := range c.Objects.virtual {
+		if c.Objects.virtual[i].ref == o {
+			return c.Objects.virtual[i].created
+		}
+	}
+	return time.Time{}
+}
+
+func (c *Case) traefikLaw(q question) *Law {
+	t := findTraefik(c.Objects.traefik, c.Namespace, c.Name)
+	if t == nil {
+		return &Law{Path: PathDefault, NullModel: WeightedRoundRobin, Problem: c.Split.Why}
+	}
+	return q.byTraefik(c.Objects.traefik, t)
+}
+
+// profileLaw is the law of the ServiceProfile, whose weights are settled already.
+func (c *Case) profileLaw(q question) *Law {
+	s := &c.Split
+	law := &Law{Path: PathServiceProfile, NullModel: RandomPerRequest, Objects: []ObjectRef{c.profileRef}}
+	if s.Kind == string(PathTrafficSplit) && s.Found {
+		law.Objects = append(law.Objects, s.Object())
+	}
+	if len(s.Effective) == 0 && s.WeightErr != nil {
+		law.Problem = s.WeightErr.Error()
+		return law
+	}
+	law.Backends = c.lawBackends(q, s.Effective)
+	return law
+}
+
+// splitLaw is the law of a TrafficSplit that no ServiceProfile stands in for.
+func (c *Case) splitLaw(q question) *Law {
+	s := &c.Split
+	law := &Law{Path: PathTrafficSplit, NullModel: RandomPerRequest, Objects: []ObjectRef{s.Object()}}
+	if len(s.Effective) == 0 && s.WeightErr != nil {
+		law.Problem = s.WeightErr.Error()
+		return law
+	}
+	law.Backends = c.lawBackends(q, s.Effective)
+	return law
+}
+
+// lawBackends gives weights that were settled already their probabilities.
+func (c *Case) lawBackends(q question, ws []Weight) []LawBackend {
+	var sum int64
+	for _, w := range ws {
+		sum += w.Weight
+	}
+	out := make([]LawBackend, 0, len(ws))
+	for _, w := range ws {
+		ns, name := c.split2(w.Service)
+		b := LawBackend{Name: w.Service, Namespace: ns, Service: name, Port: c.Ports[w.Service], Weight: w.Weight}
+		if sum > 0 {
+			b.Probability = float64(w.Weight) / float64(sum)
+		}
+		if s, known := q.service(ns, name); known && !s.Found {
+			b.Problem = "there is no Service " + untrusted.Safe(ns) + "/" + untrusted.Safe(name) + ": after three seconds of 504 its share goes to the others"
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// split2 takes the name of a backend apart into namespace and Service.
+func (c *Case) split2(name string) (namespace, service string) {
+	if _, ok := c.Services[name]; ok {
+		return c.Namespace, name
+	}
+	if base, ns, ok := cutLast(name); ok {
+		return ns, base
+	}
+	return c.Namespace, name
+}
+
+// obeyLaw makes the effective weights of the split those of the law, where the law is not read from a profile or a
+// TrafficSplit: there they are settled already.
+func (c *Case) obeyLaw() {
+	s, law := &c.Split, c.Law
+	if law.Path == PathServiceProfile || law.Path == PathTrafficSplit {
+		return
+	}
+	declared := s.Effective
+	if c.declaredLaw != nil {
+		declared = c.declaredLaw
+	}
+	s.Effective = nil
+	for _, b := range law.Backends {
+		s.Effective = append(s.Effective, Weight{Service: b.Name, Weight: b.Weight})
+		if b.Port != 0 {
+			c.Ports[b.Name] = b.Port
+		}
+	}
+	switch {
+	case len(law.Objects) > 0:
+		s.EffectiveFrom = law.Objects[0].String()
+	default:
+		s.EffectiveFrom = "the root Service alone: nothing splits it"
+	}
+	if law.Problem != "" && s.WeightErr == nil {
+		s.WeightErr = &WeightError{Object: s.EffectiveFrom, Field: "spec", Why: law.Problem}
+	}
+	s.Differs = s.Differs || s.Found && !law.Rules(*s) && !sameLaw(declared, s.Effective)
+}
+
+// keepDeclared keeps the backends that the split names and the law leaves out, with weight 0: an answer of theirs is looked
+// for.
+func (c *Case) keepDeclared(law *Law) {
+	if len(law.Backends) == 0 {
+		return
+	}
+	for _, decl := range c.Split.Declared {
+		if !slices.ContainsFunc(law.Backends, func(b LawBackend) bool { return b.Name == decl.Service }) {
+			ns, name := c.split2(decl.Service)
+			law.Backends = append(law.Backends, LawBackend{Name: decl.Service, Namespace: ns, Service: name})
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package law
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/splitbench/splitbench/internal/untrusted"
+)
+
+// Subject is who a role is bound to.
+type Subject struct {
+	Kind      string // "ServiceAccount", "User" or "Group"
+	Namespace string // of a ServiceAccount
+	Name      string
+}
+
+// maxSubject bounds the name of a user or a group.
+const maxSubject = 253
+
+// RoleYAML is roles and bindings that grant the accesses, ready to apply: a Role for each namespace, a ClusterRole for what has
+// none, each bound to the subject. Optional accesses say so in a comment; without optional they are left out.
+func RoleYAML(name string, accesses []Access, to Subject, optional bool) (string, error) {
+	if len(validation.IsDNS1123Subdomain(name)) > 0 || to.Name == "" || len(to.Name) > maxSubject || untrusted.Safe(to.Name) != to.Name {
+		return "", fmt.Errorf("%q: not a name that can be bound", untrusted.Safe(to.Name))
+	}
+	var docs []string
+	if to.Kind == "ServiceAccount" {
+		docs = append(docs, fmt.Sprintf("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: %s, namespace: %s}\n", to.Name, to.Namespace))
+	}
+	var namespaces []string
+	for _, a := range accesses {
+		if (optional || !a.Optional) && !slices.Contains(namespaces, a.Namespace) {
+			namespaces = append(namespaces, a.Namespace)
+		}
+	}
+	slices.Sort(namespaces)
+	for _, ns := range namespaces {
+		kind, meta := "Role", fmt.Sprintf("{name: %s, namespace: %s}", name, ns)
+		if ns == "" {
+			kind, meta = "ClusterRole", fmt.Sprintf("{name: %s}", name)
+		}
+		var b strings.Builder
+		fmt.Fprintf(&b, "apiVersion: rbac.authorization.k8s.io/v1\nkind: %s\nmetadata: %s\nrules:\n", kind, meta)
+		for _, a := range accesses {
+			if a.Namespace == ns && (optional || !a.Optional) {
+				b.WriteString(ruleLine(a))
+			}
+		}
+		docs = append(docs, b.String(), fmt.Sprintf("apiVersion: rbac.authorization.k8s.io/v1\nkind: %sBinding\nmetadata: %s\n"+
+			"roleRef: {apiGroup: rbac.authorization.k8s.io, kind: %s, name: %s}\nsubjects: [%s]\n", kind, meta, kind, name, to.yaml()))
+	}
+	return strings.Join(docs, "---\n"), nil
+}
+
+func (s Subject) yaml() string {
+	if s.Kind == "ServiceAccount" {
+		return fmt.Sprintf("{kind: ServiceAccount, name: %s, namespace: %s}", s.Name, s.Namespace)
+	}
+	return fmt.Sprintf("{kind: %s, name: %q, apiGroup: rbac.authorization.k8s.io}", s.Kind, s.Name)
+}
+
+// ruleLine is one access as a rule of its own, so that it can be taken out alone.
+func ruleLine(a Access) string {
+	resource, names, mark := a.Resource, "", ""
+	if a.Subresource != "" {
+		resource += "/" + a.Subresource
+	}
+	if a.Name != "" {
+		names = fmt.Sprintf(", resourceNames: [%q]", a.Name)
+	}
+	if a.Optional {
+		mark = "optional: "
+	}
+	return fmt.Sprintf("- {apiGroups: [%q], resources: [%q]%s, verbs: [%q]} # %s%s\n", a.Group, resource, names, a.Verb, mark, a.For)
+}
+
+// ViewRoleYAML is a ClusterRole that lets whoever has the role view read splits too, which none of the kinds' makers ships.
+func ViewRoleYAML() string {
+	var b strings.Builder
+	b.WriteString("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: splitbench-view\n  labels:\n" +
+		"    rbac.authorization.k8s.io/aggregate-to-view: \"true\"\nrules:\n")
+	groups := map[string][]string{}
+	var order []string
+	kinds := slices.Concat([]Resource{TrafficSplits(), ServiceProfiles(), Links(), VirtualServices(), DestinationRules()}, RouteResources(), TraefikServices())
+	for _, k := range kinds {
+		if groups[k.Group] == nil {
+			order = append(order, k.Group)
+		}
+		groups[k.Group] = append(groups[k.Group], k.Plural)
+	}
+	for _, g := range order {
+		fmt.Fprintf(&b, "- {apiGroups: [%q], resources: [%s], verbs: [get, list, watch]}\n", g, strings.Join(groups[g], ", "))
+	}
+	return b.String()
+}
