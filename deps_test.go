@@ -19,13 +19,13 @@ import (
 // what is not listed is forbidden. "every room" leaves out commands, which nobody can import. A package that no line
 // names on the right may not exist.
 const roomPolicy = `
-NONE < analyze, attack, podexec, internal/store, internal/agentbin, internal/untrusted
+NONE < analyze, attack, podexec, internal/store, internal/agentbin, internal/chart, internal/untrusted
 attack < internal/wire
 attack, internal/wire < internal/agent, internal/curl, internal/export
 internal/untrusted < internal/law
 internal/law, internal/untrusted < internal/mesh, internal/witness
 internal/law, internal/untrusted, internal/witness < internal/preflight
-analyze, attack, internal/law, internal/untrusted, internal/preflight, internal/witness < internal/report
+analyze, attack, internal/chart, internal/law, internal/untrusted, internal/preflight, internal/witness < internal/report
 internal/agent < internal/demo, cmd/splitbench-agent
 every room above but internal/demo < internal/bench
 internal/report, internal/store, internal/export < internal/serve
@@ -52,6 +52,7 @@ internal/render cannot reach podexec, internal/mesh, k8s.io/client-go
 // tests included. Test files may import whatever else is listed. The standard library is free but for what is listed.
 const modulePolicy = `
 github.com/HdrHistogram/hdrhistogram-go < attack, internal/wire
+github.com/aclements/go-moremath/scale < internal/chart
 github.com/go-logr/logr < cmd/splitbench
 github.com/gofrs/flock < internal/store
 github.com/google/go-cmp < tests
@@ -68,7 +69,7 @@ github.com/schollz/progressbar/v3 < cmd/splitbench
 github.com/spf13/cobra < cmd/splitbench
 github.com/spf13/pflag < cmd/splitbench
 github.com/tsenart/vegeta/v12 < attack, internal/export
-github.com/tsenart/vegeta/v12/lib/plot < internal/export, internal/report
+github.com/tsenart/vegeta/v12/lib/plot < tests
 github.com/yuin/goldmark < tests
 go.opentelemetry.io/otel < internal/telemetry
 go.opentelemetry.io/proto/otlp < tests

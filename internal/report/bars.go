@@ -23,13 +23,9 @@ func (p *page) bars(r Report, ascii bool) {
 	if ascii {
 		filled, empty, mark = "#", ".", "|"
 	}
-	longest, most := 0, 0.0
+	longest := 0
 	for _, b := range r.Backends {
 		longest = max(longest, textWidth(b.Name))
-		most = max(most, b.ExpectedShare)
-		if b.ObservedShare != nil {
-			most = max(most, *b.ObservedShare)
-		}
 	}
 	if over := longest - maxBarName; over > 0 {
 		r = shortenNames(r, over)
@@ -38,7 +34,7 @@ func (p *page) bars(r Report, ascii bool) {
 			longest = max(longest, textWidth(b.Name))
 		}
 	}
-	top := roof(most)
+	top := shareBars(r).Scale().High
 	end := " " + percentTight(top)
 	cells := min(maxBarCells, p.width-longest-2-textWidth(end))
 	if cells < minBarCells {

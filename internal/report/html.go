@@ -13,9 +13,8 @@ import (
 // reportScript is the id of the element that holds the report's JSON inside its page.
 const reportScript = "splitbench-report"
 
-// WriteHTML renders the report as one page that needs nothing else: no network, no script (charts are drawn as SVG first
-// and exchanged for ones to zoom in where scripts run), and it holds the report's JSON, so that ReadHTML gets the report
-// back. It is written for every outcome, also where there is nothing to draw. Its errors are those of w.
+// WriteHTML renders the report as one page that needs nothing else: no network, and no script but to sort tables. It holds
+// the report's JSON, so that ReadHTML gets the report back, and it is written for every outcome, also where there is nothing to draw. Its errors are those of w.
 func WriteHTML(w io.Writer, r Report) error {
 	p, err := PageOf(r)
 	if err != nil {
@@ -30,17 +29,13 @@ func PageOf(r Report) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	charts, err := ChartScripts()
-	if err != nil {
-		return Page{}, err
-	}
-	table, err := SortScript()
+	sort, err := SortScript()
 	if err != nil {
 		return Page{}, err
 	}
 	shown := mapStrings(shown(r), forTerminal)
 	name := verdictWord(shown) + ": " + title(shown) + " - splitbench"
-	return Page{Title: name, Body: body, Scripts: append(charts, table)}, nil
+	return Page{Title: name, Body: body, Scripts: []template.JS{sort}}, nil
 }
 
 // htmlBody is what stands between <body> and </body>.
@@ -49,7 +44,7 @@ func htmlBody(r Report) (template.HTML, error) {
 	if err != nil {
 		return "", err
 	}
-	t, err := template.ParseFS(htmlFiles, "html/report.tmpl", "html/comparison.tmpl", "html/timeline.tmpl")
+	t, err := template.ParseFS(htmlFiles, "html/report.tmpl", "html/comparison.tmpl")
 	if err != nil {
 		return "", fmt.Errorf("write report: %w", err)
 	}
@@ -84,17 +79,17 @@ type view struct {
 	Special  *specialView  // nil for a report about shares
 	Timeline *timelineView // nil but for a drill
 
-	Shares     *shareChart
+	Shares     *Figure
 	ShareTable *tableView
 	Numbers    []string
 	Rules      []string
 
-	Time      *lineChart
+	Time      *Figure
 	TimeTable *tableView
 	NoTime    string
 	Marks     []string
 
-	Latency      *lineChart
+	Latency      *Figure
 	LatencyTable *tableView
 	NoLatency    string
 	LatencyNotes []string
@@ -148,11 +143,11 @@ func viewOf(raw Report) view {
 	}
 	v.Facts, v.Footer = facts(r), footerText(r, plainCode)
 	v.Why, v.Warnings, v.Do = whyNot(r), warnings(r), hintViews(r.Verdict.Remedies)
-	v.Shares, v.ShareTable = sharesOf(r), shareTable(r)
+	v.Shares, v.ShareTable = sharesFigure(r), shareTable(r)
 	v.Numbers, v.Rules = numbersSentences(r), rules(r, plainCode)
-	v.Time, v.NoTime = timeChart(r)
+	v.Time, v.NoTime = timeFigure(r)
 	v.TimeTable, v.Marks = timeTable(r), markSentences(r)
-	v.Latency, v.NoLatency = latencyChart(r)
+	v.Latency, v.NoLatency = latencyFigure(r)
 	v.LatencyTable, v.LatencyNotes = latencyTable(r), latencyNotes(r)
 	v.Timeline = timelineOf(r)
 	v.Special, v.Cost = specialOf(r), costOf(r.GatewayCost)

@@ -10,10 +10,10 @@ import (
 	"io"
 	"strings"
 
-	"github.com/tsenart/vegeta/v12/lib/plot"
+	"github.com/splitbench/splitbench/internal/chart"
 )
 
-// Pages are made of these files and of uPlot, as the plot package of vegeta ships it; nothing is loaded from elsewhere.
+// Pages are made of these files; nothing is loaded from elsewhere.
 //
 //go:embed html
 var htmlFiles embed.FS
@@ -23,7 +23,7 @@ var htmlFiles embed.FS
 type Page struct {
 	Title   string        // plain text
 	Body    template.HTML // made by a template of html/template
-	Scripts []template.JS // in the order in which they run; see SortScript and ChartScripts
+	Scripts []template.JS // in the order in which they run; see SortScript
 	Forms   bool          // forms may be sent to where the page came from
 }
 
@@ -84,41 +84,13 @@ func pageStyle() (template.CSS, error) {
 	if err != nil {
 		return "", fmt.Errorf("read style: %w", err)
 	}
-	charts, err := plotAsset("uPlot.min.css")
-	return template.CSS(charts + "\n" + string(own)), err
+	return template.CSS(chart.Style + "\n" + string(own)), nil
 }
 
 // SortScript makes tables of class "sortable" sortable by mouse and keyboard. Without it they are plain tables.
 func SortScript() (template.JS, error) {
 	b, err := htmlFiles.ReadFile("html/sort.js")
 	return template.JS(b), err
-}
-
-// ChartScripts draw the charts of a report's figures in place of the drawings that need no script.
-func ChartScripts() ([]template.JS, error) {
-	library, err := plotAsset("uPlot.min.js")
-	if err != nil {
-		return nil, err
-	}
-	own, err := htmlFiles.ReadFile("html/chart.js")
-	if err != nil {
-		return nil, fmt.Errorf("read chart script: %w", err)
-	}
-	return []template.JS{template.JS(library), template.JS(own)}, nil
-}
-
-// plotAsset is a file that vegeta's plot package ships.
-func plotAsset(name string) (string, error) {
-	f, err := plot.Assets.Open(name)
-	if err != nil {
-		return "", fmt.Errorf("open %s of vegeta's plot package: %w", name, err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(f)
-	if err != nil {
-		return "", fmt.Errorf("read %s of vegeta's plot package: %w", name, err)
-	}
-	return string(b), nil
 }
 
 // symbols tell outcomes and states apart without colour and without a font: paths in a box of 16 by 16.

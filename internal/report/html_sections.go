@@ -2,16 +2,16 @@ package report
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/chart"
 )
 
 // specialView is what a report says that is not about the shares of one run: of a comparison of latencies, a drill, a watch.
 type specialView struct {
 	Sentences []string
-	Sweep     *lineChart // nil but for a sweep of rates
+	Sweep     *Figure // nil but for a sweep of rates
 	Tables    []tableView
 	ListTitle string
 	List      []string
@@ -24,7 +24,7 @@ func specialOf(r Report) *specialView {
 	}
 	v := &specialView{Sentences: specialSentences(r)}
 	if r.Comparison != nil {
-		v.Sweep = sweepChart(r.Comparison.Sweep)
+		v.Sweep = sweepFigure(r.Comparison.Sweep)
 	}
 	for _, t := range specialTables(r) {
 		if len(t) > 0 {
@@ -53,7 +53,7 @@ func plainTable(caption string, titles []string, rows [][]string) tableView {
 // costView is what the gateway costs.
 type costView struct {
 	Sentences []string
-	Chart     *rangeChart
+	Chart     *Figure
 	Table     *tableView
 	Note      string
 }
@@ -69,64 +69,8 @@ func costOf(g *GatewayCost) *costView {
 		t := plainTable("Response times of each side and what the gateway adds, in ms, with likely ranges.", titles, rows)
 		v.Table = &t
 	}
-	v.Chart = costChart(g)
+	v.Chart = costFigure(g)
 	return v
-}
-
-// rangeChart is differences with their ranges, above a line where there is none.
-type rangeChart struct {
-	Summary, Caption, Height, Bottom, Labels, Zero string
-	Grid                                           []tick
-	Rows                                           []rangeRow
-}
-
-type rangeRow struct {
-	Name, Value, TextY, Middle, At, Range string
-	Color                                 int
-}
-
-const rangeRowHeight = 44.0
-
-// costChart is nil where no difference has both ends of its range.
-func costChart(g *GatewayCost) *rangeChart {
-	low, high := 0.0, 0.0
-	for _, c := range g.Costs {
-		for _, q := range c.Quantiles {
-			if q.Ms != nil && q.LowMs != nil && q.HighMs != nil {
-				low, high = min(low, *q.LowMs), max(high, *q.HighMs)
-			}
-		}
-	}
-	if high <= low {
-		return nil
-	}
-	step := niceStep(high-low, 8)
-	low, high = step*math.Floor(low/step), step*math.Ceil(high/step)
-	x := func(v float64) float64 { return chartWidth * (v - low) / (high - low) }
-	c := &rangeChart{Zero: at(x(0)), Caption: "What the gateway adds, at the quantiles of the response time. A range that holds the line at 0 proves no difference."}
-	y := 0.0
-	var said []string
-	for i, cost := range g.Costs {
-		for _, q := range cost.Quantiles {
-			if q.Ms == nil || q.LowMs == nil || q.HighMs == nil {
-				continue
-			}
-			middle := y + 30
-			row := rangeRow{
-				Name: quantileName(q.Quantile) + " of " + cost.Backend, TextY: at(y + 14), Middle: at(middle), At: at(x(*q.Ms)), Color: (i + 1) % palette,
-				Value: fmt.Sprintf("%s ms, likely %s to %s ms", signedMs(*q.Ms), signedMs(*q.LowMs), signedMs(*q.HighMs)),
-				Range: fmt.Sprintf("M%s %sH%[3]sM%[1]s %[4]sV%[5]sM%[3]s %[4]sV%[5]s", at(x(*q.LowMs)), at(middle), at(x(*q.HighMs)), at(middle-6), at(middle+6)),
-			}
-			c.Rows, said = append(c.Rows, row), append(said, row.Name+": "+row.Value)
-			y += rangeRowHeight
-		}
-	}
-	c.Summary = "What the gateway adds to the response time. " + strings.Join(said, "; ") + "."
-	c.Height, c.Bottom, c.Labels = at(y+24), at(y), at(y+17)
-	for v := low; v <= high+step/2; v += step {
-		c.Grid = append(c.Grid, tick{At: at(x(v)), Text: signedMs(math.Round(v/step)*step) + " ms"})
-	}
-	return c
 }
 
 // podsTable is what each source pod sent; nil where there was one pod, or none is named.
@@ -193,7 +137,7 @@ func witnessOf(w *Witness) *witnessView {
 				share = figure(shareColumn(*d.DrawnShare), *d.DrawnShare)
 			}
 			t.Rows = append(t.Rows, []cellView{
-				{Text: d.Backend, Heading: true, Key: keyOf(d.Backend, i)}, figure(count(d.Drawn), float64(d.Drawn)), share, figure(count(d.Answered), float64(d.Answered)),
+				{Text: d.Backend, Heading: true, Key: chart.Key(i)}, figure(count(d.Drawn), float64(d.Drawn)), share, figure(count(d.Answered), float64(d.Answered)),
 			})
 		}
 		v.Table = &t

@@ -2,10 +2,12 @@ package report
 
 import (
 	"fmt"
+	"html/template"
 	"maps"
 	"slices"
 	"strconv"
 
+	"github.com/splitbench/splitbench/internal/chart"
 	"github.com/splitbench/splitbench/internal/preflight"
 )
 
@@ -26,7 +28,7 @@ type cellView struct {
 	Text, Sort    string // Sort: what the column is sorted by, where that is not the text
 	State         string // of a check
 	Left, Heading bool
-	Key           *keyView // how the row's backend is drawn in charts
+	Key           template.HTML // how the row's backend is drawn in charts
 }
 
 func plain(s string) cellView { return cellView{Text: s, Left: true} }
@@ -64,7 +66,7 @@ func shareTable(r Report) *tableView {
 	}
 	for i, b := range r.Backends {
 		row := []cellView{
-			{Text: b.Name, Heading: true, Key: keyOf(b.Name, i)},
+			{Text: b.Name, Heading: true, Key: chart.Key(i)},
 			figure(fmt.Sprint(b.Weight), float64(b.Weight)),
 			figure(fmt.Sprintf("%s (%s)", expectedColumn(b.Expected), shareColumn(b.ExpectedShare)), b.Expected),
 			figure(observedColumn(b), float64(b.Observed)),
@@ -94,7 +96,7 @@ func latencyTable(r Report) *tableView {
 	}
 	for i, b := range r.Backends {
 		if b.Latency != nil {
-			t.Rows = append(t.Rows, latencyRow(cellView{Text: b.Name, Heading: true, Key: keyOf(b.Name, i)}, *b.Latency))
+			t.Rows = append(t.Rows, latencyRow(cellView{Text: b.Name, Heading: true, Key: chart.Key(i)}, *b.Latency))
 		}
 	}
 	if r.Latency != nil && len(t.Rows) > 1 {
@@ -128,7 +130,7 @@ func errorTable(r Report) (*tableView, string) {
 	for i, b := range r.Backends {
 		for _, status := range slices.Sorted(maps.Keys(b.Statuses)) {
 			if status >= "400" {
-				add(cellView{Text: b.Name, Key: keyOf(b.Name, i)}, "status "+status, b.Statuses[status])
+				add(cellView{Text: b.Name, Key: chart.Key(i)}, "status "+status, b.Statuses[status])
 			}
 		}
 	}

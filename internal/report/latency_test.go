@@ -89,27 +89,35 @@ func sweepInput() Input {
 // The chart of a sweep holds each rate with its quantiles, ranges where there are some, the limit, and where it holds and breaks.
 func TestSweepChart(t *testing.T) {
 	s := sweepInput().Comparison.Sweep
-	c := sweepChart(s)
-	if c == nil || len(c.Lines) != 3 || len(c.Ranges) != 3 || len(c.Weights) != 1 || len(c.Marks) != 2 {
-		t.Fatalf("%+v", c)
+	c := sweepFigure(s)
+	if c == nil {
+		t.Fatal("there is none")
 	}
-	for i, l := range c.Lines {
-		if n := strings.Count(l.Path, "M") + strings.Count(l.Path, "L"); n != 4 {
-			t.Errorf("%s has %d points, want 4: %s", l.Name, n, l.Path)
+	plot := plotOf(t, c)
+	panel := plot.Panels[0]
+	if len(panel.Lines) != 3 || len(panel.Rules) != 1 || len(plot.Events) != 2 {
+		t.Fatalf("%+v", plot)
+	}
+	for i, l := range panel.Lines {
+		ranges := 0
+		for _, p := range l.Points {
+			if p.Range != nil {
+				ranges++
+			}
 		}
-		if n := strings.Count(c.Ranges[i].Path, "h8"); n != 8-2*(i/2) {
-			t.Errorf("%s has %d ends of ranges, want %d", l.Name, n, 8-2*(i/2))
+		if len(l.Points) != 4 || ranges != 4-i/2 {
+			t.Errorf("%s has %d points and %d ranges, want 4 and %d", l.Name, len(l.Points), ranges, 4-i/2)
 		}
 	}
-	if text := c.Marks[0].Text + c.Marks[1].Text; !strings.Contains(text, "holds at 500") || !strings.Contains(text, "breaks at 540") {
-		t.Errorf("marks %+v", c.Marks)
+	if text := plot.Events[0].Text + plot.Events[1].Text; !strings.Contains(text, "holds at 500") || !strings.Contains(text, "breaks at 540") {
+		t.Errorf("marks %+v", plot.Events)
 	}
 	if !strings.Contains(c.Summary, "540/s: p50 20.0 ms p90 90.0 ms p99 180 ms, limit breaks") || !strings.Contains(c.Caption, "logarithmic axis of rates") {
 		t.Errorf("%q, %q", c.Summary, c.Caption)
 	}
 	near := *s
 	near.Steps = s.Steps[1:]
-	if c := sweepChart(&near); c == nil || !strings.Contains(c.Caption, "linear axis of rates") {
+	if c := sweepFigure(&near); c == nil || !strings.Contains(c.Caption, "linear axis of rates") {
 		t.Errorf("rates from 200 to 540: %+v", c)
 	}
 	// What cannot be drawn has no chart, and what a document from elsewhere says is drawn as far as it goes.
@@ -117,17 +125,17 @@ func TestSweepChart(t *testing.T) {
 	for name, steps := range map[string][]SweepStep{
 		"one rate": s.Steps[:1], "none": nil, "no times": {{Rate: 1}, {Rate: 2}}, "rates of nothing": {{Rate: 0}, {Rate: -1}},
 	} {
-		if c := sweepChart(&Sweep{Steps: steps}); c != nil {
+		if c := sweepFigure(&Sweep{Steps: steps}); c != nil {
 			t.Errorf("%s: %+v", name, c)
 		}
 	}
-	if c := sweepChart(&Sweep{Steps: []SweepStep{{Rate: 1e300, Quantiles: []QuantileTime{{Quantile: 0.5, Ms: &huge}}}, {Rate: math.Nextafter(1e300, 2e300)}}}); c == nil {
+	if c := sweepFigure(&Sweep{Steps: []SweepStep{{Rate: 1e300, Quantiles: []QuantileTime{{Quantile: 0.5, Ms: &huge}}}, {Rate: math.Nextafter(1e300, 2e300)}}}); c == nil {
 		t.Error("neighbouring floats have no chart")
 	}
-	c = sweepChart(&Sweep{Limit: &SweepLimit{}, HoldsAt: &huge, Steps: []SweepStep{
+	c = sweepFigure(&Sweep{Limit: &SweepLimit{}, HoldsAt: &huge, Steps: []SweepStep{
 		{Rate: 1e-300, Quantiles: []QuantileTime{{Quantile: 0.5, Ms: &huge}}}, {Rate: 1e300, Quantiles: []QuantileTime{{Quantile: 0.5, Ms: finite(-1)}}},
 	}})
-	if c == nil || notDrawable.MatchString(`="`+c.Lines[0].Path+c.Ranges[0].Path+`"`) {
+	if c == nil || notDrawable.MatchString(string(c.Chart.SVG(""))) {
 		t.Errorf("%+v", c)
 	}
 }

@@ -1,11 +1,14 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/splitbench/splitbench/internal/chart"
 )
 
 // Sentences that go with charts and tables, and what the words of a report mean.
@@ -91,8 +94,10 @@ func timeSummary(r Report) string {
 	totals := windowTotals(o)
 	var s []string
 	for i, b := range o.Backends {
-		if _, shares := sharesOverTime(o, totals, b.Observed); i < maxLines && len(shares) > 0 {
-			s = append(s, fmt.Sprintf("%s between %s and %s", b.Backend, percent(slices.Min(shares)), percent(slices.Max(shares))))
+		if points := sharesOverTime(o, totals, b.Observed); i < maxLines && len(points) > 0 {
+			share := func(a, b chart.Point) int { return cmp.Compare(a.Y, b.Y) }
+			least, most := slices.MinFunc(points, share), slices.MaxFunc(points, share)
+			s = append(s, fmt.Sprintf("%s between %s and %s", b.Backend, percent(least.Y), percent(most.Y)))
 		}
 	}
 	return fmt.Sprintf("Share of each backend over time, in %d windows: %s. The numbers are in the table below.", o.Windows, strings.Join(s, ", "))

@@ -8,14 +8,21 @@ import (
 	"time"
 )
 
-// timelineView is what the page shows of a drill's timeline: all of it, and the moments at which something happened from near.
+// timelineView is what the page shows of a drill's timeline: all of it, and the moments at which something happened
+// from near.
 type timelineView struct {
-	Whole   *timelineChart
-	Near    []*timelineChart
+	Whole   *Figure
+	Near    []nearView
 	More    string // what is not shown from near
 	Moments *tableView
 	Events  []string
 	Numbers *tableView
+}
+
+// nearView is a stretch of a timeline from near.
+type nearView struct {
+	Title  string
+	Figure *Figure
 }
 
 // Bounds of the charts of a timeline.
@@ -26,7 +33,6 @@ const (
 	nearGap      = 10.0             // seconds within which two moments are shown together
 	nearLongest  = mostColumns / 10 // seconds that are shown from near, in bins of 100 ms
 	mostNear     = 6                // charts from near
-	leastOfLoss  = 3.0              // height of a bar of losses, so that one request of a million is seen
 	numbersBound = 120              // rows of the table of numbers
 )
 
@@ -43,7 +49,9 @@ func timelineOf(r Report) *timelineView {
 	d := r.Drill
 	bins := len(d.Timeline.Sent)
 	whole := columnsOf(d.Timeline, 0, bins)
-	v := &timelineView{Whole: timelineChartOf(r, whole, "timeline"), Moments: momentsTable(d), Events: drillEvents(d), Numbers: timelineNumbers(d)}
+	v := &timelineView{
+		Whole: timelineFigure(r, whole, "timeline"), Moments: momentsTable(d), Events: drillEvents(d), Numbers: timelineNumbers(d),
+	}
 	if whole.per == 1 {
 		return v
 	}
@@ -54,7 +62,10 @@ func timelineOf(r Report) *timelineView {
 			break
 		}
 		c := columnsOf(d.Timeline, w[0], w[1])
-		v.Near = append(v.Near, timelineChartOf(r, c, fmt.Sprintf("timeline-%d", i+1)))
+		v.Near = append(v.Near, nearView{
+			Title:  fmt.Sprintf("From %s to %s", secondsOf(c.starts(), 0.1), secondsOf(c.lasts(), 0.1)),
+			Figure: timelineFigure(r, c, fmt.Sprintf("timeline-%d", i+1)),
+		})
 	}
 	return v
 }
@@ -78,6 +89,27 @@ func (c columns) bin() float64 { return float64(c.t.BinMs) / 1000 }
 // starts and ends are the seconds that the columns go over.
 func (c columns) starts() float64 { return float64(c.from) * c.bin() }
 func (c columns) ends() float64   { return float64(c.from+c.n*c.per) * c.bin() }
+
+// lasts is when the last bin ends, which the last column may go beyond.
+func (c columns) lasts() float64 { return min(c.ends(), float64(c.to)*c.bin()) }
+
+// edges are where columns begin, and where the last one ends.
+func (c columns) edges() []float64 {
+	edges := make([]float64, c.n+1)
+	for i := range edges {
+		edges[i] = float64(c.from+i*c.per) * c.bin()
+	}
+	return edges
+}
+
+// sums are what a list has for each column.
+func (c columns) sums(v []int64) []float64 {
+	sums := make([]float64, c.n)
+	for i := range sums {
+		sums[i] = float64(c.sum(v, i))
+	}
+	return sums
+}
 
 // span is column i as bins.
 func (c columns) span(i int) (from, to int) {
@@ -115,8 +147,8 @@ func (c columns) widthText() string {
 	return (time.Duration(c.per) * time.Duration(c.t.BinMs) * time.Millisecond).String()
 }
 
-// lossesOf are the losses of each kind by bins, most first, those of few in one row. A document of an older version has them
-// without their kinds.
+// lossesOf are the losses of each kind by bins, most first, those of few in one row. A document of an older version
+// has them without their kinds.
 func lossesOf(t Timeline) (kinds []string, lost [][]int64) {
 	losses := slices.Clone(t.Losses)
 	if len(losses) == 0 {
@@ -154,7 +186,8 @@ func lossesOf(t Timeline) (kinds []string, lost [][]int64) {
 	return kinds, lost
 }
 
-// whereToLook are the stretches of a drill, as bins, that are worth to be seen at full resolution: around its moments and losses.
+// whereToLook are the stretches of a drill, as bins, that are worth to be seen at full resolution: around its moments
+// and losses.
 func whereToLook(d *Drill) [][2]int {
 	bin := float64(d.Timeline.BinMs) / 1000
 	var moments, all []float64
@@ -261,14 +294,16 @@ func momentsTable(d *Drill) *tableView {
 	return t
 }
 
-// timelineNumbers is the chart in numbers, for readers of whatever kind. No bin with losses is left out: each row counts them.
+// timelineNumbers is the chart in numbers, for readers of whatever kind. No bin with losses is left out: each row
+// counts them.
 func timelineNumbers(d *Drill) *tableView {
 	bins := len(d.Timeline.Sent)
 	c := columns{t: d.Timeline, to: bins, per: (bins + numbersBound - 1) / numbersBound}
 	c.n = (bins + c.per - 1) / c.per
 	t := &tableView{
-		Caption: fmt.Sprintf("Requests by the %s in which they were sent, in seconds since the first. Times of answers in ms: the middle one of the medians of 100 ms, and the longest.", c.widthText()),
-		Head:    heads(1, "From", "Sent"),
+		Caption: fmt.Sprintf("Requests by the %s in which they were sent, in seconds since the first. Times of answers in ms: "+
+			"the middle one of the medians of 100 ms, and the longest.", c.widthText()),
+		Head: heads(1, "From", "Sent"),
 	}
 	for _, b := range d.Timeline.Backends {
 		t.Head = append(t.Head, headView{Text: b.Backend})
@@ -280,7 +315,9 @@ func timelineNumbers(d *Drill) *tableView {
 	t.Head = append(t.Head, headView{Text: "p50"}, headView{Text: "Longest"})
 	for i := range c.n {
 		from, _ := c.span(i)
-		row := []cellView{{Text: secondsOf(float64(from)*c.bin(), c.bin()), Heading: true}, {Text: count(c.sum(d.Timeline.Sent, i))}}
+		row := []cellView{
+			{Text: secondsOf(float64(from)*c.bin(), c.bin()), Heading: true}, {Text: count(c.sum(d.Timeline.Sent, i))},
+		}
 		for _, b := range d.Timeline.Backends {
 			row = append(row, cellView{Text: count(c.sum(b.Answered, i))})
 		}
@@ -301,7 +338,8 @@ func timelineNumbers(d *Drill) *tableView {
 
 // timelineSummary is the chart in words.
 func timelineSummary(d *Drill, c columns) string {
-	s := []string{fmt.Sprintf("Timeline from %s to %s, in columns of %s", secondsOf(c.starts(), 0.1), secondsOf(min(c.ends(), float64(c.to)*c.bin()), 0.1), c.widthText())}
+	from, to := secondsOf(c.starts(), 0.1), secondsOf(c.lasts(), 0.1)
+	s := []string{fmt.Sprintf("Timeline from %s to %s, in columns of %s", from, to, c.widthText())}
 	var sent, lost int64
 	for i := range c.n {
 		sent, lost = sent+c.sum(c.t.Sent, i), lost+c.sum(c.t.Lost, i)
@@ -313,17 +351,4 @@ func timelineSummary(d *Drill, c columns) string {
 		}
 	}
 	return strings.Join(s, "; ") + ". The numbers are in the tables below."
-}
-
-// pathBuilder writes the path of a drawing.
-type pathBuilder struct{ strings.Builder }
-
-func (p *pathBuilder) to(letter string, v ...float64) {
-	p.WriteString(letter)
-	for i, x := range v {
-		if i > 0 {
-			p.WriteByte(' ')
-		}
-		p.WriteString(at(x))
-	}
 }

@@ -4,9 +4,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/splitbench/splitbench/internal/chart"
 )
 
 // longDrill is a drill of ten minutes at so many requests in each 100 ms, all answered by podinfo.
@@ -38,26 +42,31 @@ func lose(r *Report, kind string, bin int) {
 	t.Losses = append(t.Losses, TimelineLoss{Kind: kind, Bins: []int64{int64(bin)}, Lost: []int64{1}})
 }
 
-var bar = regexp.MustCompile(`M([\d.]+) ([\d.]+)V([\d.]+)H([\d.]+)V`)
-
-// bars are the bars of a row as left, right and height.
-func barsOf(t *testing.T, path string) (out [][3]float64) {
+// plotOf is a figure's panels.
+func plotOf(t *testing.T, f *Figure) chart.Plot {
 	t.Helper()
-	for _, m := range bar.FindAllStringSubmatch(path, -1) {
-		var v [4]float64
-		for i := range v {
-			var err error
-			if v[i], err = strconv.ParseFloat(m[i+1], 64); err != nil {
-				t.Fatal(err)
-			}
-		}
-		out = append(out, [3]float64{v[0], v[3], v[1] - v[2]})
+	plot, ok := f.Chart.(chart.Plot)
+	if !ok {
+		t.Fatalf("the figure is a %T", f.Chart)
 	}
-	return out
+	return plot
 }
 
-// No bin with losses is hidden, whatever lies beside it: each has a bar above it that can be seen, in the row of its kind, and
-// kinds that are too many for rows of their own share one.
+// lossesIn are the rows of losses of a chart, by what they are called: how many requests each column has.
+func lossesIn(t *testing.T, f *Figure) map[string]chart.Stack {
+	t.Helper()
+	rows := map[string]chart.Stack{}
+	for _, p := range plotOf(t, f).Panels {
+		if p.Stack != nil && p.Stack.Seen {
+			name, _, _ := strings.Cut(p.Name, ":")
+			rows[name] = *p.Stack
+		}
+	}
+	return rows
+}
+
+// No bin with losses is hidden, whatever lies beside it: its column is drawn so that it can be seen, in the row of
+// its kind, and kinds that are too many for rows of their own share one.
 func TestTimelineHidesNoLoss(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	r := longDrill(1000)
@@ -74,31 +83,22 @@ func TestTimelineHidesNoLoss(t *testing.T) {
 	for range 900 { // one kind that is lost by hundreds at once: bars of others must not vanish beside it
 		lose(&r, "timeout", 3000)
 	}
-	whole := timelineOf(r).Whole
-	if len(whole.Losses) != maxKindRows+1 {
-		t.Fatalf("%d rows", len(whole.Losses))
+	rows := lossesIn(t, timelineOf(r).Whole)
+	if len(rows) != maxKindRows+1 {
+		t.Fatalf("%d rows", len(rows))
 	}
-	rows := map[string][][3]float64{}
-	for _, l := range whole.Losses {
-		name, _, _ := strings.Cut(l.Name, ":")
-		rows[name] = barsOf(t, l.Path)
-	}
-	f := frame{x0: 0, x1: 600}
 	for _, l := range all {
-		bars, ok := rows[l.kind]
+		row, ok := rows[l.kind]
 		if !ok {
-			bars, ok = rows["4 other kinds"]
+			row, ok = rows["4 other kinds"]
 		}
 		if !ok {
-			t.Fatalf("no row of %s: %v", l.kind, whole.Losses)
+			t.Fatalf("no row of %s: %v", l.kind, rows)
 		}
-		x := f.x(float64(l.bin) / 10)
-		found := false
-		for _, b := range bars {
-			found = found || b[0]-0.1 <= x && x <= b[1]+0.1 && b[2] >= leastOfLoss-0.1 && b[1]-b[0] >= 1.9
-		}
-		if !found {
-			t.Errorf("the loss of %s in bin %d has no bar at %.1f: %v", l.kind, l.bin, x, bars)
+		at := float64(l.bin) / 10
+		column, _ := slices.BinarySearch(row.Edges, at+0.05) // the edge after it
+		if n := row.Parts[0].Values[column-1]; n < 1 || n > 900 {
+			t.Errorf("the loss of %s in bin %d: its column from %v on has %v", l.kind, l.bin, row.Edges[column-1], n)
 		}
 	}
 }
@@ -111,9 +111,14 @@ func TestTimelineLooksFromNear(t *testing.T) {
 	if len(v.Near) != 1 || v.Near[0].Title != "From 430.1s to 434.2s" {
 		t.Fatalf("%d charts from near: %+v", len(v.Near), v.Near)
 	}
-	near := v.Near[0]
-	if len(near.Losses) != 1 || near.Losses[0].Name != "timeout: 1" || len(barsOf(t, near.Losses[0].Path)) != 1 {
-		t.Errorf("losses %+v", near.Losses)
+	near := v.Near[0].Figure
+	row := lossesIn(t, near)["timeout"]
+	lost := 0.0
+	for _, part := range row.Parts {
+		lost += part.Values[4321-4301]
+	}
+	if lost != 1 {
+		t.Errorf("losses %+v", row)
 	}
 	if !strings.Contains(near.Caption, "100ms") || !strings.Contains(v.Whole.Caption, "1.5s") {
 		t.Errorf("captions %q and %q", near.Caption, v.Whole.Caption)
@@ -158,33 +163,13 @@ func TestTimelineIsSmall(t *testing.T) {
 // The borders that the weights declare follow the changes of the weights.
 func TestTimelineDrawsTheWeights(t *testing.T) {
 	v := timelineOf(Build(drillInput()))
-	// 48 s in 480 bins, two to a column: at 14.1 s podinfo-east was to get all.
-	x := at(frame{x0: 0, x1: 48}.x(14.1))
-	if want := "M56 132H" + x + "M" + x + " 202H892"; v.Whole.Declared != want {
-		t.Errorf("declared %q, want %q", v.Whole.Declared, want)
+	plot := plotOf(t, v.Whole)
+	want := []chart.Rule{{Y: 0.5, To: 14.1}, {Y: 0, From: 14.1, To: 48}} // at 14.1 s podinfo-east was to get all
+	if diff := cmp.Diff(want, plot.Panels[0].Rules); diff != "" {
+		t.Errorf("declared (-want +got):\n%s", diff)
 	}
-	if len(v.Whole.Events) != 2 || len(v.Whole.Moments) != 4 || v.Whole.Moments[0].Text != "A" || len(v.Moments.Rows) != 4 {
-		t.Errorf("events %+v, moments %+v", v.Whole.Events, v.Whole.Moments)
-	}
-}
-
-// However many things happen at once, each has its line, and the heads do not cover each other.
-func TestFlagsKeepEveryLine(t *testing.T) {
-	var heads []flagHead
-	for i := range 300 {
-		heads = append(heads, flagHead{x: 56 + float64(i*i%836), text: strconv.Itoa(i + 1), kind: "mark"})
-	}
-	out := flags(heads, flagEvents)
-	if len(out) != len(heads) {
-		t.Errorf("%d lines of %d", len(out), len(heads))
-	}
-	for i, h := range heads {
-		if out[i].At != at(h.x) {
-			t.Fatalf("line %d is at %s, want %s", i, out[i].At, at(h.x))
-		}
-	}
-	if out[0].Text == "" {
-		t.Errorf("the first head says %q", out[0].Text)
+	if len(plot.Events) != 2 || len(plot.Moments) != 4 || plot.Moments[0].Text != "A" || len(v.Moments.Rows) != 4 {
+		t.Errorf("events %+v, moments %+v", plot.Events, plot.Moments)
 	}
 }
 
