@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -16,18 +17,15 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// analysis is what analyze is told.
-type analysis struct {
-	judging
-	weights, counts, resultsDir string
-	classify                    []string
+// analyzeCommand is `analyze`.
+type analyzeCommand struct {
+	cfg             bench.Config
+	weights, counts string
+	result          resultFlags
 }
 
-func analyzeCommand(a *app) *cobra.Command {
-	var (
-		n      analysis
-		output string
-	)
+func newAnalyze(a *app) *cobra.Command {
+	n := &analyzeCommand{}
 	cmd := &cobra.Command{
 		Use:   "analyze [RUN... | FILE]",
 		Short: "Judge stored runs again, another load test's results, or counts from anywhere",
@@ -40,45 +38,39 @@ regular file is a file, anything else a run.`,
   splitbench analyze results.bin --weights podinfo=50,podinfo-east=50 \
     --classify 'podinfo=json:/message=greetings from west' --classify 'podinfo-east=json:/message=greetings from east'
   splitbench analyze --weights podinfo=50,podinfo-east=50 --counts podinfo=5212,podinfo-east=4788 -o json`,
-		ValidArgsFunction: completeAnalysis(&n.resultsDir),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkReportOutput(output); err != nil {
-				return err
-			}
-			o, failOn, err := n.options()
-			if err != nil {
-				return err
-			}
-			r, err := n.judge(args, cmd.Flags(), o)
-			if err != nil {
-				return err
-			}
-			if err := a.print(r, output); err != nil {
-				return err
-			}
-			return done(r.Verdict.Outcome, failOn)
-		},
+		ValidArgsFunction: completeAnalysis(&n.cfg.ResultsDir),
 	}
-	n.add(cmd.Flags())
-	cmd.Flags().StringVar(&n.weights, "weights", "", "declared weights: podinfo=50,podinfo-east=50")
-	cmd.Flags().StringVar(&n.counts, "counts", "", "answers of each backend: podinfo=5212,podinfo-east=4788; unattributed=N for those of none")
-	cmd.Flags().StringArrayVar(&n.classify, "classify", nil, "how answers in a file are told apart: BACKEND=json:/FIELD=VALUE, BACKEND=header:NAME=VALUE or BACKEND=regexp:EXPRESSION; repeatable")
-	cmd.Flags().StringVar(&n.resultsDir, "results-dir", "results", "where runs are stored")
-	cmd.Flags().StringVarP(&output, "output", "o", "text", outputHelp)
-	return cmd
+	work := func(ctx context.Context, args []string) error {
+		r, err := n.judge(args, cmd.Flags())
+		if err != nil {
+			return err
+		}
+		return a.conclude(ctx, r, n.result)
+	}
+	return a.command(cmd, &n.cfg, work,
+		under("Counts and files", bound(n.countFlags), bound(classifyFlag)),
+		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(&n.result.failOn), bound(seedFlag)),
+		under("Output", reportFlag(&n.result.render), bound(resultsFlag)),
+	)
+}
+
+func (n *analyzeCommand) countFlags(flags *pflag.FlagSet, _ *bench.Config) {
+	flags.StringVar(&n.weights, "weights", "", "declared weights: podinfo=50,podinfo-east=50")
+	flags.StringVar(&n.counts, "counts", "",
+		"answers of each backend: podinfo=5212,podinfo-east=4788; unattributed=N for those of none")
 }
 
 // completeAnalysis offers runs for every argument, and files.
 func completeAnalysis(dir *string) cobra.CompletionFunc {
-	runs := completeRuns(dir)
+	runs := completeMoreRuns(dir)
 	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		names, _ := runs(cmd, nil, prefix)
-		return slices.DeleteFunc(names, func(n string) bool { return slices.Contains(args, n) }), cobra.ShellCompDirectiveDefault
+		names, _ := runs(cmd, args, prefix)
+		return names, cobra.ShellCompDirectiveDefault
 	}
 }
 
 // judge tells counts, files and runs apart.
-func (n *analysis) judge(args []string, flags *pflag.FlagSet, o analyze.Options) (report.Report, error) {
+func (n *analyzeCommand) judge(args []string, flags *pflag.FlagSet) (report.Report, error) {
 	file := slices.IndexFunc(args, isFile)
 	switch {
 	case file >= 0 && len(args) > 1:
@@ -86,15 +78,15 @@ func (n *analysis) judge(args []string, flags *pflag.FlagSet, o analyze.Options)
 	case file >= 0 && n.counts != "":
 		return report.Report{}, fmt.Errorf("--counts: a file brings its own; leave them out, or leave out %q", args[file])
 	case file >= 0:
-		return n.judgeFile(args[file], flags, o)
-	case len(n.classify) > 0:
+		return n.judgeFile(args[file], flags)
+	case len(n.cfg.Rules) > 0:
 		return report.Report{}, errors.New("--classify: only the answers in a file of results can be told apart now; name an existing file")
 	case len(args) > 0 && (n.weights != "" || n.counts != ""):
 		return report.Report{}, fmt.Errorf("--weights, --counts: a run brings its own; leave them out, or leave out %q", args[0])
 	case len(args) > 0:
-		return n.judgeRuns(args, flags, o)
+		return n.judgeRuns(args, flags)
 	}
-	return judgeCounts(n.weights, n.counts, o)
+	return n.judgeCounts()
 }
 
 func isFile(name string) bool {
@@ -103,16 +95,16 @@ func isFile(name string) bool {
 }
 
 // judgeRuns judges stored runs by their own options, but for those that were given now.
-func (n *analysis) judgeRuns(names []string, flags *pflag.FlagSet, o analyze.Options) (report.Report, error) {
+func (n *analyzeCommand) judgeRuns(names []string, flags *pflag.FlagSet) (report.Report, error) {
 	var folders []store.Folder
 	for _, name := range names {
-		f, err := store.Open(n.resultsDir, name)
+		f, err := store.Open(n.cfg.ResultsDir, name)
 		if err != nil {
 			return report.Report{}, err
 		}
 		folders = append(folders, f)
 	}
-	r, err := bench.AnalyzeRuns(folders, given(flags, o))
+	r, err := bench.AnalyzeRuns(folders, given(flags, n.cfg.Options))
 	if len(names) > 1 && r.Run != nil {
 		r.Run.Command = commandLine(os.Args[1:]) // no run has this report
 	}
@@ -141,20 +133,20 @@ func given(flags *pflag.FlagSet, o analyze.Options) func(*analyze.Options) {
 }
 
 // judgeFile judges a report, page or JSON, or the results of another load test.
-func (n *analysis) judgeFile(name string, flags *pflag.FlagSet, o analyze.Options) (report.Report, error) {
+func (n *analyzeCommand) judgeFile(name string, flags *pflag.FlagSet) (report.Report, error) {
 	r, ok, err := reportFile(name)
 	switch {
-	case ok && (n.weights != "" || n.counts != "" || len(n.classify) > 0):
+	case ok && (n.weights != "" || n.counts != "" || len(n.cfg.Rules) > 0):
 		return r, fmt.Errorf("--weights, --counts, --classify: a report brings its own; leave them out, or leave out %q", name)
 	case err != nil:
 		return r, fmt.Errorf("analyze %s: %w", name, err)
 	case ok:
-		return bench.AnalyzeReport(r, given(flags, o))
+		return bench.AnalyzeReport(r, given(flags, n.cfg.Options))
 	}
-	return n.judgeAnswers(name, o)
+	return n.judgeAnswers(name)
 }
 
-func (n *analysis) judgeAnswers(name string, o analyze.Options) (report.Report, error) {
+func (n *analyzeCommand) judgeAnswers(name string) (report.Report, error) {
 	if n.weights == "" {
 		return report.Report{}, errors.New("--weights: a file of results does not say what was declared; give them, for example --weights a=50,b=50")
 	}
@@ -162,20 +154,12 @@ func (n *analysis) judgeAnswers(name string, o analyze.Options) (report.Report, 
 	if err != nil {
 		return report.Report{}, fmt.Errorf("--weights: %w", err)
 	}
-	var rules []bench.ClassifyRule
-	for _, c := range n.classify {
-		rule, err := bench.ParseClassify(c)
-		if err != nil {
-			return report.Report{}, err
-		}
-		rules = append(rules, rule)
-	}
 	f, err := os.Open(name)
 	if err != nil {
 		return report.Report{}, fmt.Errorf("analyze: %w", err)
 	}
 	defer f.Close()
-	r, err := bench.AnalyzeAnswers(export.ReadVegeta(f), w, rules, o)
+	r, err := bench.AnalyzeAnswers(export.ReadVegeta(f), w, n.cfg.Rules, n.cfg.Options)
 	switch {
 	case errors.Is(err, export.ErrDamaged):
 		return r, fmt.Errorf("analyze %s: %w; a part is not judged", name, err)
@@ -188,21 +172,21 @@ func (n *analysis) judgeAnswers(name string, o analyze.Options) (report.Report, 
 	return r, nil
 }
 
-func judgeCounts(weights, counts string, o analyze.Options) (report.Report, error) {
-	if weights == "" || counts == "" {
+func (n *analyzeCommand) judgeCounts() (report.Report, error) {
+	if n.weights == "" || n.counts == "" {
 		return report.Report{}, fmt.Errorf("--weights, --counts: give both, or name a run")
 	}
-	w, err := analyze.ParseWeights(weights)
+	w, err := analyze.ParseWeights(n.weights)
 	if err != nil {
 		return report.Report{}, fmt.Errorf("--weights: %w", err)
 	}
-	c, err := analyze.ParseCounts(counts, w)
+	c, err := analyze.ParseCounts(n.counts, w)
 	if err != nil {
 		return report.Report{}, fmt.Errorf("--counts: %w", err)
 	}
-	d, err := analyze.Judge(w, c, o)
+	d, err := analyze.Judge(w, c, n.cfg.Options)
 	if err != nil {
 		return report.Report{}, err
 	}
-	return report.Build(report.Input{Weights: w, Counts: c, Options: o, Decision: &d}), nil
+	return report.Build(report.Input{Weights: w, Counts: c, Options: n.cfg.Options, Decision: &d}), nil
 }

@@ -13,16 +13,13 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 	"k8s.io/klog/v2"
 
-	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
-	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // surroundings is what a process gets from outside, so that a test can give it.
@@ -50,8 +47,9 @@ func (e *signalError) Error() string {
 // code is what shells expect: 128 and the signal's number.
 func (e *signalError) code() int { return 128 + int(e.sig) }
 
-// process is the surroundings of a process of its own. The logger of Kubernetes' libraries is the process's too: they log what they
-// return as errors, and stderr is for what a user can act on. It is not for run to set, since tests run several commands at a time.
+// process is the surroundings of a process of its own. The logger of Kubernetes' libraries is the process's too: they
+// log what they return as errors, and stderr is for what a user can act on. It is not for run to set, since tests run
+// several commands at a time.
 func process() surroundings {
 	klog.SetLogger(logr.Discard())
 	return surroundings{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
@@ -73,7 +71,8 @@ func run(ctx context.Context, args []string, s surroundings) int {
 	defer stop()
 
 	args = asCompletion(args)
-	root := newRoot(&app{surroundings: s})
+	a := &app{surroundings: s}
+	root := newRoot(a)
 	root.SetArgs(args[1:])
 	root.SetIn(s.stdin)
 	root.SetOut(s.stdout)
@@ -86,13 +85,22 @@ func run(ctx context.Context, args []string, s surroundings) int {
 	}
 	var cut interrupted
 	if !errors.As(err, &cut) {
-		fmt.Fprintf(s.stderr, "splitbench: %s\n", untrusted.Printable(err.Error()))
+		a.warn("%v", err)
 	}
 	var sig *signalError
 	if errors.As(context.Cause(ctx), &sig) {
 		return sig.code()
 	}
 	return code
+}
+
+// endOfSignal ends a command that goes on until a signal comes.
+func endOfSignal(ctx context.Context) error {
+	var sig *signalError
+	if errors.As(context.Cause(ctx), &sig) {
+		return exitCode(sig.code())
+	}
+	return nil
 }
 
 // interrupted ends a command whose run was cut short by a signal, and said so: no flag makes that green.
@@ -124,8 +132,8 @@ func onSignal(cancel context.CancelCauseFunc) (stop func()) {
 	}
 }
 
-// codeOf maps errors to exit codes. Whatever nobody classed is the command line's fault or a bug: 2, never 1, which means
-// that a split was shown to be wrong.
+// codeOf maps errors to exit codes. Whatever nobody classed is the command line's fault or a bug: 2, never 1, which
+// means that a split was shown to be wrong.
 func codeOf(err error) int {
 	var code exitCode
 	var cluster *mesh.Error
@@ -169,25 +177,22 @@ SPLITBENCH_RESULTS_DIR.`,
 			if err := fromEnvironment(cmd.Flags(), a.getenv); err != nil {
 				return err
 			}
-			if err := refuseNoUse(cmd); err != nil {
-				return err
-			}
 			if a.color != "auto" && a.color != "always" && a.color != "never" {
 				return fmt.Errorf("--color %q: want auto, always or never", a.color)
 			}
 			return nil
 		},
 	}
+	root.SetUsageFunc(a.usage)
+	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but the exit code (and -o json)")
 	root.PersistentFlags().StringVar(&a.color, "color", "auto", "auto, always or never")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
-		demoCommand(a), checkCommand(a), planCommand(a), runCommand(a), analyzeCommand(a), reportCommand(a), resultsCommand(a),
-		attackCommand(a), selfTestCommand(a),
-		explainCommand(a), convertCommand(a), serveCommand(a), versionCommand(a), completionCommand(),
+		newDemo(a), newCheck(a), newPlan(a), newRun(a), newAnalyze(a), newReport(a), newResults(a), newLatency(a), newDrill(a),
+		newMark(a), newWatch(a), newAttack(a), newSelfTest(a), newExplain(a), newConvert(a), newRBAC(a), newServe(a),
+		newVersion(a), newCompletion(),
 	)
-	root.AddCommand(latencyCommand(a), drillCommand(a), markCommand(a), watchCommand(a))
-	root.AddCommand(rbacCommand(a))
 	return root
 }
 
@@ -197,23 +202,6 @@ func displayName() string {
 		return "kubectl splitbench"
 	}
 	return "splitbench"
-}
-
-// fromEnvironment sets every flag that was not given from its variable.
-func fromEnvironment(flags *pflag.FlagSet, getenv func(string) string) error {
-	var err error
-	flags.VisitAll(func(f *pflag.Flag) {
-		if _, unused := f.Annotations[noUseOf]; unused {
-			return
-		}
-		name := "SPLITBENCH_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if v := getenv(name); v != "" && !f.Changed && err == nil && f.Name != "help" {
-			if setErr := flags.Set(f.Name, v); setErr != nil {
-				err = fmt.Errorf("%s=%q: %w", name, v, setErr)
-			}
-		}
-	})
-	return err
 }
 
 // colored says whether to colour what goes to w.
@@ -260,65 +248,4 @@ func (a *app) unicode(w io.Writer) bool {
 		}
 	}
 	return false
-}
-
-func checkOutput(o string, allowed ...string) error {
-	for _, x := range allowed {
-		if o == x {
-			return nil
-		}
-	}
-	return fmt.Errorf("-o %q: want %s", o, strings.Join(allowed, ", "))
-}
-
-// ended turns a run's report into the command's end.
-func ended(ctx context.Context, r report.Report, failOn report.FailOn) error {
-	if r.Run != nil && r.Run.CutShort != "" && ctx.Err() != nil {
-		return interrupted{}
-	}
-	return done(r.Verdict.Outcome, failOn)
-}
-
-// done turns an outcome into the command's end.
-func done(outcome string, failOn report.FailOn) error {
-	if code := report.ExitCode(outcome, failOn); code != 0 {
-		return exitCode(code)
-	}
-	return nil
-}
-
-// judging are the flags of the decision.
-type judging struct {
-	gate, tolerance, failOn string
-	alpha, power            float64
-	seed                    uint64
-}
-
-func (j *judging) add(flags *pflag.FlagSet) {
-	d := analyze.DefaultOptions()
-	flags.StringVar(&j.gate, "gate", string(d.Gate), "what decides: tolerance, or chisquare for the classical test")
-	flags.StringVar(&j.tolerance, "tolerance", "5pt,50%", "how far a share may be off: points (2pt), share of the weight (20%), or the smaller of both")
-	flags.Float64Var(&j.alpha, "alpha", d.Alpha, "error rate of the verdict, above 0 and below 0.5")
-	flags.Float64Var(&j.power, "power", d.Power, "chance that the planned requests suffice, above 0 and below 1")
-	flags.StringVar(&j.failOn, "fail-on", string(report.FailOnInconclusive), "mildest outcome with an exit code above 0: inconclusive, fail, invalid or never")
-	flags.Uint64Var(&j.seed, "seed", d.Seed, "seed of everything that is drawn at random here")
-}
-
-func (j *judging) options() (analyze.Options, report.FailOn, error) {
-	o := analyze.DefaultOptions()
-	failOn, err := report.ParseFailOn(j.failOn)
-	if err != nil {
-		return o, "", err
-	}
-	if o.Tolerance, err = analyze.ParseTolerance(j.tolerance); err != nil {
-		return o, "", fmt.Errorf("--tolerance: %w", err)
-	}
-	o.Gate, o.Alpha, o.Power, o.Seed = analyze.Gate(j.gate), j.alpha, j.power, j.seed
-	if o.Gate != analyze.GateTolerance && o.Gate != analyze.GateChiSquare {
-		return o, "", fmt.Errorf("--gate %q: want tolerance or chisquare", j.gate)
-	}
-	if err := o.Validate(); err != nil {
-		return o, "", fmt.Errorf("--%w", err) // the error begins with the option's name
-	}
-	return o, failOn, nil
 }

@@ -121,64 +121,71 @@ func (r *attackRun) ended(ctx context.Context, err error) bool {
 }
 
 // search looks for the highest rate. The report's load is that of the best trial, or of the last where none was good.
-func (r *attackRun) search(ctx context.Context, f *attacking) error {
-	from, to, err := bounds(f.search)
+func (r *attackRun) search(ctx context.Context, c *attackCommand) error {
+	from, to, err := bounds(c.search)
 	if err != nil {
 		return err
 	}
 	if to > r.plan.MaxRate {
-		return fmt.Errorf("--search %q: above the ceiling of %g/s; allow it with --max-rate", f.search, r.plan.MaxRate)
+		return fmt.Errorf("--search %q: above the ceiling of %g/s; allow it with --max-rate", c.search, r.plan.MaxRate)
 	}
-	if f.out != "" {
+	if c.out != "" {
 		return fmt.Errorf("--out: a search keeps no results; attack at the rate that it finds")
 	}
-	s := attack.Search{From: from, To: to, ResponseTime: f.responseTime}
+	given := *r.plan.Limits
+	s := attack.Search{From: from, To: to, ResponseTime: given.ResponseTime}
 	if err := s.Validate(); err != nil {
 		return fmt.Errorf("--%w", err)
 	}
+	given.ResponseTime = 0       // the trial's whole is judged
 	var tried []report.LoadInput // by trial
-	given := *r.plan.Limits
 	found, err := s.Run(ctx, func(ctx context.Context, rate float64) (attack.Trial, error) {
 		limits := given
-		limits.ResponseTime = 0 // the trial's whole is judged
 		r.plan.Limits, r.plan.Shape = &limits, nil
-		r.plan.Rate = attack.Rate{Hits: uint64(rate * 1000), Per: 1000 * time.Second}
-		r.plan.Requests = min(max(r.plan.Rate.Requests(f.duration), 1), r.plan.MaxRequests)
-		fmt.Fprintf(r.talk(), "splitbench: trying %.4g/s\n", rate)
-		if err := r.once(ctx, "", ""); err != nil {
-			return attack.Trial{}, err
+		t, err := r.try(ctx, rate, c.duration)
+		if err == nil {
+			r.in.Plan = r.plan
+			tried = append(tried, r.in)
 		}
-		if ctx.Err() != nil {
-			return attack.Trial{}, ctx.Err()
-		}
-		t := r.in.Summary.Trial(r.in.Throttled)
-		if !r.in.Run.Complete {
-			t.ErrorShare = 1
-		}
-		kept := r.in
-		kept.Plan = r.plan
-		tried = append(tried, kept)
-		return t, nil
+		return t, err
 	})
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
-	for i := range tried {
-		if i == len(found.Trials)-1 && found.Best == 0 || i < len(found.Trials) && found.Trials[i].OK && found.Trials[i].Rate == found.Best {
-			r.in = tried[i]
-		}
-	}
-	r.in.Search = &report.LoadSearch{Why: found.Why, Trials: []report.LoadTrial{}}
+	search := report.LoadSearch{Why: found.Why, Trials: []report.LoadTrial{}}
 	if found.Best > 0 {
-		r.in.Search.BestPerSecond = &found.Best
+		search.BestPerSecond = &found.Best
 	}
 	if found.Fail > 0 {
-		r.in.Search.FailPerSecond = &found.Fail
+		search.FailPerSecond = &found.Fail
 	}
-	for _, t := range found.Trials {
-		r.in.Search.Trials = append(r.in.Search.Trials, report.LoadTrial{
+	for i, t := range found.Trials {
+		best := t.OK && t.Rate == found.Best || found.Best == 0 && i == len(found.Trials)-1
+		if best && i < len(tried) {
+			r.in = tried[i]
+		}
+		search.Trials = append(search.Trials, report.LoadTrial{
 			RatePerSecond: t.Rate, OK: t.OK, Why: t.Why, P99Ms: float64(t.P99) / float64(time.Millisecond), ErrorShare: t.ErrorShare,
 		})
 	}
+	r.in.Search = &search
 	return nil
+}
+
+// try sends at one rate.
+func (r *attackRun) try(ctx context.Context, rate float64, duration time.Duration) (attack.Trial, error) {
+	r.plan.Rate = attack.Rate{Hits: uint64(rate * 1000), Per: 1000 * time.Second}
+	r.plan.Requests = min(max(r.plan.Rate.Requests(duration), 1), r.plan.MaxRequests)
+	r.say("trying %.4g/s", rate)
+	if err := r.once(ctx, "", ""); err != nil {
+		return attack.Trial{}, err
+	}
+	if ctx.Err() != nil {
+		return attack.Trial{}, ctx.Err()
+	}
+	t := r.in.Summary.Trial(r.in.Throttled)
+	if !r.in.Run.Complete {
+		t.ErrorShare = 1
+	}
+	return t, nil
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// A search whose first rate is too high reports the best rate's load: not that of the trial that failed first, whose end would
-// be the command's exit code too.
+// A search whose first rate is too high reports the best rate's load: not that of the trial that failed first, whose
+// end would be the command's exit code too.
 func TestASearchReportsItsBestTrial(t *testing.T) {
 	var n atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/law"
@@ -17,18 +20,19 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// checking are the flags of check.
-type checking struct {
-	c       cluster
-	output  string
-	url     string
+// checkCommand is `check`.
+type checkCommand struct {
+	*app
+	cfg     bench.Config
+	cluster clusterFlags
+	output  form
 	all     bool
 	probe   bool
 	offMesh bool
 }
 
-func checkCommand(a *app) *cobra.Command {
-	var k checking
+func newCheck(a *app) *cobra.Command {
+	k := &checkCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "check [SPLIT]",
 		Short: "Say whether the split can be measured, and what is wrong where not",
@@ -40,223 +44,192 @@ proxy's counters. It exits with 4 when a fatal check failed. splitbench explain 
   splitbench check -A -o short
   splitbench check ts/podinfo -n test --from pod/legacy --expect-off-mesh --probe`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: k.c.completeSplits,
-		RunE:              func(cmd *cobra.Command, args []string) error { return k.run(a, cmd, args) },
+		ValidArgsFunction: k.cluster.completeSplits,
 	}
-	k.c.add(cmd)
-	flags := cmd.Flags()
-	flags.StringVarP(&k.output, "output", "o", "text", "text, short, json or junit")
-	flags.BoolVarP(&k.all, "all-namespaces", "A", false, "look at every split of the cluster")
-	flags.BoolVar(&k.probe, "probe", false, "let the source pod send some thirty requests and read its proxy's counters")
-	flags.BoolVar(&k.offMesh, "expect-off-mesh", false, "the control experiment: the source pod has no proxy, and gateways must refuse it")
-	flags.StringVar(&k.url, "url", "", "what --probe requests; default: the root Service and its port")
-	hideRare(flags)
-	return cmd
+	return k.cluster.completions(a.command(cmd, &k.cfg, k.check,
+		under("Clusters and client pod", &k.cluster),
+		under("Target", urlFlag{}, bound(throughFlag)),
+		under("Checks", k),
+		under("Output", outputFlag(&k.output, "text", "short", "json", "junit")),
+		k.cluster.kubectl(),
+	))
 }
 
-func (k *checking) run(a *app, cmd *cobra.Command, args []string) error {
-	if err := checkOutput(k.output, "text", "short", "json", "junit"); err != nil {
-		return err
-	}
-	hasSource := k.c.from != "" || k.c.selector != ""
+func (k *checkCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
+	flags.BoolVarP(&k.all, "all-namespaces", "A", false, "look at every split of the cluster")
+	flags.BoolVar(&k.probe, "probe", false, "let the source pod send some thirty requests and read its proxy's counters")
+	flags.BoolVar(&k.offMesh, "expect-off-mesh", false,
+		"the control experiment: the source pod has no proxy, and gateways must refuse it")
+}
+
+func (k *checkCommand) complete(cfg *bench.Config) error {
 	switch {
-	case k.all && len(args) > 0:
-		return fmt.Errorf("-A: looks at every split; leave %s out", args[0])
-	case k.probe && !hasSource:
+	case hasSource(cfg.Query):
+	case k.probe:
 		return errors.New("--probe: name the pod that asks with --from, such as deploy/frontend")
-	case k.offMesh && !hasSource:
+	case k.offMesh:
 		return errors.New("--expect-off-mesh: name the pod that is outside the mesh with --from")
 	}
-	cfg := bench.Config{URL: k.url, Log: a.talk()}
-	if exe, err := os.Executable(); err == nil {
-		cfg.Self = exe
+	return nil
+}
+
+func (k *checkCommand) check(ctx context.Context, args []string) error {
+	if k.all && len(args) > 0 {
+		return fmt.Errorf("-A: looks at every split; leave %s out", args[0])
 	}
-	if err := k.c.prepare(&cfg, args); err != nil {
+	cfg := &k.cfg
+	if err := k.cluster.prepare(cfg, args); err != nil {
 		return err
 	}
-	cfg.Local = cfg.Local.Remembering()
-	for i := range cfg.Remotes {
-		cfg.Remotes[i].Client = cfg.Remotes[i].Client.Remembering()
-	}
+	k.eachClient(mesh.Client.Remembering)
 	if len(args) > 0 {
-		return k.one(cmd.Context(), a, cfg)
+		return k.one(ctx)
 	}
 	namespace := cfg.Query.Namespace
 	if k.all {
 		namespace = ""
 	}
-	found, err := mesh.Find(cmd.Context(), cfg.Local, namespace)
-	if err != nil {
-		return a.unread(err, law.Snapshot{}, k.output)
-	}
-	if len(found) == 1 && !k.all {
+	found, err := mesh.Find(ctx, cfg.Local, namespace)
+	switch {
+	case err != nil:
+		return k.unread(err, law.Snapshot{})
+	case len(found) == 0:
+		return k.none(ctx)
+	case len(found) == 1 && !k.all:
 		cfg.Query.Split = found[0].Split
-		return k.one(cmd.Context(), a, cfg)
+		return k.one(ctx)
 	}
-	return k.many(cmd.Context(), a, cfg, found)
+	return k.many(ctx, found)
+}
+
+// eachClient puts another client in the place of each.
+func (k *checkCommand) eachClient(change func(mesh.Client) mesh.Client) {
+	k.cfg.Local = change(k.cfg.Local)
+	for i := range k.cfg.Remotes {
+		k.cfg.Remotes[i].Client = change(k.cfg.Remotes[i].Client)
+	}
 }
 
 // one checks the split that the query names.
-func (k *checking) one(ctx context.Context, a *app, cfg bench.Config) error {
-	checks, notes, err := k.look(ctx, cfg)
+func (k *checkCommand) one(ctx context.Context) error {
+	checks, snap, err := k.look(ctx, k.cfg)
 	if err != nil {
-		return err.end(a, k.output)
+		return k.unread(err, snap)
 	}
-	if err := a.printChecks(checks, k.output); err != nil {
+	if err := k.print(checks); err != nil {
 		return err
 	}
-	for _, note := range notes {
-		fmt.Fprintf(a.talk(), "splitbench: note: %s\n", untrusted.Safe(note))
+	for _, note := range snap.Notes {
+		k.say("note: %s", note)
 	}
 	return endOfChecks(checks)
 }
 
-// unseen is a look that came to nothing, with what was read until then.
-type unseen struct {
-	err  error
-	snap law.Snapshot
-}
-
-func (u *unseen) end(a *app, output string) error { return a.unread(u.err, u.snap, output) }
-
-func (k *checking) look(ctx context.Context, cfg bench.Config) ([]preflight.Result, []string, *unseen) {
+// look checks one split. With an error the snapshot is what was read until then.
+func (k *checkCommand) look(ctx context.Context, cfg bench.Config) ([]preflight.Result, law.Snapshot, error) {
 	snap, err := mesh.Discover(ctx, cfg.Local, cfg.Remotes, cfg.Query)
 	if err != nil {
-		return nil, nil, &unseen{err, snap}
+		return nil, snap, err
 	}
 	v := preflight.View{Snapshot: snap, OffMesh: k.offMesh}
 	if k.probe {
 		if v.Probed, err = bench.ProbePod(ctx, cfg, v); err != nil {
 			if ctx.Err() != nil {
-				return nil, nil, &unseen{err, snap}
+				return nil, snap, err
 			}
 			// What the API says is worth printing all the same; what the pod would have said stays unknown.
 			snap.Notes = append(snap.Notes, "the pod could not be asked: "+err.Error())
 		}
 	}
-	return preflight.Run(v), snap.Notes, nil
+	return preflight.Run(v), snap, nil
 }
 
 // many checks several splits, each by itself, over clients that remember what they have read.
-func (k *checking) many(ctx context.Context, a *app, cfg bench.Config, found []mesh.Found) error {
-	if len(found) == 0 {
-		return k.none(ctx, a, cfg)
-	}
-	cfg.Local = cfg.Local.Wide()
-	for i := range cfg.Remotes {
-		cfg.Remotes[i].Client = cfg.Remotes[i].Client.Wide()
-	}
+func (k *checkCommand) many(ctx context.Context, found []mesh.Found) error {
+	k.eachClient(mesh.Client.Wide)
 	var all []report.SplitChecks
+	var results []preflight.Result
 	for _, f := range found {
-		one := cfg
+		one := k.cfg
 		one.Query.Namespace, one.Query.Split = f.Namespace, f.Split
-		if one.Query.FromNamespace == "" && k.c.from+k.c.selector != "" {
-			one.Query.FromNamespace = cfg.Query.Namespace
+		if one.Query.FromNamespace == "" && hasSource(one.Query) {
+			one.Query.FromNamespace = k.cfg.Query.Namespace
 		}
-		checks, notes, failed := k.look(ctx, one)
-		if failed != nil {
+		checks, snap, err := k.look(ctx, one)
+		split := report.SplitChecks{Namespace: f.Namespace, Split: f.Split, Checks: checks}
+		if err != nil {
 			var e *mesh.Error
-			if !errors.As(failed.err, &e) || ctx.Err() != nil {
-				return failed.end(a, k.output)
+			if !errors.As(err, &e) || ctx.Err() != nil {
+				return k.unread(err, snap)
 			}
-			checks = []preflight.Result{unreadCheck(failed.err, e, failed.snap)}
+			split.Checks = []preflight.Result{unreadCheck(err, e, snap)}
+		} else {
+			split.Notes = snap.Notes
 		}
-		all = append(all, report.SplitChecks{Namespace: f.Namespace, Split: f.Split, Checks: checks, Notes: notes})
+		all, results = append(all, split), append(results, split.Checks...)
 	}
-	if err := a.printManyChecks(all, k.output); err != nil {
-		return err
-	}
-	for _, s := range all {
-		if err := endOfChecks(s.Checks); err != nil {
-			return err
-		}
-	}
-	return nil
+	err := k.write(k.output, document{
+		"text":  func(w io.Writer) error { return report.WriteManyChecks(w, all, k.textOptions()) },
+		"short": func(w io.Writer) error { return report.WriteChecksShort(w, all, k.textOptions()) },
+		"json":  func(w io.Writer) error { return report.WriteCheckListJSON(w, all) },
+		"junit": func(w io.Writer) error { return report.WriteChecksJUnit(w, all) },
+	})
+	return cmp.Or(err, endOfChecks(results))
 }
 
-// none is a namespace, or a cluster, without a split: the list says which kinds it has, and that nothing can be measured.
-func (k *checking) none(ctx context.Context, a *app, cfg bench.Config) error {
-	cfg.Query.Split = "ts/none"
-	snap, err := mesh.Discover(ctx, cfg.Local, cfg.Remotes, cfg.Query)
+// none is a namespace, or a cluster, without a split: the list says which kinds it has, and that nothing can be
+// measured.
+func (k *checkCommand) none(ctx context.Context) error {
+	k.cfg.Query.Split = "ts/none"
+	snap, err := mesh.Discover(ctx, k.cfg.Local, k.cfg.Remotes, k.cfg.Query)
 	if err != nil {
-		return a.unread(err, snap, k.output)
+		return k.unread(err, snap)
 	}
-	snap.Split.Name = ""
-	why := "there is no split in namespace " + cfg.Query.Namespace
-	if kinds := snap.Split.Why; strings.Contains(kinds, "serves no") {
-		why += "; " + kinds
+	kinds := snap.Split.Why
+	snap.Split.Name, snap.Split.Why = "", "there is no split in namespace "+k.cfg.Query.Namespace
+	if strings.Contains(kinds, "serves no") {
+		snap.Split.Why += "; " + kinds
 	}
-	snap.Split.Why = why
 	if k.all {
 		snap.Split.Why = "there is no split in any namespace"
 	}
 	checks := preflight.Run(preflight.View{Snapshot: snap, OffMesh: k.offMesh})
-	if err := a.printChecks(checks, k.output); err != nil {
-		return err
-	}
-	return endOfChecks(checks)
+	return cmp.Or(k.print(checks), endOfChecks(checks))
 }
 
 func endOfChecks(checks []preflight.Result) error {
-	for _, r := range checks {
-		if r.Failure() {
-			return exitCode(report.ExitInvalid)
-		}
+	if slices.ContainsFunc(checks, preflight.Result.Failure) {
+		return exitCode(report.ExitInvalid)
 	}
 	return nil
 }
 
-func (a *app) checkStyle() report.TextOptions {
-	return report.TextOptions{Color: a.colored(a.stdout), ASCII: !a.unicode(a.stdout)}
+// print writes the checks of one split.
+func (k *checkCommand) print(checks []preflight.Result) error {
+	one := []report.SplitChecks{{Checks: checks}}
+	return k.write(k.output, document{
+		"text":  func(w io.Writer) error { return report.WriteChecks(w, checks, k.textOptions()) },
+		"short": func(w io.Writer) error { return report.WriteChecksShort(w, one, k.textOptions()) },
+		"json":  func(w io.Writer) error { return report.WriteChecksJSON(w, checks) },
+		"junit": func(w io.Writer) error { return report.WriteChecksJUnit(w, one) },
+	})
 }
 
-func (a *app) printChecks(checks []preflight.Result, output string) error {
-	switch output {
-	case "json":
-		return report.WriteChecksJSON(a.stdout, checks)
-	case "junit":
-		return report.WriteChecksJUnit(a.stdout, []report.SplitChecks{{Checks: checks}})
-	case "short":
-		if a.quiet {
-			return nil
-		}
-		return report.WriteChecksShort(a.stdout, []report.SplitChecks{{Checks: checks}}, a.checkStyle())
-	}
-	if a.quiet {
-		return nil
-	}
-	return report.WriteChecks(a.stdout, checks, a.checkStyle())
-}
-
-func (a *app) printManyChecks(all []report.SplitChecks, output string) error {
-	switch {
-	case output == "json":
-		return report.WriteCheckListJSON(a.stdout, all)
-	case output == "junit":
-		return report.WriteChecksJUnit(a.stdout, all)
-	case a.quiet:
-		return nil
-	case output == "short":
-		return report.WriteChecksShort(a.stdout, all, a.checkStyle())
-	}
-	return report.WriteManyChecks(a.stdout, all, a.checkStyle())
-}
-
-// unread ends a check of clusters that could not be read. It is said as one failed check too, with the rules that are missing, so
-// that a program has a document and a person has what to ask for.
-func (a *app) unread(err error, snap law.Snapshot, output string) error {
+// unread ends a check of clusters that could not be read. It is said as one failed check too, with the rules that are
+// missing, so that a program has a document and a person has what to ask for.
+func (k *checkCommand) unread(err error, snap law.Snapshot) error {
 	var e *mesh.Error
 	if codeOf(err) != report.ExitInvalid || !errors.As(err, &e) {
 		return err
 	}
 	failed := unreadCheck(err, e, snap)
-	if output == "text" || output == "short" {
-		if failed.Apply == "" || a.quiet {
-			return err
-		}
-		return errors.Join(err, report.WriteApply(a.stdout, failed))
+	if k.output == "json" || k.output == "junit" {
+		return errors.Join(err, k.print([]preflight.Result{failed}))
 	}
-	return errors.Join(err, a.printChecks([]preflight.Result{failed}, output))
+	if failed.Apply == "" || k.quiet {
+		return err
+	}
+	return errors.Join(err, report.WriteApply(k.stdout, failed))
 }
 
 func unreadCheck(err error, e *mesh.Error, snap law.Snapshot) preflight.Result {

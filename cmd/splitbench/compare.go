@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,94 +19,98 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// comparing are the flags of a comparison of runs.
-type comparing struct {
-	margin      string
-	quantiles   []string
-	shareMargin float64
-	alpha       float64
+// marginFlags say by how much runs may differ.
+type marginFlags struct {
+	margin    string
+	quantiles []string
+	options   bench.CompareOptions
 }
 
-func (c *comparing) add(flags *pflag.FlagSet) {
-	flags.StringVar(&c.margin, "margin", "10%,2ms", "how much slower a quantile, or dearer the gateway, may be: 5ms, 10%, or of both the larger at the base's median")
-	flags.StringSliceVar(&c.quantiles, "quantiles", []string{"p50", "p90"}, "quantiles of latencies that are judged; p50, p90 and p99 are shown in any case")
-	flags.Float64Var(&c.shareMargin, "share-margin", 5, "how many points a share may move")
+func (f *marginFlags) register(flags *pflag.FlagSet, _ *bench.Config) {
+	flags.StringVar(&f.margin, "margin", "10%,2ms",
+		"by how much a quantile, or the cost of the gateway, may grow: 5ms, 10%, or of both the larger at the base's median")
+	flags.StringSliceVar(&f.quantiles, "quantiles", []string{"p50", "p90"},
+		"quantiles of latencies that are judged; p50, p90 and p99 are shown in any case")
+	flags.Float64Var(&f.options.SharePoints, "share-margin", 5, "how many points a share may move")
 }
 
-func (c *comparing) options() (bench.CompareOptions, error) {
-	o := bench.CompareOptions{SharePoints: c.shareMargin, Alpha: c.alpha, Tool: toolVersion()}
-	for part := range strings.SplitSeq(c.margin, ",") {
-		part = strings.TrimSpace(part)
-		if p, ok := strings.CutSuffix(part, "%"); ok && o.Relative == 0 {
-			v, err := strconv.ParseFloat(p, 64)
-			if err != nil || !(v > 0) {
-				return o, fmt.Errorf("--margin %q: want 5ms, 10%% or both with a comma", c.margin)
-			}
-			o.Relative = v / 100
-			continue
+func (f *marginFlags) complete(cfg *bench.Config) (err error) {
+	o := &f.options
+	o.Alpha, o.Tool = cfg.Options.Alpha, toolVersion()
+	for part := range strings.SplitSeq(f.margin, ",") {
+		m, err := parseMargin(strings.TrimSpace(part))
+		if err != nil || !m.Set || m.Relative > 0 && o.Relative != 0 || m.Absolute > 0 && o.Absolute != 0 {
+			return fmt.Errorf("--margin %q: want 5ms, 10%% or both with a comma", f.margin)
 		}
-		d, err := time.ParseDuration(part)
-		if err != nil || d <= 0 || o.Absolute != 0 {
-			return o, fmt.Errorf("--margin %q: want 5ms, 10%% or both with a comma", c.margin)
-		}
-		o.Absolute = d
+		o.Relative, o.Absolute = max(o.Relative, m.Relative), max(o.Absolute, time.Duration(m.Absolute))
 	}
-	var err error
-	if o.Quantiles, err = parseQuantiles(c.quantiles); err != nil {
-		return o, err
+	if o.Quantiles, err = parseQuantiles(f.quantiles); err != nil {
+		return err
 	}
-	return o, o.Validate()
+	return o.Validate()
 }
 
 // parseQuantiles reads p50, p90 and so on.
 func parseQuantiles(names []string) ([]float64, error) {
 	var out []float64
 	for _, name := range names {
-		v, err := strconv.ParseFloat(strings.TrimPrefix(name, "p"), 64)
-		if err != nil || !strings.HasPrefix(name, "p") || !(v > 0 && v < 100) {
+		q, err := parseQuantile(name)
+		if err != nil {
 			return nil, fmt.Errorf("--quantiles %q: want p50, p90 and so on", name)
 		}
-		if slices.Contains(out, v/100) {
+		if slices.Contains(out, q) {
 			return nil, fmt.Errorf("--quantiles %q: is given twice", name)
 		}
-		out = append(out, v/100)
+		out = append(out, q)
 	}
 	return out, nil
 }
 
-// baseline are the flags by which a run is compared with an earlier one.
-type baseline struct {
+// parseQuantile reads p99 as 0.99.
+func parseQuantile(name string) (float64, error) {
+	number, ok := strings.CutPrefix(name, "p")
+	v, err := strconv.ParseFloat(number, 64)
+	if !ok || err != nil || !(v > 0 && v < 100) {
+		return 0, fmt.Errorf("%q: want p50, p90 and so on", name)
+	}
+	return v / 100, nil
+}
+
+// baselineFlags name an earlier run that a run is compared with.
+type baselineFlags struct {
 	name string
-	comparing
+	marginFlags
 }
 
-func (b *baseline) add(flags *pflag.FlagSet) {
-	flags.StringVar(&b.name, "baseline", "", "a stored run that the report compares this one with: latest, an id or its beginning; it changes no verdict")
-	b.comparing.add(flags)
+func (b *baselineFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
+	flags.StringVar(&b.name, "baseline", "",
+		"a stored run that the report compares this one with: latest, an id or its beginning; it changes no verdict")
+	b.marginFlags.register(flags, cfg)
 }
 
-// find opens the run before anything is sent: latest is the latest of before.
-func (b *baseline) find(dir string, alpha float64) (*bench.Baseline, error) {
+// complete opens the run before anything is sent: latest is the latest of before.
+func (b *baselineFlags) complete(cfg *bench.Config) error {
 	if b.name == "" {
-		return nil, nil
+		return nil
 	}
-	b.alpha = alpha
-	o, err := b.options()
+	if err := b.marginFlags.complete(cfg); err != nil {
+		return err
+	}
+	f, err := store.Open(cfg.ResultsDir, b.name)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("--baseline: %w", err)
 	}
-	f, err := store.Open(dir, b.name)
-	if err != nil {
-		return nil, fmt.Errorf("--baseline: %w", err)
-	}
-	return &bench.Baseline{Folder: f, Options: o}, nil
+	cfg.Baseline = &bench.Baseline{Folder: f, Options: b.options}
+	return nil
 }
 
-func compareCommand(a *app) *cobra.Command {
+func newCompare(a *app) *cobra.Command {
 	var (
-		c                       comparing
-		output, dir, failOnText string
-		labels                  []string
+		cfg    bench.Config
+		m      marginFlags
+		failOn report.FailOn
+		labels []string
+		output form
 	)
 	cmd := &cobra.Command{
 		Use:   "compare BASE NEW...",
@@ -115,47 +122,41 @@ what the latencies are compared by. "No difference proven" is not "no difference
 Each -l stands for the newest run with those labels, in place of a name: the first is the base.`,
 		Example: `  splitbench results compare latest~1 latest --margin 5ms
   splitbench results compare -l linkerd=2.17 -l linkerd=2.18 -o markdown`,
-		ValidArgsFunction: completeMoreRuns(&dir),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if err := checkOutput(output, "text", "markdown", "html", "json"); err != nil {
-				return err
-			}
-			failOn, err := report.ParseFailOn(failOnText)
-			if err != nil {
-				return err
-			}
-			o, err := c.options()
-			if err != nil {
-				return err
-			}
-			folders, err := comparedRuns(dir, args, labels)
-			if err != nil {
-				return err
-			}
-			r, err := bench.Compare(folders[0], folders[1:], o)
-			if err != nil {
-				return err
-			}
-			if err := a.printComparison(r, output); err != nil {
-				return err
-			}
-			return done(r.Verdict.Outcome, failOn)
-		},
+		ValidArgsFunction: completeMoreRuns(&cfg.ResultsDir),
 	}
-	c.add(cmd.Flags())
-	cmd.Flags().Float64Var(&c.alpha, "alpha", 0.01, "error rate of the verdict, above 0 and below 0.5")
-	cmd.Flags().StringVar(&dir, "results-dir", "results", "where runs are stored")
-	cmd.Flags().StringArrayVarP(&labels, "label", "l", nil, "KEY=VALUE: the newest run with it; repeatable, the first is the base")
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, markdown, html or json")
-	cmd.Flags().StringVar(&failOnText, "fail-on", string(report.FailOnInconclusive), "mildest outcome with an exit code above 0: inconclusive, fail, invalid or never")
-	return cmd
+	work := func(_ context.Context, args []string) error {
+		folders, err := comparedRuns(cfg.ResultsDir, args, labels)
+		if err != nil {
+			return err
+		}
+		r, err := bench.Compare(folders[0], folders[1:], m.options)
+		if err != nil {
+			return err
+		}
+		err = a.write(output, document{
+			"text":     func(w io.Writer) error { return report.WriteRunComparisonText(w, r, a.textOptions()) },
+			"json":     func(w io.Writer) error { return report.WriteRunComparisonJSON(w, r) },
+			"markdown": func(w io.Writer) error { return report.WriteRunComparisonMarkdown(w, r) },
+			"html":     func(w io.Writer) error { return report.WriteRunComparisonHTML(w, r) },
+		})
+		return cmp.Or(err, outcomeError(r.Verdict.Outcome, failOn))
+	}
+	labelsFlag := bound(func(flags *pflag.FlagSet, _ *bench.Config) {
+		flags.StringArrayVarP(&labels, "label", "l", nil, "KEY=VALUE: the newest run with it; repeatable, the first is the base")
+	})
+	return a.command(cmd, &cfg, work,
+		under("Runs", labelsFlag, bound(resultsFlag)), under("Verdict", &m, bound(alphaFlag), failOnFlag(&failOn)),
+		under("Output", outputFlag(&output, "text", "markdown", "html", "json")))
 }
 
 // comparedRuns finds what is compared, the base first.
 func comparedRuns(dir string, args, labels []string) ([]store.Folder, error) {
 	var folders []store.Folder
 	for _, l := range labels {
-		q := runsFlags{dir: dir, labels: []string{l}}
+		q := storedFlags{dir: dir}
+		if err := q.readLabels(l); err != nil {
+			return nil, err
+		}
 		f, err := q.open([]string{"latest"})
 		if err != nil {
 			return nil, fmt.Errorf("-l %s: %w", l, err)
@@ -178,19 +179,4 @@ func comparedRuns(dir string, args, labels []string) ([]store.Folder, error) {
 		}
 	}
 	return folders, nil
-}
-
-func (a *app) printComparison(c report.RunComparison, output string) error {
-	switch output {
-	case "json":
-		return report.WriteRunComparisonJSON(a.stdout, c)
-	case "markdown":
-		return report.WriteRunComparisonMarkdown(a.stdout, c)
-	case "html":
-		return report.WriteRunComparisonHTML(a.stdout, c)
-	}
-	if a.quiet {
-		return nil
-	}
-	return report.WriteRunComparisonText(a.stdout, c, report.TextOptions{Color: a.colored(a.stdout), ASCII: !a.unicode(a.stdout)})
 }

@@ -1,24 +1,31 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
-	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-func convertCommand(a *app) *cobra.Command {
-	var (
-		c            cluster
-		file, output string
-		port         int32
-	)
+// convertCommand is `convert`.
+type convertCommand struct {
+	*app
+	cfg    bench.Config
+	kube   kubeFlags
+	file   string
+	port   int32
+	output form
+}
+
+func newConvert(a *app) *cobra.Command {
+	c := &convertCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "convert [SPLIT]",
 		Short: "Print the HTTPRoute that splits as a TrafficSplit does",
@@ -28,49 +35,50 @@ changes nothing.`,
 		Example: `  splitbench convert ts/podinfo --context west -n test > httproute.yaml
   splitbench convert -f trafficsplit.yaml --port 9898`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: c.completeSplits,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkOutput(output, "yaml", "json"); err != nil {
-				return err
-			}
-			sources, err := conversionSources(cmd, a, &c, file, args)
-			if err != nil {
-				return err
-			}
-			var routes []law.Conversion
-			for _, s := range sources {
-				converted, err := law.Convert(s, port)
-				if err != nil {
-					return fmt.Errorf("convert %w", err)
-				}
-				routes = append(routes, converted)
-			}
-			return a.printRoutes(routes, sources, output)
-		},
+		ValidArgsFunction: c.kube.completeSplits,
 	}
-	c.addConnection(cmd)
-	cmd.Flags().StringVarP(&file, "filename", "f", "", "file with TrafficSplits, and their root Services for the ports; - is stdin")
-	cmd.Flags().Int32Var(&port, "port", 0, "port of the root Service that the route is for; default: its first")
-	cmd.Flags().StringVarP(&output, "output", "o", "yaml", "yaml or json")
-	hideRare(cmd.Flags())
-	return cmd
+	return c.kube.completions(a.command(cmd, &c.cfg, c.convert,
+		under("Cluster", &c.kube), under("Conversion", bound(c.fileFlags), outputFlag(&c.output, "yaml", "json")), c.kube.kubectl()))
 }
 
-func conversionSources(cmd *cobra.Command, a *app, c *cluster, file string, args []string) ([]law.Sources, error) {
-	if file == "" {
-		var cfg bench.Config
-		if err := c.prepare(&cfg, args); err != nil {
+func (c *convertCommand) fileFlags(flags *pflag.FlagSet, _ *bench.Config) {
+	flags.StringVarP(&c.file, "filename", "f", "", "file with TrafficSplits, and their root Services for the ports; - is stdin")
+	flags.Int32Var(&c.port, "port", 0, "port of the root Service that the route is for; default: its first")
+}
+
+func (c *convertCommand) convert(ctx context.Context, args []string) error {
+	sources, err := c.sources(ctx, args)
+	if err != nil {
+		return err
+	}
+	var routes []law.Conversion
+	for _, s := range sources {
+		converted, err := law.Convert(s, c.port)
+		if err != nil {
+			return fmt.Errorf("convert %w", err)
+		}
+		routes = append(routes, converted)
+	}
+	return c.printRoutes(routes, sources)
+}
+
+func (c *convertCommand) sources(ctx context.Context, args []string) ([]law.Sources, error) {
+	if c.file == "" {
+		if err := c.kube.connect(&c.cfg); err != nil {
 			return nil, err
 		}
-		s, err := mesh.ReadForConversion(cmd.Context(), cfg.Local, cfg.Query)
+		if len(args) > 0 {
+			c.cfg.Query.Split = args[0]
+		}
+		s, err := mesh.ReadForConversion(ctx, c.cfg.Local, c.cfg.Query)
 		return []law.Sources{s}, err
 	}
 	if len(args) > 0 {
-		return nil, fmt.Errorf("-f %q: it brings its own splits; leave %q out", file, args[0])
+		return nil, fmt.Errorf("-f %q: it brings its own splits; leave %q out", c.file, args[0])
 	}
-	in := a.stdin
-	if file != "-" {
-		f, err := os.Open(file)
+	in := c.stdin
+	if c.file != "-" {
+		f, err := os.Open(c.file)
 		if err != nil {
 			return nil, fmt.Errorf("-f: %w", err)
 		}
@@ -79,26 +87,27 @@ func conversionSources(cmd *cobra.Command, a *app, c *cluster, file string, args
 	}
 	sources, err := mesh.ReadConversionFile(in)
 	if err != nil {
-		return nil, fmt.Errorf("-f %q: %w", file, err)
+		return nil, fmt.Errorf("-f %q: %w", c.file, err)
 	}
 	if len(sources) == 0 {
-		return nil, fmt.Errorf("-f %q: there is no TrafficSplit in it", file)
+		return nil, fmt.Errorf("-f %q: there is no TrafficSplit in it", c.file)
 	}
 	return sources, nil
 }
 
-// printRoutes prints routes ready to be applied: as YAML with the warnings for comments, as JSON with the warnings on stderr.
-func (a *app) printRoutes(routes []law.Conversion, sources []law.Sources, output string) error {
+// printRoutes prints routes ready to be applied: as YAML with the warnings for comments, as JSON with the warnings on
+// stderr.
+func (c *convertCommand) printRoutes(routes []law.Conversion, sources []law.Sources) error {
 	for i, r := range routes {
-		if output == "json" {
+		if c.output == "json" {
 			for _, w := range r.Warnings {
-				fmt.Fprintf(a.talk(), "splitbench: warning: %s\n", untrusted.Printable(w))
+				c.say("warning: %s", w)
 			}
 			b, err := json.MarshalIndent(r.Route, "", "  ")
 			if err != nil {
 				return err
 			}
-			if _, err := fmt.Fprintf(a.stdout, "%s\n", b); err != nil {
+			if _, err := fmt.Fprintf(c.stdout, "%s\n", b); err != nil {
 				return err
 			}
 			continue
@@ -110,7 +119,7 @@ func (a *app) printRoutes(routes []law.Conversion, sources []law.Sources, output
 		if i > 0 {
 			text = append([]byte("---\n"), text...)
 		}
-		if _, err := a.stdout.Write(text); err != nil {
+		if _, err := c.stdout.Write(text); err != nil {
 			return err
 		}
 	}

@@ -1,15 +1,14 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -35,23 +34,19 @@ const (
 	demoRate     = "1000"
 )
 
-// demoWorld are the flags that shape the clusters.
-type demoWorld struct {
+// demoCommand is `demo`.
+type demoCommand struct {
+	cfg    bench.Config
+	result resultFlags
+
 	trueWeights          string
 	offMesh, gatewayDown bool
 	serve                bool
 	delay                time.Duration
 }
 
-func demoCommand(a *app) *cobra.Command {
-	var (
-		w      demoWorld
-		l      loading
-		j      judging
-		looks  sequentialFlags
-		to     sinks
-		output string
-	)
+func newDemo(a *app) *cobra.Command {
+	w := &demoCommand{}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the main job on two clusters inside this process",
@@ -61,48 +56,45 @@ on them. Nothing but this program is needed. The report says what was simulated.
   splitbench demo --true-weights podinfo=65,podinfo-east=35
   splitbench demo --serve`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cmp.Or(checkReportOutput(output), to.check()); err != nil {
-				return err
-			}
-			cfg, failOn, err := l.config(a, cmd, &j)
-			if err != nil {
-				return err
-			}
-			world, err := w.start(cmd.Context(), j.seed)
-			if err != nil {
-				return err
-			}
-			defer world.Close() // the process ends; what did not close is closed by that
-			if w.serve {
-				return a.serveDemo(cmd.Context(), world)
-			}
-			if err := connectDemo(&cfg, world, l.url); err != nil {
-				return err
-			}
-			if cfg.Sequential, err = looks.plan(); err != nil {
-				return err
-			}
-			cfg.Command = commandLine(os.Args[1:])
-			return a.execute(cmd, cfg, output, failOn, &to)
-		},
 	}
-	flags := cmd.Flags()
-	l.add(flags, demoRequests, demoRate)
-	j.add(flags)
-	looks.add(flags)
-	to.add(flags)
-	flags.StringVar(&w.trueWeights, "true-weights", "", "weights that the data plane obeys in place of the split: podinfo=65,podinfo-east=35")
-	flags.BoolVar(&w.offMesh, "off-mesh", false, "the client pod has no proxy")
-	flags.BoolVar(&w.gatewayDown, "gateway-down", false, "the other cluster's gateway is gone")
-	flags.DurationVar(&w.delay, "gateway-delay", 0, "what the gateway adds to each answer; default 5ms")
-	flags.BoolVar(&w.serve, "serve", false, "send nothing: keep the clusters up for kubectl and splitbench until interrupted")
-	flags.StringVarP(&output, "output", "o", "text", outputHelp)
-	return cmd
+	work := func(ctx context.Context, _ []string) error {
+		world, err := w.start(ctx)
+		if err != nil {
+			return err
+		}
+		defer world.Close() // the process ends; what did not close is closed by that
+		if w.serve {
+			return a.serveDemo(ctx, world)
+		}
+		if err := w.connect(world); err != nil {
+			return err
+		}
+		return a.runSplit(ctx, &w.cfg, w.result)
+	}
+	return a.command(cmd, &w.cfg, work,
+		under("Simulation", bound(w.worldFlags)),
+		under("Target", urlFlag{}, bound(classifyFlag)),
+		under("Load", &amountFlags{requests: demoRequests, rate: demoRate}, bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
+		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(&w.result.failOn), &sequentialFlags{}, bound(seedFlag)),
+		under("Output", reportFlag(&w.result.render), bound(resultsFlag), bound(labelFlag), &w.result.sinks),
+		under("Pods", bound(execFlag), bound(witnessFlag)),
+		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
+		under("Early end", &limitFlags{}),
+	)
 }
 
-func (w demoWorld) start(ctx context.Context, seed uint64) (*demo.Clusters, error) {
-	o := demo.Options{Seed: seed, OffMesh: w.offMesh, GatewayDown: w.gatewayDown, GatewayDelay: w.delay}
+func (w *demoCommand) worldFlags(flags *pflag.FlagSet, _ *bench.Config) {
+	flags.StringVar(&w.trueWeights, "true-weights", "",
+		"weights that the data plane obeys instead of the split's: podinfo=65,podinfo-east=35")
+	flags.BoolVar(&w.offMesh, "off-mesh", false, "the client pod has no proxy")
+	flags.BoolVar(&w.gatewayDown, "gateway-down", false, "the other cluster's gateway is gone")
+	flags.DurationVar(&w.delay, "gateway-delay", 0, "delay that the gateway adds to each answer; default 5ms")
+	flags.BoolVar(&w.serve, "serve", false,
+		"send nothing: keep the clusters up for kubectl and splitbench until interrupted")
+}
+
+func (w *demoCommand) start(ctx context.Context) (*demo.Clusters, error) {
+	o := demo.Options{Seed: w.cfg.Options.Seed, OffMesh: w.offMesh, GatewayDown: w.gatewayDown, GatewayDelay: w.delay}
 	if w.delay < 0 || w.delay > time.Minute {
 		return nil, fmt.Errorf("--gateway-delay %s: want 0 to 1m", w.delay)
 	}
@@ -124,8 +116,8 @@ func (w demoWorld) start(ctx context.Context, seed uint64) (*demo.Clusters, erro
 	return world, nil
 }
 
-// connectDemo points a run at the demo's clusters.
-func connectDemo(cfg *bench.Config, world *demo.Clusters, rawURL string) error {
+// connect points a run at the demo's clusters.
+func (w *demoCommand) connect(world *demo.Clusters) error {
 	west, err := demoREST(world, demoWest)
 	if err != nil {
 		return err
@@ -134,19 +126,18 @@ func connectDemo(cfg *bench.Config, world *demo.Clusters, rawURL string) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Local, err = mesh.Connect(west, demoWest); err != nil {
+	if w.cfg.Local, err = mesh.Connect(west, demoWest); err != nil {
 		return err
 	}
 	remote, err := mesh.Connect(east, demoEast)
 	if err != nil {
 		return err
 	}
-	cfg.REST = west
-	cfg.Remotes = []mesh.Remote{{Client: remote}}
-	cfg.Simulated = world.Simulated()
-	cfg.Query = mesh.Query{Namespace: demoNamespace, Split: demoSplit, From: demoFrom, Container: demoContainer}
-	cfg.Query.Port, err = portOf(rawURL, "")
-	return err
+	w.cfg.REST, w.cfg.Simulated = west, world.Simulated()
+	w.cfg.Remotes = []mesh.Remote{{Client: remote}}
+	q := &w.cfg.Query
+	q.Namespace, q.Split, q.From, q.Container = demoNamespace, demoSplit, demoFrom, demoContainer
+	return nil
 }
 
 func demoREST(world *demo.Clusters, contextName string) (*rest.Config, error) {
@@ -175,9 +166,5 @@ splitbench:       splitbench run %s --context %s --remote-context %s -n %s --fro
 splitbench: until interrupted
 `, world.Simulated(), demoNamespace, demoSplit, demoWest, demoEast, demoNamespace, demoFrom, demoContainer)
 	<-ctx.Done()
-	var sig *signalError
-	if errors.As(context.Cause(ctx), &sig) {
-		return exitCode(sig.code())
-	}
-	return nil
+	return endOfSignal(ctx)
 }

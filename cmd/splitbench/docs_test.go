@@ -50,8 +50,8 @@ func documents(t *testing.T) []string {
 
 var quoted = regexp.MustCompile(`'[^']*'|\S+`)
 
-// TestDocumentedCommands runs every command that the documents show, in their order, on two healthy demo clusters. None may be
-// a usage error or end in anything but a verdict.
+// TestDocumentedCommands runs every command that the documents show, in their order, on two healthy demo clusters. None
+// may be a usage error or end in anything but a verdict.
 func TestDocumentedCommands(t *testing.T) {
 	world, err := demo.Start(t.Context(), demo.Options{Seed: 1})
 	if err != nil {
@@ -118,8 +118,9 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 }
 
-// shortened is a command as this test can afford it: what a reader lets go on for minutes or days goes on for seconds. Nothing fails
-// on healthy clusters, which no drill passes, and a watch of seconds decides nothing: the verdict is not what is tested here.
+// shortened is a command as this test can afford it: what a reader lets go on for minutes or days goes on for seconds.
+// Nothing fails on healthy clusters, which no drill passes, and a watch of seconds decides nothing: the verdict is not
+// what is tested here.
 func shortened(words []string) []string {
 	more := map[string][]string{
 		"latency": {"--round-duration", "100ms", "--fail-on", "never"},

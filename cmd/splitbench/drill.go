@@ -3,25 +3,26 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/report"
-	"github.com/splitbench/splitbench/internal/store"
 )
 
-func drillCommand(a *app) *cobra.Command {
-	var (
-		c         cluster
-		l         loading
-		j         judging
-		output    string
-		maxLost   int64
-		maxOutage time.Duration
-	)
+// drillCommand is `drill`.
+type drillCommand struct {
+	cfg       bench.DrillConfig
+	cluster   clusterFlags
+	result    resultFlags
+	maxLost   int64
+	maxOutage time.Duration
+}
+
+func newDrill(a *app) *cobra.Command {
+	c := &drillCommand{}
 	cmd := &cobra.Command{
 		Use:   "drill [SPLIT]",
 		Short: "Send steady traffic while you break something, and say what happened",
@@ -33,93 +34,54 @@ With --max-lost or --max-outage the outcome is pass or fail. A drill in which no
 		Example: `  splitbench drill ts/podinfo -n test --from deploy/frontend -c nginx --duration 10m --max-outage 5s
   splitbench mark latest "scaled podinfo to 0"`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: c.completeSplits,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkReportOutput(output); err != nil {
-				return err
-			}
-			base, failOn, err := l.config(a, cmd, &j)
-			if err != nil {
-				return err
-			}
-			cfg := bench.DrillConfig{Config: base}
-			if cfg.Load.Requests == 0 {
-				return fmt.Errorf("--duration: say how long to send, such as 10m")
-			}
-			if c.from == "" && c.selector == "" {
-				return fmt.Errorf("--from: name the pod that requests come from, such as deploy/frontend, or fit one with -l")
-			}
-			if !cmd.Flags().Changed("connections") {
-				cfg.Load.Connections = 0 // as many as requests that wait for their timeout need
-			}
-			if cmd.Flags().Changed("max-lost") {
-				if maxLost < 0 {
-					return fmt.Errorf("--max-lost %d: want 0 or more", maxLost)
-				}
-				cfg.MaxLost = &maxLost
-			}
-			if cmd.Flags().Changed("max-outage") {
-				if maxOutage < 0 {
-					return fmt.Errorf("--max-outage %s: want 0 or more", maxOutage)
-				}
-				cfg.MaxOutage = &maxOutage
-			}
-			if err := c.prepare(&cfg.Config, args); err != nil {
-				return err
-			}
-			if cfg.Query.Port, err = portOf(l.url, c.through); err != nil {
-				return err
-			}
-			cfg.Command = commandLine(os.Args[1:])
-			return a.drill(cmd.Context(), cfg, output, failOn)
-		},
+		ValidArgsFunction: c.cluster.completeSplits,
 	}
-	c.add(cmd)
-	l.add(cmd.Flags(), "auto", "50")
-	j.add(cmd.Flags())
-	flags := cmd.Flags()
-	flags.Int64Var(&maxLost, "max-lost", 0, "requests that may be lost; default: any number")
-	flags.DurationVar(&maxOutage, "max-outage", 0, "how long requests may be lost, all together; default: any time")
-	flags.StringVarP(&output, "output", "o", "text", outputHelp)
-	noUse(flags, "; use --max-lost or --max-outage", "gate", "tolerance", "power", "alpha", "witness")
-	hideRare(flags)
-	return cmd
+	work := func(ctx context.Context, args []string) error {
+		if err := c.validate(cmd.Flags()); err != nil {
+			return err
+		}
+		if err := c.cluster.prepareSource(&c.cfg.Config, args); err != nil {
+			return err
+		}
+		return a.measure(ctx, &c.cfg.Config, c.result, func() (report.Report, error) { return bench.Drill(ctx, c.cfg) })
+	}
+	return c.cluster.completions(a.command(cmd, &c.cfg.Config, work,
+		under("Clusters and client pod", &c.cluster),
+		under("Target", urlFlag{}, bound(throughFlag), bound(classifyFlag)),
+		under("Load", &amountFlags{}, bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
+		under("Verdict", bound(c.lossFlags), failOnFlag(&c.result.failOn), bound(seedFlag)),
+		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
+		under("Pods", bound(execFlag)),
+		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
+		under("Early end", &limitFlags{}),
+		c.cluster.kubectl(),
+	))
 }
 
-func (a *app) drill(ctx context.Context, cfg bench.DrillConfig, output string, failOn report.FailOn) error {
-	p := a.newProgress()
-	cfg.Progress = p.show
-	r, err := bench.Drill(ctx, cfg)
-	p.end()
-	if err != nil {
-		return err
-	}
-	if err := a.print(r, output); err != nil {
-		return err
-	}
-	return ended(ctx, r, failOn)
+func (c *drillCommand) lossFlags(flags *pflag.FlagSet, _ *bench.Config) {
+	flags.Int64Var(&c.maxLost, "max-lost", 0, "requests that may be lost; default: any number")
+	flags.DurationVar(&c.maxOutage, "max-outage", 0, "how long requests may be lost in all; default: any time")
 }
 
-func markCommand(a *app) *cobra.Command {
-	var dir string
-	cmd := &cobra.Command{
-		Use:               "mark RUN TEXT",
-		Short:             "Write a mark into the timeline of a drill or run that is under way",
-		Example:           `  splitbench mark latest "scaled podinfo to 0"`,
-		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: completeRuns(&dir),
-		RunE: func(_ *cobra.Command, args []string) error {
-			f, err := store.OpenRunning(dir, args[0])
-			if err != nil {
-				return err
-			}
-			if err := bench.MarkRun(f, args[1]); err != nil {
-				return err
-			}
-			fmt.Fprintf(a.talk(), "splitbench: marked run %s\n", f.ID)
-			return nil
-		},
+// validate tells flags that were not given from those that are 0.
+func (c *drillCommand) validate(flags *pflag.FlagSet) error {
+	if c.cfg.Load.Requests == 0 {
+		return fmt.Errorf("--duration: say how long to send, such as 10m")
 	}
-	cmd.Flags().StringVar(&dir, "results-dir", "results", "where the runs are")
-	return cmd
+	if !flags.Changed("connections") {
+		c.cfg.Load.Connections = 0 // as many as requests that wait for their timeout need
+	}
+	if flags.Changed("max-lost") {
+		c.cfg.MaxLost = &c.maxLost
+	}
+	if flags.Changed("max-outage") {
+		c.cfg.MaxOutage = &c.maxOutage
+	}
+	if c.maxLost < 0 {
+		return fmt.Errorf("--max-lost %d: want 0 or more", c.maxLost)
+	}
+	if c.maxOutage < 0 {
+		return fmt.Errorf("--max-outage %s: want 0 or more", c.maxOutage)
+	}
+	return nil
 }

@@ -15,8 +15,8 @@ var inner = regexp.MustCompile(`<\(([^)]*)\)`) // what a shell reads as a file
 
 var word = regexp.MustCompile(`(?:'[^']*'|"[^"]*"|[^\s'"])+`)
 
-// examplesOf are the commands that a command's help shows, as words: lines that end in a backslash go on, comments end, and what a
-// shell would do with the output is left out.
+// examplesOf are the commands that a command's help shows, as words: lines that end in a backslash go on, comments end,
+// and what a shell would do with the output is left out.
 func examplesOf(cmd *cobra.Command) (out [][]string) {
 	text := strings.ReplaceAll(cmd.Example, "\\\n", " ")
 	for line := range strings.Lines(text) {
@@ -51,9 +51,10 @@ func offline(words []string) bool {
 		(words[1] == "plan" || words[1] == "analyze") && slices.Contains(words, "--weights") && !slices.ContainsFunc(words, func(w string) bool { return strings.Contains(w, ".") })
 }
 
-// Every example that help shows, and docs/cli and the manual pages with it, is a command line that cobra takes: the command is there,
-// its flags are known and have values that can be read, and its arguments are as many as it wants. Nothing behind that is carried
-// out, but for those that need nothing else: these end in a verdict or in what they print.
+// Every example that help shows, and docs/cli and the manual pages with it, is a command line that cobra takes: the
+// command is there, its flags are known and have values that can be read, and its arguments are as many as it wants.
+// Nothing behind that is carried out, but for those that need nothing else: these end in a verdict or in what they
+// print.
 func TestExamplesAreCommandLines(t *testing.T) {
 	quiet := surroundings{stdin: strings.NewReader(""), stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, getenv: func(string) string { return "" }}
 	shown, ran := 0, 0

@@ -11,7 +11,7 @@ import (
 )
 
 // explainCommand needs no cluster: a check's id is what a report, a log or a colleague says.
-func explainCommand(a *app) *cobra.Command {
+func newExplain(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain [CHECK]",
 		Short: "Print what a check looks at, why it fails and what to do; without an id, all of them",
@@ -26,7 +26,7 @@ func explainCommand(a *app) *cobra.Command {
 			return ids, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			o := report.TextOptions{Color: a.colored(a.stdout), ASCII: !a.unicode(a.stdout)}
+			o := a.textOptions()
 			if len(args) == 0 {
 				return report.WriteCheckIndex(a.stdout, preflight.Checks(), o)
 			}

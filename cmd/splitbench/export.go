@@ -1,13 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
@@ -19,10 +20,17 @@ import (
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-func exportCommand(a *app) *cobra.Command {
-	var to, out, clock string
-	var runs runsFlags
-	var perBackend bool
+// exportCommand is `results export`.
+type exportCommand struct {
+	*app
+	cfg     bench.Config
+	runs    storedFlags
+	to, out string
+	options export.Options
+}
+
+func newExport(a *app) *cobra.Command {
+	c := &exportCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "export [RUN]",
 		Short: "Write the samples of a run in the formats of other tools",
@@ -30,47 +38,66 @@ func exportCommand(a *app) *cobra.Command {
   splitbench results export latest --to ndjson
   splitbench results export latest --to benchfmt`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: completeRuns(&runs.dir),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if err := checkFormat(to); err != nil {
-				return err
-			}
-			if out == "" && to == "vegeta" && isTerminal(a.stdout) {
-				return fmt.Errorf("--to vegeta: not written to a terminal; name a file with --out")
-			}
-			f, err := runs.open(args)
-			if err != nil {
-				return err
-			}
-			if to == "prom" { // has no samples: the numbers of the report
-				r, err := storedReport(f)
-				if err != nil {
-					return err
-				}
-				return toFile(out, a.stdout, func(w io.Writer) error { return telemetry.WriteOpenMetrics(w, r) })
-			}
-			if to == "benchfmt" {
-				return a.benchfmt(f, out)
-			}
-			facts, err := bench.ExportFacts(f)
-			if err != nil {
-				return err
-			}
-			o := export.Options{Clock: export.Clock(clock), PerBackend: perBackend}
-			samples, cut := whole(f)
-			err = toFile(out, a.stdout, func(w io.Writer) error { return write(w, to, facts, o, samples) })
-			if err == nil && *cut != nil {
-				fmt.Fprintf(a.talk(), "splitbench: run %s is not whole, what it has was written: %v\n", f.ID, *cut)
-			}
-			return err
-		},
+		ValidArgsFunction: completeRuns(&c.runs.dir),
 	}
-	cmd.Flags().StringVar(&to, "to", "ndjson", "vegeta (gob), csv, json (both as vegeta writes them), ndjson, benchfmt (for benchstat: a line for each round of a latency run, or each backend of a run) or prom")
-	cmd.Flags().StringVar(&out, "out", "", "file to write; default: stdout")
-	cmd.Flags().StringVar(&clock, "clock", string(export.ResponseTime), "which latency vegeta's formats hold: response (from the planned instant) or service")
-	cmd.Flags().BoolVar(&perBackend, "per-backend", false, "name vegeta's attacks RUN/BACKEND, for a line each in its plot")
-	runs.add(cmd)
-	return cmd
+	return a.command(cmd, &c.cfg, c.export, under("Run", &c.runs), under("Output", c))
+}
+
+func (c *exportCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
+	flags.StringVar(&c.to, "to", "ndjson", "vegeta (gob), csv, json (both as vegeta writes them), ndjson, benchfmt (for benchstat: "+
+		"a line for each round of a latency run, or each backend of a run) or prom")
+	flags.StringVar(&c.out, "out", "", "file to write; default: stdout")
+	flags.StringVar((*string)(&c.options.Clock), "clock", string(export.ResponseTime),
+		"which latency vegeta's formats hold: response (from the planned instant) or service")
+	flags.BoolVar(&c.options.PerBackend, "per-backend", false, "name vegeta's attacks RUN/BACKEND, for a line each in its plot")
+}
+
+func (c *exportCommand) complete(*bench.Config) error {
+	if c.out == "" && c.to == "vegeta" && isTerminal(c.stdout) {
+		return fmt.Errorf("--to vegeta: not written to a terminal; name a file with --out")
+	}
+	return checkFormat(c.to)
+}
+
+func (c *exportCommand) export(_ context.Context, args []string) error {
+	f, err := c.runs.open(args)
+	if err != nil {
+		return err
+	}
+	var cut *error // why samples are missing
+	var fill func(io.Writer) error
+	switch c.to {
+	case "prom": // has no samples: the numbers of the report
+		r, err := storedReport(f)
+		if err != nil {
+			return err
+		}
+		fill = func(w io.Writer) error { return telemetry.WriteOpenMetrics(w, r) }
+	case "benchfmt":
+		r, err := bench.ReplicatesOf(f)
+		if err != nil {
+			return err
+		}
+		cut = &r.Cut
+		fill = func(w io.Writer) error {
+			return export.Benchfmt(w, r.Benchmark, r.Key, r.Config, r.All, analyze.Quantile)
+		}
+	default:
+		facts, err := bench.ExportFacts(f)
+		if err != nil {
+			return err
+		}
+		samples, missing := whole(f)
+		cut = missing
+		fill = func(w io.Writer) error { return write(w, c.to, facts, c.options, samples) }
+	}
+	if err := toFile(c.out, c.stdout, fill); err != nil {
+		return err
+	}
+	if cut != nil && *cut != nil {
+		c.say("run %s is not whole, what it has was written: %v", f.ID, *cut)
+	}
+	return nil
 }
 
 func checkFormat(to string) error {
@@ -79,21 +106,6 @@ func checkFormat(to string) error {
 		return nil
 	}
 	return fmt.Errorf("--to %q: want vegeta, csv, json, ndjson, benchfmt or prom", to)
-}
-
-// benchfmt writes what benchstat reads.
-func (a *app) benchfmt(f store.Folder, out string) error {
-	r, err := bench.ReplicatesOf(f)
-	if err != nil {
-		return err
-	}
-	err = toFile(out, a.stdout, func(w io.Writer) error {
-		return export.Benchfmt(w, r.Benchmark, r.Key, r.Config, r.All, analyze.Quantile)
-	})
-	if err == nil && r.Cut != nil {
-		fmt.Fprintf(a.talk(), "splitbench: run %s is not whole, what it has was written: %v\n", f.ID, r.Cut)
-	}
-	return err
 }
 
 func write(w io.Writer, to string, f export.Facts, o export.Options, samples iter.Seq2[attack.Result, error]) error {
@@ -130,17 +142,5 @@ func toFile(name string, stdout io.Writer, fill func(io.Writer) error) error {
 	if name == "" {
 		return fill(stdout)
 	}
-	temp := name + ".part"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return fmt.Errorf("--out %q: %w", name, err)
-	}
-	err = errors.Join(fill(f), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(temp, name)
-	}
-	if err != nil {
-		return fmt.Errorf("--out %q: %w", name, errors.Join(err, os.Remove(temp)))
-	}
-	return nil
+	return replaceFile("--out", name, fill)
 }

@@ -1,118 +1,178 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // logins of cloud providers
+	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/mesh"
 )
 
-// cluster are the flags that say which clusters, namespace and source pod: kubectl's, with kubectl's meanings.
-type cluster struct {
-	config                             *genericclioptions.ConfigFlags
-	remotes                            []string
-	from, selector, container, through string
-	fromNamespace                      string
+// kubeFlags say which cluster and namespace: kubectl's, with kubectl's meanings.
+type kubeFlags struct {
+	config *genericclioptions.ConfigFlags
+	all    *pflag.FlagSet // of config
 }
 
-func (c *cluster) add(cmd *cobra.Command) {
-	c.config = genericclioptions.NewConfigFlags(true)
-	flags := cmd.Flags()
-	c.config.AddFlags(flags)
-	flags.StringArrayVar(&c.remotes, "remote-context", nil, "kubeconfig context of another cluster, as [CLUSTER=]CONTEXT; repeatable")
-	flags.StringVar(&c.from, "from", "", "where requests come from: deploy/NAME, sts/NAME, ds/NAME or pod/NAME")
-	flags.StringVar(&c.fromNamespace, "from-namespace", "", "namespace of the pod that requests come from, where it is not the split's")
-	flags.StringVarP(&c.selector, "selector", "l", "", "label selector of the one pod that requests come from, in place of --from")
-	flags.StringVarP(&c.container, "container", "c", "", "container to run in; else the pod's default, else the first that is not the proxy")
-	flags.StringVar(&c.through, "through", "", "svc/NAME whose pods draw the backend, where the requests do not go to the root Service itself")
-	c.complete(cmd)
+// commonKubeFlags are those that are shown first. The others, which kubectl's users know, are shown last.
+func commonKubeFlags() []string { return []string{"namespace", "context", "kubeconfig"} }
+
+func (k *kubeFlags) register(flags *pflag.FlagSet, _ *bench.Config) {
+	k.config, k.all = genericclioptions.NewConfigFlags(true), pflag.NewFlagSet("", pflag.ContinueOnError)
+	k.config.AddFlags(k.all)
+	for _, name := range commonKubeFlags() {
+		flags.AddFlag(k.all.Lookup(name))
+	}
 }
 
-// addConnection adds the flags that say which cluster and namespace, for commands that have no client pod.
-func (c *cluster) addConnection(cmd *cobra.Command) {
-	c.config = genericclioptions.NewConfigFlags(true)
-	c.config.AddFlags(cmd.Flags())
-	c.complete(cmd)
+func (k *kubeFlags) complete(*bench.Config) error { return nil }
+
+// kubectl are the other flags: how to connect and as whom.
+func (k *kubeFlags) kubectl() section {
+	return under("Connection, as for kubectl", bound(func(flags *pflag.FlagSet, _ *bench.Config) {
+		k.all.VisitAll(func(f *pflag.Flag) {
+			if !slices.Contains(commonKubeFlags(), f.Name) {
+				flags.AddFlag(f)
+			}
+		})
+	}))
 }
 
 // connect turns the flags into clients. It makes no call yet.
-func (c *cluster) connect(cfg *bench.Config) error {
-	rest, err := c.config.ToRESTConfig()
+func (k *kubeFlags) connect(cfg *bench.Config) error {
+	raw, err := k.config.ToRawKubeConfigLoader().RawConfig()
 	if err != nil {
 		return fmt.Errorf("read kubeconfig: %w", err)
+	}
+	// client-go's own sentence about a context that is missing names no candidates.
+	name := raw.CurrentContext
+	if *k.config.Context != "" {
+		name = *k.config.Context
+		if _, ok := raw.Contexts[name]; !ok {
+			return fmt.Errorf("--context %q: the kubeconfig has no such context; it has %s", name, contextNames(raw))
+		}
+	}
+	if cfg.REST, err = k.config.ToRESTConfig(); err != nil {
+		return fmt.Errorf("read kubeconfig: %w", err)
+	}
+	if cfg.Query.Namespace, _, err = k.config.ToRawKubeConfigLoader().Namespace(); err != nil {
+		return fmt.Errorf("read kubeconfig: %w", err)
+	}
+	cfg.Local, err = mesh.Connect(cfg.REST, name)
+	return err
+}
+
+func contextNames(raw api.Config) string { return strings.Join(sorted(raw.Contexts), ", ") }
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// clusterFlags say which clusters, and which pod sends.
+type clusterFlags struct {
+	kubeFlags
+	remotes []string
+}
+
+func (c *clusterFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
+	c.kubeFlags.register(flags, cfg)
+	flags.StringArrayVar(&c.remotes, "remote-context", nil,
+		"kubeconfig context of another cluster, as [CLUSTER=]CONTEXT; repeatable")
+	q := &cfg.Query
+	flags.StringVar(&q.From, "from", "", "where to send requests from: deploy/NAME, sts/NAME, ds/NAME or pod/NAME")
+	flags.StringVarP(&q.Selector, "selector", "l", "", "label selector of the one pod to send from, instead of --from")
+	flags.StringVarP(&q.Container, "container", "c", "",
+		"container to run in; default: the pod's default container, else the first that is not the proxy")
+	flags.StringVar(&q.FromNamespace, "from-namespace", "", "namespace of the pod to send from; default: the split's")
+}
+
+func hasSource(q mesh.Query) bool { return q.From != "" || q.Selector != "" }
+
+// prepareSource prepares a command that sends, and so needs a pod.
+func (c *clusterFlags) prepareSource(cfg *bench.Config, args []string) error {
+	if !hasSource(cfg.Query) {
+		return errors.New("--from: name the pod that requests come from, such as deploy/frontend, or select one with -l")
+	}
+	return c.prepare(cfg, args)
+}
+
+// prepare connects to all clusters, and takes the split from the arguments.
+func (c *clusterFlags) prepare(cfg *bench.Config, args []string) error {
+	if err := c.connect(cfg); err != nil {
+		return err
 	}
 	raw, err := c.config.ToRawKubeConfigLoader().RawConfig()
 	if err != nil {
 		return fmt.Errorf("read kubeconfig: %w", err)
 	}
-	name := raw.CurrentContext
-	if *c.config.Context != "" {
-		name = *c.config.Context
-	}
-	if cfg.Query.Namespace, _, err = c.config.ToRawKubeConfigLoader().Namespace(); err != nil {
-		return fmt.Errorf("read kubeconfig: %w", err)
-	}
-	if cfg.Local, err = mesh.Connect(rest, name); err != nil {
-		return err
-	}
-	cfg.REST = rest
 	for _, r := range c.remotes {
 		clusterName, contextName, named := strings.Cut(r, "=")
 		if !named {
 			clusterName, contextName = "", r
 		}
 		if _, ok := raw.Contexts[contextName]; !ok {
-			return fmt.Errorf("--remote-context %q: the kubeconfig has no context %q; it has %s", r, contextName, strings.Join(sorted(raw.Contexts), ", "))
+			return fmt.Errorf("--remote-context %q: the kubeconfig has no context %q; it has %s", r, contextName, contextNames(raw))
 		}
 		remote := genericclioptions.NewConfigFlags(true)
 		remote.KubeConfig, remote.Context = c.config.KubeConfig, &contextName
-		remoteREST, err := remote.ToRESTConfig()
+		rest, err := remote.ToRESTConfig()
 		if err != nil {
 			return fmt.Errorf("--remote-context %q: %w", r, err)
 		}
 		// Who one acts as holds for every cluster; how to reach and log in to one is its own context's.
-		remoteREST.Impersonate, remoteREST.Timeout = rest.Impersonate, rest.Timeout
-		client, err := mesh.Connect(remoteREST, contextName)
+		rest.Impersonate, rest.Timeout = cfg.REST.Impersonate, cfg.REST.Timeout
+		client, err := mesh.Connect(rest, contextName)
 		if err != nil {
 			return err
 		}
 		cfg.Remotes = append(cfg.Remotes, mesh.Remote{Cluster: clusterName, Client: client})
 	}
-	cfg.Query.FromNamespace = c.fromNamespace
-	cfg.Query.From, cfg.Query.Selector, cfg.Query.Container, cfg.Query.Through = c.from, c.selector, c.container, c.through
+	if len(args) > 0 {
+		cfg.Query.Split = args[0]
+	}
 	return nil
 }
 
-// contextOf fails early for a context that is not there: client-go's own sentence names no candidates.
-func (c *cluster) checkContext() error {
-	raw, err := c.config.ToRawKubeConfigLoader().RawConfig()
-	if err != nil {
-		return fmt.Errorf("read kubeconfig: %w", err)
-	}
-	want := *c.config.Context
-	if want == "" {
+// throughFlag is the flag of a Service between the client and the root Service.
+func throughFlag(flags *pflag.FlagSet, cfg *bench.Config) {
+	flags.StringVar(&cfg.Query.Through, "through", "",
+		"svc/NAME whose pods choose the backend, where requests do not go to the root Service itself")
+}
+
+// urlFlag is the flag of what to request.
+type urlFlag struct{}
+
+func (urlFlag) register(flags *pflag.FlagSet, cfg *bench.Config) {
+	flags.StringVar(&cfg.URL, "url", "", "what to request; default: the root Service and its port")
+}
+
+// complete takes the port that the URL names, unless other pods choose the backend.
+func (urlFlag) complete(cfg *bench.Config) error {
+	if cfg.URL == "" {
 		return nil
 	}
-	if _, ok := raw.Contexts[want]; !ok {
-		return fmt.Errorf("--context %q: the kubeconfig has no such context; it has %s", want, strings.Join(sorted(raw.Contexts), ", "))
+	u, err := url.Parse(cfg.URL)
+	if err != nil {
+		return fmt.Errorf("--url: %w", err)
 	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+		return fmt.Errorf("--url %q: want http://HOST:PORT/PATH", cfg.URL)
+	}
+	if u.Port() == "" || cfg.Query.Through != "" {
+		return nil
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil || port == 0 {
+		return fmt.Errorf("--url %q: port %q is out of range", cfg.URL, u.Port())
+	}
+	cfg.Query.Port = int32(port)
 	return nil
-}
-
-// hideRare keeps the long tail of kubectl's connection flags out of the help: they work, and kubectl's users know them.
-func hideRare(flags *pflag.FlagSet) {
-	for _, name := range []string{
-		"as", "as-group", "as-uid", "as-user-extra", "cache-dir", "certificate-authority", "client-certificate", "client-key",
-		"cluster", "disable-compression", "insecure-skip-tls-verify", "request-timeout", "server", "tls-server-name", "token", "user",
-	} {
-		if f := flags.Lookup(name); f != nil {
-			f.Hidden = true
-		}
-	}
 }

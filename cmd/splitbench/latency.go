@@ -1,14 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"math"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
@@ -17,22 +17,18 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// latencyFlags are those of latency alone.
-type latencyFlags struct {
-	against, path, margin, limit, baseline string
-	rounds                                 int
-	round                                  time.Duration
-	rates, quantiles                       []string
+// latencyCommand is `latency`.
+type latencyCommand struct {
+	cfg     bench.LatencyConfig
+	cluster clusterFlags
+	result  resultFlags
+
+	limit, baseline  string
+	rates, quantiles []string
 }
 
-func latencyCommand(a *app) *cobra.Command {
-	var (
-		c      cluster
-		l      loading
-		j      judging
-		f      latencyFlags
-		output string
-	)
+func newLatency(a *app) *cobra.Command {
+	c := &latencyCommand{}
 	cmd := &cobra.Command{
 		Use:   "latency TARGET [TARGET...] --against TARGET",
 		Short: "Measure what the gateway costs: targets in interleaved rounds",
@@ -47,87 +43,66 @@ proven. With --rates one target is measured at several rates, and with --limit t
   splitbench latency svc/podinfo-east --against svc/podinfo -n test --from deploy/frontend --baseline latest
   splitbench latency svc/podinfo-east -n test --from deploy/frontend --rates 100,500,1000 --limit p99=100ms`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkReportOutput(output); err != nil {
-				return err
-			}
-			cfg, failOn, err := f.config(a, cmd, &c, &l, &j, args)
-			if err != nil {
-				return err
-			}
-			p := a.newProgress()
-			cfg.Progress = p.show
-			r, err := bench.Latency(cmd.Context(), cfg)
-			p.end()
-			if err != nil {
-				return err
-			}
-			if err := a.print(r, output); err != nil {
-				return err
-			}
-			return ended(cmd.Context(), r, failOn)
-		},
 	}
-	c.add(cmd)
-	l.add(cmd.Flags(), "auto", "50")
-	j.add(cmd.Flags())
-	flags := cmd.Flags()
-	flags.StringVar(&f.against, "against", "", "the target that the others are compared with")
-	flags.StringVar(&f.path, "path", "/", "what to request of each target")
-	flags.StringVar(&f.margin, "margin", "", "how much slower a quantile may be: 5ms, or 10% of that of --against; default: nothing is decided")
-	flags.StringSliceVar(&f.quantiles, "quantiles", []string{"p50", "p90"}, "quantiles that --margin judges; p50, p90 and p99 are shown in any case")
-	flags.IntVar(&f.rounds, "rounds", 24, "rounds of each target, the unit of replication")
-	flags.DurationVar(&f.round, "round-duration", 2*time.Second, "length of a round, and of each step of a sweep")
-	flags.StringSliceVar(&f.rates, "rates", nil, "measure one target at these rates per second")
-	flags.StringVar(&f.limit, "limit", "", "of a sweep: what must hold, such as p99=50ms; the rate at which it breaks is found")
-	flags.StringVar(&f.baseline, "baseline", "", "an earlier run of the same targets, to compare with")
-	flags.StringVarP(&output, "output", "o", "text", outputHelp)
-	// What fixes the length of a run of one split has no meaning here.
-	noUse(flags, "; use --rounds, --round-duration, --rate, --path or --margin",
-		"requests", "duration", "url", "classify", "requests-per-connection", "gate", "tolerance", "power", "through", "witness")
-	hideRare(flags)
-	return cmd
+	work := func(ctx context.Context, args []string) error {
+		c.cfg.Targets = args
+		if err := c.cluster.prepareSource(&c.cfg.Config, nil); err != nil {
+			return err
+		}
+		return a.measure(ctx, &c.cfg.Config, c.result, func() (report.Report, error) { return bench.Latency(ctx, c.cfg) })
+	}
+	return c.cluster.completions(a.command(cmd, &c.cfg.Config, work,
+		under("Clusters and client pod", &c.cluster),
+		under("Comparison", c),
+		under("Load", rateFlag("50"), bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
+		under("Verdict", bound(alphaFlag), failOnFlag(&c.result.failOn), bound(seedFlag)),
+		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
+		under("Pods", bound(execFlag)),
+		under("Generator", engineFlags{}, &reuseFlags{}, &dialFlags{}),
+		under("Early end", &limitFlags{}),
+		c.cluster.kubectl(),
+	))
 }
 
-func (f *latencyFlags) config(a *app, cmd *cobra.Command, c *cluster, l *loading, j *judging, args []string) (bench.LatencyConfig, report.FailOn, error) {
-	var out bench.LatencyConfig
-	cfg, failOn, err := l.config(a, cmd, j)
-	if err != nil {
-		return out, "", err
+func (c *latencyCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
+	flags.StringVar(&c.cfg.Against, "against", "", "the target to compare the others with")
+	flags.StringVar(&c.cfg.MarginText, "margin", "",
+		"how much slower a quantile may be: 5ms, or 10% of that of --against; default: nothing is decided")
+	flags.StringSliceVar(&c.quantiles, "quantiles", []string{"p50", "p90"},
+		"quantiles that --margin judges; p50, p90 and p99 are shown in any case")
+	flags.IntVar(&c.cfg.Rounds, "rounds", 24, "rounds of each target, the unit of replication")
+	flags.DurationVar(&c.cfg.Round, "round-duration", 2*time.Second, "length of a round, and of each step of a sweep")
+	flags.StringVar(&c.cfg.Path, "path", "/", "what to request of each target")
+	flags.StringSliceVar(&c.rates, "rates", nil, "sweep: measure one target at these rates per second")
+	flags.StringVar(&c.limit, "limit", "", "what must hold in a sweep, such as p99=50ms; the rate at which it breaks is found")
+	flags.StringVar(&c.baseline, "baseline", "", "an earlier run of the same targets to compare with")
+}
+
+func (c *latencyCommand) complete(*bench.Config) (err error) {
+	if c.cfg.Margin, err = parseMargin(c.cfg.MarginText); err != nil {
+		return err
 	}
-	if c.from == "" && c.selector == "" {
-		return out, "", fmt.Errorf("--from: name the pod that requests come from, such as deploy/frontend, or fit one with -l")
+	if c.cfg.Quantiles, err = parseQuantiles(c.quantiles); err != nil {
+		return err
 	}
-	out = bench.LatencyConfig{Config: cfg, Targets: args, Against: f.against, Path: f.path, Rounds: f.rounds, Round: f.round}
-	if out.Margin, err = parseMargin(f.margin); err != nil {
-		return out, "", err
-	}
-	out.MarginText = f.margin
-	if out.Quantiles, err = parseQuantiles(f.quantiles); err != nil {
-		return out, "", err
-	}
-	for _, text := range f.rates {
+	for _, text := range c.rates {
 		rate, err := attack.ParseRate(text)
 		if err != nil {
-			return out, "", fmt.Errorf("--rates: %w", err)
+			return fmt.Errorf("--rates: %w", err)
 		}
-		out.Rates = append(out.Rates, rate)
+		c.cfg.Rates = append(c.cfg.Rates, rate)
 	}
-	if out.Limit, err = parseLimit(f.limit); err != nil {
-		return out, "", err
+	if c.cfg.Limit, err = parseSweepLimit(c.limit); err != nil {
+		return err
 	}
-	if f.baseline != "" {
-		folder, err := store.Open(l.resultsDir, f.baseline)
+	if c.baseline != "" {
+		folder, err := store.Open(c.cfg.ResultsDir, c.baseline)
 		if err != nil {
-			return out, "", fmt.Errorf("--baseline: %w", err)
+			return fmt.Errorf("--baseline: %w", err)
 		}
-		out.Baseline = &folder
+		c.cfg.Baseline = &folder
 	}
-	if err := c.prepare(&out.Config, nil); err != nil {
-		return out, "", err
-	}
-	out.Command = commandLine(os.Args[1:])
-	return out, failOn, nil
+	return nil
 }
 
 // parseMargin reads 5ms or 10%.
@@ -149,17 +124,16 @@ func parseMargin(s string) (analyze.Margin, error) {
 	return analyze.Margin{Absolute: int64(d), Set: true}, nil
 }
 
-// parseLimit reads p99=50ms.
-func parseLimit(s string) (*report.SweepLimit, error) {
+// parseSweepLimit reads p99=50ms.
+func parseSweepLimit(s string) (*report.SweepLimit, error) {
 	if s == "" {
 		return nil, nil //nolint:nilnil // no limit is no error
 	}
-	name, value, ok := strings.Cut(s, "=")
-	number, isQuantile := strings.CutPrefix(name, "p")
-	q, err := strconv.ParseFloat(number, 64)
+	name, value, _ := strings.Cut(s, "=")
+	q, err := parseQuantile(name)
 	d, durationErr := time.ParseDuration(value)
-	if !ok || !isQuantile || err != nil || !(q > 0 && q < 100) || durationErr != nil || d <= 0 || math.IsNaN(q) {
+	if err != nil || durationErr != nil || d <= 0 {
 		return nil, fmt.Errorf("--limit %q: want a quantile and a time, such as p99=50ms", s)
 	}
-	return &report.SweepLimit{Quantile: q / 100, Ms: float64(d) / float64(time.Millisecond)}, nil
+	return &report.SweepLimit{Quantile: q, Ms: float64(d) / float64(time.Millisecond)}, nil
 }

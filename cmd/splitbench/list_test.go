@@ -13,8 +13,8 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// manyRuns fills a folder with n runs whose files are those of the reference run, but for the samples. Runs of before there
-// were summaries have none.
+// manyRuns fills a folder with n runs whose files are those of the reference run, but for the samples. Runs of before
+// there were summaries have none.
 func manyRuns(tb testing.TB, n int, summaries bool) string {
 	tb.Helper()
 	dir := tb.TempDir()

@@ -27,8 +27,9 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs testdata/*.txtar: each is a session with the program as its user has it. KUBECONFIG names two healthy
-// demo clusters, seed 1, that live as long as the script; SERVER is the URL of a plain server, ADDRESS its address.
+// TestScripts runs testdata/*.txtar: each is a session with the program as its user has it. KUBECONFIG names two
+// healthy demo clusters, seed 1, that live as long as the script; SERVER is the URL of a plain server, ADDRESS its
+// address.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",

@@ -2,25 +2,71 @@ package main
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"strings"
 
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/renderer"
+	"github.com/olekukonko/tablewriter/tw"
+	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/printers"
 
+	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/telemetry"
 )
 
+// form is a value of -o of a document that has some forms of its own.
+type form string
+
+// outputFlag registers -o with the forms of a document, the first by default.
+func outputFlag(to *form, forms ...form) bound {
+	return func(flags *pflag.FlagSet, _ *bench.Config) {
+		read(flags, "output", string(forms[0]), enumerate(forms, " or "), func(s string) error {
+			if err := oneOf(to, forms...)(s); err != nil {
+				return fmt.Errorf("-o %q: want %s", s, enumerate(forms, ", "))
+			}
+			return nil
+		})
+		flags.Lookup("output").Shorthand = "o"
+	}
+}
+
+// document is how one is written in each of its forms.
+type document map[form]func(io.Writer) error
+
+// write writes a document to stdout in the form that -o names. What a person reads is not for --quiet.
+func (a *app) write(f form, d document) error {
+	if a.quiet && (f == "text" || f == "short") {
+		return nil
+	}
+	return d[f](a.stdout)
+}
+
+// jsonOf is a document as JSON.
+func jsonOf(doc any) func(io.Writer) error {
+	return func(w io.Writer) error { return report.WriteDocument(w, doc) }
+}
+
+// textOptions say what stdout can show.
+func (a *app) textOptions() report.TextOptions { return a.optionsOf(a.stdout) }
+
+func (a *app) optionsOf(w io.Writer) report.TextOptions {
+	return report.TextOptions{Color: a.colored(w), ASCII: !a.unicode(w), Width: a.width(w)}
+}
+
 // renderFunc writes a report in one form.
 type renderFunc func(io.Writer, report.Report) error
 
-// forms are the values of -o for reports, but for text, which needs to know the terminal, and for templates.
+// reportForms are the values of -o for reports, but for text, which needs to know the terminal, and for templates.
 //
 //nolint:gochecknoglobals // a table that never changes
-var forms = map[string]renderFunc{
+var reportForms = map[string]renderFunc{
 	"json":        report.WriteJSON,
 	"markdown":    report.WriteMarkdown,
 	"html":        report.WriteHTML,
@@ -28,40 +74,37 @@ var forms = map[string]renderFunc{
 	"junit":       func(w io.Writer, r report.Report) error { return report.WriteJUnit(w, r) },
 }
 
-// outputHelp is the help of -o for reports.
-const outputHelp = "text, json, yaml, markdown, html, junit, openmetrics, jsonpath=TEMPLATE or go-template=TEMPLATE"
+const reportFormNames = "text, json, yaml, markdown, html, junit, openmetrics, jsonpath=TEMPLATE or go-template=TEMPLATE"
 
-// checkReportOutput refuses what print could not write, templates that cannot be read included: before anything is sent.
-func checkReportOutput(o string) error {
-	_, err := rendererOf(o)
-	return err
+// reportFlag registers -o of a report; nil is text. What could not be written is refused before anything is sent,
+// templates that cannot be read included.
+func reportFlag(to *renderFunc) bound {
+	return func(flags *pflag.FlagSet, _ *bench.Config) {
+		flags.StringP("output", "o", "text", reportFormNames)
+		f := flags.Lookup("output")
+		f.Value = readValue{f.Value, into(to, parseReportForm)}
+	}
 }
 
-// rendererOf is nil for text.
-func rendererOf(o string) (renderFunc, error) {
-	if f, ok := forms[o]; ok || o == "text" {
+func parseReportForm(s string) (renderFunc, error) {
+	if f, ok := reportForms[s]; ok || s == "text" {
 		return f, nil
 	}
-	form, _, _ := strings.Cut(o, "=")
+	form, _, _ := strings.Cut(s, "=")
 	if form != "yaml" && !strings.HasPrefix(form, "jsonpath") && !strings.HasPrefix(form, "go-template") {
-		return nil, fmt.Errorf("-o %q: want %s", o, outputHelp)
+		return nil, fmt.Errorf("-o %q: want %s", s, reportFormNames)
 	}
 	// kubectl's own printers, so that templates mean what kubectl's users expect.
 	flags := genericclioptions.NewPrintFlags("")
-	flags.OutputFormat = &o
-	flags.TypeSetterPrinter = nil
-	printer, err := templatePrinter(flags, o)
+	toPrinter := flags.TemplatePrinterFlags.ToPrinter
+	if form == "yaml" {
+		toPrinter = flags.JSONYamlPrintFlags.ToPrinter
+	}
+	printer, err := toPrinter(s)
 	if err != nil {
-		return nil, fmt.Errorf("-o %q: %w", o, err)
+		return nil, fmt.Errorf("-o %q: %w", s, err)
 	}
 	return func(w io.Writer, r report.Report) error { return printObject(w, printer, r) }, nil
-}
-
-func templatePrinter(flags *genericclioptions.PrintFlags, o string) (printers.ResourcePrinter, error) {
-	if o == "yaml" {
-		return flags.JSONYamlPrintFlags.ToPrinter(o)
-	}
-	return flags.TemplatePrinterFlags.ToPrinter(o)
 }
 
 // printObject hands the report to a printer as the object that its JSON is.
@@ -84,16 +127,67 @@ func printObject(w io.Writer, p printers.ResourcePrinter, r report.Report) error
 	return err
 }
 
-// print writes a report to stdout in the form that -o names.
-func (a *app) print(r report.Report, output string) error {
-	render, err := rendererOf(output)
+// print writes a report to stdout.
+func (a *app) print(r report.Report, render renderFunc) error {
 	switch {
-	case err != nil:
-		return err
 	case render != nil:
 		return render(a.stdout, r)
 	case a.quiet:
 		return nil
 	}
-	return report.WriteText(a.stdout, r, report.TextOptions{Color: a.colored(a.stdout), ASCII: !a.unicode(a.stdout), Width: a.width(a.stdout)})
+	return report.WriteText(a.stdout, r, a.textOptions())
+}
+
+// resultFlags say where a report goes and how the command ends by it.
+type resultFlags struct {
+	render renderFunc
+	failOn report.FailOn
+	sinks  sinkFlags
+}
+
+// measure shows where a measurement is while it goes on, and concludes with its report.
+func (a *app) measure(ctx context.Context, cfg *bench.Config, f resultFlags, do func() (report.Report, error)) error {
+	p := a.newProgress()
+	cfg.Progress = p.show
+	r, err := do()
+	p.end()
+	if err != nil {
+		return err
+	}
+	return a.conclude(ctx, r, f)
+}
+
+// conclude prints and delivers a report, and ends the command as its outcome says.
+func (a *app) conclude(ctx context.Context, r report.Report, f resultFlags) error {
+	if err := a.print(r, f.render); err != nil {
+		return err
+	}
+	delivered := a.deliver(ctx, f.sinks, r)
+	if r.Run != nil && r.Run.CutShort != "" && ctx.Err() != nil {
+		return interrupted{}
+	}
+	return cmp.Or(outcomeError(r.Verdict.Outcome, f.failOn), delivered)
+}
+
+// outcomeError turns an outcome into the command's end.
+func outcomeError(outcome string, failOn report.FailOn) error {
+	if code := report.ExitCode(outcome, failOn); code != 0 {
+		return exitCode(code)
+	}
+	return nil
+}
+
+// table prints rows in columns, without lines.
+func table(w io.Writer, titles []string, rows [][]string) error {
+	t := tablewriter.NewTable(w, tablewriter.WithHeaderAutoFormat(tw.Off),
+		tablewriter.WithHeaderAlignment(tw.AlignLeft),
+		tablewriter.WithRowAutoWrap(tw.WrapNone),
+		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
+			Borders: tw.BorderNone, Settings: tw.Settings{Lines: tw.LinesNone, Separators: tw.SeparatorsNone},
+		})))
+	t.Header(titles)
+	if err := t.Bulk(rows); err != nil {
+		return err
+	}
+	return t.Render()
 }

@@ -1,89 +1,79 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"strconv"
+	"io"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-func planCommand(a *app) *cobra.Command {
-	var (
-		c                               cluster
-		j                               judging
-		weights, requests, rate, output string
-	)
+// planCommand is `plan`.
+type planCommand struct {
+	cfg     bench.Config
+	cluster clusterFlags
+	weights string
+}
+
+func newPlan(a *app) *cobra.Command {
+	c := &planCommand{}
+	var output form
 	cmd := &cobra.Command{
 		Use:   "plan [SPLIT]",
 		Short: "Say how many requests are needed, how long they take and what they would notice",
 		Example: `  splitbench plan --weights podinfo=90,podinfo-east=10 --tolerance 2pt
   splitbench plan ts/podinfo --context west -n test --requests 5000 --rate 100 -o json`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: c.completeSplits,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkOutput(output, "text", "json"); err != nil {
-				return err
-			}
-			o, _, err := j.options()
-			if err != nil {
-				return err
-			}
-			r, err := attack.ParseRate(rate)
-			if err != nil {
-				return fmt.Errorf("--rate: %w", err)
-			}
-			n := int64(0)
-			if requests != "auto" {
-				if n, err = strconv.ParseInt(requests, 10, 64); err != nil || n < 1 {
-					return fmt.Errorf("--requests %q: want a number above 0, or auto", requests)
-				}
-			}
-			w, from, err := planWeights(cmd, &c, weights, args)
-			if err != nil {
-				return err
-			}
-			p, err := report.BuildPlan(w, o, n, r.PerSecond(), from)
-			if err != nil {
-				return err
-			}
-			if output == "json" {
-				return report.WritePlanJSON(a.stdout, p)
-			}
-			return report.WritePlan(a.stdout, p, report.TextOptions{Color: a.colored(a.stdout), ASCII: !a.unicode(a.stdout)})
-		},
+		ValidArgsFunction: c.cluster.completeSplits,
 	}
-	c.add(cmd)
-	j.add(cmd.Flags())
-	flags := cmd.Flags()
-	flags.StringVar(&weights, "weights", "", "declared weights, in place of a split: podinfo=50,podinfo-east=50")
-	flags.StringVar(&requests, "requests", "auto", "requests to plan for, or auto: as many as the tolerance, --alpha and --power need")
-	flags.StringVar(&rate, "rate", "50", "requests per second: 50, 0.5, 30/m")
-	flags.StringVarP(&output, "output", "o", "text", "text or json")
-	hideRare(flags)
-	return cmd
+	work := func(ctx context.Context, args []string) error {
+		w, from, err := c.declared(ctx, args)
+		if err != nil {
+			return err
+		}
+		load := c.cfg.Load
+		p, err := report.BuildPlan(w, c.cfg.Options, int64(load.Requests), load.Rate.PerSecond(), from)
+		if err != nil {
+			return err
+		}
+		return a.write(output, document{
+			"text": func(w io.Writer) error { return report.WritePlan(w, p, a.textOptions()) },
+			"json": func(w io.Writer) error { return report.WritePlanJSON(w, p) },
+		})
+	}
+	return c.cluster.completions(a.command(cmd, &c.cfg, work,
+		under("Clusters and client pod", &c.cluster),
+		under("Target", bound(c.weightsFlag), bound(throughFlag)),
+		under("Load", requestsFlag("auto"), rateFlag("50")),
+		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(new(report.FailOn)), bound(seedFlag)),
+		under("Output", outputFlag(&output, "text", "json")),
+		c.cluster.kubectl(),
+	))
 }
 
-// planWeights are those of --weights, or those that the proxies of a cluster obey.
-func planWeights(cmd *cobra.Command, c *cluster, weights string, args []string) (analyze.Weights, string, error) {
-	if weights != "" {
-		if len(args) > 0 {
-			return nil, "", fmt.Errorf("--weights: %q brings its own; leave one of them out", args[0])
+func (c *planCommand) weightsFlag(flags *pflag.FlagSet, _ *bench.Config) {
+	flags.StringVar(&c.weights, "weights", "", "declared weights, instead of a split: podinfo=50,podinfo-east=50")
+}
+
+// declared are the weights of --weights, or those that the proxies of a cluster obey.
+func (c *planCommand) declared(ctx context.Context, args []string) (analyze.Weights, string, error) {
+	if c.weights == "" {
+		if err := c.cluster.prepare(&c.cfg, args); err != nil {
+			return nil, "", err
 		}
-		w, err := analyze.ParseWeights(weights)
-		if err != nil {
-			return nil, "", fmt.Errorf("--weights: %w", err)
-		}
-		return w, "--weights", nil
+		return bench.Weights(ctx, c.cfg)
 	}
-	var cfg bench.Config
-	if err := c.prepare(&cfg, args); err != nil {
-		return nil, "", err
+	if len(args) > 0 {
+		return nil, "", fmt.Errorf("--weights: %q brings its own; leave one of them out", args[0])
 	}
-	cfg.Log = cmd.ErrOrStderr()
-	return bench.Weights(cmd.Context(), cfg)
+	w, err := analyze.ParseWeights(c.weights)
+	if err != nil {
+		return nil, "", fmt.Errorf("--weights: %w", err)
+	}
+	return w, "--weights", nil
 }

@@ -69,3 +69,13 @@ func (p *progress) end() {
 		p.bar = nil
 	}
 }
+
+// say tells what a command has done, on stderr unless --quiet.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintf(a.talk(), "splitbench: "+format+"\n", args...)
+}
+
+// warn tells what went wrong beside the result, whatever --quiet says.
+func (a *app) warn(format string, args ...any) {
+	fmt.Fprintf(a.stderr, "splitbench: %s\n", untrusted.Printable(fmt.Sprintf(format, args...)))
+}

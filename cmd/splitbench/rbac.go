@@ -1,16 +1,18 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
-	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // roleOf maps commands to the one whose reads they share; "" reads no cluster.
@@ -19,16 +21,22 @@ import (
 var roleOf = map[string]string{
 	"check": mesh.CommandCheck, "plan": mesh.CommandPlan, "run": mesh.CommandRun, "convert": mesh.CommandConvert,
 	"latency": mesh.CommandRun, "drill": mesh.CommandRun, "watch": mesh.CommandRun,
-	"analyze": "", "report": "", "results": "", "demo": "", "explain": "", "attack": "", "serve": "", "selftest": "", "rbac": "", "version": "", "completion": "", "mark": "",
+	"analyze": "", "report": "", "results": "", "demo": "", "explain": "", "attack": "", "serve": "", "selftest": "", "rbac": "",
+	"version": "", "completion": "", "mark": "",
 }
 
-func rbacCommand(a *app) *cobra.Command {
-	var (
-		c                    cluster
-		remote, required     bool
-		name                 string
-		user, group, account string
-	)
+// rbacCommand is `rbac`.
+type rbacCommand struct {
+	*app
+	cfg                       bench.Config
+	cluster                   clusterFlags
+	remote, required, offline bool
+	name                      string
+	user, group, account      string
+}
+
+func newRBAC(a *app) *cobra.Command {
+	c := &rbacCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "rbac COMMAND|view [SPLIT]",
 		Short: "Print the least role that a command needs",
@@ -44,92 +52,84 @@ commands in a pod (create on pods/exec) can read that pod's secrets.`,
   splitbench rbac view`,
 		Args:      cobra.RangeArgs(1, 2),
 		ValidArgs: append(sorted(roleOf), "view"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if args[0] == "view" {
-				_, err := fmt.Fprint(a.stdout, law.ViewRoleYAML())
-				return err
-			}
-			command, ok := roleOf[args[0]]
-			if !ok {
-				return fmt.Errorf("rbac %q: no such command; there are: %s, view", args[0], strings.Join(sorted(roleOf), ", "))
-			}
-			if command == "" {
-				fmt.Fprintf(a.talk(), "splitbench: %s reads no cluster: it needs no role\n", args[0])
-				return nil
-			}
-			to, err := subjectOf(user, group, account)
-			if err != nil {
-				return err
-			}
-			offline, _ := cmd.Flags().GetBool("offline")
-			needs, namespace, err := needsOf(cmd, &c, command, args[1:], remote, offline)
-			if err != nil {
-				return err
-			}
-			if to.Kind == "ServiceAccount" && to.Namespace == "" {
-				to.Namespace = namespace
-			}
-			if name == "" {
-				name = "splitbench-" + args[0]
-			}
-			if len(needs) == 0 {
-				fmt.Fprintf(a.talk(), "splitbench: %s needs nothing there\n", args[0])
-				return nil
-			}
-			text, err := law.RoleYAML(name, needs, to, !required)
-			if err != nil {
-				return fmt.Errorf("rbac: %w", err)
-			}
-			_, err = fmt.Fprint(a.stdout, text)
-			return err
-		},
 	}
-	c.add(cmd)
-	flags := cmd.Flags()
-	flags.BoolVar(&remote, "remote", false, "the role for the cluster that a mirror leads to, in place of the client's")
-	flags.BoolVar(&required, "required-only", false, "leave out what a command works without")
-	flags.Bool("offline", false, "ask no cluster which kinds it serves: rules for all of them")
-	flags.StringVar(&name, "name", "", "name of the roles; default: splitbench-COMMAND")
-	flags.StringVar(&account, "service-account", "", "[NAMESPACE/]NAME that the roles are bound to; default: splitbench in the split's namespace")
-	flags.StringVar(&user, "for-user", "", "user that the roles are bound to")
-	flags.StringVar(&group, "for-group", "", "group that the roles are bound to")
-	hideRare(flags)
-	return cmd
+	return c.cluster.completions(a.command(cmd, &c.cfg, c.print,
+		under("Clusters and client pod", &c.cluster, bound(throughFlag)), under("Roles", bound(c.roleFlags)), c.cluster.kubectl()))
 }
 
-func needsOf(cmd *cobra.Command, c *cluster, command string, args []string, remote, offline bool) ([]law.Access, string, error) {
-	var q mesh.Query
-	var asked *mesh.Client
-	if offline {
-		q.Namespace, q.FromNamespace = *c.config.Namespace, c.fromNamespace
-		if q.Namespace == "" {
-			q.Namespace = "default"
-		}
-		q.From, q.Selector, q.Container, q.Through = c.from, c.selector, c.container, c.through
+func (c *rbacCommand) roleFlags(flags *pflag.FlagSet, _ *bench.Config) {
+	flags.BoolVar(&c.remote, "remote", false, "the role for the cluster that a mirror leads to, instead of the client's")
+	flags.BoolVar(&c.required, "required-only", false, "leave out what a command works without")
+	flags.BoolVar(&c.offline, "offline", false, "do not ask a cluster which kinds it serves: rules for all of them")
+	flags.StringVar(&c.name, "name", "", "name of the roles; default: splitbench-COMMAND")
+	flags.StringVar(&c.account, "service-account", "",
+		"[NAMESPACE/]NAME to bind the roles to; default: splitbench in the split's namespace")
+	flags.StringVar(&c.user, "for-user", "", "user to bind the roles to")
+	flags.StringVar(&c.group, "for-group", "", "group to bind the roles to")
+}
+
+func (c *rbacCommand) print(ctx context.Context, args []string) error {
+	if args[0] == "view" {
+		_, err := fmt.Fprint(c.stdout, law.ViewRoleYAML())
+		return err
+	}
+	command, ok := roleOf[args[0]]
+	if !ok {
+		return fmt.Errorf("rbac %q: no such command; there are: %s, view", args[0], strings.Join(sorted(roleOf), ", "))
+	}
+	if command == "" {
+		c.say("%s reads no cluster: it needs no role", args[0])
+		return nil
+	}
+	to, err := c.subject()
+	if err != nil {
+		return err
+	}
+	needs, err := c.needs(ctx, command, args[1:])
+	if err != nil {
+		return err
+	}
+	if len(needs) == 0 {
+		c.say("%s needs nothing there", args[0])
+		return nil
+	}
+	if to.Kind == "ServiceAccount" {
+		to.Namespace = cmp.Or(to.Namespace, c.cfg.Query.Namespace)
+	}
+	text, err := law.RoleYAML(cmp.Or(c.name, "splitbench-"+args[0]), needs, to, !c.required)
+	if err != nil {
+		return fmt.Errorf("rbac: %w", err)
+	}
+	_, err = fmt.Fprint(c.stdout, text)
+	return err
+}
+
+func (c *rbacCommand) needs(ctx context.Context, command string, args []string) ([]law.Access, error) {
+	q := &c.cfg.Query
+	if c.offline {
+		q.Namespace = cmp.Or(*c.cluster.config.Namespace, "default")
 		if len(args) > 0 {
 			q.Split = args[0]
 		}
-	} else {
-		var cfg bench.Config
-		if err := c.prepare(&cfg, args); err != nil {
-			return nil, "", err
-		}
-		q, asked = cfg.Query, &cfg.Local
+		return mesh.Needs(ctx, nil, command, *q, c.remote)
 	}
-	needs, err := mesh.Needs(cmd.Context(), asked, command, q, remote)
-	if err != nil || asked == nil {
-		return needs, q.Namespace, err
+	if err := c.cluster.prepare(&c.cfg, args); err != nil {
+		return nil, err
 	}
-	for _, ns := range mesh.Missing(cmd.Context(), *asked, needs) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "splitbench: note: there is no namespace %s, so no role is printed for it\n", untrusted.Safe(ns))
+	needs, err := mesh.Needs(ctx, &c.cfg.Local, command, *q, c.remote)
+	if err != nil {
+		return needs, err
+	}
+	for _, ns := range mesh.Missing(ctx, c.cfg.Local, needs) {
+		c.warn("note: there is no namespace %s, so no role is printed for it", ns)
 		needs = slices.DeleteFunc(needs, func(a law.Access) bool { return a.Namespace == ns })
 	}
-	return needs, q.Namespace, nil
+	return needs, nil
 }
 
-func subjectOf(user, group, account string) (law.Subject, error) {
+func (c *rbacCommand) subject() (law.Subject, error) {
 	given := 0
-	for _, s := range []string{user, group, account} {
+	for _, s := range []string{c.user, c.group, c.account} {
 		if s != "" {
 			given++
 		}
@@ -137,16 +137,16 @@ func subjectOf(user, group, account string) (law.Subject, error) {
 	switch {
 	case given > 1:
 		return law.Subject{}, fmt.Errorf("--for-user, --for-group, --service-account: bind the roles to one of them")
-	case user != "":
-		return law.Subject{Kind: "User", Name: user}, nil
-	case group != "":
-		return law.Subject{Kind: "Group", Name: group}, nil
-	case account == "":
+	case c.user != "":
+		return law.Subject{Kind: "User", Name: c.user}, nil
+	case c.group != "":
+		return law.Subject{Kind: "Group", Name: c.group}, nil
+	case c.account == "":
 		return law.Subject{Kind: "ServiceAccount", Name: "splitbench"}, nil
 	}
-	ns, name, ok := strings.Cut(account, "/")
+	ns, name, ok := strings.Cut(c.account, "/")
 	if !ok {
-		ns, name = "", account
+		ns, name = "", c.account
 	}
 	return law.Subject{Kind: "ServiceAccount", Namespace: ns, Name: name}, nil
 }

@@ -50,8 +50,8 @@ func withoutSecret(flag, value string) string {
 	return withoutUser(value)
 }
 
-// resolvedFlags are the values of all flags as they hold for this run, wherever they came from, secrets masked; empty ones
-// are left out.
+// resolvedFlags are the values of all flags as they hold for this run, wherever they came from, secrets masked; empty
+// ones are left out.
 func resolvedFlags(flags *pflag.FlagSet) map[string]string {
 	out := map[string]string{}
 	flags.VisitAll(func(f *pflag.Flag) {

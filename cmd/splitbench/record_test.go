@@ -5,6 +5,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+
+	"github.com/splitbench/splitbench/internal/bench"
 )
 
 func TestCommandLineKeepsNoSecrets(t *testing.T) {
@@ -25,8 +27,7 @@ func TestCommandLineKeepsNoSecrets(t *testing.T) {
 
 func TestResolvedFlagsKeepNoSecrets(t *testing.T) {
 	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
-	var g generator
-	g.add(flags, "any")
+	engineFlags{}.register(flags, &bench.Config{})
 	flags.String("token", "", "")
 	flags.StringArray("through", nil, "")
 	err := flags.Parse([]string{

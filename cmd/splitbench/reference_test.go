@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -32,10 +33,11 @@ func TestReference(t *testing.T) {
 		if err := doc.GenMarkdownCustom(c, &md, func(s string) string { return strings.ReplaceAll(s, "_", "-") }); err != nil {
 			t.Fatal(err)
 		}
+		page := withSections(md.String(), c)
 		if err := doc.GenMan(c, &h, &man); err != nil {
 			t.Fatal(err)
 		}
-		got["cli/"+name+".md"], got["man/"+name+".1"] = md.Bytes(), man.Bytes()
+		got["cli/"+name+".md"], got["man/"+name+".1"] = []byte(page), man.Bytes()
 		for _, child := range c.Commands() {
 			if child.IsAvailableCommand() {
 				walk(child)
@@ -78,4 +80,19 @@ func TestReference(t *testing.T) {
 			t.Errorf("%s names a folder of the machine that made it: %s", name, m)
 		}
 	}
+}
+
+// withSections is a page of cobra's with the flags as help shows them: in titled sections.
+func withSections(page string, c *cobra.Command) string {
+	before, rest, _ := strings.Cut(page, "### Options\n")
+	after := ""
+	if i := strings.Index(rest, "### SEE ALSO"); i >= 0 {
+		after = rest[i:]
+	}
+	var b strings.Builder
+	b.WriteString(before)
+	for _, s := range flagSections(c) {
+		fmt.Fprintf(&b, "### %s\n\n```\n%s```\n\n", s.Name(), s.FlagUsages())
+	}
+	return b.String() + after
 }

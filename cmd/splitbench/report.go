@@ -2,7 +2,7 @@ package main
 
 import (
 	"bytes"
-	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +15,8 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// storedReport reads the report that a run wrote; a run that was killed before wrote none, and is judged from what it kept.
+// storedReport reads the report that a run wrote; a run that was killed before wrote none, and is judged from what it
+// kept.
 func storedReport(f store.Folder) (report.Report, error) {
 	b, err := f.ReadFile(bench.VerdictFile)
 	if err != nil {
@@ -36,7 +37,7 @@ func storedReport(f store.Folder) (report.Report, error) {
 }
 
 // named reads the report of a run, or of a file that holds one.
-func named(runs *runsFlags, args []string) (report.Report, error) {
+func named(runs *storedFlags, args []string) (report.Report, error) {
 	if len(args) == 1 && isFile(args[0]) {
 		r, ok, err := reportFile(args[0])
 		if err == nil && !ok {
@@ -57,8 +58,8 @@ func named(runs *runsFlags, args []string) (report.Report, error) {
 // headOfFile is how much of a file says what it is.
 const headOfFile = 512
 
-// reportFile reads a report from a page or a JSON document; ok says that the file is one of those, whether or not it can be
-// read.
+// reportFile reads a report from a page or a JSON document; ok says that the file is one of those, whether or not it
+// can be read.
 func reportFile(name string) (r report.Report, ok bool, err error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -82,11 +83,11 @@ func reportFile(name string) (r report.Report, ok bool, err error) {
 	return r, false, nil
 }
 
-func reportCommand(a *app) *cobra.Command {
+func newReport(a *app) *cobra.Command {
 	var (
-		output, failOnText string
-		runs               runsFlags
-		to                 sinks
+		cfg    bench.Config
+		runs   storedFlags
+		result = resultFlags{failOn: report.FailOnNever}
 	)
 	cmd := &cobra.Command{
 		Use:   "report [RUN|FILE]",
@@ -96,28 +97,14 @@ func reportCommand(a *app) *cobra.Command {
   splitbench report report.html`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeRuns(&runs.dir),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := cmp.Or(checkReportOutput(output), to.check()); err != nil {
-				return err
-			}
-			failOn, err := report.ParseFailOn(failOnText)
-			if err != nil {
-				return err
-			}
-			r, err := named(&runs, args)
-			if err != nil {
-				return err
-			}
-			if err := a.print(r, output); err != nil {
-				return err
-			}
-			delivered := a.deliver(cmd.Context(), &to, r)
-			return cmp.Or(done(r.Verdict.Outcome, failOn), delivered)
-		},
 	}
-	runs.add(cmd)
-	to.add(cmd.Flags())
-	cmd.Flags().StringVarP(&output, "output", "o", "text", outputHelp)
-	cmd.Flags().StringVar(&failOnText, "fail-on", string(report.FailOnNever), "mildest outcome with an exit code above 0: inconclusive, fail, invalid or never")
-	return cmd
+	work := func(ctx context.Context, args []string) error {
+		r, err := named(&runs, args)
+		if err != nil {
+			return err
+		}
+		return a.conclude(ctx, r, result)
+	}
+	return a.command(cmd, &cfg, work,
+		under("Run", &runs), under("Output", reportFlag(&result.render), &result.sinks), under("Verdict", failOnFlag(&result.failOn)))
 }

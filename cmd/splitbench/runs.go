@@ -3,103 +3,105 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// runsFlags and an argument name stored runs.
-type runsFlags struct {
-	dir    string
-	labels []string
+// resultsFlag is the flag of the folder of stored runs.
+func resultsFlag(flags *pflag.FlagSet, cfg *bench.Config) {
+	flags.StringVar(&cfg.ResultsDir, "results-dir", "results", "folder of stored runs")
 }
 
-func (r *runsFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&r.dir, "results-dir", "results", "where runs are stored")
-	cmd.Flags().StringArrayVarP(&r.labels, "label", "l", nil, "only runs with the label KEY=VALUE; repeatable, or with commas")
+// labelFlag names what is kept with a run.
+func labelFlag(flags *pflag.FlagSet, cfg *bench.Config) {
+	readEach(flags, "label", "KEY=VALUE to keep with the run; repeatable", readLabels(&cfg.Labels))
 }
 
-// parseLabels reads KEY=VALUE pairs, nil of none.
-func parseLabels(flag string, texts []string) (map[string]string, error) {
-	if len(texts) == 0 {
-		return nil, nil
-	}
-	labels := map[string]string{}
-	for _, text := range texts {
-		k, v, ok := strings.Cut(text, "=")
+// readLabels reads KEY=VALUE.
+func readLabels(to *map[string]string) func(string) error {
+	return func(s string) error {
+		k, v, ok := strings.Cut(s, "=")
 		if !ok || k == "" {
-			return nil, fmt.Errorf("%s %q: want KEY=VALUE", flag, text)
+			return fmt.Errorf("--label %q: want KEY=VALUE", s)
 		}
-		labels[k] = v
+		put(to, k, v)
+		return nil
 	}
-	return labels, nil
 }
 
-// wanted are the labels that are looked for. A comma separates pairs, as in kubectl's selectors.
-func (r *runsFlags) wanted() (map[string]string, error) {
-	var pairs []string
-	for _, text := range r.labels {
-		pairs = append(pairs, strings.Split(text, ",")...)
-	}
-	return parseLabels("--label", pairs)
+// storedFlags and an argument name stored runs.
+type storedFlags struct {
+	dir    string
+	labels map[string]string // nil: any
 }
+
+func (r *storedFlags) register(flags *pflag.FlagSet, _ *bench.Config) {
+	flags.StringVar(&r.dir, "results-dir", "results", "folder of stored runs")
+	readEach(flags, "label", "only runs with the label KEY=VALUE; repeatable, or with commas", r.readLabels)
+	flags.Lookup("label").Shorthand = "l"
+}
+
+// readLabels reads KEY=VALUE pairs. Commas separate them, as in kubectl's selectors.
+func (r *storedFlags) readLabels(s string) error {
+	for pair := range strings.SplitSeq(s, ",") {
+		if err := readLabels(&r.labels)(pair); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *storedFlags) complete(*bench.Config) error { return nil }
 
 // keep is the filter of the labels, nil without any.
-func (r *runsFlags) keep() (func(store.Folder) bool, error) {
-	labels, err := r.wanted()
-	if err != nil || labels == nil {
-		return nil, err
+func (r *storedFlags) keep() func(store.Folder) bool {
+	if r.labels == nil {
+		return nil
 	}
 	return func(f store.Folder) bool {
 		s, err := bench.Summary(f)
-		return err == nil && s.HasLabels(labels)
-	}, nil
+		return err == nil && s.HasLabels(r.labels)
+	}
 }
 
 // open finds the one run that the arguments and labels name.
-func (r *runsFlags) open(args []string) (store.Folder, error) {
-	keep, err := r.keep()
-	if err != nil {
-		return store.Folder{}, err
-	}
+func (r *storedFlags) open(args []string) (store.Folder, error) {
 	name := ""
 	if len(args) > 0 {
 		name = args[0]
-	} else if keep == nil {
+	} else if r.labels == nil {
 		return store.Folder{}, errors.New("name a run: latest, an id or its beginning, or -l KEY=VALUE")
 	}
-	f, err := store.OpenAmong(r.dir, name, keep)
+	f, err := store.OpenAmong(r.dir, name, r.keep())
 	if errors.Is(err, store.ErrAmbiguous) && name == "" {
-		return f, fmt.Errorf("%w, or say latest -l %s", err, strings.Join(r.labels, ","))
+		return f, fmt.Errorf("%w, or say latest -l %s", err, labelText(r.labels))
 	}
 	return f, err
 }
 
 // all are the runs that the arguments name; without any, all that the labels fit.
-func (r *runsFlags) all(args []string) ([]store.Folder, error) {
-	if len(args) > 0 {
-		var out []store.Folder
-		for _, name := range args {
-			f, err := r.open([]string{name})
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, f)
+func (r *storedFlags) all(args []string) ([]store.Folder, error) {
+	var out []store.Folder
+	for _, name := range args {
+		f, err := r.open([]string{name})
+		if err != nil {
+			return nil, err
 		}
-		return out, nil
+		out = append(out, f)
 	}
-	keep, err := r.keep()
-	if err != nil {
-		return nil, err
+	if len(args) > 0 {
+		return out, nil
 	}
 	folders, err := store.List(r.dir)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
-	var out []store.Folder
+	keep := r.keep()
 	for _, f := range folders {
 		if keep == nil || keep(f) {
 			out = append(out, f)
@@ -109,10 +111,19 @@ func (r *runsFlags) all(args []string) ([]store.Folder, error) {
 }
 
 // inHome refuses runs outside the results folder: they are somebody else's to change.
-func (r *runsFlags) inHome(f store.Folder) error {
+func (r *storedFlags) inHome(f store.Folder) error {
 	home, err := store.Open(r.dir, f.ID)
 	if err == nil && sameFolder(home.Dir, f.Dir) {
 		return nil
 	}
 	return fmt.Errorf("run %s: it is outside --results-dir %q: name that folder, or import the run first", f.ID, r.dir)
+}
+
+func sameFolder(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }

@@ -1,19 +1,32 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-func selfTestCommand(a *app) *cobra.Command {
-	var engine, output string
-	var connections int
-	var duration time.Duration
+// selfTestCommand is `selftest`.
+type selfTestCommand struct {
+	engine      string
+	connections int
+	duration    time.Duration
+}
+
+func newSelfTest(a *app) *cobra.Command {
+	var (
+		cfg    bench.Config
+		c      selfTestCommand
+		output form
+	)
 	cmd := &cobra.Command{
 		Use:   "selftest",
 		Short: "Measure what the generator can do on this machine",
@@ -23,32 +36,34 @@ measurement at a small share of that limit is one of its target, not of its gene
 		Example: `  splitbench selftest
   splitbench selftest --engine std -o json`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOutput(output, "text", "json"); err != nil {
-				return err
-			}
-			switch {
-			case engine != attack.EngineH1 && engine != attack.EngineStd && engine != attack.EngineVegeta:
-				return fmt.Errorf("--engine %q: want h1, std or vegeta", engine)
-			case connections < 1 || connections > 1024:
-				return fmt.Errorf("--connections %d: want 1 to 1024", connections)
-			case duration < 100*time.Millisecond || duration > time.Minute:
-				return fmt.Errorf("--duration %s: want 100ms to 1m", duration)
-			}
-			ability, err := attack.SelfTest(cmd.Context(), engine, connections, duration)
-			if err != nil {
-				return err
-			}
-			t := report.BuildSelfTest(ability)
-			if output == "json" {
-				return report.WriteSelfTestJSON(a.stdout, t)
-			}
-			return report.WriteSelfTest(a.stdout, t, report.TextOptions{Color: a.colored(a.stdout), ASCII: !a.unicode(a.stdout)})
-		},
 	}
-	cmd.Flags().StringVar(&engine, "engine", attack.EngineH1, "h1, std or vegeta")
-	cmd.Flags().IntVar(&connections, "connections", 8, "connections at full speed")
-	cmd.Flags().DurationVar(&duration, "duration", 2*time.Second, "of each of its two parts")
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	return cmd
+	work := func(ctx context.Context, _ []string) error {
+		ability, err := attack.SelfTest(ctx, c.engine, c.connections, c.duration)
+		if err != nil {
+			return err
+		}
+		t := report.BuildSelfTest(ability)
+		return a.write(output, document{
+			"text": func(w io.Writer) error { return report.WriteSelfTest(w, t, a.textOptions()) },
+			"json": func(w io.Writer) error { return report.WriteSelfTestJSON(w, t) },
+		})
+	}
+	return a.command(cmd, &cfg, work, under("Flags", &c, outputFlag(&output, "text", "json")))
+}
+
+func (c *selfTestCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
+	read(flags, "engine", attack.EngineH1, "h1, std or vegeta",
+		oneOf(&c.engine, attack.EngineH1, attack.EngineStd, attack.EngineVegeta))
+	flags.IntVar(&c.connections, "connections", 8, "connections at full speed")
+	flags.DurationVar(&c.duration, "duration", 2*time.Second, "length of each of its two parts")
+}
+
+func (c *selfTestCommand) complete(*bench.Config) error {
+	switch {
+	case c.connections < 1 || c.connections > 1024:
+		return fmt.Errorf("--connections %d: want 1 to 1024", c.connections)
+	case c.duration < 100*time.Millisecond || c.duration > time.Minute:
+		return fmt.Errorf("--duration %s: want 100ms to 1m", c.duration)
+	}
+	return nil
 }

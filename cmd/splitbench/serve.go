@@ -1,15 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/report"
@@ -17,12 +20,18 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-func serveCommand(a *app) *cobra.Command {
-	var (
-		listen, dir, tokenFile string
-		flagger                bool
-		c                      comparing
-	)
+// serveCommand is `serve`.
+type serveCommand struct {
+	*app
+	cfg               bench.Config
+	margins           marginFlags
+	listen, tokenFile string
+	token             string
+	flagger           bool
+}
+
+func newServe(a *app) *cobra.Command {
+	c := &serveCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Show stored runs in a browser: list, filter, open, compare",
@@ -36,40 +45,44 @@ it passed, 412 with the reason if not, 503 while there is none. It starts no run
   splitbench serve --gate-flagger
   splitbench serve --listen :8080 --token-file /run/secrets/splitbench`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			token, err := a.serveToken(tokenFile)
-			if err != nil {
-				return err
-			}
-			local, err := serve.Loopback(listen)
-			if err != nil {
-				return fmt.Errorf("--listen: %w", err)
-			}
-			if !local && token == "" {
-				return fmt.Errorf("--listen %q: others could read the runs: set a token with --token-file or SPLITBENCH_SERVE_TOKEN, or listen on 127.0.0.1", listen)
-			}
-			o, err := c.options()
-			if err != nil {
-				return err
-			}
-			if _, err := store.List(dir); err != nil && !errors.Is(err, store.ErrNotFound) {
-				return err
-			}
-			return a.serve(cmd.Context(), listen, serve.Options{
-				Dir: dir, Token: token, Summarize: bench.Summary, Report: storedReport, Flagger: flagger,
-				Compare: func(base, latest store.Folder) (report.RunComparison, error) {
-					return bench.Compare(base, []store.Folder{latest}, o)
-				},
-			})
-		},
 	}
-	c.add(cmd.Flags())
-	c.alpha = 0.01
-	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:7878", "HOST:PORT to listen at; port 0: a free one")
-	cmd.Flags().StringVar(&tokenFile, "token-file", "", "file that holds the token")
-	cmd.Flags().BoolVar(&flagger, "gate-flagger", false, "answer Flagger's webhook at POST /v1/flagger from the stored runs")
-	cmd.Flags().StringVar(&dir, "results-dir", "results", "where runs are stored")
-	return cmd
+	return a.command(cmd, &c.cfg, c.run,
+		under("Page", c, bound(resultsFlag)), under("Comparison of runs", &c.margins))
+}
+
+func (c *serveCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
+	flags.StringVar(&c.listen, "listen", "127.0.0.1:7878", "HOST:PORT to listen at; port 0: a free one")
+	flags.StringVar(&c.tokenFile, "token-file", "", "file that holds the token")
+	flags.BoolVar(&c.flagger, "gate-flagger", false, "answer Flagger's webhook at POST /v1/flagger from the stored runs")
+}
+
+// complete reads the token, and refuses to show runs to others without one.
+func (c *serveCommand) complete(*bench.Config) (err error) {
+	if c.token, err = c.serveToken(c.tokenFile); err != nil {
+		return err
+	}
+	local, err := serve.Loopback(c.listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	if !local && c.token == "" {
+		return fmt.Errorf("--listen %q: others could read the runs: set a token with --token-file or SPLITBENCH_SERVE_TOKEN, "+
+			"or listen on 127.0.0.1", c.listen)
+	}
+	return nil
+}
+
+func (c *serveCommand) run(ctx context.Context, _ []string) error {
+	dir := c.cfg.ResultsDir
+	if _, err := store.List(dir); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return c.serve(ctx, c.listen, serve.Options{
+		Dir: dir, Token: c.token, Summarize: bench.Summary, Report: storedReport, Flagger: c.flagger,
+		Compare: func(base, latest store.Folder) (report.RunComparison, error) {
+			return bench.Compare(base, []store.Folder{latest}, c.margins.options)
+		},
+	})
 }
 
 // leastToken is how short a token may be: what is shorter can be guessed over a network.
@@ -82,7 +95,7 @@ func (a *app) serveToken(file string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("--token-file: %w", err)
 		}
-		token = string(trimLine(b))
+		token = strings.TrimRight(string(b), "\r\n")
 		if token == "" {
 			return "", fmt.Errorf("--token-file %q: it is empty", file)
 		}
@@ -91,13 +104,6 @@ func (a *app) serveToken(file string) (string, error) {
 		return "", fmt.Errorf("the token has %d characters: want %d at least, for example from: openssl rand -hex 16", len(token), leastToken)
 	}
 	return token, nil
-}
-
-func trimLine(b []byte) []byte {
-	for len(b) > 0 && (b[len(b)-1] == '\n' || b[len(b)-1] == '\r') {
-		b = b[:len(b)-1]
-	}
-	return b
 }
 
 // Bounds of one connection to the page.
@@ -121,7 +127,7 @@ func (a *app) serve(ctx context.Context, address string, o serve.Options) error 
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 	fmt.Fprintf(a.stdout, "http://%s/\n", l.Addr())
-	fmt.Fprintf(a.talk(), "splitbench: showing %s, read-only, until interrupted\n", o.Dir)
+	a.say("showing %s, read-only, until interrupted", o.Dir)
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serve: %w", err)
@@ -133,9 +139,5 @@ func (a *app) serve(ctx context.Context, address string, o serve.Options) error 
 	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}
-	var sig *signalError
-	if errors.As(context.Cause(ctx), &sig) {
-		return exitCode(sig.code())
-	}
-	return err
+	return cmp.Or(endOfSignal(ctx), err)
 }

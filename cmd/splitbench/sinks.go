@@ -12,24 +12,23 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/telemetry"
-	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// sinks are where a report goes besides stdout.
-type sinks struct {
-	junit, pushGateway, otlp string
-}
+// sinkFlags say where a report goes besides stdout.
+type sinkFlags struct{ junit, pushGateway, otlp string }
 
-func (s *sinks) add(flags *pflag.FlagSet) {
+func (s *sinkFlags) register(flags *pflag.FlagSet, _ *bench.Config) {
 	flags.StringVar(&s.junit, "junit", "", "file to write the report to as JUnit XML too")
-	flags.StringVar(&s.pushGateway, "push-gateway", "", "URL of a Prometheus push gateway that gets the numbers")
-	flags.StringVar(&s.otlp, "otlp", "", "URL of an OTLP receiver that gets the numbers over HTTP, such as http://collector:4318/v1/metrics")
+	flags.StringVar(&s.pushGateway, "push-gateway", "", "URL of a Prometheus push gateway to send the numbers to")
+	flags.StringVar(&s.otlp, "otlp", "",
+		"URL of an OTLP receiver to send the numbers to over HTTP, such as http://collector:4318/v1/metrics")
 }
 
-// check refuses what could not be delivered, before anything is sent.
-func (s *sinks) check() error {
+// complete refuses what could not be delivered, before anything is sent.
+func (s *sinkFlags) complete(*bench.Config) error {
 	for flag, raw := range map[string]string{"--push-gateway": s.pushGateway, "--otlp": s.otlp} {
 		if raw == "" {
 			continue
@@ -45,27 +44,32 @@ func (s *sinks) check() error {
 // deliverLimit bounds each delivery over the network.
 const deliverLimit = 15 * time.Second
 
-// deliver writes and sends the report. What cannot be delivered never changes a verdict: a file that cannot be written is an
-// error where the run is otherwise green, and a receiver that does not answer is a warning on stderr.
-func (a *app) deliver(ctx context.Context, s *sinks, r report.Report) error {
-	ctx = context.WithoutCancel(ctx) // also of a run that was interrupted
-	send := func(flag string, to func(context.Context) error) {
-		ctx, cancel := context.WithTimeout(ctx, deliverLimit)
-		defer cancel()
-		if err := to(ctx); err != nil {
-			fmt.Fprintf(a.stderr, "splitbench: %s: %s\n", flag, untrusted.Printable(err.Error()))
-		}
-	}
+// deliver writes and sends the report. What cannot be delivered never changes a verdict: a file that cannot be written
+// is an error where the run is otherwise green, and a receiver that does not answer is a warning on stderr.
+func (a *app) deliver(ctx context.Context, s sinkFlags, r report.Report) error {
 	if s.pushGateway != "" {
-		send("--push-gateway", func(ctx context.Context) error { return telemetry.Push(ctx, s.pushGateway, r) })
+		a.send(ctx, "--push-gateway", func(ctx context.Context) error { return telemetry.Push(ctx, s.pushGateway, r) })
 	}
 	if s.otlp != "" {
-		send("--otlp", func(ctx context.Context) error { return telemetry.ExportOTLP(ctx, s.otlp, r, toolVersion()) })
+		a.send(ctx, "--otlp", func(ctx context.Context) error { return telemetry.ExportOTLP(ctx, s.otlp, r, toolVersion()) })
 	}
-	if s.junit == "" {
+	return writeJUnit(s.junit, r)
+}
+
+// send delivers over the network, for an interrupted run too.
+func (a *app) send(ctx context.Context, flag string, to func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deliverLimit)
+	defer cancel()
+	if err := to(ctx); err != nil {
+		a.warn("%s: %v", flag, err)
+	}
+}
+
+func writeJUnit(name string, all ...report.Report) error {
+	if name == "" {
 		return nil
 	}
-	return replaceFile("--junit", s.junit, func(w io.Writer) error { return report.WriteJUnit(w, r) })
+	return replaceFile("--junit", name, func(w io.Writer) error { return report.WriteJUnit(w, all...) })
 }
 
 // replaceFile writes a file whole or not at all, over one that is there: a CI job writes the same name each time.
@@ -74,7 +78,7 @@ func replaceFile(flag, name string, fill func(io.Writer) error) error {
 	if err != nil {
 		return fmt.Errorf("%s %q: %w", flag, name, err)
 	}
-	err = errors.Join(fill(f), f.Chmod(0o644), f.Close())
+	err = errors.Join(fill(f), f.Chmod(0o644), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}
@@ -87,15 +91,15 @@ func replaceFile(flag, name string, fill func(io.Writer) error) error {
 // stepSummaryLimit is what GitHub takes of one step, in bytes.
 const stepSummaryLimit = 1 << 20
 
-// stepSummary adds the report to the summary of a GitHub job, where there is one: the file is what other commands of the step
-// wrote, and stays. What cannot be written there is a warning.
+// stepSummary adds the report to the summary of a GitHub job, where there is one: the file is what other commands of
+// the step wrote, and stays. What cannot be written there is a warning.
 func (a *app) stepSummary(r report.Report) {
 	name := a.getenv("GITHUB_STEP_SUMMARY")
 	if name == "" {
 		return
 	}
 	if err := appendSummary(name, r); err != nil {
-		fmt.Fprintf(a.stderr, "splitbench: GITHUB_STEP_SUMMARY: %s\n", untrusted.Printable(err.Error()))
+		a.warn("GITHUB_STEP_SUMMARY: %v", err)
 	}
 }
 

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
@@ -49,131 +49,142 @@ type limitOutcome struct {
 	Text     string  `json:"text"`
 }
 
-// runSuite runs several splits one after the other and ends as the worst of them. The error rate holds for all together:
-// each verdict is made at alpha divided by their number (Bonferroni), and the requests that it needs are planned for that.
-func (a *app) runSuite(cmd *cobra.Command, f *runFlags, args []string) error {
-	switch {
+// suiteRun is one split of a suite, configured and not yet run.
+type suiteRun struct {
+	suiteSplit
+	cfg    bench.Config
+	limits []limit
+}
+
+// runSuite runs several splits one after the other and ends as the worst of them. The error rate holds for all
+// together: each verdict is made at alpha divided by their number (Bonferroni), and the requests that it needs are
+// planned for that.
+func (c *runCommand) runSuite(ctx context.Context, flags *pflag.FlagSet, args []string) error {
+	switch output := flags.Lookup("output").Value.String(); {
 	case len(args) > 0:
 		return fmt.Errorf("SPLIT %q: -f and --all-splits say which splits are run; leave it out", args[0])
-	case f.suite != "" && f.allSplits:
+	case c.suite != "" && c.allSplits:
 		return errors.New("--filename and --all-splits: give one of them")
-	case f.output != "text" && f.output != "json" && f.output != "markdown":
-		return fmt.Errorf("-o %q: several splits are printed as text, markdown or json; --junit writes a file beside it", f.output)
+	case output != "text" && output != "json" && output != "markdown":
+		return fmt.Errorf("-o %q: several splits are printed as text, markdown or json; --junit writes a file beside it", output)
 	}
-	if err := f.to.check(); err != nil {
-		return err
-	}
-	failOn, err := report.ParseFailOn(f.failOn)
-	if err != nil {
-		return err
-	}
-	suite, err := f.splits(cmd.Context())
+	suite, err := c.splits(ctx)
 	if err != nil {
 		return err
 	}
 	// All is read before anything is sent: a mistake in the last split is no surprise after the first hour.
-	alpha := f.alpha / float64(len(suite.Splits))
-	configs := make([]bench.Config, len(suite.Splits))
-	limits := make([][]limit, len(suite.Splits))
+	out := suiteReport{
+		APIVersion: report.APIVersion, Kind: "SuiteReport", Outcome: report.Pass, Alpha: c.cfg.Options.Alpha,
+		AlphaPerSplit: c.cfg.Options.Alpha / float64(len(suite.Splits)),
+	}
+	runs := make([]suiteRun, len(suite.Splits))
 	for i, s := range suite.Splits {
-		settings := s.over(suite.Defaults)
-		if configs[i], err = a.suiteConfig(cmd, settings, s.Split, alpha); err != nil {
+		if runs[i], err = c.configure(flags, s, s.over(suite.Defaults), out.AlphaPerSplit); err != nil {
 			return fmt.Errorf("split %s: %w", s.Name, err)
 		}
-		limits[i], err = settings.limits()
-		if err != nil {
-			return fmt.Errorf("split %s: latency: %w", s.Name, err)
-		}
 	}
-	if f.dryRun {
-		for i := range configs {
-			if err := a.dryRun(cmd, configs[i]); err != nil {
-				return err
-			}
+	for i, s := range runs {
+		if c.dryRun {
+			err = c.app.dryRun(ctx, s.cfg)
+		} else {
+			c.say("split %d of %d: %s", i+1, len(runs), s.Name)
+			err = out.run(ctx, c.app, s)
 		}
-		return nil
-	}
-	out := suiteReport{APIVersion: report.APIVersion, Kind: "SuiteReport", Outcome: report.Pass, Alpha: f.alpha, AlphaPerSplit: alpha}
-	for i, s := range suite.Splits {
-		fmt.Fprintf(a.talk(), "splitbench: split %d of %d: %s\n", i+1, len(suite.Splits), untrusted.Safe(s.Name))
-		p := a.newProgress()
-		configs[i].Progress = p.show
-		r, err := bench.Run(cmd.Context(), configs[i])
-		p.end()
 		if err != nil {
-			return fmt.Errorf("split %s: %w", s.Name, err)
+			return err
 		}
-		out.Splits = append(out.Splits, resultOf(s, r, limits[i]))
-		out.Outcome = report.WorseOutcome(out.Outcome, out.Splits[i].Outcome)
-		if cmd.Context().Err() != nil {
+		if ctx.Err() != nil {
 			break // interrupted: what was measured is said
 		}
 	}
-	if err := a.printSuite(out, f.output); err != nil {
+	if c.dryRun {
+		return nil
+	}
+	if err := c.write(form(flags.Lookup("output").Value.String()), out.document()); err != nil {
 		return err
 	}
-	delivered := a.deliverSuite(cmd.Context(), &f.to, out)
-	if cmd.Context().Err() != nil {
+	delivered := c.deliverSuite(ctx, out)
+	if ctx.Err() != nil {
 		return interrupted{}
 	}
-	return cmp.Or(done(out.Outcome, failOn), delivered)
+	return cmp.Or(outcomeError(out.Outcome, c.result.failOn), delivered)
+}
+
+// run carries out one split.
+func (s *suiteReport) run(ctx context.Context, a *app, one suiteRun) error {
+	p := a.newProgress()
+	one.cfg.Progress = p.show
+	r, err := bench.Run(ctx, one.cfg)
+	p.end()
+	if err != nil {
+		return fmt.Errorf("split %s: %w", one.Name, err)
+	}
+	result := resultOf(one.suiteSplit, r, one.limits)
+	s.Splits, s.Outcome = append(s.Splits, result), report.WorseOutcome(s.Outcome, result.Outcome)
+	return nil
 }
 
 // splits are those of the file, or all of the namespace.
-func (f *runFlags) splits(ctx context.Context) (suiteFile, error) {
-	if f.suite != "" {
-		return readSuite(f.suite)
-	}
-	var cfg bench.Config
-	if err := f.prepare(&cfg, nil); err != nil {
-		return suiteFile{}, err
-	}
-	names, err := mesh.Splits(ctx, cfg.Local, cfg.Query.Namespace)
-	if err != nil {
-		return suiteFile{}, err
-	}
-	switch {
-	case len(names) == 0:
-		return suiteFile{}, fmt.Errorf("--all-splits: namespace %s has no split", cfg.Query.Namespace)
-	case len(names) > maxSplits:
-		return suiteFile{}, fmt.Errorf("--all-splits: namespace %s has %d splits, at most %d are run", cfg.Query.Namespace, len(names), maxSplits)
+func (c *runCommand) splits(ctx context.Context) (suiteFile, error) {
+	if c.suite != "" {
+		return readSuite(c.suite)
 	}
 	var s suiteFile
+	if err := c.cluster.prepare(&c.cfg, nil); err != nil {
+		return s, err
+	}
+	namespace := c.cfg.Query.Namespace
+	names, err := mesh.Splits(ctx, c.cfg.Local, namespace)
+	switch {
+	case err != nil:
+		return s, err
+	case len(names) == 0:
+		return s, fmt.Errorf("--all-splits: namespace %s has no split", namespace)
+	case len(names) > maxSplits:
+		return s, fmt.Errorf("--all-splits: namespace %s has %d splits, at most %d are run", namespace, len(names), maxSplits)
+	}
 	for _, n := range names {
 		s.Splits = append(s.Splits, suiteSplit{Name: n, Split: n})
 	}
 	return s, nil
 }
 
-// suiteConfig is the configuration of one split: the command line's flags, then the settings'.
-func (a *app) suiteConfig(parent *cobra.Command, s suiteSettings, split string, alpha float64) (bench.Config, error) {
-	var one runFlags
-	cmd := &cobra.Command{Use: "run"}
-	one.add(cmd)
-	cmd.SetContext(parent.Context())
+// configure reads one split's configuration: the command line's flags, then the settings'.
+func (c *runCommand) configure(parent *pflag.FlagSet, s suiteSplit, settings suiteSettings, alpha float64) (suiteRun, error) {
+	one := &runCommand{app: c.app}
+	sections, flags := one.sections(), pflag.NewFlagSet("run", pflag.ContinueOnError)
+	register(flags, &one.cfg, sections)
+	out := suiteRun{suiteSplit: s}
 	var err error
-	parent.Flags().Visit(func(p *pflag.Flag) {
-		if f := cmd.Flags().Lookup(p.Name); f != nil && err == nil {
-			err = copyFlag(cmd.Flags(), p)
+	parent.Visit(func(p *pflag.Flag) {
+		if flags.Lookup(p.Name) != nil && err == nil {
+			err = copyFlag(flags, p)
 		}
 	})
-	if err == nil {
-		err = s.apply(cmd.Flags())
-	}
 	if err != nil {
-		return bench.Config{}, err
+		return out, err
 	}
-	one.alpha = alpha
-	cfg, _, err := one.configure(a, cmd, []string{split})
-	for k, v := range s.Labels {
-		if cfg.Labels == nil {
-			cfg.Labels = map[string]string{}
-		}
-		if _, given := cfg.Labels[k]; !given {
-			cfg.Labels[k] = v
-		}
+	if err := settings.apply(flags); err != nil {
+		return out, err
 	}
-	return cfg, err
+	one.cfg.Options.Alpha = alpha
+	if err := c.complete(flags, &one.cfg, sections); err != nil {
+		return out, err
+	}
+	if err := one.cluster.prepareSource(&one.cfg, []string{s.Split}); err != nil {
+		return out, err
+	}
+	labels := maps.Clone(settings.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	maps.Copy(labels, one.cfg.Labels)
+	if len(labels) > 0 {
+		one.cfg.Labels = labels
+	}
+	out.cfg = one.cfg
+	out.limits, err = settings.limits()
+	return out, err
 }
 
 // copyFlag sets a flag to what another command's flag of the same name was given.
@@ -189,8 +200,8 @@ func copyFlag(to *pflag.FlagSet, from *pflag.Flag) error {
 	return to.Set(from.Name, from.Value.String())
 }
 
-// resultOf is one split's report with its limits: a limit that is broken fails a split, one that cannot be told makes it
-// inconclusive, and neither makes anything better.
+// resultOf is one split's report with its limits: a limit that is broken fails a split, one that cannot be told makes
+// it inconclusive, and neither makes anything better.
 func resultOf(s suiteSplit, r report.Report, limits []limit) suiteResult {
 	sum := report.Summarize(r)
 	out := suiteResult{Name: s.Name, Split: s.Split, Run: sum.ID, Requests: sum.Requests, Limits: []limitOutcome{}, report: r}
@@ -208,16 +219,11 @@ func resultOf(s suiteSplit, r report.Report, limits []limit) suiteResult {
 
 // check holds the limit against the likely ranges of the report's response times, which windows of time made.
 func (l limit) check(r report.Report) []limitOutcome {
-	ms := float64(l.most.Microseconds()) / 1000
-	unknown := func(why string) []limitOutcome {
-		return []limitOutcome{{l.backend, l.quantile, ms, report.Inconclusive, fmt.Sprintf("whether p%g of %s is below %s cannot be told: %s", 100*l.quantile, l.backend, l.most, why)}}
-	}
-	if r.GatewayCost == nil || r.GatewayCost.Why != "" {
-		why := "its response times have no likely ranges"
-		if r.GatewayCost != nil {
-			why = r.GatewayCost.Why
-		}
-		return unknown(why)
+	switch {
+	case r.GatewayCost == nil:
+		return []limitOutcome{l.unknown(l.backend, "its response times have no likely ranges")}
+	case r.GatewayCost.Why != "":
+		return []limitOutcome{l.unknown(l.backend, r.GatewayCost.Why)}
 	}
 	var out []limitOutcome
 	for _, b := range r.GatewayCost.Backends {
@@ -226,76 +232,90 @@ func (l limit) check(r report.Report) []limitOutcome {
 		}
 		i := slices.IndexFunc(b.Quantiles, func(q report.QuantileTime) bool { return math.Abs(q.Quantile-l.quantile) < 1e-9 })
 		if i < 0 {
-			return unknown("only p50, p90 and p99 have likely ranges")
+			return []limitOutcome{l.unknown(l.backend, "only p50, p90 and p99 have likely ranges")}
 		}
-		q := b.Quantiles[i]
-		o := limitOutcome{b.Backend, l.quantile, ms, report.Inconclusive, fmt.Sprintf("whether p%g of %s is below %s cannot be told: it %s", 100*l.quantile, b.Backend, l.most, q.Why)}
-		switch {
-		case q.HighMs != nil && *q.HighMs <= ms:
-			o.Outcome, o.Text = report.Pass, fmt.Sprintf("p%g of %s is at most %.4g ms, below %s", 100*l.quantile, b.Backend, *q.HighMs, l.most)
-		case q.LowMs != nil && *q.LowMs > ms:
-			o.Outcome, o.Text = report.Fail, fmt.Sprintf("p%g of %s is at least %.4g ms, above %s", 100*l.quantile, b.Backend, *q.LowMs, l.most)
-		case q.LowMs != nil && q.HighMs != nil:
-			o.Text = fmt.Sprintf("whether p%g of %s is below %s cannot be told: it is likely %.4g to %.4g ms", 100*l.quantile, b.Backend, l.most, *q.LowMs, *q.HighMs)
-		}
-		out = append(out, o)
+		out = append(out, l.against(b.Backend, b.Quantiles[i]))
 	}
 	if len(out) == 0 {
-		return unknown("it is no backend of the split that answered")
+		return []limitOutcome{l.unknown(l.backend, "it is no backend of the split that answered")}
 	}
 	return out
 }
 
-func (a *app) printSuite(s suiteReport, output string) error {
+// against holds the limit against the times of one backend.
+func (l limit) against(backend string, q report.QuantileTime) limitOutcome {
+	o := l.unknown(backend, "it "+q.Why)
 	switch {
-	case output == "json":
-		return report.WriteDocument(a.stdout, s)
-	case output == "markdown":
-		for _, x := range s.Splits {
-			if err := report.WriteMarkdown(a.stdout, x.report); err != nil {
-				return err
-			}
-			fmt.Fprintln(a.stdout)
-		}
-		return nil
-	case a.quiet:
-		return nil
+	case q.HighMs != nil && *q.HighMs <= o.LimitMs:
+		o.Outcome = report.Pass
+		o.Text = fmt.Sprintf("p%g of %s is at most %.4g ms, below %s", 100*l.quantile, backend, *q.HighMs, l.most)
+	case q.LowMs != nil && *q.LowMs > o.LimitMs:
+		o.Outcome = report.Fail
+		o.Text = fmt.Sprintf("p%g of %s is at least %.4g ms, above %s", 100*l.quantile, backend, *q.LowMs, l.most)
+	case q.LowMs != nil && q.HighMs != nil:
+		return l.unknown(backend, fmt.Sprintf("it is likely %.4g to %.4g ms", *q.LowMs, *q.HighMs))
 	}
+	return o
+}
+
+func (l limit) unknown(backend, why string) limitOutcome {
+	return limitOutcome{
+		Backend: backend, Quantile: l.quantile, LimitMs: float64(l.most.Microseconds()) / 1000, Outcome: report.Inconclusive,
+		Text: fmt.Sprintf("whether p%g of %s is below %s cannot be told: %s", 100*l.quantile, backend, l.most, why),
+	}
+}
+
+// document are the forms of a suite.
+func (s suiteReport) document() document {
+	return document{
+		"text": s.writeText,
+		"json": jsonOf(s),
+		"markdown": func(w io.Writer) error {
+			for _, x := range s.Splits {
+				if err := report.WriteMarkdown(w, x.report); err != nil {
+					return err
+				}
+				fmt.Fprintln(w)
+			}
+			return nil
+		},
+	}
+}
+
+func (s suiteReport) writeText(w io.Writer) error {
 	rows := make([][]string, len(s.Splits))
 	count := map[string]int{}
 	for i, x := range s.Splits {
 		rows[i] = []string{untrusted.Safe(x.Name), x.Outcome, fmt.Sprint(x.Requests), untrusted.Safe(x.Split), untrusted.Safe(x.Run)}
 		count[x.Outcome]++
 	}
-	if err := a.table([]string{"NAME", "OUTCOME", "REQUESTS", "SPLIT", "RUN"}, rows); err != nil {
+	if err := table(w, []string{"NAME", "OUTCOME", "REQUESTS", "SPLIT", "RUN"}, rows); err != nil {
 		return err
 	}
 	for _, x := range s.Splits {
 		for _, why := range x.Reasons {
 			if x.Outcome != report.Pass {
-				fmt.Fprintf(a.stdout, "%s: %s\n", untrusted.Safe(x.Name), untrusted.Printable(why))
+				fmt.Fprintf(w, "%s: %s\n", untrusted.Safe(x.Name), untrusted.Printable(why))
 			}
 		}
 	}
-	_, err := fmt.Fprintf(a.stdout, "\n%d pass, %d fail, %d inconclusive, %d invalid. A wrong verdict anywhere among these splits comes up at most %.4g %% of the time:\n"+
-		"each was judged at alpha %.4g, which is %g divided by their number (Bonferroni).\n", count[report.Pass], count[report.Fail], count[report.Inconclusive],
-		count[report.Invalid], 100*s.Alpha, s.AlphaPerSplit, s.Alpha)
+	_, err := fmt.Fprintf(w, `
+%d pass, %d fail, %d inconclusive, %d invalid. A wrong verdict anywhere among these splits comes up at most %.4g %% of the time:
+each was judged at alpha %.4g, which is %g divided by their number (Bonferroni).
+`, count[report.Pass], count[report.Fail], count[report.Inconclusive], count[report.Invalid], 100*s.Alpha, s.AlphaPerSplit, s.Alpha)
 	return err
 }
 
 // deliverSuite writes one JUnit file of all, and sends each report where one would be sent.
-func (a *app) deliverSuite(ctx context.Context, to *sinks, s suiteReport) error {
-	each := *to
+func (c *runCommand) deliverSuite(ctx context.Context, s suiteReport) error {
+	each := c.result.sinks
 	each.junit = ""
 	reports := make([]report.Report, len(s.Splits))
 	var errs []error
 	for i, x := range s.Splits {
-		a.stepSummary(x.report)
+		c.stepSummary(x.report)
 		reports[i] = x.report
-		errs = append(errs, a.deliver(ctx, &each, x.report))
+		errs = append(errs, c.deliver(ctx, each, x.report))
 	}
-	if to.junit != "" {
-		errs = append(errs, replaceFile("--junit", to.junit, func(w io.Writer) error { return report.WriteJUnit(w, reports...) }))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, writeJUnit(c.result.sinks.junit, reports...))...)
 }

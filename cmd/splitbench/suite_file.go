@@ -147,7 +147,7 @@ func (s suiteSettings) apply(flags *pflag.FlagSet) error {
 			return nil
 		}
 		if err := flags.Set(name, value); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return valueError(err)
 		}
 		return nil
 	}
@@ -179,7 +179,7 @@ func (s suiteSettings) apply(flags *pflag.FlagSet) error {
 		}
 		for _, v := range values {
 			if err := flags.Set(name, v); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+				return valueError(err)
 			}
 		}
 	}

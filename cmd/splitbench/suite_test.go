@@ -60,8 +60,8 @@ func TestLimitsHaveThreeOutcomes(t *testing.T) {
 	}
 }
 
-// What is printed fits the published schema, for every outcome of splits and limits; and the schema can say no: to any key
-// that is missing, to one more, and to other values.
+// What is printed fits the published schema, for every outcome of splits and limits; and the schema can say no: to any
+// key that is missing, to one more, and to other values.
 func TestSuitesFitTheSchema(t *testing.T) {
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
@@ -83,7 +83,7 @@ func TestSuitesFitTheSchema(t *testing.T) {
 		s.Outcome = report.WorseOutcome(s.Outcome, o)
 	}
 	var out bytes.Buffer
-	if err := (&app{surroundings: surroundings{stdout: &out}}).printSuite(s, "json"); err != nil {
+	if err := s.document()["json"](&out); err != nil {
 		t.Fatal(err)
 	}
 	read := func() map[string]any {
@@ -142,16 +142,17 @@ func FuzzParseSuite(f *testing.F) {
 	})
 }
 
-// Names and reasons of a suite come from clusters, files and answers: what would act on a terminal (C1 controls, direction marks,
-// line separators) leaves the program as an escape, in every document that it prints, and means the same.
+// Names and reasons of a suite come from clusters, files and answers: what would act on a terminal (C1 controls,
+// direction marks, line separators) leaves the program as an escape, in every document that it prints, and means the
+// same.
 func TestDocumentsAreHarmlessOnATerminal(t *testing.T) {
 	const hostile = "a\u009b31m\u202etxt\u2028\u0085\U000e0001<&>"
 	var suite, runs bytes.Buffer
 	s := suiteReport{Outcome: report.Invalid, Splits: []suiteResult{{Name: hostile, Split: hostile, Reasons: []string{hostile}, Limits: []limitOutcome{{Backend: hostile}}}}}
-	if err := (&app{surroundings: surroundings{stdout: &suite}}).printSuite(s, "json"); err != nil {
+	if err := s.document()["json"](&suite); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&app{surroundings: surroundings{stdout: &runs}}).printRuns([]runLine{{ID: hostile}}, "json"); err != nil {
+	if err := runList([]runLine{{ID: hostile}})["json"](&runs); err != nil {
 		t.Fatal(err)
 	}
 	for name, doc := range map[string][]byte{"suite": suite.Bytes(), "runs": runs.Bytes()} {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"runtime"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/wire"
 )
@@ -68,26 +70,19 @@ func toolVersion() string {
 	return s
 }
 
-func versionCommand(a *app) *cobra.Command {
-	var output string
-	cmd := &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if err := checkOutput(output, "text", "json"); err != nil {
-				return err
-			}
-			if output == "json" {
-				enc := json.NewEncoder(a.stdout)
-				enc.SetIndent("", "  ")
-				return enc.Encode(readVersion())
-			}
-			v := readVersion()
-			_, err := fmt.Fprintf(a.stdout, "splitbench %s, %s, %s\n", toolVersion(), v.Go, v.Platform)
-			return err
-		},
+func newVersion(a *app) *cobra.Command {
+	var cfg bench.Config
+	var output form
+	cmd := &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs}
+	work := func(context.Context, []string) error {
+		v := readVersion()
+		if output == "json" {
+			enc := json.NewEncoder(a.stdout)
+			enc.SetIndent("", "  ")
+			return enc.Encode(v)
+		}
+		_, err := fmt.Fprintf(a.stdout, "splitbench %s, %s, %s\n", toolVersion(), v.Go, v.Platform)
+		return err
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	return cmd
+	return a.command(cmd, &cfg, work, under("Flags", outputFlag(&output, "text", "json")))
 }

@@ -3,59 +3,30 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/telemetry"
 )
 
-// watchFlags are the flags of a watch.
-type watchFlags struct {
-	c               cluster
-	l               loading
-	j               judging
-	output, metrics string
-	forSo, every    time.Duration
+// watchCommand is `watch`.
+type watchCommand struct {
+	cfg     bench.WatchConfig
+	cluster clusterFlags
+	result  resultFlags
+	metrics string
 }
 
-// config completes a watch's configuration and refuses what makes no sense.
-func (o *watchFlags) config(a *app, cmd *cobra.Command, args []string) (bench.WatchConfig, report.FailOn, error) {
-	refuse := func(err error) (bench.WatchConfig, report.FailOn, error) { return bench.WatchConfig{}, "", err }
-	if err := checkReportOutput(o.output); err != nil {
-		return refuse(err)
-	}
-	base, failOn, err := o.l.config(a, cmd, &o.j)
-	if err != nil {
-		return refuse(err)
-	}
-	if o.c.from == "" && o.c.selector == "" {
-		return refuse(errors.New("--from: name the pod that requests come from, such as deploy/frontend, or fit one with -l"))
-	}
-	if o.forSo < 0 || o.every < 0 || o.every > 0 && o.every < 100*time.Millisecond {
-		return refuse(fmt.Errorf("--for %s, --every %s: want 0 or more, and at least 100ms between two looks", o.forSo, o.every))
-	}
-	cfg := bench.WatchConfig{Config: base, For: o.forSo, Every: o.every}
-	if err := o.c.prepare(&cfg.Config, args); err != nil {
-		return refuse(err)
-	}
-	if cfg.Query.Port, err = portOf(o.l.url, o.c.through); err != nil {
-		return refuse(err)
-	}
-	cfg.Command = commandLine(os.Args[1:])
-	return cfg, failOn, nil
-}
-
-func watchCommand(a *app) *cobra.Command {
-	var o watchFlags
+func newWatch(a *app) *cobra.Command {
+	c := &watchCommand{}
 	cmd := &cobra.Command{
 		Use:   "watch [SPLIT]",
 		Short: "Watch a split at a low rate, without end or for a time",
@@ -69,46 +40,48 @@ gap. --metrics serves what it has seen so far, in gaps too.`,
 		Example: `  splitbench watch ts/podinfo -n test --from deploy/frontend -c nginx --rate 5 --for 1h
   splitbench watch ts/podinfo -n test --from deploy/frontend --metrics 127.0.0.1:9095`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: o.c.completeSplits,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, failOn, err := o.config(a, cmd, args)
-			if err != nil {
-				return err
-			}
-			if o.metrics != "" {
-				stop, err := a.serveMetrics(cmd.Context(), o.metrics, &cfg)
-				if err != nil {
-					return err
-				}
-				defer stop()
-			}
-			p := a.newProgress()
-			cfg.Progress = p.show
-			r, err := bench.Watch(cmd.Context(), cfg)
-			p.end()
-			if err != nil {
-				return err
-			}
-			if err := a.print(r, o.output); err != nil {
-				return err
-			}
-			return ended(cmd.Context(), r, failOn)
-		},
+		ValidArgsFunction: c.cluster.completeSplits,
 	}
-	o.c.add(cmd)
-	o.l.add(cmd.Flags(), "auto", "5")
-	o.j.add(cmd.Flags())
-	flags := cmd.Flags()
-	flags.DurationVar(&o.forSo, "for", 0, "how long to watch; default: without end")
-	flags.DurationVar(&o.every, "every", bench.DefaultEvery, "time between two looks")
-	flags.StringVar(&o.metrics, "metrics", "", "address to serve OpenMetrics on, such as 127.0.0.1:9095; default: none")
-	flags.StringVarP(&o.output, "output", "o", "text", outputHelp)
-	// What would end a burst would only look like a gap.
-	noUse(flags, ", which goes on until a share leaves its tolerance or --for is over", "requests", "duration", "power", "witness",
-		"max-bytes", "max-dial-failures", "max-errors", "max-errors-within", "max-late", "max-response-time", "max-time")
-	flags.Lookup("gate").Hidden = true // there is one
-	hideRare(flags)
-	return cmd
+	work := func(ctx context.Context, args []string) error {
+		if err := c.cluster.prepareSource(&c.cfg.Config, args); err != nil {
+			return err
+		}
+		if c.metrics != "" {
+			stop, err := a.serveMetrics(ctx, c.metrics, &c.cfg)
+			if err != nil {
+				return err
+			}
+			defer stop()
+		}
+		return a.measure(ctx, &c.cfg.Config, c.result, func() (report.Report, error) { return bench.Watch(ctx, c.cfg) })
+	}
+	a.command(cmd, &c.cfg.Config, work,
+		under("Clusters and client pod", &c.cluster),
+		under("Target", urlFlag{}, bound(throughFlag), bound(classifyFlag)),
+		under("Watch", c),
+		under("Load", rateFlag("5"), bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
+		under("Verdict", bound(toleranceFlags), bound(alphaFlag), failOnFlag(&c.result.failOn), bound(seedFlag)),
+		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
+		under("Pods", bound(execFlag)),
+		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
+		c.cluster.kubectl(),
+	)
+	cmd.Flags().Lookup("gate").Hidden = true // there is one
+	return c.cluster.completions(cmd)
+}
+
+func (c *watchCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
+	flags.DurationVar(&c.cfg.For, "for", 0, "how long to watch; default: without end")
+	flags.DurationVar(&c.cfg.Every, "every", bench.DefaultEvery, "time between two looks")
+	flags.StringVar(&c.metrics, "metrics", "", "address to serve OpenMetrics on, such as 127.0.0.1:9095; default: none")
+}
+
+func (c *watchCommand) complete(*bench.Config) error {
+	w := c.cfg
+	if w.For < 0 || w.Every < 0 || w.Every > 0 && w.Every < 100*time.Millisecond {
+		return fmt.Errorf("--for %s, --every %s: want 0 or more, and at least 100ms between two looks", w.For, w.Every)
+	}
+	return nil
 }
 
 // serveMetrics serves the watch's state on /metrics until the returned function is called.
@@ -126,10 +99,10 @@ func (a *app) serveMetrics(ctx context.Context, address string, cfg *bench.Watch
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := server.Serve(l); err != nil && err != http.ErrServerClosed {
-			fmt.Fprintf(a.talk(), "splitbench: --metrics: %v\n", err)
+			a.say("--metrics: %v", err)
 		}
 	})
-	fmt.Fprintf(a.talk(), "splitbench: metrics on http://%s/metrics\n", l.Addr())
+	a.say("metrics on http://%s/metrics", l.Addr())
 	return func() {
 		server.Close() //nolint:errcheck // the process goes on without it
 		serving.Wait()

@@ -21,8 +21,8 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// The page answers from before the first look on, in gaps too, with what was told last; it is gone when the watch has ended, and
-// a second watch on the same address is told so.
+// The page answers from before the first look on, in gaps too, with what was told last; it is gone when the watch has
+// ended, and a second watch on the same address is told so.
 func TestMetricsPage(t *testing.T) {
 	var stderr bytes.Buffer
 	a := &app{surroundings: surroundings{stderr: &stderr, getenv: func(string) string { return "" }}}
@@ -96,7 +96,8 @@ func (w talkTo) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// An interrupted watch ends with the code of its signal, prints its report, and keeps it as a part of a run, which is no verdict.
+// An interrupted watch ends with the code of its signal, prints its report, and keeps it as a part of a run, which is
+// no verdict.
 func TestInterruptedWatchKeepsItsReport(t *testing.T) {
 	world, err := demo.Start(t.Context(), demo.Options{Seed: 1})
 	if err != nil {

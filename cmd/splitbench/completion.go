@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/mesh"
@@ -22,9 +20,7 @@ import (
 // completionLimit bounds what a tab key may wait for a cluster.
 const completionLimit = 2 * time.Second
 
-func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
-
-func completionCommand() *cobra.Command {
+func newCompletion() *cobra.Command {
 	var install string
 	cmd := &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell|kubectl",
@@ -110,41 +106,41 @@ func quietly(cmd *cobra.Command, c completer, prefix string) ([]string, cobra.Sh
 	return slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, prefix) }), cobra.ShellCompDirectiveNoFileComp
 }
 
-func (c *cluster) completeSplits(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+// askCluster is a completion by what a cluster has.
+func (k *kubeFlags) askCluster(ask func(context.Context, mesh.Client, string) ([]string, error)) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		return quietly(cmd, func(ctx context.Context) ([]string, error) {
+			var cfg bench.Config
+			if err := k.connect(&cfg); err != nil {
+				return nil, err
+			}
+			return ask(ctx, cfg.Local, cfg.Query.Namespace)
+		}, prefix)
+	}
+}
+
+func (k *kubeFlags) completeSplits(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return quietly(cmd, func(ctx context.Context) ([]string, error) {
-		var cfg bench.Config
-		if err := c.connect(&cfg); err != nil {
-			return nil, err
-		}
-		return mesh.Splits(ctx, cfg.Local, cfg.Query.Namespace)
-	}, prefix)
+	return k.askCluster(mesh.Splits)(cmd, args, prefix)
 }
 
-// complete registers what the flags can be completed with.
-func (c *cluster) complete(cmd *cobra.Command) {
+// completions registers what the flags can be completed with.
+func (k *kubeFlags) completions(cmd *cobra.Command) *cobra.Command {
 	contexts := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		raw, err := genericclioptions.NewConfigFlags(true).ToRawKubeConfigLoader().RawConfig()
-		if c.config != nil {
-			raw, err = c.config.ToRawKubeConfigLoader().RawConfig()
-		}
+		raw, err := k.config.ToRawKubeConfigLoader().RawConfig()
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		return sorted(raw.Contexts), cobra.ShellCompDirectiveNoFileComp
 	}
-	namespaces := func(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		return quietly(cmd, func(ctx context.Context) ([]string, error) {
-			var cfg bench.Config
-			if err := c.connect(&cfg); err != nil {
-				return nil, err
-			}
-			return mesh.Namespaces(ctx, cfg.Local)
-		}, prefix)
-	}
-	for flag, f := range map[string]cobra.CompletionFunc{"context": contexts, "remote-context": contexts, "namespace": namespaces} {
+	namespaces := k.askCluster(func(ctx context.Context, c mesh.Client, _ string) ([]string, error) {
+		return mesh.Namespaces(ctx, c)
+	})
+	for flag, f := range map[string]cobra.CompletionFunc{
+		"context": contexts, "remote-context": contexts, "namespace": namespaces,
+	} {
 		if cmd.Flags().Lookup(flag) == nil {
 			continue // not every command has all of them
 		}
@@ -152,14 +148,23 @@ func (c *cluster) complete(cmd *cobra.Command) {
 			panic(err) // a flag of this name does not exist: a bug of this file
 		}
 	}
+	return cmd
 }
 
-// completeRuns offers stored runs and their aliases.
+// completeRuns offers stored runs for the first argument.
 func completeRuns(dir *string) cobra.CompletionFunc {
+	more := completeMoreRuns(dir)
 	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
+		return more(cmd, nil, prefix)
+	}
+}
+
+// completeMoreRuns offers stored runs and their aliases for every argument, each once.
+func completeMoreRuns(dir *string) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		return quietly(cmd, func(context.Context) ([]string, error) {
 			folders, err := store.List(*dir)
 			if err != nil {
@@ -169,7 +174,7 @@ func completeRuns(dir *string) cobra.CompletionFunc {
 			for _, f := range folders {
 				names = append(names, f.ID)
 			}
-			return names, nil
+			return slices.DeleteFunc(names, func(n string) bool { return slices.Contains(args, n) }), nil
 		}, prefix)
 	}
 }

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/pflag"
+
+	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/podexec"
+)
+
+// podFlags say how many pods send, and how to get the load generator into them.
+type podFlags struct{}
+
+func (podFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
+	read(flags, "pods", "1",
+		fmt.Sprintf("how many pods of --from or -l send at once: a number up to %d, or all that are ready", mesh.MaxPods),
+		into(&cfg.Query.Pods, parsePods))
+	flags.BoolVar(&cfg.Resume, "resume", false,
+		"resume a run whose stream broke, as a further segment; what may have been sent is not sent again")
+	read(flags, "via", string(bench.ViaAuto), "how to get the load generator into the pod: "+enumerate(bench.Vias(), " or "),
+		oneOf(&cfg.Via, bench.Vias()...))
+	flags.StringVar(&cfg.Image, "ephemeral-image", "",
+		"image with a shell for --via ephemeral, which adds a container to the pod that stays in its spec")
+}
+
+func (podFlags) complete(cfg *bench.Config) error {
+	switch {
+	case cfg.Via == bench.ViaEphemeral && cfg.Image == "":
+		return fmt.Errorf("--via ephemeral: name an image that has a shell with --ephemeral-image, such as busybox:1.36")
+	case cfg.Via != bench.ViaEphemeral && cfg.Image != "":
+		return fmt.Errorf("--ephemeral-image: goes with --via ephemeral only")
+	}
+	return nil
+}
+
+// parsePods reads a number of pods. One is 0: a run of one pod is not a run of several.
+func parsePods(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	switch {
+	case s == "all":
+		return mesh.AllPods, nil
+	case err != nil || n < 1 || n > mesh.MaxPods:
+		return 0, fmt.Errorf("want 1 to %d, or all", mesh.MaxPods)
+	case n == 1:
+		return 0, nil
+	}
+	return n, nil
+}
+
+// execFlag says how to run a program in a container.
+func execFlag(flags *pflag.FlagSet, cfg *bench.Config) {
+	read(flags, "exec-protocol", string(podexec.Auto), "auto, websocket or spdy",
+		oneOf(&cfg.Protocol, podexec.Auto, podexec.WebSocket, podexec.SPDY))
+}
+
+// witnessFlag says whose counters are compared with the answers.
+func witnessFlag(flags *pflag.FlagSet, cfg *bench.Config) {
+	read(flags, "witness", bench.WitnessAuto,
+		"counters of the client's proxy: auto, linkerd, envoy, off, or their http address in the pod",
+		into(&cfg.Witness, func(s string) (string, error) { return s, bench.ParseWitness(s) }))
+}

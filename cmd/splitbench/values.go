@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// readValue is a flag's value that is read as soon as it is given.
+type readValue struct {
+	pflag.Value
+	read func(string) error
+}
+
+// Set implements pflag.Value.
+func (v readValue) Set(s string) error { return errorOr(v.read(s), v.Value, s) }
+
+// readList is a readValue of a flag that may be repeated.
+type readList struct {
+	pflag.Value
+	pflag.SliceValue
+	read func(string) error
+}
+
+// Set implements pflag.Value.
+func (v readList) Set(s string) error { return errorOr(v.read(s), v.Value, s) }
+
+func errorOr(err error, to pflag.Value, s string) error {
+	if err != nil {
+		return err
+	}
+	return to.Set(s)
+}
+
+// read adds a flag whose text is read as soon as it is given, as the default is, unless that is empty.
+func read(flags *pflag.FlagSet, name, byDefault, usage string, read func(string) error) {
+	flags.String(name, byDefault, usage)
+	f := flags.Lookup(name)
+	f.Value = readValue{f.Value, read}
+	if byDefault != "" {
+		if err := read(byDefault); err != nil {
+			panic(err) // a bug of the flag's group
+		}
+	}
+}
+
+// readEach is read for a flag that may be repeated.
+func readEach(flags *pflag.FlagSet, name, usage string, read func(string) error) {
+	flags.StringArray(name, nil, usage)
+	f := flags.Lookup(name)
+	f.Value, f.DefValue = readList{f.Value, f.Value.(pflag.SliceValue), read}, ""
+}
+
+// into reads a text into a variable.
+func into[T any](to *T, parse func(string) (T, error)) func(string) error {
+	return func(s string) error {
+		v, err := parse(s)
+		if err == nil {
+			*to = v
+		}
+		return err
+	}
+}
+
+// oneOf reads one of some words.
+func oneOf[T ~string](to *T, words ...T) func(string) error {
+	return func(s string) error {
+		if !slices.Contains(words, T(s)) {
+			return fmt.Errorf("want %s", enumerate(words, " or "))
+		}
+		*to = T(s)
+		return nil
+	}
+}
+
+// enumerate joins words with commas, and the last with another word.
+func enumerate[T ~string](words []T, last string) string {
+	var b strings.Builder
+	for i, w := range words {
+		switch {
+		case i == len(words)-1 && i > 0:
+			b.WriteString(last)
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(w))
+	}
+	return b.String()
+}
+
+// valueError says what is wrong with a flag's value, as the rest of the program does: with the flag's name first.
+func valueError(err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	name, value, cause := "--"+bad.GetFlag().Name, strconv.Quote(bad.GetValue()), bad.Unwrap()
+	switch {
+	case strings.HasPrefix(cause.Error(), "-"):
+		return cause // names it already
+	case strings.HasPrefix(cause.Error(), value):
+		return fmt.Errorf("%s %w", name, cause)
+	case strings.Contains(cause.Error(), value):
+		return fmt.Errorf("%s: %w", name, cause)
+	}
+	return fmt.Errorf("%s %s: %w", name, value, cause)
+}
