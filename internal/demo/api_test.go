@@ -371,6 +371,7 @@ func TestWatchFromNothingSendsWhatThereIs(t *testing.T) {
 }
 
 func TestKubectl(t *testing.T) {
+	t.Parallel()
 	kubectl, err := exec.LookPath("kubectl")
 	if err != nil {
 		t.Skip("kubectl is not on PATH")

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -23,8 +24,8 @@ func newProxies(failing bool) *proxies {
 	return &proxies{pods: map[string]string{}, byPod: map[string]*proxyCounters{}, failing: failing}
 }
 
-// from notes which pod a connection is of. It is noted anew whenever its local address is used again, so that there are never
-// more than ports. (The connection stays what it is: an engine may want to see a TCP connection.)
+// from notes which pod a connection is of. It is noted anew whenever its local address is used again, so that there are
+// never more than ports. (The connection stays what it is: an engine may want to see a TCP connection.)
 func (p *proxies) from(c net.Conn, pod string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -109,12 +110,14 @@ func (c *proxyCounters) gate(shut bool) {
 	c.failing = shut
 }
 
-const parentLabels = `parent_group="core",parent_kind="Service",parent_namespace="test",parent_name=%q,parent_port="9898",parent_section_name=""`
-
-const backendLabels = `backend_group="core",backend_kind="Service",backend_namespace="test",backend_name=%q,backend_port="9898",backend_section_name=""`
-
+// labelsOf are the labels of a backend under a parent.
 func labelsOf(parent, backend string) string {
-	return fmt.Sprintf(parentLabels, parent) + "," + fmt.Sprintf(backendLabels, backend)
+	return serviceLabels("parent", parent) + "," + serviceLabels("backend", backend)
+}
+
+func serviceLabels(role, name string) string {
+	labels := `X_group="core",X_kind="Service",X_namespace="test",X_name="NAME",X_port="9898",X_section_name=""`
+	return strings.NewReplacer("X", role, "NAME", name).Replace(labels)
 }
 
 // write writes the page. A proxy that is old has no counters of its queues.
@@ -126,35 +129,42 @@ func (c *proxyCounters) write(w io.Writer, old bool) {
 		c.writeQueues(w, backends)
 	}
 	if n := c.taken[rulesOfProfile]; n > 0 {
-		dst := backendWest + clusterSuffix + ":9898"
-		fmt.Fprintf(w, "# TYPE route_request_total counter\nroute_request_total{direction=\"outbound\",dst=%q} %d\n", dst, n)
-		fmt.Fprintf(w, "# TYPE route_actual_request_total counter\nroute_actual_request_total{direction=\"outbound\",dst=%q} %d\n", dst, n)
-	}
-	fmt.Fprintf(w, "# HELP request_total Total count of HTTP requests.\n# TYPE request_total counter\n")
-	for _, b := range backends {
-		fmt.Fprintf(w, "request_total{direction=\"outbound\",authority=%q,tls=\"true\"} %d\n", b+clusterSuffix+":9898", c.drawn[b]+c.direct[b])
-	}
-	fmt.Fprintf(w, "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds %.3f\n", float64(c.started.UnixMilli())/1000)
-}
-
-func (c *proxyCounters) writeQueues(w io.Writer, backends []string) {
-	fmt.Fprintf(w, "# TYPE outbound_http_balancer_queue_requests counter\n")
-	for _, b := range backends {
-		fmt.Fprintf(w, "outbound_http_balancer_queue_requests_total{%s} %d\n", labelsOf(backendWest, b), c.drawn[b])
-		if b != backendWest {
-			fmt.Fprintf(w, "outbound_http_balancer_queue_requests_total{%s} %d\n", labelsOf(b, b), c.direct[b])
+		for _, name := range []string{"route_request", "route_actual_request"} {
+			writeType(w, name, "counter")
+			fmt.Fprintf(w, "%s_total{direction=\"outbound\",dst=%q} %d\n", name, backendWest+clusterSuffix+":9898", n)
 		}
 	}
-	fmt.Fprintf(w, "# TYPE outbound_http_balancer_queue_gate_shut counter\n")
-	fmt.Fprintf(w, "outbound_http_balancer_queue_gate_shut_total{%s} 0\n", labelsOf(backendWest, backendWest))
-	fmt.Fprintf(w, "outbound_http_balancer_queue_gate_shut_total{%s} %d\n", labelsOf(backendWest, backendEast), c.shut)
+	fmt.Fprintf(w, "# HELP request_total Total count of HTTP requests.\n")
+	writeType(w, "request_total", "counter")
+	for _, b := range backends {
+		fmt.Fprintf(w, "request_total{direction=\"outbound\",authority=%q,tls=\"true\"} %d\n",
+			b+clusterSuffix+":9898", c.drawn[b]+c.direct[b])
+	}
+	writeType(w, "process_start_time_seconds", "gauge")
+	fmt.Fprintf(w, "process_start_time_seconds %.3f\n", float64(c.started.UnixMilli())/1000)
+}
+
+func writeType(w io.Writer, name, kind string) { fmt.Fprintf(w, "# TYPE %s %s\n", name, kind) }
+
+func (c *proxyCounters) writeQueues(w io.Writer, backends []string) {
+	const queue, endpoints = "outbound_http_balancer_queue_", "outbound_http_balancer_endpoints"
+	writeType(w, queue+"requests", "counter")
+	for _, b := range backends {
+		fmt.Fprintf(w, queue+"requests_total{%s} %d\n", labelsOf(backendWest, b), c.drawn[b])
+		if b != backendWest {
+			fmt.Fprintf(w, queue+"requests_total{%s} %d\n", labelsOf(b, b), c.direct[b])
+		}
+	}
+	writeType(w, queue+"gate_shut", "counter")
+	fmt.Fprintf(w, queue+"gate_shut_total{%s} 0\n", labelsOf(backendWest, backendWest))
+	fmt.Fprintf(w, queue+"gate_shut_total{%s} %d\n", labelsOf(backendWest, backendEast), c.shut)
 	ready := 1
 	if c.failing {
 		ready = 0
 	}
-	fmt.Fprintf(w, "# TYPE outbound_http_balancer_endpoints gauge\n")
-	fmt.Fprintf(w, "outbound_http_balancer_endpoints{%s,endpoint_state=\"ready\"} 2\n", labelsOf(backendWest, backendWest))
-	fmt.Fprintf(w, "outbound_http_balancer_endpoints{%s,endpoint_state=\"ready\"} %d\n", labelsOf(backendWest, backendEast), ready)
+	writeType(w, endpoints, "gauge")
+	fmt.Fprintf(w, endpoints+"{%s,endpoint_state=\"ready\"} 2\n", labelsOf(backendWest, backendWest))
+	fmt.Fprintf(w, endpoints+"{%s,endpoint_state=\"ready\"} %d\n", labelsOf(backendWest, backendEast), ready)
 	route := fmt.Sprintf(`route_group=%q,route_kind="HTTPRoute",route_namespace="test",route_name="podinfo"`, c.group)
 	n := c.taken[rulesOfRoute]
 	if n == 0 {
@@ -163,11 +173,11 @@ func (c *proxyCounters) writeQueues(w io.Writer, backends []string) {
 	if n == 0 {
 		return
 	}
-	fmt.Fprintf(w, "# TYPE outbound_http_route_backend_requests counter\n")
+	writeType(w, "outbound_http_route_backend_requests", "counter")
 	for _, b := range backends {
 		if d := c.drawn[b]; d > 0 {
-			fmt.Fprintf(w, "outbound_http_route_backend_requests_total{%s,%s,%s} %d\n", fmt.Sprintf(parentLabels, backendWest), route,
-				fmt.Sprintf(backendLabels, b), d)
+			fmt.Fprintf(w, "outbound_http_route_backend_requests_total{%s,%s,%s} %d\n",
+				serviceLabels("parent", backendWest), route, serviceLabels("backend", b), d)
 		}
 	}
 }
@@ -184,8 +194,8 @@ func (c *Clusters) RestartProxy() {
 	c.plane.proxies.each(c.options.GatewayDown, func(p *proxyCounters) { p.restart(now) })
 }
 
-// ShutGate makes the proxies of west see no ready endpoint of podinfo-east, or see them again. While they see none they give
-// that backend's weight to the other, as proxies do after their first three seconds. No object shows it.
+// ShutGate makes the proxies of west see no ready endpoint of podinfo-east, or see them again. While they see none they
+// give that backend's weight to the other, as proxies do after their first three seconds. No object shows it.
 func (c *Clusters) ShutGate(shut bool) {
 	c.plane.proxies.each(shut, func(p *proxyCounters) { p.gate(shut) })
 	c.plane.split.withhold(backendEast, shut)

@@ -35,7 +35,8 @@ type destination struct {
 
 func newDataPlane(o Options, life *lifetime) *dataPlane {
 	p := &dataPlane{
-		options: o, life: life, split: newSplitter(o.Seed), proxies: newProxies(o.GatewayDown), addresses: map[destination]string{},
+		options: o, life: life, split: newSplitter(o.Seed), proxies: newProxies(o.GatewayDown),
+		addresses: map[destination]string{},
 	}
 	if o.TrueWeights != nil {
 		p.split.force([]share{{backendWest, o.TrueWeights[backendWest]}, {backendEast, o.TrueWeights[backendEast]}})

@@ -14,6 +14,7 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -49,7 +50,8 @@ type Options struct {
 	Route bool
 	// StalePath makes the frontend's proxy obey nothing: it still uses the routes that it cached before the split existed.
 	StalePath bool
-	// OldProxy makes the frontend's proxy one without counters of its queues, as before 2.15; NoCounters one without any page.
+	// OldProxy makes the frontend's proxy one without counters of its queues, as before 2.15; NoCounters one without any
+	// page.
 	OldProxy, NoCounters bool
 	// Forward names what really listens in place of the data plane: host:port as the frontend pod dials it, to an address.
 	Forward map[string]string
@@ -129,12 +131,12 @@ func (c *Clusters) start() error {
 	east.runner = &agentRunner{dialer: c.dialer, main: agent.Main, mend: c.options.Mend}
 	west.changed = c.follow
 	c.follow(resource{})
-	ca, err := newAuthority(now)
+	config, ca, err := newCertificate(now)
 	if err != nil {
 		return err
 	}
 	for _, cl := range []*cluster{west, east} {
-		if err := cl.listen(c.life, ca); err != nil {
+		if err := cl.listen(c.life, config); err != nil {
 			return err
 		}
 	}
@@ -150,7 +152,7 @@ func (c *Clusters) dialer(v vantage) func(ctx context.Context, network, address 
 }
 
 // Kubeconfig is a kubeconfig file with the contexts west, which is current, and east.
-func (c *Clusters) Kubeconfig() []byte { return append([]byte(nil), c.kubeconfig...) }
+func (c *Clusters) Kubeconfig() []byte { return bytes.Clone(c.kubeconfig) }
 
 // Draws tells how many requests for the root Service went to each backend: the truth that a report can be held
 // against. Requests to a backend's own Service are no draws.

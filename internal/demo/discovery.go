@@ -61,19 +61,18 @@ func readResources(s site) (resources, error) {
 }
 
 func (rs resources) byKind(kind string) (resource, bool) {
-	i := slices.IndexFunc(rs, func(r resource) bool { return r.Kind == kind })
-	if i < 0 {
-		return resource{}, false
-	}
-	return rs[i], true
+	return rs.first(func(r resource) bool { return r.Kind == kind })
 }
 
 func (rs resources) byName(plural string) (resource, bool) {
-	i := slices.IndexFunc(rs, func(r resource) bool { return r.Name == plural })
-	if i < 0 {
-		return resource{}, false
+	return rs.first(func(r resource) bool { return r.Name == plural })
+}
+
+func (rs resources) first(is func(resource) bool) (resource, bool) {
+	if i := slices.IndexFunc(rs, is); i >= 0 {
+		return rs[i], true
 	}
-	return rs[i], true
+	return resource{}, false
 }
 
 // find resolves a request's group, version and plural.
@@ -133,11 +132,12 @@ func (c *cluster) serveDiscovery(w http.ResponseWriter, path []string) bool {
 			TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}, Groups: c.resources.groups(),
 		})
 	case len(path) == 2 && path[0] == "apis":
-		i := slices.IndexFunc(c.resources.groups(), func(g metav1.APIGroup) bool { return g.Name == path[1] })
+		groups := c.resources.groups()
+		i := slices.IndexFunc(groups, func(g metav1.APIGroup) bool { return g.Name == path[1] })
 		if i < 0 {
 			return false
 		}
-		g := c.resources.groups()[i]
+		g := groups[i]
 		g.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
 		writeJSON(w, http.StatusOK, g)
 	case len(path) == 2 && path[0] == "api", len(path) == 3 && path[0] == "apis":

@@ -22,13 +22,15 @@ func completeService(s *corev1.Service) {
 }
 
 // endpointsOf plays the endpoints controller for a Service with a selector.
-func endpointsOf(s *corev1.Service, pods []corev1.Pod) *corev1.Endpoints { //nolint:staticcheck // deprecated, still read
+//
+//nolint:staticcheck // deprecated, still read
+func endpointsOf(s *corev1.Service, pods []corev1.Pod) *corev1.Endpoints {
 	selector := labels.SelectorFromSet(s.Spec.Selector)
-	e := &corev1.Endpoints{ //nolint:staticcheck // the walkthrough's mirror is an Endpoints object
+	e := &corev1.Endpoints{ // the walkthrough's mirror is one
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Endpoints"},
 		ObjectMeta: metav1.ObjectMeta{Name: s.Name, Namespace: s.Namespace, Labels: s.Labels},
 	}
-	var subset corev1.EndpointSubset //nolint:staticcheck // as above
+	var subset corev1.EndpointSubset
 	var first *corev1.Pod
 	for i, p := range pods {
 		if p.Namespace != s.Namespace || !selector.Matches(labels.Set(p.Labels)) {
@@ -82,7 +84,9 @@ func targetPort(port corev1.ServicePort, pod *corev1.Pod) int32 {
 }
 
 // sliceOf makes the EndpointSlice that says the same as the Endpoints.
-func sliceOf(e *corev1.Endpoints, s *corev1.Service, cluster string) *discoveryv1.EndpointSlice { //nolint:staticcheck // as above
+//
+//nolint:staticcheck // as above
+func sliceOf(e *corev1.Endpoints, s *corev1.Service, cluster string) *discoveryv1.EndpointSlice {
 	manager := "endpointslice-controller.k8s.io"
 	if len(s.Spec.Selector) == 0 {
 		manager = "endpointslicemirroring-controller.k8s.io"

@@ -13,7 +13,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/util/exec"
 	criremote "k8s.io/cri-streaming/pkg/streaming/remotecommand"
 	"k8s.io/klog/v2"
@@ -51,12 +50,12 @@ func (c *cluster) serveExec(w http.ResponseWriter, r *http.Request, t target) er
 	if err != nil {
 		return err
 	}
-	var pod corev1.Pod
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &pod); err != nil {
-		return apierrors.NewInternalError(fmt.Errorf("read pod %s: %w", t.name, err))
+	pod, err := decode[corev1.Pod](o)
+	if err != nil {
+		return apierrors.NewInternalError(err)
 	}
 	q := r.URL.Query()
-	container, err := containerOf(&pod, q.Get("container"))
+	container, err := containerOf(pod, q.Get("container"))
 	if err != nil {
 		return err
 	}
@@ -78,7 +77,7 @@ func (c *cluster) serveExec(w http.ResponseWriter, r *http.Request, t target) er
 	h := &hijacker{ResponseWriter: w, life: c.life, gone: cancel}
 	defer h.release()
 	r = r.WithContext(ctx)
-	p := &process{cluster: c, pod: &pod, container: container}
+	p := &process{cluster: c, pod: pod, container: container}
 	if wsstream.IsWebSocketRequestWithStreamCloseProtocol(r) {
 		serveWebSocket(h, r, opts, func(in io.Reader, out, err io.Writer) error { return p.run(ctx, argv, in, out, err) })
 		return nil
@@ -91,10 +90,7 @@ func (c *cluster) serveExec(w http.ResponseWriter, r *http.Request, t target) er
 // containerOf chooses as the API server does, and refuses in its words.
 func containerOf(pod *corev1.Pod, asked string) (string, error) {
 	var names []string
-	for _, c := range pod.Spec.InitContainers {
-		names = append(names, c.Name)
-	}
-	for _, c := range pod.Spec.Containers {
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
 		names = append(names, c.Name)
 	}
 	switch {

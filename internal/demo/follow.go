@@ -49,7 +49,8 @@ func (c *Clusters) follow(r resource) {
 		host, _, _ := strings.Cut(fmt.Sprint(o["authority"]), ":")
 		shares = append(shares, share{backend: strings.TrimSuffix(host, clusterSuffix), weight: w})
 	}
-	c.plane.split.declare(shares) // those of weight 0 are dropped, a single one too: the root's own pods then get everything
+	// Those of weight 0 are dropped, a single one too: the root's own pods then get everything.
+	c.plane.split.declare(shares)
 }
 
 // followRoute makes the data plane obey the HTTPRoute.
@@ -113,8 +114,8 @@ func mapsAt(o map[string]any, path ...string) []map[string]any {
 	return found
 }
 
-// SetWeights writes new weights into west's TrafficSplit or HTTPRoute, as kubectl would; the adaptor and the data plane follow.
-// Errors: weights below 0 or all 0, or no split to write to.
+// SetWeights writes new weights into west's TrafficSplit or HTTPRoute, as kubectl would; the adaptor and the data plane
+// follow. Errors: weights below 0 or all 0, or no split to write to.
 func (c *Clusters) SetWeights(west, east int64) error {
 	if err := checkWeights(west, east); err != nil {
 		return fmt.Errorf("set weights: %w", err)

@@ -1,13 +1,13 @@
 package demo
 
 import (
+	"crypto/rand"
 	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 )
@@ -15,11 +15,8 @@ import (
 // loadCluster reads the fixtures of one cluster, plays its controllers and stores the objects.
 func loadCluster(s site, o Options, now time.Time) (*cluster, error) {
 	s = s.with(o)
-	token, err := newToken()
-	if err != nil {
-		return nil, err
-	}
-	c := &cluster{site: s, store: newStore(), token: token, proxies: map[string]bool{}}
+	c := &cluster{site: s, store: newStore(), token: rand.Text(), proxies: map[string]bool{}}
+	var err error
 	if c.resources, err = readResources(s); err != nil {
 		return nil, err
 	}
@@ -69,12 +66,12 @@ func (c *cluster) control(fixtures []fixture, now time.Time) ([]fixture, error) 
 			}
 			made = append(made, more...)
 		case "Pod":
-			var pod corev1.Pod
-			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(f.object.Object, &pod); err != nil {
-				return nil, fmt.Errorf("pod %s: %w", f.object.GetName(), err)
+			pod, err := decode[corev1.Pod](f.object)
+			if err != nil {
+				return nil, err
 			}
-			w.run(&pod, f.podAge, f.ready)
-			if f.object, err = toUnstructured(&pod); err != nil {
+			w.run(pod, f.podAge, f.ready)
+			if f.object, err = toUnstructured(pod); err != nil {
 				return nil, err
 			}
 		}
@@ -91,16 +88,16 @@ func publish(fixtures []fixture, cluster string) ([]fixture, error) {
 	for _, f := range fixtures {
 		switch f.object.GetKind() {
 		case "Pod":
-			var p corev1.Pod
-			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(f.object.Object, &p); err != nil {
-				return nil, fmt.Errorf("pod %s: %w", f.object.GetName(), err)
+			p, err := decode[corev1.Pod](f.object)
+			if err != nil {
+				return nil, err
 			}
 			p.UID = types.UID(uid(cluster, "Pod", p.Namespace, p.Name))
-			pods = append(pods, p)
+			pods = append(pods, *p)
 		case "Endpoints":
-			e := &corev1.Endpoints{} //nolint:staticcheck // as above
-			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(f.object.Object, e); err != nil {
-				return nil, fmt.Errorf("endpoints %s: %w", f.object.GetName(), err)
+			e, err := decode[corev1.Endpoints](f.object) //nolint:staticcheck // as above
+			if err != nil {
+				return nil, err
 			}
 			written[types.NamespacedName{Namespace: e.Namespace, Name: e.Name}] = e
 		}
@@ -111,24 +108,23 @@ func publish(fixtures []fixture, cluster string) ([]fixture, error) {
 		if f.object.GetKind() != "Service" {
 			continue
 		}
-		var s corev1.Service
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(f.object.Object, &s); err != nil {
-			return nil, fmt.Errorf("service %s: %w", f.object.GetName(), err)
+		s, err := decode[corev1.Service](f.object)
+		if err != nil {
+			return nil, err
 		}
-		completeService(&s)
+		completeService(s)
 		s.UID = types.UID(uid(cluster, "Service", s.Namespace, s.Name))
-		var err error
-		if f.object, err = toUnstructured(&s); err != nil {
+		if f.object, err = toUnstructured(s); err != nil {
 			return nil, err
 		}
 		add := []any{}
 		e, ok := written[types.NamespacedName{Namespace: s.Namespace, Name: s.Name}]
 		if !ok {
-			e = endpointsOf(&s, pods)
+			e = endpointsOf(s, pods)
 			add = append(add, e)
 		}
-		for _, typed := range append(add, sliceOf(e, &s, cluster)) {
-			o, err := toUnstructured(typed)
+		for _, object := range append(add, sliceOf(e, s, cluster)) {
+			o, err := toUnstructured(object)
 			if err != nil {
 				return nil, err
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -23,10 +24,7 @@ func (c *cluster) lookup(t target) (*unstructured.Unstructured, error) {
 
 // in returns the object in the asked version. Nothing but apiVersion differs, and the stored object stays as it is.
 func (t target) in(o *unstructured.Unstructured) *unstructured.Unstructured {
-	out := map[string]any{}
-	for k, v := range o.Object {
-		out[k] = v
-	}
+	out := maps.Clone(o.Object)
 	out["apiVersion"] = t.apiVersion(t.version)
 	return &unstructured.Unstructured{Object: out}
 }

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"crypto/subtle"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,11 +34,7 @@ type cluster struct {
 }
 
 // listen serves the API by TLS until the lifetime ends.
-func (c *cluster) listen(life *lifetime, ca *authority) error {
-	config, err := ca.serverConfig(c.site.Cluster)
-	if err != nil {
-		return err
-	}
+func (c *cluster) listen(life *lifetime, config *tls.Config) (err error) {
 	c.life = life
 	c.address, err = life.serve("cluster "+c.site.Cluster, c, config)
 	return err
@@ -146,7 +143,8 @@ func (c *cluster) serveObject(w http.ResponseWriter, r *http.Request, t target) 
 }
 
 func errNoSuchPath(plural string) error {
-	return apierrors.NewGenericServerResponse(http.StatusNotFound, "", schema.GroupResource{Resource: plural}, "", "", 0, false)
+	what := schema.GroupResource{Resource: plural}
+	return apierrors.NewGenericServerResponse(http.StatusNotFound, "", what, "", "", 0, false)
 }
 
 // writeError writes the error as a Status object.

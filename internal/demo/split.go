@@ -3,6 +3,7 @@ package demo
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -103,11 +104,7 @@ func (s *splitter) force(shares []share) {
 func (s *splitter) counts() map[string]int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := map[string]int64{}
-	for k, v := range s.sent {
-		out[k] = v
-	}
-	return out
+	return maps.Clone(s.sent)
 }
 
 func checkWeights(west, east int64) error {

@@ -57,6 +57,7 @@ func observe(t *testing.T, c *Clusters, meshed bool, url string, n int) map[stri
 // The counts of a seed are facts of math/rand/v2's PCG, which Go promises to keep: with these weights and 2,000
 // requests, they are the same whatever order eight connections come in.
 func TestDrawsFollowWeightsAndSeed(t *testing.T) {
+	t.Parallel()
 	counts := func(seed uint64, west, east int64) map[string]int64 {
 		c := start(t, Options{Seed: seed, GatewayDelay: 1})
 		if err := c.SetWeights(west, east); err != nil {
@@ -95,6 +96,7 @@ func TestZeroWeightsGetNothing(t *testing.T) {
 }
 
 func TestTrueWeightsOverrule(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{Seed: 1, GatewayDelay: 1, TrueWeights: map[string]int64{backendWest: 65, backendEast: 35}})
 	got := observe(t, c, true, "http://podinfo:9898/", 2000)[backendWest]
 	if math.Abs(float64(got)-1300) > 5*math.Sqrt(2000*0.65*0.35) {

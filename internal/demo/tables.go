@@ -76,43 +76,36 @@ func text(path ...string) cell {
 	}
 }
 
-func eachOf(o map[string]any, visit func(map[string]any), path ...string) {
-	list, _, _ := unstructured.NestedSlice(o, path...)
-	for _, e := range list {
-		if m, ok := e.(map[string]any); ok {
-			visit(m)
-		}
-	}
-}
-
 func podReadyCell(o map[string]any) string {
-	ready, all := 0, 0
-	eachOf(o, func(c map[string]any) {
-		all++
+	ready, all := 0, mapsAt(o, "status", "containerStatuses")
+	for _, c := range all {
 		if c["ready"] == true {
 			ready++
 		}
-	}, "status", "containerStatuses")
-	return fmt.Sprintf("%d/%d", ready, all)
+	}
+	return fmt.Sprintf("%d/%d", ready, len(all))
 }
 
 func podRestarts(o map[string]any) string {
 	var n int64
-	eachOf(o, func(c map[string]any) {
+	for _, c := range mapsAt(o, "status", "containerStatuses") {
 		r, _ := c["restartCount"].(int64)
 		n += r
-	}, "status", "containerStatuses")
+	}
 	return strconv.FormatInt(n, 10)
 }
 
 func externalIP(o map[string]any) string {
-	found := "<none>"
-	eachOf(o, func(i map[string]any) { found = fmt.Sprint(i["ip"]) }, "status", "loadBalancer", "ingress")
-	return found
+	for _, i := range mapsAt(o, "status", "loadBalancer", "ingress") {
+		return fmt.Sprint(i["ip"])
+	}
+	return "<none>"
 }
 
 func servicePorts(o map[string]any) string {
 	var ports []string
-	eachOf(o, func(p map[string]any) { ports = append(ports, fmt.Sprintf("%v/%v", p["port"], p["protocol"])) }, "spec", "ports")
+	for _, p := range mapsAt(o, "spec", "ports") {
+		ports = append(ports, fmt.Sprintf("%v/%v", p["port"], p["protocol"]))
+	}
 	return strings.Join(ports, ",")
 }

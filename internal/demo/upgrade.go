@@ -54,8 +54,8 @@ func serveWebSocket(w http.ResponseWriter, r *http.Request, o *criremote.Options
 	if _, err := streams[first].Write(nil); err != nil {
 		return
 	}
-	status := exitStatus(run(streams[criremote.StreamStdIn], streams[criremote.StreamStdOut], streams[criremote.StreamStdErr]))
-	b, err := json.Marshal(status)
+	err = run(streams[criremote.StreamStdIn], streams[criremote.StreamStdOut], streams[criremote.StreamStdErr])
+	b, err := json.Marshal(exitStatus(err))
 	if err != nil {
 		return
 	}

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -24,9 +25,9 @@ type workloads struct {
 
 // addStatus gives the Deployment its status and returns its ReplicaSet and pods.
 func (w *workloads) addStatus(f *fixture) ([]fixture, error) {
-	var d appsv1.Deployment
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(f.object.Object, &d); err != nil {
-		return nil, fmt.Errorf("deployment %s: %w", f.object.GetName(), err)
+	d, err := decode[appsv1.Deployment](f.object)
+	if err != nil {
+		return nil, err
 	}
 	hash := suffix(10, w.site.Cluster, d.Namespace, d.Name, "template")
 	ready := *d.Spec.Replicas
@@ -51,10 +52,9 @@ func (w *workloads) addStatus(f *fixture) ([]fixture, error) {
 	}
 	setAnnotation(&d.ObjectMeta, "deployment.kubernetes.io/revision", "1")
 	d.UID = types.UID(uid(w.site.Cluster, "Deployment", d.Namespace, d.Name))
-	rs := w.replicaSet(&d, hash, ready)
+	rs := w.replicaSet(d, hash, ready)
 	made := []fixture{{age: f.podAge, writer: "kube-controller-manager"}}
-	var err error
-	if f.object, err = toUnstructured(&d); err != nil {
+	if f.object, err = toUnstructured(d); err != nil {
 		return nil, err
 	}
 	if made[0].object, err = toUnstructured(rs); err != nil {
@@ -85,7 +85,7 @@ func (w *workloads) replicaSet(d *appsv1.Deployment, hash string, ready int32) *
 			Name: name, Namespace: d.Namespace, Labels: template.Labels,
 			UID:             types.UID(uid(w.site.Cluster, "ReplicaSet", d.Namespace, name)),
 			Annotations:     map[string]string{"deployment.kubernetes.io/revision": "1"},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))},
+			OwnerReferences: ownedBy(d, "Deployment"),
 		},
 		Spec: appsv1.ReplicaSetSpec{
 			Replicas: d.Spec.Replicas,
@@ -106,10 +106,14 @@ func (w *workloads) pod(rs *appsv1.ReplicaSet, i int) *corev1.Pod {
 		ObjectMeta: metav1.ObjectMeta{
 			Name:         rs.Name + "-" + suffix(5, w.site.Cluster, rs.Namespace, rs.Name, fmt.Sprint(i)),
 			GenerateName: rs.Name + "-", Namespace: rs.Namespace, Labels: template.Labels, Annotations: template.Annotations,
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(rs, appsv1.SchemeGroupVersion.WithKind("ReplicaSet"))},
+			OwnerReferences: ownedBy(rs, "ReplicaSet"),
 		},
 		Spec: template.Spec,
 	}
+}
+
+func ownedBy(o metav1.Object, kind string) []metav1.OwnerReference {
+	return []metav1.OwnerReference{*metav1.NewControllerRef(o, appsv1.SchemeGroupVersion.WithKind(kind))}
 }
 
 func (w *workloads) inject(pod *corev1.Pod) {
@@ -170,13 +174,19 @@ func setAnnotation(m *metav1.ObjectMeta, name, value string) {
 
 // withLabel returns a copy of the labels with one more.
 func withLabel(labels map[string]string, name, value string) map[string]string {
-	out := map[string]string{name: value}
-	for k, v := range labels {
-		if k != name {
-			out[k] = v
-		}
-	}
+	out := map[string]string{}
+	maps.Copy(out, labels)
+	out[name] = value
 	return out
+}
+
+// decode returns the object as one of the API's types.
+func decode[T any](o *unstructured.Unstructured) (*T, error) {
+	into := new(T)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, into); err != nil {
+		return nil, fmt.Errorf("read %s %s: %w", o.GetKind(), o.GetName(), err)
+	}
+	return into, nil
 }
 
 func toUnstructured(typed any) (*unstructured.Unstructured, error) {

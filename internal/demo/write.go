@@ -120,7 +120,8 @@ func (c *cluster) patched(w http.ResponseWriter, r *http.Request, t target) (*un
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if kind != string(types.MergePatchType) {
 		return nil, apierrors.NewGenericServerResponse(http.StatusUnsupportedMediaType, "patch", t.groupResource(), t.name,
-			"the body of the request was in an unknown format - accepted media types include: "+string(types.MergePatchType), 0, true)
+			"the body of the request was in an unknown format - accepted media types include: "+string(types.MergePatchType),
+			0, true)
 	}
 	var patch map[string]any
 	if err := readBody(w, r, func(b []byte) error { return json.Unmarshal(b, &patch) }); err != nil {
@@ -182,7 +183,8 @@ func readObject(w http.ResponseWriter, r *http.Request, t target) (*unstructured
 		return nil, err
 	}
 	if want := (schema.GroupVersion{Group: t.Group, Version: t.version}).WithKind(t.Kind); o.GroupVersionKind() != want {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("the object is a %s, this path takes a %s", o.GroupVersionKind(), want))
+		return nil, apierrors.NewBadRequest(
+			fmt.Sprintf("the object is a %s, this path takes a %s", o.GroupVersionKind(), want))
 	}
 	o.SetAPIVersion(t.apiVersion(t.Versions[len(t.Versions)-1]))
 	return o, nil
