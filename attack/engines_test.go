@@ -200,6 +200,7 @@ func TestScripts(t *testing.T) {
 }
 
 func TestEnginesSendExactlyThePlan(t *testing.T) {
+	t.Parallel()
 	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		var served atomic.Int64
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -248,6 +249,7 @@ func TestEnginesSendExactlyThePlan(t *testing.T) {
 
 // Requests in flight are bounded, those that wait keep their planned instants.
 func TestEnginesQueueWhenSaturated(t *testing.T) {
+	t.Parallel()
 	forEachEngine(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		var now, most atomic.Int64
 		srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {

@@ -86,6 +86,7 @@ func TestGuard(t *testing.T) {
 
 // Every limit ends a burst within a second, with its reason, and what was in flight has its result.
 func TestEnginesKeepLimits(t *testing.T) {
+	t.Parallel()
 	endless := func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
 			if _, err := io.WriteString(w, strings.Repeat("x", 32<<10)); err != nil {
@@ -128,6 +129,7 @@ func TestEnginesKeepLimits(t *testing.T) {
 
 // What is due while every connection is busy waits, is dropped and counted, or ends the burst, as the plan says.
 func TestSaturation(t *testing.T) {
+	t.Parallel()
 	forEachPool(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 			time.Sleep(20 * time.Millisecond) // the server's work
@@ -165,6 +167,7 @@ func TestSaturation(t *testing.T) {
 
 // Which of several connections at rest is used follows the plan.
 func TestOrder(t *testing.T) {
+	t.Parallel()
 	forEachPool(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		for order, want := range map[Order]func(map[int32]int) bool{
 			OrderLIFO: func(n map[int32]int) bool { // the eight that were needed at first, then mostly one

@@ -17,6 +17,7 @@ func used(rs []Result) map[int32]int {
 }
 
 func TestReuse(t *testing.T) {
+	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer srv.Close()
 	attack := func(t *testing.T, r *Reuse, connections int) ([]Result, int64) {

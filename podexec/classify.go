@@ -59,8 +59,9 @@ func (c *call) classify(ctx context.Context, err error) error {
 	return c.wrap(&LostError{Protocol: protocol, Err: err})
 }
 
-// exited maps what looks like the end of a command but was none: the codes 126 and 127 of shells, and the words that runc
-// writes to the command's stderr when the kernel refuses the file (`exec PATH: exec format error`, with code 1 or 255).
+// exited maps what looks like the end of a command but was none: the codes 126 and 127 of shells, and the words that
+// runc writes to the command's stderr when the kernel refuses the file (`exec PATH: exec format error`, with code 1 or
+// 255).
 func (c *call) exited(code int) error {
 	exit := &ExitError{Command: c.command, Code: code, Stderr: c.stderr}
 	line := lastLine(c.stderr)
@@ -107,7 +108,8 @@ func startReason(text string) StartReason {
 func protocolRefused(text string) bool { return strings.Contains(text, "unable to negotiate protocol") }
 
 // statusOf is the HTTP status inside the cause of a refused WebSocket handshake. It is in a StatusError only if the
-// answer was a whole Status object, and client-go's WebSocket library keeps 1 KiB of the answer; else it is in the text.
+// answer was a whole Status object, and client-go's WebSocket library keeps 1 KiB of the answer; else it is in the
+// text.
 func statusOf(err error) int {
 	var status *apierrors.StatusError
 	if errors.As(err, &status) {

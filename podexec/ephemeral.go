@@ -15,14 +15,16 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Ephemeral is a container to add to a running pod. It shares the pod's network, so that rules which redirect traffic into a
-// mesh hold for it too. It cannot be taken away again: when its command has ended, its entry stays in the pod's spec.
+// Ephemeral is a container to add to a running pod. It shares the pod's network, so that rules which redirect traffic
+// into a mesh hold for it too. It cannot be taken away again: when its command has ended, its entry stays in the pod's
+// spec.
 type Ephemeral struct {
 	Image   string
 	Command []string // should end by itself
 }
 
-// How long an ephemeral container may take to run, which includes the pull of its image, and how often that is looked at.
+// How long an ephemeral container may take to run, which includes the pull of its image, and how often that is looked
+// at.
 const (
 	ephemeralLimit = time.Minute
 	ephemeralPause = 100 * time.Millisecond
@@ -37,12 +39,13 @@ type EphemeralError struct {
 
 // Error repeats what the kubelet said.
 func (e *EphemeralError) Error() string {
-	return fmt.Sprintf("ephemeral container of image %s does not run: %s: %s", clean(e.Image), clean(e.Reason), clean(e.Text))
+	return fmt.Sprintf("ephemeral container of image %s does not run: %s: %s",
+		clean(e.Image), clean(e.Reason), clean(e.Text))
 }
 
-// AddEphemeral adds the container to the pod of t, whose Container it names as its target, waits until it runs, and returns its
-// name. It needs the verb patch on pods/ephemeralcontainers, and get on pods. Errors: [*ForbiddenError], [*NotFoundError],
-// [*EphemeralError], [*UnreachableError], and one that wraps ctx.Err().
+// AddEphemeral adds the container to the pod of t, whose Container it names as its target, waits until it runs, and
+// returns its name. It needs the verb patch on pods/ephemeralcontainers, and get on pods. Errors: [*ForbiddenError],
+// [*NotFoundError], [*EphemeralError], [*UnreachableError], and one that wraps ctx.Err().
 func AddEphemeral(ctx context.Context, cfg *rest.Config, t Target, e Ephemeral) (string, error) {
 	c, err := New(cfg, t, Options{})
 	if err != nil {
@@ -64,7 +67,8 @@ func AddEphemeral(ctx context.Context, cfg *rest.Config, t Target, e Ephemeral) 
 	if err != nil {
 		return "", fmt.Errorf("add ephemeral container to %s: %w", t, err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, ephemeralLimit, &EphemeralError{e.Image, "slow", "it was not running after " + ephemeralLimit.String()})
+	slow := &EphemeralError{e.Image, "slow", "it was not running after " + ephemeralLimit.String()}
+	ctx, cancel := context.WithTimeoutCause(ctx, ephemeralLimit, slow)
 	defer cancel()
 	err = c.base.Patch(types.StrategicMergePatchType).Namespace(t.Namespace).Resource("pods").Name(t.Pod).
 		SubResource("ephemeralcontainers").Body(patch).Do(ctx).Error()
@@ -96,7 +100,8 @@ func (c *Container) awaitEphemeral(ctx context.Context, name, image string) erro
 	defer tick.Stop()
 	for {
 		var pod corev1.Pod
-		if err := c.base.Get().Namespace(c.target.Namespace).Resource("pods").Name(c.target.Pod).Do(ctx).Into(&pod); err != nil {
+		get := c.base.Get().Namespace(c.target.Namespace).Resource("pods").Name(c.target.Pod)
+		if err := get.Do(ctx).Into(&pod); err != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}

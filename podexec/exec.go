@@ -20,9 +20,9 @@ const grace = time.Second
 //
 // A nil error means that the stream ended without a complaint. It is not proof of success: see the package comment; a
 // SPDY connection that was cut is nil too. Otherwise the error is, in this order of precedence, an [*OutputError] (the
-// stdout writer failed or stood still), an [*InputError] (stdin failed; to the command that was EOF), an [*ExitError] or
-// [*StartError] (the command ended non-zero or never began), an error that wraps ctx.Err(), or one of [*ForbiddenError],
-// [*NotFoundError], [*UnreachableError], [*LostError].
+// stdout writer failed or stood still), an [*InputError] (stdin failed; to the command that was EOF), an [*ExitError]
+// or [*StartError] (the command ended non-zero or never began), an error that wraps ctx.Err(), or one of
+// [*ForbiddenError], [*NotFoundError], [*UnreachableError], [*LostError].
 //
 // What arrived before an error has been written to stdout, unless stdout itself is the cause, or ctx ended and stdout
 // was too slow to take the rest within a second.
@@ -32,8 +32,8 @@ const grace = time.Second
 //
 // stdin is read until it ends or Exec returns. Like the body of an HTTP request it is closed then if it is an
 // io.Closer, which is what ends a Read that blocks; a Read that still blocks outlives Exec. stdout is written by one
-// goroutine, stderr by another; a Write that blocks for ever outlives Exec too. stderr is never waited for: what it does
-// not take in time is dropped, and the last 64 KiB are kept for the error.
+// goroutine, stderr by another; a Write that blocks for ever outlives Exec too. stderr is never waited for: what it
+// does not take in time is dropped, and the last 64 KiB are kept for the error.
 func (c *Container) Exec(ctx context.Context, argv []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	in := newFeed(stdin)
 	if len(argv) == 0 || argv[0] == "" {

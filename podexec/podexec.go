@@ -4,9 +4,9 @@
 // anything it was given.
 //
 // Invariant: no byte that the container wrote is ever lost in silence. What could not be handed to the caller is an
-// error of [Container.Exec]. The reverse does not hold: a nil error is not proof that all of the output arrived, because
-// an API server may close a stream normally before the exit status (kubernetes/kubernetes#124571). Who needs proof puts
-// an end mark with totals into the output and checks it; [Container.Upload] does.
+// error of [Container.Exec]. The reverse does not hold: a nil error is not proof that all of the output arrived,
+// because an API server may close a stream normally before the exit status (kubernetes/kubernetes#124571). Who needs
+// proof puts an end mark with totals into the output and checks it; [Container.Upload] does.
 package podexec
 
 import (
@@ -142,7 +142,8 @@ func (c *Container) setProtocol(p Protocol) {
 }
 
 // execURL is the exec subresource with argv as it is: one query parameter each, no quoting, no shell. All three streams
-// are always requested, and always offered to client-go: where the two differ, SPDY waits for a stream that never comes.
+// are always requested, and always offered to client-go: where the two differ, SPDY waits for a stream that never
+// comes.
 func (c *Container) execURL(argv []string) (*url.URL, error) {
 	req := c.base.Post().Resource("pods").Namespace(c.target.Namespace).Name(c.target.Pod).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{

@@ -30,7 +30,8 @@ func (c *Container) executor(argv []string, rec *recorder) (remotecommand.Execut
 	}
 	var ws, sp remotecommand.Executor
 	if c.opts.Protocol != SPDY {
-		if ws, err = remotecommand.NewWebSocketExecutor(rec.config(c.cfg, WebSocket), http.MethodGet, u.String()); err != nil {
+		ws, err = remotecommand.NewWebSocketExecutor(rec.config(c.cfg, WebSocket), http.MethodGet, u.String())
+		if err != nil {
 			return nil, fmt.Errorf("exec in %s: prepare websocket: %w", c.target, err)
 		}
 	}
@@ -55,8 +56,8 @@ func (c *Container) executor(argv []string, rec *recorder) (remotecommand.Execut
 	}
 }
 
-// shouldFallback is kubectl's predicate. Any refused handshake counts, a 403 too, and rightly so: WebSocket may need the
-// verb get where SPDY needs create, so SPDY's answer is the one to believe.
+// shouldFallback is kubectl's predicate. Any refused handshake counts, a 403 too, and rightly so: WebSocket may need
+// the verb get where SPDY needs create, so SPDY's answer is the one to believe.
 func shouldFallback(err error) bool {
 	return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 }

@@ -67,8 +67,8 @@ func (e *UploadError) Error() string {
 	return "no directory to put and run a file in, mount an emptyDir at /tmp; tried " + strings.Join(parts, ", ")
 }
 
-// UploadName returns ".splitbench-", the first 12 hexadecimal digits of the data's SHA-256, "-", and 16 random ones: the
-// name by which the uploaded program knows that it may remove itself. It fails only if random does.
+// UploadName returns ".splitbench-", the first 12 hexadecimal digits of the data's SHA-256, "-", and 16 random ones:
+// the name by which the uploaded program knows that it may remove itself. It fails only if random does.
 func UploadName(data []byte, random io.Reader) (string, error) {
 	var salt [8]byte
 	if _, err := io.ReadFull(random, salt[:]); err != nil {

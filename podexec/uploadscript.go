@@ -1,7 +1,7 @@
 package podexec
 
-// The scripts are constants. What differs comes as positional parameters, which a shell does not interpret. They keep to
-// POSIX sh, printf, cat, chmod, rm and wc, as busybox, dash and bash have them.
+// The scripts are constants. What differs comes as positional parameters, which a shell does not interpret. They keep
+// to POSIX sh, printf, cat, chmod, rm and wc, as busybox, dash and bash have them.
 
 // probeScript finds a directory in which a file can be created and run. $1: a file name; $2: how many good directories
 // to pass over; then the candidates, where the words TMPDIR and PWD stand for the container's own variables. One line
@@ -57,9 +57,9 @@ echo end
 // exitExists is writeScript's code for a file that is there already.
 const exitExists = 73
 
-// writeScript writes stdin to the new file $1 and prints its size; unless that is $2 the file is removed, because the end
-// of stdin may be the end of splitbench. noclobber makes the creation exclusive. Nothing is printed before the end, and
-// stdout stays open until then: containerd closes stdin when stdout ends.
+// writeScript writes stdin to the new file $1 and prints its size; unless that is $2 the file is removed, because the
+// end of stdin may be the end of splitbench. noclobber makes the creation exclusive. Nothing is printed before the end,
+// and stdout stays open until then: containerd closes stdin when stdout ends.
 const writeScript = `
 umask 077
 set -C

@@ -1,5 +1,5 @@
-// Command splitbench-agent is the in-pod end of splitbench: it takes a session's orders from stdin and writes results to
-// stdout. It is not meant to be run by hand.
+// Command splitbench-agent is the in-pod end of splitbench: it takes a session's orders from stdin and writes results
+// to stdout. It is not meant to be run by hand.
 package main
 
 import (

@@ -10,15 +10,16 @@ import (
 	"time"
 )
 
-// afterLimit bounds the wait for an agent before this one: less than the client waits for a first sign of life. It has to end
-// within two seconds of losing its client; one whose client is only silent takes as long as the client takes to notice.
+// afterLimit bounds the wait for an agent before this one: less than the client waits for a first sign of life. It has
+// to end within two seconds of losing its client; one whose client is only silent takes as long as the client takes to
+// notice.
 const (
 	afterLimit = 8 * time.Second
 	afterPause = 10 * time.Millisecond
 )
 
-// waitForEnd waits until a process that is an agent has ended. It looks only, it never sends a signal. Where there is no
-// /proc nothing can be seen, and nothing is waited for.
+// waitForEnd waits until a process that is an agent has ended. It looks only, it never sends a signal. Where there is
+// no /proc nothing can be seen, and nothing is waited for.
 func waitForEnd(ctx context.Context, process string) error {
 	pid, err := strconv.Atoi(process)
 	if err != nil || pid <= 0 {

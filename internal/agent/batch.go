@@ -11,7 +11,8 @@ import (
 // A block goes out when it holds so many results, or when the next tick comes.
 const blockResults = 256
 
-// batch gathers results into sample blocks and keeps counters and histograms, which stay exact also where blocks are dropped.
+// batch gathers results into sample blocks and keeps counters and histograms, which stay exact also where blocks are
+// dropped.
 type batch struct {
 	out *outbox
 
@@ -96,8 +97,8 @@ func (b *batch) emit() {
 	b.totals.SamplesCRC = wire.Checksum(b.totals.SamplesCRC, block)
 }
 
-// tick hands what a TICK says of the burst to send, nil before the burst's instant 0. Results go on being added meanwhile:
-// compressing histograms takes longer than a load may wait.
+// tick hands what a TICK says of the burst to send, nil before the burst's instant 0. Results go on being added
+// meanwhile: compressing histograms takes longer than a load may wait.
 func (b *batch) tick(send func(*wire.BurstProgress)) {
 	b.tickMu.Lock()
 	defer b.tickMu.Unlock()
@@ -109,7 +110,8 @@ func (b *batch) tick(send func(*wire.BurstProgress)) {
 	}
 	p := &wire.BurstProgress{
 		ElapsedUs: time.Since(b.began).Microseconds(), Requests: b.tally.Len(), Dropped: b.totals.Dropped,
-		Tally: b.tally.Entries(), CPUUs: (cpuTime() - b.cpu).Microseconds(), ThrottledUs: (throttledTime() - b.stolen).Microseconds(),
+		Tally: b.tally.Entries(), CPUUs: (cpuTime() - b.cpu).Microseconds(),
+		ThrottledUs: (throttledTime() - b.stolen).Microseconds(),
 	}
 	full := b.times
 	b.times, b.spare = b.spare, nil

@@ -22,8 +22,8 @@ type ClientOptions struct {
 	Stderr   io.Writer           // what the agent says on stderr; nil: dropped
 	Progress func(wire.Progress) // called for each TICK, from the goroutine that reads; may be nil
 	Silence  time.Duration       // without a frame for so long the stream is given up; 0: DefaultSilence
-	// Verified is called with HELLO and every verified frame of a burst (SAMPLES, its TICKs, END) in its raw form, before its
-	// results are handed on; an error stops the burst. It may be nil.
+	// Verified is called with HELLO and every verified frame of a burst (SAMPLES, its TICKs, END) in its raw form, before
+	// its results are handed on; an error stops the burst. It may be nil.
 	Verified func(t wire.Type, raw []byte) error
 }
 
@@ -46,7 +46,8 @@ type Client struct {
 	broken   error // the session cannot be used any more
 }
 
-// StreamError says that a session broke: the stream was cut, the agent died or the two ends do not understand each other.
+// StreamError says that a session broke: the stream was cut, the agent died or the two ends do not understand each
+// other.
 type StreamError struct {
 	Op    string // what was going on
 	Cause error

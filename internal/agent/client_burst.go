@@ -18,8 +18,8 @@ const stopLimit = 3 * time.Second
 
 // Start is how a burst starts; the zero value is at once.
 type Start struct {
-	// Gate is called when the agent has warmed up; the burst starts when it returns nil, and is given up otherwise. With it
-	// several agents start together. It may be nil.
+	// Gate is called when the agent has warmed up; the burst starts when it returns nil, and is given up otherwise. With
+	// it several agents start together. It may be nil.
 	Gate func(ctx context.Context) error
 	// Delay is from there to the burst's instant 0.
 	Delay time.Duration
@@ -30,11 +30,13 @@ func (c *Client) Attack(ctx context.Context, plan attack.Plan, totals *wire.Tota
 	return c.AttackFrom(ctx, plan, Start{}, totals)
 }
 
-// AttackFrom has the agent carry out the plan and yields its results as they arrive. It ends without an error only after an
-// END whose totals agree with what arrived, and whose reason is that all was done; Totals is then what END said, and also
-// after a burst that the agent itself ended early, with a *CutShortError. When ctx is cancelled the agent is told to stop, what it
-// still sends is yielded, and the context's error ends the iteration.
-func (c *Client) AttackFrom(ctx context.Context, plan attack.Plan, start Start, totals *wire.Totals) iter.Seq2[attack.Result, error] {
+// AttackFrom has the agent carry out the plan and yields its results as they arrive. It ends without an error only
+// after an END whose totals agree with what arrived, and whose reason is that all was done; Totals is then what END
+// said, and also after a burst that the agent itself ended early, with a *CutShortError. When ctx is cancelled the
+// agent is told to stop, what it still sends is yielded, and the context's error ends the iteration.
+func (c *Client) AttackFrom(
+	ctx context.Context, plan attack.Plan, start Start, totals *wire.Totals,
+) iter.Seq2[attack.Result, error] {
 	return func(yield func(attack.Result, error) bool) {
 		if c.broken != nil {
 			yield(attack.Result{}, c.broken)
@@ -106,8 +108,8 @@ type clientBurst struct {
 	gates  sync.WaitGroup
 }
 
-// read passes results on until END. After a consumer that breaks off it reads on to END all the same, so that the session
-// stays usable and the frames are stored.
+// read passes results on until END. After a consumer that breaks off it reads on to END all the same, so that the
+// session stays usable and the frames are stored.
 func (b *clientBurst) read(ctx context.Context, yield func(attack.Result, error) bool, halt func()) error {
 	for {
 		f, p, err := b.c.nextOrTick("run burst")

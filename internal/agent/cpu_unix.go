@@ -20,8 +20,8 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// maxRSS is the most memory that this process ever held, in bytes; 0: not known. On Linux what getrusage says is also that of
-// the process that started this one, before exec; /proc has its own.
+// maxRSS is the most memory that this process ever held, in bytes; 0: not known. On Linux what getrusage says is also
+// that of the process that started this one, before exec; /proc has its own.
 func maxRSS() int64 {
 	if kib, ok := highWater("/proc/self/status"); ok {
 		return kib << 10

@@ -29,6 +29,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 // played to the client cut at every byte before the end of its END frame; the stream then ends as exec streams do,
 // without an error.
 func TestATruncatedStreamIsNeverSuccess(t *testing.T) {
+	t.Parallel()
 	url, _ := backends(t)
 	session := func(x Execer) (int, error) {
 		c, err := Open(t.Context(), x, serveArgv, ClientOptions{})
@@ -200,6 +201,7 @@ func TestASilentAgentIsGivenUp(t *testing.T) {
 }
 
 func TestAFullDiskStopsTheBurst(t *testing.T) {
+	t.Parallel()
 	url, served := backends(t)
 	full := errors.New("no space left on device")
 	n := 0

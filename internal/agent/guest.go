@@ -24,10 +24,11 @@ type limits struct {
 
 // readLimits reads the control groups of version 2, or of version 1.
 func readLimits(root string) limits {
+	const v1 = "cpu/cpu.cfs_"
 	var l limits
 	if f := fields(root, "cpu.max"); len(f) == 2 {
 		l.cpus = quota(f[0], f[1])
-	} else if q, p := fields(root, "cpu/cpu.cfs_quota_us"), fields(root, "cpu/cpu.cfs_period_us"); len(q) == 1 && len(p) == 1 {
+	} else if q, p := fields(root, v1+"quota_us"), fields(root, v1+"period_us"); len(q) == 1 && len(p) == 1 {
 		l.cpus = quota(q[0], p[0])
 	}
 	l.memory = firstNumber(root, "memory.max", "memory/memory.limit_in_bytes")
@@ -69,8 +70,8 @@ func firstNumber(root string, names ...string) int64 {
 	return 0
 }
 
-// throttledTime is how long the container's processor limit has kept its processes from running so far; 0 also where that
-// is not known.
+// throttledTime is how long the container's processor limit has kept its processes from running so far; 0 also where
+// that is not known.
 func throttledTime() time.Duration { return readThrottled(cgroupRoot) }
 
 func readThrottled(root string) time.Duration {
@@ -99,13 +100,14 @@ const (
 	memoryShare = 4
 )
 
-// beGuest makes the process one that its host can bear: it collects garbage before the container's memory runs short, and if
-// that does run out, the kernel kills the agent and not the application. What cannot be had is done without.
+// beGuest makes the process one that its host can bear: it collects garbage before the container's memory runs short,
+// and if that does run out, the kernel kills the agent and not the application. What cannot be had is done without.
 func beGuest(root string) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit(readLimits(root)))
 	}
-	os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0) //nolint:errcheck // raising it is a favour to the host, nothing depends on it
+	//nolint:errcheck // raising it is a favour to the host, nothing depends on it
+	os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
 }
 
 func memoryLimit(l limits) int64 {

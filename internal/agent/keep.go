@@ -16,8 +16,8 @@ const (
 // errPageTooLong ends the reading of a page that has no end.
 var errPageTooLong = errors.New("the page is longer than 256 MiB")
 
-// lineKeeper reads the lines of a page that hold all strings of one of the sets, in memory that does not grow with the page:
-// a proxy's metrics can be tens of megabytes, of which a few lines are asked for.
+// lineKeeper reads the lines of a page that hold all strings of one of the sets, in memory that does not grow with the
+// page: a proxy's metrics can be tens of megabytes, of which a few lines are asked for.
 type lineKeeper struct {
 	in   *bufio.Reader
 	sets [][][]byte

@@ -36,8 +36,8 @@ var uploadName = regexp.MustCompile(`^\.splitbench-[0-9a-f]{12}-[0-9a-z]+$`)
 // maxUploadAge is how old an upload may be before a later agent in the same directory takes it for a leftover.
 const maxUploadAge = time.Hour
 
-// Main is the agent's command line: `serve [DEADLINE [PROCESS]]`, `--version` or `--selfhash`. PROCESS is the agent of a
-// session before this one: serve begins when that has ended, so that two never send the same part of a schedule. It
+// Main is the agent's command line: `serve [DEADLINE [PROCESS]]`, `--version` or `--selfhash`. PROCESS is the agent of
+// a session before this one: serve begins when that has ended, so that two never send the same part of a schedule. It
 // returns the exit code. Only serve unlinks anything.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, o ServeOptions) int {
 	switch {

@@ -1,10 +1,10 @@
-// Package agent holds both ends of a session: Serve, which runs in the meshed pod and sends the requests, and Client, which
-// drives it through a command executor.
+// Package agent holds both ends of a session: Serve, which runs in the meshed pod and sends the requests, and Client,
+// which drives it through a command executor.
 //
-// The agent is a guest in somebody's production pod. It takes its orders from stdin only, so that losing the client means
-// losing stdin; it ends within two seconds of that, has a deadline of its own besides, never waits for a slow reader while
-// it generates load, and unlinks its own file as it starts. The client in turn believes nothing but an END frame whose
-// totals agree with what arrived: the end of an exec stream without an error is not success.
+// The agent is a guest in somebody's production pod. It takes its orders from stdin only, so that losing the client
+// means losing stdin; it ends within two seconds of that, has a deadline of its own besides, never waits for a slow
+// reader while it generates load, and unlinks its own file as it starts. The client in turn believes nothing but an END
+// frame whose totals agree with what arrived: the end of an exec stream without an error is not success.
 package agent
 
 import (
@@ -105,8 +105,8 @@ type server struct {
 	released bool               // gate is closed
 }
 
-// listen reads the client's frames until stdin ends, which is how the agent learns that the client is gone. It is the one
-// goroutine that Serve does not wait for: a Read of stdin cannot be broken off, and the process ends right after.
+// listen reads the client's frames until stdin ends, which is how the agent learns that the client is gone. It is the
+// one goroutine that Serve does not wait for: a Read of stdin cannot be broken off, and the process ends right after.
 func (s *server) listen(ctx context.Context, stdin io.Reader, alive func(), cancel context.CancelCauseFunc) {
 	r := wire.NewReader(stdin)
 	for {
@@ -206,7 +206,8 @@ func (s *server) session(ctx context.Context) error {
 	}
 }
 
-// farewell answers BYE and waits for ACK: if the process ended first, the end of what it wrote could be lost on the way.
+// farewell answers BYE and waits for ACK: if the process ended first, the end of what it wrote could be lost on the
+// way.
 func (s *server) farewell(ctx context.Context) error {
 	s.out.send(wire.Bye, nil)
 	limit := time.NewTimer(ackWait)

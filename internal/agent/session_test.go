@@ -78,6 +78,7 @@ func run(c *Client, ctx context.Context, p attack.Plan) (rs []attack.Result, tot
 }
 
 func TestSessionFromHelloToBye(t *testing.T) {
+	t.Parallel()
 	url, served := backends(t)
 	x := &inProcess{}
 	var stored bytes.Buffer
@@ -138,6 +139,7 @@ func TestSessionFromHelloToBye(t *testing.T) {
 }
 
 func TestStopKeepsWhatArrived(t *testing.T) {
+	t.Parallel()
 	url, _ := backends(t)
 	c, err := Open(t.Context(), &inProcess{}, serveArgv, ClientOptions{})
 	if err != nil {
@@ -255,6 +257,7 @@ func TestTheAgentEndsByItself(t *testing.T) {
 
 // A reader that stops reading must not keep the agent alive, nor its load waiting.
 func TestTheAgentEndsWithAStuckStdout(t *testing.T) {
+	t.Parallel()
 	inR, inW := io.Pipe()
 	_, stuck := io.Pipe()
 	ended := make(chan error, 1)
@@ -271,6 +274,7 @@ func TestTheAgentEndsWithAStuckStdout(t *testing.T) {
 }
 
 func TestDroppedBlocksAreCounted(t *testing.T) {
+	t.Parallel()
 	_, stuck := io.Pipe()
 	out := newOutbox(stuck, func(error) {})
 	b := newBatch(out)

@@ -15,6 +15,7 @@ import (
 
 // A burst's ticks hold every request once, in the agent's counters and in the histograms, live and stored.
 func TestTicksAddUpToTheBurst(t *testing.T) {
+	t.Parallel()
 	url, _ := backends(t)
 	var ticks []wire.Progress
 	var stored bytes.Buffer

@@ -1,5 +1,5 @@
-// Package agentbin knows which program to upload as the agent: the one that was embedded for the node's platform, or, in a
-// splitbench that was built by a plain `go install`, this very program.
+// Package agentbin knows which program to upload as the agent: the one that was embedded for the node's platform, or,
+// in a splitbench that was built by a plain `go install`, this very program.
 //
 // It never guesses a platform: a file of the wrong one gives "exec format error" in somebody's production pod.
 package agentbin
@@ -41,8 +41,8 @@ func (e *NoAgentError) Error() string {
 		"name it in the pod's annotation splitbench.io/agent", e.OS, e.Arch, e.Cause)
 }
 
-// For returns the agent for a node's platform, as GOOS and GOARCH name them. self is the path of the running program, for
-// the fallback.
+// For returns the agent for a node's platform, as GOOS and GOARCH name them. self is the path of the running program,
+// for the fallback.
 func For(goos, goarch, self string) (Agent, error) {
 	packed, err := files.ReadFile(Name(goos, goarch))
 	if err == nil {
@@ -53,7 +53,8 @@ func For(goos, goarch, self string) (Agent, error) {
 		return Agent{Data: data, Source: "embedded"}, nil
 	}
 	if goos != runtime.GOOS || goarch != runtime.GOARCH {
-		return Agent{}, &NoAgentError{goos, goarch, "none is embedded, and this program is for " + runtime.GOOS + "/" + runtime.GOARCH}
+		why := "none is embedded, and this program is for " + runtime.GOOS + "/" + runtime.GOARCH
+		return Agent{}, &NoAgentError{goos, goarch, why}
 	}
 	data, err := os.ReadFile(self)
 	if err != nil {

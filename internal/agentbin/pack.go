@@ -1,6 +1,7 @@
 //go:build ignore
 
-// Pack builds the agents and compresses them into bin/. Run it from the root of the module: go run internal/agentbin/pack.go
+// Pack builds the agents and compresses them into bin/. Run it from the root of the module: go run
+// internal/agentbin/pack.go
 package main
 
 import (
@@ -30,7 +31,8 @@ func run() error {
 	defer os.RemoveAll(dir)
 	for _, arch := range []string{"amd64", "arm64"} {
 		program := filepath.Join(dir, arch)
-		build := exec.Command("go", "build", "-trimpath", "-tags=splitbench_agent", "-buildvcs=false", "-ldflags="+linking, "-o", program, "./cmd/splitbench-agent")
+		build := exec.Command("go", "build", "-trimpath", "-tags=splitbench_agent", "-buildvcs=false", "-ldflags="+linking,
+			"-o", program, "./cmd/splitbench-agent")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=")
 		build.Stderr = os.Stderr
 		if err := build.Run(); err != nil {

@@ -189,7 +189,8 @@ func readWget(words string) answer {
 	switch lower := strings.ToLower(why); {
 	case code == "8": // GNU: the server answered with an error, it does not say which
 		a.class, a.status = attack.OK, http.StatusInternalServerError
-	case code == "4", strings.Contains(lower, "refused"), strings.Contains(lower, "bad address"), strings.Contains(lower, "can't connect"):
+	case code == "4", strings.Contains(lower, "refused"), strings.Contains(lower, "bad address"),
+		strings.Contains(lower, "can't connect"):
 		a.class = attack.ErrDial
 	case strings.Contains(lower, "timed out"):
 		a.class = attack.ErrTimeout

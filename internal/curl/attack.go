@@ -26,7 +26,8 @@ func (c *Client) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResu
 	if q.MaxBytes > 0 {
 		limit = min(limit, q.MaxBytes)
 	}
-	o := order{url: q.URL, header: q.Header, times: 1, timeout: timeoutOf(time.Duration(q.TimeoutMs) * time.Millisecond), include: c.tool == toolCurl}
+	timeout := timeoutOf(time.Duration(q.TimeoutMs) * time.Millisecond)
+	o := order{url: q.URL, header: q.Header, times: 1, timeout: timeout, include: c.tool == toolCurl}
 	began := time.Now()
 	var body []byte
 	err := c.run(ctx, o, int(limit)+maxKept, func(a answer) bool {
@@ -62,9 +63,9 @@ type CutShortError struct{ Reason, Text string }
 
 func (e *CutShortError) Error() string { return "burst cut short: " + e.Reason + ": " + e.Text }
 
-// Attack carries out the plan, one request after the other and none before it is due, and yields the results. Batches of
-// requests share a run of the program, and with curl its connection. Planned is Sent: there is no schedule to be late for, and
-// all times are the program's, placed by when its words arrived here. ctx ends it between two answers.
+// Attack carries out the plan, one request after the other and none before it is due, and yields the results. Batches
+// of requests share a run of the program, and with curl its connection. Planned is Sent: there is no schedule to be
+// late for, and all times are the program's, placed by when its words arrived here. ctx ends it between two answers.
 func (c *Client) Attack(ctx context.Context, plan attack.Plan, totals *wire.Totals) iter.Seq2[attack.Result, error] {
 	return func(yield func(attack.Result, error) bool) {
 		b, err := c.newBurst(plan, totals)
@@ -107,7 +108,9 @@ func (c *Client) newBurst(plan attack.Plan, totals *wire.Totals) (*burst, error)
 		b.include = b.include || r.Kind == attack.RuleHeader
 	}
 	if b.include && c.tool != toolCurl {
-		return nil, fmt.Errorf("%s does not tell the headers of answers, by which a rule goes; use a --classify by json or regexp", c.tool)
+		return nil, fmt.Errorf("%s does not tell the headers of answers, by which a rule goes; "+
+			"use a --classify by json or regexp",
+			c.tool)
 	}
 	*totals = wire.Totals{Engine: c.tool}
 	return b, nil
@@ -213,7 +216,8 @@ func (b *burst) result(a answer) attack.Result {
 		b.totals.Connections++
 	}
 	r := attack.Result{
-		Seq: b.seq, Planned: sent.Truncate(wire.Unit), Sent: sent.Truncate(wire.Unit), Done: done.Truncate(wire.Unit), Conn: b.conn,
+		Seq: b.seq, Planned: sent.Truncate(wire.Unit), Sent: sent.Truncate(wire.Unit), Done: done.Truncate(wire.Unit),
+		Conn:   b.conn,
 		Status: a.status, Backend: attack.Unattributed, Err: a.class,
 	}
 	b.seq++
@@ -223,7 +227,8 @@ func (b *burst) result(a answer) attack.Result {
 	}
 	b.silent = 0
 	r.FirstByte = min(sent+a.first, done).Truncate(wire.Unit)
-	if r.Backend = b.classifier.Classify(a.header, a.body); r.Backend == attack.Unattributed && len(b.totals.Specimens) < attack.MaxSpecimens {
+	r.Backend = b.classifier.Classify(a.header, a.body)
+	if r.Backend == attack.Unattributed && len(b.totals.Specimens) < attack.MaxSpecimens {
 		b.totals.Specimens = append(b.totals.Specimens, attack.Specimen{
 			Seq: r.Seq, Status: r.Status, Body: string(a.body[:min(len(a.body), attack.MaxSpecimenBody)]),
 		})

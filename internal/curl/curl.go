@@ -1,10 +1,11 @@
-// Package curl is the generator of last resort: it drives the curl or wget that a container's image has, where no agent can
-// be put. Requests go one after the other, few in a second, so its counts are as good as the agent's and its times are not:
-// it is for correctness only, and refuses plans that want more.
+// Package curl is the generator of last resort: it drives the curl or wget that a container's image has, where no agent
+// can be put. Requests go one after the other, few in a second, so its counts are as good as the agent's and its times
+// are not: it is for correctness only, and refuses plans that want more.
 //
-// It trusts nothing that comes back, and no text of others ever becomes part of a shell's: curl gets its orders as a quoted
-// configuration on stdin, wget as arguments. The end of an answer is told by a line that begins with random digits, which
-// no server can guess. It writes the frames that the agent would have sent, so that a run is stored and read the same way.
+// It trusts nothing that comes back, and no text of others ever becomes part of a shell's: curl gets its orders as a
+// quoted configuration on stdin, wget as arguments. The end of an answer is told by a line that begins with random
+// digits, which no server can guess. It writes the frames that the agent would have sent, so that a run is stored and
+// read the same way.
 package curl
 
 import (
@@ -179,7 +180,8 @@ func Check(p attack.Plan) error {
 	case p.Shape != nil:
 		return errors.New("curl: only a constant rate is sent this way")
 	case p.Rate.PerSecond() > MaxRate:
-		return fmt.Errorf("curl: %g requests a second: this way sends at most %d, one after the other; lower --rate", p.Rate.PerSecond(), MaxRate)
+		return fmt.Errorf("curl: %g requests a second: this way sends at most %d, one after the other; lower --rate",
+			p.Rate.PerSecond(), MaxRate)
 	case p.Requests > MaxRequests:
 		return fmt.Errorf("curl: %d requests: this way sends at most %d; lower --requests", p.Requests, MaxRequests)
 	case len(p.ConnectTo) > 0:
@@ -196,8 +198,8 @@ func Check(p attack.Plan) error {
 	return nil
 }
 
-// checkSending refuses what the agent's engines can do with connections and a program of the image cannot: it would be left
-// out without a word.
+// checkSending refuses what the agent's engines can do with connections and a program of the image cannot: it would be
+// left out without a word.
 func checkSending(p attack.Plan) error {
 	switch r := p.Reuse; {
 	case p.Engine != "":
@@ -213,7 +215,8 @@ func checkSending(p attack.Plan) error {
 	case r != nil && r.MaxAge > 0:
 		return errors.New("curl: connections have no age this way; leave --connection-age out")
 	case r != nil && r.MinRequests != r.MaxRequests:
-		return errors.New("curl: connections carry one number of requests this way, not a range; give --requests-per-connection N")
+		return errors.New("curl: connections carry one number of requests this way, not a range; " +
+			"give --requests-per-connection N")
 	}
 	return nil
 }

@@ -121,6 +121,7 @@ func open(t *testing.T, x Execer, o Options) *Client {
 
 // A burst by each program: every request counted once, and the frames are those of an agent.
 func TestABurstByEachProgram(t *testing.T) {
+	t.Parallel()
 	for tool, x := range containers(t) {
 		t.Run(tool, func(t *testing.T) {
 			url, served := server(t)
@@ -171,6 +172,7 @@ func TestABurstByEachProgram(t *testing.T) {
 }
 
 func TestFetchByEachProgram(t *testing.T) {
+	t.Parallel()
 	for tool, x := range containers(t) {
 		t.Run(tool, func(t *testing.T) {
 			url, _ := server(t)
@@ -206,6 +208,7 @@ func TestFetchByEachProgram(t *testing.T) {
 }
 
 func TestFailuresHaveTheirClass(t *testing.T) {
+	t.Parallel()
 	const nobody = "http://127.0.0.1:1/"
 	for tool, x := range containers(t) {
 		t.Run(tool, func(t *testing.T) {
@@ -239,6 +242,7 @@ func TestFailuresHaveTheirClass(t *testing.T) {
 
 // An answer that looks like the end of one cannot be it: nobody knows the digits.
 func TestABodyCannotEndItself(t *testing.T) {
+	t.Parallel()
 	x, ok := containers(t)[toolCurl]
 	if !ok {
 		t.Skip("this machine has no curl")
@@ -263,6 +267,7 @@ func TestABodyCannotEndItself(t *testing.T) {
 }
 
 func TestHeaderRulesByCurl(t *testing.T) {
+	t.Parallel()
 	for tool, x := range containers(t) {
 		url, _ := server(t)
 		p := plan(url, 10)
@@ -286,6 +291,7 @@ func TestHeaderRulesByCurl(t *testing.T) {
 
 // What the container's user keeps for himself in ~/.curlrc and ~/.wgetrc is no part of the plan.
 func TestSettingsOfTheContainerAreLeftAside(t *testing.T) {
+	t.Parallel()
 	var meddled atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Own") != "" {
@@ -313,6 +319,7 @@ func TestSettingsOfTheContainerAreLeftAside(t *testing.T) {
 }
 
 func TestABurstIsStoppedAndGivenUp(t *testing.T) {
+	t.Parallel()
 	x, ok := containers(t)[toolCurl]
 	if !ok {
 		t.Skip("this machine has no curl")

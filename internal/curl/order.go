@@ -34,8 +34,8 @@ func (c *Client) command(o order) ([]string, io.Reader) {
 	return argv, strings.NewReader("")
 }
 
-// config is curl's configuration: a block for each connection, in which the last request asks for its end. What is quoted has no
-// meaning but itself.
+// config is curl's configuration: a block for each connection, in which the last request asks for its end. What is
+// quoted has no meaning but itself.
 func (c *Client) config(o order) string {
 	var b strings.Builder
 	for left := o.times; left > 0; {
@@ -77,7 +77,8 @@ func (c *Client) block(b *strings.Builder, o order, times int, last bool) {
 		}
 		fmt.Fprintf(b, "header = %s\n", quote(k+": "+v))
 	}
-	fmt.Fprintf(b, "write-out = \"\\n%s %%{http_code} %%{time_total} %%{time_starttransfer} %%{num_connects} %%{exitcode}\\n\"\n", c.mark)
+	fmt.Fprintf(b, "write-out = \"\\n%s %%{http_code} %%{time_total} %%{time_starttransfer} %%{num_connects} "+
+		"%%{exitcode}\\n\"\n", c.mark)
 	for range times {
 		fmt.Fprintf(b, "url = %s\n", quote(o.url))
 	}
@@ -88,9 +89,9 @@ func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\t", `\t`, "\n", `\n`, "\r", `\r`, "\v", `\v`).Replace(s) + `"`
 }
 
-// wgetScript is a constant: what differs comes as arguments, which a shell does not interpret. $1: the line that ends an
-// answer; $2: the URL; $3: seconds of one request; $4: how many; then arguments of wget. The body goes to stdout, then the
-// line with the exit code and the first line of what wget said.
+// wgetScript is a constant: what differs comes as arguments, which a shell does not interpret. $1: the line that ends
+// an answer; $2: the URL; $3: seconds of one request; $4: how many; then arguments of wget. The body goes to stdout,
+// then the line with the exit code and the first line of what wget said.
 const wgetScript = `
 mark=$1 url=$2 limit=$3 left=$4
 shift 4

@@ -22,10 +22,13 @@ type Replicate struct {
 //
 //	BenchmarkLatency/target=svc:podinfo-east-1 98 3100000 p50-latency-ns 5200000 p90-latency-ns 0 lost/sent
 //
-// The number after the name is that of the answers. benchmark is a word such as Latency, key what its names are of, config what
-// holds for all lines. A quantile that would be the largest answer is left out, and so is a replicate without an answer: a line
-// without times would say that there were none. Errors are those of w.
-func Benchfmt(w io.Writer, benchmark, key string, config [][2]string, replicates []Replicate, quantile func(sorted []int64, q float64) int64) error {
+// The number after the name is that of the answers. benchmark is a word such as Latency, key what its names are of,
+// config what holds for all lines. A quantile that would be the largest answer is left out, and so is a replicate
+// without an answer: a line without times would say that there were none. Errors are those of w.
+func Benchfmt(
+	w io.Writer, benchmark, key string, config [][2]string, replicates []Replicate,
+	quantile func(sorted []int64, q float64) int64,
+) error {
 	out := bufio.NewWriter(w)
 	for _, c := range config {
 		fmt.Fprintf(out, "%s: %s\n", c[0], oneLine(c[1]))

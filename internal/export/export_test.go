@@ -90,6 +90,7 @@ func read(t *testing.T, file []byte) []vegeta.Result {
 }
 
 func TestVegetaReadsEveryFormat(t *testing.T) {
+	t.Parallel()
 	for _, f := range formats() {
 		for _, o := range []Options{{}, {Clock: ServiceTime}, {PerBackend: true}, {Clock: ServiceTime, PerBackend: true}} {
 			t.Run(f.name+" "+string(o.Clock)+map[bool]string{true: " per backend"}[o.PerBackend], func(t *testing.T) {

@@ -54,7 +54,8 @@ func (f Facts) record(r attack.Result) (Record, error) {
 		return Record{}, err
 	}
 	rec := Record{
-		Seq: r.Seq, PlannedNs: int64(r.Planned), SentNs: int64(r.Sent), FirstByteNs: happened(r.FirstByte), DoneNs: int64(r.Done),
+		Seq: r.Seq, PlannedNs: int64(r.Planned), SentNs: int64(r.Sent),
+		FirstByteNs: happened(r.FirstByte), DoneNs: int64(r.Done),
 	}
 	if r.Conn != attack.UnknownConn {
 		rec.Connection = &r.Conn

@@ -15,6 +15,7 @@ var plotRows = regexp.MustCompile(`(?s)const rowData = (\[.*?\n?  \]);\n`)
 // vegeta's plot drops every point after a gap in Seq, and says nothing: all points must be there, in a line for each
 // backend.
 func TestVegetaPlotDrawsEveryPoint(t *testing.T) {
+	t.Parallel()
 	for o, lines := range map[Options]int{{}: 1, {Clock: ServiceTime}: 1, {PerBackend: true}: 3} {
 		p := plot.New(plot.Downsample(0), plot.Label(func(*vegeta.Result) string { return "all" }))
 		for r, err := range Vegeta(facts, o, seq(burst())) {

@@ -35,15 +35,16 @@ const (
 	maxSpan   = 365 * 24 * time.Hour // of one latency, and from the first result to any other
 )
 
-// ReadVegeta yields the results of a file that vegeta wrote, in the order of the file, which is that in which answers came.
+// ReadVegeta yields the results of a file that vegeta wrote, in the order of the file, which is that in which answers
+// came.
 //
-// Instants count from the sending of the file's first result; what was sent before it has a negative one. A file does not
-// say when a request was planned: Planned is Sent, and times taken from it are service times. Nor does it say which
+// Instants count from the sending of the file's first result; what was sent before it has a negative one. A file does
+// not say when a request was planned: Planned is Sent, and times taken from it are service times. Nor does it say which
 // connection was used. A request without a complete answer has code 0 in the file and ErrOther here. Backend is
 // Unattributed: who answered is for a classifier to say, of requests without an error.
 //
-// The first error is the last: ErrForeign before any result, ErrDamaged with the number of whole results, or r's own. A gob
-// file that was cut exactly between two results cannot be told from a whole one.
+// The first error is the last: ErrForeign before any result, ErrDamaged with the number of whole results, or r's own. A
+// gob file that was cut exactly between two results cannot be told from a whole one.
 func ReadVegeta(r io.Reader) iter.Seq2[Answer, error] {
 	return func(yield func(Answer, error) bool) {
 		d, err := sniff(&source{r: r})
@@ -92,7 +93,8 @@ func encodings() []encoding {
 	}
 }
 
-// reading is a file on its way. It is one result ahead, because only the end of the file shows whether the last one is whole.
+// reading is a file on its way. It is one result ahead, because only the end of the file shows whether the last one is
+// whole.
 type reading struct {
 	encoding
 	in     *source
@@ -156,7 +158,8 @@ func (d *reading) next(n uint64) (*vegeta.Result, error) {
 	return v, nil
 }
 
-// atEnd is io.EOF where the file is known to be whole. JSON's decoder takes a line that breaks off for the end of the file.
+// atEnd is io.EOF where the file is known to be whole. JSON's decoder takes a line that breaks off for the end of the
+// file.
 func (d *reading) atEnd(n uint64) error {
 	switch {
 	case !errors.Is(d.err, io.EOF):

@@ -111,6 +111,7 @@ func TestReadVegetaGivesBackWhatVegetaWrote(t *testing.T) {
 
 // What splitbench exports, splitbench reads.
 func TestReadVegetaReadsExports(t *testing.T) {
+	t.Parallel()
 	for _, f := range formats() {
 		var b bytes.Buffer
 		if err := f.write(&b, facts, Options{}, seq(burst())); err != nil {
@@ -215,6 +216,7 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 func TestReadVegetaGivesUpAResultWithoutEnd(t *testing.T) {
+	t.Parallel()
 	var e endless
 	if _, err := readAll(&e); !errors.Is(err, ErrForeign) || e.read > maxResult+1 {
 		t.Errorf("%v after %d bytes", err, e.read)

@@ -20,8 +20,8 @@ const flaggerPath = "/v1/flagger"
 
 const (
 	maxFlaggerBody = 64 << 10
-	// flaggerRetry is when to ask again, in seconds. Flagger's client waits that long between its retries of a 503, and does
-	// not retry a 412.
+	// flaggerRetry is when to ask again, in seconds. Flagger's client waits that long between its retries of a 503, and
+	// does not retry a 412.
 	flaggerRetry = "5"
 	// clockSlack is how far the clock of whoever made a run may be ahead: what is further has no age that could be told.
 	clockSlack = time.Minute
@@ -43,9 +43,9 @@ type question struct {
 	labels  map[string]string
 }
 
-// flagger answers Flagger's webhook from the newest stored run of a split: 200 for a pass, 412 for every other outcome, 503
-// where there is no outcome yet. The body is one line of plain text, which Flagger writes into the canary's events. It runs
-// nothing: what a call says can only choose among runs.
+// flagger answers Flagger's webhook from the newest stored run of a split: 200 for a pass, 412 for every other outcome,
+// 503 where there is no outcome yet. The body is one line of plain text, which Flagger writes into the canary's events.
+// It runs nothing: what a call says can only choose among runs.
 func (s *server) flagger(w http.ResponseWriter, r *http.Request) {
 	q, status, err := readCall(w, r)
 	text := ""
@@ -107,7 +107,8 @@ func (c flaggerCall) question() (question, error) {
 	}
 	maxAge, err := time.ParseDuration(c.Metadata["maxAge"])
 	if err != nil || maxAge <= 0 {
-		return question{}, fmt.Errorf("metadata maxAge %q: want a duration shorter than the canary's interval, such as 2m", c.Metadata["maxAge"])
+		return question{}, fmt.Errorf("metadata maxAge %q: want a duration shorter than the canary's interval, such as 2m",
+			c.Metadata["maxAge"])
 	}
 	labels, err := parseLabels(c.Metadata["labels"])
 	if err != nil {
@@ -116,8 +117,8 @@ func (c flaggerCall) question() (question, error) {
 	return question{c.Namespace + "/" + split, maxAge, labels}, nil
 }
 
-// answer is the status and the line for the newest run that fits. A run's age counts from its start, so that none of its
-// requests is older than was asked for. Simulated runs never count.
+// answer is the status and the line for the newest run that fits. A run's age counts from its start, so that none of
+// its requests is older than was asked for. Simulated runs never count.
 func (s *server) answer(q question, now time.Time) (int, string) {
 	folders, err := store.List(s.Dir)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -131,7 +132,8 @@ func (s *server) answer(q question, now time.Time) (int, string) {
 			if !ok || now.Sub(started) > q.maxAge || f.Status == store.Running { // the last has not said yet what it measures
 				continue
 			}
-			return http.StatusPreconditionFailed, fmt.Sprintf("invalid: run %s cannot be read, and may be of this split: %s", f.ID, report.Printable(err.Error()))
+			return http.StatusPreconditionFailed, fmt.Sprintf(
+				"invalid: run %s cannot be read, and may be of this split: %s", f.ID, report.Printable(err.Error()))
 		}
 		if sum.Kind != report.KindSplit || sum.Simulated || sum.Subject != q.subject || !sum.HasLabels(q.labels) {
 			continue
@@ -139,11 +141,15 @@ func (s *server) answer(q question, now time.Time) (int, string) {
 		age := now.Sub(sum.Started)
 		switch {
 		case age > q.maxAge:
-			return http.StatusServiceUnavailable, fmt.Sprintf("no run yet: the newest of %s, %s, started %s ago, and at most %s was asked for", subject, f.ID, age.Round(time.Second), q.maxAge)
+			return http.StatusServiceUnavailable, fmt.Sprintf(
+				"no run yet: the newest of %s, %s, started %s ago, and at most %s was asked for",
+				subject, f.ID, age.Round(time.Second), q.maxAge)
 		case age < -clockSlack:
-			return http.StatusPreconditionFailed, fmt.Sprintf("invalid: run %s starts %s from now: the clocks differ", f.ID, -age.Round(time.Second))
+			return http.StatusPreconditionFailed, fmt.Sprintf(
+				"invalid: run %s starts %s from now: the clocks differ", f.ID, -age.Round(time.Second))
 		case f.Status == store.Running:
-			return http.StatusServiceUnavailable, fmt.Sprintf("measuring: run %s of %s is under way for %s", f.ID, subject, age.Round(time.Second))
+			return http.StatusServiceUnavailable, fmt.Sprintf(
+				"measuring: run %s of %s is under way for %s", f.ID, subject, age.Round(time.Second))
 		}
 		return s.outcome(f, age)
 	}
@@ -171,5 +177,6 @@ func (s *server) outcome(f store.Folder, age time.Duration) (int, string) {
 	if r.Verdict.Outcome == report.Pass {
 		status = http.StatusOK
 	}
-	return status, fmt.Sprintf("%s: %s (run %s, %s ago)", report.Printable(r.Verdict.Outcome), report.Printable(why), f.ID, age.Round(time.Second))
+	return status, fmt.Sprintf("%s: %s (run %s, %s ago)",
+		report.Printable(r.Verdict.Outcome), report.Printable(why), f.ID, age.Round(time.Second))
 }

@@ -76,7 +76,10 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 
 // row is one run, and whether the filter lets it through.
 func (s *server) row(f store.Folder, labels map[string]string, outcome string) (row, bool) {
-	out := row{ID: report.Printable(f.ID), Status: string(f.Status), Pinned: f.Pinned(), Link: "/runs/" + url.PathEscape(f.ID) + "/"}
+	out := row{
+		ID: report.Printable(f.ID), Status: string(f.Status), Pinned: f.Pinned(),
+		Link: "/runs/" + url.PathEscape(f.ID) + "/",
+	}
 	sum, err := s.Summarize(f)
 	if err != nil {
 		out.Why = report.Printable(err.Error())
@@ -85,7 +88,8 @@ func (s *server) row(f store.Folder, labels map[string]string, outcome string) (
 	if !sum.HasLabels(labels) || outcome != "" && sum.Outcome != outcome {
 		return out, false
 	}
-	out.Kind, out.Subject, out.Weights = report.Printable(sum.Kind), report.Printable(sum.Subject), report.Printable(sum.Weights)
+	out.Kind, out.Subject = report.Printable(sum.Kind), report.Printable(sum.Subject)
+	out.Weights = report.Printable(sum.Weights)
 	out.Requests = fmt.Sprint(sum.Requests)
 	if !sum.Started.IsZero() {
 		out.Started = sum.Started.UTC().Format("2006-01-02 15:04:05")

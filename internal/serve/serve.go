@@ -1,11 +1,12 @@
-// Package serve shows the runs of a results folder in a browser: a list to filter, each run's report, and two runs compared.
+// Package serve shows the runs of a results folder in a browser: a list to filter, each run's report, and two runs
+// compared.
 //
-// It refuses to change anything, to run anything, and to be reached by whom it was not meant for: it answers GET and HEAD
-// alone, names only runs of its folder, and without a token only hosts that are this machine. Where it is asked to be a gate, it
-// answers Flagger's POST too, from the same runs.
+// It refuses to change anything, to run anything, and to be reached by whom it was not meant for: it answers GET and
+// HEAD alone, names only runs of its folder, and without a token only hosts that are this machine. Where it is asked to
+// be a gate, it answers Flagger's POST too, from the same runs.
 //
-// Invariant: every page is whole in itself and its content security policy lets nothing else act. Text of runs is escaped by
-// html/template; what is shown of it was made harmless before, as in a report.
+// Invariant: every page is whole in itself and its content security policy lets nothing else act. Text of runs is
+// escaped by html/template; what is shown of it was made harmless before, as in a report.
 package serve
 
 import (
@@ -22,8 +23,8 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// Options are what a Handler is made of. The functions are the caller's, because reading and comparing runs takes rooms that
-// this one does not know.
+// Options are what a Handler is made of. The functions are the caller's, because reading and comparing runs takes rooms
+// that this one does not know.
 type Options struct {
 	Dir       string
 	Token     string // "": only names of this machine are answered
@@ -74,7 +75,9 @@ func (s *server) guard(next http.Handler) http.Handler {
 				http.Error(w, "the token is not the one that splitbench serve was given", http.StatusForbidden)
 				return
 			}
-			http.SetCookie(w, &http.Cookie{Name: tokenCookie, Value: s.seal(), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+			http.SetCookie(w, &http.Cookie{
+				Name: tokenCookie, Value: s.seal(), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
+			})
 			q := r.URL.Query()
 			q.Del("token")
 			u := *r.URL
@@ -95,7 +98,8 @@ func (s *server) admitted(r *http.Request) bool {
 	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		return s.knows(bearer)
 	}
-	// A webhook of Flagger's takes no header, but its client sends what stands before the @ of the URL, and leaves it out of errors.
+	// A webhook of Flagger's takes no header, but its client sends what stands before the @ of the URL, and leaves it out
+	// of errors.
 	if _, password, ok := r.BasicAuth(); ok && s.Flagger && r.URL.Path == flaggerPath {
 		return s.knows(password)
 	}
@@ -124,8 +128,8 @@ func localName(host string) bool {
 	return strings.EqualFold(name, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// Loopback reports whether an address to listen at is reachable from this machine alone. A name is not: what it resolves to
-// may change.
+// Loopback reports whether an address to listen at is reachable from this machine alone. A name is not: what it
+// resolves to may change.
 func Loopback(address string) (bool, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -169,7 +173,8 @@ func (s *server) open(id string) (store.Folder, error) {
 // statusOf maps what is wrong with a run to an HTTP status.
 func statusOf(err error) int {
 	switch {
-	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrForeign), errors.Is(err, store.ErrSymlink), errors.Is(err, store.ErrOutside):
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrForeign), errors.Is(err, store.ErrSymlink),
+		errors.Is(err, store.ErrOutside):
 		return http.StatusNotFound
 	}
 	return http.StatusUnprocessableEntity

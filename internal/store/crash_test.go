@@ -94,6 +94,7 @@ func wholeRun(t *testing.T, dir string) (*exec.Cmd, *bufio.Reader) {
 // A writer that is killed at any moment leaves nothing, or a run that is partial or complete: never one that is damaged, and
 // never one that cannot be opened. The moments are spread over the time that a whole run takes to be written.
 func TestKilledAtAnyMoment(t *testing.T) {
+	t.Parallel()
 	cmd, out := wholeRun(t, t.TempDir())
 	begun := time.Now()
 	if line, err := out.ReadString('\n'); err != nil || line != "ready\n" {

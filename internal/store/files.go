@@ -67,7 +67,8 @@ func syncDir(dir string) error {
 // writeReserve takes the disk space that dropReserve gives back. The bytes are not zero, or a file system could store
 // a hole.
 func writeReserve(folder string) error {
-	return os.WriteFile(filepath.Join(folder, reserveFile), bytes.Repeat([]byte("splitbench:held:"), reserveBytes/16), 0o644)
+	held := bytes.Repeat([]byte("splitbench:held:"), reserveBytes/16)
+	return os.WriteFile(filepath.Join(folder, reserveFile), held, 0o644)
 }
 
 // dropReserve gives the reserved space back and reports whether there was any.

@@ -37,8 +37,8 @@ func NewID(started time.Time, ns, split string, random io.Reader) (string, error
 	return strings.Join([]string{started.UTC().Format(idTimeLayout), ns, split, suffix}, "-"), nil
 }
 
-// Started is the start that a run's id names, to the second, also where none of its files can be read; false for an id without
-// a time.
+// Started is the start that a run's id names, to the second, also where none of its files can be read; false for an id
+// without a time.
 func (f Folder) Started() (time.Time, bool) {
 	at, err := time.Parse(idTimeLayout, started(f.ID))
 	return at, err == nil

@@ -42,8 +42,8 @@ var (
 )
 
 // Remove deletes a run of dir for good. Pinned runs (ErrPinned), runs that are being written (ErrRunning) and folders
-// outside dir (ErrOutside) stay. The folder is renamed first, so that whoever kills this leaves a whole run or none; the next
-// Remove clears up what is left.
+// outside dir (ErrOutside) stay. The folder is renamed first, so that whoever kills this leaves a whole run or none;
+// the next Remove clears up what is left.
 func Remove(dir string, f Folder) error {
 	switch now, err := readFolder(f.Dir); {
 	case err != nil:
@@ -86,7 +86,8 @@ func sweep(dir string) {
 	}
 	for _, e := range entries {
 		dead := strings.HasPrefix(e.Name(), removedPrefix)
-		if info, err := e.Info(); err == nil && (strings.HasPrefix(e.Name(), createdPrefix) || strings.HasPrefix(e.Name(), importedPrefix)) {
+		ours := strings.HasPrefix(e.Name(), createdPrefix) || strings.HasPrefix(e.Name(), importedPrefix)
+		if info, err := e.Info(); err == nil && ours {
 			dead = time.Since(info.ModTime()) > abandoned
 		}
 		if e.IsDir() && dead {
@@ -107,8 +108,8 @@ func sameDir(a, b string) bool {
 // maxImport bounds one file of an imported run, in bytes; samples of 100 million requests take some 3 GB.
 const maxImport = 16 << 30
 
-// Import copies a run folder from anywhere into dir. A run that is damaged, is being written, or whose id dir has already
-// (ErrExists) is refused, and nothing is overwritten. It appears whole or not at all.
+// Import copies a run folder from anywhere into dir. A run that is damaged, is being written, or whose id dir has
+// already (ErrExists) is refused, and nothing is overwritten. It appears whole or not at all.
 func Import(dir, path string) (Folder, error) {
 	from, err := readFolder(filepath.Clean(path))
 	if err != nil {
@@ -128,7 +129,8 @@ func Import(dir, path string) (Folder, error) {
 	}
 	to := filepath.Join(dir, from.ID)
 	if err := from.importAs(dir, to); err != nil {
-		return Folder{}, fmt.Errorf("import run %s into --results-dir %q: %w: nothing was overwritten", from.ID, dir, classify(err))
+		return Folder{}, fmt.Errorf("import run %s into --results-dir %q: %w: nothing was overwritten",
+			from.ID, dir, classify(err))
 	}
 	return readFolder(to)
 }

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// MarksFile holds what was marked while a run was under way, one line each. Whoever marks is another process than the one that
-// writes the run, so it is the one file of a running folder that others append to.
+// MarksFile holds what was marked while a run was under way, one line each. Whoever marks is another process than the
+// one that writes the run, so it is the one file of a running folder that others append to.
 const MarksFile = "marks.ndjson"
 
 // Bounds of marks.
@@ -54,8 +54,8 @@ func (r *Run) Marks() ([]byte, error) {
 	return b[:min(len(b), maxMarks)], err
 }
 
-// OpenRunning finds a run that is under way: by its id, or the newest as latest. Errors: those of Open, and ErrNotRunning where
-// none is.
+// OpenRunning finds a run that is under way: by its id, or the newest as latest. Errors: those of Open, and
+// ErrNotRunning where none is.
 func OpenRunning(dir, idOrAlias string) (Folder, error) {
 	if idOrAlias != "latest" {
 		return Open(dir, idOrAlias)

@@ -48,7 +48,8 @@ func list(dir string) ([]Folder, error) {
 		found = append(found, f)
 	}
 	slices.SortFunc(found, func(a, b Folder) int {
-		return cmp.Or(strings.Compare(started(b.ID), started(a.ID)), b.written.Compare(a.written), strings.Compare(b.ID, a.ID))
+		return cmp.Or(
+			strings.Compare(started(b.ID), started(a.ID)), b.written.Compare(a.written), strings.Compare(b.ID, a.ID))
 	})
 	return found, nil
 }
@@ -67,8 +68,9 @@ func started(id string) string {
 // ErrNotFound, ErrAmbiguous, ErrForeign and ErrSymlink, each in a sentence that says what to type.
 func Open(dir, idOrAlias string) (Folder, error) { return OpenAmong(dir, idOrAlias, nil) }
 
-// OpenAmong is Open among the runs that keep lets through, nil being all: latest is then the latest of those. An id that is
-// written out, or the path of a folder, is that run whatever keep says. An empty name is the only run that is left.
+// OpenAmong is Open among the runs that keep lets through, nil being all: latest is then the latest of those. An id
+// that is written out, or the path of a folder, is that run whatever keep says. An empty name is the only run that is
+// left.
 func OpenAmong(dir, idOrAlias string, keep func(Folder) bool) (Folder, error) {
 	name := idOrAlias
 	switch {

@@ -34,8 +34,9 @@ type Run struct {
 }
 
 // Create makes the folder of run id in dir, which it creates where it is missing, with status running, and holds its
-// lock until Close. The folder appears with all that at once: whoever kills this leaves a run or none. It refuses an id that exists (ErrExists) or that NewID could not have made (ErrBadID); a dir that
-// cannot be written is ErrReadOnly or ErrNoSpace. After an error nothing is left behind.
+// lock until Close. The folder appears with all that at once: whoever kills this leaves a run or none. It refuses an id
+// that exists (ErrExists) or that NewID could not have made (ErrBadID); a dir that cannot be written is ErrReadOnly or
+// ErrNoSpace. After an error nothing is left behind.
 func Create(dir, id string) (_ *Run, err error) {
 	if err := checkID(id); err != nil {
 		return nil, err
@@ -88,8 +89,8 @@ func Create(dir, id string) (_ *Run, err error) {
 	return r, nil
 }
 
-// reveal gives a folder its name. A folder with files in it is never replaced by a rename; an empty one would be, so it is
-// looked for.
+// reveal gives a folder its name. A folder with files in it is never replaced by a rename; an empty one would be, so it
+// is looked for.
 func reveal(temp, folder string) error {
 	if temp == folder {
 		return nil

@@ -323,6 +323,7 @@ func TestOpenWhileRunningLeavesTheWriterAlone(t *testing.T) {
 
 // Two writers, and readers that list all the time, never see or make anything half.
 func TestTwoWritersAndAReader(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	stored(t, dir, idA, Complete)
 	done := make(chan struct{})

@@ -1,12 +1,12 @@
-// Package telemetry hands the numbers of a report to systems that keep them: an OpenMetrics text file, a Prometheus push
-// gateway, an OTLP receiver. Three ways out, one list of metrics. What a watch has seen so far is a list of its own, for a page
-// that is read again and again.
+// Package telemetry hands the numbers of a report to systems that keep them: an OpenMetrics text file, a Prometheus
+// push gateway, an OTLP receiver. Three ways out, one list of metrics. What a watch has seen so far is a list of its
+// own, for a page that is read again and again.
 //
-// It refuses to measure and to judge: it sends what the report says, once, after the run. A number that the report does not
-// know is not sent; there is no 0 in its place.
+// It refuses to measure and to judge: it sends what the report says, once, after the run. A number that the report does
+// not know is not sent; there is no 0 in its place.
 //
-// Invariant: a name has one meaning and one unit, whichever way it goes out, and its labels are few: a run's id stands in
-// splitbench_run_info alone.
+// Invariant: a name has one meaning and one unit, whichever way it goes out, and its labels are few: a run's id stands
+// in splitbench_run_info alone.
 package telemetry
 
 import (
@@ -59,24 +59,30 @@ func metricsOf(r report.Report) []metric {
 		l.backend(b)
 	}
 	l.add("splitbench_requests", "Counted requests with a known backend.", "{request}", float64(attributed))
-	l.add("splitbench_unattributed_requests", "Counted requests without a known backend.", "{request}", float64(r.Unattributed.Requests))
+	l.add("splitbench_unattributed_requests", "Counted requests without a known backend.", "{request}",
+		float64(r.Unattributed.Requests))
 	if g := r.GoodnessOfFit; g != nil {
-		l.known("splitbench_pearson_statistic", "Pearson's chi-square statistic against the declared weights.", g.Pearson.Statistic)
+		l.known("splitbench_pearson_statistic", "Pearson's chi-square statistic against the declared weights.",
+			g.Pearson.Statistic)
 		if p := g.Pearson.Exact; p != nil {
 			l.add("splitbench_pearson_p_ratio", "Probability of a gap as large under the declared weights.", "1", p.P)
 		}
-		l.add("splitbench_total_variation_ratio", "Half the sum of all gaps between observed and expected shares.", "1", g.TotalVariation)
+		l.add("splitbench_total_variation_ratio", "Half the sum of all gaps between observed and expected shares.", "1",
+			g.TotalVariation)
 	}
 	if v := r.Load; v != nil {
 		l.add("splitbench_request_rate_hertz", "Requests per second that were sent.", "Hz", v.RatePerSecond)
 		l.add("splitbench_duration_seconds", "From the first to the last sending.", "s", v.DurationSeconds)
-		l.add("splitbench_errors", "Requests that failed or were answered with a status of 500 and above.", "{request}", float64(v.Errors))
+		l.add("splitbench_errors", "Requests that failed or were answered with a status of 500 and above.", "{request}",
+			float64(v.Errors))
 	}
 	if v := r.Run; v != nil {
 		if !v.Started.IsZero() {
-			l.add("splitbench_started_timestamp_seconds", "When the run started, in seconds since 1970.", "s", float64(v.Started.UnixMilli())/1000)
+			l.add("splitbench_started_timestamp_seconds", "When the run started, in seconds since 1970.", "s",
+				float64(v.Started.UnixMilli())/1000)
 		}
-		l.add("splitbench_run_info", "Which run the numbers are of.", "1", 1, label{"run", v.ID}, label{"tool", v.Tool}, label{"gate", r.Verdict.Gate})
+		l.add("splitbench_run_info", "Which run the numbers are of.", "1",
+			1, label{"run", v.ID}, label{"tool", v.Tool}, label{"gate", r.Verdict.Gate})
 	}
 	return l.metrics
 }
@@ -84,7 +90,8 @@ func metricsOf(r report.Report) []metric {
 func (l *list) backend(b report.Backend) {
 	of := label{"backend", b.Name}
 	l.add("splitbench_backend_requests", "Requests that the backend answered.", "{request}", float64(b.Observed), of)
-	l.add("splitbench_backend_errors", "Answers of the backend with a status of 500 and above.", "{request}", float64(b.Errors), of)
+	l.add("splitbench_backend_errors", "Answers of the backend with a status of 500 and above.", "{request}",
+		float64(b.Errors), of)
 	l.add("splitbench_backend_expected_share_ratio", "Share that the weights declare.", "1", b.ExpectedShare, of)
 	l.known("splitbench_backend_observed_share_ratio", "Share that was observed.", b.ObservedShare, of)
 	if i := b.Interval; i != nil {
@@ -100,7 +107,8 @@ func (l *list) backend(b report.Backend) {
 		ms    *float64
 	}{{"0.5", q.P50Ms}, {"0.9", q.P90Ms}, {"0.99", q.P99Ms}, {"0.999", q.P999Ms}, {"1", q.MaxMs}} {
 		if x.ms != nil {
-			l.add("splitbench_backend_response_time_seconds", "Response time from the planned instant of sending, by quantile.", "s",
+			l.add("splitbench_backend_response_time_seconds", "Response time from the planned instant of sending, by quantile.",
+				"s",
 				*x.ms/1000, of, label{"quantile", x.level})
 		}
 	}

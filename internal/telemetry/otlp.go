@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -17,9 +18,9 @@ import (
 )
 
 // ExportOTLP sends the report's numbers as gauges to an OTLP receiver over HTTP. endpoint is its whole URL, such as
-// http://collector:4318/v1/metrics or, for Prometheus itself, http://prometheus:9090/api/v1/otlp/v1/metrics. Headers and
-// certificates come from the environment as OpenTelemetry defines it (OTEL_EXPORTER_OTLP_HEADERS and so on). Their time
-// is the run's end.
+// http://collector:4318/v1/metrics or, for Prometheus itself, http://prometheus:9090/api/v1/otlp/v1/metrics. Headers
+// and certificates come from the environment as OpenTelemetry defines it (OTEL_EXPORTER_OTLP_HEADERS and so on). Their
+// time is the run's end.
 func ExportOTLP(ctx context.Context, endpoint string, r report.Report, version string) (err error) {
 	address, user := apart(endpoint)
 	options := []otlpmetrichttp.Option{
@@ -44,7 +45,9 @@ func ExportOTLP(ctx context.Context, endpoint string, r report.Report, version s
 }
 
 func resourceMetrics(r report.Report, version string) *metricdata.ResourceMetrics {
-	attributes := []attribute.KeyValue{attribute.String("service.name", "splitbench"), attribute.String("service.version", version)}
+	attributes := []attribute.KeyValue{
+		attribute.String("service.name", "splitbench"), attribute.String("service.version", version),
+	}
 	for _, l := range subject(r) {
 		attributes = append(attributes, attribute.String("splitbench."+l.name, l.value))
 	}
@@ -52,24 +55,28 @@ func resourceMetrics(r report.Report, version string) *metricdata.ResourceMetric
 	if r.Run != nil {
 		at = r.Run.Ended
 	}
-	scope := metricdata.ScopeMetrics{Scope: instrumentation.Scope{Name: "github.com/splitbench/splitbench", Version: version}}
-	place := map[string]int{}
+	scope := metricdata.ScopeMetrics{
+		Scope: instrumentation.Scope{Name: "github.com/splitbench/splitbench", Version: version},
+	}
 	for _, m := range metricsOf(r) {
 		var set []attribute.KeyValue
 		for _, l := range m.labels {
 			set = append(set, attribute.String(l.name, safe(l.value)))
 		}
 		point := metricdata.DataPoint[float64]{Attributes: attribute.NewSet(set...), Time: at, Value: m.value}
-		i, ok := place[m.name]
-		if !ok {
+		i := slices.IndexFunc(scope.Metrics, func(x metricdata.Metrics) bool { return x.Name == m.name })
+		if i < 0 {
 			i = len(scope.Metrics)
-			place[m.name] = i
-			scope.Metrics = append(scope.Metrics, metricdata.Metrics{Name: m.name, Description: m.help, Unit: m.unit, Data: metricdata.Gauge[float64]{}})
+			scope.Metrics = append(scope.Metrics, metricdata.Metrics{
+				Name: m.name, Description: m.help, Unit: m.unit, Data: metricdata.Gauge[float64]{},
+			})
 		}
 		if g, ok := scope.Metrics[i].Data.(metricdata.Gauge[float64]); ok {
 			g.DataPoints = append(g.DataPoints, point)
 			scope.Metrics[i].Data = g
 		}
 	}
-	return &metricdata.ResourceMetrics{Resource: resource.NewSchemaless(attributes...), ScopeMetrics: []metricdata.ScopeMetrics{scope}}
+	return &metricdata.ResourceMetrics{
+		Resource: resource.NewSchemaless(attributes...), ScopeMetrics: []metricdata.ScopeMetrics{scope},
+	}
 }

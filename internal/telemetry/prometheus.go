@@ -14,8 +14,8 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// WriteOpenMetrics writes the report's numbers as an OpenMetrics text file, for node_exporter's textfile collector and the
-// like. Its errors are those of w.
+// WriteOpenMetrics writes the report's numbers as an OpenMetrics text file, for node_exporter's textfile collector and
+// the like. Its errors are those of w.
 func WriteOpenMetrics(w io.Writer, r report.Report) error {
 	registry, err := registryOf(metricsOf(r), subject(r))
 	if err != nil {
@@ -42,8 +42,8 @@ func write(w io.Writer, registry *prometheus.Registry) error {
 	return nil
 }
 
-// Push sends the report's numbers to a Prometheus push gateway, in place of what it has of the same split. The group is job
-// "splitbench" with the split's context, namespace and name.
+// Push sends the report's numbers to a Prometheus push gateway, in place of what it has of the same split. The group is
+// job "splitbench" with the split's context, namespace and name.
 func Push(ctx context.Context, gateway string, r report.Report) error {
 	registry, err := registryOf(metricsOf(r), nil) // the group says whose they are
 	if err != nil {
@@ -120,8 +120,8 @@ func (f *family) desc() *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (f *family) Describe(ch chan<- *prometheus.Desc) { ch <- f.desc() }
 
-// Collect implements prometheus.Collector. Two backends whose names are the same once they are made harmless are one line:
-// the first.
+// Collect implements prometheus.Collector. Two backends whose names are the same once they are made harmless are one
+// line: the first.
 func (f *family) Collect(ch chan<- prometheus.Metric) {
 	desc := f.desc()
 	said := map[string]bool{}

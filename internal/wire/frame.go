@@ -9,6 +9,7 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -52,7 +53,10 @@ const (
 )
 
 //nolint:gochecknoglobals // a table that never changes
-var typeNames = [numTypes]string{"", "HELLO", "FETCH", "BODY", "FETCHED", "PLAN", "SAMPLES", "TICK", "END", "STOP", "PING", "BYE", "ACK", "LOG", "READY", "GO"}
+var typeNames = [numTypes]string{
+	"", "HELLO", "FETCH", "BODY", "FETCHED", "PLAN", "SAMPLES", "TICK", "END",
+	"STOP", "PING", "BYE", "ACK", "LOG", "READY", "GO",
+}
 
 // String returns the name used in errors and docs.
 func (t Type) String() string {
@@ -136,7 +140,8 @@ type VersionError struct {
 
 func (e *VersionError) Error() string {
 	if len(e.Seen) == 4 && string(e.Seen[:3]) == string(magic[:3]) {
-		return fmt.Sprintf("read stream: protocol version %d, this program speaks %d: both ends must be of one version", e.Seen[3], Version)
+		return fmt.Sprintf("read stream: protocol version %d, this program speaks %d: both ends must be of one version",
+			e.Seen[3], Version)
 	}
 	return fmt.Sprintf("read stream: not a splitbench stream: it starts with %q", e.Seen)
 }
@@ -236,12 +241,14 @@ func (r *Reader) verify(raw, body []byte) (Frame, error) {
 func (r *Reader) open() error {
 	var seen [len(magic)]byte
 	n, err := io.ReadFull(r.r, seen[:])
+	version := seen[3]
+	readable := r.stored && bytes.Equal(seen[:3], magic[:3]) && version >= oldestStored && version < Version
 	switch {
 	case n == 0 && errors.Is(err, io.EOF):
 		return io.EOF
 	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 		return r.corrupt(err)
-	case seen != magic && !(r.stored && string(seen[:3]) == string(magic[:3]) && seen[3] >= oldestStored && seen[3] < Version):
+	case seen != magic && !readable:
 		return &VersionError{Seen: append([]byte(nil), seen[:n]...)}
 	}
 	r.opened = true

@@ -30,8 +30,8 @@ type FetchRequest struct {
 	Header    map[string]string `json:"header,omitempty"`
 	TimeoutMs int64             `json:"timeoutMs"`
 	MaxBytes  int64             `json:"maxBytes"` // of the body; the rest is not read
-	// Keep, where it is set, leaves only lines of the body that hold all strings of one of its sets; lines of more than 64 KiB
-	// are left out. An agent that is older than this sends the whole body.
+	// Keep, where it is set, leaves only lines of the body that hold all strings of one of its sets; lines of more than 64
+	// KiB are left out. An agent that is older than this sends the whole body.
 	Keep [][]string `json:"keep,omitempty"`
 }
 
@@ -42,7 +42,7 @@ type FetchResult struct {
 	Truncated bool                `json:"truncated"` // there was more than MaxBytes
 	Class     string              `json:"class"`     // error class, as attack names them; "ok"
 	Error     string              `json:"error,omitempty"`
-	Remote    string              `json:"remote,omitempty"` // ADDRESS:PORT that the connection went to; "" where none was made
+	Remote    string              `json:"remote,omitempty"` // ADDRESS:PORT of the connection; "" where none was made
 	ElapsedUs int64               `json:"elapsedUs"`
 	UnixNs    int64               `json:"unixNs,omitempty"` // the pod's clock when this was written
 }

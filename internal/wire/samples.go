@@ -26,7 +26,8 @@ type kind struct {
 	conn int32
 }
 
-// Flags of a sample. Without any, it is the one that the predictor expects, with a first byte and its instants in order.
+// Flags of a sample. Without any, it is the one that the predictor expects, with a first byte and its instants in
+// order.
 const (
 	flagSeq       = 1 << iota // its number follows
 	flagPlanned               // its planned instant follows
@@ -107,8 +108,8 @@ func appendSample(dst []byte, r attack.Result, p *predictor) []byte {
 	return dst
 }
 
-// predictor guesses the next sample from those before: the next number, and an instant that lies as many intervals later
-// as numbers were passed over.
+// predictor guesses the next sample from those before: the next number, and an instant that lies as many intervals
+// later as numbers were passed over.
 type predictor struct {
 	next     uint64 // number after the last sample's
 	planned  int64  // instant of the last sample
@@ -138,7 +139,8 @@ var errShort = errors.New("sample block ends in the middle of a sample")
 // minSample is the size of the smallest sample: flags, two differences, kind.
 const minSample = 4
 
-// DecodeSamples appends the results of one block to dst. A block that is not wholly right gives an error and no results.
+// DecodeSamples appends the results of one block to dst. A block that is not wholly right gives an error and no
+// results.
 func DecodeSamples(dst []attack.Result, block []byte) ([]attack.Result, error) {
 	d := decoder{b: block}
 	count := d.uvarint()

@@ -1,6 +1,6 @@
-// Command image builds the container image of splitbench as a local tarball, onto an empty base: one layer with the static
-// program, as user 65532, and nothing else. ko does the same onto distroless for releases (.ko.yaml); this is for where no
-// registry can be reached.
+// Command image builds the container image of splitbench as a local tarball, onto an empty base: one layer with the
+// static program, as user 65532, and nothing else. ko does the same onto distroless for releases (.ko.yaml); this is
+// for where no registry can be reached.
 //
 //	go run ./image -program ../../bin/splitbench -out ../../dist/splitbench-image.tar
 package main
@@ -58,7 +58,9 @@ func build(program, out, tag string) error {
 		RootFS: v1.RootFS{Type: "layers", DiffIDs: mustDiffIDs(image)},
 		Config: v1.Config{
 			Entrypoint: []string{"/splitbench"}, User: nonroot, WorkingDir: "/results", Env: []string{"PATH=/"},
-			Labels: map[string]string{"org.opencontainers.image.title": "splitbench", "org.opencontainers.image.licenses": "Apache-2.0"},
+			Labels: map[string]string{
+				"org.opencontainers.image.title": "splitbench", "org.opencontainers.image.licenses": "Apache-2.0",
+			},
 		},
 	})
 	if err != nil {

@@ -1,9 +1,9 @@
-// Command loadbench runs splitbench's generator beside vegeta, hey, fortio and wrk against one nginx on loopback, and prints
-// what each costs and how exact it is: medians of interleaved rounds, and ratios.
+// Command loadbench runs splitbench's generator beside vegeta, hey, fortio and wrk against one nginx on loopback, and
+// prints what each costs and how exact it is: medians of interleaved rounds, and ratios.
 //
-// Each program is a process of its own, whose processor time is what the kernel says of it, less that of its start (a run
-// of a few requests). Rounds are interleaved because a machine that others use is not the same from one second to the next:
-// compare within one run only.
+// Each program is a process of its own, whose processor time is what the kernel says of it, less that of its start (a
+// run of a few requests). Rounds are interleaved because a machine that others use is not the same from one second to
+// the next: compare within one run only.
 package main
 
 import (

@@ -30,8 +30,8 @@ func (b *bench) vegeta(ctx context.Context, rate int, d time.Duration) (measured
 	return m, m.readGob(file, rate)
 }
 
-// readGob counts a file of vegeta's. It has no planned instants; they follow from the rate, and their origin is taken to be
-// where it makes the lags smallest, which flatters.
+// readGob counts a file of vegeta's. It has no planned instants; they follow from the rate, and their origin is taken
+// to be where it makes the lags smallest, which flatters.
 func (m *measured) readGob(file string, rate int) error {
 	f, err := os.Open(file)
 	if err != nil {
