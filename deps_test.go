@@ -27,6 +27,8 @@ internal/law, internal/untrusted < internal/mesh, internal/witness
 internal/law, internal/untrusted, internal/witness < internal/preflight
 analyze, attack, internal/chart, internal/law, internal/untrusted, internal/preflight, internal/witness < internal/report
 internal/agent < internal/demo, cmd/splitbench-agent
+analyze, attack, internal/agent, internal/law, internal/preflight, internal/report, internal/store, internal/untrusted, internal/wire, internal/witness < internal/record
+analyze, attack, internal/agent, internal/curl, internal/export, internal/law, internal/preflight, internal/record, internal/report, internal/store, internal/untrusted, internal/wire, internal/witness < internal/judge
 every room above but internal/demo < internal/bench
 internal/report, internal/store, internal/export < internal/serve
 internal/report < internal/telemetry

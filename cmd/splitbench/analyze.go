@@ -13,6 +13,7 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/export"
+	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -104,7 +105,7 @@ func (n *analyzeCommand) judgeRuns(names []string, flags *pflag.FlagSet) (report
 		}
 		folders = append(folders, f)
 	}
-	r, err := bench.AnalyzeRuns(folders, given(flags, n.cfg.Options))
+	r, err := judge.AnalyzeRuns(folders, given(flags, n.cfg.Options))
 	if len(names) > 1 && r.Run != nil {
 		r.Run.Command = commandLine(os.Args[1:]) // no run has this report
 	}
@@ -141,7 +142,7 @@ func (n *analyzeCommand) judgeFile(name string, flags *pflag.FlagSet) (report.Re
 	case err != nil:
 		return r, fmt.Errorf("analyze %s: %w", name, err)
 	case ok:
-		return bench.AnalyzeReport(r, given(flags, n.cfg.Options))
+		return judge.AnalyzeReport(r, given(flags, n.cfg.Options))
 	}
 	return n.judgeAnswers(name)
 }
@@ -159,7 +160,7 @@ func (n *analyzeCommand) judgeAnswers(name string) (report.Report, error) {
 		return report.Report{}, fmt.Errorf("analyze: %w", err)
 	}
 	defer f.Close()
-	r, err := bench.AnalyzeAnswers(export.ReadVegeta(f), w, n.cfg.Rules, n.cfg.Options)
+	r, err := judge.AnalyzeAnswers(export.ReadVegeta(f), w, n.cfg.Rules, n.cfg.Options)
 	switch {
 	case errors.Is(err, export.ErrDamaged):
 		return r, fmt.Errorf("analyze %s: %w; a part is not judged", name, err)

@@ -17,8 +17,8 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/splitbench/splitbench/internal/agent"
-	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
@@ -137,7 +137,7 @@ func onSignal(cancel context.CancelCauseFunc) (stop func()) {
 func codeOf(err error) int {
 	var code exitCode
 	var cluster *mesh.Error
-	var usage *bench.UsageError
+	var usage *record.UsageError
 	switch {
 	case err == nil:
 		return 0

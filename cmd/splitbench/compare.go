@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -23,7 +24,7 @@ import (
 type marginFlags struct {
 	margin    string
 	quantiles []string
-	options   bench.CompareOptions
+	options   judge.CompareOptions
 }
 
 func (f *marginFlags) register(flags *pflag.FlagSet, _ *bench.Config) {
@@ -100,7 +101,7 @@ func (b *baselineFlags) complete(cfg *bench.Config) error {
 	if err != nil {
 		return fmt.Errorf("--baseline: %w", err)
 	}
-	cfg.Baseline = &bench.Baseline{Folder: f, Options: b.options}
+	cfg.Baseline = &judge.Baseline{Folder: f, Options: b.options}
 	return nil
 }
 
@@ -129,7 +130,7 @@ Each -l stands for the newest run with those labels, in place of a name: the fir
 		if err != nil {
 			return err
 		}
-		r, err := bench.Compare(folders[0], folders[1:], m.options)
+		r, err := judge.Compare(folders[0], folders[1:], m.options)
 		if err != nil {
 			return err
 		}

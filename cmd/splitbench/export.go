@@ -15,6 +15,8 @@ import (
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/export"
+	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/telemetry"
 	"github.com/splitbench/splitbench/internal/wire"
@@ -74,7 +76,7 @@ func (c *exportCommand) export(_ context.Context, args []string) error {
 		}
 		fill = func(w io.Writer) error { return telemetry.WriteOpenMetrics(w, r) }
 	case "benchfmt":
-		r, err := bench.ReplicatesOf(f)
+		r, err := judge.ReplicatesOf(f)
 		if err != nil {
 			return err
 		}
@@ -83,7 +85,7 @@ func (c *exportCommand) export(_ context.Context, args []string) error {
 			return export.Benchfmt(w, r.Benchmark, r.Key, r.Config, r.All, analyze.Quantile)
 		}
 	default:
-		facts, err := bench.ExportFacts(f)
+		facts, err := judge.ExportFacts(f)
 		if err != nil {
 			return err
 		}
@@ -125,7 +127,7 @@ func whole(f store.Folder) (samples iter.Seq2[attack.Result, error], cut *error)
 	cut = new(error)
 	return func(yield func(attack.Result, error) bool) {
 		var totals wire.Totals
-		for r, err := range bench.Samples(f, &totals) {
+		for r, err := range record.Samples(f, &totals) {
 			if errors.Is(err, agent.ErrNoEnd) || wire.Truncated(err) {
 				*cut = err
 				return

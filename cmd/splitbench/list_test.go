@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -22,7 +22,7 @@ func manyRuns(tb testing.TB, n int, summaries bool) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s, err := bench.Summary(reference)
+	s, err := record.Summary(reference)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -34,13 +34,13 @@ func manyRuns(tb testing.TB, n int, summaries bool) string {
 		}
 		s.ID, s.Labels = id, map[string]string{"n": fmt.Sprint(i)}
 		files := map[string][]byte{}
-		for _, name := range []string{bench.ManifestFile, bench.VerdictFile, store.StatusFile, store.SumsFile} {
+		for _, name := range []string{record.ManifestFile, record.VerdictFile, store.StatusFile, store.SumsFile} {
 			if files[name], err = os.ReadFile(filepath.Join(reference.Dir, name)); err != nil {
 				tb.Fatal(err)
 			}
 		}
 		if summaries {
-			if files[bench.SummaryFile], err = report.WriteSummary(s); err != nil {
+			if files[record.SummaryFile], err = report.WriteSummary(s); err != nil {
 				tb.Fatal(err)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/judge"
 )
 
 // rateFlag says how fast to send.
@@ -113,7 +114,7 @@ func warmUpFlag(requests uint64) bound {
 func classifyFlag(flags *pflag.FlagSet, cfg *bench.Config) {
 	readEach(flags, "classify", "how to tell answers apart: BACKEND=json:/FIELD=VALUE, BACKEND=header:NAME=VALUE, "+
 		"BACKEND=regexp:EXPRESSION or BACKEND=literal:TEXT; repeatable", func(s string) error {
-		rule, err := bench.ParseClassify(s)
+		rule, err := judge.ParseClassify(s)
 		cfg.Rules = append(cfg.Rules, rule)
 		return err
 	})

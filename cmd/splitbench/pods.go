@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/podexec"
 )
@@ -16,7 +17,7 @@ type podFlags struct{}
 
 func (podFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 	read(flags, "pods", "1",
-		fmt.Sprintf("how many pods of --from or -l send at once: a number up to %d, or all that are ready", mesh.MaxPods),
+		fmt.Sprintf("how many pods of --from or -l send at once: a number up to %d, or all that are ready", law.MaxPods),
 		into(&cfg.Query.Pods, parsePods))
 	flags.BoolVar(&cfg.Resume, "resume", false,
 		"resume a run whose stream broke, as a further segment; what may have been sent is not sent again")
@@ -42,8 +43,8 @@ func parsePods(s string) (int, error) {
 	switch {
 	case s == "all":
 		return mesh.AllPods, nil
-	case err != nil || n < 1 || n > mesh.MaxPods:
-		return 0, fmt.Errorf("want 1 to %d, or all", mesh.MaxPods)
+	case err != nil || n < 1 || n > law.MaxPods:
+		return 0, fmt.Errorf("want 1 to %d, or all", law.MaxPods)
 	case n == 1:
 		return 0, nil
 	}

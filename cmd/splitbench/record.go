@@ -7,13 +7,13 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/record"
 )
 
 // secretFlags are flags whose values must not be kept.
 func secretFlags() []string { return []string{"--token", "--password"} }
 
-const masked = bench.Masked
+const masked = record.Masked
 
 // commandLine is the command as a run keeps it: reports are made for pull requests, so secrets are masked.
 func commandLine(args []string) []string {
@@ -44,7 +44,7 @@ func withoutSecret(flag, value string) string {
 	if slices.Contains(secretFlags(), flag) {
 		return masked
 	}
-	if name, _, ok := strings.Cut(value, ":"); ok && flag == headerFlag && bench.SecretHeader(name) {
+	if name, _, ok := strings.Cut(value, ":"); ok && flag == headerFlag && record.SecretHeader(name) {
 		return name + ": " + masked
 	}
 	return withoutUser(value)

@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -18,9 +20,9 @@ import (
 // storedReport reads the report that a run wrote; a run that was killed before wrote none, and is judged from what it
 // kept.
 func storedReport(f store.Folder) (report.Report, error) {
-	b, err := f.ReadFile(bench.VerdictFile)
+	b, err := f.ReadFile(record.VerdictFile)
 	if err != nil {
-		r, judgeErr := bench.Analyze(f, nil)
+		r, judgeErr := judge.Analyze(f, nil)
 		if judgeErr != nil {
 			return r, fmt.Errorf("%w (and it cannot be judged again: %w)", err, judgeErr)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -80,7 +81,7 @@ func (c *listCommand) list(context.Context, []string) error {
 
 func lineOf(f store.Folder) (runLine, report.Summary) {
 	line := runLine{ID: f.ID, Status: string(f.Status), Pinned: f.Pinned(), Labels: map[string]string{}}
-	s, err := bench.Summary(f)
+	s, err := record.Summary(f)
 	if err != nil {
 		line.Why = untrusted.Printable(err.Error())
 		return line, s

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -66,7 +67,7 @@ func (c *pruneCommand) prune(context.Context, []string) error {
 		return err
 	}
 	for _, f := range folders[min(c.keep, len(folders)):] {
-		s, err := bench.Summary(f)
+		s, err := record.Summary(f)
 		switch {
 		case f.Pinned() || f.Status == store.Running:
 			continue

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/store"
 )
 
@@ -64,7 +65,7 @@ func (r *storedFlags) keep() func(store.Folder) bool {
 		return nil
 	}
 	return func(f store.Folder) bool {
-		s, err := bench.Summary(f)
+		s, err := record.Summary(f)
 		return err == nil && s.HasLabels(r.labels)
 	}
 }

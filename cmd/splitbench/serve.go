@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/serve"
 	"github.com/splitbench/splitbench/internal/store"
@@ -78,9 +80,9 @@ func (c *serveCommand) run(ctx context.Context, _ []string) error {
 		return err
 	}
 	return c.serve(ctx, c.listen, serve.Options{
-		Dir: dir, Token: c.token, Summarize: bench.Summary, Report: storedReport, Flagger: c.flagger,
+		Dir: dir, Token: c.token, Summarize: record.Summary, Report: storedReport, Flagger: c.flagger,
 		Compare: func(base, latest store.Folder) (report.RunComparison, error) {
-			return bench.Compare(base, []store.Folder{latest}, c.margins.options)
+			return judge.Compare(base, []store.Folder{latest}, c.margins.options)
 		},
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
@@ -66,7 +67,7 @@ func (s *sequentialFlags) complete(cfg *bench.Config) error {
 	case !s.on && s.every > 0:
 		return fmt.Errorf("--look-every %d: only with --sequential", s.every)
 	case s.on:
-		cfg.Sequential = &bench.Sequential{Every: uint64(s.every)}
+		cfg.Sequential = &record.Sequential{Every: uint64(s.every)}
 	}
 	return nil
 }

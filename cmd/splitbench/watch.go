@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/telemetry"
 )
@@ -89,7 +90,7 @@ func (a *app) serveMetrics(ctx context.Context, address string, cfg *bench.Watch
 	var listen net.ListenConfig
 	l, err := listen.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, &bench.UsageError{Err: fmt.Errorf("--metrics %q: %w; name another address", address, err)}
+		return nil, &record.UsageError{Err: fmt.Errorf("--metrics %q: %w; name another address", address, err)}
 	}
 	p := &watchPage{}
 	cfg.State = p.set

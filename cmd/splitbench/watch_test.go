@@ -17,6 +17,7 @@ import (
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -165,7 +166,7 @@ func TestInterruptedWatchKeepsItsReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b, err := f.ReadFile(bench.MarkdownFile); err != nil || len(b) == 0 || f.Status != store.Partial {
+	if b, err := f.ReadFile(record.MarkdownFile); err != nil || len(b) == 0 || f.Status != store.Partial {
 		t.Errorf("%s: %v, %d bytes of report", f.Status, err, len(b))
 	}
 }

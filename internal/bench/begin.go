@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/splitbench/splitbench/internal/record"
 )
 
 // newRun is a run of a kind that has just been asked for.
 func newRun(cfg Config, kind string) *run {
-	return &run{cfg: cfg, log: newRunLog(cfg.Log), m: Manifest{
-		Schema: ManifestSchema, Kind: kind, Started: time.Now().UTC(), Command: cfg.Command, Flags: cfg.Flags,
+	return &run{cfg: cfg, log: newRunLog(cfg.Log), m: record.Manifest{
+		Schema: record.ManifestSchema, Kind: kind, Started: time.Now().UTC(), Command: cfg.Command, Flags: cfg.Flags,
 		Labels: cfg.Labels, Tool: cfg.Tool, Simulated: cfg.Simulated, Options: cfg.Options,
 	}}
 }
@@ -18,19 +20,19 @@ func newRun(cfg Config, kind string) *run {
 // send, and the report says why. The error is a *UsageError.
 func (r *run) begin(ctx context.Context, prepare func(context.Context) error) (bool, error) {
 	if err := prepare(ctx); err != nil {
-		var u *UsageError
+		var u *record.UsageError
 		if errors.As(err, &u) {
 			return false, err
 		}
 		r.fail(ctx, err)
 		return false, nil
 	}
-	if r.m.refused() {
+	if r.m.Refused() {
 		return false, nil
 	}
 	folder, err := r.open()
 	if err != nil {
-		return false, &UsageError{err}
+		return false, &record.UsageError{Err: err}
 	}
 	r.folder = folder
 	return true, nil

@@ -1,17 +1,15 @@
-// Package bench is the story of a run, told once: discover, check, plan, settle, attack, record, judge, report. It is the
-// only place where the other packages meet.
+// Package bench is the live part of a run's story: discover, check, plan, settle, attack, record. Package judge tells the
+// rest of it, and this is the only place where the two meet a cluster.
 //
-// It holds that a verdict is computed once, from a plan that was fixed before the first counted request, and that the
-// live run and a later look at the stored one share the code from the stored frames on: what the terminal said and what
-// the folder proves cannot differ. It refuses to call a run measured when it was not: a refusal of the cluster, a stream that was
-// cut, weights that moved or answers of unknown origin make the outcome invalid, never a pass.
+// It holds that a verdict is computed once, from a plan that was fixed before the first counted request. It refuses to
+// call a run measured when it was not: a refusal of the cluster, a stream that was cut, weights that moved or answers of
+// unknown origin make the outcome invalid, never a pass.
 package bench
 
 import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -21,8 +19,10 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -40,8 +40,8 @@ type Config struct {
 	URL        string // "": the root Service and its port
 	Options    analyze.Options
 	Load       Load
-	Rules      []ClassifyRule // of the user; none: backends are told apart by what they answer
-	Sequential *Sequential    // stop at the first look that decides; nil: send all
+	Rules      []judge.ClassifyRule // of the user; none: backends are told apart by what they answer
+	Sequential *record.Sequential   // stop at the first look that decides; nil: send all
 	// IgnoreChecks are ids of checks whose failure does not keep the run from being made. The report says so.
 	IgnoreChecks []string
 	Protocol     podexec.Protocol
@@ -51,7 +51,7 @@ type Config struct {
 	Image        string  // of an ephemeral container, with ViaEphemeral
 	Resume       bool    // take a run up again whose stream broke
 	ResultsDir   string
-	Baseline     *Baseline // an earlier run to compare with; nil: none
+	Baseline     *judge.Baseline // an earlier run to compare with; nil: none
 
 	Command   []string          // the command line, for the record
 	Flags     map[string]string // every flag as it was resolved, secrets masked, for the record
@@ -88,27 +88,17 @@ type Progress struct {
 	Planned  uint64 // to be sent in all; 0 outside the attack
 }
 
-// UsageError says that the command line or a local file is at fault: nothing was sent.
-type UsageError struct{ Err error }
-
-func (e *UsageError) Error() string { return e.Err.Error() }
-
-// Unwrap returns the cause.
-func (e *UsageError) Unwrap() error { return e.Err }
-
-func usagef(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }
-
 // run is one run on its way.
 type run struct {
 	cfg    Config
-	m      Manifest
+	m      record.Manifest
 	folder *store.Run
 	log    *runLog
 	totals wire.Totals
-	tally  *tally
+	tally  *judge.Tally
 
-	taking  sync.Mutex // results come from several pods at once
-	looks   *looker    // nil where the run does not stop early
+	taking  sync.Mutex    // results come from several pods at once
+	looks   *judge.Looker // nil where the run does not stop early
 	streams []*liveStream
 	files   int // streams so far, the forgotten ones too
 	active  []*source
@@ -144,7 +134,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if err != nil {
 		var e *mesh.Error
 		if errors.As(err, &e) && (e.Kind == mesh.KindUsage || e.Kind == mesh.KindAmbiguous) {
-			return &UsageError{err}
+			return &record.UsageError{Err: err}
 		}
 		return err
 	}
@@ -152,9 +142,9 @@ func (r *run) prepare(ctx context.Context) error {
 	r.progress("check", "checking that the split can be measured")
 	r.m.Checks = preflight.Run(preflight.View{Snapshot: snap})
 	if unknown := preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, ignoreFlag); len(unknown) > 0 {
-		return usagef("--ignore-check %s: there is no such check; splitbench explain lists them", strings.Join(unknown, ", "))
+		return record.Usagef("--ignore-check %s: there is no such check; splitbench explain lists them", strings.Join(unknown, ", "))
 	}
-	r.m.Weights = weightsOf(snap)
+	r.m.Weights = record.WeightsOf(snap)
 	for _, c := range r.m.Checks {
 		if c.Failure() {
 			return nil // refused; the report says why
@@ -182,7 +172,7 @@ func (r *run) open() (*store.Run, error) {
 	r.identify(id)
 	err = r.keep("split.before.yaml", r.m.Before.Split.YAML, folder)
 	if err == nil {
-		err = r.writeManifest(folder)
+		err = r.m.Write(folder)
 	}
 	if err != nil {
 		return nil, errors.Join(err, folder.Close(store.Aborted))

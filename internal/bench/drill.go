@@ -14,8 +14,10 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -28,42 +30,11 @@ type DrillConfig struct {
 	MaxOutage *time.Duration // all the time with losses
 }
 
-// DrillFacts is what a drill saw besides its requests.
-type DrillFacts struct {
-	MaxLost   *int64         `json:"maxLost"`
-	MaxOutage *time.Duration `json:"maxOutageNs"`
-	Began     time.Time      `json:"began"` // instant 0 of the burst, by the clock of the machine that ran splitbench
-	Events    []DrillFact    `json:"events"`
-	Unwatched []string       `json:"unwatched,omitempty"`
-}
-
-// DrillFact is one mark or change.
-type DrillFact struct {
-	At      time.Time       `json:"at"`
-	Kind    string          `json:"kind"` // mark, weights, endpoints or object
-	Text    string          `json:"text"`
-	Weights analyze.Weights `json:"weights,omitempty"` // from then on
-}
-
-// Kinds of a DrillFact.
-const (
-	factMark      = "mark"
-	factWeights   = "weights"
-	factEndpoints = "endpoints"
-	factObject    = "object"
-)
-
-// Mark is one line of a run's marks.
-type Mark struct {
-	At   time.Time `json:"at"`
-	Text string    `json:"text"`
-}
-
 // MarkRun marks a run that is under way.
 func MarkRun(f store.Folder, text string) error {
 	text = untrusted.Safe(strings.TrimSpace(text))
 	if text == "" {
-		return usagef("mark: the text is empty; say what happened")
+		return record.Usagef("mark: the text is empty; say what happened")
 	}
 	if err := markable(f); err != nil {
 		return err
@@ -71,12 +42,12 @@ func MarkRun(f store.Folder, text string) error {
 	if r := []rune(text); len(r) > maxMarkText {
 		text = string(r[:maxMarkText])
 	}
-	b, err := json.Marshal(Mark{time.Now().UTC(), text})
+	b, err := json.Marshal(record.Mark{At: time.Now().UTC(), Text: text})
 	if err != nil {
 		return fmt.Errorf("mark run %s: %w", f.ID, err)
 	}
 	if err := store.Mark(f, b); err != nil {
-		return &UsageError{err}
+		return &record.UsageError{Err: err}
 	}
 	return nil
 }
@@ -90,28 +61,19 @@ const maxShots = 1 << 20
 type drillRun struct {
 	*run
 	cfg   DrillConfig
-	shots []shot
+	shots []judge.Shot
 
 	mu     sync.Mutex
-	facts  DrillFacts
+	facts  record.DrillFacts
 	marked int // bytes of marks that were read
-}
-
-// shot is one request of a drill.
-type shot struct {
-	sent    time.Duration
-	done    time.Duration
-	took    time.Duration
-	backend int16
-	failed  string // error class or http status, "" for an answer
 }
 
 // Drill sends steady traffic and says what happens to it. Errors are *UsageError only, as of Run.
 func Drill(ctx context.Context, cfg DrillConfig) (report.Report, error) {
 	d := &drillRun{cfg: cfg, run: newRun(cfg.Config, report.KindDrill)}
-	d.facts = DrillFacts{MaxLost: cfg.MaxLost, MaxOutage: cfg.MaxOutage, Events: []DrillFact{}}
+	d.facts = record.DrillFacts{MaxLost: cfg.MaxLost, MaxOutage: cfg.MaxOutage, Events: []record.DrillFact{}}
 	if cfg.Load.Requests == 0 || cfg.Load.Requests > maxShots {
-		return report.Report{}, usagef("--duration: at this rate these are %d requests, want 1 to %d", cfg.Load.Requests, maxShots)
+		return report.Report{}, record.Usagef("--duration: at this rate these are %d requests, want 1 to %d", cfg.Load.Requests, maxShots)
 	}
 	if cfg.Load.Connections == 0 { // enough for requests that wait for their timeout while others go on
 		d.run.cfg.Load.Connections = attack.DefaultConnections + int(min(8192, cfg.Load.Rate.PerSecond()*max(cfg.Load.Timeout, attack.DefaultTimeout).Seconds()))
@@ -127,7 +89,7 @@ func Drill(ctx context.Context, cfg DrillConfig) (report.Report, error) {
 	}
 	d.progress("judge", "judging")
 	if len(d.shots) > 0 {
-		d.lookAgain(ctx)
+		d.reread(ctx)
 	}
 	rep := d.conclude()
 	d.close(&rep, len(d.shots) > 0)
@@ -154,7 +116,7 @@ func (d *drillRun) measure(ctx context.Context, client session) error {
 	select {
 	case <-w.Ready():
 	case <-ctx.Done():
-	case <-time.After(lookLimit):
+	case <-time.After(rereadLimit):
 	}
 	d.progress("attack", fmt.Sprintf("run %s: %d requests at %g/s from pod %s for %s", d.m.ID, d.m.Plan.Requests, d.m.Plan.Rate.PerSecond(),
 		d.m.Before.Source.Name, d.m.Plan.Duration().Round(time.Second)))
@@ -166,7 +128,7 @@ func (d *drillRun) measure(ctx context.Context, client session) error {
 	for _, g := range w.Gaps() {
 		d.facts.Unwatched = append(d.facts.Unwatched, untrusted.Safe(g.Ref.What+": "+g.Text))
 	}
-	slices.SortStableFunc(d.facts.Events, func(a, b DrillFact) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(d.facts.Events, func(a, b record.DrillFact) int { return a.At.Compare(b.At) })
 	d.m.Drill = &d.facts
 	if b, readErr := d.folder.Marks(); readErr == nil && len(b) > 0 {
 		err = errors.Join(err, d.folder.WriteFile(store.MarksFile, b))
@@ -184,17 +146,13 @@ func (d *drillRun) attack(ctx context.Context, client session) error {
 		if at := time.Now().Add(-r.Done); d.facts.Began.IsZero() || at.Before(d.facts.Began) {
 			d.facts.Began = at
 		}
-		d.tally.add(r)
-		d.shots = append(d.shots, shotOf(r))
+		d.tally.Add(r)
+		d.shots = append(d.shots, judge.ShotOf(r))
 		if line := live.add(r); line != "" {
-			d.tick(Progress{Phase: "attack", Requests: d.tally.n, Planned: d.m.Plan.Requests, Live: line})
+			d.tick(Progress{Phase: "attack", Requests: d.tally.N, Planned: d.m.Plan.Requests, Live: line})
 		}
 	}
 	return nil
-}
-
-func shotOf(r attack.Result) shot {
-	return shot{sent: r.Sent, done: r.Done, took: r.ResponseTime(), backend: r.Backend, failed: failure(r)}
 }
 
 // watch follows what the API says of the split and of the gateways.
@@ -218,13 +176,13 @@ func (d *drillRun) watch(ctx context.Context) *mesh.Watcher {
 // collect takes the watcher's events until it is closed. Weights are read anew where an object that says them changed.
 func (d *drillRun) collect(ctx context.Context, w *mesh.Watcher) {
 	for e := range w.Events() {
-		f := DrillFact{At: e.At.UTC(), Kind: factObject, Text: untrusted.Safe(e.String())}
+		f := record.DrillFact{At: e.At.UTC(), Kind: record.FactObject, Text: untrusted.Safe(e.String())}
 		switch {
 		case e.Ref.Law:
-			f.Kind = factWeights
+			f.Kind = record.FactWeights
 			f.Weights = d.weightsNow(ctx)
 		case strings.HasPrefix(e.Ref.Resource, "endpoint"):
-			f.Kind = factEndpoints
+			f.Kind = record.FactEndpoints
 		}
 		d.note(f)
 	}
@@ -232,13 +190,13 @@ func (d *drillRun) collect(ctx context.Context, w *mesh.Watcher) {
 
 // weightsNow reads the weights, aligned to those of the plan; nil where they cannot be read or are of other backends.
 func (d *drillRun) weightsNow(ctx context.Context) analyze.Weights {
-	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	ctx, cancel := context.WithTimeout(ctx, rereadLimit)
 	defer cancel()
 	snap, err := mesh.Discover(ctx, d.cfg.Local, nil, d.cfg.Query.Pinned(*d.m.Before))
 	if err != nil {
 		return nil
 	}
-	now := weightsOf(snap)
+	now := record.WeightsOf(snap)
 	out := slices.Clone(d.m.Weights)
 	for i := range out {
 		at := slices.IndexFunc(now, func(x analyze.Weight) bool { return x.Backend == out[i].Backend })
@@ -255,7 +213,7 @@ func (d *drillRun) weightsNow(ctx context.Context) analyze.Weights {
 
 const maxFacts = 1000
 
-func (d *drillRun) note(f DrillFact) {
+func (d *drillRun) note(f record.DrillFact) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.facts.Events) < maxFacts {
@@ -291,16 +249,16 @@ func (d *drillRun) takeMarks() {
 			return
 		}
 		d.marked += len(line)
-		var m Mark
+		var m record.Mark
 		if json.Unmarshal(line, &m) == nil && m.Text != "" {
-			d.note(DrillFact{At: m.At, Kind: factMark, Text: untrusted.Safe(m.Text)})
+			d.note(record.DrillFact{At: m.At, Kind: record.FactMark, Text: untrusted.Safe(m.Text)})
 		}
 	}
 }
 
 func (d *drillRun) conclude() report.Report {
 	d.m.Ended = time.Now().UTC()
-	return concludeDrill(d.m, d.totals, d.tally, d.shots)
+	return judge.Conclude(d.m, judge.Evidence{Totals: d.totals, Tally: d.tally, Shots: d.shots})
 }
 
 // liveView says once a second what the last one was like.
@@ -314,7 +272,7 @@ type liveView struct {
 }
 
 func newLiveView(w analyze.Weights) *liveView {
-	return &liveView{names: backendNames(w), counts: make([]int64, len(w))}
+	return &liveView{names: record.BackendNames(w), counts: make([]int64, len(w))}
 }
 
 // add takes a result and gives a line when a second is over.
@@ -326,7 +284,7 @@ func (l *liveView) add(r attack.Result) string {
 		clear(l.counts)
 	}
 	l.sent++
-	if failure(r) != "" {
+	if record.Failure(r) != "" {
 		l.lost++
 		l.all++
 	} else if b := int(r.Backend); b >= 0 && b < len(l.counts) {

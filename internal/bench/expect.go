@@ -14,6 +14,7 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
@@ -56,15 +57,15 @@ func (e *Expect) met(w analyze.Weights) (why string) {
 	want := make([]int64, len(w))
 	switch {
 	case e.Named != nil:
-		like, ok := aligned(e.Named, w)
+		like, ok := record.Aligned(e.Named, w)
 		if !ok {
-			return fmt.Sprintf("the cluster says %s, you expected %s: the backends are others", weightsText(w), e.Text)
+			return fmt.Sprintf("the cluster says %s, you expected %s: the backends are others", record.WeightsText(w), e.Text)
 		}
 		for i, x := range like {
 			want[i] = x.W
 		}
 	case len(e.Weights) != len(w):
-		return fmt.Sprintf("the cluster says %s, which are %d backends, you expected %s", weightsText(w), len(w), e.Text)
+		return fmt.Sprintf("the cluster says %s, which are %d backends, you expected %s", record.WeightsText(w), len(w), e.Text)
 	default:
 		copy(want, e.Weights)
 	}
@@ -73,7 +74,7 @@ func (e *Expect) met(w analyze.Weights) (why string) {
 		like[i].W = want[i]
 	}
 	for i := range w {
-		if share(w, w[i].W).Cmp(share(like, want[i])) != 0 {
+		if record.Share(w, w[i].W).Cmp(record.Share(like, want[i])) != 0 {
 			return fmt.Sprintf("the cluster says %s, you expected %s", w.Ratio(), e.Text)
 		}
 	}
@@ -101,7 +102,7 @@ func (r *run) discover(ctx context.Context) (law.Snapshot, error) {
 			if e.Wait > 0 {
 				why += fmt.Sprintf("; waited %s", e.Wait)
 			}
-			r.m.Before, r.m.Weights = &snap, weightsOf(snap)
+			r.m.Before, r.m.Weights = &snap, record.WeightsOf(snap)
 			r.m.Remedies = append(r.m.Remedies, "change the split, or what you --expect; --wait-for waits for a change that is on its way")
 			return snap, errors.New(why)
 		}
@@ -123,7 +124,7 @@ func unmet(e *Expect, s law.Snapshot) string {
 	case len(s.Split.Effective) == 0:
 		return "the split's weights cannot be read, you expected " + e.Text
 	}
-	return e.met(weightsOf(s))
+	return e.met(record.WeightsOf(s))
 }
 
 // changed returns when an object of the law changes, at the latest after a pause or at the deadline.

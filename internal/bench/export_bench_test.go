@@ -9,7 +9,8 @@ import (
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/demo"
-	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/record"
 )
 
 // Each round of each target is one replicate, with all of its answers, in the order in which they were sent; a run of a split has
@@ -23,7 +24,7 @@ func TestReplicatesOfRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := latest(t, cfg.ResultsDir)
-	got, err := ReplicatesOf(f)
+	got, err := judge.ReplicatesOf(f)
 	if err != nil || got.Cut != nil {
 		t.Fatal(err, got.Cut)
 	}
@@ -43,8 +44,8 @@ func TestReplicatesOfRuns(t *testing.T) {
 			t.Errorf("%s: %d of %d, the report has %d of %d", x.Name, answers[x.Name], sent[x.Name], x.Counted, x.Sent)
 		}
 	}
-	var usage *UsageError
-	if _, err := ExportFacts(f); !errors.As(err, &usage) || !strings.Contains(err.Error(), "latency run of 40 bursts") {
+	var usage *record.UsageError
+	if _, err := judge.ExportFacts(f); !errors.As(err, &usage) || !strings.Contains(err.Error(), "latency run of 40 bursts") {
 		t.Errorf("samples of a latency run: %v", err)
 	}
 
@@ -53,7 +54,7 @@ func TestReplicatesOfRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err = ReplicatesOf(latest(t, run.ResultsDir))
+	got, err = judge.ReplicatesOf(latest(t, run.ResultsDir))
 	if err != nil || len(got.All) != 2 || got.Benchmark != "Split" || got.All[0].Sent != split.Backends[0].Observed {
 		t.Errorf("%+v, %v", got.Config, err)
 	}
@@ -63,14 +64,11 @@ func TestReplicatesOfRuns(t *testing.T) {
 	if _, err := Drill(t.Context(), drill); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReplicatesOf(latest(t, drill.ResultsDir)); !errors.As(err, &usage) || !strings.Contains(err.Error(), "is a drill run, which is no benchmark") {
+	if _, err := judge.ReplicatesOf(latest(t, drill.ResultsDir)); !errors.As(err, &usage) || !strings.Contains(err.Error(), "is a drill run, which is no benchmark") {
 		t.Errorf("a drill: %v", err)
 	}
-	facts, err := ExportFacts(latest(t, drill.ResultsDir))
+	facts, err := judge.ExportFacts(latest(t, drill.ResultsDir))
 	if err != nil || len(facts.Backends) != 2 {
 		t.Errorf("samples of a drill: %+v, %v", facts, err)
-	}
-	if err := oneLoadTest(Manifest{Kind: report.KindWatch, ID: "x"}); !errors.As(err, &usage) || !strings.Contains(err.Error(), "keeps no samples") {
-		t.Errorf("a watch: %v", err)
 	}
 }

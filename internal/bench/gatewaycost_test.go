@@ -8,8 +8,6 @@ import (
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/demo"
-	"github.com/splitbench/splitbench/internal/law"
-	"github.com/splitbench/splitbench/internal/wire"
 )
 
 // The demo's gateway delays each answer by 20 ms, give or take a fifth: the difference of the medians is that delay, since
@@ -46,108 +44,5 @@ func TestGatewayCostIsTheDelay(t *testing.T) {
 	}
 	if !strings.Contains(g.Costs[0].Sentence, "ms longer at the median, range") {
 		t.Errorf("%q", g.Costs[0].Sentence)
-	}
-}
-
-// manifest is that of a run of podinfo and its mirror.
-func costManifest() Manifest {
-	m := Manifest{Before: &law.Snapshot{Backends: []law.Backend{
-		{Name: "podinfo"}, {Name: "podinfo-east", Mirror: &law.Mirror{Mode: law.MirrorGateway}},
-	}}}
-	m.Weights = weightsOf(law.Snapshot{Split: law.Split{Effective: []law.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}}}})
-	m.Options.Alpha = 0.01
-	return m
-}
-
-// results of 4,000 requests at 1,000/s, one in two of each backend, the second slower by 10 ms.
-func costTally(late time.Duration) *tally {
-	t := newTally(2)
-	for i := range 4000 {
-		at := time.Duration(i) * time.Millisecond
-		took := 2*time.Millisecond + time.Duration(i%7)*100*time.Microsecond + time.Duration(i%2)*10*time.Millisecond
-		t.add(attack.Result{Seq: uint64(i), Planned: at, Sent: at + late, Done: at + late + took, Status: 200, Backend: int16(i % 2)})
-	}
-	t.sorted()
-	return t
-}
-
-// A lag that is large beside the near side's times and small beside the far side's is in both alike: the cost is stated, and the
-// lag with it. Beside both it is refused (see TestGatewayCostRefusals). Which side has a few answers more changes nothing.
-func TestGatewayCostOfALateGenerator(t *testing.T) {
-	whole := wire.Totals{Requests: 4000, Samples: 4000, Reason: wire.ReasonDone}
-	for _, odd := range []int{4000, 4001} { // one more answer of the near side
-		tl := newTally(2)
-		for i := range odd {
-			at := time.Duration(i) * time.Millisecond
-			late := time.Duration(i%50/48) * 1500 * time.Microsecond // 2 of 50 requests
-			took := time.Millisecond + time.Duration(i%2)*40*time.Millisecond
-			tl.add(attack.Result{Seq: uint64(i), Planned: at, Sent: at + late, Done: at + late + took, Status: 200, Backend: int16(i % 2)})
-		}
-		tl.sorted()
-		if tl.onTime(whole) {
-			t.Error("99 of 100 within 1.5 ms beside a median of 1 ms is no fact")
-		}
-		f := gatewayCost(costManifest(), tl, whole)
-		if f == nil || f.Why != "" || f.SharedLag != 1500*time.Microsecond || len(f.Backends) != 2 {
-			t.Fatalf("%+v", f)
-		}
-		if d := f.Backends[1].Differences[0]; d.Difference != int64(40*time.Millisecond) {
-			t.Errorf("cost at the median %d", d.Difference)
-		}
-	}
-}
-
-func TestGatewayCostRefusals(t *testing.T) {
-	whole := wire.Totals{Requests: 4000, Samples: 4000, Reason: wire.ReasonDone}
-	if f := gatewayCost(costManifest(), costTally(0), whole); f == nil || f.Why != "" || len(f.Backends) != 2 {
-		t.Fatalf("healthy: %+v", f)
-	}
-	closed := costManifest()
-	closed.Plan.Shape = &attack.Shape{Kind: attack.ShapeClosed}
-	short := newTally(2)
-	short.add(attack.Result{Status: 200, Done: time.Millisecond})
-	one := newTally(2)
-	for i := range 4000 {
-		at := time.Duration(i) * time.Millisecond
-		one.add(attack.Result{Seq: uint64(i), Planned: at, Sent: at, Done: at + time.Millisecond, Status: uint16(200 + 303*(i%2)), Backend: int16(i % 2)})
-	}
-	for name, x := range map[string]struct {
-		m      Manifest
-		t      *tally
-		totals wire.Totals
-		why    string
-	}{
-		"late":        {costManifest(), costTally(50 * time.Millisecond), whole, "late"},
-		"short":       {costManifest(), short, whole, "shorter"},
-		"closed loop": {closed, costTally(0), whole, "closed loop"},
-		"lost times":  {costManifest(), costTally(0), wire.Totals{Requests: 4000, Samples: 3999, Dropped: 1}, "lost"},
-		"by curl":     {costManifest(), costTally(0), wire.Totals{Requests: 4000, Samples: 4000, Reason: wire.ReasonDone, Engine: "curl"}, "one after the other"},
-		"only errors": {costManifest(), one, whole, "did not answer once"},
-	} {
-		f := gatewayCost(x.m, x.t, x.totals)
-		if f == nil || !strings.Contains(f.Why, x.why) || len(f.Backends) > 1 {
-			t.Errorf("%s: %+v", name, f)
-		}
-	}
-	local := costManifest()
-	local.Before.Backends[1].Mirror = nil
-	if f := gatewayCost(local, costTally(0), whole); f != nil {
-		t.Errorf("no backend of another cluster: %+v", f)
-	}
-}
-
-// More answers than are kept are thinned by their numbers: each window keeps its part, and memory its bound.
-func TestCostTimesAreBounded(t *testing.T) {
-	var c costTimes
-	const n = 3 * maxCostTimes
-	for i := range n {
-		c.add(attack.Result{Seq: uint64(i), Planned: time.Duration(i) * time.Microsecond, Done: time.Duration(i+1) * time.Microsecond, Status: 200})
-	}
-	if len(c.seqs) > maxCostTimes || len(c.seqs) < maxCostTimes/4 {
-		t.Errorf("%d times are kept of %d", len(c.seqs), n)
-	}
-	blocks, err := c.windows(1, 30, n*time.Microsecond/30+1)
-	if err != nil || blocks[0].Blocks() != 30 {
-		t.Errorf("%v, %v", blocks, err)
 	}
 }

@@ -14,9 +14,11 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/wire"
@@ -38,42 +40,9 @@ type LatencyConfig struct {
 	Baseline   *store.Folder
 }
 
-// LatencyPlan is what a stored comparison was to do.
-type LatencyPlan struct {
-	Targets    []LatencyTarget    `json:"targets"` // the one that the others are compared with is last
-	Against    bool               `json:"against"` // there is one
-	Rounds     int                `json:"rounds"`
-	Round      time.Duration      `json:"roundNs"`
-	Margin     analyze.Margin     `json:"margin"`
-	MarginText string             `json:"marginText,omitempty"`
-	Quantiles  []float64          `json:"quantiles,omitempty"` // that are judged; none: all of analyze.DefaultQuantiles
-	Sweep      bool               `json:"sweep,omitempty"`
-	Limit      *report.SweepLimit `json:"limit,omitempty"`
-	Bursts     []LatencyBurst     `json:"bursts"` // in the order in which they were sent
-}
-
-// LatencyTarget is one target as it was found.
-type LatencyTarget struct {
-	Name  string        `json:"name"` // as given
-	UID   string        `json:"uid"`
-	URL   string        `json:"url"`
-	Root  string        `json:"root,omitempty"` // the split whose root Service it is
-	Own   int           `json:"own"`            // the split's backend that is the Service itself; -1: every answer is the target's
-	Rules []attack.Rule `json:"rules,omitempty"`
-}
-
-// LatencyBurst is one burst: a round of a target, or a step of a sweep.
-type LatencyBurst struct {
-	Target   int         `json:"target"`
-	Round    int         `json:"round"`
-	Rate     attack.Rate `json:"rate"`
-	Requests uint64      `json:"requests"`
-}
-
 // Bounds of a comparison.
 const (
 	maxLatencyTargets = 8
-	maxRounds         = 500
 	mostSteps         = 24   // of a sweep
 	sweepFine         = 1.08 // ratio of neighbouring rates at which a sweep has found its limit
 )
@@ -82,16 +51,16 @@ const (
 type latencyRun struct {
 	*run
 	cfg   LatencyConfig
-	plan  *LatencyPlan
+	plan  *record.LatencyPlan
 	rng   *rand.Rand
-	times []latencyTimes // by target
+	times []judge.Times // by target
 }
 
 // Latency measures targets in interleaved rounds and compares them. Errors are *UsageError only, as of Run.
 func Latency(ctx context.Context, cfg LatencyConfig) (report.Report, error) {
 	r := &latencyRun{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Options.Seed, 0x6c6174656e6379)), run: newRun(cfg.Config, report.KindLatency)}
 	if err := cfg.validate(); err != nil {
-		return report.Report{}, &UsageError{err}
+		return report.Report{}, &record.UsageError{Err: err}
 	}
 	switch ready, err := r.begin(ctx, r.discover); {
 	case err != nil:
@@ -127,8 +96,8 @@ func (c LatencyConfig) validate() error {
 		return fmt.Errorf("--rates: %d are given, at most %d can be swept", len(c.Rates), mostSteps/2)
 	case c.Limit != nil && len(c.Rates) == 0:
 		return errors.New("--limit: is for a sweep; give --rates, or --margin for a comparison")
-	case len(c.Rates) == 0 && (c.Rounds < analyze.MinBlocks || c.Rounds > maxRounds):
-		return fmt.Errorf("--rounds %d: want %d to %d: fewer rounds have no interval", c.Rounds, analyze.MinBlocks, maxRounds)
+	case len(c.Rates) == 0 && (c.Rounds < analyze.MinBlocks || c.Rounds > record.MaxRounds):
+		return fmt.Errorf("--rounds %d: want %d to %d: fewer rounds have no interval", c.Rounds, analyze.MinBlocks, record.MaxRounds)
 	case c.Round < 100*time.Millisecond || c.Round > 10*time.Minute:
 		return fmt.Errorf("--round-duration %s: want 100ms to 10m", c.Round)
 	}
@@ -139,12 +108,12 @@ func (c LatencyConfig) validate() error {
 // first, is kept as the run's.
 func (r *latencyRun) discover(ctx context.Context) error {
 	r.progress("discover", "reading the targets and the source pod")
-	r.plan = &LatencyPlan{
+	r.plan = &record.LatencyPlan{
 		Rounds: r.cfg.Rounds, Round: r.cfg.Round, Margin: r.cfg.Margin, MarginText: r.cfg.MarginText, Against: r.cfg.Against != "",
 		Sweep: len(r.cfg.Rates) > 0, Limit: r.cfg.Limit, Quantiles: r.cfg.Quantiles,
 	}
 	if len(r.plan.Quantiles) == 0 {
-		r.plan.Quantiles = JudgedQuantiles()
+		r.plan.Quantiles = judge.JudgedQuantiles()
 	}
 	r.m.Latency = r.plan
 	names := slices.Clone(r.cfg.Targets)
@@ -168,11 +137,11 @@ func (r *latencyRun) discover(ctx context.Context) error {
 		burst := p
 		burst.Rate, burst.Requests = rate, max(1, rate.Requests(r.cfg.Round))
 		if err := burst.Validate(); err != nil {
-			return &UsageError{err}
+			return &record.UsageError{Err: err}
 		}
 	}
 	if total := p.Requests * uint64(len(r.plan.Targets)*r.plan.Rounds); !r.plan.Sweep && total > p.MaxRequests {
-		return usagef("%d rounds of %d requests for %d targets are %d in all: above the ceiling of %d; allow it with --max-requests",
+		return record.Usagef("%d rounds of %d requests for %d targets are %d in all: above the ceiling of %d; allow it with --max-requests",
 			r.plan.Rounds, p.Requests, len(r.plan.Targets), total, p.MaxRequests)
 	}
 	return nil
@@ -182,7 +151,7 @@ func (r *latencyRun) discover(ctx context.Context) error {
 func (r *latencyRun) target(ctx context.Context, name string) error {
 	service, port, err := parseTarget(name)
 	if err != nil {
-		return &UsageError{err}
+		return &record.UsageError{Err: err}
 	}
 	q := r.cfg.Query
 	q.Split, q.Port = "svc/"+service, port
@@ -190,7 +159,7 @@ func (r *latencyRun) target(ctx context.Context, name string) error {
 	if err != nil {
 		var e *mesh.Error
 		if errors.As(err, &e) && (e.Kind == mesh.KindUsage || e.Kind == mesh.KindAmbiguous) {
-			return &UsageError{err}
+			return &record.UsageError{Err: err}
 		}
 		return err
 	}
@@ -200,16 +169,16 @@ func (r *latencyRun) target(ctx context.Context, name string) error {
 			Hint: "name one of: kubectl get services -n " + q.Namespace,
 		}
 	}
-	t := LatencyTarget{Name: name, UID: snap.Root.UID, URL: r.url(snap), Own: -1}
+	t := record.LatencyTarget{Name: name, UID: snap.Root.UID, URL: r.url(snap), Own: -1}
 	for _, have := range r.plan.Targets {
 		if have.UID == t.UID {
-			return usagef("%s and %s: both are Service %s: there is no difference to measure", have.Name, name, snap.Root.Name)
+			return record.Usagef("%s and %s: both are Service %s: there is no difference to measure", have.Name, name, snap.Root.Name)
 		}
 	}
 	if own := ownBackend(snap); snap.Split.Found && splits(snap) {
 		t.Root, t.Own = snap.Split.Kind+" "+snap.Split.Name, own
 		if own < 0 {
-			return usagef("%s: is the root of %s and none of its backends: measure its backends", name, t.Root)
+			return record.Usagef("%s: is the root of %s and none of its backends: measure its backends", name, t.Root)
 		}
 		if r.m.Before == nil || r.plan.Targets[r.rooted()].Root == "" {
 			r.m.Before = &snap
@@ -224,7 +193,7 @@ func (r *latencyRun) target(ctx context.Context, name string) error {
 
 // rooted is the first target that is the root of a split, else the first.
 func (r *latencyRun) rooted() int {
-	return max(0, slices.IndexFunc(r.plan.Targets, func(t LatencyTarget) bool { return t.Root != "" }))
+	return max(0, slices.IndexFunc(r.plan.Targets, func(t record.LatencyTarget) bool { return t.Root != "" }))
 }
 
 // parseTarget reads svc/NAME or svc/NAME:PORT.
@@ -290,13 +259,13 @@ func (r *latencyRun) sending() time.Duration {
 
 // measure carries out the rounds: each a random order of the targets, and then the same order backwards.
 func (r *latencyRun) measure(ctx context.Context, client session) error {
-	r.times = make([]latencyTimes, len(r.plan.Targets))
+	r.times = make([]judge.Times, len(r.plan.Targets))
 	for i := range r.plan.Targets {
 		if err := r.recognise(ctx, client, i); err != nil {
 			return err
 		}
 	}
-	if err := r.writeManifest(r.folder); err != nil {
+	if err := r.m.Write(r.folder); err != nil {
 		return err
 	}
 	if r.plan.Sweep {
@@ -312,7 +281,7 @@ func (r *latencyRun) measure(ctx context.Context, client session) error {
 			slices.Reverse(order)
 		}
 		for _, target := range order {
-			if err := r.burst(ctx, client, LatencyBurst{Target: target, Round: round, Rate: r.m.Plan.Rate, Requests: r.m.Plan.Requests}); err != nil {
+			if _, err := r.burst(ctx, client, record.LatencyBurst{Target: target, Round: round, Rate: r.m.Plan.Rate, Requests: r.m.Plan.Requests}); err != nil {
 				return err
 			}
 		}
@@ -339,34 +308,34 @@ func (r *latencyRun) recognise(ctx context.Context, client session, i int) error
 }
 
 // burst sends one burst and counts it. A target that does not answer ends the comparison: without it there is none.
-func (r *latencyRun) burst(ctx context.Context, client session, b LatencyBurst) error {
+func (r *latencyRun) burst(ctx context.Context, client session, b record.LatencyBurst) (*judge.Burst, error) {
 	t := r.plan.Targets[b.Target]
 	p := r.m.Plan
 	p.URL, p.Rules, p.Rate, p.Requests = t.URL, t.Rules, b.Rate, b.Requests
 	r.plan.Bursts = append(r.plan.Bursts, b)
-	times := newBurstTimes(t.Own)
+	times := judge.NewBurst(t.Own)
 	var totals wire.Totals
 	for result, err := range client.AttackFrom(ctx, p, agent.Start{}, &totals) {
 		if err != nil {
-			r.times[b.Target].take(times, totals, false)
-			return fmt.Errorf("%s, round %d: %w", t.Name, b.Round+1, err)
+			r.times[b.Target].Add(times, totals, false)
+			return nil, fmt.Errorf("%s, round %d: %w", t.Name, b.Round+1, err)
 		}
-		times.add(result)
+		times.Add(result)
 	}
-	r.times[b.Target].take(times, totals, true)
+	r.times[b.Target].Add(times, totals, true)
 	sent := r.sent()
 	r.tick(Progress{Phase: "attack", Requests: sent, Planned: max(sent, r.m.Plan.Requests*uint64(len(r.plan.Targets)*r.plan.Rounds))})
-	return nil
+	return times, nil
 }
 
 func (r *latencyRun) sent() (n uint64) {
 	for _, t := range r.times {
-		n += uint64(t.sent)
+		n += uint64(t.Sent)
 	}
 	return n
 }
 
 func (r *latencyRun) conclude() report.Report {
 	r.m.Ended = time.Now().UTC()
-	return concludeLatency(r.m, r.times, r.cfg.Baseline)
+	return judge.Conclude(r.m, judge.Evidence{Times: r.times, Then: r.cfg.Baseline})
 }

@@ -5,7 +5,8 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
-	"slices"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,7 +19,10 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -60,14 +64,14 @@ func TestLatencyFindsTheDelayAndIsStored(t *testing.T) {
 		t.Errorf("outcome %s: %q", r.Verdict.Outcome, r.Verdict.Reasons)
 	}
 	f := latest(t, cfg.ResultsDir)
-	m, err := readManifest(f)
+	m, err := record.Read(f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(m.Latency.Bursts) != 40 {
 		t.Fatalf("%d bursts are stored", len(m.Latency.Bursts))
 	}
-	again, err := Analyze(f, nil)
+	again, err := judge.Analyze(f, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,35 +86,47 @@ func TestLatencyFindsTheDelayAndIsStored(t *testing.T) {
 		}
 	}
 	// Compared with itself as a baseline nothing differs.
-	times, err := storedTimes(f, m.Latency)
+	late := strings.Contains(strings.Join(r.Verdict.Reasons, " "), "late")
+	times, err := judge.StoredTimes(f, m.Latency)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := concludeLatency(m, times, &f).Comparison.Baseline
-	if late := strings.Contains(strings.Join(r.Verdict.Reasons, " "), "late"); !late && (b == nil || b.ID != m.ID || len(b.Differences) != 2) {
+	b := judge.Conclude(m, judge.Evidence{Times: times, Then: &f}).Comparison.Baseline
+	if !late && (b == nil || b.ID != m.ID || len(b.Differences) != 2) {
 		t.Errorf("baseline %+v", b)
 	} else if !late && b.Differences[0].Quantiles[0].Direction != analyze.DirectionNone {
 		t.Errorf("against itself: %+v", b.Differences[0])
 	}
-	// The same by the comparison of stored runs, where the delay is the cost of the one target over the other.
-	side, err := measuredOf(f)
+	comparedWithItself(t, f, late)
+}
+
+// comparedWithItself compares a run with its copy, where the delay is the cost of the one target over the other.
+func comparedWithItself(t *testing.T, f store.Folder, late bool) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "copy"), os.DirFS(f.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	twin, err := store.Open(dir, "copy")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(side.why) == 0 && (len(side.series) != 2 || len(side.costs) != 1 || side.costs[0].name != "svc/podinfo-east") {
-		t.Errorf("compared as %+v", side)
-	}
-	twin := side
-	twin.run.ID = "another"
 	want := report.Pass
-	if len(side.why) > 0 {
+	if late {
 		want = report.Invalid
 	}
-	c2 := compareMeasured(side, []sideRun{twin}, compareOptions(time.Second))
-	if unknown := strings.Contains(strings.Join(c2.Verdict.Reasons, " "), "not known ("); unknown && c2.Verdict.Outcome == report.Inconclusive {
-		t.Logf("this machine's neighbours made the few answers too alike for a range: %q", c2.Verdict.Reasons)
-	} else if c2.Verdict.Outcome != want {
-		t.Errorf("against itself: %s, want %s: %q", c2.Verdict.Outcome, want, c2.Verdict.Reasons)
+	o := judge.CompareOptions{Absolute: time.Second, SharePoints: 5, Quantiles: []float64{0.5, 0.9}, Alpha: 0.01}
+	r, err := judge.Compare(f, []store.Folder{twin}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := r.Changes[0]; !late && (len(c.Latency) != 2 || len(c.GatewayCost) != 1 || c.GatewayCost[0].Name != "svc/podinfo-east") {
+		t.Errorf("compared as %+v", c)
+	}
+	if unknown := strings.Contains(strings.Join(r.Verdict.Reasons, " "), "not known ("); unknown && r.Verdict.Outcome == report.Inconclusive {
+		t.Logf("this machine's neighbours made the few answers too alike for a range: %q", r.Verdict.Reasons)
+	} else if r.Verdict.Outcome != want {
+		t.Errorf("against itself: %s, want %s: %q", r.Verdict.Outcome, want, r.Verdict.Reasons)
 	}
 }
 
@@ -123,7 +139,7 @@ func TestLatencySendsAsItIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := latest(t, cfg.ResultsDir)
-	m, err := readManifest(f)
+	m, err := record.Read(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +176,7 @@ func TestLatencyRefusals(t *testing.T) {
 		cfg := compareTargets(t, w)
 		change(&cfg)
 		_, err := Latency(t.Context(), cfg)
-		var usage *UsageError
+		var usage *record.UsageError
 		if !errors.As(err, &usage) {
 			t.Errorf("%s: %v, want a usage error", name, err)
 		}
@@ -188,104 +204,49 @@ func TestLatencyOfATargetThatOnlyFails(t *testing.T) {
 	}
 }
 
-// timesOf are rounds of a target whose answers take so many nanoseconds each.
-func timesOf(rounds, per int, took func(i int) time.Duration) latencyTimes {
-	var t latencyTimes
-	for round := range rounds {
-		b := newBurstTimes(-1)
-		for i := range per {
-			at := time.Duration(i) * 10 * time.Millisecond
-			b.add(attack.Result{Seq: uint64(i), Planned: at, Sent: at, Done: at + took(round*per+i), Status: 200})
-		}
-		t.take(b, wire.Totals{}, true)
-	}
-	return t
-}
-
-func latencyManifest(margin time.Duration) Manifest {
-	m := Manifest{Kind: report.KindLatency, Options: analyze.DefaultOptions()}
-	m.Latency = &LatencyPlan{
-		Targets: []LatencyTarget{{Name: "svc/a", Own: -1}, {Name: "svc/b", Own: -1}}, Against: true, Rounds: 20, Round: time.Second,
-		Margin: analyze.Margin{Absolute: int64(margin), Set: margin > 0}, MarginText: margin.String(),
-	}
-	return m
-}
-
-func TestLatencyThatCannotBePassed(t *testing.T) {
-	steady := func(i int) time.Duration { return time.Millisecond + time.Duration(i%97)*time.Microsecond }
-	whole := timesOf(20, 100, steady)
-	none := timesOf(20, 100, func(int) time.Duration { return 0 })
-	few := timesOf(20, 5, steady)
-	short := timesOf(12, 100, steady)
-	for name, x := range map[string]struct {
-		times []latencyTimes
-		want  string
-		says  string
-	}{
-		"whole":                {[]latencyTimes{whole, whole}, report.Pass, ""},
-		"below the timer":      {[]latencyTimes{none, whole}, report.Invalid, "timer"},
-		"too few for a p99":    {[]latencyTimes{few, few}, report.Inconclusive, "has no interval"},
-		"rounds cut short":     {[]latencyTimes{whole, short}, report.Invalid, "12 of 20 rounds"},
-		"nothing was measured": {nil, report.Inconclusive, ""},
-	} {
-		r := concludeLatency(latencyManifest(5*time.Millisecond), x.times, nil)
-		if name == "nothing was measured" {
-			if r.Verdict.Outcome == report.Pass || r.Verdict.Outcome == report.Fail {
-				t.Errorf("%s: %s", name, r.Verdict.Outcome)
-			}
-			continue
-		}
-		if r.Verdict.Outcome != x.want || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), x.says) {
-			t.Errorf("%s: %s %q, want %s", name, r.Verdict.Outcome, r.Verdict.Reasons, x.want)
-		}
-	}
-	if r := concludeLatency(latencyManifest(0), []latencyTimes{whole, whole}, nil); r.Verdict.Outcome != report.Measured || r.Comparison.Differences[0].Quantiles[0].Direction != analyze.DirectionNone {
-		t.Errorf("no margin: %s %+v", r.Verdict.Outcome, r.Comparison.Differences)
-	}
-}
-
 // backlogged is the latencies of a burst at a server that answers one request at a time, in 4 ms each, so 250 a second: at even
 // distances 4 ms below that, and above it the n-th request waits for a backlog that grows by 4 ms less the distance.
-func backlogged(rate attack.Rate, length time.Duration) *burstTimes {
+func backlogged(rate attack.Rate, length time.Duration) *judge.Burst {
 	const service = 4 * time.Millisecond
-	b := newBurstTimes(-1)
+	b := judge.NewBurst(-1)
 	free := time.Duration(0)
 	schedule := attack.Constant{Rate: rate}
 	for i := range rate.Requests(length) {
 		at := schedule.At(i)
 		free = max(free, at) + service
-		b.add(attack.Result{Seq: i, Planned: at, Sent: at, Done: free, Status: 200})
+		b.Add(attack.Result{Seq: i, Planned: at, Sent: at, Done: free, Status: 200})
 	}
 	return b
 }
 
 // The limit of 100 ms at p99 breaks above 250/s, where a step of 10 s leaves a backlog of 100 ms: at 1 % too much.
 func TestSweepFindsTheCapacityOfAQueue(t *testing.T) {
-	s := sweepOf(t, report.SweepLimit{Quantile: 0.99, Ms: 100}, func(rate attack.Rate) (*burstTimes, error) { return backlogged(rate, 10*time.Second), nil })
+	s := sweepOf(t, report.SweepLimit{Quantile: 0.99, Ms: 100}, func(rate attack.Rate) (*judge.Burst, error) { return backlogged(rate, 10*time.Second), nil })
 	if s.HoldsAt == nil || s.BreaksAt == nil || math.Abs(math.Sqrt(*s.HoldsAt**s.BreaksAt)-250) > 25 || *s.BreaksAt / *s.HoldsAt > sweepFine {
 		t.Errorf("want within 10 %% of 250: %s %+v", s.Sentence, s.Steps)
 	}
 }
 
 // sweepOf sweeps from 150 to 600 per second and reports what was found.
-func sweepOf(t *testing.T, limit report.SweepLimit, step func(attack.Rate) (*burstTimes, error)) *report.Sweep {
+func sweepOf(t *testing.T, limit report.SweepLimit, step func(attack.Rate) (*judge.Burst, error)) *report.Sweep {
 	t.Helper()
-	m := latencyManifest(0)
-	m.Latency.Sweep, m.Latency.Against, m.Latency.Targets, m.Latency.Limit = true, false, m.Latency.Targets[:1], &limit
-	times := make([]latencyTimes, 1)
+	m := record.Manifest{Kind: report.KindLatency, Options: analyze.DefaultOptions(), Latency: &record.LatencyPlan{
+		Targets: []record.LatencyTarget{{Name: "svc/a", Own: -1}}, Rounds: 20, Round: time.Second, Sweep: true, Limit: &limit,
+	}}
+	times := make([]judge.Times, 1)
 	given := []attack.Rate{{Hits: 600, Per: time.Second}, {Hits: 150, Per: time.Second}}
-	err := sweepRates(given, m.Latency.Limit, func(rate attack.Rate) (*burstTimes, error) {
+	err := sweepRates(given, m.Latency.Limit, func(rate attack.Rate) (*judge.Burst, error) {
 		b, err := step(rate)
 		if err == nil {
-			m.Latency.Bursts = append(m.Latency.Bursts, LatencyBurst{Rate: rate, Requests: uint64(b.sent)})
-			times[0].take(b, wire.Totals{}, true)
+			m.Latency.Bursts = append(m.Latency.Bursts, record.LatencyBurst{Rate: rate, Requests: uint64(b.Sent)})
+			times[0].Add(b, wire.Totals{}, true)
 		}
 		return b, err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := concludeLatency(m, times, nil)
+	r := judge.Conclude(m, judge.Evidence{Times: times})
 	s := r.Comparison.Sweep
 	if s == nil {
 		t.Fatalf("%s %q: no sweep", r.Verdict.Outcome, r.Verdict.Reasons)
@@ -311,17 +272,17 @@ func TestSweepFindsTheCapacityAtP99(t *testing.T) {
 func sweepForReal(t *testing.T, limit report.SweepLimit, length time.Duration) {
 	t.Helper()
 	server := startOneAtATime(t, 4*time.Millisecond)
-	s := sweepOf(t, limit, func(rate attack.Rate) (*burstTimes, error) {
+	s := sweepOf(t, limit, func(rate attack.Rate) (*judge.Burst, error) {
 		plan := attack.Plan{URL: server.url, Rate: rate, Connections: 2000, Requests: rate.Requests(length)}.WithDefaults()
 		engine := attack.NewEngine(plan, attack.EngineOptions{})
 		defer engine.Close()
-		b := newBurstTimes(-1)
+		b := judge.NewBurst(-1)
 		for result, err := range engine.Attack(t.Context(), plan) {
 			if err != nil {
 				return nil, err
 			}
 			server.late(result.Sent - result.Planned)
-			b.add(result)
+			b.Add(result)
 		}
 		return b, nil
 	})
@@ -378,8 +339,5 @@ func TestPerSecondHasThreeDigits(t *testing.T) {
 		if got := perSecond(x.in).PerSecond(); math.Abs(got-x.want) > 1e-9*x.want {
 			t.Errorf("%g: %g, want %g", x.in, got, x.want)
 		}
-	}
-	if got := cutInto([]int64{1, 2, 3, 4, 5}, 2); !slices.Equal(got[0], []int64{1, 2}) || !slices.Equal(got[1], []int64{3, 4, 5}) {
-		t.Errorf("%v", got)
 	}
 }

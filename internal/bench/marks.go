@@ -2,26 +2,22 @@ package bench
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
-	"fmt"
-	"slices"
-	"time"
 
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
-	"github.com/splitbench/splitbench/internal/wire"
 )
 
 // markable refuses marks where nobody would ever see them.
 func markable(f store.Folder) error {
-	m, err := readManifest(f)
+	m, err := record.Read(f)
 	if err != nil {
 		return err
 	}
 	if m.Kind != report.KindSplit && m.Kind != report.KindDrill {
-		return usagef("mark: run %s is a %s run, which has no timeline to mark; a drill or a run has one", f.ID, m.Kind)
+		return record.Usagef("mark: run %s is a %s run, which has no timeline to mark; a drill or a run has one", f.ID, m.Kind)
 	}
 	return nil
 }
@@ -40,55 +36,13 @@ func (r *run) keepMarks() error {
 }
 
 // marksIn are the marks of a file, one line each. A line that is none is left out: it may be from anywhere.
-func marksIn(b []byte) []Mark {
-	var out []Mark
+func marksIn(b []byte) []record.Mark {
+	var out []record.Mark
 	for line := range bytes.Lines(b) {
-		var m Mark
+		var m record.Mark
 		if json.Unmarshal(line, &m) == nil && m.Text != "" && len(out) < maxFacts {
-			out = append(out, Mark{m.At, untrusted.Safe(m.Text)})
+			out = append(out, record.Mark{At: m.At, Text: untrusted.Safe(m.Text)})
 		}
 	}
 	return out
-}
-
-// marksOf are what happened while the burst was sent, in order: what the user marked, what was seen to change, and where no
-// change of the split was seen, what the split says of its last writer. They are placed by this machine's clock, whose distance
-// from the pod's is known; where it is not, what it would place is left out.
-func marksOf(m Manifest, totals wire.Totals, length time.Duration) []report.Mark {
-	var out []report.Mark
-	written := false
-	if m.Clock.Known && totals.StartedUnixNs > 0 {
-		began, _ := m.Clock.local(totals.StartedUnixNs)
-		add := func(at time.Time, text string) {
-			out = append(out, report.Mark{AtSeconds: rounded(at.Sub(began).Seconds()), Text: text})
-		}
-		for _, x := range m.Marks {
-			add(x.At, "mark: "+x.Text)
-		}
-		for _, x := range m.Moves {
-			written = written || x.Law
-			add(x.At, fmt.Sprintf("%s: %s -> %s", x.What, x.Before, x.After))
-		}
-	}
-	if mark, ok := lastWrite(m, startedAt(totals), length); ok && !written {
-		out = append(out, mark)
-	}
-	slices.SortStableFunc(out, func(a, b report.Mark) int { return cmp.Compare(a.AtSeconds, b.AtSeconds) })
-	return out
-}
-
-// lastWrite is what the split says of when it was written, if that was during the burst.
-func lastWrite(m Manifest, started time.Time, length time.Duration) (report.Mark, bool) {
-	if m.Before == nil || m.After == nil || started.IsZero() {
-		return report.Mark{}, false
-	}
-	at := m.After.Split.LastWritten.Sub(started)
-	if !m.After.Split.LastWritten.After(m.Before.Split.LastWritten) || at < 0 || at > length {
-		return report.Mark{}, false
-	}
-	text := "split written"
-	if who := m.After.Split.LastWriter; who != "" {
-		text += " by " + untrusted.Safe(who)
-	}
-	return report.Mark{AtSeconds: at.Seconds(), Text: text}, true
 }

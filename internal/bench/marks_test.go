@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -40,7 +42,7 @@ func TestRunKeepsMarksAndMoves(t *testing.T) {
 		t.Fatalf("series %+v, marked %v, changed %v", r.Series, markedAt, changedAt)
 	}
 	f := latest(t, cfg.ResultsDir)
-	m, err := readManifest(f)
+	m, err := record.Read(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +72,7 @@ func TestRunKeepsMarksAndMoves(t *testing.T) {
 	if apart := moved[0].AtSeconds - marked[0].AtSeconds - changedAt.Sub(markedAt).Seconds(); apart < -0.5 || apart > 0.5 {
 		t.Errorf("mark at %g, move at %g, in truth %s apart", marked[0].AtSeconds, moved[0].AtSeconds, changedAt.Sub(markedAt))
 	}
-	again, err := Analyze(f, nil)
+	again, err := judge.Analyze(f, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +98,7 @@ func TestMarkOfARunWithoutTimeline(t *testing.T) {
 	if _, err := Latency(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	var usage *UsageError
+	var usage *record.UsageError
 	if !tried || !errors.As(refused, &usage) || !strings.Contains(refused.Error(), "is a latency run, which has no timeline to mark") {
 		t.Errorf("tried %v: %v", tried, refused)
 	}

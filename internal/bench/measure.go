@@ -10,7 +10,9 @@ import (
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
@@ -54,7 +56,7 @@ func (r *run) measure(ctx context.Context) (err error) {
 		}
 	}
 	r.m.Agent = sources[0].facts
-	if err := r.settle(ctx, clocked{sources[0].client, &r.m.Clock}); err != nil || r.m.refused() {
+	if err := r.settle(ctx, clocked{sources[0].client, &r.m.Clock}); err != nil || r.m.Refused() {
 		return err
 	}
 	if err := r.awaitDataPlane(ctx, clocked{sources[0].client, &r.m.Clock}); err != nil {
@@ -81,7 +83,7 @@ func proxyUser(p law.Provider) int {
 }
 
 func (r *run) checkAgent(h wire.HelloMessage) error {
-	if h.UID == proxyUser(r.m.law().Provider) && r.m.Before.Through == nil {
+	if h.UID == proxyUser(r.m.Law().Provider) && r.m.Before.Through == nil {
 		return fmt.Errorf("start agent in container %q: it runs as user %d, whose requests pass the mesh by; "+
 			"name another container with -c", r.m.Before.Source.Container, h.UID)
 	}
@@ -95,16 +97,16 @@ func (r *run) burst(ctx, life context.Context, sources []*source) error {
 	defer stop(nil)
 	if r.m.Sequential != nil {
 		var err error
-		if r.looks, err = newLooker(r.m.Weights, r.m.Options, r.m.Sequential.Every); err != nil {
+		if r.looks, err = judge.NewLooker(r.m.Weights, r.m.Options, r.m.Sequential.Every); err != nil {
 			return err
 		}
 	}
-	r.tally.pods = len(sources)
+	r.tally.Pods = len(sources)
 	gate := newBarrier(len(sources)).gate()
 	errs := make([]error, len(sources))
 	var sending sync.WaitGroup
 	for i, s := range sources {
-		s.plan = partOf(r.m.Plan, i, len(sources)) // with the rules that were learned since
+		s.plan = record.PartOf(r.m.Plan, i, len(sources)) // with the rules that were learned since
 		sending.Go(func() {
 			if errs[i] = s.send(ctx, life, gate, stop); errs[i] != nil {
 				stop(errs[i]) // what one pod cannot send nobody else makes up for
@@ -137,13 +139,16 @@ func worstOf(errs []error) error {
 func (r *run) take(result attack.Result, stop context.CancelCauseFunc) error {
 	r.taking.Lock()
 	defer r.taking.Unlock()
-	r.tally.add(result)
+	r.tally.Add(result)
 	if r.looks == nil {
 		return nil
 	}
-	decided, err := r.looks.add(result.Seq, int(result.Backend))
+	decided, err := r.looks.Add(result.Seq, int(result.Backend))
 	if decided {
 		stop(errDecided)
 	}
 	return err
 }
+
+// errDecided ends a burst whose counts have decided.
+var errDecided = errors.New("decided")

@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
@@ -33,7 +35,7 @@ const leastConnections = 128
 func (r *run) plan(snap law.Snapshot) (attack.Plan, error) {
 	target, err := targetURL(r.cfg.URL, snap)
 	if err != nil {
-		return attack.Plan{}, &UsageError{err}
+		return attack.Plan{}, &record.UsageError{Err: err}
 	}
 	requests := r.cfg.Load.Requests
 	if requests == 0 {
@@ -65,7 +67,7 @@ func (r *run) plan(snap law.Snapshot) (attack.Plan, error) {
 			err = fmt.Errorf("--requests auto: %d are needed to tell with these weights, tolerance, alpha and power; "+
 				"allow them with --max-requests %d, or widen --tolerance", requests, requests)
 		}
-		return attack.Plan{}, &UsageError{err}
+		return attack.Plan{}, &record.UsageError{Err: err}
 	}
 	if err := checkPods(p, 1+len(snap.Others), r.cfg.Resume); err != nil {
 		return attack.Plan{}, err
@@ -73,18 +75,18 @@ func (r *run) plan(snap law.Snapshot) (attack.Plan, error) {
 	if q := r.m.Sequential; q != nil {
 		switch {
 		case r.cfg.Options.Gate != analyze.GateTolerance:
-			return attack.Plan{}, usagef("--sequential: its rule is the tolerance; leave --gate %s out", r.cfg.Options.Gate)
-		case requests > maxSequential:
-			return attack.Plan{}, usagef("--sequential: %d requests, at most %d can be looked at in their order", requests, maxSequential)
+			return attack.Plan{}, record.Usagef("--sequential: its rule is the tolerance; leave --gate %s out", r.cfg.Options.Gate)
+		case requests > judge.MaxSequential:
+			return attack.Plan{}, record.Usagef("--sequential: %d requests, at most %d can be looked at in their order", requests, judge.MaxSequential)
 		case snap.Law.NullModel == law.RandomPerConnection && (p.Reuse == nil || p.Reuse.MaxRequests != 1):
-			return attack.Plan{}, usagef("--sequential: this split is drawn for each connection; leave --requests-per-connection out")
+			return attack.Plan{}, record.Usagef("--sequential: this split is drawn for each connection; leave --requests-per-connection out")
 		case q.Every == 0:
 			q.Every = max(minEvery, requests/mostLooks)
 		}
 	}
 	// The rules must fit too: a rule of the user's for a backend that does not exist is found here.
-	if _, err := userRules(r.cfg.Rules, r.m.Weights); err != nil {
-		return attack.Plan{}, &UsageError{err}
+	if _, err := judge.UserRules(r.cfg.Rules, r.m.Weights); err != nil {
+		return attack.Plan{}, &record.UsageError{Err: err}
 	}
 	return p, nil
 }
@@ -114,15 +116,6 @@ func headers(own, user map[string]string) map[string]string {
 		}
 	}
 	return out
-}
-
-// weightsOf are the effective weights in the order in which results number the backends.
-func weightsOf(s law.Snapshot) analyze.Weights {
-	w := make(analyze.Weights, len(s.Split.Effective))
-	for i, e := range s.Split.Effective {
-		w[i] = analyze.Weight{Backend: e.Service, W: e.Weight}
-	}
-	return w
 }
 
 // targetURL is where the requests go: the root Service, unless other pods draw.
@@ -176,65 +169,6 @@ func names(host string, s law.Service, snap law.Snapshot) bool {
 	return ok && domain != "" && host == short+".svc."+domain
 }
 
-// ClassifyRule is one --classify of the user: answers that match are the backend's.
-type ClassifyRule struct {
-	Backend string
-	Rule    attack.Rule // its Backend index is set when the backends are known
-	Text    string      // as given
-}
-
-// ParseClassify reads BACKEND=json:POINTER=VALUE, BACKEND=header:NAME=VALUE or BACKEND=regexp:EXPRESSION.
-func ParseClassify(s string) (ClassifyRule, error) {
-	const form = "want BACKEND=json:POINTER=VALUE, BACKEND=header:NAME=VALUE, BACKEND=regexp:EXPRESSION or BACKEND=literal:TEXT"
-	backend, rest, ok := strings.Cut(s, "=")
-	kind, key, ok2 := strings.Cut(rest, ":")
-	if !ok || !ok2 || backend == "" || key == "" {
-		return ClassifyRule{}, fmt.Errorf("--classify %q: %s", s, form)
-	}
-	rule := attack.Rule{Kind: attack.RuleKind(kind), Key: key}
-	if rule.Kind != attack.RuleRegexp && rule.Kind != attack.RuleLiteral {
-		k, v, ok := strings.Cut(key, "=")
-		if !ok || k == "" || v == "" {
-			return ClassifyRule{}, fmt.Errorf("--classify %q: %s", s, form)
-		}
-		rule.Key, rule.Values = k, []string{v}
-	}
-	if _, err := attack.NewClassifier([]attack.Rule{rule}); err != nil {
-		return ClassifyRule{}, fmt.Errorf("--classify %q: %w", s, err)
-	}
-	return ClassifyRule{Backend: backend, Rule: rule, Text: s}, nil
-}
-
-// userRules numbers the user's rules. Every backend must have one: an answer that no rule names is unattributed.
-func userRules(rules []ClassifyRule, w analyze.Weights) ([]attack.Rule, error) {
-	var out []attack.Rule
-	covered := make([]bool, len(w))
-	for _, r := range rules {
-		i := slices.IndexFunc(w, func(x analyze.Weight) bool { return x.Backend == r.Backend })
-		if i < 0 {
-			return nil, fmt.Errorf("--classify %q: the split has no backend %q; it has %s", r.Text, r.Backend, strings.Join(backendNames(w), ", "))
-		}
-		covered[i] = true
-		rule := r.Rule
-		rule.Backend = i
-		out = append(out, rule)
-	}
-	for i, ok := range covered {
-		if !ok && len(rules) > 0 && w[i].W > 0 {
-			return nil, fmt.Errorf("--classify: no rule for backend %q: name how its answers look too", w[i].Backend)
-		}
-	}
-	return out, nil
-}
-
-func backendNames(w analyze.Weights) []string {
-	names := make([]string, len(w))
-	for i, x := range w {
-		names[i] = x.Backend
-	}
-	return names
-}
-
 // Weights reads the effective weights of a split, and says where they come from.
 func Weights(ctx context.Context, cfg Config) (analyze.Weights, string, error) {
 	cfg.Query.SplitOnly = true
@@ -257,5 +191,26 @@ func Weights(ctx context.Context, cfg Config) (analyze.Weights, string, error) {
 	if s.Split.WeightErr != nil && len(s.Split.Effective) == 0 {
 		return nil, "", &mesh.Error{Kind: mesh.KindServer, Op: "read", Object: "split " + s.Split.Name, Cause: s.Split.WeightErr}
 	}
-	return weightsOf(s), s.Split.EffectiveFrom, nil
+	return record.WeightsOf(s), s.Split.EffectiveFrom, nil
+}
+
+// probeOf is the request that the law is asked for: what the run is going to send.
+func probeOf(cfg Config) law.Probe {
+	sent := cfg.Load.Sending
+	p := law.Probe{Method: http.MethodGet, Header: headers(cfg.Load.Header, sent.Header)}
+	if u, err := url.Parse(cfg.URL); err == nil && cfg.URL != "" {
+		p.Path, p.Host = u.RequestURI(), u.Hostname()
+	}
+	if sent.Protocol == attack.ProtocolGRPC {
+		p.Method, p.Path = http.MethodPost, sent.Unary.Path()
+	}
+	for k, v := range p.Header {
+		if strings.EqualFold(k, "Host") {
+			p.Host = v
+			if host, _, err := net.SplitHostPort(v); err == nil {
+				p.Host = host
+			}
+		}
+	}
+	return p
 }

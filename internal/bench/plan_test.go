@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/law"
 )
@@ -72,52 +71,6 @@ func TestTargetURL(t *testing.T) {
 	}
 }
 
-func TestParseClassify(t *testing.T) {
-	for in, want := range map[string]attack.Rule{
-		"podinfo=json:/message=greetings from west": {Kind: attack.RuleJSON, Key: "/message", Values: []string{"greetings from west"}},
-		"a=header:X-Cluster=a=b":                    {Kind: attack.RuleHeader, Key: "X-Cluster", Values: []string{"a=b"}},
-		"a=regexp:x=(y|z):":                         {Kind: attack.RuleRegexp, Key: "x=(y|z):"},
-	} {
-		got, err := ParseClassify(in)
-		if err != nil {
-			t.Errorf("%q: %v", in, err)
-			continue
-		}
-		if d := cmp.Diff(want, got.Rule); d != "" {
-			t.Errorf("%q: %s", in, d)
-		}
-	}
-	for _, in := range []string{"", "podinfo", "podinfo=", "podinfo=json", "=json:/a=b", "a=json:/a", "a=json:=b", "a=xml:/a=b", "a=regexp:(", "a=regexp:", "a=json:nopointer=b"} {
-		if _, err := ParseClassify(in); err == nil || !strings.Contains(err.Error(), "--classify") {
-			t.Errorf("%q: got %v", in, err)
-		}
-	}
-}
-
-func TestUserRulesMustCoverEveryBackend(t *testing.T) {
-	w := analyze.Weights{{Backend: "a", W: 1}, {Backend: "b", W: 1}}
-	rule := func(s string) ClassifyRule {
-		r, err := ParseClassify(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}
-	got, err := userRules([]ClassifyRule{rule("b=regexp:x"), rule("a=regexp:y"), rule("a=regexp:z")}, w)
-	if err != nil || len(got) != 3 || got[0].Backend != 1 || got[1].Backend != 0 || got[2].Backend != 0 {
-		t.Errorf("%+v, %v", got, err)
-	}
-	if _, err := userRules([]ClassifyRule{rule("a=regexp:y")}, w); err == nil || !strings.Contains(err.Error(), `"b"`) {
-		t.Errorf("a backend without a rule: %v", err)
-	}
-	if _, err := userRules([]ClassifyRule{rule("c=regexp:y")}, w); err == nil || !strings.Contains(err.Error(), `"c"`) {
-		t.Errorf("a rule for nobody: %v", err)
-	}
-	if got, err := userRules(nil, w); err != nil || got != nil {
-		t.Errorf("no rules: %v, %v", got, err)
-	}
-}
-
 func TestDirectURL(t *testing.T) {
 	s := walkthrough()
 	for root, want := range map[string]string{
@@ -129,5 +82,31 @@ func TestDirectURL(t *testing.T) {
 		if got := directURL(root, s.Backends[1], s); got != want {
 			t.Errorf("directURL(%q) = %q, want %q", root, got, want)
 		}
+	}
+}
+
+func TestProbeOfRun(t *testing.T) {
+	p := probeOf(Config{URL: "http://podinfo.test:9898/api/info?x=1", Load: Load{Header: map[string]string{"X-A": "b"}}})
+	if p.Path != "/api/info?x=1" || p.Host != "podinfo.test" || p.Method != "GET" || p.Header["X-A"] != "b" {
+		t.Errorf("%+v", p)
+	}
+}
+
+// Routes may choose by a header. The law is asked for the request that the run sends, with the headers of the user's.
+func TestTheLawIsAskedForTheRequestThatIsSent(t *testing.T) {
+	cfg := Config{URL: "http://podinfo:9898/api?x=1", Load: Load{
+		Header:  map[string]string{"User-Agent": "splitbench/v0"},
+		Sending: attack.Plan{Header: map[string]string{"X-Canary": "always", "user-agent": "curl/8", "host": "shop.example:8080"}},
+	}}
+	want := law.Probe{
+		Method: "GET", Path: "/api?x=1", Host: "shop.example",
+		Header: map[string]string{"X-Canary": "always", "user-agent": "curl/8", "host": "shop.example:8080"},
+	}
+	if diff := cmp.Diff(want, probeOf(cfg)); diff != "" {
+		t.Errorf("asked for another request than is sent (-sent +asked):\n%s", diff)
+	}
+	cfg = Config{Load: Load{Sending: attack.Plan{Protocol: attack.ProtocolGRPC}}}
+	if p := probeOf(cfg); p.Method != "POST" || p.Path != "/grpc.health.v1.Health/Check" {
+		t.Errorf("of a gRPC call the law is asked for %s %s", p.Method, p.Path)
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/podexec"
 )
 
@@ -29,7 +29,7 @@ func (r *run) sources() ([]*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[i] = &source{r: r, n: i, pod: p, container: c, plan: partOf(r.m.Plan, i, len(pods))}
+		out[i] = &source{r: r, n: i, pod: p, container: c, plan: record.PartOf(r.m.Plan, i, len(pods))}
 	}
 	return out, nil
 }
@@ -51,41 +51,13 @@ func unfit(p law.Pod, draws bool) string {
 func checkPods(p attack.Plan, pods int, resume bool) error {
 	switch {
 	case pods > 1 && p.Shape != nil:
-		return usagef("--pods: only a constant rate can be shared out between pods")
+		return record.Usagef("--pods: only a constant rate can be shared out between pods")
 	case resume && p.Shape != nil:
-		return usagef("--resume: only a constant rate can be taken up again")
+		return record.Usagef("--resume: only a constant rate can be taken up again")
 	case uint64(pods) > p.Requests:
-		return usagef("--pods: %d pods for %d requests", pods, p.Requests)
+		return record.Usagef("--pods: %d pods for %d requests", pods, p.Requests)
 	}
 	return nil
-}
-
-// partOf is what pod k of n sends. Connections, warm-up and ceilings are shared out too.
-func partOf(p attack.Plan, k, n int) attack.Plan {
-	if n == 1 {
-		return p
-	}
-	of := func(total uint64) uint64 {
-		part := total / uint64(n)
-		if uint64(k) < total%uint64(n) {
-			part++
-		}
-		return part
-	}
-	p.Requests, p.WarmUp = of(p.Requests), of(p.WarmUp)
-	p.Connections = max(1, int(of(uint64(p.Connections))))
-	p.Rate.Per *= time.Duration(n)
-	if p.Limits != nil && p.Limits.Bytes > 0 {
-		l := *p.Limits
-		l.Bytes = max(1, int64(of(uint64(l.Bytes)))) // 0 would be no limit
-		p.Limits = &l
-	}
-	return p
-}
-
-// stagger is how much later than the first pod's the schedule of pod k begins.
-func stagger(p attack.Plan, k int) time.Duration {
-	return attack.Plan{Rate: p.Rate}.Schedule().At(uint64(k))
 }
 
 // barrier lets several bursts start together.

@@ -7,59 +7,29 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// Of two, three or more pods each sends its part, and together they send what one would.
-func TestPartsAddUpToThePlan(t *testing.T) {
-	whole := attack.Plan{URL: "http://x", Rate: attack.Rate{Hits: 7, Per: time.Second}, Requests: 103, WarmUp: 5, Connections: 10, Limits: &attack.Limits{Bytes: 1003}}.WithDefaults()
-	for n := 1; n <= 5; n++ {
-		var requests, warmUp uint64
-		var bytes int64
-		at := map[time.Duration]bool{}
-		for k := range n {
-			p := partOf(whole, k, n)
-			if err := p.Validate(); err != nil {
-				t.Errorf("part %d of %d: %v", k, n, err)
-			}
-			requests += p.Requests
-			warmUp += p.WarmUp
-			bytes += p.Limits.Bytes
-			for i := range p.Requests {
-				at[p.Schedule().At(i)+stagger(whole, k)] = true
-			}
-		}
-		if requests != whole.Requests || warmUp != whole.WarmUp || bytes != 1003 || whole.Limits.Bytes != 1003 {
-			t.Errorf("%d parts: %d requests, %d of warm-up, %d bytes", n, requests, warmUp, bytes)
-		}
-		for i := range whole.Requests { // each when the whole plan has it due, but for rounding
-			due := whole.Schedule().At(i)
-			if !at[due] && !at[due-1] && !at[due+1] {
-				t.Errorf("%d parts: nobody sends at %s", n, due)
-			}
-		}
-	}
-}
-
 // live runs, and holds the stored run against the report.
-func live(t *testing.T, cfg Config) (report.Report, Manifest, store.Folder) {
+func live(t *testing.T, cfg Config) (report.Report, record.Manifest, store.Folder) {
 	t.Helper()
 	r, err := Run(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := latest(t, cfg.ResultsDir)
-	again, err := Analyze(f, nil)
+	again, err := judge.Analyze(f, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +39,7 @@ func live(t *testing.T, cfg Config) (report.Report, Manifest, store.Folder) {
 	if v, err := f.Verify(); err != nil || v.State == store.Damaged {
 		t.Errorf("the folder: %v, %v", v, err)
 	}
-	m, err := readManifest(f)
+	m, err := record.Read(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +53,7 @@ func numbers(t *testing.T, f store.Folder, want, pods uint64) map[attack.ErrorCl
 	conns := map[int32]map[uint64]bool{} // connection: pods
 	classes := map[attack.ErrorClass]int{}
 	var totals wire.Totals
-	for r, err := range Samples(f, &totals) {
+	for r, err := range record.Samples(f, &totals) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +124,7 @@ func TestAllPods(t *testing.T) {
 	}
 	var totals wire.Totals
 	n := 0
-	for _, err := range Samples(f, &totals) {
+	for _, err := range record.Samples(f, &totals) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -274,23 +244,5 @@ func TestABrokenStreamIsNoPass(t *testing.T) {
 	r, m, _ := live(t, connect(t, w, 3000))
 	if r.Verdict.Outcome != report.Invalid || r.Load == nil || r.Load.Requests == 0 || r.Run.Complete || len(m.Streams) != 0 {
 		t.Errorf("outcome %s, load %+v, streams %+v", r.Verdict.Outcome, r.Load, m.Streams)
-	}
-}
-
-// A manifest that was brought here from anywhere costs neither memory nor time.
-func TestStreamsThatNoRunHas(t *testing.T) {
-	for name, s := range map[string]Stream{
-		"a pod below 0": {Pod: -1}, "a pod too far": {Pod: 1 << 30}, "an end before the start": {First: 5, Next: 5},
-		"more requests than planned": {Next: 1 << 60}, "a start before the run's": {Offset: -1},
-	} {
-		m := Manifest{Plan: attack.Plan{Requests: 100}, Streams: []Stream{s}}
-		var totals wire.Totals
-		var last error
-		for _, err := range samples(store.Folder{Dir: t.TempDir()}, m, &totals) {
-			last = err
-		}
-		if last == nil || !strings.Contains(last.Error(), "none that a run can have") {
-			t.Errorf("%s: %v", name, last)
-		}
 	}
 }

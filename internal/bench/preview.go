@@ -10,23 +10,24 @@ import (
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Preview is what a run would do.
 type Preview struct {
 	Checks []preflight.Result
-	m      Manifest
+	m      record.Manifest
 	plan   bool // there is a plan: no fatal check failed
 }
 
 // DryRun discovers, checks and plans, and sends no request. Its errors are those of discovery, and *UsageError.
 func DryRun(ctx context.Context, cfg Config) (Preview, error) {
-	r := &run{cfg: cfg, m: Manifest{Options: cfg.Options}}
+	r := &run{cfg: cfg, m: record.Manifest{Options: cfg.Options}}
 	if err := r.prepare(ctx); err != nil {
 		return Preview{}, err
 	}
-	return Preview{Checks: r.m.Checks, m: r.m, plan: !r.m.refused()}, nil
+	return Preview{Checks: r.m.Checks, m: r.m, plan: !r.m.Refused()}, nil
 }
 
 // Refused reports whether a fatal check failed, so that a run would send nothing.

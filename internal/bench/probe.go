@@ -95,7 +95,7 @@ func (l *learner) seen() *preflight.Probed {
 func (r *run) checkAgain(p *preflight.Probed) (refused bool) {
 	r.m.Checks = preflight.Run(preflight.View{Snapshot: *r.m.Before, Probed: p})
 	preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, ignoreFlag)
-	return r.m.refused()
+	return r.m.Refused()
 }
 
 // ignoreFlag is how the user waives a check.

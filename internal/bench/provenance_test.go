@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/record"
 )
 
 // The manifest says what the figures were measured on: which pods, in both clusters, of which images, through which proxy, and
@@ -68,7 +69,7 @@ func TestTheManifestKeepsNoSecrets(t *testing.T) {
 		if bytes.Contains(b, []byte("SECRET")) {
 			t.Errorf("%s holds the credential", file.Name())
 		}
-		if file.Name() == ManifestFile && (!bytes.Contains(b, []byte(`"Authorization": "***"`)) || !bytes.Contains(b, []byte(`"x-canary": "always"`))) {
+		if file.Name() == record.ManifestFile && (!bytes.Contains(b, []byte(`"Authorization": "***"`)) || !bytes.Contains(b, []byte(`"x-canary": "always"`))) {
 			t.Errorf("%s does not say which headers were sent", file.Name())
 		}
 	}

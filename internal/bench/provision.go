@@ -18,6 +18,7 @@ import (
 	"github.com/splitbench/splitbench/internal/agentbin"
 	"github.com/splitbench/splitbench/internal/curl"
 	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/podexec"
@@ -38,13 +39,6 @@ const (
 
 // Vias are all ways that a run may be told to take.
 func Vias() []Via { return []Via{ViaAuto, ViaPresent, ViaUpload, ViaCurl, ViaEphemeral} }
-
-// Step is one way that was tried, and what came of it.
-type Step struct {
-	Via  Via    `json:"via"`
-	Used bool   `json:"used"`
-	Seen string `json:"seen"` // the evidence: what was found, or why it was no good
-}
 
 // providing is what is needed to bring a generator to a pod and to open a session with it.
 type providing struct {
@@ -67,8 +61,8 @@ type errNotThere struct{ why string }
 func (e *errNotThere) Error() string { return e.why }
 
 // provide goes down the ladder until a session is open. The facts are what was tried, also after an error.
-func provide(ctx, life context.Context, p providing) (session, AgentFacts, error) {
-	var facts AgentFacts
+func provide(ctx, life context.Context, p providing) (session, record.AgentFacts, error) {
+	var facts record.AgentFacts
 	ways := []Via{p.via}
 	if p.via == "" || p.via == ViaAuto {
 		ways = []Via{ViaPresent, ViaUpload, ViaCurl}
@@ -77,11 +71,11 @@ func provide(ctx, life context.Context, p providing) (session, AgentFacts, error
 	for _, way := range ways {
 		s, how, err := p.open(ctx, life, way)
 		if err == nil {
-			facts.Steps = append(facts.Steps, Step{Via: way, Used: true, Seen: how})
+			facts.Steps = append(facts.Steps, record.Step{Via: string(way), Used: true, Seen: how})
 			facts.How, facts.Transport, facts.Hello = how, string(p.container.Protocol()), s.Hello()
 			return s, facts, nil
 		}
-		facts.Steps = append(facts.Steps, Step{Via: way, Seen: untrusted.Safe(err.Error())})
+		facts.Steps = append(facts.Steps, record.Step{Via: string(way), Seen: untrusted.Safe(err.Error())})
 		var none *errNotThere
 		if len(ways) > 1 && (errors.As(err, &none) || nextMayDo(err)) && ctx.Err() == nil {
 			if !errors.As(err, &none) {
@@ -118,7 +112,7 @@ func (p providing) open(ctx, life context.Context, way Via) (session, string, er
 		return p.ephemeral(ctx, life)
 	case ViaAuto:
 	}
-	return nil, "", usagef("--via %q: want auto, present, upload, curl or ephemeral", string(way))
+	return nil, "", record.Usagef("--via %q: want auto, present, upload, curl or ephemeral", string(way))
 }
 
 // serve are the agent's arguments.

@@ -15,7 +15,9 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/wire"
@@ -98,7 +100,7 @@ func TestTheLiveRunAndTheStoredOneAgree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := Analyze(f, nil)
+	again, err := judge.Analyze(f, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,20 +164,20 @@ func TestARunThatWasNotSeenToTheEndIsNoPass(t *testing.T) {
 		t.Fatalf("%s, %v", r.Verdict.Outcome, err)
 	}
 	f := latest(t, cfg.ResultsDir)
-	m, err := readManifest(f)
+	m, err := record.Read(f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.After = nil
 	var totals wire.Totals
-	tl := newTally(len(m.Weights))
-	for r, err := range Samples(f, &totals) {
+	tl := judge.NewTally(len(m.Weights))
+	for r, err := range record.Samples(f, &totals) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tl.add(r)
+		tl.Add(r)
 	}
-	if r := conclude(m, totals, tl); r.Verdict.Outcome != report.Invalid || r.Verdict.StatisticalOutcome != report.Pass {
+	if r := judge.Conclude(m, judge.Evidence{Totals: totals, Tally: tl}); r.Verdict.Outcome != report.Invalid || r.Verdict.StatisticalOutcome != report.Pass {
 		t.Errorf("outcome %s, statistics %s", r.Verdict.Outcome, r.Verdict.StatisticalOutcome)
 	}
 }
@@ -211,7 +213,7 @@ func TestAnInterruptedRunKeepsWhatItHas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := Analyze(f, nil)
+	again, err := judge.Analyze(f, nil)
 	if err != nil || f.Status != store.Partial || again.Load == nil || again.Load.Requests != r.Load.Requests {
 		t.Errorf("%v, status %s, load %+v and %+v", err, f.Status, r.Load, again.Load)
 	}
@@ -250,13 +252,13 @@ func TestWhatIsWrongHereIsAUsageError(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"url":       func(c *Config) { c.URL = "http://elsewhere:9898/" },
 		"results":   func(c *Config) { c.ResultsDir = "/proc/nowhere" },
-		"rule":      func(c *Config) { c.Rules = []ClassifyRule{{Backend: "nobody"}} },
+		"rule":      func(c *Config) { c.Rules = []judge.ClassifyRule{{Backend: "nobody"}} },
 		"tolerance": func(c *Config) { c.Load.Requests = 0; c.Options.Tolerance.Points = 0.1 },
 	} {
 		cfg := connect(t, w, 100)
 		change(&cfg)
 		_, err := Run(t.Context(), cfg)
-		var u *UsageError
+		var u *record.UsageError
 		if !errors.As(err, &u) {
 			t.Errorf("%s: got %v", name, err)
 		}

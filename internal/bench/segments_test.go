@@ -2,19 +2,15 @@ package bench
 
 import (
 	"errors"
-	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
-	"github.com/splitbench/splitbench/internal/wire"
 )
 
 // Weights that are changed in the middle give two segments, each judged by its own weights, and the time from the write to
@@ -63,7 +59,7 @@ func TestWeightsThatMoveGiveTwoSegments(t *testing.T) {
 		if !slices.Contains(what, p.What) {
 			t.Errorf("written was %q, want %q", p.What, what)
 		}
-		again, err := Analyze(latest(t, cfg.ResultsDir), nil)
+		again, err := judge.Analyze(latest(t, cfg.ResultsDir), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +83,7 @@ func TestMovesThatAreTakenBackAreSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := latest(t, cfg.ResultsDir)
-	m, err := readManifest(f)
+	m, err := record.Read(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,69 +96,5 @@ func TestMovesThatAreTakenBackAreSeen(t *testing.T) {
 	// Two writes of the split and two of the profile; a stream may tell two of one object as they come.
 	if r.Verdict.Outcome != report.Invalid || writes < 2 {
 		t.Errorf("outcome %s, moves %+v", r.Verdict.Outcome, m.Moves)
-	}
-}
-
-// A tally of n requests, one a millisecond, drawn by 50/50 and from change on by 90/10.
-func twoParts(n, change int) *tally {
-	rng := rand.New(rand.NewPCG(1, 2))
-	t := newTally(2)
-	for i := range n {
-		east := 0.5
-		if i >= change {
-			east = 0.1
-		}
-		r := attack.Result{Seq: uint64(i), Sent: time.Duration(i) * time.Millisecond, Status: 200, Conn: -1}
-		if rng.Float64() < east {
-			r.Backend = 1
-		}
-		t.add(r)
-	}
-	t.sorted()
-	return t
-}
-
-// Of a write at 1 s that the data plane follows 0.4 s later, the delay is found; of one that nothing follows, that is said.
-func TestPropagation(t *testing.T) {
-	began := time.Unix(1_764_000_000, 0)
-	m := Manifest{
-		Weights: analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}}, Options: analyze.DefaultOptions(),
-		Clock: Clock{LowNs: int64(3*time.Second) - 2e6, HighNs: int64(3*time.Second) + 2e6, Known: true}, // the pod is 3 s ahead
-		Moves: []Move{{
-			At: began.Add(time.Second), What: "TrafficSplit test/podinfo", Law: true,
-			Weights: analyze.Weights{{Backend: "podinfo", W: 90}, {Backend: "podinfo-east", W: 10}},
-		}},
-	}
-	totals := wire.Totals{StartedUnixNs: began.Add(3 * time.Second).UnixNano()}
-	got := segments(m, twoParts(4000, 1400), totals)
-	if len(got) != 2 || got[1].Propagation.Seconds == nil {
-		t.Fatalf("segments %+v", got)
-	}
-	// The place of the change is known to within a few requests: each tells some 0.5 nats.
-	if s := *got[1].Propagation.Seconds; s < 0.37 || s > 0.43 || got[1].Propagation.ClockErrorMs != 2 {
-		t.Errorf("propagation %+v", got[1].Propagation)
-	}
-	if lo, hi := *got[1].Propagation.LowSeconds, *got[1].Propagation.HighSeconds; lo > 0.4 || hi < 0.4 {
-		t.Errorf("0.4 s is not within %g to %g s", lo, hi)
-	}
-	got = segments(m, twoParts(4000, 4000), totals)
-	if len(got) != 2 || got[1].Propagation.Seconds != nil || !strings.Contains(got[1].Propagation.Why, "do not show") || got[1].Outcome != report.Fail {
-		t.Errorf("nothing followed, and the segments are %+v", got)
-	}
-}
-
-func TestClock(t *testing.T) {
-	var c Clock
-	here := time.Unix(1000, 0)
-	ahead := func(d time.Duration) int64 { return here.Add(d).UnixNano() }
-	c.see(here, here.Add(10*time.Millisecond), ahead(5*time.Second+3*time.Millisecond)) // 4.993 to 5.003 s
-	c.see(here, here.Add(10*time.Millisecond), ahead(5*time.Second+8*time.Millisecond)) // 4.998 to 5.008 s
-	at, off := c.local(ahead(5 * time.Second))
-	if want := 2500 * time.Microsecond; off != want || at.Sub(here).Abs() > 3*time.Millisecond {
-		t.Errorf("%s give or take %s, want the hour here give or take %s", at.Sub(here), off, want)
-	}
-	c.see(here, here.Add(time.Millisecond), ahead(time.Minute)) // it was set
-	if at, _ := c.local(ahead(time.Minute)); at.Sub(here).Abs() > time.Millisecond {
-		t.Errorf("after the clock was set: %s", at.Sub(here))
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -17,11 +18,11 @@ import (
 
 // openAgent provides a generator in a pod and starts it. The session lives until life ends or it is closed; length is how long
 // it will be sending.
-func (r *run) openAgent(ctx, life context.Context, pod law.Pod, length time.Duration, o agent.ClientOptions) (session, AgentFacts, error) {
+func (r *run) openAgent(ctx, life context.Context, pod law.Pod, length time.Duration, o agent.ClientOptions) (session, record.AgentFacts, error) {
 	container, err := podexec.New(r.cfg.REST, podexec.Target{Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container},
 		podexec.Options{Protocol: r.cfg.Protocol})
 	if err != nil {
-		return nil, AgentFacts{}, err
+		return nil, record.AgentFacts{}, err
 	}
 	o.Stderr = r.log
 	client, facts, err := provide(ctx, life, providing{

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
@@ -30,9 +31,9 @@ const (
 // settle learns how the backends' answers are recognised and completes the plan with it. The result is part of the run.
 func (r *run) settle(ctx context.Context, f fetcher) error {
 	r.progress("settle", "learning which backend answers how")
-	r.tally = newTally(len(r.m.Weights))
+	r.tally = judge.NewTally(len(r.m.Weights))
 	if len(r.cfg.Rules) > 0 {
-		rules, err := userRules(r.cfg.Rules, r.m.Weights)
+		rules, err := judge.UserRules(r.cfg.Rules, r.m.Weights)
 		if err != nil {
 			return err
 		}
@@ -58,7 +59,7 @@ func (r *run) settle(ctx context.Context, f fetcher) error {
 	if err := r.m.Plan.Validate(); err != nil {
 		return err
 	}
-	return r.writeManifest(r.folder)
+	return r.m.Write(r.folder)
 }
 
 // probe is one answer and who is known to have given it.

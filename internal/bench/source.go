@@ -11,6 +11,7 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/podexec"
@@ -27,7 +28,8 @@ type source struct {
 	container *podexec.Container
 	plan      attack.Plan // its whole part
 	client    session     // nil where none is open
-	facts     AgentFacts
+	facts     record.AgentFacts
+	asked     time.Time   // when its proxy was asked for its counters before the burst
 	stream    *liveStream // of the open session
 	sent      atomic.Uint64
 	began     time.Time // the run's instant 0 on our clock, as closely as results tell
@@ -89,7 +91,7 @@ func (s *source) tick(p wire.Progress) {
 // send carries out the pod's part. Where its stream breaks, and the run may be taken up again, the rest of the schedule is a
 // segment of its own; requests that may have been sent are never sent again.
 func (s *source) send(ctx, life context.Context, gate func(context.Context) error, stop context.CancelCauseFunc) error {
-	start := agent.Start{Gate: gate, Delay: stagger(s.r.m.Plan, s.n)}
+	start := agent.Start{Gate: gate, Delay: record.Stagger(s.r.m.Plan, s.n)}
 	for {
 		err := s.segment(ctx, start, stop)
 		var broken *agent.StreamError
@@ -110,11 +112,11 @@ func (s *source) segment(ctx context.Context, start agent.Start, stop context.Ca
 	if st.Segment > 0 {
 		plan.WarmUp = 0 // it would take time in which requests fall due
 	}
-	for result, err := range s.client.AttackFrom(ctx, plan, start, &st.totals) {
+	for result, err := range s.client.AttackFrom(ctx, plan, start, &st.Totals) {
 		if err != nil {
 			return err
 		}
-		result = st.take(result)
+		result = st.Take(result)
 		if at := time.Now().Add(-result.Done); s.began.IsZero() || at.Before(s.began) {
 			s.began = at
 		}
@@ -148,7 +150,7 @@ func (s *source) resume(ctx, life context.Context, broken error, stop context.Ca
 		ended = now
 	}
 	schedule := s.plan.Schedule()
-	due := func(n uint64) time.Duration { return schedule.At(n) + stagger(r.m.Plan, s.n) }
+	due := func(n uint64) time.Duration { return schedule.At(n) + record.Stagger(r.m.Plan, s.n) }
 	next := max(before.First, uint64(sort.Search(int(s.plan.Requests), func(n int) bool { return due(uint64(n)) >= ended })))
 	if next >= s.plan.Requests {
 		r.dropStream(s.stream)
@@ -156,9 +158,9 @@ func (s *source) resume(ctx, life context.Context, broken error, stop context.Ca
 	}
 	st := s.stream
 	st.Segment, st.First, st.Offset = before.Segment+1, next, max(due(next), now+resumeMargin)
-	st.conns = max(before.conns, before.next)
+	st.FirstConn = max(before.FirstConn, before.NextConn)
 	before.Broken, before.Next = untrusted.Safe(broken.Error()), next
-	for lost := range before.lost() {
+	for lost := range before.Lost() {
 		if err := r.take(lost, stop); err != nil {
 			return agent.Start{}, err
 		}

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/splitbench/splitbench/internal/law"
-	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/internal/witness"
 )
@@ -23,42 +22,11 @@ const (
 	WitnessOff     = "off"
 )
 
-// The pages of the first pod's proxy in a run's folder; those of the others have the pod's number before the dot.
-const (
-	PageBefore = "witness.before.txt"
-	PageAfter  = "witness.after.txt"
-)
-
 // Bounds of reading the proxy's counters.
 const (
 	maxWitnessPage = 4 << 20 // of the lines that are kept
 	witnessTimeout = 10 * time.Second
 )
-
-// WitnessFacts is how the proxies of the pods that send were asked for their counters.
-type WitnessFacts struct {
-	Kind witness.Kind `json:"kind"`
-	URL  string       `json:"url"`
-	Why  string       `json:"why,omitempty"` // why there is no witness; empty: there are two pages of each pod
-	Pods []ProxyPages `json:"pods,omitempty"`
-}
-
-// ProxyPages are the two pages of one pod's proxy, which are files of the run's folder.
-type ProxyPages struct {
-	Pod       string `json:"pod"`
-	ElapsedMs int64  `json:"elapsedMs"` // between them
-	before    []byte
-	after     []byte
-	asked     time.Time
-}
-
-// pageFile is the name of a page of pod n.
-func pageFile(name string, n int) string {
-	if n == 0 {
-		return name
-	}
-	return strings.TrimSuffix(name, ".txt") + "." + strconv.Itoa(n) + ".txt"
-}
 
 // ParseWitness checks what --witness says: auto, linkerd, envoy, off, or the address of a page of metrics inside the pod.
 func ParseWitness(s string) error {
@@ -112,7 +80,7 @@ func (r *run) witnessBefore(ctx context.Context, sources []*source) error {
 	if r.cfg.Witness == WitnessOff {
 		return nil
 	}
-	w := &WitnessFacts{}
+	w := &record.WitnessFacts{}
 	r.m.Witness = w
 	kind, address, err := witnessAddress(r.cfg.Witness, *r.m.Before)
 	if err != nil {
@@ -121,13 +89,13 @@ func (r *run) witnessBefore(ctx context.Context, sources []*source) error {
 	}
 	w.Kind, w.URL = kind, address
 	for n, s := range sources {
-		pages := ProxyPages{Pod: s.pod.Name}
-		if pages.before, err = r.readPage(ctx, s.client, w); err != nil || w.Why != "" {
+		pages := record.ProxyPages{Pod: s.pod.Name}
+		if pages.Before, err = r.readPage(ctx, s.client, w); err != nil || w.Why != "" {
 			return err
 		}
-		pages.asked = time.Now()
+		s.asked = time.Now()
 		w.Pods = append(w.Pods, pages)
-		if err := r.folder.WriteFile(pageFile(PageBefore, n), orNewline(pages.before)); err != nil {
+		if err := r.folder.WriteFile(record.PageFile(record.PageBefore, n), orNewline(pages.Before)); err != nil {
 			return &StoreError{err}
 		}
 	}
@@ -146,16 +114,16 @@ func (r *run) witnessAfter(ctx context.Context, sources []*source) error {
 		pages := &w.Pods[n]
 		err := errNoSession
 		if s.client != nil {
-			pages.after, err = r.readPage(ctx, s.client, w)
+			pages.After, err = r.readPage(ctx, s.client, w)
 		}
-		pages.ElapsedMs = time.Since(pages.asked).Milliseconds()
+		pages.ElapsedMs = time.Since(s.asked).Milliseconds()
 		if err != nil {
 			w.Why = "its counters could not be read after the burst: " + brief(err.Error())
 		}
 		if w.Why != "" {
 			return nil
 		}
-		if err := r.folder.WriteFile(pageFile(PageAfter, n), orNewline(pages.after)); err != nil {
+		if err := r.folder.WriteFile(record.PageFile(record.PageAfter, n), orNewline(pages.After)); err != nil {
 			return &StoreError{err}
 		}
 	}
@@ -174,7 +142,7 @@ func orNewline(page []byte) []byte {
 
 // readPage fetches the lines of the page that say something of the split. Only the way to the pod can fail; what the proxy
 // did not say is w.Why.
-func (r *run) readPage(ctx context.Context, f fetcher, w *WitnessFacts) ([]byte, error) {
+func (r *run) readPage(ctx context.Context, f fetcher, w *record.WitnessFacts) ([]byte, error) {
 	res, body, err := f.Fetch(ctx, wire.FetchRequest{
 		URL: w.URL, TimeoutMs: witnessTimeout.Milliseconds(), MaxBytes: maxWitnessPage,
 		Keep: witness.TargetOf(*r.m.Before).Keep(w.Kind),
@@ -191,20 +159,4 @@ func (r *run) readPage(ctx context.Context, f fetcher, w *WitnessFacts) ([]byte,
 			w.URL, maxWitnessPage>>20)
 	}
 	return body, nil
-}
-
-// readPages reads the stored pages back, for a later look at the run.
-func (w *WitnessFacts) readPages(f store.Folder) {
-	if w == nil || w.Why != "" {
-		return
-	}
-	for n := range w.Pods {
-		var err1, err2 error
-		w.Pods[n].before, err1 = f.ReadFile(pageFile(PageBefore, n))
-		w.Pods[n].after, err2 = f.ReadFile(pageFile(PageAfter, n))
-		if err := errors.Join(err1, err2); err != nil {
-			w.Why = "the stored pages of its counters cannot be read: " + brief(err.Error())
-			return
-		}
-	}
 }

@@ -2,6 +2,9 @@ package law
 
 import "time"
 
+// MaxPods is how many pods may send at once.
+const MaxPods = 32
+
 // Snapshot is everything the verdict rests on, as the API servers told it at one time. It is plain data; Discover fills
 // it, nothing changes it afterwards.
 type Snapshot struct {

@@ -12,18 +12,15 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// MaxPods is how many pods may send at once; AllPods asks for every ready one, up to that.
-const (
-	MaxPods = 32
-	AllPods = -1
-)
+// AllPods asks for every ready pod, up to law.MaxPods.
+const AllPods = -1
 
 // otherSources takes further pods that send, in the order in which the first was chosen. Only ready ones can be waited for
 // at a start, so others are passed over, and their number is said.
 func (d *finder) otherSources(candidates []core.Pod, ready int, label string) error {
 	want := d.t.Pods
 	if want == AllPods {
-		want = MaxPods
+		want = law.MaxPods
 	}
 	for i := range candidates {
 		if len(d.snap.Others)+1 >= want {
@@ -78,8 +75,8 @@ func namesOfRead(pods []law.Pod) []string {
 
 // checkPods checks what a query says of their number.
 func (q Query) checkPods() error {
-	if q.Pods == 0 || q.Pods == AllPods || q.Pods >= 1 && q.Pods <= MaxPods {
+	if q.Pods == 0 || q.Pods == AllPods || q.Pods >= 1 && q.Pods <= law.MaxPods {
 		return nil
 	}
-	return usage("read", fmt.Sprintf("--pods %d", q.Pods), "no such number of pods", fmt.Sprintf("want 1 to %d, or all", MaxPods))
+	return usage("read", fmt.Sprintf("--pods %d", q.Pods), "no such number of pods", fmt.Sprintf("want 1 to %d, or all", law.MaxPods))
 }

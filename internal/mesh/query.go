@@ -25,7 +25,7 @@ type Query struct {
 	Probe         law.Probe // the request that the law is asked for; its zero value is GET / of the root Service
 	// SplitOnly leaves out Snapshot.Facts: for a second look, which asks whether what the verdict rests on has changed.
 	SplitOnly bool
-	// Pods is how many pods of what From or Selector names send: at most MaxPods; AllPods: every ready one; 0: one.
+	// Pods is how many pods of what From or Selector names send: at most law.MaxPods; AllPods: every ready one; 0: one.
 	Pods   int
 	others []string // names of the source pods after the first, of a query that is pinned
 }

@@ -10,8 +10,8 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/export"
+	"github.com/splitbench/splitbench/internal/judge"
 )
 
 // million is the answers of a load test of a million requests over 1,000 s, half of each backend.
@@ -31,15 +31,15 @@ func million(yield func(export.Answer, error) bool) {
 // The page of a million requests is under 5 MB and opens in under 2 s; the clock is the browser's own.
 func TestPageOfAMillionRequests(t *testing.T) {
 	weights := analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}}
-	var rules []bench.ClassifyRule
+	var rules []judge.ClassifyRule
 	for _, text := range []string{"podinfo=regexp:from west", "podinfo-east=regexp:from east"} {
-		rule, err := bench.ParseClassify(text)
+		rule, err := judge.ParseClassify(text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		rules = append(rules, rule)
 	}
-	r, err := bench.AnalyzeAnswers(million, weights, rules, analyze.DefaultOptions())
+	r, err := judge.AnalyzeAnswers(million, weights, rules, analyze.DefaultOptions())
 	if err != nil {
 		t.Fatal(err)
 	}

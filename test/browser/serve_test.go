@@ -16,7 +16,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/serve"
 	"github.com/splitbench/splitbench/internal/store"
@@ -40,18 +41,18 @@ func served(t *testing.T) string {
 	keep(t, dir, early, map[string]string{"change": "CHG-1"}, 50)
 	keep(t, dir, moved, map[string]string{"change": "CHG-2"}, 90)
 	keep(t, dir, latest, map[string]string{"change": "CHG-2", "note": hostileLabel}, 50)
-	o := bench.CompareOptions{Absolute: 2 * time.Millisecond, Relative: 0.1, SharePoints: 5, Quantiles: bench.JudgedQuantiles(), Alpha: 0.01}
+	o := judge.CompareOptions{Absolute: 2 * time.Millisecond, Relative: 0.1, SharePoints: 5, Quantiles: judge.JudgedQuantiles(), Alpha: 0.01}
 	s := httptest.NewServer(serve.Handler(serve.Options{
-		Dir: dir, Summarize: bench.Summary,
+		Dir: dir, Summarize: record.Summary,
 		Report: func(f store.Folder) (report.Report, error) {
-			b, err := f.ReadFile(bench.VerdictFile)
+			b, err := f.ReadFile(record.VerdictFile)
 			if err != nil {
 				return report.Report{}, err
 			}
 			return report.ReadJSON(bytes.NewReader(b))
 		},
 		Compare: func(base, later store.Folder) (report.RunComparison, error) {
-			return bench.Compare(base, []store.Folder{later}, o)
+			return judge.Compare(base, []store.Folder{later}, o)
 		},
 	}))
 	t.Cleanup(s.Close)
@@ -65,11 +66,11 @@ func keep(t *testing.T, dir, id string, labels map[string]string, weight int64) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := reference.ReadFile(bench.ManifestFile)
+	text, err := reference.ReadFile(record.ManifestFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var m bench.Manifest
+	var m record.Manifest
 	if err := json.Unmarshal(text, &m); err != nil {
 		t.Fatal(err)
 	}
@@ -89,19 +90,19 @@ func keep(t *testing.T, dir, id string, labels map[string]string, weight int64) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(run.WriteFile(bench.ManifestFile, text), run.Append(samples)); err != nil {
+	if err := errors.Join(run.WriteFile(record.ManifestFile, text), run.Append(samples)); err != nil {
 		t.Fatal(err)
 	}
 	f, err := store.Open(dir, id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := bench.Analyze(f, nil)
+	r, err := judge.Analyze(f, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var verdict bytes.Buffer
-	if err := errors.Join(report.WriteJSON(&verdict, r), run.WriteFile(bench.VerdictFile, verdict.Bytes()), run.Close(store.Complete)); err != nil {
+	if err := errors.Join(report.WriteJSON(&verdict, r), run.WriteFile(record.VerdictFile, verdict.Bytes()), run.Close(store.Complete)); err != nil {
 		t.Fatal(err)
 	}
 }

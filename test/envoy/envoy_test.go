@@ -22,6 +22,7 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 )
@@ -194,7 +195,7 @@ func runThrough(t *testing.T, p *proxy, west, east int64, requests, rate, perCon
 		}
 	}
 	for _, rule := range []string{"podinfo=json:/message=greetings from west", "podinfo-east=json:/message=greetings from east"} {
-		parsed, err := bench.ParseClassify(rule)
+		parsed, err := judge.ParseClassify(rule)
 		if err != nil {
 			t.Fatal(err)
 		}

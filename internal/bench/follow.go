@@ -1,0 +1,118 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/untrusted"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// Bounds of watching.
+const (
+	maxMoves      = 100              // kept; a run with more of them is no less invalid
+	watchStart    = 10 * time.Second // until all streams are open
+	resolveLimit  = 10 * time.Second
+	sameWrite     = 5 * time.Second // a write leads to other weights within this, or not at all
+	unwatchedSaid = 3               // objects that a warning names
+)
+
+// watch follows the objects of the snapshot until stop is called, which waits.
+func (r *run) watch(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	w := mesh.Watch(ctx, map[string]mesh.Client{law.RoleClient: r.cfg.Local}, r.m.Before.Refs())
+	select {
+	case <-w.Ready():
+	case <-time.After(watchStart):
+	}
+	f := &following{r: r, weights: r.m.Weights}
+	var done sync.WaitGroup
+	done.Go(func() { f.follow(ctx, w) })
+	return func() {
+		w.Close() // ends the stream of events, and with it follow
+		done.Wait()
+		cancel()
+		r.m.Moves = f.moves
+		r.m.Warnings = append(r.m.Warnings, unwatched(w.Gaps())...)
+	}
+}
+
+// following turns events into moves.
+type following struct {
+	r       *run
+	weights analyze.Weights // that proxies are told now
+	moves   []record.Move
+	pending int // the first move that may have led to other weights, plus 1; 0: none
+}
+
+func (f *following) follow(ctx context.Context, w *mesh.Watcher) {
+	for e := range w.Events() {
+		f.add(e)
+		if e.Ref.Law {
+			f.resolve(ctx)
+		}
+	}
+}
+
+func (f *following) add(e mesh.Event) {
+	if len(f.moves) >= maxMoves {
+		return
+	}
+	f.moves = append(f.moves, record.Move{
+		At: e.At, Since: e.Since, What: untrusted.Safe(e.What), Before: untrusted.Safe(e.Before), After: untrusted.Safe(e.After), Law: e.Ref.Law,
+	})
+	if e.Ref.Law && (f.pending == 0 || e.At.Sub(f.moves[f.pending-1].At) > sameWrite) {
+		f.pending = len(f.moves)
+	}
+}
+
+// resolve asks anew what the weights are: only all objects together say it.
+func (f *following) resolve(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, resolveLimit)
+	defer cancel()
+	snap, err := mesh.Discover(ctx, f.r.cfg.Local, nil, f.r.cfg.Query.Pinned(*f.r.m.Before))
+	if err != nil {
+		return // the look after the burst says what it was in the end
+	}
+	now, ok := record.Aligned(record.WeightsOf(snap), f.r.m.Weights)
+	if !ok || slices.Equal(now, f.weights) || f.pending == 0 {
+		return
+	}
+	f.moves[f.pending-1].Weights, f.weights, f.pending = now, now, 0
+}
+
+// unwatched says which objects were not followed all the time. Before and after the burst they were compared all the same.
+func unwatched(gaps []mesh.Gap) []string {
+	var out []string
+	for i, g := range gaps {
+		if i == unwatchedSaid {
+			out = append(out, fmt.Sprintf("%d more objects could not be watched during the run either", len(gaps)-i))
+			break
+		}
+		out = append(out, untrusted.Safe(g.Ref.What)+" was not watched during the run, only compared before and after it: "+untrusted.Safe(g.Text))
+	}
+	return out
+}
+
+// clocked is a fetcher that learns about the pod's clock.
+type clocked struct {
+	fetcher
+	clock *record.Clock
+}
+
+// Fetch implements fetcher.
+func (c clocked) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResult, []byte, error) {
+	began := time.Now()
+	res, body, err := c.fetcher.Fetch(ctx, q)
+	if err == nil && res.UnixNs > 0 {
+		c.clock.See(began, time.Now(), res.UnixNs)
+	}
+	return res, body, err
+}

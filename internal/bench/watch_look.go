@@ -1,0 +1,205 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// batch sends what one look is about, and looks. A batch whose stream broke is set aside as a whole: what arrived of it are more
+// answers of the faster backend. That a backend of weight 0 answered needs no statistics, and counts all the same.
+// strange: most answers name no backend, as after a roll-out of pods that are told apart by their names.
+func (w *watchRun) batch(ctx context.Context, client session) (strange bool, err error) {
+	c := analyze.Counts{N: make([]int64, len(w.m.Weights))}
+	var totals wire.Totals
+	var broke error
+	var all, unnamed int64
+	if w.began.IsZero() {
+		w.began = time.Now()
+	}
+	for r, err := range client.AttackFrom(ctx, w.m.Plan, agent.Start{}, &totals) {
+		if err != nil {
+			broke = err
+			break
+		}
+		w.heard = time.Now()
+		all++
+		if b := int(r.Backend); b >= 0 && b < len(c.N) {
+			c.N[b]++
+		} else {
+			c.Unattributed++
+			if r.Status > 0 && r.Status < 500 {
+				unnamed++
+			}
+		}
+	}
+	if ctx.Err() != nil && broke == context.Cause(ctx) { //nolint:errorlint // joined with another error it is not whole
+		broke = nil // stopped in order
+	}
+	if broke != nil && !w.setAside(&c) {
+		return false, broke
+	}
+	if err := w.update(c); err != nil {
+		return false, err
+	}
+	if w.suspect != nil {
+		w.confirm(ctx)
+	}
+	return 2*unnamed > all, broke
+}
+
+// setAside takes what needs statistics out of the counts, and reports whether anything is left.
+func (w *watchRun) setAside(c *analyze.Counts) (leaked bool) {
+	for i, x := range w.m.Weights {
+		if x.W == 0 && c.N[i] > 0 {
+			leaked = true
+			continue
+		}
+		w.w.SetAside += c.N[i]
+		c.N[i] = 0
+	}
+	w.w.SetAside += c.Unattributed
+	c.Unattributed = 0
+	return leaked
+}
+
+// update looks. Whether a split that was right is wrong now is the monitor's to say, however long it was right before; whether
+// all of the watch together shows that it is right is told by the likely ranges, wherever the requests without a backend went.
+func (w *watchRun) update(c analyze.Counts) error {
+	departure, err := w.monitor.Update(c)
+	if err != nil {
+		return err
+	}
+	look, err := w.seq.Update(c.N)
+	if err != nil {
+		return err
+	}
+	for i, n := range c.N {
+		w.total.N[i] += n
+	}
+	w.total.Unattributed += c.Unattributed
+	w.look, w.suspect = look, departure
+	w.w.Looks++
+	w.ends = keepLast(append(w.ends, time.Now()), keptLooks)
+	w.w.Lost, w.w.Requests, w.w.Seconds = w.total.Unattributed, look.Requests, time.Since(w.began).Seconds()
+	n, u := float64(look.Requests), float64(w.total.Unattributed)
+	w.decided = look.Requests > 0
+	for i, x := range look.Intervals {
+		if x.Why != "" { // weight 0
+			continue
+		}
+		low, high := x.Low*n/(n+u), (x.High*n+u)/(n+u)
+		w.decided = w.decided && x.Low <= x.High && low >= w.expected[i]-w.delta[i] && high <= w.expected[i]+w.delta[i]
+	}
+	w.show(true)
+	return nil
+}
+
+// Bounds of asking whether a failure is one.
+const (
+	confirmLimit = 30 * time.Second
+	confirmPause = time.Second
+	slack        = 5 * time.Second // between a change and its effect, either way
+)
+
+// confirm asks the API, before a failure is called one, whether what shares rest on is still what was declared: weights that were
+// changed, or a backend that died and whose share went to the others, are no failure of the split. A failure that nobody can
+// confirm is invalid, which is no pass.
+func (w *watchRun) confirm(ctx context.Context) {
+	d := w.suspect
+	w.suspect = nil
+	since := w.began
+	if i := len(w.ends) - 1 - int(min(d.Looks, keptLooks)); i >= 0 {
+		since = w.ends[i]
+	}
+	seen := w.w.Seconds
+	no := func(format string, args ...any) {
+		w.m.Failures = append(w.m.Failures, fmt.Sprintf(format, args...))
+	}
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.patience)
+	defer cancel()
+	w.progress("watch", "a share seems to be outside its tolerance: asking what is declared now")
+	snap, err := w.declared(limit)
+	var moved *movedError
+	for err != nil && !errors.As(err, &moved) && limit.Err() == nil {
+		select {
+		case <-time.After(confirmPause):
+		case <-limit.Done():
+		}
+		snap, err = w.declared(limit)
+	}
+	switch {
+	case moved != nil:
+		no("%s", moved.text)
+		return
+	case err != nil:
+		no("a share left its tolerance, and whether its weight was changed before could not be read: %s", brief(err.Error()))
+		return
+	}
+	if e, ok := w.changedSince(since.Add(-slack)); ok {
+		no("a share left its tolerance, but what it rests on changed meanwhile: %s", untrusted.Safe(e.String()))
+		return
+	}
+	if failed := refusal(snap, w.cfg.IgnoreChecks, "backends", "split", "mirror", "mesh"); failed != "" {
+		no("a share left its tolerance, but it could not be measured any more: %s", failed)
+		return
+	}
+	w.failed = true
+	w.w.FailedAt = &seen
+	w.w.Failure = &report.WatchFailure{
+		Backend: w.m.Weights[d.Backend].Backend, Side: directionOf(d), Edge: d.Edge, Requests: d.Requests, Observed: d.Observed,
+		Unattributed: d.Unattributed, Since: since.UTC(), Seconds: judge.Rounded(time.Since(since).Seconds()),
+	}
+	w.show(true)
+}
+
+func directionOf(d *analyze.Departure) string {
+	switch {
+	case d.Leak:
+		return report.SideLeak
+	case d.Above:
+		return report.SideAbove
+	}
+	return report.SideBelow
+}
+
+// declared reads everything anew; an error is that it cannot be read, or that the split is another one.
+func (w *watchRun) declared(ctx context.Context) (law.Snapshot, error) {
+	snap, err := w.again(ctx)
+	if err == nil {
+		err = w.doubt.settled(w.moved(snap))
+	}
+	return snap, err
+}
+
+// again reads everything anew.
+func (w *watchRun) again(ctx context.Context) (law.Snapshot, error) {
+	return mesh.Discover(ctx, w.cfg.Local, w.cfg.Remotes, w.cfg.Query)
+}
+
+// refusal is what a failed fatal check of some categories says, of all where none are named; "" where there is none.
+func refusal(snap law.Snapshot, ignored []string, categories ...string) string {
+	checks := preflight.Run(preflight.View{Snapshot: snap})
+	preflight.Waive(checks, ignored, ignoreFlag)
+	for _, c := range checks {
+		wanted := len(categories) == 0
+		for _, name := range categories {
+			wanted = wanted || c.Category == name
+		}
+		if wanted && c.Failure() {
+			return fmt.Sprintf("check %s, %s: %s", c.ID, c.Name, brief(c.Seen))
+		}
+	}
+	return ""
+}

@@ -1,0 +1,223 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/wire"
+	"github.com/splitbench/splitbench/podexec"
+)
+
+// Pauses before a watch looks for another pod again, after nothing could be sent.
+const (
+	firstRetry = 500 * time.Millisecond
+	lastRetry  = 10 * time.Second
+)
+
+// openLimit bounds finding a pod, opening a session in it and learning who answers how: an API server may hang.
+const openLimit = 2 * time.Minute
+
+// A session is renewed now and then: rules are learned anew, and nothing in the pod lives on without end.
+const (
+	watchSession = 25 * time.Minute
+	strangeAfter = time.Minute // a session is renewed early where most answers name no backend any more
+)
+
+var (
+	errTimeOver    = errors.New("the time of the watch is over")
+	errSessionOver = errors.New("the session was renewed")
+)
+
+// loop opens one session after the other until the time is over, the watch fails, the split is changed or it is interrupted.
+func (w *watchRun) loop(ctx context.Context) {
+	going, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	stop := w.follow(going, end)
+	defer stop()
+	if w.cfg.For > 0 {
+		var cancel context.CancelFunc
+		going, cancel = context.WithTimeoutCause(going, w.cfg.For, errTimeOver)
+		defer cancel()
+	}
+	pause := firstRetry
+	for going.Err() == nil && !w.failed && !w.m.Refused() {
+		looks := w.w.Looks
+		err := w.session(going)
+		var moved *movedError
+		switch {
+		case errors.As(err, &moved):
+			end(moved)
+		case err == nil || going.Err() != nil:
+		case errors.Is(err, errSessionOver):
+			pause = firstRetry
+			continue
+		case len(w.w.Pods) == 0: // what never worked is not waited for
+			w.fail(going, err)
+			return
+		default:
+			if w.w.Looks > looks {
+				pause = firstRetry
+			}
+			w.gap(err)
+			select {
+			case <-time.After(pause):
+			case <-going.Done():
+			}
+			pause = min(2*pause, lastRetry)
+		}
+	}
+	w.up("")
+	var moved *movedError
+	if errors.As(context.Cause(going), &moved) && !w.failed && !w.m.Refused() {
+		w.m.Failures = append(w.m.Failures, moved.text)
+		w.m.Remedies = append(w.m.Remedies, "start another watch of the split as it is now")
+	}
+}
+
+// gap notes that nothing is measured, since when the agent was last heard of. What began it is kept; what keeps it from ending is
+// told.
+func (w *watchRun) gap(err error) {
+	text := whyOf(err)
+	if w.down.IsZero() {
+		w.down = time.Now()
+		if !w.heard.IsZero() {
+			w.down = w.heard
+		}
+		w.w.GapCount++
+		w.why = text
+		w.progress("watch", fmt.Sprintf("nothing is measured since %s: %s", w.down.UTC().Format(time.TimeOnly), text))
+	} else {
+		w.progress("watch", "still nothing is measured: "+text)
+	}
+	w.show(false)
+}
+
+// whyOf says what broke as far as a reader of gaps cares: which session it was says the pod.
+func whyOf(err error) string {
+	var exit *podexec.ExitError
+	var gone *podexec.NotFoundError
+	var lost *podexec.LostError
+	switch {
+	case errors.As(err, &exit):
+		_, code, _ := strings.Cut(exit.Error(), ": ") // less the path of the upload
+		return "the agent's " + brief(code)
+	case errors.As(err, &gone):
+		return brief(gone.Error())
+	case errors.As(err, &lost):
+		return brief(lost.Error())
+	}
+	return brief(err.Error())
+}
+
+// up ends a gap: from now on requests are sent from a pod, or the watch is over.
+func (w *watchRun) up(pod string) {
+	if w.down.IsZero() {
+		return
+	}
+	length := time.Since(w.down).Seconds()
+	w.w.GapTime += length
+	g := report.WatchGap{At: w.down.UTC(), Seconds: judge.Rounded(length), To: pod, Why: w.why}
+	if n := len(w.w.Pods); n > 0 {
+		g.From = w.w.Pods[n-1]
+	}
+	w.w.Gaps = keepLast(append(w.w.Gaps, g), report.MaxWatchList)
+	w.down = time.Time{}
+	w.log.keep("gap: " + g.String())
+}
+
+// session finds a ready pod, opens a session in it and sends batches until something breaks. nil: the watch is over.
+func (w *watchRun) session(ctx context.Context) error {
+	opening, cancelOpening := context.WithTimeout(ctx, openLimit)
+	defer cancelOpening()
+	snap := *w.m.Before
+	first := len(w.w.Pods) == 0
+	if !first {
+		var err error
+		if snap, err = w.declared(opening); err != nil {
+			return err
+		}
+		if why := refusal(snap, w.cfg.IgnoreChecks); why != "" {
+			return errors.New(why)
+		}
+	}
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	client, facts, err := w.openAgent(opening, life, snap.Source, w.cfg.Session+w.cfg.Every+w.m.Plan.Timeout, agent.ClientOptions{
+		Progress: func(wire.Progress) { w.heard = time.Now() },
+	})
+	if err != nil {
+		return err
+	}
+	defer client.Close() // what broke was reported; the agent ends by itself
+	if err := w.learn(opening, client, snap, facts); err != nil || w.m.Refused() {
+		return err
+	}
+	pod := snap.Source.Name
+	from := ""
+	if n := len(w.w.Pods); n > 0 && w.w.Pods[n-1] != pod {
+		from = ", after pod " + w.w.Pods[n-1]
+	}
+	gap := ""
+	if !w.down.IsZero() {
+		gap = fmt.Sprintf(", after a gap of %.1fs", time.Since(w.down).Seconds())
+	}
+	w.up(pod)
+	if first || from != "" {
+		w.w.Pods = keepLast(append(w.w.Pods, pod), report.MaxWatchList)
+	}
+	w.progress("watch", fmt.Sprintf("sending %g requests per second from pod %s%s%s", w.m.Plan.Rate.PerSecond(), pod, from, gap))
+	return w.send(ctx, client)
+}
+
+// learn settles with what the pod sees. A watch goes on where it could not begin: what a later pod is refused for is a gap.
+func (w *watchRun) learn(ctx context.Context, client session, snap law.Snapshot, facts record.AgentFacts) error {
+	before, checks := w.m.Before, w.m.Checks
+	w.m.Agent = facts
+	w.m.Before = &snap // rules are learned of the pods that are there now
+	err := w.settle(ctx, client)
+	if len(w.w.Pods) == 0 {
+		return err
+	}
+	if err == nil && w.m.Refused() {
+		err = errors.New("the checks refuse this pod")
+		for _, c := range w.m.Checks {
+			if c.Failure() {
+				err = fmt.Errorf("check %s, %s: %s", c.ID, c.Name, brief(c.Seen))
+				break
+			}
+		}
+	}
+	if err != nil {
+		w.m.Before, w.m.Checks = before, checks
+	}
+	return err
+}
+
+// send sends batches until the session is old, or something breaks.
+func (w *watchRun) send(ctx context.Context, client session) error {
+	opened := time.Now()
+	w.heard = opened
+	w.m.Plan.WarmUp = w.warmUp
+	for ctx.Err() == nil && !w.failed && !w.m.Refused() {
+		if time.Since(opened) > w.cfg.Session {
+			return errSessionOver
+		}
+		strange, err := w.batch(ctx, client)
+		if err != nil {
+			return err
+		}
+		w.m.Plan.WarmUp = 0 // the connections are there
+		if strange && time.Since(opened) > strangeAfter {
+			return errSessionOver
+		}
+	}
+	return nil
+}

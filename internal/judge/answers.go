@@ -1,0 +1,145 @@
+package judge
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/export"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// AnalyzeAnswers judges the results of another load test after the fact: the rules say which backend gave each answer, and
+// from there on it is as in a run of our own. What a file of results cannot say, the report does not claim: that the split
+// stayed the same, that the client was in the mesh, that the generator was on time.
+//
+// Nothing is judged where the answers do not end well: their error is returned as it is, as one that names the rules or the
+// weights is.
+func AnalyzeAnswers(answers iter.Seq2[export.Answer, error], w analyze.Weights, rules []ClassifyRule, o analyze.Options) (report.Report, error) {
+	if len(rules) == 0 {
+		return report.Report{}, errors.New("--classify: a file of results does not say which backend answered; say how the answers of " +
+			"each look, for example --classify 'BACKEND=json:/FIELD=VALUE'")
+	}
+	numbered, err := UserRules(rules, w)
+	if err != nil {
+		return report.Report{}, err
+	}
+	classifier, err := attack.NewClassifier(numbered)
+	if err != nil {
+		return report.Report{}, err
+	}
+	f := foreign{tally: NewTally(len(w)), classifier: classifier}
+	f.tally.windows = windows{} // see overTime
+	for a, err := range answers {
+		if err != nil {
+			return report.Report{}, err
+		}
+		f.add(a)
+	}
+	return f.report(w, rules, o), nil
+}
+
+// foreign counts the answers of another load test.
+type foreign struct {
+	tally      *Tally
+	classifier *attack.Classifier
+	specimens  []attack.Specimen
+	readable   bool // some answer has a header or a body
+	answered   bool // some request has an answer
+	run        report.Run
+	urls       int // different ones in a row
+}
+
+func (f *foreign) add(a export.Answer) {
+	r := a.Result
+	if r.Err == attack.OK {
+		r.Backend = f.classifier.Classify(a.Header, a.Body)
+		f.answered = true
+		f.readable = f.readable || len(a.Header) > 0 || len(a.Body) > 0
+		if r.Backend == attack.Unattributed && len(f.specimens) < attack.MaxSpecimens {
+			f.specimens = append(f.specimens, attack.Specimen{
+				Seq: r.Seq, Status: r.Status, Body: string(a.Body[:min(len(a.Body), attack.MaxSpecimenBody)]),
+			})
+		}
+	}
+	if f.tally.N == 0 || a.At.Before(f.run.Started) {
+		f.run.Started = a.At
+	}
+	if end := a.At.Add(r.ServiceTime()); end.After(f.run.Ended) {
+		f.run.Ended = end
+	}
+	if f.run.URL != a.URL {
+		f.run.URL = a.URL
+		f.urls++
+	}
+	f.tally.Add(r)
+}
+
+// inOrder numbers the requests by the instants at which they were sent. The numbers in a file begin again with each attack
+// in it.
+func (f *foreign) inOrder() {
+	t := f.tally
+	t.sorted()
+	slices.SortStableFunc(t.observations, func(a, b analyze.Observation) int { return cmp.Compare(a.Sent, b.Sent) })
+	for i := range t.observations {
+		o := &t.observations[i]
+		o.Seq, o.Planned, o.Sent, o.Done = uint64(i), o.Planned-t.first, o.Sent-t.first, o.Done-t.first
+	}
+}
+
+// overTime counts windows once the first sending is known: instants in a file count from whenever the other tool liked. Nil where
+// the order of all requests was not kept.
+func (f *foreign) overTime() *report.OverTime {
+	if !f.tally.ordered() {
+		return nil
+	}
+	w := newWindows(len(f.tally.counts.N))
+	for _, o := range f.tally.observations {
+		w.add(attack.Result{Sent: o.Sent, Backend: int16(o.Backend), Status: statusOf(o)})
+	}
+	return w.overTime(f.tally.N)
+}
+
+func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Options) report.Report {
+	f.inOrder()
+	t := f.tally
+	if f.urls > 1 {
+		f.run.URL = ""
+	}
+	f.run.Seed, f.run.Complete = o.Seed, true
+	in := report.Input{
+		Weights: w, Counts: t.counts, Options: o, Run: &f.run, Specimens: f.specimens, Signatures: map[string]string{},
+		// SendLags stay unknown, and OnTime would be said to be false only if it were known to be.
+		Load: &report.LoadFacts{
+			Backends: t.backends, Unattributed: t.rest, Duration: t.last - t.first, Engine: "vegeta", EndReason: "done", OnTime: true,
+			OverTime: f.overTime(),
+		},
+		Warnings: []string{"a file of results does not say when requests should have been sent: times count from the sending, " +
+			"so what a late generator or a stalled server hid is not in them"},
+	}
+	for _, r := range rules {
+		text := strings.TrimPrefix(r.Text, r.Backend+"=") + " (--classify)"
+		if have := in.Signatures[r.Backend]; have != "" {
+			text = have + ", or " + text
+		}
+		in.Signatures[r.Backend] = text
+	}
+	switch {
+	case f.answered && !f.readable:
+		in.Specimens = nil // they would all be empty
+		in.Invalid = []string{fmt.Sprintf("none of the %d results has a body or a header, by which a backend could be recognised", t.N)}
+		in.Remedies = []string{"run the load test again so that bodies are kept: vegeta attack without -max-body, " +
+			"written as gob, CSV or JSON (what splitbench exports has none: name the run itself)"}
+	case t.unknown > 0:
+		in.Remedies = []string{"compare --classify with the answers that name no backend; -max-body of vegeta attack cuts them short"}
+	}
+	judge(&in, record.Manifest{Weights: w, Options: o}, t, wire.Totals{})
+	return report.Build(in)
+}

@@ -1,0 +1,271 @@
+package judge
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
+	"github.com/splitbench/splitbench/internal/wire"
+	"github.com/splitbench/splitbench/internal/witness"
+)
+
+// crossCheck is what the second witness says of a run, and what the verdict has to count because of it.
+type crossCheck struct {
+	unit    string // witness.UnitRequest, UnitConnection or UnitDraw
+	why     string // of another unit than the request
+	counts  analyze.Counts
+	ordered *Tally // what the counts were made of, in order; nil: no order is known
+}
+
+// crossChecked holds the run against its second witness: it fills in.Witness, adds what takes the verdict away, and says
+// what is to be judged. Without a witness it changes nothing but that the report says so.
+func crossChecked(in *report.Input, m record.Manifest, t *Tally, totals wire.Totals) crossCheck {
+	out := crossCheck{unit: witness.UnitRequest, counts: in.Counts, ordered: t}
+	if m.Before == nil {
+		return out
+	}
+	if w := m.Witness; w != nil {
+		in.Witness = &report.Witness{Why: w.Why, Proxy: string(w.Kind), URL: w.URL}
+		if w.Why == "" {
+			out.read(in, m, totals)
+		}
+		if !in.Witness.Available {
+			in.Warnings = append(in.Warnings, "there is no second witness: "+untrusted.Safe(in.Witness.Why)+"; --witness off does not ask for one")
+		}
+	}
+	out.count(in, m, t)
+	return out
+}
+
+// read reads the two pages of each proxy.
+func (out *crossCheck) read(in *report.Input, m record.Manifest, totals wire.Totals) {
+	target := witness.TargetOf(*m.Before)
+	r := in.Witness
+	d, err := proxyDelta(m.Witness, target)
+	if err != nil {
+		r.Why = untrusted.Safe(err.Error())
+		return
+	}
+	sent := int64(totals.Requests + totals.WarmUp)
+	counted := exact(totals, len(m.Weights))
+	r.Available, r.Undisturbed, r.Counter, r.Path, r.Requests = true, true, d.Counter, string(d.Path), sent
+	r.Retries, r.Blurred = d.Retries, d.Blurred
+	for _, f := range d.Findings(target, expectedPath(m.Before.Law), sent) {
+		r.Findings = append(r.Findings, f.Text)
+		switch f.Effect {
+		case witness.Invalid:
+			r.Undisturbed = false
+			in.Invalid = append(in.Invalid, f.Text)
+			in.Remedies = append(in.Remedies, remedy(f, m)...)
+		case witness.Unit:
+			if f.Unit == witness.UnitConnection && m.Law().NullModel == law.RandomPerConnection {
+				continue // the objects say so too, and the plan and the judge know
+			}
+			out.unit, out.why = f.Unit, f.Text
+			in.Remedies = append(in.Remedies, remedy(f, m)...)
+			in.Warnings = append(in.Warnings, f.Text)
+		case witness.Note:
+			in.Warnings = append(in.Warnings, f.Text)
+		}
+	}
+	if d.Draws == nil {
+		r.Agrees = true // nothing contradicts the answers
+		return
+	}
+	var disagree string
+	r.Background, disagree = d.Agree(target, counted.N, sent)
+	if r.Agrees = disagree == ""; !r.Agrees {
+		in.Invalid = append(in.Invalid, disagree)
+	}
+	r.Draws = drawsOf(d, target, counted)
+	out.judgeDraws(in, m, d)
+}
+
+// proxyDelta is what the proxies of all pods did together.
+func proxyDelta(w *record.WitnessFacts, target witness.Target) (witness.Delta, error) {
+	var all witness.Delta
+	for i, p := range w.Pods {
+		before, err := witness.Parse(bytes.NewReader(p.Before), w.Kind, target)
+		if err != nil {
+			return all, err
+		}
+		after, err := witness.Parse(bytes.NewReader(p.After), w.Kind, target)
+		if err != nil {
+			return all, err
+		}
+		d, err := witness.Compare(before, after, target, time.Duration(p.ElapsedMs)*time.Millisecond)
+		switch {
+		case err != nil:
+			return all, err
+		case i == 0:
+			all = d
+		default:
+			if d.Restarted != "" {
+				d.Restarted += " (pod " + p.Pod + ")"
+			}
+			all = all.Plus(d)
+		}
+	}
+	if len(w.Pods) == 0 {
+		return all, witness.ErrNoCounters
+	}
+	return all, nil
+}
+
+// judgeDraws tests the draws by themselves against the weights.
+func (out *crossCheck) judgeDraws(in *report.Input, m record.Manifest, d witness.Delta) {
+	draws := analyze.Counts{N: d.Draws}
+	alone, err := analyze.Judge(m.Weights, draws, m.Options)
+	if err != nil {
+		in.Warnings = append(in.Warnings, "the proxy's draws cannot be judged: "+untrusted.Safe(err.Error()))
+		return
+	}
+	in.Witness.Outcome = string(alone.Outcome)
+	s := report.StatisticOf(alone.GoodnessOfFit.Pearson)
+	in.Witness.GoodnessOfFit = &s
+	if out.unit == witness.UnitDraw {
+		out.counts, out.ordered = draws, nil
+		return
+	}
+	in.Diagnostics = append(in.Diagnostics, witnessLine(alone, m.Weights, in.Counts, m.Options, d.Draws, in.Witness.Background))
+}
+
+const nameWitness = "witness"
+
+// witnessLine holds the answers against the draws. Answers that follow the weights over draws that do not: the difference is
+// other traffic, or it is not what is drawn.
+func witnessLine(alone analyze.Decision, w analyze.Weights, c analyze.Counts, o analyze.Options, draws []int64, background int64) report.Diagnostic {
+	line := report.Diagnostic{Name: nameWitness, OK: true, Text: "nothing found", Effect: report.EffectKeep}
+	if exactP := alone.GoodnessOfFit.Pearson.Exact; exactP.Method != "" {
+		p := exactP.P
+		line.P = &p
+	}
+	if answers, err := analyze.Judge(w, c, o); err == nil && answers.Outcome == analyze.Pass && alone.Outcome == analyze.Fail {
+		line.OK, line.Effect = false, report.EffectDowngrade
+		line.Text = fmt.Sprintf("the answers follow the weights, and the draws that the client's proxy counted do not: %s; "+
+			"%d of them were not of this run", drawsText(draws, w), background)
+	}
+	return line
+}
+
+func drawsText(draws []int64, w analyze.Weights) string {
+	parts := make([]string, 0, len(w))
+	for i, x := range w {
+		parts = append(parts, fmt.Sprintf("%s %d", untrusted.Safe(x.Backend), draws[i]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func drawsOf(d witness.Delta, t witness.Target, counted analyze.Counts) []report.WitnessDraws {
+	total := d.Other
+	for _, n := range d.Draws {
+		total += n
+	}
+	var out []report.WitnessDraws
+	for i, n := range d.Draws {
+		row := report.WitnessDraws{Backend: t.Leaves[i].Name, Drawn: n}
+		if i < len(counted.N) {
+			row.Answered = counted.N[i]
+		}
+		if total > 0 {
+			share := float64(n) / float64(total)
+			row.DrawnShare = &share
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+// expectedPath is the path that the objects say requests take through a Linkerd proxy; others have but one.
+func expectedPath(l law.Law) witness.Path {
+	if l.Provider != law.ProviderLinkerd {
+		return witness.PathUnknown
+	}
+	switch l.Path {
+	case law.PathServiceProfile:
+		return witness.PathProfile
+	case law.PathHTTPRoute:
+		return witness.PathHTTPRoute
+	case law.PathGRPCRoute:
+		return witness.PathGRPCRoute
+	}
+	return witness.PathUnknown
+}
+
+// remedy completes a finding's command with the workload that the client pod is of.
+func remedy(f witness.Finding, m record.Manifest) []string {
+	if f.Remedy == "" {
+		return nil
+	}
+	text := f.Remedy
+	if f.Code == witness.CodeStalePath {
+		if workload := strings.TrimPrefix(m.Before.Source.Workload, "--from "); workload != m.Before.Source.Workload {
+			text += " " + workload
+		} else {
+			text += " the workload of pod " + m.Before.Source.Name
+		}
+	}
+	return []string{untrusted.Safe(text)}
+}
+
+// count makes the counts of another unit than the request.
+func (out *crossCheck) count(in *report.Input, m record.Manifest, t *Tally) {
+	if out.unit == witness.UnitRequest {
+		return
+	}
+	if in.Witness == nil {
+		in.Witness = &report.Witness{Why: "it was not asked for"}
+	}
+	in.Witness.Unit, in.Witness.UnitWhy = out.unit, out.why
+	if m.Sequential != nil {
+		in.Invalid = append(in.Invalid, "--sequential looked at answers to requests, which cannot be judged here: "+out.why)
+		return
+	}
+	if out.unit == witness.UnitConnection {
+		conns, err := perConnection(t, len(m.Weights))
+		if err == nil {
+			err = oneBackendEach(t)
+		}
+		if err != nil {
+			in.Invalid = append(in.Invalid, "the proxy draws for each connection, and connections cannot be judged: "+err.Error())
+			return
+		}
+		out.counts, out.ordered = conns.counts, conns
+	}
+	in.Counts = out.counts
+}
+
+// oneBackendEach checks what a proxy that draws for each connection cannot but do: that all answers over one connection came
+// from one backend.
+func oneBackendEach(t *Tally) error {
+	first := map[int]int{}
+	for _, o := range t.observations {
+		if o.Backend < 0 {
+			continue
+		}
+		if have, ok := first[o.Conn]; ok && have != o.Backend {
+			return fmt.Errorf("answers over connection %d came from different backends, so that something else draws for each request", o.Conn)
+		}
+		first[o.Conn] = o.Backend
+	}
+	return nil
+}
+
+var requestWord = regexp.MustCompile(` request(s?)([ ,.;:)]|$)`)
+
+// say puts the unit's name into sentences that are written for requests.
+func (out *crossCheck) say(d *analyze.Decision) {
+	if out.unit == witness.UnitRequest {
+		return
+	}
+	for i := range d.Reasons {
+		d.Reasons[i].Text = requestWord.ReplaceAllString(d.Reasons[i].Text, " "+out.unit+"$1$2")
+	}
+}

@@ -1,0 +1,30 @@
+package judge
+
+import (
+	"testing"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+)
+
+// A stray loss is no failover: limits that it keeps to are no pass, limits that it breaks are a fail.
+func TestAStrayLossIsNoFailover(t *testing.T) {
+	for allowed, want := range map[int64]string{10: report.Inconclusive, 0: report.Fail} {
+		outage := 5 * time.Second
+		j := drillJudge{in: &report.Input{Judged: &report.Judged{Outcome: report.Measured}}, d: &report.Drill{Lost: 1}, facts: &record.DrillFacts{MaxLost: &allowed, MaxOutage: &outage}}
+		j.m.Weights = analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}}
+		for i := range 3000 {
+			at := time.Duration(i) * 20 * time.Millisecond
+			s := Shot{sent: at, done: at + 2*time.Millisecond, backend: drawn(i, 50)}
+			if i == 1500 {
+				s.failed, s.backend = "timeout", -1
+			}
+			j.shots = append(j.shots, s)
+		}
+		if j.judge(); j.in.Judged.Outcome != want || len(j.d.Failovers) != 0 {
+			t.Errorf("%d lost are allowed: %s with %d failovers, want %s", allowed, j.in.Judged.Outcome, len(j.d.Failovers), want)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package judge
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/curl"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// Windows of the gateway cost: of a second each, or longer ones where there would be more than enough, or shorter ones
+// where there would be too few. Below the shortest, neighbours are one moment.
+const (
+	costWindow    = time.Second
+	mostWindows   = 40
+	leastDuration = 2 * time.Second
+)
+
+// maxCostTimes bounds the answers whose times are kept in their order; of more, one in 2, 4, 8 ... by their numbers.
+const maxCostTimes = 1 << 18
+
+// costTimes keeps when the answers of each backend were due and how long they took.
+type costTimes struct {
+	stride uint64
+	seqs   []uint64
+	due    []time.Duration
+	took   []int64
+	who    []int16
+}
+
+func (c *costTimes) add(r attack.Result) {
+	if r.Err != attack.OK || r.Status >= 500 || r.Backend < 0 {
+		return
+	}
+	c.stride = max(c.stride, 1)
+	if r.Seq%c.stride != 0 {
+		return
+	}
+	if len(c.seqs) >= maxCostTimes {
+		c.stride *= 2
+		n := 0
+		for i, seq := range c.seqs {
+			if seq%c.stride == 0 {
+				c.seqs[n], c.due[n], c.took[n], c.who[n] = seq, c.due[i], c.took[i], c.who[i]
+				n++
+			}
+		}
+		c.seqs, c.due, c.took, c.who = c.seqs[:n], c.due[:n], c.took[:n], c.who[:n]
+		if r.Seq%c.stride != 0 {
+			return
+		}
+	}
+	c.seqs, c.due = append(c.seqs, r.Seq), append(c.due, r.Planned)
+	c.took, c.who = append(c.took, int64(r.ResponseTime())), append(c.who, r.Backend)
+}
+
+// windows sorts the times of each backend into windows of the run.
+func (c *costTimes) windows(backends, n int, length time.Duration) ([]*analyze.Blocks, error) {
+	table := make([][][]int64, backends)
+	for b := range table {
+		table[b] = make([][]int64, n)
+	}
+	for i, b := range c.who {
+		if int(b) < backends {
+			w := min(int(c.due[i]/length), n-1)
+			table[b][w] = append(table[b][w], c.took[i])
+		}
+	}
+	out := make([]*analyze.Blocks, backends)
+	for b := range table {
+		var err error
+		if out[b], err = analyze.NewBlocks(table[b]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// windowsOf is how many windows a burst of that length has, and how long each is.
+func windowsOf(length time.Duration) (n int, window time.Duration) {
+	n = max(analyze.MinBlocks, min(mostWindows, int(length/costWindow)))
+	return n, length/time.Duration(n) + 1
+}
+
+// gatewayCost computes what the gateway costs from a run's own answers; nil where no backend is of another cluster.
+func gatewayCost(m record.Manifest, t *Tally, totals wire.Totals) *report.CostFacts {
+	reference, others := costSides(m)
+	if len(others) == 0 {
+		return nil
+	}
+	facts := &report.CostFacts{Level: 1 - m.Options.Alpha}
+	if facts.Why = costRefusal(m, t, totals, reference); facts.Why != "" {
+		return facts
+	}
+	if !t.onTime(totals) {
+		facts.SharedLag = t.lagP99()
+	}
+	length := t.last + time.Nanosecond
+	facts.Reference = m.Weights[reference].Backend
+	facts.Windows, facts.Window = windowsOf(length)
+	blocks, err := t.cost.windows(len(m.Weights), facts.Windows, facts.Window)
+	if err != nil {
+		facts.Why = untrusted.Safe(err.Error())
+		return facts
+	}
+	for _, i := range append([]int{reference}, others...) {
+		if blocks[i].Samples() == 0 {
+			facts.Why = fmt.Sprintf("%s did not answer once without an error", m.Weights[i].Backend)
+			return facts
+		}
+		b := report.BackendCostFacts{Name: m.Weights[i].Backend, Path: pathOf(m, i), Levels: analyze.DefaultQuantiles()}
+		for _, q := range b.Levels {
+			b.Times = append(b.Times, blocks[i].Interval(q, facts.Level))
+			if i == reference {
+				continue
+			}
+			d, err := analyze.Difference(blocks[i], blocks[reference], q, facts.Level, true)
+			if err != nil {
+				facts.Why = untrusted.Safe(err.Error())
+				return facts
+			}
+			b.Differences = append(b.Differences, d)
+		}
+		for decile := 1; decile <= 9 && i != reference; decile++ {
+			d, err := analyze.Difference(blocks[i], blocks[reference], float64(decile)/10, facts.Level, true)
+			if err != nil {
+				facts.Why = untrusted.Safe(err.Error())
+				return facts
+			}
+			b.Shift = append(b.Shift, d)
+		}
+		facts.Backends = append(facts.Backends, b)
+	}
+	return facts
+}
+
+// costSides are the backend of the client's own cluster that the others are compared with, the one of most weight, and
+// those of other clusters.
+func costSides(m record.Manifest) (reference int, others []int) {
+	reference = -1
+	if m.Before == nil || len(m.Before.Backends) != len(m.Weights) {
+		return -1, nil
+	}
+	for i, b := range m.Before.Backends {
+		switch {
+		case m.Weights[i].W == 0:
+		case b.Mirror != nil && b.Mirror.Mode != law.MirrorFederated:
+			others = append(others, i)
+		case b.Mirror == nil && (reference < 0 || m.Weights[i].W > m.Weights[reference].W):
+			reference = i
+		}
+	}
+	if reference < 0 {
+		return -1, nil
+	}
+	return reference, others
+}
+
+// pathOf is how a backend of another cluster is reached.
+func pathOf(m record.Manifest, i int) string {
+	switch mirror := m.Before.Backends[i].Mirror; {
+	case mirror == nil:
+		return ""
+	case mirror.Mode == law.MirrorGateway:
+		return report.PathGateway
+	default:
+		return untrusted.Safe(mirror.Mode)
+	}
+}
+
+// costRefusal says why a run's latencies are not the backends', "" where they are.
+func costRefusal(m record.Manifest, t *Tally, totals wire.Totals, reference int) string {
+	length := t.last
+	switch {
+	case m.Plan.Shape != nil && m.Plan.Shape.Kind == attack.ShapeClosed:
+		return "a closed loop waits for its answers, which hides how long they would have taken at a given rate"
+	case curl.Drives(totals.Engine):
+		return "a program of the image sent the requests, one after the other: its times are no facts about the mesh"
+	case !t.onTimeForCost(totals):
+		return "the generator was late, so the times are its own as much as the backends'"
+	case length < leastDuration:
+		return fmt.Sprintf("the run was shorter than %s, too short for its moments to be independent", leastDuration)
+	case float64(totals.Dropped) > 0:
+		return fmt.Sprintf("the times of %d answers were lost", totals.Dropped)
+	case reference < 0:
+		return "no backend is of the client's own cluster"
+	}
+	return ""
+}

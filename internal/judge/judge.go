@@ -1,0 +1,231 @@
+// Package judge turns a record into a report: what the samples say is counted, tested once by the rule that was fixed
+// before the first request, and held against everything else that the run saw.
+//
+// A live run and a stored one pass through the same Conclude, so that what the terminal said and what the folder proves
+// cannot differ. It reaches no cluster and no pod, and no finding of it makes a verdict better.
+package judge
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/curl"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
+	"github.com/splitbench/splitbench/internal/wire"
+	"github.com/splitbench/splitbench/internal/witness"
+)
+
+// Evidence is what the samples of a run say, counted as they came: live, or from a stored run.
+type Evidence struct {
+	Totals wire.Totals
+	Tally  *Tally        // of a split or a drill
+	Shots  []Shot        // of a drill
+	Times  []Times       // of latencies, by target
+	Then   *store.Folder // an earlier run of latencies to compare with; nil: none
+}
+
+// Conclude is where a live run and a stored one become the same: manifest and evidence in, report out.
+func Conclude(m record.Manifest, e Evidence) report.Report {
+	switch m.Kind {
+	case report.KindLatency:
+		return concludeLatency(m, e.Times, e.Then)
+	case report.KindDrill:
+		return concludeDrill(m, e.Totals, e.Tally, e.Shots)
+	}
+	return conclude(m, e.Totals, e.Tally)
+}
+
+// conclude judges a run of a split.
+func conclude(m record.Manifest, totals wire.Totals, t *Tally) report.Report {
+	in := report.Input{
+		Weights: m.Weights, Options: m.Options, Checks: m.Checks, Before: m.Before, After: m.After,
+		Transport: m.Agent.Transport, Agent: m.Agent.How, Signatures: m.Signatures,
+		Interrupted: m.Interrupted, Invalid: append([]string(nil), m.Failures...), Warnings: append([]string(nil), m.Warnings...),
+		Remedies: append([]string(nil), m.Remedies...),
+		Run: &report.Run{
+			ID: m.ID, Dir: m.Dir, Started: m.Started, Ended: m.Ended, URL: m.Plan.URL, Command: m.Command, Seed: m.Options.Seed,
+			Tool: m.Tool, Simulated: m.Simulated, Labels: m.Labels, Complete: m.Complete(totals),
+		},
+		Specimens: totals.Specimens,
+	}
+	in.Steps = stepsOf(m)
+	if m.Before != nil {
+		in.Warnings = append(in.Warnings, m.Before.Notes...)
+	}
+	in.Counts = analyze.Counts{N: make([]int64, len(m.Weights))}
+	if t != nil && t.N > 0 {
+		t.sorted()
+		in.Counts = t.counts
+		if totals.Reason != "" {
+			in.Counts = exact(totals, len(m.Weights))
+		}
+		t.useTotals(totals)
+		in.Load = loadFacts(m.Plan, totals, t)
+		in.Load.Marks = marksOf(m, totals, in.Load.Duration)
+		in.GatewayCost = gatewayCost(m, t, totals)
+		in.Pods = podsOf(m, t)
+		if curl.Drives(totals.Engine) {
+			in.Load.OnTime = false
+			in.Warnings = append(in.Warnings, "the requests were sent by "+totals.Engine+" of the image, one after the other, because no agent "+
+				"could be put there or --via says so: counts are right, times are no facts about the mesh")
+		}
+		in.Warnings = append(in.Warnings, segmentsText(m, t)...)
+		judge(&in, m, t, totals)
+	}
+	return report.Build(in)
+}
+
+// judge makes the one decision and adds what forbids it.
+func judge(in *report.Input, m record.Manifest, t *Tally, totals wire.Totals) {
+	var d analyze.Decision
+	var err error
+	seen := crossChecked(in, m, t, totals)
+	counted := seen.ordered
+	switch {
+	case m.Sequential != nil:
+		d, counted, err = sequential(in, m, t)
+	case seen.unit != witness.UnitRequest:
+		d, err = analyze.Judge(m.Weights, in.Counts, m.Options)
+	default:
+		d, counted, err = judgeLaw(in, m, t)
+	}
+	if err != nil {
+		in.Invalid = append(in.Invalid, "the counts cannot be judged: "+untrusted.Safe(err.Error()))
+		return
+	}
+	seen.say(&d)
+	d = diagnose(in, d, m.Weights, counted, totals.Dropped)
+	in.Decision = &d
+	if m.After == nil && m.Before != nil && len(m.Failures) == 0 && m.Interrupted == "" {
+		in.Invalid = append(in.Invalid, "whether the split stayed the same during the run was not seen: splitbench was killed before it could look again")
+	}
+	if m.After != nil {
+		changes := law.Changes(*m.Before, *m.After)
+		in.Segments = segments(m, t, totals)
+		if text := propagation(m, t); text != "" && len(changes) > 0 && len(in.Segments) == 0 {
+			in.Warnings = append(in.Warnings, text)
+		}
+		for _, c := range changes {
+			in.Invalid = append(in.Invalid, "changed during the run: "+untrusted.Safe(c.String()))
+		}
+		in.Invalid = append(in.Invalid, moved(m, changes, totals)...)
+	}
+	if n := unknown(m, totals, t); n > 0 && d.Outcome == analyze.Pass {
+		in.Invalid = append(in.Invalid, unknownReason(n))
+	}
+	if why := overloaded(in.Load, totals); why != "" {
+		in.Invalid = append(in.Invalid, why)
+		in.Remedies = append(in.Remedies, "lower --rate, or raise --connections if answers are slow")
+	}
+}
+
+// unknown counts complete answers that no rule named. Where samples were dropped only the agent's totals have them all.
+func unknown(m record.Manifest, totals wire.Totals, t *Tally) int64 {
+	if totals.Dropped == 0 {
+		return t.unknown
+	}
+	var n int64
+	for _, e := range totals.Tally {
+		if (e.Backend < 0 || int(e.Backend) >= len(m.Weights)) && e.Status != 0 && e.Status < 500 {
+			n += int64(e.N)
+		}
+	}
+	return n
+}
+
+// unknownReason says why there is no pass with so many complete answers that no rule named.
+func unknownReason(n int64) string {
+	return fmt.Sprintf("%d complete answers came from no known backend", n)
+}
+
+// leastRate is the share of the planned rate below which a run did not send what its plan says.
+const leastRate = 0.5
+
+// leastDelay is how many seconds a run must have lasted longer than planned besides: a short one is not overloaded by one pause.
+const leastDelay = 0.25
+
+// overloaded says why the generator did not carry out the plan, "" where it did.
+func overloaded(l *report.LoadFacts, totals wire.Totals) string {
+	if curl.Drives(totals.Engine) { // as fast as it goes
+		return ""
+	}
+	if l.TargetRate <= 0 || l.Duration <= 0 || totals.Requests < 2 || totals.Reason != wire.ReasonDone {
+		return ""
+	}
+	planned := float64(totals.Requests-1) / l.TargetRate
+	if rate := float64(totals.Requests-1) / l.Duration.Seconds(); rate < leastRate*l.TargetRate && l.Duration.Seconds() > planned+leastDelay {
+		return fmt.Sprintf("the generator was overloaded: it sent %.3g requests per second, %.3g were planned", rate, l.TargetRate)
+	}
+	return ""
+}
+
+func loadFacts(p attack.Plan, totals wire.Totals, t *Tally) *report.LoadFacts {
+	reason := totals.Reason
+	if reason == "" {
+		reason = "cut"
+	}
+	return &report.LoadFacts{
+		Backends: t.backends, Unattributed: t.rest,
+		WarmUp: int64(totals.WarmUp), Dropped: int64(totals.Dropped), TargetRate: p.Rate.PerSecond(),
+		Duration: t.last - t.first, SendLags: t.lags, CPU: time.Duration(totals.CPUUs) * time.Microsecond,
+		Connections: totals.Connections, Engine: totals.Engine, EndReason: reason, OnTime: t.onTime(totals),
+		OverTime: t.windows.overTime(t.N),
+	}
+}
+
+// Analyze computes the report of a stored run again, from its manifest and its samples. override, when not nil, changes
+// the options of the judgement (tolerance, gate, alpha, power); the samples stay as they are.
+func Analyze(f store.Folder, override func(*analyze.Options)) (report.Report, error) {
+	m, err := record.Read(f)
+	if err != nil {
+		return report.Report{}, err
+	}
+	if override != nil && m.Kind != report.KindSplit {
+		override(&m.Options)
+	}
+	switch m.Kind {
+	case report.KindSplit:
+	case report.KindLatency:
+		return analyzeLatency(f, m), nil
+	case report.KindDrill:
+		return analyzeDrill(f, m), nil
+	default:
+		return report.Report{}, record.Usagef("analyze run %s: it is a %s run, which has no split to judge; see its report", f.ID, m.Kind)
+	}
+	if override != nil {
+		override(&m.Options)
+	}
+	if m.Sequential != nil && m.Options.Gate != analyze.GateTolerance {
+		return report.Report{}, record.Usagef("--gate %s: run %s looked early, its rule is the tolerance", m.Options.Gate, f.ID)
+	}
+	var totals wire.Totals
+	t := NewTally(len(m.Weights))
+	t.Pods = m.Pods()
+	for result, err := range m.Samples(f, &totals) {
+		if err != nil {
+			m.Failures = append(m.Failures, missingEnd(m, err)...)
+			break
+		}
+		t.Add(result)
+	}
+	return conclude(m, totals, t), nil
+}
+
+// missingEnd is why a stored run that breaks off is no verdict, where the manifest does not say so itself.
+func missingEnd(m record.Manifest, err error) []string {
+	if len(m.Failures) > 0 || m.Interrupted != "" {
+		return nil
+	}
+	if errors.Is(err, agent.ErrNoEnd) {
+		return []string{"the stored run has no end: splitbench was killed or its disk was full"}
+	}
+	return []string{"the stored samples are damaged: " + untrusted.Safe(err.Error())}
+}

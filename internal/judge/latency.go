@@ -1,0 +1,201 @@
+package judge
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
+)
+
+// concludeLatency is where a live comparison and a stored one become the same.
+func concludeLatency(m record.Manifest, times []Times, baseline *store.Folder) report.Report {
+	in := report.Input{
+		Options: m.Options, Checks: m.Checks, Before: m.Before, Transport: m.Agent.Transport, Agent: m.Agent.How,
+		Signatures: m.Signatures, Interrupted: m.Interrupted, Invalid: slices.Clone(m.Failures), Warnings: slices.Clone(m.Warnings),
+		Remedies: slices.Clone(m.Remedies), Judged: &report.Judged{Outcome: report.Measured},
+		Run: &report.Run{
+			ID: m.ID, Dir: m.Dir, Started: m.Started, Ended: m.Ended, URL: m.Plan.URL, Command: m.Command, Seed: m.Options.Seed,
+			Tool: m.Tool, Simulated: m.Simulated, Labels: m.Labels, Complete: m.Interrupted == "" && len(m.Failures) == 0,
+		},
+	}
+	c := &report.Comparison{Level: 1 - m.Options.Alpha, Targets: []report.LatencyTarget{}, Differences: []report.TargetDifference{}}
+	in.Comparison = c
+	p := m.Latency
+	if p == nil {
+		in.Invalid = append(in.Invalid, "it is not known what was to be compared")
+		return report.Build(in)
+	}
+	c.Rounds, c.RoundTime, c.Rate, c.WarmUp = p.Rounds, p.Round.Seconds(), m.Plan.Rate.PerSecond(), int64(m.Plan.WarmUp)
+	c.Margin = marginOf(p)
+	if p.Against && len(p.Targets) > 0 {
+		c.Against = p.Targets[len(p.Targets)-1].Name
+	}
+	j := &latencyJudge{in: &in, m: m, p: p, c: c, times: times}
+	j.targets()
+	switch {
+	case p.Sweep:
+		j.sweep()
+	case len(in.Invalid) == 0 && in.Interrupted == "":
+		j.compare()
+		if baseline != nil {
+			j.baseline(*baseline)
+		}
+	default:
+		j.compare() // for information
+	}
+	return report.Build(in)
+}
+
+func marginOf(p *record.LatencyPlan) *report.Margin {
+	if !p.Margin.Set {
+		return nil
+	}
+	out := &report.Margin{Text: p.MarginText}
+	if p.Margin.Relative > 0 {
+		v := p.Margin.Relative
+		out.Fraction = &v
+		return out
+	}
+	v := float64(p.Margin.Absolute) / float64(time.Millisecond)
+	out.Ms = &v
+	return out
+}
+
+// latencyJudge fills in a comparison.
+type latencyJudge struct {
+	in     *report.Input
+	m      record.Manifest
+	p      *record.LatencyPlan
+	c      *report.Comparison
+	times  []Times
+	blocks []*analyze.Blocks // by target; nil where there are no answers
+}
+
+func (j *latencyJudge) invalid(format string, args ...any) {
+	j.in.Invalid = append(j.in.Invalid, fmt.Sprintf(format, args...))
+}
+
+// errorShare is the share of failed requests from which on the answers that did come are no fair sample of the target's.
+const errorShare = 0.01
+
+// targets reports each target, and what makes its times no measurement.
+func (j *latencyJudge) targets() {
+	j.blocks = make([]*analyze.Blocks, len(j.p.Targets))
+	for i, t := range j.p.Targets {
+		row := report.LatencyTarget{Name: t.Name, URL: t.URL, Root: t.Root, Quantiles: []report.QuantileTime{}}
+		if i >= len(j.times) {
+			j.c.Targets = append(j.c.Targets, row)
+			continue
+		}
+		times := j.times[i]
+		row.Sent, row.Elsewhere, row.Errors, row.Failures = times.Sent, times.elsewhere, times.errors, times.failures
+		b, err := analyze.NewBlocks(times.blocks)
+		if err != nil {
+			j.invalid("%s: %s", t.Name, untrusted.Safe(err.Error()))
+			continue
+		}
+		j.blocks[i] = b
+		row.Counted = int64(b.Samples())
+		row.Quantiles = report.TimesOfBlocks(b, analyze.DefaultQuantiles(), j.c.Level)
+		j.c.Targets = append(j.c.Targets, row)
+		switch {
+		case j.p.Sweep || times.Sent == 0:
+		case b.Samples() == 0 && times.errors == times.Sent:
+			j.invalid("%s answered nothing but errors: %s", t.Name, failuresText(times.failures))
+		case b.Samples() == 0:
+			j.invalid("%s gave no answer of its own", t.Name)
+		case float64(times.errors) > errorShare*float64(times.Sent):
+			j.invalid("%s failed %d of %d requests (%s): the answers that came are no fair sample", t.Name, times.errors, times.Sent, failuresText(times.failures))
+		case b.Quantile(0.5) < int64(time.Microsecond):
+			j.invalid("%s: half of the answers took less than a microsecond, less than the timer can tell", t.Name)
+		case !times.onTime(b.Quantile(medianOfTimes)):
+			j.invalid("the generator was late: the times are its own as much as those of %s", t.Name)
+			const remedy = "lower --rate, or raise --connections if answers are slow"
+			if !slices.Contains(j.in.Remedies, remedy) {
+				j.in.Remedies = append(j.in.Remedies, remedy)
+			}
+		}
+		if times.Sent > 0 && times.rounds < j.p.Rounds && !j.p.Sweep && j.in.Interrupted == "" && len(j.m.Failures) == 0 {
+			j.invalid("%d of %d rounds of %s were carried out", times.rounds, j.p.Rounds, t.Name)
+		}
+	}
+}
+
+func failuresText(f map[string]int64) string {
+	var parts []string
+	for kind, n := range f {
+		parts = append(parts, fmt.Sprintf("%d %s", n, kind))
+	}
+	slices.Sort(parts)
+	return untrusted.Safe(strings.Join(parts, ", "))
+}
+
+// compare judges each target against the last. Alpha is shared between targets.
+func (j *latencyJudge) compare() {
+	last := len(j.p.Targets) - 1
+	if !j.p.Against || last < 1 || len(j.times) <= last || j.blocks[last] == nil {
+		return
+	}
+	outcome := analyze.Pass
+	alpha := j.m.Options.Alpha / float64(last)
+	for i := range last {
+		if j.blocks[i] == nil {
+			return
+		}
+		// Rounds cut short: what both sides have.
+		first, second := equalRounds(j.times[i].blocks, j.times[last].blocks)
+		a, errA := analyze.NewBlocks(first)
+		b, errB := analyze.NewBlocks(second)
+		if errA != nil || errB != nil || a.Samples() == 0 || b.Samples() == 0 {
+			return
+		}
+		d, err := j.decide(a, b, alpha, true)
+		if err != nil {
+			j.invalid("%s", untrusted.Safe(err.Error()))
+			return
+		}
+		j.c.Differences = append(j.c.Differences, report.DifferenceOf(j.p.Targets[i].Name, j.p.Targets[last].Name, d))
+		outcome = worse(outcome, d.Outcome)
+		if d.Judged && d.Outcome != analyze.Pass {
+			d.Reason.Text = j.p.Targets[i].Name + ": " + d.Reason.Text
+			j.in.Judged.Reasons = append(j.in.Judged.Reasons, d.Reason)
+		}
+		if d.Judged && d.Outcome == analyze.Inconclusive && d.Needed > 0 {
+			j.in.Remedies = append(j.in.Remedies, fmt.Sprintf("run it again with --rounds %d", min(record.MaxRounds, d.Needed)))
+		}
+	}
+	if j.p.Margin.Set {
+		j.in.Judged.Outcome = string(outcome)
+	}
+}
+
+func equalRounds(a, b [][]int64) (first, second [][]int64) {
+	n := min(len(a), len(b))
+	return a[:n], b[:n]
+}
+
+func worse(a, b analyze.Outcome) analyze.Outcome {
+	rank := map[analyze.Outcome]int{analyze.Pass: 0, analyze.Inconclusive: 1, analyze.Fail: 2}
+	if rank[b] > rank[a] {
+		return b
+	}
+	return a
+}
+
+// analyzeLatency computes the report of a stored comparison again.
+func analyzeLatency(f store.Folder, m record.Manifest) report.Report {
+	if m.Latency == nil {
+		return concludeLatency(m, nil, nil)
+	}
+	times, err := StoredTimes(f, m.Latency)
+	if err != nil {
+		m.Failures = append(m.Failures, missingEnd(m, err)...)
+	}
+	return concludeLatency(m, times, nil)
+}

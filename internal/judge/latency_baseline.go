@@ -1,0 +1,152 @@
+package judge
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
+)
+
+// baseline compares with an earlier run: each target with itself, and what each costs more than the one it was compared with, then
+// and now. What cannot be compared is no pass.
+func (j *latencyJudge) baseline(f store.Folder) {
+	old, err := record.Read(f)
+	if err != nil || old.Latency == nil || old.Latency.Sweep {
+		j.notCompared("--baseline %s: not a comparison of latencies, nothing was compared with it", f.ID)
+		return
+	}
+	times, err := StoredTimes(f, old.Latency)
+	if err != nil {
+		j.notCompared("--baseline %s: its samples are not whole: %s", f.ID, untrusted.Safe(err.Error()))
+		return
+	}
+	if v := concludeLatency(old, times, nil).Verdict; v.Outcome == report.Invalid {
+		j.notCompared("--baseline %s: is invalid, nothing was compared with it: %s", f.ID, v.Reasons[0])
+		return
+	}
+	j.against(old, times)
+}
+
+// notCompared says why there is nothing to compare, which no margin makes a pass.
+func (j *latencyJudge) notCompared(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	j.in.Warnings = append(j.in.Warnings, text)
+	j.judged(analyze.Inconclusive, text)
+}
+
+// judged makes the outcome worse, where there is one.
+func (j *latencyJudge) judged(o analyze.Outcome, why string) {
+	if !j.p.Margin.Set || o == analyze.Pass {
+		return
+	}
+	code := analyze.CodeOutside
+	if o == analyze.Inconclusive {
+		code = analyze.CodeTooFew
+	}
+	j.in.Judged.Outcome = string(worse(analyze.Outcome(j.in.Judged.Outcome), o))
+	j.in.Judged.Reasons = append(j.in.Judged.Reasons, analyze.Reason{Code: code, Text: why})
+}
+
+// against judges what an earlier run measured against this one's. A fail pays for the number of questions: each target's own times
+// are one, and what each costs is one, so that a wrong one comes up at most at alpha over all of them.
+func (j *latencyJudge) against(old record.Manifest, times []Times) {
+	b := &report.Baseline{ID: old.ID, Started: old.Started, Labels: old.Labels, Differences: []report.TargetDifference{}, Costs: []report.TargetDifference{}}
+	j.c.Baseline = b
+	last := len(j.p.Targets) - 1
+	questions := len(j.p.Targets) + max(last, 0)
+	for i, t := range j.p.Targets {
+		at := slices.IndexFunc(old.Latency.Targets, func(x record.LatencyTarget) bool { return x.Name == t.Name })
+		if at < 0 {
+			j.notCompared("--baseline %s: has no target %s", old.ID, t.Name)
+			continue
+		}
+		before, err := analyze.NewBlocks(times[at].blocks)
+		if err != nil || before.Samples() == 0 || j.blocks[i] == nil || j.blocks[i].Samples() == 0 {
+			j.notCompared("--baseline %s: %s was not measured in both runs", old.ID, t.Name)
+			continue
+		}
+		d, err := j.decide(j.blocks[i], before, j.m.Options.Alpha/float64(questions), false)
+		if err != nil {
+			j.notCompared("--baseline %s: %s: %s", old.ID, t.Name, untrusted.Safe(err.Error()))
+			continue
+		}
+		x := report.DifferenceOf(t.Name, t.Name+" of "+old.ID, d)
+		b.Differences = append(b.Differences, x)
+		j.judged(d.Outcome, "against the baseline: "+x.Sentence)
+	}
+	if !j.p.Against || !old.Latency.Against || last < 1 || len(old.Latency.Targets) == 0 || old.Latency.Targets[len(old.Latency.Targets)-1].Name != j.p.Targets[last].Name {
+		return // what was compared with something else cost something else
+	}
+	for i, t := range j.p.Targets[:last] {
+		at := slices.IndexFunc(old.Latency.Targets[:len(old.Latency.Targets)-1], func(x record.LatencyTarget) bool { return x.Name == t.Name })
+		if at < 0 {
+			continue // said above
+		}
+		before, okBefore := costOf(t.Name, times[at], times[len(old.Latency.Targets)-1])
+		now, okNow := costOf(t.Name, j.times[i], j.times[last])
+		if !okBefore || !okNow {
+			j.notCompared("--baseline %s: what %s costs was not measured in both runs", old.ID, t.Name)
+			continue
+		}
+		j.cost(b, old.ID, before, now, questions)
+	}
+}
+
+// costOf are the rounds that both have, false where one has no answers.
+func costOf(name string, far, near Times) (sideCost, bool) {
+	first, second := equalRounds(far.blocks, near.blocks)
+	a, errA := analyze.NewBlocks(first)
+	b, errB := analyze.NewBlocks(second)
+	ok := errA == nil && errB == nil && a.Samples() > 0 && b.Samples() > 0
+	return sideCost{name, a, b}, ok
+}
+
+// cost compares what one target costs more than the one it is compared with, then and now.
+func (j *latencyJudge) cost(b *report.Baseline, id string, before, now sideCost, questions int) {
+	quantiles := j.judgedQuantiles()
+	o := CompareOptions{Absolute: time.Duration(j.p.Margin.Absolute), Relative: j.p.Margin.Relative, Alpha: j.m.Options.Alpha}
+	changes, err := costsAt(before, now, quantiles, o, questions*len(quantiles))
+	if err != nil {
+		j.notCompared("--baseline %s: what %s costs: %s", id, now.name, untrusted.Safe(err.Error()))
+		return
+	}
+	p := make([]float64, len(quantiles))
+	for i, q := range quantiles {
+		p[i] = pOfCost(before, now, q)
+	}
+	x := report.CostDifferenceOf(now.name+" over "+j.c.Against, id, quantiles, changes, analyze.Holm(p), j.m.Options.Alpha/float64(questions), j.p.Margin.Set)
+	b.Costs = append(b.Costs, x)
+	j.judged(analyze.Outcome(x.Outcome), "against the baseline: "+x.Sentence)
+}
+
+// leastP bounds p-values from below: the laws behind smaller ones are not known so far out.
+const leastP = 1e-9
+
+// pOfCost is the p-value against no change of the cost: the smallest alpha whose interval does not hold zero, 1 where none is.
+func pOfCost(before, now sideCost, q float64) float64 {
+	different := func(alpha float64) bool {
+		c, err := analyze.CompareCosts([2]*analyze.Blocks{before.far, before.near}, [2]*analyze.Blocks{now.far, now.near}, q, 0, alpha, 1)
+		return err == nil && c.CI.Why == "" && c.Different
+	}
+	low, high := math.Log(leastP), math.Log(0.499)
+	if !different(math.Exp(high)) {
+		return 1
+	}
+	if different(leastP) {
+		return leastP
+	}
+	for range 30 { // intervals grow as alpha falls
+		if mid := (low + high) / 2; different(math.Exp(mid)) {
+			high = mid
+		} else {
+			low = mid
+		}
+	}
+	return math.Exp(high)
+}

@@ -1,0 +1,134 @@
+package judge
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// Burst are the response times of one burst.
+type Burst struct {
+	own                     int
+	took, lags              []int64
+	served                  []int64 // since the sending, where took counts since it was due
+	Sent, elsewhere, errors int64
+	first, last             time.Duration // sending of the first and the last
+	done                    time.Duration // of the last answer
+	failures                map[string]int64
+}
+
+func NewBurst(own int) *Burst { return &Burst{own: own, failures: map[string]int64{}} }
+
+func (b *Burst) Add(r attack.Result) {
+	b.Sent++
+	b.lags = append(b.lags, int64(r.SendLag()))
+	if b.Sent == 1 || r.Sent < b.first {
+		b.first = r.Sent
+	}
+	b.last, b.done = max(b.last, r.Sent), max(b.done, r.Done)
+	switch kind := record.Failure(r); {
+	case kind != "":
+		b.errors++
+		b.failures[kind]++
+	case b.own >= 0 && int(r.Backend) != b.own:
+		b.elsewhere++
+	default:
+		b.took = append(b.took, int64(r.ResponseTime()))
+		b.served = append(b.served, int64(r.Done-r.Sent))
+	}
+}
+
+// Times are those of one target: a block for each round.
+type Times struct {
+	blocks                  [][]int64
+	Sent, elsewhere, errors int64
+	rounds                  int // that were carried out whole
+	lags                    []int64
+	dropped                 uint64 // results whose times were lost
+	failures                map[string]int64
+	steps                   []*Burst // in the order of the bursts
+}
+
+func (t *Times) Add(b *Burst, totals wire.Totals, whole bool) {
+	t.Sent, t.elsewhere, t.errors = t.Sent+b.Sent, t.elsewhere+b.elsewhere, t.errors+b.errors
+	if t.failures == nil {
+		t.failures = map[string]int64{}
+	}
+	for kind, n := range b.failures {
+		t.failures[kind] += n
+	}
+	t.steps = append(t.steps, b)
+	if !whole {
+		return
+	}
+	t.rounds++
+	t.blocks = append(t.blocks, b.took)
+	t.lags = append(t.lags, b.lags...)
+	t.dropped += totals.Dropped
+}
+
+// onTime reports whether the generator kept its schedule over all rounds, as of a run.
+func (t *Times) onTime(median int64) bool {
+	if len(t.lags) == 0 {
+		return true
+	}
+	lags := slices.Clone(t.lags)
+	slices.Sort(lags)
+	var late uint64
+	for _, lag := range lags {
+		if time.Duration(lag) > attack.LateAfter {
+			late++
+		}
+	}
+	limits := attack.ClientLimits(uint64(len(lags)), late, time.Duration(analyze.Quantile(lags, lateQuantile)), time.Duration(median), 0)
+	return len(limits) == 0 && t.dropped == 0
+}
+
+// StoredTimes reads the bursts of a stored comparison again.
+func StoredTimes(f store.Folder, plan *record.LatencyPlan) ([]Times, error) {
+	times := make([]Times, len(plan.Targets))
+	file, err := f.OpenSamples()
+	if errors.Is(err, fs.ErrNotExist) {
+		return times, agent.ErrNoEnd
+	}
+	if err != nil {
+		return times, err
+	}
+	defer file.Close()
+	bursts := agent.NewStoredBursts(file)
+	for _, b := range plan.Bursts {
+		if b.Target < 0 || b.Target >= len(plan.Targets) {
+			return times, fmt.Errorf("read %s of run %s: a burst of target %d of %d", record.ManifestFile, f.ID, b.Target, len(plan.Targets))
+		}
+		one := NewBurst(plan.Targets[b.Target].Own)
+		var totals wire.Totals
+		for r, err := range bursts.Next(&totals) {
+			if err != nil {
+				times[b.Target].Add(one, totals, false)
+				return times, err
+			}
+			one.Add(r)
+		}
+		times[b.Target].Add(one, totals, true)
+	}
+	return times, nil
+}
+
+// Breaks reports whether the limit's quantile of the sample lies above it, which says where to look next and no more. Errors count as
+// answers that never came.
+func (b *Burst) Breaks(limit *report.SweepLimit) bool {
+	all := append(slices.Clone(b.took), slices.Repeat([]int64{math.MaxInt64}, int(b.errors))...)
+	slices.Sort(all)
+	return len(all) > 0 && analyze.Quantile(all, limit.Quantile) > limitNs(limit)
+}

@@ -1,0 +1,61 @@
+package judge
+
+import (
+	"fmt"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+)
+
+// stepsOf are the ways that were tried to bring the generator to the first pod.
+func stepsOf(m record.Manifest) (out []report.SourceStep) {
+	for _, s := range m.Agent.Steps {
+		out = append(out, report.SourceStep{Via: s.Via, Used: s.Used, Seen: s.Seen})
+	}
+	return out
+}
+
+// podsOf is what each source pod sent; nil where one pod sent all in one segment.
+func podsOf(m record.Manifest, t *Tally) []report.SourcePod {
+	if len(m.Streams) < 2 {
+		return nil
+	}
+	out := make([]report.SourcePod, m.Pods())
+	for _, s := range m.Streams {
+		p := &out[s.Pod]
+		p.Pod, p.Agent, p.Transport = s.Name, s.Agent.How, s.Agent.Transport
+		p.Segments = max(p.Segments, s.Segment+1)
+	}
+	for i := range out {
+		counts := analyze.Counts{N: make([]int64, len(m.Weights))}
+		switch {
+		case len(out) == 1:
+			counts = t.counts
+		case i < len(t.byPod):
+			counts = t.byPod[i]
+		}
+		out[i].Unattributed = counts.Unattributed
+		if i < len(t.lostByPod) {
+			out[i].Lost = t.lostByPod[i]
+		}
+		out[i] = report.NewSourcePod(out[i], record.BackendNames(m.Weights), counts.N)
+	}
+	return out
+}
+
+// segmentsText says which pods' streams broke and what became of the requests between.
+func segmentsText(m record.Manifest, t *Tally) (out []string) {
+	for _, s := range m.Streams {
+		if s.Next == 0 {
+			continue
+		}
+		var lost int64
+		if s.Pod < len(t.lostByPod) {
+			lost = t.lostByPod[s.Pod]
+		}
+		out = append(out, fmt.Sprintf("the stream from pod %s broke and was taken up again with request %d of its part: "+
+			"%d requests whose fate is not known were not sent again, and count as unattributed (%s)", s.Name, s.Next, lost, s.Broken))
+	}
+	return out
+}

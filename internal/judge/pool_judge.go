@@ -1,0 +1,265 @@
+package judge
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// judge makes the one decision, and says how the runs compare and what they show together.
+func (p *pool) judge(in *report.Input) (analyze.Decision, error) {
+	d, err := analyze.Judge(p.weights, in.Counts, p.options)
+	if err != nil {
+		return d, err
+	}
+	if p.sequential() {
+		if err := p.byLooks(&d); err != nil {
+			return d, err
+		}
+		in.Warnings = append(in.Warnings, "a run that stopped at what it saw (--sequential) is among them: the outcome and the likely "+
+			"ranges hold all the same, p-values of tests of a fixed size do not")
+	}
+	if d, err = p.compare(in, d); err != nil {
+		return d, err
+	}
+	combined, err := p.combine()
+	if err != nil {
+		return d, err
+	}
+	in.Diagnostics = append(in.Diagnostics, combined)
+	p.leaked(&d)
+	return d, nil
+}
+
+// leaked makes a failure of a weight-0 backend's answer in any run, also of one after the look that decided that run, which is
+// not among the counts.
+func (p *pool) leaked(d *analyze.Decision) {
+	for _, r := range p.runs {
+		i := slices.Index(r.alone.Verdict.ReasonCodes, analyze.CodeLeak)
+		if i < 0 || i >= len(r.alone.Verdict.Reasons) || d.Outcome == analyze.Fail {
+			continue
+		}
+		d.Outcome = analyze.Fail
+		d.Reasons = []analyze.Reason{{Code: analyze.CodeLeak, Text: fmt.Sprintf("run %s: %s", r.id, r.alone.Verdict.Reasons[i])}}
+	}
+}
+
+// byLooks decides as if each run were one look of a sequential run: its intervals do not care when one stops.
+func (p *pool) byLooks(d *analyze.Decision) error {
+	l, err := NewLooker(p.weights, p.options, 1)
+	if err != nil {
+		return err
+	}
+	for _, r := range p.runs {
+		copy(l.batch, r.counts.N)
+		l.unattributed += r.counts.Unattributed
+		l.next += uint64(r.counts.Unattributed)
+		for _, n := range r.counts.N {
+			l.next += uint64(n)
+		}
+		if err := l.look(); err != nil {
+			return err
+		}
+	}
+	l.apply(d, l.next)
+	if l.outcome == analyze.Inconclusive && !d.Unattributed.Decides {
+		d.Reasons = []analyze.Reason{{Code: "sequential", Text: fmt.Sprintf(
+			"%d runs together, each of them one look, do not decide", len(p.runs))}}
+	}
+	return nil
+}
+
+func (p *pool) sequential() bool {
+	return slices.ContainsFunc(p.runs, func(r pooled) bool { return r.m.Sequential != nil })
+}
+
+// runsLevel is how small a p must be for runs to be called different: as that of the other diagnostics.
+const runsLevel = 0.001
+
+// compare asks whether the runs are draws from one split. They are parts of time, and judged as such.
+func (p *pool) compare(in *report.Input, d analyze.Decision) (analyze.Decision, error) {
+	table := make([][]int64, len(p.runs))
+	for i, r := range p.runs {
+		table[i] = r.counts.N
+	}
+	test, least, err := analyze.Homogeneity(table, p.weights)
+	if err != nil || test.DF == 0 {
+		return d, err
+	}
+	pv := test.Asymptotic
+	item := analyze.Diagnostic{Name: analyze.DiagnosticTime, OK: true, P: pv, AdjustedP: pv, Impact: analyze.Keep}
+	if pv.P <= runsLevel && least >= 1 { // with less expected the p-value means nothing
+		item.OK, item.Impact = false, analyze.Downgrade
+		item.Text = p.differenceText()
+		item.Causes = []string{"the weights that proxies obey, or the pods behind them, changed between the runs"}
+	}
+	after, err := analyze.Conclude(d, p.weights, in.Counts, analyze.Diagnostics{Items: []analyze.Diagnostic{item}, DesignEffect: 1})
+	if err != nil {
+		return d, err
+	}
+	line := diagnostic(item, d.Outcome, &after)
+	line.Name = "runs"
+	switch {
+	case item.OK:
+		line.Text = fmt.Sprintf("the %d runs are alike: %s", len(p.runs), p.names())
+	case after.Outcome == analyze.Inconclusive:
+		// Also where the counts alone could not tell: how many requests more would is not the question then.
+		line.Effect = report.EffectDowngrade
+		if d.Outcome == analyze.Inconclusive {
+			line.Text += " There is no single split to judge."
+		}
+		none := analyze.Needed{Why: "the runs are not alike: remove the cause, then run again"}
+		after.NeededIfOnTarget, after.NeededIfAsObserved = none, none
+		after.Reasons = slices.DeleteFunc(slices.Clone(after.Reasons), func(r analyze.Reason) bool {
+			return r.Code == analyze.CodeTooFew || r.Code == analyze.CodeEdge
+		})
+	}
+	in.Diagnostics = append(in.Diagnostics, line)
+	return after, nil
+}
+
+// differenceText names the two runs that are furthest apart.
+func (p *pool) differenceText() string {
+	text, widest := "", -1.0
+	for i, w := range p.weights {
+		var low, high pooled
+		least, most := math.Inf(1), math.Inf(-1)
+		for _, r := range p.runs {
+			total := int64(0)
+			for _, n := range r.counts.N {
+				total += n
+			}
+			if total == 0 {
+				continue
+			}
+			s := float64(r.counts.N[i]) / float64(total)
+			if s < least {
+				least, low = s, r
+			}
+			if s > most {
+				most, high = s, r
+			}
+		}
+		if most-least > widest {
+			widest = most - least
+			text = fmt.Sprintf("the runs differ by more than chance: %s got %.1f %% in run %s and %.1f %% in run %s",
+				w.Backend, 100*least, low.id, 100*most, high.id)
+		}
+	}
+	return text
+}
+
+// combine multiplies the evidence of the runs against exactly the declared weights. It may be added to for any reason, which
+// the pooled tests do not allow; and it says nothing of tolerances, so it only qualifies.
+func (p *pool) combine() (report.Diagnostic, error) {
+	lnE := make([]float64, len(p.runs))
+	for i, r := range p.runs {
+		s, err := analyze.NewSequential(p.weights, p.options)
+		if err != nil {
+			return report.Diagnostic{}, err
+		}
+		look, err := s.Update(r.counts.N)
+		if err != nil {
+			return report.Diagnostic{}, err
+		}
+		lnE[i] = look.LnE
+	}
+	sum := analyze.CombineE(lnE...)
+	pv := math.Min(1, math.Exp(-sum))
+	out := report.Diagnostic{Name: report.NameCombined, P: &pv, OK: pv >= p.options.Alpha, Effect: report.EffectKeep}
+	if out.OK {
+		out.Text = fmt.Sprintf("%d runs together are no evidence against the declared weights (p %s). ", len(p.runs), smallText(sum))
+	} else {
+		out.Effect = report.EffectQualify
+		out.Text = fmt.Sprintf("%d runs together are evidence that the shares are not exactly the declared ones (p %s), "+
+			"which need not mean that they are outside tolerance. ", len(p.runs), smallText(sum))
+	}
+	out.Text += "This holds however many runs are added and for whatever reason"
+	if !p.sequential() {
+		out.Text += "; the verdict takes their number as fixed beforehand"
+	}
+	out.Text += "."
+	return out, nil
+}
+
+// smallText says exp(-lnE) where it may be too small for a float.
+func smallText(lnE float64) string {
+	switch e := lnE / math.Ln10; {
+	case lnE <= 0:
+		return "1"
+	case math.IsInf(lnE, 1):
+		return "0: a backend of weight 0 answered"
+	case e > 300:
+		return fmt.Sprintf("below 1e-%d", int(e))
+	}
+	return fmt.Sprintf("%.2g", math.Exp(-lnE))
+}
+
+// maxPooled is how many requests' order is kept of all runs together.
+const maxPooled = 4 * maxObservations
+
+// inOrder strings the requests of the runs together, one run after the other, so that they can be checked as those of one.
+// Connections stay those of their run. Where the order of one run was not kept whole, or there are too many, there is none.
+func (p *pool) inOrder() *Tally {
+	all := &Tally{}
+	var seq uint64
+	var start time.Duration
+	conns := 0
+	kept := true
+	for _, r := range p.runs {
+		t, whole := r.read()
+		all.N += t.N
+		if kept = kept && whole && len(all.observations)+len(t.observations) <= maxPooled; !kept {
+			all.observations = nil
+			continue
+		}
+		nextSeq, end, nextConns := seq, start, conns
+		for _, o := range t.observations {
+			o.Seq += seq
+			o.Planned, o.Sent, o.Done = o.Planned+start, o.Sent+start, o.Done+start
+			nextSeq, end = max(nextSeq, o.Seq+1), max(end, o.Done)
+			if o.Conn >= 0 {
+				o.Conn += conns
+				nextConns = max(nextConns, o.Conn+1)
+			}
+			o.Backend = r.placeOf(o.Backend)
+			all.observations = append(all.observations, o)
+		}
+		seq, start, conns = nextSeq, end, nextConns
+	}
+	return all
+}
+
+func (r *pooled) placeOf(backend int) int {
+	if backend < 0 || backend >= len(r.place) {
+		return attack.Unattributed
+	}
+	return r.place[backend]
+}
+
+// read reads the run's samples again, up to its last look. whole says that the order of all of them is known.
+func (r *pooled) read() (t *Tally, whole bool) {
+	t = NewTally(len(r.m.Weights))
+	limit := uint64(math.MaxUint64)
+	if q := r.alone.Sequential; q != nil {
+		limit = uint64(q.Requests)
+	}
+	var totals wire.Totals
+	for result, err := range record.Samples(r.folder, &totals) {
+		if err != nil {
+			return t, false // such a run is invalid by itself
+		}
+		if result.Seq < limit {
+			t.Add(result)
+		}
+	}
+	t.sorted()
+	return t, t.ordered() && totals.Dropped == 0
+}

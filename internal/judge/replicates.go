@@ -1,0 +1,154 @@
+package judge
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/export"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// Replicates are a run's units of replication for tools that compare benchmarks.
+type Replicates struct {
+	Benchmark, Key string
+	Config         [][2]string
+	All            []export.Replicate
+	Cut            error // how the samples end early, nil where they are whole; what is whole is there all the same
+}
+
+// ReplicatesOf are the rounds of a comparison of latencies in the order in which they were sent, the steps of a sweep, or of a run
+// of a split one for each backend. Errors: *UsageError for kinds of runs that are no benchmark, and those of the folder.
+func ReplicatesOf(f store.Folder) (Replicates, error) {
+	m, err := record.Read(f)
+	if err != nil {
+		return Replicates{}, err
+	}
+	out := Replicates{Config: [][2]string{{"run", m.ID}, {"tool", m.Tool}, {"started", m.Started.UTC().Format(time.RFC3339)}}}
+	for _, k := range sortedLabels(m.Labels) {
+		out.Config = append(out.Config, [2]string{"label-" + configKey(k), m.Labels[k]})
+	}
+	switch {
+	case m.Kind == report.KindLatency && m.Latency != nil:
+		out.Benchmark, out.Key = "Latency", "target"
+		out.rounds(f, m.Latency)
+	case m.Kind == report.KindSplit:
+		out.Benchmark, out.Key = "Split", "backend"
+		out.backends(f, m)
+	default:
+		return Replicates{}, record.Usagef("--to benchfmt: run %s is a %s run, which is no benchmark: only runs of a split and latency runs have times to compare", f.ID, m.Kind)
+	}
+	for _, r := range out.All {
+		slices.Sort(r.Took)
+	}
+	return out, nil
+}
+
+func (o *Replicates) rounds(f store.Folder, p *record.LatencyPlan) {
+	times, err := StoredTimes(f, p)
+	o.Cut = err
+	next := make([]int, len(times))
+	for _, b := range p.Bursts {
+		if b.Target < 0 || b.Target >= len(times) {
+			return // storedTimes has said so
+		}
+		n := next[b.Target]
+		next[b.Target]++
+		if n >= times[b.Target].rounds || n >= len(times[b.Target].steps) {
+			continue // it is not whole
+		}
+		s := times[b.Target].steps[n]
+		r := export.Replicate{Name: p.Targets[b.Target].Name, Took: slices.Clone(s.took), Sent: s.Sent, Lost: s.errors}
+		if p.Sweep {
+			r.Parts = "/rate=" + strconv.FormatFloat(b.Rate.PerSecond(), 'g', 6, 64)
+		}
+		o.All = append(o.All, r)
+	}
+}
+
+func (o *Replicates) backends(f store.Folder, m record.Manifest) {
+	for _, w := range m.Weights {
+		o.All = append(o.All, export.Replicate{Name: w.Backend})
+	}
+	var totals wire.Totals
+	for r, err := range m.Samples(f, &totals) {
+		if err != nil {
+			o.Cut = err
+			return
+		}
+		b := int(r.Backend)
+		if r.Backend == attack.Unattributed || b < 0 || b >= len(o.All) {
+			continue
+		}
+		o.All[b].Sent++
+		if record.Failure(r) != "" {
+			o.All[b].Lost++
+			continue
+		}
+		o.All[b].Took = append(o.All[b].Took, int64(r.ResponseTime()))
+	}
+}
+
+func sortedLabels(m map[string]string) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// configKey is a key as the format allows it: no upper case, no spaces and no colon.
+func configKey(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '.', r == '-', r == '_', r == '/':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '_'
+	}, s)
+}
+
+// oneLoadTest refuses runs whose samples are no load test with one clock, for formats that know no other.
+func oneLoadTest(m record.Manifest) error {
+	switch m.Kind {
+	case report.KindLatency:
+		n := 0
+		if m.Latency != nil {
+			n = len(m.Latency.Bursts)
+		}
+		return record.Usagef("export run %s: it is a latency run of %d bursts, each with a clock of its own, and the formats of samples know one: export it with --to benchfmt", m.ID, n)
+	case report.KindWatch:
+		return record.Usagef("export run %s: it is a watch run, which keeps no samples: --to prom has its numbers", m.ID)
+	}
+	return nil
+}
+
+// ExportFacts is what an export of a stored run says of it besides its samples.
+func ExportFacts(f store.Folder) (export.Facts, error) {
+	m, err := record.Read(f)
+	if err != nil {
+		return export.Facts{}, err
+	}
+	if err := oneLoadTest(m); err != nil {
+		return export.Facts{}, err
+	}
+	started := m.Started
+	var totals wire.Totals
+	for _, err := range record.Samples(f, &totals) {
+		if err != nil {
+			break // what a run that was cut short has is exported too
+		}
+	}
+	if totals.StartedUnixNs > 0 {
+		started = time.Unix(0, totals.StartedUnixNs).UTC()
+	}
+	return export.Facts{Run: m.ID, URL: m.Plan.URL, Method: m.Plan.Method, Started: started, Backends: record.BackendNames(m.Weights)}, nil
+}

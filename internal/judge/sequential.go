@@ -1,0 +1,226 @@
+package judge
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+)
+
+// MaxSequential bounds a sequential run: its verdict needs the order of all of its requests.
+const MaxSequential = maxObservations
+
+// Looker looks at the requests in the order in which they were sent, not in that of their answers: a slow backend's
+// answers come late, and the first n answers would have too few of them. A look is made when every request up to it has
+// its result.
+type Looker struct {
+	rule      *analyze.Sequential
+	every     uint64
+	tolerance []float64 // shares
+	expected  []float64 // shares
+
+	waiting      map[uint64]int // results that came before an earlier one's
+	next         uint64         // number of requests that are in
+	batch        []int64        // since the last look
+	unattributed int64
+	leaked       bool // a weight-0 backend has answered
+
+	looks   int
+	last    analyze.Look
+	outcome analyze.Outcome
+}
+
+func NewLooker(w analyze.Weights, o analyze.Options, every uint64) (*Looker, error) {
+	rule, err := analyze.NewSequential(w, o)
+	if err != nil {
+		return nil, err
+	}
+	l := &Looker{
+		rule: rule, every: every, batch: make([]int64, len(w)), waiting: make(map[uint64]int), outcome: analyze.Inconclusive,
+		expected: w.Shares(), tolerance: make([]float64, len(w)),
+	}
+	for i, share := range l.expected {
+		l.tolerance[i] = o.Tolerance.Share(share)
+	}
+	return l, nil
+}
+
+// Add takes the result of one request and reports whether the run is decided. What comes after that is not looked at.
+func (l *Looker) Add(seq uint64, backend int) (decided bool, err error) {
+	if l.outcome != analyze.Inconclusive {
+		return true, nil
+	}
+	l.waiting[seq] = backend
+	for l.outcome == analyze.Inconclusive {
+		b, ok := l.waiting[l.next]
+		if !ok {
+			break
+		}
+		delete(l.waiting, l.next)
+		l.next++
+		if b >= 0 && b < len(l.batch) {
+			l.batch[b]++
+			l.leaked = l.leaked || l.expected[b] == 0
+		} else {
+			l.unattributed++
+		}
+		if l.next%l.every == 0 {
+			if err := l.look(); err != nil {
+				return false, err
+			}
+		}
+	}
+	return l.outcome != analyze.Inconclusive, nil
+}
+
+// end makes the last look, at requests that are no whole batch.
+func (l *Looker) end() error {
+	if l.outcome != analyze.Inconclusive || l.next%l.every == 0 {
+		return nil
+	}
+	return l.look()
+}
+
+func (l *Looker) look() error {
+	look, err := l.rule.Update(l.batch)
+	if err != nil {
+		return err
+	}
+	clear(l.batch)
+	l.looks++
+	l.last = look
+	l.outcome = look.Outcome
+	if l.unattributed > 0 && !l.holds(look) {
+		l.outcome = analyze.Inconclusive
+	}
+	return nil
+}
+
+// holds reports whether the outcome would be the same however the unattributed requests were shared out.
+func (l *Looker) holds(look analyze.Look) bool {
+	if l.leaked {
+		return true // a weight-0 backend has answered: nothing takes that back
+	}
+	n, u := float64(look.Requests), float64(l.unattributed)
+	inside, outside := true, false
+	for i, c := range look.Intervals {
+		if c.Why != "" {
+			continue // weight 0: its first answer decides
+		}
+		low, high := c.Low*n/(n+u), (c.High*n+u)/(n+u)
+		inside = inside && low >= l.expected[i]-l.tolerance[i] && high <= l.expected[i]+l.tolerance[i]
+		outside = outside || low > l.expected[i]+l.tolerance[i] || high < l.expected[i]-l.tolerance[i]
+	}
+	switch look.Outcome {
+	case analyze.Pass:
+		return inside
+	case analyze.Fail:
+		return outside
+	}
+	return false
+}
+
+// sequential judges a run by its looks. The same requests give the same looks, live and stored.
+func sequential(in *report.Input, m record.Manifest, t *Tally) (analyze.Decision, *Tally, error) {
+	l, err := NewLooker(m.Weights, m.Options, m.Sequential.Every)
+	if err != nil {
+		return analyze.Decision{}, nil, err
+	}
+	if m.Options.Gate != analyze.GateTolerance {
+		return analyze.Decision{}, nil, errors.New("a run that looked early is judged by its tolerance alone, not by --gate " + string(m.Options.Gate))
+	}
+	if !t.ordered() {
+		return analyze.Decision{}, nil, errors.New("the order of requests was not kept whole")
+	}
+	for _, o := range t.observations {
+		if decided, err := l.Add(o.Seq, o.Backend); err != nil {
+			return analyze.Decision{}, nil, err
+		} else if decided {
+			break
+		}
+	}
+	if err := l.end(); err != nil {
+		return analyze.Decision{}, nil, err
+	}
+	counted := NewTally(len(m.Weights))
+	for _, o := range t.observations {
+		if o.Seq < l.next {
+			counted.observe(attack.Result{Seq: o.Seq, Planned: o.Planned, Sent: o.Sent, Done: o.Done, Backend: int16(o.Backend), Conn: int32(o.Conn), Status: statusOf(o)})
+			counted.N++
+			if o.Backend >= 0 && o.Backend < len(counted.counts.N) {
+				counted.counts.N[o.Backend]++
+			} else {
+				counted.counts.Unattributed++
+			}
+		}
+	}
+	in.Counts = counted.counts
+	d, err := analyze.Judge(m.Weights, in.Counts, m.Options)
+	if err != nil {
+		return analyze.Decision{}, nil, err
+	}
+	in.Sequential = l.apply(&d, m.Plan.Requests)
+	leakAfter(&d, m.Weights, t)
+	return d, counted, nil
+}
+
+// leakAfter makes a failure of an answer that a weight-0 backend gave after the deciding look: no statistics are needed for
+// what must not happen at all.
+func leakAfter(d *analyze.Decision, w analyze.Weights, t *Tally) {
+	for i, x := range w {
+		if n := t.counts.N[i]; x.W == 0 && n > 0 && d.Outcome != analyze.Fail {
+			d.Outcome = analyze.Fail
+			d.Reasons = []analyze.Reason{{Code: analyze.CodeLeak, Text: fmt.Sprintf("%s has weight 0 and answered %d requests, after the look that decided", x.Backend, n)}}
+		}
+	}
+}
+
+// statusOf keeps of an answer what the checks look at: whether it was one, and no error.
+func statusOf(o analyze.Observation) uint16 {
+	if o.OK {
+		return 200
+	}
+	return 500
+}
+
+// apply puts the sequential rule's outcome and intervals in the place of those of the fixed-size test, whose p-values
+// stay as nominal.
+func (l *Looker) apply(d *analyze.Decision, maximum uint64) *report.Sequential {
+	d.Outcome = l.outcome
+	for i := range d.Backends {
+		if i < len(l.last.Intervals) && l.last.Intervals[i].Why == "" {
+			d.Backends[i].Interval = l.last.Intervals[i]
+		}
+	}
+	d.Unattributed.Decides = l.unattributed > 0 && l.last.Outcome != l.outcome
+	text := fmt.Sprintf("at look %d, after %d requests, ", l.looks, l.next)
+	switch l.outcome {
+	case analyze.Pass:
+		text += "the likely range of every share lies within its tolerance"
+	case analyze.Fail:
+		text += "the likely range of some share lies outside its tolerance, or a weight-0 backend answered"
+	default:
+		spent := analyze.Needed{Why: "the looks have used up the error rate of this run; plan another with more --requests"}
+		d.NeededIfOnTarget, d.NeededIfAsObserved = spent, spent
+		text = fmt.Sprintf("%d looks in %d requests, the most that the plan allows, did not decide", l.looks, l.next)
+		if d.Unattributed.Decides {
+			text += fmt.Sprintf(": %d requests without a known backend could change the outcome", l.unattributed)
+		}
+	}
+	reasons := d.Reasons[:0:0]
+	if d.Outcome == analyze.Fail {
+		for _, r := range d.Reasons {
+			if r.Code == analyze.CodeLeak {
+				reasons = append(reasons, r)
+			}
+		}
+	}
+	d.Reasons = append(reasons, analyze.Reason{Code: "sequential", Text: text})
+	return &report.Sequential{
+		Every: int64(l.every), Looks: int64(l.looks), Requests: int64(l.next), Maximum: int64(maximum),
+		LnE: l.last.LnE, Anytime: l.last.Anytime,
+	}
+}

@@ -1,0 +1,115 @@
+package judge
+
+import (
+	"time"
+
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// Windows of time are counted as results come, when nobody knows yet how long the burst will be: they start narrow, and two
+// become one whenever there are too many. So memory is bounded and every request is counted, also of ten million.
+const (
+	firstWidth = 5 * time.Millisecond
+	maxCounted = 512 // windows while counting; the report has fewer
+)
+
+// windows counts results by the instant at which they were sent. The zero value counts nothing.
+type windows struct {
+	width  time.Duration
+	fields int     // of one window: the backends, then unattributed, then errors
+	cells  []int64 // window by window
+}
+
+func newWindows(backends int) windows {
+	return windows{width: firstWidth, fields: backends + 2}
+}
+
+func (w *windows) add(r attack.Result) {
+	if w.width == 0 {
+		return
+	}
+	at := int(max(r.Sent, 0) / w.width)
+	for at >= maxCounted {
+		w.join(2)
+		at = int(max(r.Sent, 0) / w.width)
+	}
+	for len(w.cells) < (at+1)*w.fields {
+		w.cells = append(w.cells, make([]int64, w.fields)...)
+	}
+	cell := w.cells[at*w.fields:]
+	backends := w.fields - 2
+	if b := int(r.Backend); b >= 0 && b < backends {
+		cell[b]++
+	} else {
+		cell[backends]++
+	}
+	if r.Err != attack.OK || r.Status >= 500 {
+		cell[backends+1]++
+	}
+}
+
+// join makes one window of every n.
+func (w *windows) join(n int) {
+	have := w.count()
+	joined := (have + n - 1) / n
+	for i := range have {
+		into, from := w.cells[i/n*w.fields:], w.cells[i*w.fields:]
+		for f := range w.fields {
+			v := from[f]
+			if i%n == 0 {
+				into[f] = 0 // its old content was read before: windows only move towards the front
+			}
+			into[f] += v
+		}
+	}
+	w.cells = w.cells[:joined*w.fields]
+	w.width *= time.Duration(n)
+}
+
+func (w *windows) count() int {
+	if w.fields == 0 {
+		return 0
+	}
+	return len(w.cells) / w.fields
+}
+
+// maxNumbers bounds what a report holds of all windows and backends together.
+const maxNumbers = 4000
+
+// overTime is nil where nothing was counted. requests is how many were.
+func (w *windows) overTime(requests uint64) *report.OverTime {
+	have := w.count()
+	if have == 0 || requests == 0 {
+		return nil
+	}
+	most := max(1, min(report.MaxWindows, maxNumbers/w.fields))
+	// As many as hold enough requests each, but never so few that nothing can be seen over time.
+	want := min(most, max(int(requests/report.MinPerWindow), min(4, have)))
+	c := windows{width: w.width, fields: w.fields, cells: append([]int64(nil), w.cells...)}
+	if n := (have + want - 1) / want; n > 1 {
+		c.join(n)
+	}
+	out := &report.OverTime{WindowSeconds: c.width.Seconds(), Windows: c.count()}
+	column := func(f int) []int64 {
+		v := make([]int64, c.count())
+		for i := range v {
+			v[i] = c.cells[i*c.fields+f]
+		}
+		return v
+	}
+	for f := range c.fields - 2 {
+		out.Backends = append(out.Backends, report.WindowCount{Observed: column(f)})
+	}
+	out.Unattributed, out.Errors = column(c.fields-2), column(c.fields-1)
+	return out
+}
+
+// startedAt is the pod's clock when the burst began, zero where it did not say.
+func startedAt(t wire.Totals) time.Time {
+	if t.StartedUnixNs <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, t.StartedUnixNs).UTC()
+}

@@ -1,0 +1,158 @@
+// Package record is what a run wrote down: its manifest, and its samples, read back from the run's folder.
+//
+// It decides nothing. With a record and no cluster a run can be judged again, and a record that somebody else brought is
+// bounded by what a run can have.
+package record
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// ManifestSchema names the layout of manifest.json.
+const ManifestSchema = "splitbench.manifest/v1"
+
+// Names of a run's files, besides those that the store writes itself.
+const (
+	ManifestFile = "manifest.json"
+	VerdictFile  = "verdict.json"
+	SummaryFile  = "summary.json"
+	MarkdownFile = "report.md"
+	TextFile     = "report.txt"
+	HTMLFile     = "report.html"
+	LogFile      = "exec.log"
+)
+
+// Manifest is everything a run was told and saw, but for its samples. With those the report can be computed again.
+type Manifest struct {
+	Schema    string            `json:"schema"`
+	ID        string            `json:"id"`
+	Kind      string            `json:"kind,omitempty"` // see report.KindSplit; empty in runs of before there were others
+	Dir       string            `json:"-"`
+	Started   time.Time         `json:"started"`
+	Ended     time.Time         `json:"ended"`
+	Command   []string          `json:"command"`
+	Flags     map[string]string `json:"flags,omitempty"` // every flag as it was resolved, secrets masked
+	Labels    map[string]string `json:"labels,omitempty"`
+	Tool      string            `json:"tool"`
+	Simulated string            `json:"simulated,omitempty"`
+
+	Options    analyze.Options   `json:"options"`
+	Weights    analyze.Weights   `json:"weights"`
+	Plan       attack.Plan       `json:"plan"`
+	Automatic  bool              `json:"automaticRequests"` // the number of requests was planned, not given
+	Sequential *Sequential       `json:"sequential,omitempty"`
+	Drill      *DrillFacts       `json:"drill,omitempty"`   // of a run of kind drill
+	Latency    *LatencyPlan      `json:"latency,omitempty"` // of a run of kind latency
+	Signatures map[string]string `json:"signatures,omitempty"`
+	Agent      AgentFacts        `json:"agent"`
+	Witness    *WitnessFacts     `json:"witness,omitempty"` // nil: not asked for
+
+	Streams []Stream `json:"streams,omitempty"` // where there is more than one
+
+	Checks []preflight.Result `json:"checks"`
+	Before *law.Snapshot      `json:"before"`
+	After  *law.Snapshot      `json:"after"` // null where it was not read again
+
+	Moves []Move `json:"moves,omitempty"` // what changed while the run sent
+	Marks []Mark `json:"marks,omitempty"` // what the user marked meanwhile; a drill has them among its events
+	Clock Clock  `json:"clock"`           // of the source pod
+
+	Failures    []string `json:"failures,omitempty"`    // why there is no verdict, one sentence each
+	Remedies    []string `json:"remedies,omitempty"`    // what to do about them
+	Interrupted string   `json:"interrupted,omitempty"` // what cut the run short
+	Warnings    []string `json:"warnings,omitempty"`
+}
+
+// AgentFacts is how the agent came to the pod and what it said of itself.
+type AgentFacts struct {
+	How       string            `json:"how"`
+	Steps     []Step            `json:"steps,omitempty"` // of the ladder, in order
+	Transport string            `json:"transport"`
+	Hello     wire.HelloMessage `json:"hello"`
+}
+
+// Refused reports whether the run ended before its first request.
+func (m *Manifest) Refused() bool {
+	for _, c := range m.Checks {
+		if c.Failure() {
+			return true
+		}
+	}
+	return len(m.Failures) > 0 || m.Interrupted != ""
+}
+
+// Complete reports whether the burst ended as the plan wanted: all was sent, or a look decided and it was stopped.
+func (m *Manifest) Complete(totals wire.Totals) bool {
+	return totals.Reason == wire.ReasonDone ||
+		totals.Reason == wire.ReasonStopped && m.Sequential != nil && m.Interrupted == "" && len(m.Failures) == 0
+}
+
+// Read reads the manifest of a stored run.
+func Read(f store.Folder) (Manifest, error) {
+	b, err := f.ReadFile(ManifestFile)
+	if err != nil {
+		return Manifest{}, err
+	}
+	var m Manifest
+	if err := json.Unmarshal(b, &m); err != nil {
+		return Manifest{}, fmt.Errorf("read %s of run %s: %w", ManifestFile, f.ID, err)
+	}
+	if m.Schema != ManifestSchema {
+		return Manifest{}, fmt.Errorf("read %s of run %s: its schema is %q, this version reads %s; use the version that wrote it",
+			ManifestFile, f.ID, m.Schema, ManifestSchema)
+	}
+	if m.After != nil && m.Before == nil {
+		return Manifest{}, fmt.Errorf("read %s of run %s: it says how the split was after the run, and not before it", ManifestFile, f.ID)
+	}
+	if m.Kind == "" {
+		m.Kind = report.KindSplit
+	}
+	m.Dir = f.Dir
+	m.Witness.readPages(f)
+	return m, nil
+}
+
+// Law is the law that the run is tested against; its zero value for runs of versions that did not know of any.
+func (m *Manifest) Law() law.Law {
+	if m.Before == nil {
+		return law.Law{}
+	}
+	return m.Before.Law
+}
+
+// Step is one way that was tried, and what came of it.
+type Step struct {
+	Via  string `json:"via"`
+	Used bool   `json:"used"`
+	Seen string `json:"seen"` // the evidence: what was found, or why it was no good
+}
+
+// Sequential fixes, before the first counted request, when a run looks whether it can stop.
+type Sequential struct {
+	Every uint64 `json:"every"` // counted requests between two looks; the plan's number of requests is the last look
+}
+
+// Mark is one line of a run's marks.
+type Mark struct {
+	At   time.Time `json:"at"`
+	Text string    `json:"text"`
+}
+
+// Write writes the manifest into the run's folder, less what a run must not keep.
+func (m Manifest) Write(folder *store.Run) error {
+	b, err := json.MarshalIndent(m.kept(), "", "  ")
+	if err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	return folder.WriteFile(ManifestFile, append(b, '\n'))
+}

@@ -1,0 +1,57 @@
+package record
+
+import (
+	"math/big"
+	"slices"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
+)
+
+// WeightsOf are the effective weights in the order in which results number the backends.
+func WeightsOf(s law.Snapshot) analyze.Weights {
+	w := make(analyze.Weights, len(s.Split.Effective))
+	for i, e := range s.Split.Effective {
+		w[i] = analyze.Weight{Backend: e.Service, W: e.Weight}
+	}
+	return w
+}
+
+// BackendNames are the names of the backends, in their order.
+func BackendNames(w analyze.Weights) []string {
+	names := make([]string, len(w))
+	for i, x := range w {
+		names[i] = x.Backend
+	}
+	return names
+}
+
+// Aligned gives w in the order of the run's backends; a backend that is not named has weight 0. One that the run does not
+// know cannot be told apart: false.
+func Aligned(w, like analyze.Weights) (analyze.Weights, bool) {
+	out := slices.Clone(like)
+	for i := range out {
+		out[i].W = 0
+	}
+	for _, x := range w {
+		i := slices.IndexFunc(out, func(y analyze.Weight) bool { return y.Backend == x.Backend })
+		if i < 0 {
+			return nil, false
+		}
+		out[i].W = x.W
+	}
+	return out, out.Validate() == nil
+}
+
+// Share is a weight's part of all, exactly: 1/1 and 50/50 are the same split.
+func Share(w analyze.Weights, x int64) *big.Rat {
+	var sum int64
+	for _, y := range w {
+		sum += y.W
+	}
+	return big.NewRat(x, sum) // valid weights do not sum up to 0
+}
+
+// WeightsText is what weights say, safe to print.
+func WeightsText(w analyze.Weights) string { return untrusted.Safe(w.String()) }
