@@ -127,8 +127,6 @@ func TestImportPolicy(t *testing.T) {
 }
 
 // update makes `go test -update .` rewrite what documents repeat of this file.
-//
-//nolint:gochecknoglobals // a flag of the test binary
 var update = flag.Bool("update", false, "rewrite the policy that docs/design.md shows")
 
 // shownPolicy finds the roomPolicy in docs/design.md.

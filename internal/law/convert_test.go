@@ -34,8 +34,8 @@ func splitWith(t *testing.T, backends string) Sources {
 	}
 }
 
-// Expected weights by hand: thousandths, reduced by their greatest common divisor; the rest is field/linkerd.md 1.3 and 1.4, that is
-// toDstOverrides of linkerd2's controller/api/destination/profile_translator.go and convert_dst_override of linkerd2-proxy's
+// Expected weights by hand: thousandths, reduced by their greatest common divisor; the rest is toDstOverrides of linkerd2's
+// controller/api/destination/profile_translator.go and convert_dst_override of linkerd2-proxy's
 // service-profiles/src/proto.rs.
 func TestConvert(t *testing.T) {
 	for _, row := range []struct {
