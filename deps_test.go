@@ -26,11 +26,12 @@ internal/untrusted < internal/law
 internal/law, internal/untrusted < internal/mesh, internal/witness
 internal/law, internal/untrusted, internal/witness < internal/preflight
 analyze, attack, internal/chart, internal/law, internal/untrusted, internal/preflight, internal/witness < internal/report
+internal/chart, internal/report, internal/untrusted < internal/render
 internal/agent < internal/demo, cmd/splitbench-agent
 analyze, attack, internal/agent, internal/law, internal/preflight, internal/report, internal/store, internal/untrusted, internal/wire, internal/witness < internal/record
 analyze, attack, internal/agent, internal/curl, internal/export, internal/law, internal/preflight, internal/record, internal/report, internal/store, internal/untrusted, internal/wire, internal/witness < internal/judge
 every room above but internal/demo < internal/bench
-internal/report, internal/store, internal/export < internal/serve
+internal/report, internal/render, internal/store, internal/export < internal/serve
 internal/report < internal/telemetry
 every room < cmd/splitbench
 `
@@ -58,9 +59,9 @@ github.com/aclements/go-moremath/scale < internal/chart
 github.com/go-logr/logr < cmd/splitbench
 github.com/gofrs/flock < internal/store
 github.com/google/go-cmp < tests
-github.com/jstemmer/go-junit-report/v2/junit < internal/report
+github.com/jstemmer/go-junit-report/v2/junit < internal/render
 github.com/klauspost/compress < internal/agentbin
-github.com/olekukonko/tablewriter < internal/report, cmd/splitbench
+github.com/olekukonko/tablewriter < internal/render
 github.com/prometheus/client_golang < internal/telemetry
 github.com/prometheus/client_model < tests
 github.com/prometheus/common < tests

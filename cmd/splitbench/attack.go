@@ -17,6 +17,7 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -223,8 +224,8 @@ func (c *attackCommand) attack(ctx context.Context, args []string) error {
 	}
 	r := report.BuildLoad(run.in)
 	err = c.write(c.output, document{
-		"text": func(w io.Writer) error { return report.WriteLoad(w, r, c.textOptions()) },
-		"json": func(w io.Writer) error { return report.WriteLoadJSON(w, r) },
+		"text": func(w io.Writer) error { return render.Text(w, r.Outline(), c.textOptions()) },
+		"json": jsonOf(r),
 	})
 	switch {
 	case err != nil:

@@ -16,6 +16,7 @@ import (
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
@@ -169,10 +170,10 @@ func (k *checkCommand) many(ctx context.Context, found []mesh.Found) error {
 		all, results = append(all, split), append(results, split.Checks...)
 	}
 	err := k.write(k.output, document{
-		"text":  func(w io.Writer) error { return report.WriteManyChecks(w, all, k.textOptions()) },
-		"short": func(w io.Writer) error { return report.WriteChecksShort(w, all, k.textOptions()) },
-		"json":  func(w io.Writer) error { return report.WriteCheckListJSON(w, all) },
-		"junit": func(w io.Writer) error { return report.WriteChecksJUnit(w, all) },
+		"text":  func(w io.Writer) error { return render.Text(w, report.SplitsOutline(all), k.textOptions()) },
+		"short": func(w io.Writer) error { return render.Text(w, report.FindingsOutline(all), k.textOptions()) },
+		"json":  jsonOf(report.CheckListOf(all)),
+		"junit": func(w io.Writer) error { return render.JUnit(w, "splitbench check", report.Suites(all)...) },
 	})
 	return cmp.Or(err, endOfChecks(results))
 }
@@ -208,10 +209,10 @@ func endOfChecks(checks []preflight.Result) error {
 func (k *checkCommand) print(checks []preflight.Result) error {
 	one := []report.SplitChecks{{Checks: checks}}
 	return k.write(k.output, document{
-		"text":  func(w io.Writer) error { return report.WriteChecks(w, checks, k.textOptions()) },
-		"short": func(w io.Writer) error { return report.WriteChecksShort(w, one, k.textOptions()) },
-		"json":  func(w io.Writer) error { return report.WriteChecksJSON(w, checks) },
-		"junit": func(w io.Writer) error { return report.WriteChecksJUnit(w, one) },
+		"text":  func(w io.Writer) error { return render.Text(w, report.ChecksOutline(checks), k.textOptions()) },
+		"short": func(w io.Writer) error { return render.Text(w, report.FindingsOutline(one), k.textOptions()) },
+		"json":  jsonOf(report.ChecksOf(checks)),
+		"junit": func(w io.Writer) error { return render.JUnit(w, "splitbench check", report.Suites(one)...) },
 	})
 }
 
@@ -229,7 +230,7 @@ func (k *checkCommand) unread(err error, snap law.Snapshot) error {
 	if failed.Apply == "" || k.quiet {
 		return err
 	}
-	return errors.Join(err, report.WriteApply(k.stdout, failed))
+	return errors.Join(err, render.Lines(k.stdout, failed.Apply))
 }
 
 func unreadCheck(err error, e *mesh.Error, snap law.Snapshot) preflight.Result {

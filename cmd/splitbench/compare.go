@@ -16,6 +16,7 @@ import (
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -135,10 +136,10 @@ Each -l stands for the newest run with those labels, in place of a name: the fir
 			return err
 		}
 		err = a.write(output, document{
-			"text":     func(w io.Writer) error { return report.WriteRunComparisonText(w, r, a.textOptions()) },
-			"json":     func(w io.Writer) error { return report.WriteRunComparisonJSON(w, r) },
-			"markdown": func(w io.Writer) error { return report.WriteRunComparisonMarkdown(w, r) },
-			"html":     func(w io.Writer) error { return report.WriteRunComparisonHTML(w, r) },
+			"text":     func(w io.Writer) error { return render.Text(w, r.Outline(), a.textOptions()) },
+			"json":     jsonOf(r),
+			"markdown": func(w io.Writer) error { return render.Markdown(w, r.Outline()) },
+			"html":     func(w io.Writer) error { return render.HTML(w, r.Outline(), r) },
 		})
 		return cmp.Or(err, outcomeError(r.Verdict.Outcome, failOn))
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
@@ -28,13 +29,13 @@ func newExplain(a *app) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			o := a.textOptions()
 			if len(args) == 0 {
-				return report.WriteCheckIndex(a.stdout, preflight.Checks(), o)
+				return render.Text(a.stdout, report.CheckIndexOutline(preflight.Checks()), o)
 			}
 			c, ok := preflight.Explain(strings.ToUpper(args[0]))
 			if !ok {
 				return fmt.Errorf("explain %q: there is no such check; splitbench explain lists them", args[0])
 			}
-			return report.WriteExplanation(a.stdout, c, o)
+			return render.Text(a.stdout, report.ExplanationOutline(c), o)
 		},
 	}
 }

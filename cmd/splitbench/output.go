@@ -8,15 +8,13 @@ import (
 	"io"
 	"strings"
 
-	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/renderer"
-	"github.com/olekukonko/tablewriter/tw"
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/telemetry"
 )
@@ -50,14 +48,14 @@ func (a *app) write(f form, d document) error {
 
 // jsonOf is a document as JSON.
 func jsonOf(doc any) func(io.Writer) error {
-	return func(w io.Writer) error { return report.WriteDocument(w, doc) }
+	return func(w io.Writer) error { return report.WriteJSON(w, doc) }
 }
 
 // textOptions say what stdout can show.
-func (a *app) textOptions() report.TextOptions { return a.optionsOf(a.stdout) }
+func (a *app) textOptions() render.TextOptions { return a.optionsOf(a.stdout) }
 
-func (a *app) optionsOf(w io.Writer) report.TextOptions {
-	return report.TextOptions{Color: a.colored(w), ASCII: !a.unicode(w), Width: a.width(w)}
+func (a *app) optionsOf(w io.Writer) render.TextOptions {
+	return render.TextOptions{Color: a.colored(w), ASCII: !a.unicode(w), Width: a.width(w)}
 }
 
 // renderFunc writes a report in one form.
@@ -67,11 +65,11 @@ type renderFunc func(io.Writer, report.Report) error
 //
 //nolint:gochecknoglobals // a table that never changes
 var reportForms = map[string]renderFunc{
-	"json":        report.WriteJSON,
-	"markdown":    report.WriteMarkdown,
-	"html":        report.WriteHTML,
+	"json":        func(w io.Writer, r report.Report) error { return report.WriteJSON(w, r) },
+	"markdown":    func(w io.Writer, r report.Report) error { return render.Markdown(w, r.Outline()) },
+	"html":        func(w io.Writer, r report.Report) error { return render.HTML(w, r.Outline(), r) },
 	"openmetrics": telemetry.WriteOpenMetrics,
-	"junit":       func(w io.Writer, r report.Report) error { return report.WriteJUnit(w, r) },
+	"junit":       func(w io.Writer, r report.Report) error { return render.JUnit(w, "splitbench", r.Suite()) },
 }
 
 const reportFormNames = "text, json, yaml, markdown, html, junit, openmetrics, jsonpath=TEMPLATE or go-template=TEMPLATE"
@@ -128,14 +126,14 @@ func printObject(w io.Writer, p printers.ResourcePrinter, r report.Report) error
 }
 
 // print writes a report to stdout.
-func (a *app) print(r report.Report, render renderFunc) error {
+func (a *app) print(r report.Report, write renderFunc) error {
 	switch {
-	case render != nil:
-		return render(a.stdout, r)
+	case write != nil:
+		return write(a.stdout, r)
 	case a.quiet:
 		return nil
 	}
-	return report.WriteText(a.stdout, r, a.textOptions())
+	return render.Text(a.stdout, r.Outline(), a.textOptions())
 }
 
 // resultFlags say where a report goes and how the command ends by it.
@@ -175,19 +173,4 @@ func outcomeError(outcome string, failOn report.FailOn) error {
 		return exitCode(code)
 	}
 	return nil
-}
-
-// table prints rows in columns, without lines.
-func table(w io.Writer, titles []string, rows [][]string) error {
-	t := tablewriter.NewTable(w, tablewriter.WithHeaderAutoFormat(tw.Off),
-		tablewriter.WithHeaderAlignment(tw.AlignLeft),
-		tablewriter.WithRowAutoWrap(tw.WrapNone),
-		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
-			Borders: tw.BorderNone, Settings: tw.Settings{Lines: tw.LinesNone, Separators: tw.SeparatorsNone},
-		})))
-	t.Header(titles)
-	if err := t.Bulk(rows); err != nil {
-		return err
-	}
-	return t.Render()
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
@@ -42,8 +43,8 @@ func newPlan(a *app) *cobra.Command {
 			return err
 		}
 		return a.write(output, document{
-			"text": func(w io.Writer) error { return report.WritePlan(w, p, a.textOptions()) },
-			"json": func(w io.Writer) error { return report.WritePlanJSON(w, p) },
+			"text": func(w io.Writer) error { return render.Text(w, p.Outline(), a.textOptions()) },
+			"json": jsonOf(p),
 		})
 	}
 	return c.cluster.completions(a.command(cmd, &c.cfg, work,

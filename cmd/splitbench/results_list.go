@@ -13,6 +13,7 @@ import (
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -134,7 +135,7 @@ func runTable(w io.Writer, lines []runLine, columns int) error {
 			untrusted.Safe(l.Weights), fmt.Sprint(l.Requests), untrusted.Safe(labelText(l.Labels)), pinned, untrusted.Safe(l.Tool),
 		}[:columns]
 	}
-	return table(w, titles[:columns], rows)
+	return render.Table(w, titles[:columns], rows)
 }
 
 func labelText(labels map[string]string) string {

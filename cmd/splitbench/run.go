@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
@@ -94,7 +95,7 @@ func (a *app) dryRun(ctx context.Context, cfg bench.Config) error {
 	if _, err := p.WriteTo(a.stdout); err != nil || !p.Refused() {
 		return err
 	}
-	if err := report.WriteChecks(a.stderr, p.Checks, a.optionsOf(a.stderr)); err != nil {
+	if err := render.Text(a.stderr, report.ChecksOutline(p.Checks), a.optionsOf(a.stderr)); err != nil {
 		return err
 	}
 	return exitCode(report.ExitInvalid)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
@@ -44,8 +45,8 @@ measurement at a small share of that limit is one of its target, not of its gene
 		}
 		t := report.BuildSelfTest(ability)
 		return a.write(output, document{
-			"text": func(w io.Writer) error { return report.WriteSelfTest(w, t, a.textOptions()) },
-			"json": func(w io.Writer) error { return report.WriteSelfTestJSON(w, t) },
+			"text": func(w io.Writer) error { return render.Text(w, t.Outline(), a.textOptions()) },
+			"json": jsonOf(t),
 		})
 	}
 	return a.command(cmd, &cfg, work, under("Flags", &c, outputFlag(&output, "text", "json")))

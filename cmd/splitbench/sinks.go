@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/telemetry"
 )
@@ -69,7 +70,7 @@ func writeJUnit(name string, all ...report.Report) error {
 	if name == "" {
 		return nil
 	}
-	return replaceFile("--junit", name, func(w io.Writer) error { return report.WriteJUnit(w, all...) })
+	return replaceFile("--junit", name, func(w io.Writer) error { return render.JUnit(w, "splitbench", report.ReportSuites(all)...) })
 }
 
 // replaceFile writes a file whole or not at all, over one that is there: a CI job writes the same name each time.
@@ -113,7 +114,7 @@ func appendSummary(name string, r report.Report) (err error) {
 	if err != nil {
 		return err
 	}
-	if info.Size() > stepSummaryLimit-report.MaxMarkdown {
+	if info.Size() > stepSummaryLimit-render.MaxMarkdown {
 		return fmt.Errorf("file %q holds %d bytes already: the report would not fit", name, info.Size())
 	}
 	if info.Size() > 0 {
@@ -121,5 +122,5 @@ func appendSummary(name string, r report.Report) (err error) {
 			return err
 		}
 	}
-	return report.WriteMarkdown(f, r)
+	return render.Markdown(f, r.Outline())
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
@@ -272,7 +273,7 @@ func (s suiteReport) document() document {
 		"json": jsonOf(s),
 		"markdown": func(w io.Writer) error {
 			for _, x := range s.Splits {
-				if err := report.WriteMarkdown(w, x.report); err != nil {
+				if err := render.Markdown(w, x.report.Outline()); err != nil {
 					return err
 				}
 				fmt.Fprintln(w)
@@ -289,7 +290,7 @@ func (s suiteReport) writeText(w io.Writer) error {
 		rows[i] = []string{untrusted.Safe(x.Name), x.Outcome, fmt.Sprint(x.Requests), untrusted.Safe(x.Split), untrusted.Safe(x.Run)}
 		count[x.Outcome]++
 	}
-	if err := table(w, []string{"NAME", "OUTCOME", "REQUESTS", "SPLIT", "RUN"}, rows); err != nil {
+	if err := render.Table(w, []string{"NAME", "OUTCOME", "REQUESTS", "SPLIT", "RUN"}, rows); err != nil {
 		return err
 	}
 	for _, x := range s.Splits {

@@ -11,6 +11,7 @@ import (
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
@@ -67,8 +68,8 @@ func (r *run) finish(ctx context.Context) (report.Report, error) {
 
 func (r *run) write(rep report.Report) error {
 	var verdict, markdown, text, page bytes.Buffer
-	err := errors.Join(report.WriteJSON(&verdict, rep), report.WriteMarkdown(&markdown, rep),
-		report.WriteText(&text, rep, report.TextOptions{}), report.WriteHTML(&page, rep))
+	err := errors.Join(report.WriteJSON(&verdict, rep), render.Markdown(&markdown, rep.Outline()),
+		render.Text(&text, rep.Outline(), render.TextOptions{}), render.HTML(&page, rep.Outline(), rep))
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/wire"
@@ -91,7 +92,7 @@ func TestAReportIsJudgedAgainAlike(t *testing.T) {
 	for name, r := range reports {
 		outcomes[r.Verdict.Outcome]++
 		var page bytes.Buffer
-		if err := report.WriteHTML(&page, r); err != nil {
+		if err := render.HTML(&page, r.Outline(), r); err != nil {
 			t.Fatal(err)
 		}
 		back, err := report.ReadHTML(&page)

@@ -10,6 +10,7 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/wire"
@@ -110,7 +111,7 @@ func TestForgedFoldersAreNoPassAndNoCrash(t *testing.T) {
 		}
 		if err == nil {
 			var b bytes.Buffer
-			if err := report.WriteHTML(&b, r); err != nil || b.Len() > 8<<20 {
+			if err := render.HTML(&b, r.Outline(), r); err != nil || b.Len() > 8<<20 {
 				t.Errorf("%s: a page of %d bytes, %v", name, b.Len(), err)
 			}
 		}

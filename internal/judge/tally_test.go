@@ -16,6 +16,7 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/wire"
 )
@@ -79,8 +80,8 @@ func BenchmarkStoredRun(b *testing.B) {
 		f.Close()
 		rep := conclude(record.Manifest{Weights: w, Options: analyze.DefaultOptions()}, totals, t)
 		var out bytes.Buffer
-		if err := errors.Join(report.WriteText(&out, rep, report.TextOptions{}), report.WriteMarkdown(&out, rep), report.WriteJSON(&out, rep),
-			report.WriteHTML(&out, rep), report.WriteJUnit(&out, rep)); err != nil {
+		if err := errors.Join(render.Text(&out, rep.Outline(), render.TextOptions{}), render.Markdown(&out, rep.Outline()), report.WriteJSON(&out, rep),
+			render.HTML(&out, rep.Outline(), rep), render.JUnit(&out, "splitbench", rep.Suite())); err != nil {
 			b.Fatal(err)
 		}
 		if rep.Load.Requests != n || rep.GoodnessOfFit == nil || out.Len() > 1<<20 {

@@ -49,14 +49,14 @@ func Build(in Input) Report {
 	r.GatewayCost = gatewayCostOf(in.GatewayCost)
 	r.Comparison, r.Drill, r.Watch = in.Comparison, in.Drill, in.Watch
 	r.Kind = kindOf(r)
-	if special(r) {
+	if r.Kind != Kind {
 		r.Unattributed.Harmless = true // its verdict is not about shares of one run
 	}
 	if r.Comparison != nil {
 		r.Split = nil // its targets are Services, not a split
 	}
 	r.Verdict = verdictOf(in, &r)
-	return mapStrings(r, func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") })
+	return mapStrings(r, validUTF8)
 }
 
 // list makes a JSON [] of a nil slice.

@@ -2,14 +2,13 @@ package report
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/preflight"
 )
 
-// CheckKind is the kind of the document that WriteChecksJSON writes.
+// CheckKind is the kind of a CheckReport.
 const CheckKind = "CheckReport"
 
 // CheckReport is the result of checks alone. Its schema is docs/schema/checkreport.v1alpha1.json.
@@ -20,86 +19,51 @@ type CheckReport struct {
 	Checks     []preflight.Result `json:"checks"`
 }
 
-// WriteChecksJSON writes the checks as one document of kind CheckReport.
-func WriteChecksJSON(w io.Writer, checks []preflight.Result) error {
+// ChecksOf is the document of checks.
+func ChecksOf(checks []preflight.Result) CheckReport {
 	c := CheckReport{APIVersion: APIVersion, Kind: CheckKind, OK: len(failedChecks(checks)) == 0, Checks: list(checks)}
-	return writeJSON(w, mapStrings(c, func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }))
+	return mapStrings(c, validUTF8)
 }
 
-// shownChecks are the checks, harmless on a terminal. YAML keeps its lines.
-func shownChecks(checks []preflight.Result) []preflight.Result {
-	out := mapStrings(checks, forTerminal)
-	for i := range out {
-		lines := strings.Split(checks[i].Apply, "\n")
-		for j := range lines {
-			lines[j] = forTerminal(lines[j])
-		}
-		out[i].Apply = strings.Join(lines, "\n")
-	}
-	return out
-}
-
-// WriteApply writes the YAML that mends a finding, and nothing else.
-func WriteApply(w io.Writer, c preflight.Result) error {
-	_, err := io.WriteString(w, shownChecks([]preflight.Result{c})[0].Apply)
-	return err
-}
-
-// WriteChecks lists the checks by category, in the order in which categories first appear, each with its state and each
+// ChecksOutline lists checks by category, in the order in which categories first appear, each with its state and each
 // that is not green with what was seen and what to do. A check that could not be seen is never shown as green.
-func WriteChecks(w io.Writer, checks []preflight.Result, o TextOptions) error {
-	checks = shownChecks(checks)
-	p := newPage(o)
-	var categories []string
+func ChecksOutline(checks []preflight.Result) Outline {
+	var sections []Section
 	for _, c := range checks {
-		if !slices.Contains(categories, c.Category) {
-			categories = append(categories, c.Category)
+		i := slices.IndexFunc(sections, func(s Section) bool { return s.Title == c.Category })
+		if i < 0 {
+			i = len(sections)
+			sections = append(sections, Section{Title: c.Category, Blocks: []Block{List{}}})
 		}
+		l := sections[i].Blocks[0].(List)
+		l.Items = append(l.Items, finding(c))
+		sections[i].Blocks[0] = l
 	}
-	for _, category := range categories {
-		p.line(category)
-		p.line(strings.Repeat("-", min(textWidth(category), p.width)))
-		for _, c := range checks {
-			if c.Category == category {
-				p.check(c, o.ASCII)
-			}
-		}
-		p.line("")
-	}
-	p.line(checksSummary(checks))
-	_, err := w.Write(p.b.Bytes())
-	return err
+	return Outline{Sections: append(sections, Section{Blocks: paragraphs(checksSummary(checks))})}
 }
 
-func (p *page) check(c preflight.Result, ascii bool) {
-	text := c.Name
+// finding is a check with what is known of it.
+func finding(c preflight.Result) Item {
+	it := Item{State: string(c.Status), Text: c.Name}
 	if c.ID != "" {
-		text += " [" + c.ID + "]"
+		it.Text += " [" + c.ID + "]"
 	}
 	if c.Status == preflight.OK {
-		p.painted(symbol(c.Status, ascii)+" ", text, statusColor(c.Status))
-		return
+		return it
 	}
-	p.painted(symbol(c.Status, ascii)+" ", text+": "+string(c.Status), statusColor(c.Status))
-	if c.Seen != "" {
-		p.para("    seen: ", c.Seen)
+	it.Text += ": " + string(c.Status)
+	it.Fields.add("seen", c.Seen)
+	if c.CausedBy != "" {
+		it.Fields.add("cause", "follows from "+c.CausedBy+"; mend that first")
+		return it
 	}
-	switch {
-	case c.CausedBy != "":
-		p.para("    cause: ", "follows from "+c.CausedBy+"; mend that first")
-		return
-	case c.Waived != "":
-		p.para("    waived: ", c.Waived)
-	}
+	it.Fields.add("waived", c.Waived)
 	if c.Hint != "" {
-		p.hint("    hint: ", c.Hint)
+		prose, command := splitCommand(c.Hint)
+		it.Fields = append(it.Fields, Field{Label: "hint", Text: prose, Command: command})
 	}
-	if c.Apply != "" {
-		p.line("    apply:")
-		for _, line := range strings.Split(strings.TrimRight(c.Apply, "\n"), "\n") {
-			p.line("      " + line)
-		}
-	}
+	it.Apply = c.Apply
+	return it
 }
 
 // rootsOf are the ids of the findings that stand for themselves.
@@ -111,30 +75,6 @@ func rootsOf(checks []preflight.Result) []string {
 		}
 	}
 	return ids
-}
-
-func symbol(s preflight.Status, ascii bool) string {
-	switch s {
-	case preflight.OK:
-		if ascii {
-			return "[ok]"
-		}
-		return "\u221a"
-	case preflight.Warning:
-		if ascii {
-			return "[!!]"
-		}
-		return "\u203c"
-	case preflight.Failed:
-		if ascii {
-			return "[XX]"
-		}
-		return "\u00d7"
-	}
-	if ascii {
-		return "[??]"
-	}
-	return "?"
 }
 
 func checksSummary(checks []preflight.Result) string {

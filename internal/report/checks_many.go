@@ -1,14 +1,13 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/splitbench/splitbench/internal/preflight"
 )
 
-// CheckListKind is the kind of the document that WriteCheckListJSON writes.
+// CheckListKind is the kind of a CheckList.
 const CheckListKind = "CheckList"
 
 // CheckList is the checks of several splits. Its schema is docs/schema/checklist.v1alpha1.json.
@@ -36,8 +35,8 @@ func (s SplitChecks) name() string {
 	return s.Namespace + " " + s.Split
 }
 
-// WriteCheckListJSON writes the checks of several splits as one document of kind CheckList.
-func WriteCheckListJSON(w io.Writer, all []SplitChecks) error {
+// CheckListOf is the document of the checks of several splits.
+func CheckListOf(all []SplitChecks) CheckList {
 	doc := CheckList{APIVersion: APIVersion, Kind: CheckListKind, OK: true, Splits: []SplitChecks{}}
 	for _, s := range all {
 		s.OK = len(failedChecks(s.Checks)) == 0
@@ -45,57 +44,34 @@ func WriteCheckListJSON(w io.Writer, all []SplitChecks) error {
 		doc.OK = doc.OK && s.OK
 		doc.Splits = append(doc.Splits, s)
 	}
-	return writeJSON(w, mapStrings(doc, func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }))
+	return mapStrings(doc, validUTF8)
 }
 
-// WriteManyChecks writes for each split what is not green, under its name, and one line for each split in the end.
-func WriteManyChecks(w io.Writer, all []SplitChecks, o TextOptions) error {
-	p := newPage(o)
-	shown := shownSplits(all)
-	for _, s := range shown {
-		if !s.quiet() {
-			p.line(s.name())
-			p.line(strings.Repeat("-", min(textWidth(s.name()), p.width)))
-			for _, c := range byCause(s.Checks) {
-				if c.Status != preflight.OK {
-					p.check(c, o.ASCII)
-				}
-			}
-			p.line("")
-		}
-	}
+// SplitsOutline is for each split what is not green, under its name, and one line for each split in the end.
+func SplitsOutline(all []SplitChecks) Outline {
+	var o Outline
+	var summary List
 	bad := 0
-	for _, s := range shown {
-		if len(failedChecks(s.Checks)) > 0 {
-			bad++
-		}
+	for _, s := range all {
+		var findings List
 		worst := preflight.OK
+		for _, c := range byCause(s.Checks) {
+			if c.Status != preflight.OK {
+				findings.Items = append(findings.Items, finding(c))
+			}
+		}
 		for _, c := range s.Checks {
 			worst = preflight.Worst(worst, c.Status)
 		}
-		p.painted(symbol(worst, o.ASCII)+" ", s.name()+": "+checksSummary(s.Checks), statusColor(worst))
-	}
-	p.line("")
-	p.line(fmt.Sprintf("%s, %d of them cannot be measured", plural(int64(len(all)), "split"), bad))
-	_, err := w.Write(p.b.Bytes())
-	return err
-}
-
-func shownSplits(all []SplitChecks) []SplitChecks {
-	out := mapStrings(all, forTerminal)
-	for i := range out {
-		out[i].Checks = shownChecks(all[i].Checks)
-	}
-	return out
-}
-
-func (s SplitChecks) quiet() bool {
-	for _, c := range s.Checks {
-		if c.Status != preflight.OK {
-			return false
+		if len(failedChecks(s.Checks)) > 0 {
+			bad++
 		}
+		o.Sections = append(o.Sections, Section{Title: s.name(), Blocks: []Block{findings}})
+		summary.Items = append(summary.Items, Item{State: string(worst), Text: s.name() + ": " + checksSummary(s.Checks)})
 	}
-	return true
+	total := fmt.Sprintf("%s, %d of them cannot be measured", plural(int64(len(all)), "split"), bad)
+	o.Sections = outlined(append(o.Sections, Section{Blocks: []Block{summary, Paragraph(total)}})...)
+	return o
 }
 
 // byCause is the checks with each root cause before what follows from it.
@@ -115,12 +91,11 @@ func byCause(checks []preflight.Result) []preflight.Result {
 	return out
 }
 
-// WriteChecksShort writes one line for each finding that is not green and stands for itself: state, id, split, what was seen. What
-// follows from it is counted behind it. A split without findings has no line.
-func WriteChecksShort(w io.Writer, all []SplitChecks, o TextOptions) error {
-	p := newPage(o)
-	lines := 0
-	for _, s := range shownSplits(all) {
+// FindingsOutline is one line for each finding that is not green and stands for itself: state, id, split, what was seen.
+// What follows from it is counted behind it. A split without findings has no line.
+func FindingsOutline(all []SplitChecks) Outline {
+	l := List{OneLine: true}
+	for _, s := range all {
 		for _, c := range s.Checks {
 			if c.Status == preflight.OK || c.CausedBy != "" {
 				continue
@@ -129,10 +104,7 @@ func WriteChecksShort(w io.Writer, all []SplitChecks, o TextOptions) error {
 			if s.name() != "" {
 				line += s.name() + ": "
 			}
-			line += c.Seen
-			if c.Seen == "" {
-				line += c.Name
-			}
+			line += cmp.Or(c.Seen, c.Name)
 			follows := 0
 			for _, d := range s.Checks {
 				if d.CausedBy == c.ID {
@@ -142,13 +114,11 @@ func WriteChecksShort(w io.Writer, all []SplitChecks, o TextOptions) error {
 			if follows > 0 {
 				line += fmt.Sprintf(" (%d more follow from it)", follows)
 			}
-			lines++
-			p.whole(symbol(c.Status, o.ASCII)+" ", line, statusColor(c.Status))
+			l.Items = append(l.Items, Item{State: string(c.Status), Text: line})
 		}
 	}
-	if lines == 0 {
-		p.painted(symbol(preflight.OK, o.ASCII)+" ", "every check is green", statusColor(preflight.OK))
+	if len(l.Items) == 0 {
+		l.Items = []Item{{State: StateOK, Text: "every check is green"}}
 	}
-	_, err := w.Write(p.b.Bytes())
-	return err
+	return Outline{Sections: []Section{{Blocks: []Block{l}}}}
 }

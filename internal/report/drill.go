@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -94,26 +95,48 @@ type TimelineShare struct {
 	Answered []int64 `json:"answered"`
 }
 
-func drillHeadline(r Report) string {
-	d := r.Drill
-	lost := fmt.Sprintf("%s of %s lost, outage %s", plural(d.Lost, "request"), count(d.Sent), spanText(d.Outage))
-	switch r.Verdict.Outcome {
+// drillReport is a report about a failover.
+type drillReport struct{ splitReport }
+
+func (d drillReport) title() string { return d.subject() + ", failover drill" }
+
+func (d drillReport) headline() string {
+	lost := fmt.Sprintf("%s of %s lost, outage %s", plural(d.Drill.Lost, "request"), count(d.Drill.Sent), spanText(d.Drill.Outage))
+	switch d.Verdict.Outcome {
 	case Pass:
 		return "the failover kept within its limits: " + lost
 	case Fail:
 		return "the failover went beyond its limits: " + lost
 	case Inconclusive:
-		if len(r.Verdict.Reasons) > 0 {
-			return strings.TrimSuffix(r.Verdict.Reasons[0], ".")
+		if len(d.Verdict.Reasons) > 0 {
+			return strings.TrimSuffix(d.Verdict.Reasons[0], ".")
 		}
 		return "nothing can be said of a failover"
 	case Measured:
 		return lost
 	}
-	if len(r.Verdict.Reasons) == 0 {
-		return "could not be measured"
+	return notMeasured(d.Verdict.Reasons)
+}
+
+func (d drillReport) lead() string     { return "" }
+func (d drillReport) question() string { return "the failover keeps within its limits" }
+func (d drillReport) matter() string   { return "" } // what was lost is what it is about
+
+func (d drillReport) sections() []Section {
+	var events List
+	for _, e := range d.Drill.Events {
+		events.Items = append(events.Items, Item{Text: fmt.Sprintf("%+.1fs %s: %s", e.AtSeconds, e.Kind, e.Text)})
 	}
-	return "could not be measured: " + strings.TrimSuffix(r.Verdict.Reasons[0], ".")
+	events.Ordered = true // by the numbers in the timeline
+	out := []Section{
+		{ID: "result", Title: "Result", Blocks: paragraphs(d.sentences()...)},
+		{ID: "timeline", Title: "Timeline", Level: Page, Blocks: timelineBlocks(d.Report)},
+		{ID: "events", Title: "What happened", Blocks: []Block{events}},
+	}
+	if d.requests() > d.Unattributed.Requests {
+		out = slices.Concat([]Section{sharesSection(d.Report)}, out, timesSections(d.Report))
+	}
+	return out
 }
 
 func spanText(s Span) string {
@@ -123,8 +146,9 @@ func spanText(s Span) string {
 	return fmt.Sprintf("%.1fs (%.1f to %.1f)", s.Seconds, s.LowSeconds, s.HighSeconds)
 }
 
-// drillSentences are what is said of a drill in prose.
-func drillSentences(d *Drill) []string {
+func (d drillReport) sentences() []string { return d.Drill.sentences() }
+
+func (d *Drill) sentences() []string {
 	var s []string
 	for _, f := range d.Failovers {
 		s = append(s, f.Sentences...)
@@ -151,13 +175,4 @@ func countsText(m map[string]int64) string {
 		parts = append(parts, fmt.Sprintf("%s %s", count(m[k]), k))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// drillEvents are the events as lines.
-func drillEvents(d *Drill) []string {
-	var s []string
-	for _, e := range d.Events {
-		s = append(s, fmt.Sprintf("%+.1fs %s: %s", e.AtSeconds, e.Kind, e.Text))
-	}
-	return s
 }

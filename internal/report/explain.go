@@ -1,44 +1,34 @@
 package report
 
 import (
-	"io"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/preflight"
 )
 
-// WriteExplanation writes what can be said of one check without a cluster.
-func WriteExplanation(w io.Writer, c preflight.Check, o TextOptions) error {
-	p := newPage(o)
-	p.line(c.ID + ": " + c.Name)
+// ExplanationOutline is what can be said of one check without a cluster.
+func ExplanationOutline(c preflight.Check) Outline {
 	severity := "a failure forbids a verdict"
 	if c.Severity == preflight.Warn {
 		severity = "a failure is noted with the result"
 	}
-	fields := []field{{"severity", string(c.Severity) + ": " + severity}, {"looks at", c.Looks}, {"cause", c.Cause}, {"remedy", c.Remedy}}
-	if len(c.After) > 0 {
-		fields = append(fields, field{"may follow from", strings.Join(c.After, ", ")})
+	fields := Fields{
+		{Label: "severity", Text: string(c.Severity) + ": " + severity}, {Label: "looks at", Text: c.Looks},
+		{Label: "cause", Text: c.Cause}, {Label: "remedy", Text: c.Remedy},
 	}
-	p.fields(fields)
-	_, err := w.Write(p.b.Bytes())
-	return err
+	fields.add("may follow from", strings.Join(c.After, ", "))
+	return Outline{Title: c.ID, Headline: c.ID + ": " + c.Name, Sections: []Section{{Blocks: []Block{fields}}}}
 }
 
-// WriteCheckIndex lists all checks by category.
-func WriteCheckIndex(w io.Writer, checks []preflight.Check, o TextOptions) error {
-	p := newPage(o)
-	category := ""
+// CheckIndexOutline lists all checks by category.
+func CheckIndexOutline(checks []preflight.Check) Outline {
+	var o Outline
 	for _, c := range checks {
-		if c.Category != category {
-			if category != "" {
-				p.line("")
-			}
-			category = c.Category
-			p.line(category)
-			p.line(strings.Repeat("-", len(category)))
+		if n := len(o.Sections); n == 0 || o.Sections[n-1].Title != c.Category {
+			o.Sections = append(o.Sections, Section{Title: c.Category, Blocks: []Block{Fields{}}})
 		}
-		p.line(c.ID + "  " + c.Name)
+		s := &o.Sections[len(o.Sections)-1]
+		s.Blocks[0] = append(s.Blocks[0].(Fields), Field{Label: c.ID, Text: c.Name})
 	}
-	_, err := w.Write(p.b.Bytes())
-	return err
+	return o
 }

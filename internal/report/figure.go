@@ -10,14 +10,6 @@ import (
 	"github.com/splitbench/splitbench/internal/chart"
 )
 
-// Figure is a chart with its words.
-type Figure struct {
-	ID      string
-	Summary string // what is drawn, for those who hear it
-	Caption string
-	Chart   chart.Chart
-}
-
 // Bounds of charts over backends.
 const (
 	maxLines = 24 // backends that are drawn; the table has all
@@ -175,15 +167,4 @@ func secondsOf(v, window float64) string {
 		decimals++
 	}
 	return strconv.FormatFloat(v, 'f', decimals, 64) + "s"
-}
-
-func markSentences(r Report) []string {
-	if r.Series == nil {
-		return nil
-	}
-	var s []string
-	for _, m := range r.Series.Marks {
-		s = append(s, fmt.Sprintf("%s after the first request: %s", secondsOf(m.AtSeconds, 0.01), m.Text))
-	}
-	return s
 }

@@ -3,10 +3,6 @@ package report
 import (
 	"fmt"
 	"math"
-	"strings"
-	"time"
-
-	"github.com/splitbench/splitbench/analyze"
 )
 
 // GatewayCost is how much longer answers take that cross a gateway. The split itself sends requests at random to both sides
@@ -58,111 +54,6 @@ type QuantileDifference struct {
 	Why      string   `json:"why,omitempty"`
 }
 
-// CostFacts is the gateway cost as it was computed.
-type CostFacts struct {
-	Why       string // why it is not stated
-	Reference string
-	Level     float64
-	Windows   int
-	Window    time.Duration
-	SharedLag time.Duration      // 0: the generator was on time
-	Backends  []BackendCostFacts // the reference first
-}
-
-// BackendCostFacts are those of one backend. Differences and Shift are against the reference, and empty of the reference.
-type BackendCostFacts struct {
-	Name        string
-	Path        string
-	Levels      []float64 // quantiles
-	Times       []analyze.BlockInterval
-	Differences []analyze.BlockDifference
-	Shift       []analyze.BlockDifference
-}
-
-func gatewayCostOf(f *CostFacts) *GatewayCost {
-	if f == nil {
-		return nil
-	}
-	if f.Why != "" {
-		return &GatewayCost{Why: f.Why}
-	}
-	out := &GatewayCost{Reference: f.Reference, Level: f.Level, Windows: f.Windows, WindowSeconds: f.Window.Seconds()}
-	if f.SharedLag > 0 {
-		out.SharedLagMs = finiteMs(float64(f.SharedLag))
-	}
-	for _, b := range f.Backends {
-		times := BackendTimes{Backend: b.Name, Quantiles: []QuantileTime{}}
-		for i, t := range b.Times {
-			times.Requests = int64(t.Samples)
-			times.Quantiles = append(times.Quantiles, quantileTime(b.Levels[i], t))
-		}
-		out.Backends = append(out.Backends, times)
-		if len(b.Differences) == 0 {
-			continue
-		}
-		c := BackendCost{Backend: b.Name, Path: b.Path, Quantiles: quantileDifferences(b.Differences), Shift: quantileDifferences(b.Shift)}
-		c.Sentence = costSentence(c, f.Reference)
-		out.Costs = append(out.Costs, c)
-	}
-	return out
-}
-
-func quantileTime(q float64, t analyze.BlockInterval) QuantileTime {
-	out := QuantileTime{
-		Quantile: q, LowMs: finiteMs(t.CI.Low), HighMs: finiteMs(t.CI.High),
-		DesignEffect: math.Round(1000*t.DesignEffect) / 1000, Why: t.CI.Why,
-	}
-	if t.Samples > 0 {
-		out.Ms = finiteMs(float64(t.Value))
-	}
-	return out
-}
-
-func quantileDifferences(d []analyze.BlockDifference) []QuantileDifference {
-	out := make([]QuantileDifference, len(d))
-	for i, x := range d {
-		out[i] = QuantileDifference{
-			Quantile: x.Q, Ms: finiteMs(float64(x.Difference)), LowMs: finiteMs(x.DifferenceCI.Low), HighMs: finiteMs(x.DifferenceCI.High),
-			Why: x.DifferenceCI.Why,
-		}
-	}
-	return out
-}
-
-// finiteMs turns nanoseconds into milliseconds, to the microsecond; nil where there is no such end.
-func finiteMs(ns float64) *float64 {
-	if math.IsInf(ns, 0) || math.IsNaN(ns) {
-		return nil
-	}
-	return finite(math.Round(ns/1e3) / 1e3)
-}
-
-// costSentence says the difference at the median in words, or that none is proven.
-func costSentence(c BackendCost, reference string) string {
-	way := "through the gateway"
-	if c.Path != PathGateway {
-		way = "from the other cluster"
-	}
-	who := fmt.Sprintf("Answers %s (%s)", way, c.Backend)
-	for _, q := range c.Quantiles {
-		if q.Quantile != 0.5 {
-			continue
-		}
-		if q.Ms == nil || q.LowMs == nil || q.HighMs == nil {
-			return fmt.Sprintf("%s and those of %s cannot be compared at the median: it %s.", who, reference, q.Why)
-		}
-		d, low, high := *q.Ms, *q.LowMs, *q.HighMs
-		switch {
-		case low > 0:
-			return fmt.Sprintf("%s take %s longer at the median, range %s to %s.", who, msText(d), msNumber(low), msNumber(high))
-		case high < 0:
-			return fmt.Sprintf("%s take %s less at the median, range %s to %s.", who, msText(-d), msNumber(-high), msNumber(-low))
-		}
-		return fmt.Sprintf("%s: no difference proven at the median, range %s to %s.", who, msNumber(low), msText(high))
-	}
-	return ""
-}
-
 // PathGateway is the Path of a backend that a gateway leads to.
 const PathGateway = "gateway"
 
@@ -183,16 +74,16 @@ func msText(v float64) string { return msNumber(v) + " ms" }
 func quantileName(q float64) string { return fmt.Sprintf("p%g", math.Round(1e6*q)/1e4) }
 
 // timeCell is a quantile with its range, signed where it is a difference.
-func timeCell(v, low, high *float64, signed bool) string {
+func timeCell(v, low, high *float64, signed bool) Cell {
 	if v == nil {
-		return "-"
+		return Cell{Text: dash}
 	}
 	form := msNumber
 	if signed {
 		form = signedMs
 	}
 	if low == nil && high == nil {
-		return form(*v)
+		return numberCell(form(*v), *v)
 	}
 	end := func(v *float64) string {
 		if v == nil {
@@ -200,7 +91,7 @@ func timeCell(v, low, high *float64, signed bool) string {
 		}
 		return form(*v)
 	}
-	return fmt.Sprintf("%s (%s to %s)", form(*v), end(low), end(high))
+	return numberCell(fmt.Sprintf("%s (%s to %s)", form(*v), end(low), end(high)), *v)
 }
 
 func signedMs(v float64) string {
@@ -210,131 +101,88 @@ func signedMs(v float64) string {
 	return msNumber(v)
 }
 
-// costRows is the table of the gateway cost: a row for each quantile, in milliseconds.
-func costRows(g *GatewayCost) (titles []string, rows [][]string) {
-	titles = []string{"MS"}
+// costTable is a row for each quantile, in milliseconds: each side, and what the gateway adds.
+func costTable(g *GatewayCost) Table {
+	t := Table{
+		Caption: "Response times of each side and what the gateway adds, in ms, with likely ranges.", Columns: headings(1, "ms"),
+	}
 	for _, b := range g.Backends {
-		titles = append(titles, b.Backend)
+		t.Columns = append(t.Columns, Column{Title: b.Backend})
 	}
 	for _, c := range g.Costs {
-		titles = append(titles, "cost of "+c.Backend)
+		t.Columns = append(t.Columns, Column{Title: "cost of " + c.Backend})
 	}
 	if len(g.Backends) == 0 {
-		return titles, nil
+		return t
 	}
 	for i, q := range g.Backends[0].Quantiles {
-		row := []string{quantileName(q.Quantile)}
+		cells := row(quantileName(q.Quantile))
 		for _, b := range g.Backends {
-			var t QuantileTime
+			var v QuantileTime
 			if i < len(b.Quantiles) { // a document may be incomplete
-				t = b.Quantiles[i]
+				v = b.Quantiles[i]
 			}
-			row = append(row, timeCell(t.Ms, t.LowMs, t.HighMs, false))
+			cells = append(cells, timeCell(v.Ms, v.LowMs, v.HighMs, false))
 		}
 		for _, c := range g.Costs {
 			var d QuantileDifference
 			if i < len(c.Quantiles) {
 				d = c.Quantiles[i]
 			}
-			row = append(row, timeCell(d.Ms, d.LowMs, d.HighMs, true))
+			cells = append(cells, timeCell(d.Ms, d.LowMs, d.HighMs, true))
 		}
-		rows = append(rows, row)
+		t.Rows = append(t.Rows, cells)
 	}
-	return titles, rows
+	return t
 }
 
-// costSentences are what is said of the gateway cost in prose.
-func costSentences(g *GatewayCost) []string {
+// decileTable is where in the distribution the cost lies.
+func decileTable(g *GatewayCost) Table {
+	t := Table{Caption: "What the gateway adds at each decile of the response time, in ms, with likely ranges.", Columns: headings(1, "Decile")}
+	for i, c := range g.Costs {
+		t.Columns = append(t.Columns, Column{Title: "cost of " + c.Backend})
+		for j, d := range c.Shift {
+			if i == 0 {
+				t.Rows = append(t.Rows, row(quantileName(d.Quantile)))
+			}
+			if j < len(t.Rows) {
+				t.Rows[j] = append(t.Rows[j], timeCell(d.Ms, d.LowMs, d.HighMs, true))
+			}
+		}
+	}
+	return t
+}
+
+// costSections are what the gateway costs, or why that is not stated.
+func costSections(g *GatewayCost) []Section {
 	if g == nil {
 		return nil
 	}
-	var s []string
-	for _, c := range g.Costs {
-		s = append(s, c.Sentence)
+	if g.Why != "" {
+		return []Section{{
+			ID: "cost", Title: "Gateway cost", Blocks: paragraphs("What the gateway costs is not stated: " + g.Why + "."),
+		}}
 	}
-	return s
+	var said []Block
+	for _, c := range g.Costs {
+		said = append(said, Paragraph(c.Sentence))
+	}
+	return []Section{
+		{ID: "cost", Title: "Gateway cost", Blocks: append(said, costTable(g), costFigure(g), Paragraph(costNote(g)))},
+		{ID: "deciles", Title: "Gateway cost by decile", Level: Comment, Folded: true, Blocks: []Block{decileTable(g)}},
+	}
 }
 
-// costNote says how the ranges came about, or why there are none.
+// costNote says how the ranges came about.
 func costNote(g *GatewayCost) string {
-	switch {
-	case g == nil:
-		return ""
-	case g.Why != "":
-		return "What the gateway costs is not stated: " + g.Why + "."
-	}
 	note := fmt.Sprintf("Response times in ms, ranges %s sure, from %d windows of %s in which both sides were measured at the same moments. %s",
 		percent(g.Level), g.Windows, seconds(g.WindowSeconds), rareMoments)
 	if g.SharedLagMs != nil {
-		note += fmt.Sprintf(" The generator was late, for both sides alike: 99 of 100 requests by at most %s, which is in the times of each and not in their difference at the median.",
-			msText(*g.SharedLagMs))
+		note += fmt.Sprintf(" The generator was late, for both sides alike: 99 of 100 requests by at most %s, which is in the "+
+			"times of each and not in their difference at the median.", msText(*g.SharedLagMs))
 	}
 	return note
 }
 
 // rareMoments is where ranges do not hold their level: docs/statistics.md has by how much.
 const rareMoments = "They are less sure of slow moments that were met fewer than about 20 times."
-
-// markdownCost is the gateway cost as Markdown, of a report whose strings are escaped.
-func markdownCost(g *GatewayCost) string {
-	if g == nil || g.Why != "" {
-		return costNote(g)
-	}
-	titles, rows := costRows(g)
-	var lines []string
-	for _, row := range rows {
-		var cells []string
-		for i, cell := range row[1:] {
-			cells = append(cells, titles[i+1]+" "+cell)
-		}
-		lines = append(lines, "- "+row[0]+": "+strings.Join(cells, "; "))
-	}
-	var shift []string
-	for _, c := range g.Costs {
-		var deciles []string
-		for _, d := range c.Shift {
-			deciles = append(deciles, quantileName(d.Quantile)+" "+timeCell(d.Ms, d.LowMs, d.HighMs, true))
-		}
-		shift = append(shift, fmt.Sprintf("Cost of %s by decile: %s", code(c.Backend), strings.Join(deciles, ", ")))
-	}
-	return costNote(g) + "\n\n" + strings.Join(lines, "\n") + "\n\n" + strings.Join(shift, "\n\n")
-}
-
-// textCost is the table of the gateway cost within the width: without the backends' own times where they do not fit.
-func textCost(g *GatewayCost, width int) (string, error) {
-	if g == nil || g.Why != "" {
-		return "", nil
-	}
-	titles, rows := costRows(g)
-	table, err := leftTable(titles, rows)
-	if err != nil || widest(table) <= width {
-		return table, err
-	}
-	cut := len(g.Backends)
-	for i, row := range rows {
-		rows[i] = append(row[:1:1], row[1+cut:]...)
-	}
-	return leftTable(append(titles[:1:1], titles[1+cut:]...), rows)
-}
-
-// leftTable draws a table whose first column is text and the others numbers.
-func leftTable(titles []string, rows [][]string) (string, error) {
-	left := make([]bool, len(titles))
-	left[0] = true
-	return drawTable(titles, left, rows, "  ")
-}
-
-// cost writes the gateway cost: the sentence, the table, and what it rests on.
-func (p *page) cost(g *GatewayCost) error {
-	table, err := textCost(g, p.width)
-	if err != nil {
-		return err
-	}
-	p.list(costSentences(g))
-	if table != "" {
-		p.line("")
-		p.b.WriteString(table)
-	}
-	p.list(nonEmpty(costNote(g)))
-	return nil
-}

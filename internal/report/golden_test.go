@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"flag"
 	"os"
 	"path/filepath"
@@ -35,27 +34,5 @@ func golden(t *testing.T, name string, got []byte) {
 			t.Error(err)
 		}
 		t.Errorf("%s (-want +got):\n%s\nall of it is in %s; run with -update if it is right", path, diff, gotFile)
-	}
-}
-
-func TestGolden(t *testing.T) {
-	for _, name := range inputNames() {
-		t.Run(name, func(t *testing.T) {
-			r := Build(inputs()[name])
-			var text, md, js bytes.Buffer
-			if err := WriteText(&text, r, TextOptions{}); err != nil {
-				t.Fatal(err)
-			}
-			if err := WriteMarkdown(&md, r); err != nil {
-				t.Fatal(err)
-			}
-			if err := WriteJSON(&js, r); err != nil {
-				t.Fatal(err)
-			}
-			golden(t, name+".txt", text.Bytes())
-			golden(t, name+".md", md.Bytes())
-			golden(t, name+".json", js.Bytes())
-			golden(t, name+".html", withoutConstants(t, asHTML(t, r)))
-		})
 	}
 }

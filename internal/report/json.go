@@ -12,28 +12,23 @@ import (
 	"unicode/utf8"
 )
 
-// WriteJSON writes the report as one indented document. The same report always gives the same bytes. Characters that
+// WriteJSON writes a document, of whatever kind, indented. The same document always gives the same bytes. Characters that
 // could act on a terminal (C1 controls, direction marks) are written as JSON escapes, which is the same document.
-func WriteJSON(w io.Writer, r Report) error { return writeJSON(w, r) }
-
-// WriteDocument writes a document of another kind by the same rules. Its errors are those of w, and of a v that is no JSON.
-func WriteDocument(w io.Writer, v any) error { return writeJSON(w, v) }
-
-func writeJSON(w io.Writer, v any) error {
+func WriteJSON(w io.Writer, document any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
+	if err := enc.Encode(document); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
-	_, err := w.Write(escapeUnprintable(b.Bytes()))
+	_, err := w.Write(EscapeUnprintable(b.Bytes()))
 	return err
 }
 
-// escapeUnprintable works on encoded JSON: outside strings everything is printable ASCII, so whatever is not is
+// EscapeUnprintable writes what could act where it is shown as JSON escapes. It works on encoded JSON: outside strings everything is printable ASCII, so whatever is not is
 // inside one.
-func escapeUnprintable(doc []byte) []byte {
+func EscapeUnprintable(doc []byte) []byte {
 	var out bytes.Buffer
 	for len(doc) > 0 {
 		r, size := utf8.DecodeRune(doc)

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"math"
 	"strings"
 )
 
@@ -40,94 +39,37 @@ func runKind(r Report) string {
 	return KindSplit
 }
 
-// special reports whether the report is not about the shares of one run.
-func special(r Report) bool { return r.Comparison != nil || r.Drill != nil || r.Watch != nil }
-
-func specialHeadline(r Report) string {
-	switch {
-	case r.Comparison != nil:
-		return comparisonHeadline(r)
-	case r.Drill != nil:
-		return drillHeadline(r)
-	}
-	return watchHeadline(r)
+// document is what a kind of report says that the others do not: each kind is one file.
+type document interface {
+	subject() string     // what was measured
+	title() string       // of a comment or a page
+	headline() string    // the sentence after the outcome
+	lead() string        // what that means for users
+	question() string    // that the outcome answers
+	requests() int64     // that were sent and counted
+	matter() string      // whether requests without a known backend matter; empty where they are what it is about
+	sentences() []string // what is said of the result in prose
+	sections() []Section // the result
 }
 
-// specialSentences are what a special report says in prose, specialTables its tables with their titles first.
-func specialSentences(r Report) []string {
-	switch {
-	case r.Comparison != nil:
-		return comparisonSentences(r.Comparison)
-	case r.Drill != nil:
-		return drillSentences(r.Drill)
+// document is the report as what it is about.
+func (r Report) document() document {
+	split := splitReport{r}
+	switch kindOf(r) {
+	case KindLatencyReport:
+		return latencyReport{split}
+	case KindDrillReport:
+		return drillReport{split}
+	case KindWatchReport:
+		return watchReport{split}
 	}
-	return watchSentences(r.Watch)
+	return split
 }
 
-func specialTables(r Report) [][][]string {
-	if r.Comparison != nil {
-		return comparisonTables(r.Comparison)
+// notMeasured is the headline of what is not valid.
+func notMeasured(reasons []string) string {
+	if len(reasons) == 0 {
+		return "could not be measured"
 	}
-	return nil
-}
-
-// specialList is a list with its title.
-func specialList(r Report) (title string, items []string) {
-	switch {
-	case r.Drill != nil:
-		return "What happened", drillEvents(r.Drill)
-	case r.Watch != nil:
-		return "Gaps", watchGaps(r.Watch)
-	}
-	return "", nil
-}
-
-func exp(x float64) float64 { return math.Exp(x) }
-
-// special writes the tables and lists of a special report.
-func (p *page) special(r Report) error {
-	for _, t := range specialTables(r) {
-		text, err := leftTable(t[0], t[1:])
-		if err != nil {
-			return err
-		}
-		p.line("")
-		p.b.WriteString(text)
-	}
-	if heading, items := specialList(r); len(items) > 0 {
-		p.bullets(heading+":", items)
-	}
-	return nil
-}
-
-// specialMarkdown is the same as Markdown, of a report whose strings are escaped.
-func specialMarkdown(r Report) string {
-	var parts []string
-	for _, t := range specialTables(r) {
-		rule := make([]string, len(t[0]))
-		for i := range rule {
-			rule[i] = "--:"
-		}
-		rule[0] = ":--"
-		var b strings.Builder
-		for _, row := range append([][]string{t[0], rule}, t[1:]...) {
-			b.WriteString("| " + strings.Join(row, " | ") + " |\n")
-		}
-		parts = append(parts, strings.TrimRight(b.String(), "\n"))
-	}
-	if heading, items := specialList(r); len(items) > 0 {
-		parts = append(parts, "**"+heading+"**", "- "+strings.Join(items, "\n- "))
-	}
-	return strings.Join(parts, "\n\n")
-}
-
-// specialTitle is what stands after the outcome in a heading.
-func specialTitle(r Report) string {
-	switch {
-	case r.Comparison != nil:
-		return subject(r)
-	case r.Drill != nil:
-		return subject(r) + ", failover drill"
-	}
-	return subject(r) + ", " + weightsLabel(r) + " weights, watched"
+	return "could not be measured: " + strings.TrimSuffix(reasons[0], ".")
 }

@@ -108,133 +108,12 @@ type Baseline struct {
 	Costs       []TargetDifference `json:"costs"`       // how the difference between targets changed
 }
 
-// Judged is a verdict that is not about shares: its outcome may only be made worse.
-type Judged struct {
-	Outcome string
-	Reasons []analyze.Reason
-}
+// latencyReport is a report about response times.
+type latencyReport struct{ splitReport }
 
-// judgedVerdict is the verdict of a report that is not about shares.
-func judgedVerdict(in Input, r *Report) Verdict {
-	v := Verdict{
-		Outcome: in.Judged.Outcome, Gate: gateOf(r), Alpha: in.Options.Alpha, Power: in.Options.Power,
-		Tolerance: []BackendTolerance{}, Reasons: []string{}, ReasonCodes: []string{}, Remedies: list(in.Remedies),
-	}
-	for _, reason := range in.Judged.Reasons {
-		v.Reasons, v.ReasonCodes = append(v.Reasons, reason.Text), append(v.ReasonCodes, reason.Code)
-	}
-	if why := refusals(in, r); len(why) > 0 {
-		if v.Outcome != Measured {
-			v.StatisticalOutcome = v.Outcome
-		}
-		v.Outcome, v.Reasons, v.ReasonCodes = Invalid, why, slices.Repeat([]string{codeInvalid}, len(why))
-	}
-	for _, c := range failedChecks(in.Checks) {
-		if c.Hint != "" && !slices.Contains(v.Remedies, c.Hint) {
-			v.Remedies = append(v.Remedies, c.Hint)
-		}
-	}
-	return v
-}
-
-// Gates of verdicts that are not about shares.
-const (
-	GateMargin = "margin" // how much slower a quantile may be
-	GateOutage = "outage" // how much a failover may lose, and for how long
-	GateAlways = "anytime"
-)
-
-func gateOf(r *Report) string {
-	switch {
-	case r.Drill != nil:
-		return GateOutage
-	case r.Watch != nil:
-		return GateAlways
-	}
-	return GateMargin
-}
-
-// TimesOfBlocks are the quantiles of one sample with their intervals.
-func TimesOfBlocks(b *analyze.Blocks, quantiles []float64, level float64) []QuantileTime {
-	out := make([]QuantileTime, len(quantiles))
-	for i, q := range quantiles {
-		out[i] = quantileTime(q, b.Interval(q, level))
-	}
-	return out
-}
-
-// DifferenceOf puts a decision about two targets into a report.
-func DifferenceOf(target, than string, d analyze.LatencyDecision) TargetDifference {
-	out := TargetDifference{Target: target, Than: than, Outcome: Measured}
-	if d.Judged {
-		out.Outcome = string(d.Outcome)
-	}
-	for _, v := range d.Quantiles {
-		q := QuantileVerdict{
-			Quantile: v.Q, Ms: finiteMs(float64(v.Difference)), LowMs: finiteMs(v.DifferenceCI.Low), HighMs: finiteMs(v.DifferenceCI.High),
-			Direction: v.Direction, P: v.Different.P, Outcome: Measured, Why: v.Why,
-		}
-		if d.Judged && v.Outcome != "" { // "": shown, not judged
-			q.Outcome = string(v.Outcome)
-		}
-		out.Quantiles = append(out.Quantiles, q)
-	}
-	out.Sentence = differenceSentence(out)
-	return out
-}
-
-// CostDifferenceOf puts the change of what a target costs into a report, one change for each quantile, with p-values against no
-// change that are adjusted for their number. A direction is shown at alpha; judged says that there was a margin.
-func CostDifferenceOf(cost, than string, quantiles []float64, changes []analyze.CostChange, p []float64, alpha float64, judged bool) TargetDifference {
-	out := TargetDifference{Target: cost, Than: than, Outcome: Measured}
-	if judged {
-		out.Outcome = Pass
-	}
-	for i, c := range changes {
-		q := QuantileVerdict{
-			Quantile: quantiles[i], Ms: finiteMs(float64(c.Change)), LowMs: finiteMs(c.CI.Low), HighMs: finiteMs(c.CI.High),
-			Direction: analyze.DirectionNone, P: p[i], Outcome: Measured, Why: c.CI.Why,
-		}
-		switch {
-		case p[i] > alpha:
-		case c.Change > 0:
-			q.Direction = analyze.DirectionSlower
-		case c.Change < 0:
-			q.Direction = analyze.DirectionFaster
-		}
-		if judged {
-			q.Outcome = string(c.Outcome)
-			out.Outcome = WorseOutcome(out.Outcome, q.Outcome)
-		}
-		out.Quantiles = append(out.Quantiles, q)
-	}
-	out.Sentence = "What it costs: " + inDirections(out, "dearer", "cheaper")
-	return out
-}
-
-// differenceSentence says each quantile's difference in words: "p50 slower by 1.2 ms (range 0.4 to 2.0)".
-func differenceSentence(d TargetDifference) string { return inDirections(d, "slower", "faster") }
-
-func inDirections(d TargetDifference, more, less string) string {
-	var parts []string
-	for _, q := range d.Quantiles {
-		name := quantileName(q.Quantile)
-		switch {
-		case q.Ms == nil || q.LowMs == nil || q.HighMs == nil:
-			parts = append(parts, fmt.Sprintf("%s not known (%s)", name, q.Why))
-		case q.Direction == analyze.DirectionNone:
-			parts = append(parts, fmt.Sprintf("%s no difference proven (range %s to %s ms)", name, msNumber(*q.LowMs), msNumber(*q.HighMs)))
-		case *q.Ms < 0:
-			parts = append(parts, fmt.Sprintf("%s %s by %s (range %s to %s)", name, less, msText(-*q.Ms), msNumber(-*q.HighMs), msNumber(-*q.LowMs)))
-		default:
-			parts = append(parts, fmt.Sprintf("%s %s by %s (range %s to %s)", name, more, msText(*q.Ms), msNumber(*q.LowMs), msNumber(*q.HighMs)))
-		}
-	}
-	return fmt.Sprintf("%s against %s: %s.", d.Target, d.Than, strings.Join(parts, "; "))
-}
-
-// comparisonSubject names the targets.
-func comparisonSubject(c *Comparison) string {
+// subject names the targets.
+func (d latencyReport) subject() string {
+	c := d.Comparison
 	if len(c.Targets) == 0 {
 		return ""
 	}
@@ -250,40 +129,78 @@ func comparisonSubject(c *Comparison) string {
 	return strings.Join(names, ", ") + " against " + c.Against
 }
 
-// comparisonHeadline is the sentence after the verdict's word.
-func comparisonHeadline(r Report) string {
-	c := r.Comparison
+func (d latencyReport) title() string { return d.subject() }
+func (d latencyReport) lead() string  { return "" }
+
+func (d latencyReport) question() string {
+	if d.Comparison.Sweep != nil {
+		return "response times keep to their limit"
+	}
+	return "response times are within their margin"
+}
+
+func (d latencyReport) requests() int64 {
+	n := d.splitReport.requests()
+	for _, t := range d.Comparison.Targets {
+		n += t.Sent
+	}
+	return n
+}
+
+func (d latencyReport) headline() string {
+	c := d.Comparison
 	margin := ""
 	if c.Margin != nil {
 		margin = c.Margin.Text
 	}
-	switch r.Verdict.Outcome {
-	case Pass:
-		if c.Sweep != nil {
+	swept := c.Sweep != nil
+	switch d.Verdict.Outcome {
+	case Pass, Fail, Inconclusive:
+		if swept {
 			return strings.TrimSuffix(c.Sweep.Sentence, ".")
 		}
+	}
+	switch d.Verdict.Outcome {
+	case Pass:
 		return fmt.Sprintf("%s slower by less than %s (%d rounds)", judgedNames(c), margin, c.Rounds)
 	case Fail:
-		if c.Sweep != nil {
-			return strings.TrimSuffix(c.Sweep.Sentence, ".")
-		}
 		return fmt.Sprintf("slower by more than %s (%d rounds)", margin, c.Rounds)
 	case Inconclusive:
-		if c.Sweep != nil {
-			return strings.TrimSuffix(c.Sweep.Sentence, ".")
-		}
 		return fmt.Sprintf("%d rounds cannot tell whether %s are slower by more than %s", c.Rounds, judgedNames(c), margin)
 	case Measured:
-		if c.Sweep != nil {
+		if swept {
 			return "response times by rate"
 		}
 		return fmt.Sprintf("%d rounds of each target", c.Rounds)
 	}
-	if len(r.Verdict.Reasons) == 0 {
-		return "could not be measured"
-	}
-	return "could not be measured: " + strings.TrimSuffix(r.Verdict.Reasons[0], ".")
+	return notMeasured(d.Verdict.Reasons)
 }
+
+func (d latencyReport) sections() []Section {
+	c := d.Comparison
+	blocks := paragraphs(d.sentences()...)
+	if c.Sweep == nil {
+		blocks = append(blocks, targetTable(c.Targets))
+	}
+	for _, x := range c.Differences {
+		blocks = append(blocks, differenceTable(shortTarget(x.Target)+" - "+shortTarget(x.Than), x, nil))
+	}
+	if b := c.Baseline; b != nil {
+		for _, x := range b.Differences {
+			blocks = append(blocks, differenceTable(shortTarget(x.Target)+" - "+shortTarget(x.Than), x, nil))
+		}
+		words := map[string]string{analyze.DirectionSlower: "costs more", analyze.DirectionFaster: "costs less"}
+		for _, x := range b.Costs {
+			blocks = append(blocks, differenceTable("cost of "+shortTarget(x.Target), x, words))
+		}
+	}
+	if c.Sweep != nil {
+		blocks = append(blocks, sweepFigure(c.Sweep), sweepTable(c.Sweep.Steps))
+	}
+	return []Section{{ID: "result", Title: "Result", Blocks: blocks}}
+}
+
+func (d latencyReport) sentences() []string { return d.Comparison.sentences() }
 
 // judgedNames are the quantiles that the outcome is about: "p50 and p90".
 func judgedNames(c *Comparison) string {
@@ -305,8 +222,8 @@ func judgedNames(c *Comparison) string {
 	}
 }
 
-// comparisonSentences are the differences in prose.
-func comparisonSentences(c *Comparison) []string {
+// sentences are the differences in prose.
+func (c *Comparison) sentences() []string {
 	var s []string
 	for _, d := range c.Differences {
 		s = append(s, d.Sentence)
@@ -328,72 +245,60 @@ func comparisonSentences(c *Comparison) []string {
 	}
 	for _, t := range c.Targets {
 		if t.Root != "" {
-			s = append(s, fmt.Sprintf("%s is the root of split %s: of %s answers %s were its own and are counted, %s were drawn for other backends and are not.",
+			s = append(s, fmt.Sprintf("%s is the root of split %s: of %s answers %s were its own and are counted, "+
+				"%s were drawn for other backends and are not.",
 				t.Name, t.Root, count(t.Counted+t.Elsewhere), count(t.Counted), count(t.Elsewhere)))
 		}
 	}
 	return s
 }
 
-// comparisonTables are the tables, each with its titles first.
-func comparisonTables(c *Comparison) [][][]string {
-	var out [][][]string
-	if len(c.Targets) > 0 && c.Sweep == nil {
-		table := [][]string{{"target", "counted", "errors"}}
-		for _, q := range c.Targets[0].Quantiles {
-			table[0] = append(table[0], quantileName(q.Quantile)+" ms")
-		}
-		for _, t := range c.Targets {
-			row := []string{middle(t.Name, maxDifference), count(t.Counted), count(t.Errors)}
-			for _, q := range t.Quantiles {
-				row = append(row, timeCell(q.Ms, q.LowMs, q.HighMs, false))
-			}
-			table = append(table, row)
-		}
-		out = append(out, table)
-	}
-	differences := slices.Clone(c.Differences)
-	costs := 0 // how many of the last are changes of costs
-	if c.Baseline != nil {
-		differences = slices.Concat(differences, c.Baseline.Differences, c.Baseline.Costs)
-		costs = len(c.Baseline.Costs)
-	}
-	for i, d := range differences {
-		title, words := shortTarget(d.Target)+" - "+shortTarget(d.Than), map[string]string{}
-		if i >= len(differences)-costs {
-			title = "cost of " + shortTarget(d.Target)
-			words = map[string]string{analyze.DirectionSlower: "dearer", analyze.DirectionFaster: "cheaper"}
-		}
-		table := [][]string{{middle(title, maxDifference), "ms", "p", "shown"}}
-		for _, q := range d.Quantiles {
-			shown := cmp.Or(words[q.Direction], q.Direction)
-			if q.Outcome != Measured {
-				shown += ", " + q.Outcome
-			}
-			table = append(table, []string{quantileName(q.Quantile), timeCell(q.Ms, q.LowMs, q.HighMs, true), fmt.Sprintf("%.2g", q.P), shown})
-		}
-		out = append(out, table)
-	}
-	if s := c.Sweep; s != nil {
-		table := [][]string{{"rate", "sent", "answered", "errors"}}
-		for i := range s.Steps {
+const timesCaption = "Response times in ms, with their likely ranges."
+
+func targetTable(targets []LatencyTarget) Table {
+	t := Table{Caption: timesCaption, Columns: headings(1, "target", "counted", "errors")}
+	for i, x := range targets {
+		cells := []Cell{{Text: middle(x.Name, maxDifference)}, countCell(x.Counted), countCell(x.Errors)}
+		for _, q := range x.Quantiles {
 			if i == 0 {
-				for _, q := range s.Steps[0].Quantiles {
-					table[0] = append(table[0], quantileName(q.Quantile)+" ms")
-				}
+				t.Columns = append(t.Columns, Column{Title: quantileName(q.Quantile) + " ms"})
 			}
+			cells = append(cells, timeCell(q.Ms, q.LowMs, q.HighMs, false))
 		}
-		table[0] = append(table[0], "limit")
-		for _, x := range s.Steps {
-			row := []string{rate(x.Rate), count(x.Sent), rate(x.Achieved), count(x.Errors)}
-			for _, q := range x.Quantiles {
-				row = append(row, timeCell(q.Ms, nil, nil, false))
-			}
-			table = append(table, append(row, x.State))
-		}
-		out = append(out, table)
+		t.Rows = append(t.Rows, cells)
 	}
-	return out
+	return t
+}
+
+// differenceTable says directions in other words where there are any.
+func differenceTable(title string, d TargetDifference, words map[string]string) Table {
+	t := Table{Caption: timesCaption, Columns: headings(1, middle(title, maxDifference), "ms", "p", "shown")}
+	for _, q := range d.Quantiles {
+		shown := cmp.Or(words[q.Direction], q.Direction)
+		if q.Outcome != Measured {
+			shown += ", " + q.Outcome
+		}
+		t.Rows = append(t.Rows, []Cell{
+			{Text: quantileName(q.Quantile)}, timeCell(q.Ms, q.LowMs, q.HighMs, true), {Text: fmt.Sprintf("%.2g", q.P)}, {Text: shown},
+		})
+	}
+	return t
+}
+
+func sweepTable(steps []SweepStep) Table {
+	t := Table{Caption: timesCaption, Columns: headings(1, "rate", "sent", "answered", "errors")}
+	for i, x := range steps {
+		cells := []Cell{{Text: rate(x.Rate)}, countCell(x.Sent), numberCell(rate(x.Achieved), x.Achieved), countCell(x.Errors)}
+		for _, q := range x.Quantiles {
+			if i == 0 {
+				t.Columns = append(t.Columns, Column{Title: quantileName(q.Quantile) + " ms"})
+			}
+			cells = append(cells, timeCell(q.Ms, nil, nil, false))
+		}
+		t.Rows = append(t.Rows, append(cells, Cell{Text: x.State}))
+	}
+	t.Columns = append(t.Columns, Column{Title: "limit"})
+	return t
 }
 
 // shortTarget is a target's name without the word that all of them begin with.

@@ -2,18 +2,14 @@ package report
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/attack"
 )
 
-// LoadKind is the kind of the document that WriteLoadJSON writes.
+// LoadKind is the kind of a LoadReport.
 const LoadKind = "LoadReport"
 
 // LoadReport is what the generator alone sent and measured, no split involved. Its schema is
@@ -99,178 +95,30 @@ type LoadTrial struct {
 	ErrorShare    float64 `json:"errorShare"`
 }
 
-// LoadInput is everything that a LoadReport is built from.
-type LoadInput struct {
-	Plan      attack.Plan
-	Summary   *attack.Summary
-	Dials     attack.Dials
-	WarmUp    int64
-	CPU       time.Duration // of the generator, over the burst; 0: unknown
-	Throttled time.Duration // that the generator was kept from running
-	OwnLimit  float64       // requests per second; 0: unknown
-	Backends  []string      // names, by the rules' index
-	Search    *LoadSearch
-	Specimens []attack.Specimen
-	Run       LoadRun
-}
-
-// BuildLoad builds the report.
-func BuildLoad(in LoadInput) LoadReport {
-	p, s := in.Plan, in.Summary
-	r := LoadReport{
-		APIVersion: APIVersion, Kind: LoadKind,
-		Target: LoadTarget{
-			URL: p.URL, Method: p.Method, Protocol: or(string(p.Protocol), string(attack.ProtocolHTTP1)), Schedule: string(attack.ShapeConstant),
-			Connections: p.Connections, Streams: max(p.Streams, 1), Saturation: or(string(p.Saturation), string(attack.SaturationQueue)), ConnectTo: p.ConnectTo,
-		},
-		Errors: map[string]int64{}, Backends: map[string]int64{}, Dials: loadDials(in.Dials), Search: in.Search, Run: in.Run,
-		Warnings: []string{}, Specimens: []Specimen{},
-	}
-	if p.Shape != nil {
-		r.Target.Schedule = string(p.Shape.Kind)
-	}
-	r.Generator = LoadGenerator{Why: list(s.ClientLimits(in.Throttled)), Late: int64(s.Late)}
-	r.Generator.OnTime = len(r.Generator.Why) == 0
-	r.Load = loadOf(in, r.Generator.Why)
-	if in.OwnLimit > 0 {
-		r.Generator.OwnLimitPerSecond = finite(in.OwnLimit)
-		r.Generator.OwnLimitShare = finite(r.Load.RatePerSecond / in.OwnLimit)
-	}
-	for class, n := range s.Errors {
-		r.Errors[class.String()] = int64(n)
-	}
-	for rule, n := range s.ByRule {
-		name := unattributedName
-		if int(rule) >= 0 && int(rule) < len(in.Backends) {
-			name = in.Backends[rule]
-		}
-		if len(in.Backends) > 0 {
-			r.Backends[name] += int64(n)
-		}
-	}
-	for _, x := range in.Specimens {
-		if len(in.Backends) > 0 {
-			r.Specimens = append(r.Specimens, Specimen{Seq: x.Seq, Status: x.Status, Body: x.Body})
-		}
-	}
-	return r
-}
-
-// unattributedName is in the place of a rule's name where none matched. No Service can be called that.
-const unattributedName = "(unattributed)"
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
-func loadOf(in LoadInput, late []string) Load {
-	s := in.Summary
-	l := Load{
-		Requests: int64(s.Requests), WarmUpRequests: in.WarmUp, RatePerSecond: s.Rate(), DurationSeconds: s.LastDone.Seconds(),
-		Errors: int64(s.Failed()), Dropped: int64(s.Errors[attack.ErrDropped]), Connections: in.Dials.Opened, StatusCodes: map[string]int64{},
-		Engine: in.Plan.EngineName(), OnTime: len(late) == 0, EndReason: in.Run.EndReason,
-	}
-	if in.Plan.Shape == nil || in.Plan.Shape.Kind == attack.ShapeConstant || in.Plan.Shape.Kind == attack.ShapePoisson {
-		l.TargetRatePerSecond = in.Plan.Rate.PerSecond()
-	}
-	if in.CPU > 0 && s.Requests > 0 {
-		l.CPUUsPerRequest = finite(in.CPU.Seconds() * 1e6 / float64(s.Requests))
-	}
-	for status, n := range s.Statuses {
-		l.StatusCodes[fmt.Sprint(status)] = int64(n)
-	}
-	n := s.Timed()
-	l.SendLag = SendLag{P50Us: enough(int64(s.Sent), 0.5, s.SendLag, time.Microsecond), P99Us: enough(int64(s.Sent), 0.99, s.SendLag, time.Microsecond)}
-	switch {
-	case n == 0:
-		l.Why = "nothing was timed"
-	case len(late) > 0:
-		l.Why = "the generator was late: " + strings.Join(late, "; ")
-	default:
-		l.ServiceTime, l.ResponseTime = summaryQuantiles(n, s.ServiceTime), summaryQuantiles(n, s.ResponseTime)
-		for _, q := range []float64{0.5, 0.9, 0.99, 0.999} {
-			if need := analyze.MinSamples(q, quantileLevel); int64(need) > n {
-				l.Why = tooFewForQuantile(q, need)
-				break
-			}
-		}
-	}
-	return l
-}
-
-func summaryQuantiles(n int64, at func(float64) time.Duration) Quantiles {
-	return Quantiles{
-		P50Ms: enough(n, 0.5, at, time.Millisecond), P90Ms: enough(n, 0.9, at, time.Millisecond), P99Ms: enough(n, 0.99, at, time.Millisecond),
-		P999Ms: enough(n, 0.999, at, time.Millisecond), MaxMs: finite(float64(at(1)) / float64(time.Millisecond)),
-	}
-}
-
-// enough is a quantile of n times, nil where they are too few for it.
-func enough(n int64, q float64, at func(float64) time.Duration, unit time.Duration) *float64 {
-	if n == 0 || n < int64(analyze.MinSamples(q, quantileLevel)) {
-		return nil
-	}
-	return finite(float64(at(q)) / float64(unit))
-}
-
-func loadDials(d attack.Dials) LoadDials {
-	out := LoadDials{Opened: d.Opened, Failed: d.Failed, Addresses: maps.Clone(d.Addresses), Resolve: dialOf(d.Resolve), Connect: dialOf(d.Connect), Handshake: dialOf(d.Handshake)}
-	if out.Addresses == nil {
-		out.Addresses = map[string]int64{}
-	}
-	return out
-}
-
-func dialOf(s attack.Spread) (d Dial) {
-	if s.N > 0 {
-		in := func(t time.Duration) *float64 { return finite(float64(t) / float64(time.Millisecond)) }
-		d = Dial{P50Ms: in(s.P50), P99Ms: in(s.P99), MaxMs: in(s.Max)}
-	}
-	return d
-}
-
-// WriteLoadJSON writes the report as one document of kind LoadReport.
-func WriteLoadJSON(w io.Writer, r LoadReport) error { return writeJSON(w, r) }
-
-// WriteLoad writes the report in words.
-func WriteLoad(w io.Writer, r LoadReport, o TextOptions) error {
-	r = mapStrings(r, forTerminal)
-	page := newPage(o)
-	page.para("ATTACK  ", loadHeadline(r))
-	rows := [][]string{quantileRow("service", r.Load.ServiceTime), quantileRow("response", r.Load.ResponseTime)}
+// Outline is the report as people read it.
+func (r LoadReport) Outline() Outline {
+	times := Table{Caption: "Times of answers.", Columns: headings(1, "Time", "p50", "p90", "p99", "p99.9", "Max")}
 	if r.Load.ServiceTime.MaxMs != nil {
-		table, err := drawTable([]string{"Time", "P50", "P90", "P99", "P99.9", "Max"}, []bool{true, false, false, false, false, false}, rows, "  ")
-		if err != nil {
-			return err
-		}
-		page.line("")
-		page.b.WriteString(table)
+		times.Rows = [][]Cell{quantileRow("service", r.Load.ServiceTime), quantileRow("response", r.Load.ResponseTime)}
 	}
+	why := ""
 	if r.Load.Why != "" {
-		page.list([]string{capital(r.Load.Why) + "."})
+		why = capital(r.Load.Why) + "."
 	}
-	page.fields(loadFields(r))
-	page.list(searchLines(r.Search))
-	page.bullets("Warnings:", r.Warnings)
-	if len(r.Specimens) > 0 {
-		page.bullets("Answers that no rule names:", specimenLines(r.Specimens))
+	return Outline{
+		Word: "ATTACK", Title: "load on " + r.Target.URL, Headline: loadHeadline(r),
+		Sections: outlined(
+			Section{ID: "times", Title: "Times", Blocks: []Block{times, Paragraph(why)}},
+			Section{ID: "measured", Title: "How it was measured", Blocks: []Block{loadFields(r)}},
+			Section{ID: "search", Title: "Highest rate", Blocks: paragraphs(searchLines(r.Search)...)},
+			Section{ID: "warnings", Title: "Warnings", Note: NoteWarn, Blocks: []Block{bullets(r.Warnings)}},
+			Section{ID: "unattributed", Title: "Answers that no rule names", Blocks: []Block{specimenLines(r.Specimens)}},
+		),
 	}
-	_, err := w.Write(page.b.Bytes())
-	return err
 }
 
-func specimenLines(specimens []Specimen) (lines []string) {
-	for _, s := range specimens {
-		lines = append(lines, fmt.Sprintf("request %d, status %d: %s", s.Seq, s.Status, cut(s.Body, maxSpecimenText)))
-	}
-	return lines
-}
-
-func quantileRow(name string, q Quantiles) []string {
-	return []string{name, ms(q.P50Ms), ms(q.P90Ms), ms(q.P99Ms), ms(q.P999Ms), ms(q.MaxMs)}
+func quantileRow(name string, q Quantiles) []Cell {
+	return row(name, ms(q.P50Ms), ms(q.P90Ms), ms(q.P99Ms), ms(q.P999Ms), ms(q.MaxMs))
 }
 
 func loadHeadline(r LoadReport) string {
@@ -284,16 +132,12 @@ func loadHeadline(r LoadReport) string {
 	return s
 }
 
-func loadFields(r LoadReport) (f []field) {
-	add := func(label, text string) {
-		if text != "" {
-			f = append(f, field{label, text})
-		}
-	}
-	add("To", r.Target.Method+" "+r.Target.URL)
-	add("Answers", counted(r.Load.StatusCodes))
-	add("Errors", counted(r.Errors))
-	add("Backends", counted(r.Backends))
+func loadFields(r LoadReport) Fields {
+	var f Fields
+	f.add("To", r.Target.Method+" "+r.Target.URL)
+	f.add("Answers", counted(r.Load.StatusCodes))
+	f.add("Errors", counted(r.Errors))
+	f.add("Backends", counted(r.Backends))
 	dials := plural(r.Dials.Opened, "connection") + " dialled"
 	if len(r.Dials.Addresses) > 0 {
 		dials += " to " + counted(r.Dials.Addresses)
@@ -306,10 +150,11 @@ func loadFields(r LoadReport) (f []field) {
 			dials += fmt.Sprintf("; %s %s, at most %s", x.what, ms(x.d.P50Ms), ms(x.d.MaxMs))
 		}
 	}
-	add("Dials", dials)
+	f.add("Dials", dials)
 	generator := "engine " + r.Load.Engine
 	if r.Load.SendLag.P99Us != nil {
-		generator += fmt.Sprintf(", half of the requests within %s of the plan, 99 in 100 within %s", micros(r.Load.SendLag.P50Us), micros(r.Load.SendLag.P99Us))
+		generator += fmt.Sprintf(", half of the requests within %s of the plan, 99 in 100 within %s",
+			micros(r.Load.SendLag.P50Us), micros(r.Load.SendLag.P99Us))
 	}
 	if r.Load.CPUUsPerRequest != nil {
 		generator += fmt.Sprintf(", %s of CPU for each", micros(r.Load.CPUUsPerRequest))
@@ -317,8 +162,8 @@ func loadFields(r LoadReport) (f []field) {
 	if r.Generator.OwnLimitShare != nil {
 		generator += ", at " + percent(*r.Generator.OwnLimitShare) + " of its own limit"
 	}
-	add("Generator", generator)
-	add("Run", r.Run.ID)
+	f.add("Generator", generator)
+	f.add("Run", r.Run.ID)
 	return f
 }
 
@@ -344,7 +189,7 @@ func counted(n map[string]int64) string {
 	})
 	parts := make([]string, 0, len(names))
 	for _, name := range names {
-		parts = append(parts, fmt.Sprintf("%s: %s", cut(name, maxName), count(n[name])))
+		parts = append(parts, fmt.Sprintf("%s: %s", name, count(n[name])))
 	}
 	return strings.Join(parts, ", ")
 }

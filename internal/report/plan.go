@@ -2,14 +2,11 @@ package report
 
 import (
 	"fmt"
-	"io"
 	"math"
 	"time"
-
-	"github.com/splitbench/splitbench/analyze"
 )
 
-// PlanKind is the kind of the document that WritePlanJSON writes.
+// PlanKind is the kind of a Plan.
 const PlanKind = "SplitPlan"
 
 // Plan says, before anything is sent, what a number of requests would show. Its schema is
@@ -44,70 +41,23 @@ type PlanBackend struct {
 	FailAtTwice      *float64 `json:"failAtTwice"`      // probability of a fail when its share is off by twice its tolerance; at least; null for weight 0
 }
 
-// BuildPlan works out what requests would show. requests 0 means as many as are needed.
-func BuildPlan(w analyze.Weights, o analyze.Options, requests int64, ratePerSecond float64, from string) (Plan, error) {
-	p := Plan{
-		APIVersion: APIVersion, Kind: PlanKind, Gate: string(o.Gate), Alpha: o.Alpha, Power: o.Power,
-		RatePerSecond: ratePerSecond, Weights: from, Automatic: requests == 0,
+// Outline is the plan as people read it.
+func (p Plan) Outline() Outline {
+	t := Table{
+		Caption: "What would be noticed of each backend.",
+		Columns: headings(1, "Backend", "Weight", "Expected", "Tolerance", "Noticed from", "Fail at twice"),
 	}
-	if requests == 0 {
-		n, err := analyze.RequiredRequests(w, o)
-		if err != nil {
-			return Plan{}, err
-		}
-		requests = n
-	}
-	f, err := analyze.Foresee(w, requests, o)
-	if err != nil {
-		return Plan{}, err
-	}
-	p.Requests, p.Why, p.PassOnTarget, p.LikelyHalfPoints = requests, f.Why, f.PassOnTarget, f.ExpectedLowPoints
-	if f.PlannedRequests > 0 {
-		p.PlannedRequests = &f.PlannedRequests
-	}
-	if ratePerSecond > 0 {
-		p.Seconds = float64(requests) / ratePerSecond
-	}
-	shares := w.Shares()
-	for i, x := range w {
-		b := PlanBackend{Name: x.Backend, Weight: x.W, TolerancePoints: f.TolerancePoints[i], ExpectedShare: shares[i]}
-		b.Expected = b.ExpectedShare * float64(requests)
-		if x.W > 0 {
-			b.FailAtTwice = finite(f.FailAtTwice[i])
-			if i < len(f.NoticeablePoints) {
-				b.NoticeablePoints = finite(f.NoticeablePoints[i])
-			}
-		}
-		p.Backends = append(p.Backends, b)
-	}
-	return p, nil
-}
-
-// WritePlanJSON writes the plan as one document of kind SplitPlan.
-func WritePlanJSON(w io.Writer, p Plan) error { return writeJSON(w, p) }
-
-// WritePlan writes the plan in words.
-func WritePlan(w io.Writer, p Plan, o TextOptions) error {
-	p = mapStrings(p, forTerminal)
-	page := newPage(o)
-	page.para("PLAN  ", planHeadline(p))
-	rows := make([][]string, 0, len(p.Backends))
 	for _, b := range p.Backends {
-		rows = append(rows, []string{
-			cut(b.Name, maxName), fmt.Sprint(b.Weight), count(int64(math.Round(b.Expected))), points(b.TolerancePoints),
+		t.Rows = append(t.Rows, row(
+			b.Name, fmt.Sprint(b.Weight), count(int64(math.Round(b.Expected))), points(b.TolerancePoints),
 			optional(b.NoticeablePoints, points), optional(b.FailAtTwice, chance),
-		})
+		))
 	}
-	titles := []string{"Backend", "Weight", "Expected", "Tolerance", "Noticed from", "Fail at twice"}
-	table, err := drawTable(titles, []bool{true, false, false, false, false, false}, rows, "  ")
-	if err != nil {
-		return err
+	return Outline{
+		Word: "PLAN", Title: "plan", Headline: planHeadline(p), Sections: outlined(
+			Section{ID: "backends", Title: "Backends", Blocks: append([]Block{t}, paragraphs(planSentences(p)...)...)},
+		),
 	}
-	page.line("")
-	page.b.WriteString(table)
-	page.list(planSentences(p))
-	_, err = w.Write(page.b.Bytes())
-	return err
 }
 
 func planHeadline(p Plan) string {

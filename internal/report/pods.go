@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"github.com/splitbench/splitbench/analyze"
 )
 
 // SourcePod is what one source pod sent, where several sent or where one was taken up again.
@@ -29,23 +31,6 @@ type SourceStep struct {
 	Via  string `json:"via"`  // present | upload | curl | ephemeral
 	Used bool   `json:"used"` // true: this is the one
 	Seen string `json:"seen"` // what was found, or why it was no good
-}
-
-// NewSourcePod works out the shares of counts, which are aligned to names.
-func NewSourcePod(p SourcePod, names []string, counts []int64) SourcePod {
-	var known int64
-	for _, n := range counts {
-		known += n
-	}
-	for i, name := range names {
-		s := PodShare{Name: name, Observed: counts[i]}
-		if known > 0 {
-			s.ObservedShare = finite(float64(counts[i]) / float64(known))
-		}
-		p.Backends = append(p.Backends, s)
-	}
-	p.Requests = known + p.Unattributed
-	return p
 }
 
 // podLines say what each source pod sent, one line each.
@@ -77,45 +62,53 @@ func podLines(r Report) []string {
 	return lines
 }
 
-// podTable is the same as a Markdown table.
-func podTable(r Report) string {
-	if r.Source == nil || len(r.Source.Pods) == 0 {
-		return ""
-	}
-	var b strings.Builder
-	b.WriteString("| Source pod | Requests |")
-	rule := "\n|---|--:|"
-	for _, x := range r.Source.Pods[0].Backends {
-		fmt.Fprintf(&b, " %s |", x.Name)
-		rule += "--:|"
-	}
-	b.WriteString(" Unattributed | Segments | Lost |" + rule + "--:|--:|--:|")
-	for _, p := range r.Source.Pods {
-		fmt.Fprintf(&b, "\n| %s | %s |", p.Pod, count(p.Requests))
-		for _, x := range p.Backends {
-			fmt.Fprintf(&b, " %s", count(x.Observed))
-			if x.ObservedShare != nil {
-				fmt.Fprintf(&b, " (%s)", shareColumn(*x.ObservedShare))
-			}
-			b.WriteString(" |")
-		}
-		fmt.Fprintf(&b, " %s | %d | %s |", count(p.Unattributed), p.Segments, count(p.Lost))
-	}
-	return b.String()
-}
-
-// stepLines say by which ways the generator was to come to the pod.
-func stepLines(r Report) string {
+// podSections are what each source pod sent, and how the load generator got there.
+func podSections(r Report) []Section {
 	if r.Source == nil {
-		return ""
+		return nil
 	}
-	var lines []string
+	var agree []Block
+	for _, d := range r.Diagnostics {
+		if d.Name == analyze.DiagnosticPods && len(r.Source.Pods) > 0 {
+			text := d.Text
+			if d.OK {
+				text = "the pods agree: the shares that each of them saw differ by no more than chance"
+			}
+			agree = append(agree, Paragraph(capital(strings.TrimSuffix(text, "."))+"."))
+		}
+	}
+	var steps List
 	for _, s := range r.Source.Steps {
 		mark := "not used"
 		if s.Used {
 			mark = "used"
 		}
-		lines = append(lines, fmt.Sprintf("- %s (%s): %s", s.Via, mark, s.Seen))
+		steps.Items = append(steps.Items, Item{Text: fmt.Sprintf("%s (%s): %s", s.Via, mark, s.Seen)})
 	}
-	return strings.Join(lines, "\n")
+	return []Section{
+		{ID: "pods", Title: "By source pod", Level: Comment, Folded: true, Blocks: append(agree, podTable(r.Source.Pods))},
+		{
+			ID: "steps", Title: "How the load generator got into the pod", Level: Comment, Folded: true,
+			Blocks: []Block{steps},
+		},
+	}
+}
+
+func podTable(pods []SourcePod) Table {
+	t := Table{Caption: "Requests by the pod that sent them.", Sortable: true, Columns: headings(1, "Source pod", "Requests")}
+	if len(pods) == 0 {
+		return t
+	}
+	for _, b := range pods[0].Backends {
+		t.Columns = append(t.Columns, Column{Title: b.Name})
+	}
+	t.Columns = append(t.Columns, headings(0, "Unattributed", "Segments", "Lost")...)
+	for _, p := range pods {
+		cells := append(row(p.Pod), countCell(p.Requests))
+		for _, b := range p.Backends {
+			cells = append(cells, observedCell(Backend{Observed: b.Observed, ObservedShare: b.ObservedShare}))
+		}
+		t.Rows = append(t.Rows, append(cells, countCell(p.Unattributed), countCell(int64(p.Segments)), countCell(p.Lost)))
+	}
+	return t
 }

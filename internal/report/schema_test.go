@@ -69,7 +69,7 @@ func TestChecksFitTheSchema(t *testing.T) {
 	schema := compile(t, checkSchema)
 	for _, checks := range [][]preflight.Result{nil, greenChecks(), hostileInput().Checks, inputs()["invalid-off-mesh"].Checks} {
 		var b bytes.Buffer
-		if err := WriteChecksJSON(&b, checks); err != nil {
+		if err := WriteJSON(&b, ChecksOf(checks)); err != nil {
 			t.Fatal(err)
 		}
 		if err := schema.Validate(decode(t, b.Bytes())); err != nil {
@@ -82,7 +82,7 @@ func TestListsOfChecksFitTheSchema(t *testing.T) {
 	schema := compile(t, listSchema)
 	for _, all := range [][]SplitChecks{nil, {{Namespace: "test", Split: "ts/podinfo", Checks: greenChecks()}, {Namespace: "test", Split: "ts/x", Checks: hostileInput().Checks, Notes: []string{"a note"}}}} {
 		var b bytes.Buffer
-		if err := WriteCheckListJSON(&b, all); err != nil {
+		if err := WriteJSON(&b, CheckListOf(all)); err != nil {
 			t.Fatal(err)
 		}
 		if err := schema.Validate(decode(t, b.Bytes())); err != nil {

@@ -38,19 +38,12 @@ type Summary struct {
 
 // Summarize takes the summary of a run from its report.
 func Summarize(r Report) Summary {
-	s := Summary{Schema: SummarySchema, Kind: runKind(r), Outcome: r.Verdict.Outcome, Subject: subject(r)}
+	s := Summary{Schema: SummarySchema, Kind: runKind(r), Outcome: r.Verdict.Outcome}
 	if len(r.Backends) > 0 {
 		s.Weights = weightsLabel(r)
 	}
-	_, s.Requests = requestsOf(r)
-	if c := r.Comparison; c != nil {
-		for _, t := range c.Targets {
-			s.Requests += t.Sent
-		}
-	}
-	if r.Watch != nil {
-		s.Requests = r.Watch.Requests + r.Watch.Lost
-	}
+	d := r.document()
+	s.Subject, s.Requests = d.subject(), d.requests()
 	if r.Run != nil {
 		s.ID, s.Started, s.Ended, s.Labels, s.Tool = r.Run.ID, r.Run.Started, r.Run.Ended, r.Run.Labels, r.Run.Tool
 		s.Simulated = r.Run.Simulated != ""

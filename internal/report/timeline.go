@@ -8,23 +8,6 @@ import (
 	"time"
 )
 
-// timelineView is what the page shows of a drill's timeline: all of it, and the moments at which something happened
-// from near.
-type timelineView struct {
-	Whole   *Figure
-	Near    []nearView
-	More    string // what is not shown from near
-	Moments *tableView
-	Events  []string
-	Numbers *tableView
-}
-
-// nearView is a stretch of a timeline from near.
-type nearView struct {
-	Title  string
-	Figure *Figure
-}
-
 // Bounds of the charts of a timeline.
 const (
 	mostColumns  = 418              // of a chart: two units of its width each
@@ -36,38 +19,29 @@ const (
 	numbersBound = 120              // rows of the table of numbers
 )
 
-// hasTimeline reports whether a request of a drill is known.
-func hasTimeline(r Report) bool {
-	return r.Drill != nil && len(r.Drill.Timeline.Sent) > 0 && r.Drill.Timeline.BinMs > 0
-}
-
-// timelineOf is nil where there is none.
-func timelineOf(r Report) *timelineView {
-	if !hasTimeline(r) {
-		return nil
-	}
+// timelineBlocks are all of a drill's timeline, and the moments at which something happened from near.
+func timelineBlocks(r Report) []Block {
 	d := r.Drill
 	bins := len(d.Timeline.Sent)
+	if bins == 0 || d.Timeline.BinMs <= 0 {
+		return nil
+	}
 	whole := columnsOf(d.Timeline, 0, bins)
-	v := &timelineView{
-		Whole: timelineFigure(r, whole, "timeline"), Moments: momentsTable(d), Events: drillEvents(d), Numbers: timelineNumbers(d),
-	}
-	if whole.per == 1 {
-		return v
-	}
+	blocks := []Block{timelineFigure(r, whole, "timeline"), momentsTable(d)}
 	near := whereToLook(d)
-	for i, w := range near {
-		if i == mostNear {
-			v.More = fmt.Sprintf("%d more stretches are not shown from near.", len(near)-mostNear)
-			break
-		}
-		c := columnsOf(d.Timeline, w[0], w[1])
-		v.Near = append(v.Near, nearView{
-			Title:  fmt.Sprintf("From %s to %s", secondsOf(c.starts(), 0.1), secondsOf(c.lasts(), 0.1)),
-			Figure: timelineFigure(r, c, fmt.Sprintf("timeline-%d", i+1)),
-		})
+	if whole.per == 1 {
+		near = nil
 	}
-	return v
+	for i, w := range near[:min(len(near), mostNear)] {
+		c := columnsOf(d.Timeline, w[0], w[1])
+		f := timelineFigure(r, c, fmt.Sprintf("timeline-%d", i+1))
+		f.Title = fmt.Sprintf("From %s to %s", secondsOf(c.starts(), 0.1), secondsOf(c.lasts(), 0.1))
+		blocks = append(blocks, f)
+	}
+	if more := len(near) - mostNear; more > 0 {
+		blocks = append(blocks, Paragraph(fmt.Sprintf("%d more stretches are not shown from near.", more)))
+	}
+	return append(blocks, chartNumbers(timelineNumbers(d)))
 }
 
 // columns are the columns of a chart: per bins each, of bins [from, to).
@@ -147,8 +121,8 @@ func (c columns) widthText() string {
 	return (time.Duration(c.per) * time.Duration(c.t.BinMs) * time.Millisecond).String()
 }
 
-// lossesOf are the losses of each kind by bins, most first, those of few in one row. A document of an older version
-// has them without their kinds.
+// lossesOf are the losses of each kind by bins, most first, those of few in one row. A document of an older version has them
+// without their kinds.
 func lossesOf(t Timeline) (kinds []string, lost [][]int64) {
 	losses := slices.Clone(t.Losses)
 	if len(losses) == 0 {
@@ -186,8 +160,7 @@ func lossesOf(t Timeline) (kinds []string, lost [][]int64) {
 	return kinds, lost
 }
 
-// whereToLook are the stretches of a drill, as bins, that are worth to be seen at full resolution: around its moments
-// and losses.
+// whereToLook are the stretches of a drill, as bins, that are worth to be seen at full resolution: around its moments and losses.
 func whereToLook(d *Drill) [][2]int {
 	bin := float64(d.Timeline.BinMs) / 1000
 	var moments, all []float64
@@ -274,55 +247,44 @@ func letters(i int) string {
 	return s
 }
 
-func momentsTable(d *Drill) *tableView {
-	t := &tableView{
+func momentsTable(d *Drill) Table {
+	t := Table{
 		Caption: "The moments that were found, by their letters in the chart, in seconds since the first request.",
-		Head:    heads(3, "Moment", "Backend", "What", "At", "Likely range"),
+		Columns: headings(3, "Moment", "Backend", "What", "At", "Likely range"),
 	}
 	for _, m := range momentsOf(d) {
-		t.Rows = append(t.Rows, []cellView{
-			{Text: m.Letter, Heading: true},
-			plain(m.backend),
-			plain(m.what),
-			{Text: secondsOf(m.at.AtSeconds, 0.1)},
-			{Text: fmt.Sprintf("%s to %s", secondsOf(m.at.LowSeconds, 0.01), secondsOf(m.at.HighSeconds, 0.01))},
-		})
-	}
-	if len(t.Rows) == 0 {
-		return nil
+		likely := fmt.Sprintf("%s to %s", secondsOf(m.at.LowSeconds, 0.01), secondsOf(m.at.HighSeconds, 0.01))
+		t.Rows = append(t.Rows, row(m.Letter, m.backend, m.what, secondsOf(m.at.AtSeconds, 0.1), likely))
 	}
 	return t
 }
 
-// timelineNumbers is the chart in numbers, for readers of whatever kind. No bin with losses is left out: each row
-// counts them.
-func timelineNumbers(d *Drill) *tableView {
+// timelineNumbers is the chart in numbers, for readers of whatever kind. No bin with losses is left out: each row counts them.
+func timelineNumbers(d *Drill) Table {
 	bins := len(d.Timeline.Sent)
 	c := columns{t: d.Timeline, to: bins, per: (bins + numbersBound - 1) / numbersBound}
 	c.n = (bins + c.per - 1) / c.per
-	t := &tableView{
+	t := Table{
 		Caption: fmt.Sprintf("Requests by the %s in which they were sent, in seconds since the first. Times of answers in ms: "+
 			"the middle one of the medians of 100 ms, and the longest.", c.widthText()),
-		Head: heads(1, "From", "Sent"),
+		Columns: headings(1, "From", "Sent"),
 	}
 	for _, b := range d.Timeline.Backends {
-		t.Head = append(t.Head, headView{Text: b.Backend})
+		t.Columns = append(t.Columns, Column{Title: b.Backend})
 	}
 	kinds, lost := lossesOf(d.Timeline)
 	for _, k := range kinds {
-		t.Head = append(t.Head, headView{Text: "Lost: " + k})
+		t.Columns = append(t.Columns, Column{Title: "Lost: " + k})
 	}
-	t.Head = append(t.Head, headView{Text: "p50"}, headView{Text: "Longest"})
+	t.Columns = append(t.Columns, headings(0, "p50", "Longest")...)
 	for i := range c.n {
 		from, _ := c.span(i)
-		row := []cellView{
-			{Text: secondsOf(float64(from)*c.bin(), c.bin()), Heading: true}, {Text: count(c.sum(d.Timeline.Sent, i))},
-		}
+		cells := row(secondsOf(float64(from)*c.bin(), c.bin()), count(c.sum(d.Timeline.Sent, i)))
 		for _, b := range d.Timeline.Backends {
-			row = append(row, cellView{Text: count(c.sum(b.Answered, i))})
+			cells = append(cells, countCell(c.sum(b.Answered, i)))
 		}
 		for _, l := range lost {
-			row = append(row, cellView{Text: count(c.sum(l, i))})
+			cells = append(cells, countCell(c.sum(l, i)))
 		}
 		p50, most := dash, dash
 		if v, _, ok := c.middle(d.Timeline.P50Ms, i); ok {
@@ -331,15 +293,14 @@ func timelineNumbers(d *Drill) *tableView {
 		if _, v, ok := c.middle(d.Timeline.MaxMs, i); ok {
 			most = msNumber(v)
 		}
-		t.Rows = append(t.Rows, append(row, cellView{Text: p50}, cellView{Text: most}))
+		t.Rows = append(t.Rows, append(cells, row(p50, most)...))
 	}
 	return t
 }
 
 // timelineSummary is the chart in words.
 func timelineSummary(d *Drill, c columns) string {
-	from, to := secondsOf(c.starts(), 0.1), secondsOf(c.lasts(), 0.1)
-	s := []string{fmt.Sprintf("Timeline from %s to %s, in columns of %s", from, to, c.widthText())}
+	s := []string{fmt.Sprintf("Timeline from %s to %s, in columns of %s", secondsOf(c.starts(), 0.1), secondsOf(c.lasts(), 0.1), c.widthText())}
 	var sent, lost int64
 	for i := range c.n {
 		sent, lost = sent+c.sum(c.t.Sent, i), lost+c.sum(c.t.Lost, i)

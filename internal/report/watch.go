@@ -3,11 +3,9 @@ package report
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/splitbench/splitbench/analyze"
 )
 
 // Watch is what anytime-valid monitoring has seen: looks without end, with one error rate for all of them together.
@@ -97,16 +95,17 @@ func (f WatchFailure) String() string {
 // MaxWatchList bounds the lists of a Watch: it has no end.
 const MaxWatchList = 100
 
-// IntervalOf puts an interval into a report.
-func IntervalOf(i analyze.Interval) *Interval { return interval(i) }
+// watchReport is a report about shares without end.
+type watchReport struct{ splitReport }
 
-// ProbabilityOf puts a p-value into a report.
-func ProbabilityOf(p analyze.PValue) *Probability { return probability(p) }
+func (d watchReport) title() string {
+	return d.subject() + ", " + weightsLabel(d.Report) + " weights, watched"
+}
 
-func watchHeadline(r Report) string {
-	w := r.Watch
+func (d watchReport) headline() string {
+	w := d.Watch
 	size := fmt.Sprintf("%s in %s, %s", plural(w.Requests, "request"), seconds(w.Seconds), plural(w.GapCount, "gap"))
-	switch r.Verdict.Outcome {
+	switch d.Verdict.Outcome {
 	case Pass:
 		return "traffic followed the weights whenever it was measured (" + size + ")"
 	case Fail:
@@ -118,14 +117,33 @@ func watchHeadline(r Report) string {
 	case Inconclusive:
 		return "not decided (" + size + ")"
 	}
-	if len(r.Verdict.Reasons) == 0 {
-		return "could not be measured"
-	}
-	return "could not be measured: " + strings.TrimSuffix(r.Verdict.Reasons[0], ".")
+	return notMeasured(d.Verdict.Reasons)
 }
 
-// watchSentences are what is said of a watch in prose.
-func watchSentences(w *Watch) []string {
+func (d watchReport) lead() string    { return "" }
+func (d watchReport) requests() int64 { return d.Watch.Requests + d.Watch.Lost }
+
+// matter: its bounds are widened by them, and nobody asked what they would be without.
+func (d watchReport) matter() string { return "the ranges of the shares count them on either side" }
+
+func (d watchReport) sentences() []string { return d.Watch.sentences() }
+
+func (d watchReport) sections() []Section {
+	var gaps List
+	for _, g := range d.Watch.Gaps {
+		gaps.Items = append(gaps.Items, Item{Text: g.String()})
+	}
+	out := []Section{
+		{ID: "result", Title: "Result", Blocks: paragraphs(d.sentences()...)},
+		{ID: "gaps", Title: "Gaps", Blocks: []Block{gaps}},
+	}
+	if d.splitReport.requests() > d.Unattributed.Requests {
+		out = slices.Concat([]Section{sharesSection(d.Report)}, out, overTimeSections(d.Report), timesSections(d.Report))
+	}
+	return out
+}
+
+func (w *Watch) sentences() []string {
 	var s []string
 	holds := "at all looks together"
 	if w.Failure != nil {
@@ -135,21 +153,13 @@ func watchSentences(w *Watch) []string {
 		s = append(s, fmt.Sprintf("%s: weight %d, %s answers, likely range %s %s.", b.Backend, b.Weight, count(b.Observed), likelyRange(b.Interval), holds))
 	}
 	if w.LnE != nil {
-		s = append(s, fmt.Sprintf("Evidence that the weights are not met exactly, over all of the watch: e = %.3g after %s; from 1/alpha on it would be shown.", exp(*w.LnE), plural(w.Looks, "look")))
+		s = append(s, fmt.Sprintf("Evidence that the weights are not met exactly, over all of the watch: e = %.3g after %s; from 1/alpha on it would be shown.", math.Exp(*w.LnE), plural(w.Looks, "look")))
 	}
 	if w.GapCount > 0 {
 		s = append(s, fmt.Sprintf("%s of together %s, in which nothing was measured; %s of looks that broke off are counted nowhere.", plural(w.GapCount, "gap"), seconds(w.GapTime), plural(w.SetAside, "result")))
 	}
 	if w.Lost > 0 {
 		s = append(s, fmt.Sprintf("%s without a known backend.", plural(w.Lost, "request")))
-	}
-	return s
-}
-
-func watchGaps(w *Watch) []string {
-	var s []string
-	for _, g := range w.Gaps {
-		s = append(s, g.String())
 	}
 	return s
 }

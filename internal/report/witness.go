@@ -98,3 +98,31 @@ func witnessSentence(w *Witness) string {
 	}
 	return text
 }
+
+// witnessSections are what the client's own proxy counted.
+func witnessSections(w *Witness) []Section {
+	if w == nil {
+		return nil
+	}
+	draws := Table{
+		Caption: "Draws that the client's proxy counted, the warm-up included, beside the answers that came.",
+		Columns: headings(1, "Backend", "Drawn", "Share", "Answered"), Sortable: true,
+	}
+	for i, d := range w.Draws {
+		share := Cell{Text: dash}
+		if d.DrawnShare != nil {
+			share = numberCell(shareColumn(*d.DrawnShare), *d.DrawnShare)
+		}
+		draws.Rows = append(draws.Rows, []Cell{{Text: d.Backend, Key: i + 1}, countCell(d.Drawn), share, countCell(d.Answered)})
+	}
+	var facts Fields
+	facts.add("Proxy", w.Proxy)
+	facts.add("Counter", w.Counter)
+	facts.add("Read from", w.URL)
+	facts.add("Cannot tell apart", w.Blurred)
+	facts.add("What is counted", w.UnitWhy)
+	return []Section{{
+		ID: "witness", Title: "What the client's proxy counted", Level: Page,
+		Blocks: []Block{Paragraph(capital(witnessSentence(w)) + "."), titled("Findings", bullets(w.Findings)), draws, facts},
+	}}
+}

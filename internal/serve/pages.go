@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -67,9 +68,9 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	v.Label = report.Printable(v.Label)
-	body, err := render("list", v)
-	sort, scriptErr := report.SortScript()
-	s.send(w, http.StatusOK, report.Page{
+	body, err := filled("list", v)
+	sort, scriptErr := render.SortScript()
+	s.send(w, http.StatusOK, render.Page{
 		Title: "Runs - splitbench", Body: body, Scripts: []template.JS{sort}, Forms: true,
 	}, errors.Join(err, scriptErr))
 }
@@ -100,7 +101,7 @@ func (s *server) row(f store.Folder, labels map[string]string, outcome string) (
 	}
 	out.Labels = report.Printable(strings.Join(pairs, ", "))
 	if sum.Outcome != "" && f.Status != store.Running {
-		out.Badge = report.Badge(sum.Outcome)
+		out.Badge = render.Badge(sum.Outcome)
 	}
 	return out, true
 }
@@ -116,10 +117,10 @@ func (s *server) run(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, statusOf(err), err)
 		return
 	}
-	p, err := report.PageOf(rep)
+	p, err := render.PageOf(rep.Outline(), rep)
 	if err == nil {
 		var nav template.HTML
-		if nav, err = render("nav", nil); err == nil {
+		if nav, err = filled("nav", nil); err == nil {
 			p.Body = nav + p.Body
 		}
 	}
@@ -142,10 +143,10 @@ func (s *server) compare(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, http.StatusUnprocessableEntity, err)
 		return
 	}
-	p, err := report.RunComparisonPage(c)
+	p, err := render.PageOf(c.Outline(), c)
 	if err == nil {
 		var nav template.HTML
-		if nav, err = render("nav", nil); err == nil {
+		if nav, err = filled("nav", nil); err == nil {
 			p.Body = nav + p.Body
 		}
 	}
@@ -154,11 +155,11 @@ func (s *server) compare(w http.ResponseWriter, r *http.Request) {
 
 // problem says in one sentence what is wrong.
 func (s *server) problem(w http.ResponseWriter, status int, what error) {
-	body, err := render("problem", report.Printable(what.Error()))
-	s.send(w, status, report.Page{Title: "Not shown - splitbench", Body: body}, err)
+	body, err := filled("problem", report.Printable(what.Error()))
+	s.send(w, status, render.Page{Title: "Not shown - splitbench", Body: body}, err)
 }
 
-func render(name string, v any) (template.HTML, error) {
+func filled(name string, v any) (template.HTML, error) {
 	t, err := template.ParseFS(files, "html/pages.tmpl")
 	if err != nil {
 		return "", fmt.Errorf("make page: %w", err)

@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -140,12 +141,12 @@ func Loopback(address string) (bool, error) {
 }
 
 // send writes a page whole, or an error in its place.
-func (s *server) send(w http.ResponseWriter, status int, p report.Page, err error) {
+func (s *server) send(w http.ResponseWriter, status int, p render.Page, err error) {
 	var b bytes.Buffer
 	var policy string
 	if err == nil {
 		if policy, err = p.Policy(); err == nil {
-			err = report.WritePage(&b, p)
+			err = render.WritePage(&b, p)
 		}
 	}
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
@@ -56,7 +57,7 @@ func write(t *testing.T, r report.Report) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := report.WriteHTML(f, r); err != nil {
+	if err := render.HTML(f, r.Outline(), r); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {

@@ -1,0 +1,154 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
+)
+
+// LoadInput is everything that a LoadReport is built from.
+type LoadInput struct {
+	Plan      attack.Plan
+	Summary   *attack.Summary
+	Dials     attack.Dials
+	WarmUp    int64
+	CPU       time.Duration // of the generator, over the burst; 0: unknown
+	Throttled time.Duration // that the generator was kept from running
+	OwnLimit  float64       // requests per second; 0: unknown
+	Backends  []string      // names, by the rules' index
+	Search    *LoadSearch
+	Specimens []attack.Specimen
+	Run       LoadRun
+}
+
+// BuildLoad builds the report.
+func BuildLoad(in LoadInput) LoadReport {
+	p, s := in.Plan, in.Summary
+	r := LoadReport{
+		APIVersion: APIVersion, Kind: LoadKind,
+		Target: LoadTarget{
+			URL: p.URL, Method: p.Method, Protocol: or(string(p.Protocol), string(attack.ProtocolHTTP1)), Schedule: string(attack.ShapeConstant),
+			Connections: p.Connections, Streams: max(p.Streams, 1), Saturation: or(string(p.Saturation), string(attack.SaturationQueue)), ConnectTo: p.ConnectTo,
+		},
+		Errors: map[string]int64{}, Backends: map[string]int64{}, Dials: loadDials(in.Dials), Search: in.Search, Run: in.Run,
+		Warnings: []string{}, Specimens: []Specimen{},
+	}
+	if p.Shape != nil {
+		r.Target.Schedule = string(p.Shape.Kind)
+	}
+	r.Generator = LoadGenerator{Why: list(s.ClientLimits(in.Throttled)), Late: int64(s.Late)}
+	r.Generator.OnTime = len(r.Generator.Why) == 0
+	r.Load = loadOf(in, r.Generator.Why)
+	if in.OwnLimit > 0 {
+		r.Generator.OwnLimitPerSecond = finite(in.OwnLimit)
+		r.Generator.OwnLimitShare = finite(r.Load.RatePerSecond / in.OwnLimit)
+	}
+	for class, n := range s.Errors {
+		r.Errors[class.String()] = int64(n)
+	}
+	for rule, n := range s.ByRule {
+		name := unattributedName
+		if int(rule) >= 0 && int(rule) < len(in.Backends) {
+			name = in.Backends[rule]
+		}
+		if len(in.Backends) > 0 {
+			r.Backends[name] += int64(n)
+		}
+	}
+	for _, x := range in.Specimens {
+		if len(in.Backends) > 0 {
+			r.Specimens = append(r.Specimens, Specimen{Seq: x.Seq, Status: x.Status, Body: x.Body})
+		}
+	}
+	return r
+}
+
+// unattributedName is in the place of a rule's name where none matched. No Service can be called that.
+const unattributedName = "(unattributed)"
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+func loadOf(in LoadInput, late []string) Load {
+	s := in.Summary
+	l := Load{
+		Requests: int64(s.Requests), WarmUpRequests: in.WarmUp, RatePerSecond: s.Rate(), DurationSeconds: s.LastDone.Seconds(),
+		Errors: int64(s.Failed()), Dropped: int64(s.Errors[attack.ErrDropped]), Connections: in.Dials.Opened, StatusCodes: map[string]int64{},
+		Engine: in.Plan.EngineName(), OnTime: len(late) == 0, EndReason: in.Run.EndReason,
+	}
+	if in.Plan.Shape == nil || in.Plan.Shape.Kind == attack.ShapeConstant || in.Plan.Shape.Kind == attack.ShapePoisson {
+		l.TargetRatePerSecond = in.Plan.Rate.PerSecond()
+	}
+	if in.CPU > 0 && s.Requests > 0 {
+		l.CPUUsPerRequest = finite(in.CPU.Seconds() * 1e6 / float64(s.Requests))
+	}
+	for status, n := range s.Statuses {
+		l.StatusCodes[fmt.Sprint(status)] = int64(n)
+	}
+	n := s.Timed()
+	l.SendLag = SendLag{P50Us: enough(int64(s.Sent), 0.5, s.SendLag, time.Microsecond), P99Us: enough(int64(s.Sent), 0.99, s.SendLag, time.Microsecond)}
+	switch {
+	case n == 0:
+		l.Why = "nothing was timed"
+	case len(late) > 0:
+		l.Why = "the generator was late: " + strings.Join(late, "; ")
+	default:
+		l.ServiceTime, l.ResponseTime = summaryQuantiles(n, s.ServiceTime), summaryQuantiles(n, s.ResponseTime)
+		for _, q := range []float64{0.5, 0.9, 0.99, 0.999} {
+			if need := analyze.MinSamples(q, quantileLevel); int64(need) > n {
+				l.Why = tooFewForQuantile(q, need)
+				break
+			}
+		}
+	}
+	return l
+}
+
+func summaryQuantiles(n int64, at func(float64) time.Duration) Quantiles {
+	return Quantiles{
+		P50Ms: enough(n, 0.5, at, time.Millisecond), P90Ms: enough(n, 0.9, at, time.Millisecond), P99Ms: enough(n, 0.99, at, time.Millisecond),
+		P999Ms: enough(n, 0.999, at, time.Millisecond), MaxMs: finite(float64(at(1)) / float64(time.Millisecond)),
+	}
+}
+
+// enough is a quantile of n times, nil where they are too few for it.
+func enough(n int64, q float64, at func(float64) time.Duration, unit time.Duration) *float64 {
+	if n == 0 || n < int64(analyze.MinSamples(q, quantileLevel)) {
+		return nil
+	}
+	return finite(float64(at(q)) / float64(unit))
+}
+
+func loadDials(d attack.Dials) LoadDials {
+	out := LoadDials{Opened: d.Opened, Failed: d.Failed, Addresses: maps.Clone(d.Addresses), Resolve: dialOf(d.Resolve), Connect: dialOf(d.Connect), Handshake: dialOf(d.Handshake)}
+	if out.Addresses == nil {
+		out.Addresses = map[string]int64{}
+	}
+	return out
+}
+
+func dialOf(s attack.Spread) (d Dial) {
+	if s.N > 0 {
+		in := func(t time.Duration) *float64 { return finite(float64(t) / float64(time.Millisecond)) }
+		d = Dial{P50Ms: in(s.P50), P99Ms: in(s.P99), MaxMs: in(s.Max)}
+	}
+	return d
+}
+
+// BuildSelfTest puts a self-test into words of the report.
+func BuildSelfTest(a attack.Ability) SelfTest {
+	us := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+	return SelfTest{
+		APIVersion: APIVersion, Kind: SelfTestKind, Engine: a.Engine, CPUs: a.CPUs, Connections: a.Connections,
+		LimitPerSecond: a.Limit, SendLagRatePerSecond: a.LagRate, SendLag: SendLag{P50Us: finite(us(a.LagP50)), P99Us: finite(us(a.LagP99))},
+		ServiceP50Us: us(a.ServiceP50), TimerLateP50Us: us(a.AlarmP50), TimerLateP99Us: us(a.AlarmP99),
+	}
+}

@@ -1,0 +1,190 @@
+package report
+
+import (
+	"fmt"
+	"github.com/splitbench/splitbench/internal/law"
+	"maps"
+	"slices"
+	"time"
+)
+
+// facts are when, where and by what, for the head of the page.
+func facts(r Report) Fields {
+	var f Fields
+	if r.Run != nil && !r.Run.Started.IsZero() {
+		f.add("When", r.Run.Started.UTC().Format("2 January 2006, 15:04 UTC"))
+	}
+	if r.Source != nil {
+		f.add("Cluster", r.Source.Context)
+		if r.Source.Pod != "" {
+			f.add("From pod", r.Source.Namespace+"/"+r.Source.Pod)
+		}
+	}
+	if n, _ := requestsOf(r); n > 0 {
+		f.add("Measured", size(r))
+	}
+	if r.Run != nil {
+		f.add("Run", r.Run.ID)
+		for _, l := range labels(r.Run.Labels) {
+			f.add("Label", l)
+		}
+	}
+	return f
+}
+
+// whatRan says from where to where, how much and how fast, and how to find it again.
+func whatRan(r Report) Fields {
+	var f Fields
+	f.add("Split", splitSentence(r.Split))
+	f.add("From", sourceSentence(r.Source))
+	for _, line := range podLines(r) {
+		f.add("Pod", line)
+	}
+	if r.Run != nil {
+		f.add("To", r.Run.URL)
+	}
+	f.add("Load", loadSentence(r.Load))
+	f.add("Test", testSentence(r))
+	f.add("Witness", witnessSentence(r.Witness))
+	if r.Run != nil {
+		f.add("Run", r.Run.ID)
+		if r.Run.Dir != "" {
+			f.add("Report", r.Run.Dir+"/report.html")
+		}
+		if r.Run.ID != "" {
+			f.add("Next", "splitbench report "+r.Run.ID+" -o markdown")
+		}
+	}
+	return f
+}
+
+func splitSentence(s *Split) string {
+	if s == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%s %s/%s", s.Kind, s.Namespace, s.Name)
+	switch {
+	case s.Unchanged && s.GenerationAfter > 0: // it was changed and changed back, or something else of it was
+		text += fmt.Sprintf(", generation %d, afterwards %d with the same weights", s.Generation, s.GenerationAfter)
+	case s.Generation > 0 && s.Unchanged:
+		text += fmt.Sprintf(", generation %d (unchanged during the run)", s.Generation)
+	case s.Unchanged:
+		text += " (unchanged during the run)"
+	case s.Why != "":
+		text += " (" + s.Why + ")"
+	}
+	if s.WeightsFrom != "" {
+		text += ", weights from " + s.WeightsFrom
+	}
+	if l := s.Law; l != nil {
+		if l.Rule != "" {
+			text += " (" + l.Rule + ")"
+		}
+		text += ", " + law.NullModel(l.NullModel).Text()
+	}
+	return text
+}
+
+func sourceSentence(s *Source) string {
+	if s == nil || s.Pod == "" {
+		return ""
+	}
+	text := fmt.Sprintf("pod %s/%s", s.Namespace, s.Pod)
+	if s.Container != "" {
+		text += " (" + s.Container + ")"
+	}
+	if s.Meshed {
+		text += ", meshed"
+	} else {
+		text += ", NOT meshed"
+	}
+	if s.ProxyImage != "" {
+		text += ", proxy " + s.ProxyImage
+	}
+	if s.Context != "" {
+		text += ", context " + s.Context
+	}
+	if s.Through != "" {
+		text += "; the pods of " + s.Through + " draw the backend in its place"
+	}
+	return text
+}
+
+func loadSentence(l *Load) string {
+	if l == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%s at %s", plural(l.Requests, "request"), rate(l.RatePerSecond))
+	if l.DurationSeconds > 0 {
+		text += " for " + seconds(l.DurationSeconds)
+	}
+	if l.WarmUpRequests > 0 {
+		text += fmt.Sprintf(" after %s of warm-up", count(l.WarmUpRequests))
+	}
+	if l.Connections > 0 {
+		text += ", " + plural(l.Connections, "connection")
+	}
+	if l.SendLag.P99Us != nil {
+		text += fmt.Sprintf("; 99 of 100 sent within %s of the plan", us(l.SendLag.P99Us))
+	}
+	return text
+}
+
+func testSentence(r Report) string {
+	if r.Verdict.Alpha == 0 {
+		return ""
+	}
+	if r.Verdict.Gate == "chisquare" {
+		return fmt.Sprintf("chi-square, wrong fails at most %s of runs", percent(r.Verdict.Alpha))
+	}
+	text := ""
+	for i, t := range r.Verdict.Tolerance {
+		if i > 0 && t.Points != r.Verdict.Tolerance[0].Points {
+			text = "each share within its own tolerance"
+			break
+		}
+		text = fmt.Sprintf("each share within %s of its weight", points(t.Points))
+	}
+	if text == "" {
+		return ""
+	}
+	return text + fmt.Sprintf(", wrong verdicts at most %s of runs", percent(r.Verdict.Alpha))
+}
+
+func writerSentence(s *Split) string {
+	if s == nil || s.LastWriter == "" {
+		return ""
+	}
+	text := "Last written by " + s.LastWriter
+	if !s.LastWritten.IsZero() {
+		text += " on " + s.LastWritten.UTC().Format(time.DateTime) + " UTC"
+	}
+	return text + "."
+}
+
+// labels are the labels of a run in the order of their keys.
+func labels(m map[string]string) []string {
+	var s []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		s = append(s, k+"="+m[k])
+	}
+	return s
+}
+
+// footer names tool, run and time.
+func footer(r Report) string {
+	if r.Run == nil {
+		return ""
+	}
+	s := "splitbench"
+	if r.Run.Tool != "" {
+		s += " " + r.Run.Tool
+	}
+	if r.Run.ID != "" {
+		s += ", run " + r.Run.ID
+	}
+	if !r.Run.Started.IsZero() {
+		s += ", " + r.Run.Started.UTC().Format("2006-01-02 15:04 UTC")
+	}
+	return s
+}

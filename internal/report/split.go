@@ -1,0 +1,335 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/splitbench/splitbench/analyze"
+)
+
+// splitReport is a report about the shares of one run.
+type splitReport struct{ Report }
+
+// subject is namespace/name of the split; empty where only counts were given.
+func (d splitReport) subject() string {
+	if d.Split == nil || d.Split.Name == "" {
+		return ""
+	}
+	return d.Split.Namespace + "/" + d.Split.Name
+}
+
+func (d splitReport) title() string {
+	if s := d.subject(); s != "" {
+		return s + ", " + weightsLabel(d.Report) + " weights"
+	}
+	return weightsLabel(d.Report) + " weights"
+}
+
+func (d splitReport) headline() string {
+	if shares, limits := sharesOnly(d.Report); limits != "" {
+		return splitReport{shares}.headline() + "; but " + limits
+	}
+	weights := weightsLabel(d.Report)
+	switch d.Verdict.Outcome {
+	case Pass:
+		return fmt.Sprintf("traffic follows the %s weights (%s)", weights, size(d.Report))
+	case Fail:
+		return fmt.Sprintf("traffic does NOT follow the %s weights: %s (%s)", weights, worstSentence(d.Report), size(d.Report))
+	case Inconclusive:
+		n, _ := requestsOf(d.Report)
+		return fmt.Sprintf("%s cannot tell whether traffic follows the %s weights", plural(n, unitOf(d.Report)), weights)
+	}
+	return notMeasured(d.Verdict.Reasons)
+}
+
+func (d splitReport) lead() string { return usersSentence(d.Report) }
+
+func (d splitReport) question() string {
+	return "traffic follows the " + weightsLabel(d.Report) + " weights"
+}
+
+func (d splitReport) requests() int64 {
+	_, all := requestsOf(d.Report)
+	return all
+}
+
+func (d splitReport) matter() string {
+	if d.Unattributed.Harmless {
+		return "wherever they went, the outcome is the same"
+	}
+	return "where they went could change the outcome"
+}
+
+func (d splitReport) sections() []Section {
+	shares := sharesSection(d.Report)
+	if len(d.Backends) == 0 || d.requests() == d.Unattributed.Requests {
+		shares.Blocks = []Block{Paragraph("No answer of a known backend was counted.")}
+	}
+	shares.Blocks = append(shares.Blocks, paragraphs(d.sentences()...)...)
+	return slices.Concat([]Section{shares}, overTimeSections(d.Report), timesSections(d.Report))
+}
+
+// worst is the backend that a failure is about: one of weight 0 that answered, else the one furthest from its share
+// in tolerances.
+func worst(r Report) (Backend, bool) {
+	tolerance := map[string]float64{}
+	for _, t := range r.Verdict.Tolerance {
+		tolerance[t.Backend] = t.Points
+	}
+	var found Backend
+	most := -1.0
+	for _, b := range r.Backends {
+		if b.ObservedShare == nil {
+			continue
+		}
+		if b.Weight == 0 && b.Observed > 0 {
+			return b, true
+		}
+		off := math.Abs(*b.ObservedShare-b.ExpectedShare) * 100
+		if t := tolerance[b.Name]; t > 0 {
+			off /= t
+		}
+		// Of two backends, which are one another's mirror image, the smaller: as package analyze says it.
+		const same = 1e-9
+		if off > most+same || off > most-same && b.ExpectedShare <= found.ExpectedShare {
+			found, most = b, off
+		}
+	}
+	return found, most >= 0
+}
+
+func worstSentence(r Report) string {
+	b, ok := worst(r)
+	if !ok {
+		return "no backend answered"
+	}
+	if b.Weight == 0 {
+		return fmt.Sprintf("%s has weight 0 and answered %s", b.Name, plural(b.Observed, "time"))
+	}
+	return fmt.Sprintf("%s got %s, expected %s", b.Name, percent(*b.ObservedShare), percent(b.ExpectedShare))
+}
+
+// sentences say what chance could do, what the run would have noticed, and what is still possible.
+func (d splitReport) sentences() []string {
+	r, _ := sharesOnly(d.Report)
+	var s []string
+	add := func(sentence string) {
+		if sentence != "" {
+			s = append(s, sentence)
+		}
+	}
+	add(informationSentence(r))
+	add(sequentialSentence(r))
+	if r.Verdict.Outcome != Invalid {
+		add(chanceSentence(r))
+	}
+	for _, d := range r.Diagnostics {
+		if d.OK && d.Name == NameCombined {
+			add(d.Text)
+		}
+	}
+	switch r.Verdict.Outcome {
+	case Pass:
+		if r.Sequential == nil { // its likely ranges say it; the number is of a run of fixed size
+			add(noticedSentence(r))
+		}
+		for i, reason := range r.Verdict.Reasons {
+			if codeOf(r, i) == analyze.CodeNoHits {
+				add(reason)
+			}
+		}
+	case Inconclusive:
+		if !hasCode(r, analyze.CodeTooFew) && !hasCode(r, analyze.CodeEdge) { // whose text says it
+			add(rangeSentence(r))
+		}
+		add(neededSentence(r))
+	}
+	return s
+}
+
+// sequentialSentence says how many requests it took, and that tests of a fixed size do not know of the looks.
+func sequentialSentence(r Report) string {
+	q := r.Sequential
+	if q == nil {
+		return ""
+	}
+	text := fmt.Sprintf("Looked every %s, %s of at most %s: likely ranges hold at all looks together; what else is said of chance ignores that.",
+		plural(q.Every, "request"), count(q.Requests), count(q.Maximum))
+	if r.Verdict.Outcome == Pass || r.Verdict.Outcome == Fail {
+		return "Decided after " + plural(q.Requests, "request") + ". " + text
+	}
+	return text
+}
+
+// informationSentence says what the counts would have meant where the run was not valid or a diagnostic took the
+// verdict away.
+func informationSentence(r Report) string {
+	if r.Verdict.StatisticalOutcome == "" {
+		return ""
+	}
+	if r.Verdict.Outcome == Inconclusive {
+		return fmt.Sprintf("The counts alone would be a %s, but what they rest on does not hold.", r.Verdict.StatisticalOutcome)
+	}
+	return fmt.Sprintf("For information only: the counts alone would be %s.", article(r.Verdict.StatisticalOutcome))
+}
+
+// chanceSentence turns the exact p-value of the classical test into runs out of many.
+func chanceSentence(r Report) string {
+	if b, ok := worst(r); ok && b.Weight == 0 && b.Observed > 0 {
+		return fmt.Sprintf("Chance has no part in it: %s has weight 0 and must not answer at all.", b.Name)
+	}
+	if r.GoodnessOfFit == nil || r.GoodnessOfFit.Pearson.DF <= 0 {
+		return ""
+	}
+	p := r.GoodnessOfFit.Pearson.Exact
+	if p == nil {
+		p = r.GoodnessOfFit.Pearson.Asymptotic
+	}
+	if p == nil {
+		return ""
+	}
+	return fmt.Sprintf("If the mesh really used the %s weights, a gap this large or larger would turn up by chance in %s.",
+		weightsLabel(r), runsOf(*p))
+}
+
+// runsOf says a probability in runs; it never says 0, and never more than a billion.
+func runsOf(p Probability) string {
+	about := "about"
+	if p.Method == "bound" {
+		about = "at most"
+	}
+	switch {
+	case p.P >= 0.995:
+		return "nearly every run"
+	case p.P >= 0.0095:
+		return fmt.Sprintf("%s %d of 100 runs", about, int(math.Round(p.P*100)))
+	case p.P >= 1e-9:
+		n := 1 / p.P
+		scale := math.Pow10(int(math.Floor(math.Log10(n))) - 1)
+		return fmt.Sprintf("%s 1 of %s runs", about, count(int64(math.Round(n/scale)*scale)))
+	}
+	return "less than 1 of a billion runs"
+}
+
+// noticedSentence is the sensitivity of a pass: without it a pass of 30 requests would look like one of a million.
+func noticedSentence(r Report) string {
+	var least *Backend
+	for i, b := range r.Backends {
+		if b.NoticeablePoints != nil && (least == nil || *b.NoticeablePoints > *least.NoticeablePoints) {
+			least = &r.Backends[i]
+		}
+	}
+	if least == nil {
+		return "How small a shift this run would have noticed could not be computed."
+	}
+	return fmt.Sprintf("This run would have noticed a shift of about %s or more (%s).",
+		points(*least.NoticeablePoints), times(r.Verdict.Power))
+}
+
+// times says a power: 0.9 is 9 times in 10.
+func times(power float64) string {
+	for _, of := range []float64{10, 100, 1000} {
+		if n := math.Round(power * of); math.Abs(n-power*of) < 1e-6 && n < of {
+			return fmt.Sprintf("%d times in %d", int(n), int(of))
+		}
+	}
+	return "nearly always"
+}
+
+// rangeSentence says where the true share still can be, for the backend that is known least.
+func rangeSentence(r Report) string {
+	var widest *Backend
+	for i, b := range r.Backends {
+		if b.Interval == nil || b.Interval.Low == nil || b.Interval.High == nil {
+			continue
+		}
+		if widest == nil || *b.Interval.High-*b.Interval.Low > *widest.Interval.High-*widest.Interval.Low {
+			widest = &r.Backends[i]
+		}
+	}
+	if widest == nil {
+		return ""
+	}
+	return fmt.Sprintf("The true share of %s could be anywhere from %s to %s.", widest.Name,
+		percent(*widest.Interval.Low), percent(*widest.Interval.High))
+}
+
+// neededSentence says how many requests more would decide.
+func neededSentence(r Report) string {
+	_, have := requestsOf(r)
+	need := r.Verdict.RequestsNeeded
+	if r.Verdict.StatisticalOutcome != "" || need == nil {
+		return "More requests of the same kind would not decide it."
+	}
+	more := func(n int64) string {
+		return fmt.Sprintf("%s in all (%s more)", plural(n, unitOf(r)), count(max(n-have, 0)))
+	}
+	if need.IfOnTarget != nil && *need.IfOnTarget <= have {
+		return enoughSentence(need, plural(have, unitOf(r)), more)
+	}
+	switch {
+	case need.IfOnTarget != nil && need.IfAsObserved != nil && *need.IfOnTarget != *need.IfAsObserved:
+		return fmt.Sprintf("To decide, send %s if the split is right, or %s if it is as far off as it looks.",
+			more(*need.IfOnTarget), more(*need.IfAsObserved))
+	case need.IfOnTarget != nil:
+		return fmt.Sprintf("To decide, send %s.", more(*need.IfOnTarget))
+	case need.IfAsObserved != nil:
+		return fmt.Sprintf("To decide, send %s if the split is as far off as it looks.", more(*need.IfAsObserved))
+	case need.IfOnTargetWhy != "":
+		return "No number of requests would decide it: " + strings.TrimSuffix(need.IfOnTargetWhy, ".") + "."
+	case need.IfAsObservedWhy != "":
+		return "No number of requests would decide it: " + strings.TrimSuffix(need.IfAsObservedWhy, ".") + "."
+	}
+	return "How many requests would decide it could not be computed."
+}
+
+// enoughSentence is for counts close to the edge of the tolerance: enough were sent for a split that is on target.
+func enoughSentence(need *RequestsNeeded, have string, more func(int64) string) string {
+	s := have + " are enough for a split that is on target, but this one looks as if it were at the edge " +
+		"of its tolerance"
+	if need.IfAsObserved == nil {
+		return s + ", where no number decides."
+	}
+	return s + ": there it takes " + more(*need.IfAsObserved) + "."
+}
+
+// usersSentence says what the split means for those who use the service. It needs times of every backend and enough of them.
+func usersSentence(r Report) string {
+	if (r.Verdict.Outcome != Pass && r.Verdict.Outcome != Fail) || len(r.Backends) != 2 {
+		return ""
+	}
+	a, b := r.Backends[0], r.Backends[1]
+	if a.ObservedShare == nil || b.ObservedShare == nil || *a.ObservedShare == 0 || *b.ObservedShare == 0 {
+		return ""
+	}
+	s := fmt.Sprintf("About %s to %s", inWords(*b.ObservedShare), b.Name)
+	if p, q := medianOf(a), medianOf(b); p != nil && q != nil {
+		difference := math.Abs(*q - *p)
+		word := "slower"
+		if *q < *p {
+			word = "faster"
+		}
+		if difference < 0.05*max(*p, *q) {
+			return s + fmt.Sprintf(", which is about as fast at the median (%s and %s).", ms(q), ms(p))
+		}
+		s += fmt.Sprintf(", which is %s %s than %s at the median (%s instead of %s)", ms(&difference), word, a.Name, ms(q), ms(p))
+	}
+	return s + "."
+}
+
+func medianOf(b Backend) *float64 {
+	if b.Latency == nil {
+		return nil
+	}
+	return b.Latency.ResponseTime.P50Ms
+}
+
+// inWords is a share as people say it.
+func inWords(share float64) string {
+	if share >= 0.35 {
+		return percent(share) + " of the requests go"
+	}
+	return fmt.Sprintf("1 in %s requests goes", count(int64(math.Round(1/share))))
+}
