@@ -105,6 +105,8 @@ const wordPolicy = `
 split.smi-spec.io < internal/law, internal/mesh
 linkerd.io < internal/law, internal/mesh
 gateway.networking.k8s.io < internal/law, internal/mesh
+istio.io < internal/law
+traefik.io < internal/law
 `
 
 // sayOnly names the rooms that may say these words but never decide by them, and why. Saying is to pass the string on;

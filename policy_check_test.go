@@ -56,6 +56,9 @@ func TestThePolicyBites(t *testing.T) {
 
 		{"group in mesh", "internal/mesh/x.go", "package p\nvar g = \"split.smi-spec.io\"\n", ""},
 		{"group elsewhere", "internal/bench/x.go", "package p\nvar g = \"split.smi-spec.io/v1alpha2\"\n", "internal/bench may not name split.smi-spec.io"},
+		{"Istio's group in law", "internal/law/x.go", "package p\nvar g = \"networking.istio.io\"\n", ""},
+		{"Istio's group in mesh", "internal/mesh/x.go", "package p\nvar g = \"networking.istio.io\"\n", "internal/mesh may not name istio.io"},
+		{"Traefik's group in bench", "internal/bench/x.go", "package p\nvar g = \"traefik.io/v1alpha1\"\n", "internal/bench may not name traefik.io"},
 		{"label elsewhere", "cmd/splitbench/x.go", "package p\nvar g = \"mirror.linkerd.io/exported\"\n", "cmd/splitbench may not name linkerd.io"},
 		{"comment", "internal/bench/x.go", "package p\n// split.smi-spec.io is the group.\n", ""},
 		{"link", "internal/bench/x.go", "package p\nvar g = \"see https://linkerd.io/docs\"\n", ""},

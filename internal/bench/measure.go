@@ -73,17 +73,8 @@ func (r *run) measure(ctx context.Context) (err error) {
 	return errors.Join(r.burst(ctx, life, sources), r.witnessAfter(ctx, sources))
 }
 
-// proxyUser is the user that the mesh's traffic rules let pass by the proxy: requests of a process that runs as it are not
-// split at all.
-func proxyUser(p law.Provider) int {
-	if p == law.ProviderIstio {
-		return 1337
-	}
-	return 2102
-}
-
 func (r *run) checkAgent(h wire.HelloMessage) error {
-	if h.UID == proxyUser(r.m.Law().Provider) && r.m.Before.Through == nil {
+	if h.UID == law.UserOf(r.m.Law().Provider) && r.m.Before.Through == nil {
 		return fmt.Errorf("start agent in container %q: it runs as user %d, whose requests pass the mesh by; "+
 			"name another container with -c", r.m.Before.Source.Container, h.UID)
 	}

@@ -57,26 +57,8 @@ type Objects struct {
 	traefik []traefikService
 }
 
-// AddRoutes takes routes of the Gateway API.
-func (o *Objects) AddRoutes(items []unstructured.Unstructured) {
-	for i := range items {
-		o.routes = append(o.routes, readRoute(&items[i]))
-	}
-}
-
-// AddVirtualServices takes routes of Istio.
-func (o *Objects) AddVirtualServices(items []unstructured.Unstructured) {
-	for i := range items {
-		o.virtual = append(o.virtual, readVirtualService(&items[i]))
-	}
-}
-
-// AddTraefikServices takes weighted services of Traefik.
-func (o *Objects) AddTraefikServices(items []unstructured.Unstructured) {
-	for i := range items {
-		o.traefik = append(o.traefik, readTraefikService(&items[i]))
-	}
-}
+// Add takes objects of a kind as they were listed.
+func (o *Objects) Add(k Kind, items []unstructured.Unstructured) { k.read(o, items) }
 
 // Unclear is why no split could be picked: none is there, or several fit where one must be named.
 type Unclear struct {

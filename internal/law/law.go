@@ -1,11 +1,6 @@
 package law
 
 import (
-	"strconv"
-	"strings"
-
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
@@ -130,56 +125,4 @@ func (l Law) Rules(s Split) bool {
 		}
 	}
 	return false
-}
-
-// ruleText is the weights of an object of any kind, for the sentence about its change: of all its rules, since which of them
-// fits a request is not known here.
-func ruleText(u *unstructured.Unstructured) string {
-	var rules []string
-	line := func(names []string, weights []int64) {
-		parts := make([]string, 0, len(names))
-		for i, n := range names {
-			parts = append(parts, untrusted.Safe(n)+"="+strconv.FormatInt(weights[i], 10))
-		}
-		rules = append(rules, strings.Join(parts, ","))
-	}
-	weight := func(w *int64) int64 {
-		if w == nil {
-			return 1
-		}
-		return *w
-	}
-	switch kind := Path(u.GetKind()); kind {
-	case PathVirtualService:
-		for _, r := range readVirtualService(u).spec.HTTP {
-			var names []string
-			var ws []int64
-			for _, d := range r.Route {
-				names, ws = append(names, strings.TrimSuffix(d.Destination.Host+"/"+d.Destination.Subset, "/")), append(ws, d.Weight)
-			}
-			line(names, ws)
-		}
-	case PathTraefikService:
-		if w := readTraefikService(u).spec.Weighted; w != nil {
-			var names []string
-			var ws []int64
-			for _, e := range w.Services {
-				names, ws = append(names, e.Name), append(ws, weight(e.Weight))
-			}
-			line(names, ws)
-		}
-	case PathGRPCRoute, PathHTTPRoute, PathTLSRoute, PathTCPRoute:
-		for _, r := range readRoute(u).spec.Rules {
-			var names []string
-			var ws []int64
-			for _, ref := range r.BackendRefs {
-				names, ws = append(names, ref.Name), append(ws, weight(ref.Weight))
-			}
-			line(names, ws)
-		}
-	}
-	if len(rules) == 0 {
-		return ""
-	}
-	return "(" + strings.Join(rules, "; ") + ")"
 }

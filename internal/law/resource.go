@@ -38,8 +38,3 @@ func (r Resource) ServedBy(groups *metav1.APIGroupList) []string {
 func Links() Resource {
 	return Resource{Group: "multicluster.linkerd.io", Plural: "links", Versions: []string{"v1alpha3", "v1alpha2", "v1alpha1"}}
 }
-
-// DestinationRules are the objects by which Istio knows the subsets of a Service.
-func DestinationRules() Resource {
-	return Resource{Group: "networking.istio.io", Plural: "destinationrules", Versions: []string{"v1", "v1beta1", "v1alpha3"}}
-}

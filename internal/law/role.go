@@ -82,14 +82,17 @@ func ViewRoleYAML() string {
 	var b strings.Builder
 	b.WriteString("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: splitbench-view\n  labels:\n" +
 		"    rbac.authorization.k8s.io/aggregate-to-view: \"true\"\nrules:\n")
+	resources := []Resource{ServiceProfiles(), Links()}
+	for _, k := range Kinds() {
+		resources = slices.Concat(resources, k.Resources, k.Beside)
+	}
 	groups := map[string][]string{}
 	var order []string
-	kinds := slices.Concat([]Resource{TrafficSplits(), ServiceProfiles(), Links(), VirtualServices(), DestinationRules()}, RouteResources(), TraefikServices())
-	for _, k := range kinds {
-		if groups[k.Group] == nil {
-			order = append(order, k.Group)
+	for _, r := range resources {
+		if groups[r.Group] == nil {
+			order = append(order, r.Group)
 		}
-		groups[k.Group] = append(groups[k.Group], k.Plural)
+		groups[r.Group] = append(groups[r.Group], r.Plural)
 	}
 	for _, g := range order {
 		fmt.Fprintf(&b, "- {apiGroups: [%q], resources: [%s], verbs: [get, list, watch]}\n", g, strings.Join(groups[g], ", "))

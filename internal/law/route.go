@@ -3,6 +3,7 @@ package law
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,21 +15,61 @@ import (
 // Gateway API routes that are bound to a Service (GAMMA). They are read as Linkerd's policy controller reads them: typed,
 // so that a route with one field of the wrong type is no route at all, and unknown fields mean nothing.
 
-// RouteResources are the kinds of routes in the order in which Linkerd prefers them on one parent; the two HTTPRoutes share one
-// index there.
-func RouteResources() []Resource {
+// routes are the kinds of routes in the order in which Linkerd prefers them on one parent; the two HTTPRoutes share one index
+// there.
+func routes() []Kind {
 	const gateway = "gateway.networking.k8s.io"
-	return []Resource{
-		{Group: gateway, Plural: "grpcroutes", Versions: []string{"v1", "v1alpha2"}},
-		{Group: gateway, Plural: "httproutes", Versions: []string{"v1", "v1beta1", "v1alpha2"}},
-		{Group: "policy.linkerd.io", Plural: "httproutes", Versions: []string{"v1beta3", "v1beta2", "v1beta1", "v1alpha1"}},
-		{Group: gateway, Plural: "tlsroutes", Versions: []string{"v1", "v1alpha3", "v1alpha2"}},
-		{Group: gateway, Plural: "tcproutes", Versions: []string{"v1", "v1alpha2"}},
+	kind := func(path Path, resources ...Resource) Kind {
+		return Kind{
+			Path: path, Short: strings.ToLower(string(path)), Resources: resources, For: "the split, or what rules in its place",
+			offers: func(u *unstructured.Unstructured) bool { return len(readRoute(u).parentsOf()) > 0 },
+			read: func(o *Objects, items []unstructured.Unstructured) {
+				for i := range items {
+					o.routes = append(o.routes, readRoute(&items[i]))
+				}
+			},
+			rules:  routeWeightsOf,
+			splits: func(c *Case) []candidate { return c.routesOf(path) },
+			pick:   (*Case).pickRoute,
+		}
+	}
+	return []Kind{
+		kind(PathGRPCRoute, Resource{gateway, "grpcroutes", []string{"v1", "v1alpha2"}}),
+		kind(PathHTTPRoute, Resource{gateway, "httproutes", []string{"v1", "v1beta1", "v1alpha2"}},
+			Resource{"policy.linkerd.io", "httproutes", []string{"v1beta3", "v1beta2", "v1beta1", "v1alpha1"}}),
+		kind(PathTLSRoute, Resource{gateway, "tlsroutes", []string{"v1", "v1alpha3", "v1alpha2"}}),
+		kind(PathTCPRoute, Resource{gateway, "tcproutes", []string{"v1", "v1alpha2"}}),
 	}
 }
 
-// routeOrder is Linkerd's preference among kinds of routes on one parent: GRPCRoute, HTTPRoute, TLSRoute, TCPRoute.
-func routeOrder() []Path { return []Path{PathGRPCRoute, PathHTTPRoute, PathTLSRoute, PathTCPRoute} }
+// IsRoute reports a kind of the Gateway API's routes.
+func IsRoute(kind Path) bool {
+	return slices.ContainsFunc(routes(), func(k Kind) bool { return k.Path == kind })
+}
+
+func routeWeightsOf(u *unstructured.Unstructured) []Weights {
+	var out []Weights
+	for _, r := range readRoute(u).spec.Rules {
+		var ws Weights
+		for _, ref := range r.BackendRefs {
+			ws = append(ws, Weight{Service: ref.Name, Weight: orOne(ref.Weight)})
+		}
+		out = append(out, ws)
+	}
+	return out
+}
+
+// routesOf are the routes of one kind that have a Service for a parent.
+func (c *Case) routesOf(kind Path) []candidate {
+	var out []candidate
+	for i := range c.Objects.routes {
+		r := &c.Objects.routes[i]
+		if p := r.parentsOf(); r.kind == kind && r.ref.Namespace == c.Namespace && len(p) > 0 {
+			out = append(out, candidate{ShortName(kind, r.ref.Name), c.rootName(p[0])})
+		}
+	}
+	return out
+}
 
 // route is one Gateway API route, of whichever kind.
 type route struct {
@@ -201,9 +242,6 @@ func (r route) parentsOf() []serviceRef {
 	}
 	return out
 }
-
-// BoundToService reports whether a route of the Gateway API has a Service for a parent.
-func BoundToService(u *unstructured.Unstructured) bool { return len(readRoute(u).parentsOf()) > 0 }
 
 type serviceRef struct {
 	namespace, name string

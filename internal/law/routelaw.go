@@ -42,7 +42,7 @@ func byPrecedence(routes []*route) {
 
 // bound sorts the routes into those that the client's proxy may follow for the root Service and port, and those that name
 // the root and are of no effect. Routes of other roots are neither.
-func (q question) bound(routes []route) (Candidates []*route, shadowed []Shadowed) {
+func (q question) bound(routes []route) (inForce []*route, shadowed []Shadowed) {
 	for i := range routes {
 		r := &routes[i]
 		named, fits, port := false, false, int32(0)
@@ -76,28 +76,28 @@ func (q question) bound(routes []route) (Candidates []*route, shadowed []Shadowe
 			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: why})
 			continue
 		}
-		Candidates = append(Candidates, r)
+		inForce = append(inForce, r)
 	}
-	byPrecedence(Candidates)
-	return Candidates, shadowed
+	byPrecedence(inForce)
+	return inForce, shadowed
 }
 
 // byRoutes is the law of the routes that are bound to the root, nil where there are none in force; the shadowed ones are told
 // in either case.
-func (q question) byRoutes(routes []route) (*Law, []Shadowed) {
-	Candidates, shadowed := q.bound(routes)
-	if len(Candidates) == 0 {
+func (q question) byRoutes(all []route) (*Law, []Shadowed) {
+	inForce, shadowed := q.bound(all)
+	if len(inForce) == 0 {
 		return nil, shadowed
 	}
 	var kind Path
-	for _, k := range routeOrder() {
-		if slices.ContainsFunc(Candidates, func(r *route) bool { return r.kind == k }) {
-			kind = k
+	for _, k := range routes() {
+		if slices.ContainsFunc(inForce, func(r *route) bool { return r.kind == k.Path }) {
+			kind = k.Path
 			break
 		}
 	}
 	var same []*route
-	for _, r := range Candidates {
+	for _, r := range inForce {
 		if r.kind != kind {
 			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: fmt.Sprintf("a %s on the same Service comes before a %s", kind, r.kind)})
 			continue
@@ -180,10 +180,7 @@ func (q question) backendsOf(r *route, rule int) ([]LawBackend, string) {
 	}
 	var out []LawBackend
 	for i, ref := range refs {
-		w := int64(1)
-		if ref.Weight != nil {
-			w = *ref.Weight
-		}
+		w := orOne(ref.Weight)
 		if w < 0 || w > maxRouteWeight {
 			return nil, fmt.Sprintf("%s[%d].weight is %d: weights are 0 to %d", field, i, w, maxRouteWeight)
 		}

@@ -49,6 +49,7 @@ type Split struct {
 	Others    []string     `json:"others"`    // the other splits of the namespace, as "ts/NAME", at most ten
 	Rivals    []string     `json:"rivals"`    // those of them that name the same root Service
 	Matches   bool         `json:"matches"`   // the split has spec.matches, which the SMI adaptor of Linkerd ignores
+	AnyKind   bool         `json:"-"`         // it was not found, and might have been of any kind: only its name was given
 	AllZero   bool         `json:"allZero"`   // every weight is zero: proxies then send everything to the root's own endpoints
 	WeightErr *WeightError `json:"weightErr"` // the first weight that cannot be used; Effective then lacks what it cannot say
 	Profile   Profile      `json:"profile"`

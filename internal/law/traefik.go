@@ -14,12 +14,51 @@ import (
 // Weighted services of Traefik. Traefik itself draws, in each of its pods by itself: the entry with the earliest deadline
 // comes next, which is a weighted round robin without any chance (traefik pkg/server/service/loadbalancer/wrr/wrr.go).
 
-// TraefikServices are the weighted services of Traefik, in the group of now and in the one before.
-func TraefikServices() []Resource {
-	return []Resource{
-		{Group: "traefik.io", Plural: "traefikservices", Versions: []string{"v1alpha1"}},
-		{Group: "traefik.containo.us", Plural: "traefikservices", Versions: []string{"v1alpha1"}},
+func traefikServiceKind() Kind {
+	return Kind{
+		Path: PathTraefikService, Short: "traefikservice", For: "the split",
+		Resources: []Resource{ // the group of now, and the one before Traefik 3
+			{Group: "traefik.io", Plural: "traefikservices", Versions: []string{"v1alpha1"}},
+			{Group: "traefik.containo.us", Plural: "traefikservices", Versions: []string{"v1alpha1"}},
+		},
+		Provider: ProviderTraefik, Everywhere: true, NamedOnly: true, // they may name each other
+		read: func(o *Objects, items []unstructured.Unstructured) {
+			for i := range items {
+				o.traefik = append(o.traefik, readTraefikService(&items[i]))
+			}
+		},
+		rules: func(u *unstructured.Unstructured) []Weights {
+			w := readTraefikService(u).spec.Weighted
+			if w == nil {
+				return nil
+			}
+			var ws Weights
+			for _, e := range w.Services {
+				ws = append(ws, Weight{Service: e.Name, Weight: orOne(e.Weight)})
+			}
+			return []Weights{ws}
+		},
+		pick: (*Case).pickTraefik,
 	}
+}
+
+// pickTraefik makes a TraefikService the split of the Snapshot. It has no root Service; requests go to Traefik itself, which
+// --through names.
+func (c *Case) pickTraefik() (bool, error) {
+	t := findTraefik(c.Objects.traefik, c.Namespace, c.Name)
+	if t == nil {
+		return false, nil
+	}
+	c.Split = splitOf(t.ref, t.object)
+	if c.Through != nil {
+		through := c.Through.Service
+		c.root = serviceRef{namespace: through.Namespace, name: through.Name}
+		c.Split.Root = c.rootName(c.root)
+	} else {
+		c.note("no Service of Traefik was named (--through svc/traefik): it draws, so its pods are what matters")
+	}
+	c.declare(c.question().byTraefik(c.Objects.traefik, t).Backends)
+	return true, nil
 }
 
 type traefikService struct {

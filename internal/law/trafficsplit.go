@@ -14,12 +14,28 @@ import (
 // TrafficSplits are read unstructured. The SMI adaptor's CRD converts nothing between versions, so a weight stored as the
 // string "500m" is that string in v1alpha2 too, where every typed client fails on it, and on the whole list with it.
 
+func trafficSplit() Kind {
+	return Kind{
+		Path: PathTrafficSplit, Short: "ts", Resources: []Resource{TrafficSplits()}, For: "the split", Needed: true,
+		offers: func(*unstructured.Unstructured) bool { return true },
+		read: func(o *Objects, items []unstructured.Unstructured) {
+			o.TrafficSplits = append(o.TrafficSplits, items...)
+		},
+		splits: func(c *Case) []candidate {
+			var out []candidate
+			for i := range c.Objects.TrafficSplits {
+				u := &c.Objects.TrafficSplits[i]
+				out = append(out, candidate{ShortName(PathTrafficSplit, u.GetName()), RootOf(u)})
+			}
+			return out
+		},
+		pick: (*Case).pickTrafficSplit,
+	}
+}
+
 // TrafficSplits are the splits of SMI.
 func TrafficSplits() Resource {
-	return Resource{Group: "split.smi-spec.io", Plural: "trafficsplits", Versions: []string{
-		"v1alpha4", "v1alpha3",
-		"v1alpha2", "v1alpha1",
-	}}
+	return Resource{Group: "split.smi-spec.io", Plural: "trafficsplits", Versions: []string{"v1alpha4", "v1alpha3", "v1alpha2", "v1alpha1"}}
 }
 
 // Bounds of one object. An API server lets an object be 1.5 MB; no split that means anything comes near these.
@@ -27,6 +43,20 @@ const (
 	maxBackends = 1000
 	maxYAML     = 256 << 10
 )
+
+// pickTrafficSplit makes the TrafficSplit that is meant the split of the Snapshot.
+func (c *Case) pickTrafficSplit() (bool, error) {
+	u, err := PickTrafficSplit(c.Objects.TrafficSplits, c.Namespace, c.Name, c.Kind != "")
+	if u == nil {
+		return false, err
+	}
+	c.Split, c.leaves = readSplit(u)
+	c.root = serviceRef{namespace: c.Namespace, name: c.Split.Root}
+	if c.Split.Matches {
+		c.note("TrafficSplit %s has spec.matches; Linkerd's SMI adaptor ignores it and splits every request", c.Split.Name)
+	}
+	return true, nil
+}
 
 // PickTrafficSplit finds the split that is meant among those of the namespace, nil if there is none. A bare name is the root
 // Service's first, and the split's own only where no split has such a root; with kindNamed it is the split's own. Its error is

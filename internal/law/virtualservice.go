@@ -17,13 +17,53 @@ import (
 // weighted_cluster_specifier.cc), for each connection where the port is not HTTP; the first rule that fits is taken, and of
 // several VirtualServices of one host only the oldest (IST0109).
 
-// VirtualServices are the routes of Istio.
-func VirtualServices() Resource {
-	return Resource{Group: "networking.istio.io", Plural: "virtualservices", Versions: []string{"v1", "v1beta1", "v1alpha3"}}
+func virtualServiceKind() Kind {
+	return Kind{
+		Path: PathVirtualService, Short: "vs", For: "what sidecars of Istio obey",
+		Resources: []Resource{{Group: istioGroup, Plural: "virtualservices", Versions: []string{"v1", "v1beta1", "v1alpha3"}}},
+		Beside:    []Resource{DestinationRules()},
+		Provider:  ProviderIstio, Everywhere: true, Home: IstioRoot,
+		read: func(o *Objects, items []unstructured.Unstructured) {
+			for i := range items {
+				o.virtual = append(o.virtual, readVirtualService(&items[i]))
+			}
+		},
+		rules: func(u *unstructured.Unstructured) []Weights {
+			var out []Weights
+			for _, r := range readVirtualService(u).spec.HTTP {
+				var ws Weights
+				for _, d := range r.Route {
+					name := strings.TrimSuffix(d.Destination.Host+"/"+d.Destination.Subset, "/")
+					ws = append(ws, Weight{Service: name, Weight: d.Weight})
+				}
+				out = append(out, ws)
+			}
+			return out
+		},
+		splits: func(c *Case) []candidate {
+			var out []candidate
+			for i := range c.Objects.virtual {
+				v := &c.Objects.virtual[i]
+				if roots := v.roots(); v.ref.Namespace == c.Namespace && len(roots) > 0 {
+					out = append(out, candidate{ShortName(PathVirtualService, v.ref.Name), c.rootName(roots[0])})
+				}
+			}
+			return out
+		},
+		pick: (*Case).pickVirtual,
+	}
 }
 
-// IstioRoot is where Istio's own configuration lies.
-const IstioRoot = "istio-system"
+const (
+	istioGroup = "networking.istio.io"
+	// IstioRoot is where Istio's own configuration lies.
+	IstioRoot = "istio-system"
+)
+
+// DestinationRules are the objects by which Istio knows the subsets of a Service.
+func DestinationRules() Resource {
+	return Resource{Group: istioGroup, Plural: "destinationrules", Versions: []string{"v1", "v1beta1", "v1alpha3"}}
+}
 
 type virtualService struct {
 	ref     ObjectRef
@@ -91,6 +131,52 @@ type virtualMatch struct {
 	SourceNamespace string                 `json:"sourceNamespace"`
 	Gateways        []string               `json:"gateways"`
 	IgnoreURICase   bool                   `json:"ignoreUriCase"`
+}
+
+// pickVirtual makes a VirtualService the split of the Snapshot: the one that is named, or the oldest in force of a root
+// Service by whose bare name an Istio client was asked about.
+func (c *Case) pickVirtual() (bool, error) {
+	var v *virtualService
+	switch c.Kind {
+	case PathVirtualService:
+		for i := range c.Objects.virtual {
+			if x := &c.Objects.virtual[i]; x.ref.Namespace == c.Namespace && x.ref.Name == c.Name {
+				v = x
+			}
+		}
+	case "":
+		c.root = serviceRef{namespace: c.Namespace, name: c.Name}
+		if law, _ := c.question().byVirtualServices(c.Objects.virtual, c.SourceLabels); law != nil {
+			for i := range c.Objects.virtual {
+				if x := &c.Objects.virtual[i]; x.ref == law.Objects[0] && x.ref.Namespace == c.Namespace {
+					v = x
+				}
+			}
+		}
+	}
+	if v == nil {
+		return false, nil
+	}
+	s := splitOf(v.ref, v.object)
+	roots := v.roots()
+	if c.root.name == "" && len(roots) > 0 {
+		c.root = roots[0]
+		if len(roots) > 1 {
+			c.note("%s names %d hosts; %s is the one that is looked at", v.ref, len(roots), untrusted.Safe(c.root.name))
+		}
+	}
+	if len(roots) == 0 {
+		s.WeightErr = &WeightError{Object: v.ref.String(), Field: "spec.hosts", Raw: strings.Join(v.spec.Hosts, ","), Why: "names no Service in full"}
+	}
+	s.Root = c.rootName(c.root)
+	c.Split = s
+	q := c.question()
+	law := q.ofVirtualService(v, c.SourceLabels)
+	c.declare(law.Backends)
+	if v.problem != "" && s.WeightErr == nil {
+		c.Split.WeightErr = &WeightError{Object: v.ref.String(), Field: "spec", Why: v.problem}
+	}
+	return true, nil
 }
 
 func readVirtualService(u *unstructured.Unstructured) virtualService {

@@ -81,23 +81,23 @@ func (d *finder) localAccess(ctx context.Context) []law.Access {
 			add("list", k.Group, k.Plural, namespace, why)
 		}
 	}
-	if d.serves(ctx, law.TrafficSplits()) {
-		split := law.Access{Verb: "list", Group: law.TrafficSplits().Group, Resource: law.TrafficSplits().Plural, Namespace: ns, For: "the split"}
-		split.Optional = d.t.splitKind != "" && d.t.splitKind != law.PathTrafficSplit
-		out = append(out, split)
-	}
-	for _, k := range law.RouteResources() {
-		custom(k, ns, "the split, or what rules in its place")
-	}
-	switch d.t.splitKind {
-	case "", law.PathVirtualService:
-		custom(law.VirtualServices(), "", "what sidecars of Istio obey")
-		custom(law.DestinationRules(), ns, "which pods a subset has")
-	case law.PathTraefikService:
-		for _, k := range law.TraefikServices() {
-			custom(k, "", "the split")
+	for _, k := range law.Kinds() {
+		if !k.MayRule(d.t.splitKind) {
+			continue
 		}
-	default:
+		where := ns
+		if k.Everywhere {
+			where = ""
+		}
+		for _, r := range k.Resources {
+			if d.serves(ctx, r) {
+				required := k.Needed && k.Essential(d.t.splitKind)
+				out = append(out, law.Access{Verb: "list", Group: r.Group, Resource: r.Plural, Namespace: where, Optional: !required, For: k.For})
+			}
+		}
+		for _, r := range k.Beside {
+			custom(r, ns, "which pods a subset has")
+		}
 	}
 	custom(law.ServiceProfiles(), ns, "what proxies obey")
 	if d.t.clientNS != ns {

@@ -78,12 +78,9 @@ func ReadForConversion(ctx context.Context, c Client, q Query) (law.Sources, err
 
 // routeVersion is the API of the HTTPRoutes that the server serves, newest first; the Gateway API's v1 where it serves none.
 func routeVersion(groups *metav1.APIGroupList) string {
-	for _, k := range law.RouteResources() {
-		if k.Plural != "httproutes" {
-			continue
-		}
-		if v := k.ServedBy(groups); len(v) > 0 {
-			return k.Group + "/" + v[0]
+	for _, r := range law.KindNamed(law.PathHTTPRoute).Resources {
+		if v := r.ServedBy(groups); len(v) > 0 {
+			return r.Group + "/" + v[0]
 		}
 	}
 	return "gateway.networking.k8s.io/v1"

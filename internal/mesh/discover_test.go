@@ -286,6 +286,24 @@ func TestSplitIsMissing(t *testing.T) {
 			t.Error(d)
 		}
 	})
+	t.Run("a route that is not there", func(t *testing.T) {
+		west, east := clusters(t)
+		q := query()
+		q.Split = "httproute/gone"
+		if s := mustDiscover(t, west, east, q).Split; s.Found || s.Kind != "HTTPRoute" || s.Why != "there is no HTTPRoute gone in namespace test" {
+			t.Errorf("split %+v", s)
+		}
+	})
+	t.Run("a Service that nothing splits", func(t *testing.T) {
+		west, east := clusters(t)
+		west.drop("trafficsplits/test/podinfo")
+		q := query()
+		q.Split = "podinfo"
+		const want = "nothing splits Service podinfo in namespace test: there is no TrafficSplit, GRPCRoute, HTTPRoute, TLSRoute or TCPRoute for it, nor one of that name"
+		if s := mustDiscover(t, west, east, q).Split; s.Found || !s.AnyKind || s.Why != want {
+			t.Errorf("split %+v", s)
+		}
+	})
 	t.Run("no such API", func(t *testing.T) {
 		west, east := clusters(t)
 		clear(west.groups)

@@ -27,7 +27,7 @@ func (d *finder) factsStep(ctx context.Context) error {
 		return nil
 	}
 	f := &d.snap.Facts
-	if d.snap.Split.Found && d.snap.Split.Kind == "TrafficSplit" && d.snap.Split.Profile.State != law.ProfileNotServed {
+	if d.snap.Split.Found && d.snap.Split.Kind == string(law.PathTrafficSplit) && d.snap.Split.Profile.State != law.ProfileNotServed {
 		f.Adaptor = readAdaptor(ctx, d.local)
 	}
 	f.SocketLB = d.readSocketLB(ctx)

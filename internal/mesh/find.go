@@ -1,10 +1,10 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
-	"sort"
 
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -19,6 +19,22 @@ type Found struct {
 // Find names the splits of a namespace, "" for all namespaces, sorted: TrafficSplits, and routes that have a Service for a
 // parent. None is no error, nor is a kind that the API server does not serve.
 func Find(ctx context.Context, c Client, namespace string) ([]Found, error) {
+	return find(ctx, c, namespace, true)
+}
+
+// Splits names the splits of a namespace as a command line does, sorted. They are candidates: of routes that may not be read
+// none is offered.
+func Splits(ctx context.Context, c Client, namespace string) ([]string, error) {
+	found, err := find(ctx, c, namespace, false)
+	var names []string
+	for _, f := range found {
+		names = append(names, f.Split)
+	}
+	return names, err
+}
+
+// find names the splits of all kinds that are offered; unless all must be read, those of the kinds that can be.
+func find(ctx context.Context, c Client, namespace string, all bool) ([]Found, error) {
 	groups, err := c.groups(ctx)
 	if err != nil {
 		return nil, apiError(c, "list", "API groups", err)
@@ -28,59 +44,24 @@ func Find(ctx context.Context, c Client, namespace string) ([]Found, error) {
 		where = "in all namespaces"
 	}
 	var out []Found
-	items, err := c.list(ctx, law.TrafficSplits(), law.TrafficSplits().ServedBy(groups), namespace)
-	if err != nil && !errors.Is(err, errNotServed) {
-		return nil, apiError(c, "list", "TrafficSplits "+where, err)
-	}
-	for i := range items {
-		out = append(out, Found{items[i].GetNamespace(), law.ShortName(law.PathTrafficSplit, items[i].GetName())})
-	}
-	for _, kind := range law.RouteResources() {
-		items, err := c.list(ctx, kind, kind.ServedBy(groups), namespace)
-		if err != nil && !errors.Is(err, errNotServed) {
-			return nil, apiError(c, "list", kind.Plural+"."+kind.Group+" "+where, err)
-		}
-		for i := range items {
-			if law.BoundToService(&items[i]) {
-				out = append(out, Found{items[i].GetNamespace(), law.ShortName(law.Path(items[i].GetKind()), items[i].GetName())})
-			}
-		}
-	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].Namespace != out[j].Namespace {
-			return out[i].Namespace < out[j].Namespace
-		}
-		return out[i].Split < out[j].Split
-	})
-	return out, nil
-}
-
-// Splits names the splits of a namespace as a command line does, sorted: TrafficSplits as "ts/NAME", routes that are bound
-// to a Service by their kinds; none where the API server has none of them.
-func Splits(ctx context.Context, c Client, namespace string) ([]string, error) {
-	groups, err := c.groups(ctx)
-	if err != nil {
-		return nil, apiError(c, "list", "API groups", err)
-	}
-	var names []string
-	items, err := c.list(ctx, law.TrafficSplits(), law.TrafficSplits().ServedBy(groups), namespace)
-	if err != nil && !errors.Is(err, errNotServed) {
-		return nil, apiError(c, "list", "TrafficSplits in namespace "+untrusted.Safe(namespace), err)
-	}
-	for _, item := range items {
-		names = append(names, law.ShortName(law.PathTrafficSplit, item.GetName()))
-	}
-	for _, kind := range law.RouteResources() {
-		items, err := c.list(ctx, kind, kind.ServedBy(groups), namespace)
-		if err != nil { // candidates: what may not be read is not offered
+	for _, k := range law.Kinds() {
+		if !k.IsOffered() {
 			continue
 		}
-		for i := range items {
-			if law.BoundToService(&items[i]) {
-				names = append(names, law.ShortName(law.Path(items[i].GetKind()), items[i].GetName()))
+		for _, r := range k.Resources {
+			items, err := c.list(ctx, r, r.ServedBy(groups), namespace)
+			if err != nil && !errors.Is(err, errNotServed) && (all || k.Needed) {
+				return nil, apiError(c, "list", string(k.Path)+"s "+where, err)
+			}
+			for i := range items {
+				if name, ok := k.Offered(&items[i]); ok {
+					out = append(out, Found{items[i].GetNamespace(), name})
+				}
 			}
 		}
 	}
-	sort.Strings(names)
-	return slices.Compact(names), nil
+	slices.SortFunc(out, func(a, b Found) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Split, b.Split))
+	})
+	return slices.Compact(out), nil
 }

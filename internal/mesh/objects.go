@@ -1,9 +1,12 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -14,102 +17,73 @@ import (
 func (d *finder) objectsStep(ctx context.Context) error {
 	c := &d.c
 	c.Source, c.Through, c.SourceLabels, c.Services = d.snap.Source, d.snap.Through, d.sourceLabels, d.services
-	var err error
-	if d.groups, err = d.local.groups(ctx); err != nil {
-		return apiError(d.local, "list", "API groups", err)
-	}
-	d.c.Objects.TrafficSplits, err = d.local.list(ctx, law.TrafficSplits(), law.TrafficSplits().ServedBy(d.groups), d.t.Namespace)
-	switch {
-	case errors.Is(err, errNotServed):
-		d.c.Objects.NoSplits = "the API server serves no TrafficSplits (split.smi-spec.io)"
-	case err != nil && (d.t.splitKind == "" || d.t.splitKind == law.PathTrafficSplit):
-		return apiError(d.local, "list", "TrafficSplits in namespace "+d.t.Namespace, err)
-	case err != nil:
-		d.note("TrafficSplits could not be read: %s", brief(err))
-	}
 	d.profilesStep(ctx)
-	d.istioStep(ctx)
-	if err := d.traefikStep(ctx); err != nil {
-		return err
-	}
-	return d.routesStep(ctx)
-}
-
-// istioStep lists VirtualServices, which may lie in any namespace; where not all may be listed, those of the namespaces that
-// matter most. Of a client that is known to be Linkerd's they are of no interest unless one was asked for.
-func (d *finder) istioStep(ctx context.Context) {
-	if d.c.Provider() != law.ProviderIstio && d.t.splitKind != law.PathVirtualService {
-		return
-	}
-	kind := law.VirtualServices()
-	versions := kind.ServedBy(d.groups)
-	items, err := d.local.list(ctx, kind, versions, "")
-	if isForbidden(err) {
-		items = nil
-		for _, ns := range slices.Compact([]string{d.t.Namespace, d.t.clientNS, law.IstioRoot}) {
-			more, err2 := d.local.list(ctx, kind, versions, ns)
-			items = append(items, more...)
-			if err2 != nil {
-				err = err2
-			}
+	for _, k := range law.Kinds() {
+		if k.Provider != "" && k.Provider != c.Provider() && k.Path != d.t.splitKind {
+			continue // no proxy here reads it
 		}
-		d.c.Objects.Unread = append(d.c.Objects.Unread, "virtualservices of other namespaces")
-		d.note("VirtualServices of other namespaces could not be read, and may rule: %s", brief(err))
-	} else if err != nil && !errors.Is(err, errNotServed) {
-		d.c.Objects.Unread = append(d.c.Objects.Unread, kind.Plural)
-		d.note("VirtualServices could not be read, and may rule: %s", brief(err))
-	}
-	d.c.Objects.AddVirtualServices(items)
-}
-
-// traefikStep lists TraefikServices where one was asked for: of all namespaces, since they may name each other, or of its own.
-func (d *finder) traefikStep(ctx context.Context) error {
-	if d.t.splitKind != law.PathTraefikService {
-		return nil
-	}
-	for _, kind := range law.TraefikServices() {
-		versions := kind.ServedBy(d.groups)
-		items, err := d.local.list(ctx, kind, versions, "")
-		if isForbidden(err) {
-			items, err = d.local.list(ctx, kind, versions, d.t.Namespace)
+		if err := d.readKind(ctx, k); err != nil {
+			return err
 		}
-		if errors.Is(err, errNotServed) {
-			continue
-		}
-		if err != nil {
-			return apiError(d.local, "list", "TraefikServices in namespace "+d.t.Namespace, err)
-		}
-		d.c.Objects.AddTraefikServices(items)
-		return nil
 	}
 	return nil
 }
 
-// routesStep lists the Gateway API routes of the split's and the client's namespace: one list for each kind that the API
-// server serves, and namespace. Routes elsewhere cannot rule: they hold for clients of their own namespace.
-func (d *finder) routesStep(ctx context.Context) error {
+// readKind lists the objects of a kind from every resource that is served. What cannot be listed and might rule is noted; where
+// the question cannot be answered without, it is an error.
+func (d *finder) readKind(ctx context.Context, k law.Kind) error {
+	served := false
+	for _, r := range k.Resources {
+		if !d.serves(ctx, r) {
+			continue
+		}
+		items, where, err := d.listKind(ctx, k, r)
+		switch {
+		case errors.Is(err, errNotServed):
+			continue
+		case err != nil && len(items) == 0 && k.Essential(d.t.splitKind):
+			return apiError(d.local, "list", string(k.Path)+"s in namespace "+d.t.Namespace, err)
+		case err != nil && k.Needed:
+			d.note("%s could not be read: %s", where, brief(err))
+		case err != nil:
+			d.c.Objects.Unread = append(d.c.Objects.Unread, where)
+			d.note("%s could not be read, and may rule: %s", where, brief(err))
+		}
+		served = true
+		d.c.Objects.Add(k, items)
+	}
+	if !served && k.Path == law.PathTrafficSplit {
+		d.c.Objects.NoSplits = "the API server serves no TrafficSplits (split.smi-spec.io)"
+	}
+	return nil
+}
+
+// listKind lists a kind's objects from the namespaces that count: that of the split and, of what several meshes read, that of the
+// client, since routes elsewhere hold for clients of their own namespace; or all, and where those may not be listed the likeliest.
+// where names what an error is about.
+func (d *finder) listKind(ctx context.Context, k law.Kind, r law.Resource) (items []unstructured.Unstructured, where string, err error) {
+	versions, name := r.ServedBy(d.groups), r.Plural+"."+r.Group
 	namespaces := []string{d.t.Namespace}
-	if d.t.clientNS != d.t.Namespace {
-		namespaces = append(namespaces, d.t.clientNS)
+	if !k.Needed {
+		namespaces = slices.Compact([]string{d.t.Namespace, d.t.clientNS})
 	}
-	for _, kind := range law.RouteResources() {
-		if !d.serves(ctx, kind) {
-			continue
+	if k.Everywhere {
+		items, err = d.local.list(ctx, r, versions, "")
+		if !isForbidden(err) {
+			return items, name, err
 		}
-		for _, ns := range namespaces {
-			items, err := d.local.list(ctx, kind, kind.ServedBy(d.groups), ns)
-			if errors.Is(err, errNotServed) {
-				break
-			}
-			if err != nil {
-				d.c.Objects.Unread = append(d.c.Objects.Unread, kind.Plural+"."+kind.Group)
-				d.note("%s.%s of namespace %s could not be read, and may rule: %s", kind.Plural, kind.Group, untrusted.Safe(ns), brief(err))
-				break
-			}
-			d.c.Objects.AddRoutes(items)
+		where = name + " of other namespaces"
+		if k.Home != "" {
+			namespaces = append(namespaces, k.Home)
 		}
 	}
-	return nil
+	for _, ns := range namespaces {
+		more, nsErr := d.local.list(ctx, r, versions, ns)
+		if items = append(items, more...); nsErr != nil {
+			err, where = nsErr, cmp.Or(where, name+" of namespace "+untrusted.Safe(ns))
+		}
+	}
+	return items, where, err
 }
 
 // profilesStep lists the ServiceProfiles of the client's and the split's namespace, either of which may rule.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"k8s.io/client-go/discovery"
 
@@ -95,7 +94,7 @@ func Needs(ctx context.Context, c *Client, command string, q Query, remote bool)
 	switch command {
 	case CommandConvert:
 		return slices.DeleteFunc(all, func(a law.Access) bool {
-			return a.Resource != "trafficsplits" && (a.Resource != "services" || a.Optional)
+			return a.Resource != law.TrafficSplits().Plural && (a.Resource != "services" || a.Optional)
 		}), nil
 	case CommandPlan:
 		return slices.DeleteFunc(all, func(a law.Access) bool { return !saysTheLaw(a) && (a.Optional || a.Subresource != "") }), nil
@@ -111,13 +110,7 @@ func Needs(ctx context.Context, c *Client, command string, q Query, remote bool)
 }
 
 // saysTheLaw reports an access to objects that may rule.
-func saysTheLaw(a law.Access) bool {
-	switch a.Group {
-	case "split.smi-spec.io", "linkerd.io", "gateway.networking.k8s.io", policyGroup, "networking.istio.io", "traefik.io", "traefik.containo.us":
-		return a.Subresource == ""
-	}
-	return false
-}
+func saysTheLaw(a law.Access) bool { return a.Subresource == "" && law.SaysTheLaw(a.Group) }
 
 // watchAccess is what a run watches while it sends: the objects that its verdict rests on. Where that is refused it reads them
 // once a second, for which it needs to get them.
@@ -140,10 +133,6 @@ func (d *finder) watchAccess(read []law.Access) []law.Access {
 
 // mayRule reports whether objects of the kind are watched: the split that was named, and the profile that may take its place.
 func (d *finder) mayRule(a law.Access) bool {
-	switch kind := d.t.splitKind; {
-	case kind == "", a.Resource == law.ServiceProfiles().Plural:
-		return true
-	default:
-		return a.Resource == strings.ToLower(string(kind))+"s"
-	}
+	return d.t.splitKind == "" || a.Resource == law.ServiceProfiles().Plural ||
+		slices.ContainsFunc(law.KindNamed(d.t.splitKind).Resources, func(r law.Resource) bool { return r.Plural == a.Resource })
 }

@@ -191,6 +191,15 @@ func faults() []fault {
 		{"split deleted", "SB031", func(s *law.Snapshot) {
 			s.Split.Found, s.Split.Why, s.Split.Others = false, "there is no TrafficSplit podinfo in namespace test", []string{"ts/web"}
 		}, Failed, "there is no TrafficSplit podinfo in namespace test; there are: ts/web", "kubectl --context west -n test get trafficsplits"},
+		{"route deleted", "SB031", func(s *law.Snapshot) {
+			s.Split.Kind, s.Split.Found, s.Split.Why = "HTTPRoute", false, "there is no HTTPRoute podinfo in namespace test"
+		}, Failed, "there is no HTTPRoute podinfo in namespace test", "kubectl --context west -n test get httproutes.gateway.networking.k8s.io"},
+		{"VirtualService deleted", "SB031", func(s *law.Snapshot) { s.Split.Kind, s.Split.Found = "VirtualService", false }, Failed, "there is no", "get virtualservices.networking.istio.io"},
+		{"nothing of a bare name", "SB031", func(s *law.Snapshot) {
+			s.Split.AnyKind, s.Split.Found = true, false
+			s.Access = append(s.Access, law.Access{Verb: "list", Group: "split.smi-spec.io", Resource: "trafficsplits"},
+				law.Access{Verb: "list", Group: "gateway.networking.k8s.io", Resource: "httproutes"})
+		}, Failed, "there is no", "get trafficsplits.split.smi-spec.io,httproutes.gateway.networking.k8s.io"},
 		{"weight unusable", "SB014", func(s *law.Snapshot) {
 			s.Split.WeightErr = &law.WeightError{Object: "TrafficSplit test/podinfo", Field: "spec.backends[1].weight", Raw: "-1", Why: "negative"}
 		}, Failed, `spec.backends[1].weight is "-1": negative`, "kubectl --context west -n test edit trafficsplit podinfo"},

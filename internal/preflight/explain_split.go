@@ -50,7 +50,7 @@ func explainSplit() map[string]Explanation {
 		"SB031": {
 			"the splits of the namespace",
 			"There is no split of that name, or the API server serves no such kind.",
-			"Name one that exists: kubectl -n NAMESPACE get trafficsplits",
+			"Name one that exists, of whichever kind: kubectl -n NAMESPACE get trafficsplits (or httproutes, grpcroutes, virtualservices, traefikservices, ...)",
 		},
 	}
 }

@@ -2,7 +2,6 @@ package preflight
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/law"
@@ -67,11 +66,10 @@ func routeAgrees(s View) (Status, string) {
 
 // routeRules is about routes of the Gateway API: that they are in force, and that one of their rules is the request's.
 func routeRules(s View) Finding {
-	isRoute := slices.Contains([]law.Path{law.PathHTTPRoute, law.PathGRPCRoute, law.PathTLSRoute, law.PathTCPRoute}, law.Path(s.Split.Kind))
 	switch {
 	case !s.Split.Found:
 		return about(aboutSplit, Unknown, "there is no split to follow")
-	case !isRoute:
+	case !law.IsRoute(law.Path(s.Split.Kind)):
 		return about(aboutSplit, OK, "a "+s.Split.Kind+" is no route of the Gateway API")
 	}
 	for _, shadow := range s.Law.Shadowed {

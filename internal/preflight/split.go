@@ -15,7 +15,7 @@ func splitChecks() []Check {
 			ID: "SB031", Category: "split", Name: "the split exists", Severity: Fatal,
 			Func: on(aboutSplit, splitFound),
 			Hint: func(s View) string {
-				return "name one that exists; to see them: " + kubectl(s, s.Split.Namespace, "get", "trafficsplits.split.smi-spec.io")
+				return "name one that exists; to see them: " + kubectl(s, s.Split.Namespace, "get", strings.Join(splitResources(s), ","))
 			},
 		},
 		{
@@ -85,6 +85,27 @@ func splitChecks() []Check {
 // editSplit is the command that opens the split in an editor.
 func editSplit(s View) string {
 	return kubectl(s, s.Split.Namespace, "edit", strings.ToLower(s.Split.Kind), s.Split.Name)
+}
+
+// splitResources are where a split that is missing could be: of a bare name in all that this cluster serves.
+func splitResources(s View) []string {
+	var all, served []string
+	for _, k := range law.Kinds() {
+		if any := s.Split.AnyKind || s.Split.Kind == ""; string(k.Path) != s.Split.Kind && (!any || k.NamedOnly) {
+			continue
+		}
+		for _, r := range k.Resources {
+			name := r.Plural + "." + r.Group
+			all = append(all, name)
+			if slices.ContainsFunc(s.Access, func(a law.Access) bool { return a.What() == name }) {
+				served = append(served, name)
+			}
+		}
+	}
+	if len(served) > 0 {
+		return served
+	}
+	return all[:min(1, len(all))]
 }
 
 func isTrafficSplit(s View) bool { return s.Split.Kind == string(law.PathTrafficSplit) }
@@ -243,8 +264,8 @@ func rivalsHint(s View) string {
 	if len(rivals) == 0 {
 		return ""
 	}
-	return "keep one of them: " + kubectl(s, s.Split.Namespace, "delete", strings.Replace(strings.Replace(rivals[0],
-		"ts/", "trafficsplit/", 1), "vs/", "virtualservice/", 1))
+	short, name, _ := strings.Cut(rivals[0], "/")
+	return "keep one of them: " + kubectl(s, s.Split.Namespace, "delete", strings.ToLower(string(law.KindOf(short)))+"/"+name)
 }
 
 // follows names what proxies obey.

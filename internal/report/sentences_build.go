@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/preflight"
 )
 
@@ -61,7 +62,7 @@ func remediesOf(in Input, r *Report, outcome string) []string {
 	}
 	check := "splitbench check"
 	if r.Split != nil {
-		check = shellJoin([]string{"splitbench", "check", shortKind(r.Split.Kind) + r.Split.Name, "-n", r.Split.Namespace})
+		check = shellJoin([]string{"splitbench", "check", law.ShortName(law.Path(r.Split.Kind), r.Split.Name), "-n", r.Split.Namespace})
 	}
 	switch outcome {
 	case Fail:
@@ -114,15 +115,4 @@ func inconclusiveRemedy(in Input) string {
 		return fmt.Sprintf("run it again with --requests %d", asObserved)
 	}
 	return "find out why requests have no known backend, or allow a wider --tolerance"
-}
-
-// shortKind is the prefix that the command line takes for a kind of split.
-func shortKind(kind string) string {
-	switch kind {
-	case "TrafficSplit":
-		return "ts/"
-	case "HTTPRoute":
-		return "httproute/"
-	}
-	return ""
 }

@@ -1,0 +1,127 @@
+package law
+
+import (
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// Kind is a kind of split: what it is called, where it is read, and how. Each is a value in a file of its own; who adds one adds
+// it to Kinds too.
+type Kind struct {
+	Path      Path
+	Short     string     // before the slash on a command line
+	Resources []Resource // that its objects are listed from, the preferred one first
+	Beside    []Resource // that its backends are read from
+	For       string     // what its objects are read for, as a rule of a role says it
+
+	Provider   Provider // whose data plane alone reads it; "": more than one
+	Everywhere bool     // objects of other namespaces count
+	Home       string   // a namespace whose objects count besides, where not all may be listed; may be empty
+	Needed     bool     // a split that may be of this kind cannot be looked for without
+	NamedOnly  bool     // it is looked for only where it is named
+
+	offers func(*unstructured.Unstructured) bool       // whether an object is a split that can be offered; nil: none is
+	read   func(*Objects, []unstructured.Unstructured) // takes what was listed
+	rules  func(*unstructured.Unstructured) []Weights  // of each rule of an object
+	splits func(*Case) []candidate                     // of the namespace
+	pick   func(*Case) (found bool, err error)         // makes the split that is meant c.Split, if it is of this kind
+}
+
+// Kinds are all kinds of splits: those that are looked for under any name first; routes in the order in which Linkerd prefers
+// them on one parent.
+func Kinds() []Kind {
+	return slices.Concat([]Kind{trafficSplit()}, routes(), []Kind{virtualServiceKind(), traefikServiceKind()})
+}
+
+// KindNamed is the kind of that name, the zero Kind where there is none.
+func KindNamed(path Path) Kind {
+	for _, k := range Kinds() {
+		if k.Path == path {
+			return k
+		}
+	}
+	return Kind{}
+}
+
+// KindOf is the kind of splits that kubectl's users type, plural and group allowed; "" if it is none.
+func KindOf(s string) Path {
+	name, _, _ := strings.Cut(strings.ToLower(s), ".")
+	for _, k := range Kinds() {
+		if name == k.Short || strings.TrimSuffix(name, "s") == strings.ToLower(string(k.Path)) {
+			return k.Path
+		}
+	}
+	return ""
+}
+
+// ShortName names an object of the kind as a command line does, "ts/podinfo"; of no kind by its bare name.
+func ShortName(kind Path, name string) string {
+	switch short := KindNamed(kind).Short; {
+	case short != "":
+		return short + "/" + name
+	case kind == "":
+		return name
+	}
+	return strings.ToLower(string(kind)) + "/" + name
+}
+
+// Short is the split as a command line names it.
+func (s Split) Short() string { return ShortName(Path(s.Kind), s.Name) }
+
+// IsOffered reports whether splits of the kind are offered at all.
+func (k Kind) IsOffered() bool { return k.offers != nil }
+
+// Offered names an object as a command line does, where it is a split of the kind that a client of a mesh may follow.
+func (k Kind) Offered(u *unstructured.Unstructured) (name string, ok bool) {
+	if !k.offers(u) {
+		return "", false
+	}
+	return k.Short + "/" + u.GetName(), true
+}
+
+// MayRule reports whether objects of the kind matter where a split of the kind asked was named; "": none was.
+func (k Kind) MayRule(asked Path) bool {
+	return k.Provider == "" || k.Path == asked || asked == "" && !k.NamedOnly
+}
+
+// Essential reports whether such a question cannot be answered without reading objects of the kind.
+func (k Kind) Essential(asked Path) bool {
+	return k.Needed && (asked == "" || asked == k.Path) || k.NamedOnly && asked == k.Path
+}
+
+// SaysTheLaw reports whether objects of an API group may rule.
+func SaysTheLaw(group string) bool {
+	if group == ServiceProfiles().Group {
+		return true
+	}
+	return slices.ContainsFunc(Kinds(), func(k Kind) bool {
+		return slices.ContainsFunc(slices.Concat(k.Resources, k.Beside), func(r Resource) bool { return r.Group == group })
+	})
+}
+
+// ruleText is the weights of an object of any kind, for the sentence about its change: of all its rules, since which of them
+// fits a request is not known here.
+func ruleText(u *unstructured.Unstructured) string {
+	k := KindNamed(Path(u.GetKind()))
+	if k.rules == nil {
+		return ""
+	}
+	var rules []string
+	for _, ws := range k.rules(u) {
+		rules = append(rules, ws.String())
+	}
+	if len(rules) == 0 {
+		return ""
+	}
+	return "(" + strings.Join(rules, "; ") + ")"
+}
+
+// orOne is a weight that is 1 where it is not given.
+func orOne(w *int64) int64 {
+	if w == nil {
+		return 1
+	}
+	return *w
+}

@@ -1,0 +1,125 @@
+package law
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/splitbench/splitbench/internal/untrusted"
+)
+
+// pickRoute makes the route that is meant the split of the Snapshot.
+func (c *Case) pickRoute() (bool, error) {
+	r := c.routeMeant()
+	if r == nil {
+		return false, nil
+	}
+	c.takeRoute(r)
+	return true, nil
+}
+
+// routeMeant is the route that is named, or the ruling one of a root Service by whose name no TrafficSplit is obeyed. nil: none.
+func (c *Case) routeMeant() *route {
+	if c.Kind != "" {
+		return c.namedRoute(c.Kind, c.Name)
+	}
+	name, ns := c.Name, c.Namespace
+	if base, other, ok := cutLast(name); ok {
+		if _, own := c.Services[name]; !own {
+			name, ns = base, other
+		}
+	}
+	c.root = serviceRef{namespace: ns, name: name}
+	byRoot := slices.ContainsFunc(c.Objects.TrafficSplits, func(u unstructured.Unstructured) bool { return RootOf(&u) == c.Name })
+	if byRoot {
+		if u, _ := pickProfile(c.Objects.Profiles, name, ns, c.ClientNamespace); u != nil {
+			return nil
+		}
+	}
+	q := c.question()
+	q.port = c.Port
+	in, _ := q.bound(c.Objects.routes)
+	if len(in) > 0 {
+		if law, _ := q.byRoutes(c.Objects.routes); law != nil {
+			for _, r := range in {
+				if len(law.Objects) > 0 && r.ref == law.Objects[0] && r.ref.Namespace == c.Namespace {
+					return r
+				}
+			}
+		}
+	}
+	if byRoot || slices.ContainsFunc(c.Objects.TrafficSplits, func(u unstructured.Unstructured) bool { return u.GetName() == c.Name }) {
+		return nil
+	}
+	for i := range c.Objects.routes { // one that names the root and is of no effect: checks say why
+		r := &c.Objects.routes[i]
+		if slices.ContainsFunc(r.parentsOf(), func(p serviceRef) bool { return p.name == name && p.namespace == ns }) &&
+			r.ref.Namespace == c.Namespace {
+			return r
+		}
+	}
+	for _, k := range routes() {
+		if r := c.namedRoute(k.Path, c.Name); r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// namedRoute finds a route of the split's namespace by kind and name. Of two HTTPRoutes of one name in two groups that of
+// the Gateway API is taken.
+func (c *Case) namedRoute(kind Path, name string) *route {
+	for i := range c.Objects.routes {
+		if r := &c.Objects.routes[i]; r.kind == kind && r.ref.Name == name && r.ref.Namespace == c.Namespace {
+			return r
+		}
+	}
+	return nil
+}
+
+// takeRoute makes a route the split of the Snapshot. Its root is the Service that was asked for, else the first that it is
+// bound to.
+func (c *Case) takeRoute(r *route) {
+	s := splitOf(r.ref, r.object)
+	parents := r.parentsOf()
+	root := serviceRef{}
+	for i, p := range parents {
+		if i == 0 || c.Kind == "" && p.name == c.root.name && p.namespace == c.root.namespace {
+			root = p
+		}
+	}
+	switch {
+	case len(parents) == 0:
+		s.WeightErr = &WeightError{Object: r.ref.String(), Field: "spec.parentRefs", Why: "names no Service as a parent (kind: Service), so no mesh follows it"}
+	case len(parents) > 1:
+		c.note("%s is bound to %d Services; %s is the one that is looked at", r.ref, len(parents), untrusted.Safe(root.name))
+	}
+	if root.port != 0 && c.Port == 0 {
+		c.Port = root.port
+	}
+	c.root = serviceRef{namespace: root.namespace, name: root.name}
+	s.Root = c.rootName(c.root)
+	c.Split = s
+	q := c.question()
+	q.port = c.Port
+	if m, ok := bestRule([]*route{r}, q.probe); ok {
+		c.Split.Declared = q.declared(r, m.rule)
+		backends, _ := q.backendsOf(r, m.rule)
+		for _, b := range backends {
+			c.declaredLaw = append(c.declaredLaw, Weight{Service: b.Name, Weight: b.Weight})
+		}
+	}
+	if r.problem != "" && s.WeightErr == nil {
+		c.Split.WeightErr = &WeightError{Object: r.ref.String(), Field: "spec", Why: r.problem}
+	}
+}
+
+// declared is what a rule of a route writes, by the names of the Snapshot.
+func (q question) declared(r *route, rule int) []Declared {
+	var out []Declared
+	for _, ref := range r.spec.Rules[rule].BackendRefs {
+		out = append(out, Declared{Service: q.backend(r, ref, 0).Name, Raw: fmt.Sprint(orOne(ref.Weight))})
+	}
+	return out
+}
