@@ -79,7 +79,7 @@ func isCommand(room string) bool { return strings.HasPrefix(room, "cmd/") }
 func parseRooms(text string) (rooms, error) {
 	r := rooms{mayImport: map[string][]string{}, lines: map[string]string{}}
 	var above, all []string
-	lines := strings.Split(strings.TrimSpace(text), "\n")
+	lines := strings.Split(strings.ReplaceAll(strings.TrimSpace(text), ",\n", ", "), "\n")
 	for _, line := range lines {
 		_, right, ok := strings.Cut(line, " < ")
 		if !ok {
