@@ -2,12 +2,13 @@ package chart
 
 import (
 	"math"
+	"slices"
 
 	"github.com/aclements/go-moremath/scale"
 )
 
-// Axis is what an axis goes over and how its values are written. Min and Max are its ends where Min < Max; otherwise
-// it goes as far as the data, with room around them.
+// Axis is what an axis goes over and how its values are written. Min and Max are its ends where Min < Max; otherwise it
+// goes as far as the data, and on to round values.
 type Axis struct {
 	Log      bool // logarithmic: for values above 0
 	Min, Max float64
@@ -17,10 +18,10 @@ type Axis struct {
 	Ticks    []float64 // where not nil: the only values that are written
 }
 
-// Bounds of what is drawn: beyond them a document holds no measurement, and differences are lost in rounding.
+// Bounds of what is drawn: beyond them a document holds no measurement.
 const (
 	largest  = 1e18
-	smallest = 1e-9 // above 0, of a logarithmic axis; and of the length of a linear one, against its values
+	smallest = 1e-9 // above 0, of a logarithmic axis; and of a linear one against its values
 )
 
 // extremes are the least and the largest of what was seen.
@@ -41,105 +42,77 @@ func (e *extremes) see(values ...float64) {
 type ruler struct {
 	scale.Quantitative
 	axis     Axis
-	min, max float64
 	from, to float64
+	most     int // values that are written
 }
 
 // lay lays the axis, over its own ends or else over the data's.
 func (a Axis) lay(data extremes, from, to float64, most int) ruler {
-	low, high := a.ends(data)
-	r := ruler{axis: a, from: from, to: to}
+	r := ruler{axis: a, from: from, to: to, most: most}
+	given := a.Min < a.Max
+	low, high := data.low, data.high
+	switch {
+	case given:
+		low, high = a.Min, a.Max
+	case low > high: // nothing is to be drawn
+		low, high = 0, 1
+	}
 	if a.Log {
-		r.min, r.max = low, high
-		r.Quantitative = &scale.Log{Min: low, Max: high, Base: 10}
+		r.Quantitative = logarithmic(low, high)
 		return r
 	}
+	low, high = bounded(low, -largest), bounded(high, -largest)
+	if size := max(1, math.Abs(low), math.Abs(high)); high-low <= smallest*size { // one value, but for rounding
+		low, high = low-size/2, high+size/2
+	}
 	linear := &scale.Linear{Min: low, Max: high}
-	if !(a.Min < a.Max) {
+	if !given {
 		linear.Nice(scale.TickOptions{Max: most})
 		if a.Most != 0 {
 			linear.Max = min(linear.Max, a.Most)
 		}
 	}
-	r.min, r.max = linear.Min, linear.Max
 	r.Quantitative = linear
 	return r
 }
 
-// ends are where the axis begins and ends before it is rounded to nice values.
-func (a Axis) ends(data extremes) (low, high float64) {
-	low, high = data.low, data.high
-	given := a.Min < a.Max
-	if given {
-		low, high = a.Min, a.Max
+// logarithmic has room beside the values, and goes over 5 times as much at least: somewhere within is a 1, 2 or 5.
+func logarithmic(low, high float64) *scale.Log {
+	low, high = bounded(low, smallest)/1.15, bounded(high, smallest)*1.15
+	if middle := math.Sqrt(low * high); high < 5*low {
+		low, high = middle/math.Sqrt(5), middle*math.Sqrt(5)
 	}
-	if low > high { // nothing is to be drawn
-		low, high = 0, 1
-	}
-	least := -largest
-	if a.Log {
-		least = smallest
-	}
-	low, high = min(max(low, least), largest), min(max(high, least), largest)
-	if a.Log {
-		if !given {
-			low, high = low/1.15, high*1.15
-		}
-		if high/low < 5 { // within 5 times there is a 1, 2 or 5
-			middle := math.Sqrt(low) * math.Sqrt(high)
-			low, high = middle/math.Sqrt(5), middle*math.Sqrt(5)
-		}
-		return low, high
-	}
-	if shortest := smallest * max(1, math.Abs(low), math.Abs(high)); high-low < shortest {
-		low, high = low-shortest/2, high+shortest/2
-	}
-	if given {
-		return low, high
-	}
-	room := 0.05 * (high - low)
-	if low < 0 || low > 2*room { // an axis does not cross 0 for the sake of room
-		low -= room
-	}
-	return low, high + room
+	return &scale.Log{Min: low, Max: high, Base: 10}
 }
+
+func bounded(v, least float64) float64 { return min(max(v, least), largest) }
 
 // at is where a value stands. What lies beyond the axis stands at its end, what is no number at its beginning.
 func (r ruler) at(v float64) float64 {
-	if math.IsNaN(v) {
-		return r.from
+	part := r.Map(v)
+	if !(part > 0) {
+		part = 0
 	}
-	return r.from + (r.to-r.from)*min(max(r.Map(min(max(v, r.min), r.max)), 0), 1)
+	return r.from + (r.to-r.from)*min(part, 1)
 }
 
 // holds reports whether the axis goes over a value.
-func (r ruler) holds(v float64) bool { return v >= r.min && v <= r.max }
-
-// mark is a value of an axis that is written beside it.
-type mark struct {
-	at   float64
-	text string
+func (r ruler) holds(v float64) bool {
+	part := r.Map(v)
+	return part > -smallest && part < 1+smallest
 }
 
-// marks are the values that are written: nice ones, at most so many. Of a logarithmic axis they are powers of ten,
-// and 2 and 5 times them where there is room.
-func (r ruler) marks(most int) []mark {
-	values := r.axis.Ticks
-	if values == nil {
-		major, minor := r.Ticks(scale.TickOptions{Max: most})
-		values = major
-		if fine := oneTwoFive(minor); r.axis.Log && len(fine) <= most {
-			values = fine
-		}
+// ticks are the values that are written. Of a logarithmic axis they are powers of ten, and 2 and 5 times them where
+// there is room.
+func (r ruler) ticks() []float64 {
+	if r.axis.Ticks != nil {
+		return slices.DeleteFunc(slices.Clone(r.axis.Ticks), func(v float64) bool { return !r.holds(v) })
 	}
-	var out []mark
-	for _, v := range values {
-		m := mark{at: r.at(v), text: r.axis.Text(v)}
-		if r.holds(v) && (len(out) == 0 || out[len(out)-1].text != m.text) {
-			out = append(out, m)
-		}
+	major, minor := r.Ticks(scale.TickOptions{Max: r.most})
+	if fine := oneTwoFive(minor); r.axis.Log && len(fine) <= r.most {
+		return fine
 	}
-	return out
+	return major
 }
 
 // oneTwoFive are those of the values that are 1, 2 or 5 times a power of ten.
@@ -152,4 +125,25 @@ func oneTwoFive(values []float64) []float64 {
 		}
 	}
 	return out
+}
+
+// across draws the values of an axis below the picture, and the lines that go up from them.
+func (c *canvas) across(x ruler, top, bottom float64) {
+	var texts taken
+	for _, v := range x.ticks() {
+		at := x.at(v)
+		c.path("grid", d("M", at, top, "V", bottom))
+		c.free(&texts, "tick", label{x.axis.Text(v), at, bottom + 19, middle}.within())
+	}
+}
+
+// beside draws the values of an axis on its left, and the lines that go out from them.
+func (c *canvas) beside(y ruler, texts *taken) {
+	for _, v := range y.ticks() {
+		at := y.at(v)
+		c.path("grid", d("M", left, at, "H", right))
+		if texts.put(Range{at, at}, lineGap) {
+			c.text("tick", label{fit(y.axis.Text(v), small, left-8), left - 8, at + 4, end})
+		}
+	}
 }

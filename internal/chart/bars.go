@@ -16,40 +16,37 @@ type Bar struct {
 	Name      string
 	Text      string // the numbers in words
 	Series    int
-	Value     *float64
-	Range     *Range
-	Target    *float64
+	Value     *float64 // nil: not known
+	Target    float64
+	Range     *Range // of the value
 	Tolerated *Range
 }
 
-const (
-	barRow, barTop, barHeight = 58.0, 22.0, 18.0
-	mostBarTicks              = 11
-)
+// Places in a row, in units.
+const barRow, barTop, barHeight = 58.0, 22.0, 18.0
 
 // Scale is what the axis goes over, for those who draw it by other means.
 func (b Bars) Scale() Range {
 	r := b.ruler()
-	return Range{r.min, r.max}
+	return Range{r.Unmap(0), r.Unmap(1)}
 }
 
 func (b Bars) ruler() ruler {
 	seen := nothing()
 	seen.see(0)
 	for _, row := range b.Rows {
-		for _, v := range []*float64{row.Value, row.Target} {
-			if v != nil {
-				seen.see(*v)
-			}
+		seen.see(row.Target)
+		if row.Value != nil {
+			seen.see(*row.Value)
 		}
-		if r := row.Range; r != nil {
-			seen.see(r.Low, r.High)
+		if row.Range != nil {
+			seen.see(row.Range.Low, row.Range.High)
 		}
-		if t := row.Tolerated; t != nil {
-			seen.see(t.High) // a tolerance may go below what is possible
+		if row.Tolerated != nil { // which may go below what is possible
+			seen.see(row.Tolerated.High)
 		}
 	}
-	return b.X.lay(seen, 0, width, mostBarTicks)
+	return b.X.lay(seen, 0, width, mostAcross)
 }
 
 // SVG draws the bars below each other.
@@ -66,8 +63,8 @@ func (b Bars) SVG(label string) template.HTML {
 
 func (b Bar) draw(c *canvas, x ruler, y float64) {
 	text := fit(b.Text, large, width)
-	c.text("name", label{text: fit(b.Name, large, width-extent(text, large)-2*gap), y: y - 8})
-	c.text("value", label{text: text, x: width, y: y - 8, anchor: end})
+	c.text("name", label{fit(b.Name, large, width-extent(text, large)-2*gap), 0, y - 8, start})
+	c.text("value", label{text, width, y - 8, end})
 	c.rect("track", 0, y, width, barHeight)
 	if t := b.Tolerated; t != nil {
 		c.rect("allowed", x.at(t.Low), y, x.at(t.High)-x.at(t.Low), barHeight)
@@ -76,18 +73,18 @@ func (b Bar) draw(c *canvas, x ruler, y float64) {
 		from, to := min(x.at(0), x.at(*b.Value)), max(x.at(0), x.at(*b.Value))
 		c.rect(colour("bar", b.Series), from, y, to-from, barHeight)
 	}
-	if b.Target != nil {
-		var o outline
-		o.to("M", x.at(*b.Target), y-3)
-		o.to("V", y+barHeight+4)
-		c.path("want", o.String(), "")
-	}
+	c.path("want", d("M", x.at(b.Target), y-3, "V", y+barHeight+4))
 	if r := b.Range; r != nil {
-		c.path(colour("range", b.Series), whiskers(x.at(r.Low), x.at(r.High), y+barHeight/2, barHeight/2-3), "")
+		c.path(colour("range", b.Series), whiskers(x.at(r.Low), x.at(r.High), y+barHeight/2))
 	}
 	if b.Value != nil {
 		c.dot(colour("dot", b.Series), x.at(*b.Value), y+barHeight/2)
 	}
+}
+
+// whiskers are a range along the axis, with caps.
+func whiskers(low, high, y float64) string {
+	return d("M", low, y, "H", high, "M", low, y-5, "v", 10.0, "M", high, y-5, "v", 10.0)
 }
 
 // Legend says what bars, ranges and marks are.
@@ -102,8 +99,8 @@ func (b Bars) Legend() []Entry {
 		c.rect("bar s0", 0, 0, 24, 12)
 		c.dot("dot s0", 24, 6)
 	})
-	add(b.Ranges, func(c *canvas) { c.path("range s0", whiskers(2, 28, 6, 5), "") })
-	add(b.Targets, func(c *canvas) { c.path("want", "M15 0V12", "") })
+	add(b.Ranges, func(c *canvas) { c.path("range s0", whiskers(2, 28, 6)) })
+	add(b.Targets, func(c *canvas) { c.path("want", "M15 0V12") })
 	add(b.Tolerances, func(c *canvas) { c.rect("allowed", 1, 0, 28, 12) })
 	return out
 }

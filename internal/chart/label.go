@@ -11,34 +11,44 @@ const (
 	large = 13.5
 )
 
-// Anchors of a text, as SVG calls them.
-const (
-	start  = "" // as a rule
-	middle = "middle"
-	end    = "end"
-)
+// Room between texts, in units: beside each other, and from one line to the next.
+const gap, lineGap = 6.0, 13.0
 
 // label is a text with its place.
 type label struct {
 	text   string
 	x, y   float64
-	anchor string
+	anchor anchor
 }
 
-// span is how far the label goes.
-func (l label) span(size float64) Range {
-	w := extent(l.text, size)
-	switch l.anchor {
-	case end:
-		return Range{l.x - w, l.x}
-	case middle:
-		return Range{l.x - w/2, l.x + w/2}
-	}
-	return Range{l.x, l.x + w}
+// anchor is the part of a text that stands at its place.
+type anchor int
+
+const (
+	start anchor = iota
+	middle
+	end
+)
+
+func (a anchor) String() string { return [...]string{"start", "middle", "end"}[a] }
+
+// span is how far a small label goes.
+func (l label) span() Range {
+	w := extent(l.text, small)
+	from := l.x - w*float64(l.anchor)/2
+	return Range{from, from + w}
 }
 
-// extent is how wide a text may be. The reader's font is not known: the widths are those of DejaVu Sans Bold, wide as
-// fonts are, rounded up.
+// within moves a small label so that it stays in the picture.
+func (l label) within() label {
+	l.text = fit(l.text, small, width)
+	s := l.span()
+	l.x += max(0, -s.Low) - max(0, s.High-width)
+	return l
+}
+
+// extent is how wide a text may be, for its size. The reader's font is not known: letters are as wide as those of
+// DejaVu Sans Bold, wide as fonts are, rounded up.
 func extent(text string, size float64) float64 {
 	w := 0.0
 	for _, r := range text {
@@ -61,45 +71,37 @@ func fit(text string, size, room float64) string {
 	if extent(text, size) <= room {
 		return text
 	}
-	runes := []rune(text)
-	for n := len(runes) - 1; n > 0; n-- {
-		if cut := string(runes[:n]) + "…"; extent(cut, size) <= room {
-			return cut
-		}
+	room -= extent("…", size)
+	end := strings.IndexFunc(text, func(r rune) bool {
+		room -= extent(string(r), size)
+		return room < 0
+	})
+	if end <= 0 {
+		return ""
 	}
-	return ""
+	return text[:end] + "…"
 }
 
-// within moves a label so that it stays in the picture.
-func within(l label, size float64) label {
-	l.text = fit(l.text, size, width)
-	s := l.span(size)
-	switch {
-	case s.Low < 0:
-		l.x -= s.Low
-	case s.High > width:
-		l.x -= s.High - width
-	}
-	return l
-}
+// taken are stretches of a line that texts have taken, along it or down a side.
+type taken []Range
 
-// row is labels beside each other.
-type row struct{ taken []Range }
-
-// gap is the least room between two labels.
-const gap = 6.0
-
-// put takes the label's place, if it is free and within the picture.
-func (r *row) put(l label, size float64) bool {
-	s := l.span(size)
-	if s.Low < 0 || s.High > width {
-		return false
-	}
-	for _, t := range r.taken {
-		if s.Low < t.High+gap && t.Low < s.High+gap {
+// put takes a stretch, if it and the room beside it are free.
+func (t *taken) put(r Range, room float64) bool {
+	for _, other := range *t {
+		if r.Low < other.High+room && other.Low < r.High+room {
 			return false
 		}
 	}
-	r.taken = append(r.taken, s)
+	*t = append(*t, r)
 	return true
+}
+
+// free writes a small label if its place is free and in the picture.
+func (c *canvas) free(t *taken, class string, l label) bool {
+	s := l.span()
+	ok := s.Low >= 0 && s.High <= width && t.put(s, gap)
+	if ok {
+		c.text(class, l)
+	}
+	return ok
 }

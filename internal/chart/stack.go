@@ -1,7 +1,8 @@
 package chart
 
 import (
-	"math"
+	"slices"
+	"strings"
 )
 
 // Stack is columns, in each of them the values of its parts upon each other.
@@ -11,7 +12,7 @@ type Stack struct {
 	Seen  bool      // what is above 0 is drawn so high and wide that it can be seen
 }
 
-// Part is what one thing has in each column. Where it is no number, or missing, the column stays empty.
+// Part is what one thing has in each column: nothing where that is no number, or missing.
 type Part struct {
 	Name   string // in the legend
 	Series int    // or one of the two below
@@ -37,107 +38,70 @@ func (p Part) class() string {
 	return colour("area", p.Series)
 }
 
-func (p Part) any() bool {
-	for _, v := range p.Values {
-		if v > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *Stack) columns() int { return max(0, len(s.Edges)-1) }
-
-// top is the sum of the first parts in a column; not a number where one of all has none.
-func (s *Stack) top(parts, column int) float64 {
-	sum := 0.0
+// levels are where each part begins and ends in each column.
+func (s *Stack) levels() [][]Range {
+	tops := make([]float64, max(0, len(s.Edges)-1))
+	out := make([][]Range, len(s.Parts))
 	for i, p := range s.Parts {
-		switch {
-		case column >= len(p.Values):
-			return math.NaN()
-		case i < parts:
-			sum += max(p.Values[column], 0)
-		default:
-			sum += 0 * p.Values[column] // keeps what is no number
+		for column, v := range p.Values[:min(len(p.Values), len(tops))] {
+			below := tops[column]
+			if v > 0 {
+				tops[column] += v
+			}
+			out[i] = append(out[i], Range{below, tops[column]})
 		}
-	}
-	return sum
-}
-
-// heights are the sums of all columns.
-func (s *Stack) heights() []float64 {
-	out := make([]float64, s.columns())
-	for i := range out {
-		out[i] = s.top(len(s.Parts), i)
 	}
 	return out
 }
 
+// draw draws each part as boxes.
 func (s *Stack) draw(c *canvas, x, y ruler) {
-	for i, p := range s.Parts {
-		shape := steps{}
-		for column := range s.columns() {
-			st := step{
-				from: x.at(s.Edges[column]), to: x.at(s.Edges[column+1]),
-				low: s.top(i, column), high: s.top(i+1, column),
-			}
-			if !(st.high > st.low) {
+	for i, levels := range s.levels() {
+		var path strings.Builder
+		var last box
+		for column, level := range levels {
+			if level.High == level.Low {
 				continue
 			}
-			st.low, st.high = y.at(st.low), y.at(st.high)
+			b := box{x.at(s.Edges[column]), x.at(s.Edges[column+1]), y.at(level.Low), y.at(level.High)}
 			if s.Seen {
-				st.high = min(st.high, st.low-leastHigh)
-				st.to = min(max(st.to, st.from+leastWide), right)
-				st.from = min(st.from, st.to-leastWide)
+				b = b.seen()
 			}
-			shape = append(shape, st)
+			if last.to == b.from && last.low == b.low && last.high == b.high { // they are one
+				last.to = b.to
+				continue
+			}
+			path.WriteString(last.path())
+			last = b
 		}
-		c.path(p.class(), shape.path(), "")
+		c.path(s.Parts[i].class(), path.String()+last.path())
 	}
 }
 
-// step is what is drawn of one column.
-type step struct{ from, to, low, high float64 }
+// box is what is drawn of columns.
+type box struct{ from, to, low, high float64 }
 
-// steps are columns from left to right.
-type steps []step
-
-// path goes around the columns. Neighbours are one shape, so that no seams show.
-func (s steps) path() string {
-	var o outline
-	for first := 0; first < len(s); {
-		last := first
-		for last+1 < len(s) && s[last+1].from == s[last].to {
-			last++
-		}
-		o.to("M", s[first].from, s[first].low)
-		for i := first; i <= last; i++ {
-			if i == first || number(s[i].high) != number(s[i-1].high) {
-				o.to("V", s[i].high)
-			}
-			if i == last || number(s[i].high) != number(s[i+1].high) {
-				o.to("H", s[i].to)
-			}
-		}
-		for i := last; i >= first; i-- {
-			if i == last || number(s[i].low) != number(s[i+1].low) {
-				o.to("V", s[i].low)
-			}
-			if i > first && number(s[i].low) != number(s[i-1].low) {
-				o.to("H", s[i].from)
-			}
-		}
-		o.WriteByte('Z')
-		first = last + 1
+func (b box) path() string {
+	if b.from == b.to {
+		return ""
 	}
-	return o.String()
+	return d("M", b.from, b.low, "V", b.high, "H", b.to, "V", b.low, "Z")
+}
+
+// seen is the box made so large that it can be seen, within the panel.
+func (b box) seen() box {
+	b.high = min(b.high, b.low-leastHigh)
+	b.to = min(max(b.to, b.from+leastWide), right)
+	b.from = min(b.from, b.to-leastWide)
+	return b
 }
 
 // legend has the parts that are drawn, from below.
 func (s *Stack) legend() []Entry {
 	var out []Entry
-	for _, p := range s.Parts {
-		if p.Name != "" && p.any() {
+	for i, levels := range s.levels() {
+		p := s.Parts[i]
+		if p.Name != "" && slices.ContainsFunc(levels, func(l Range) bool { return l.High > l.Low }) {
 			out = append(out, Entry{swatch(func(c *canvas) { c.rect(p.class(), 1, 0, 28, 12) }), p.Name})
 		}
 	}

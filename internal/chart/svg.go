@@ -14,27 +14,35 @@ type canvas struct{ strings.Builder }
 
 // picture is a whole SVG of a height.
 func picture(height float64, label string, draw func(*canvas)) template.HTML {
-	var c canvas
-	fmt.Fprintf(&c, `<svg class="plot" viewBox="0 0 %s %s" role="img" aria-label="%s">`+"\n",
-		number(width), number(height), escape(label))
-	draw(&c)
-	c.WriteString("</svg>")
-	return c.html()
+	return svg(fmt.Sprintf(`class="plot" viewBox="0 0 %s %s" role="img" aria-label="%s"`,
+		number(width), number(height), escape(label)), draw)
 }
 
-func (c *canvas) html() template.HTML {
+// swatch is a small picture for a legend or a row of a table.
+func swatch(draw func(*canvas)) template.HTML {
+	return svg(`class="key" viewBox="0 0 30 12" aria-hidden="true"`, draw)
+}
+
+func svg(head string, draw func(*canvas)) template.HTML {
+	var c canvas
+	c.WriteString("<svg " + head + ">\n")
+	draw(&c)
+	c.WriteString("</svg>")
 	return template.HTML(c.String()) //nolint:gosec // every text in it was escaped
 }
 
-func (c *canvas) path(class, d, dashes string) {
-	if d == "" {
-		return
+func (c *canvas) path(class, d string) {
+	if d != "" {
+		fmt.Fprintf(c, `<path class="%s" d="%s"/>`+"\n", class, d)
 	}
-	fmt.Fprintf(c, `<path class="%s" d="%s"`, class, d)
-	if dashes != "" {
-		fmt.Fprintf(c, ` stroke-dasharray="%s"`, dashes)
+}
+
+// line is a path in the colour and the dashes of a series.
+func (c *canvas) line(series int, d string) {
+	if d != "" {
+		fmt.Fprintf(c, `<path class="%s" d="%s" stroke-dasharray="%s"/>`+"\n",
+			colour("line", series), d, dashes[series%len(dashes)])
 	}
-	c.WriteString("/>\n")
 }
 
 func (c *canvas) rect(class string, x, y, width, height float64) {
@@ -46,20 +54,11 @@ func (c *canvas) dot(class string, x, y float64) {
 	fmt.Fprintf(c, `<circle class="%s" cx="%s" cy="%s" r="5.5"/>`+"\n", class, number(x), number(y))
 }
 
-// text writes a label at its place.
 func (c *canvas) text(class string, l label) {
-	if l.text == "" {
-		return
+	if l.text != "" {
+		fmt.Fprintf(c, `<text class="%s" x="%s" y="%s" text-anchor="%s">%s</text>`+"\n",
+			class, number(l.x), number(l.y), l.anchor, escape(l.text))
 	}
-	c.WriteString("<text")
-	if class != "" {
-		fmt.Fprintf(c, ` class="%s"`, class)
-	}
-	fmt.Fprintf(c, ` x="%s" y="%s"`, number(l.x), number(l.y))
-	if l.anchor != start {
-		fmt.Fprintf(c, ` text-anchor="%s"`, l.anchor)
-	}
-	c.WriteString(">" + escape(l.text) + "</text>\n")
 }
 
 // escape makes text of anything: what does not print, or turns the direction of text, is replaced.
@@ -73,43 +72,21 @@ func escape(s string) string {
 }
 
 // colour is a class in the colour of a series.
-func colour(class string, series int) string {
-	if series < 0 {
-		return class
-	}
-	return class + " s" + strconv.Itoa(series%palette)
-}
+func colour(class string, series int) string { return class + " s" + strconv.Itoa(series%palette) }
 
 // number writes a coordinate to a tenth.
 func number(x float64) string {
-	x = math.Round(x*10) / 10
-	if x == 0 {
-		x = 0 // there is a -0 too
-	}
-	return strconv.FormatFloat(x, 'f', -1, 64)
+	return strconv.FormatFloat(math.Round(x*10)/10+0, 'f', -1, 64) // + 0: there is a -0 too
 }
 
-// outline is the d of a path.
-type outline struct{ strings.Builder }
-
-func (o *outline) to(letter string, coordinates ...float64) {
-	o.WriteString(letter)
-	for i, x := range coordinates {
-		if i > 0 {
-			o.WriteByte(' ')
+// d is the data of a path, of letters and coordinates.
+func d(parts ...any) string {
+	var b strings.Builder
+	for _, part := range parts {
+		if x, ok := part.(float64); ok {
+			part = " " + number(x)
 		}
-		o.WriteString(number(x))
+		fmt.Fprint(&b, part)
 	}
-}
-
-// whiskers is a range along the x axis, with caps.
-func whiskers(low, high, y, cap float64) string {
-	var o outline
-	o.to("M", low, y)
-	o.to("H", high)
-	for _, x := range []float64{low, high} {
-		o.to("M", x, y-cap)
-		o.to("V", y+cap)
-	}
-	return o.String()
+	return b.String()
 }

@@ -48,9 +48,7 @@ func barLines(b chart.Bars, width int, ascii bool) []string {
 				bar[j] = filled
 			}
 		}
-		if row.Target != nil {
-			bar[max(place(*row.Target)-1, 0)] = mark
-		}
+		bar[max(place(row.Target)-1, 0)] = mark
 		lines = append(lines, names[i]+strings.Repeat(" ", longest-textWidth(names[i])+2)+strings.Join(bar, ""))
 	}
 	legend := filled + " " + b.Values + "  " + mark + " " + b.Targets

@@ -40,7 +40,7 @@ func shareBars(r Report) chart.Bars {
 		}
 	}
 	for i, b := range r.Backends {
-		bar := chart.Bar{Name: b.Name, Text: shareValue(b), Series: i, Value: b.ObservedShare, Target: &b.ExpectedShare}
+		bar := chart.Bar{Name: b.Name, Text: shareValue(b), Series: i, Value: b.ObservedShare, Target: b.ExpectedShare}
 		if low, high, ok := b.Interval.ends(); ok {
 			bar.Range = &chart.Range{Low: low, High: high}
 		}
@@ -55,7 +55,6 @@ func shareBars(r Report) chart.Bars {
 // costFigure is what the gateway adds; nil where no difference has both ends of its range.
 func costFigure(g *GatewayCost) *Figure {
 	bars := chart.Bars{X: chart.Axis{Text: func(v float64) string { return signedMs(v) + " ms" }}}
-	none := 0.0
 	var said []string
 	for i, cost := range g.Costs {
 		for _, q := range cost.Quantiles {
@@ -65,7 +64,7 @@ func costFigure(g *GatewayCost) *Figure {
 			bar := chart.Bar{
 				Name:   quantileName(q.Quantile) + " of " + cost.Backend,
 				Text:   fmt.Sprintf("%s ms, likely %s to %s ms", signedMs(*q.Ms), signedMs(*q.LowMs), signedMs(*q.HighMs)),
-				Series: i + 1, Value: q.Ms, Target: &none, Range: &chart.Range{Low: *q.LowMs, High: *q.HighMs},
+				Series: i + 1, Value: q.Ms, Range: &chart.Range{Low: *q.LowMs, High: *q.HighMs},
 			}
 			bars.Rows, said = append(bars.Rows, bar), append(said, bar.Name+": "+bar.Text)
 		}
@@ -92,7 +91,7 @@ func timeFigure(r Report) (*Figure, string) {
 		return nil, "Too few requests for a chart over time."
 	}
 	totals := windowTotals(o)
-	panel := chart.Panel{Y: chart.Axis{Most: 1, Text: percentTight}}
+	panel := chart.Panel{Height: chart.High, Y: chart.Axis{Most: 1, Text: percentTight}}
 	for i, b := range r.Backends[:min(len(r.Backends), maxLines)] {
 		same := func(other Backend) bool { return other.ExpectedShare == b.ExpectedShare }
 		if slices.ContainsFunc(r.Backends[:i], same) {

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/splitbench/splitbench/internal/chart"
@@ -112,31 +113,32 @@ func declaredBorders(r Report, c columns) []chart.Rule {
 	return rules
 }
 
-// lossPanels are a row of bars for each kind of losses.
+// lossPanels are the losses of each kind, all on one scale.
 func lossPanels(c columns) []chart.Panel {
 	kinds, lost := lossesOf(c.t)
-	most := 0.0
+	highest := 1.0
 	var panels []chart.Panel
 	for k, l := range lost {
 		values := c.sums(l)
-		total := 0.0
+		total, most := 0.0, slices.Max(values)
 		for _, n := range values {
 			total += n
-			most = max(most, n)
 		}
-		if total > 0 {
-			panels = append(panels, chart.Panel{
-				Name: kinds[k] + ": " + count(int64(total)), Height: 30,
-				Stack: &chart.Stack{Edges: c.edges(), Seen: true, Parts: []chart.Part{{Series: chart.Lost, Values: values}}},
-			})
+		if total == 0 {
+			continue
 		}
+		highest = max(highest, most)
+		panels = append(panels, chart.Panel{
+			Title: fmt.Sprintf("Lost, %s: %s, at most %s in %s",
+				kinds[k], count(int64(total)), count(int64(most)), c.widthText()),
+			Stack: &chart.Stack{Edges: c.edges(), Seen: true, Parts: []chart.Part{{Series: chart.Lost, Values: values}}},
+		})
 	}
 	if len(panels) == 0 {
 		return []chart.Panel{{Title: "No request was lost", Height: 4}}
 	}
-	panels[0].Title = fmt.Sprintf("Lost requests by kind, at most %s in %s", count(int64(most)), c.widthText())
 	for i := range panels {
-		panels[i].Y = chart.Axis{Max: most}
+		panels[i].Height, panels[i].Y = 20, chart.Axis{Max: highest}
 	}
 	return panels
 }

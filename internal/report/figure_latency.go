@@ -23,7 +23,7 @@ func latencyFigure(r Report) (*Figure, string) {
 	for i, b := range r.Backends {
 		place[b.Name] = i
 	}
-	panel := chart.Panel{Y: chart.Axis{Log: true, Text: axisMs}}
+	panel := chart.Panel{Height: chart.High, Y: chart.Axis{Log: true, Text: axisMs}}
 	last, points := oneIn(0.5), 0
 	for _, curve := range l.Curves {
 		line := chart.Line{Name: curve.Backend, Series: place[curve.Backend]}
@@ -85,7 +85,7 @@ func sweepFigure(s *Sweep) *Figure {
 	}
 	steps := slices.DeleteFunc(slices.Clone(s.Steps), func(x SweepStep) bool { return !(x.Rate > 0) })
 	slices.SortFunc(steps, func(a, b SweepStep) int { return cmp.Compare(a.Rate, b.Rate) })
-	panel := chart.Panel{Y: chart.Axis{Log: true, Text: axisMs}}
+	panel := chart.Panel{Height: chart.High, Y: chart.Axis{Log: true, Text: axisMs}}
 	for i, level := range quantilesOf(steps) {
 		if i < maxLines {
 			panel.Lines = append(panel.Lines, sweepLine(steps, level, i))

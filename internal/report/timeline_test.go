@@ -98,7 +98,7 @@ func lossesIn(t *testing.T, f *Figure) map[string]chart.Stack {
 	rows := map[string]chart.Stack{}
 	for _, p := range plotOf(t, f).Panels {
 		if p.Stack != nil && p.Stack.Seen {
-			name, _, _ := strings.Cut(p.Name, ":")
+			name, _, _ := strings.Cut(strings.TrimPrefix(p.Title, "Lost, "), ":")
 			rows[name] = *p.Stack
 		}
 	}

@@ -87,7 +87,7 @@ func TestMarksOfARun(t *testing.T) {
 	r := reports(t)["pass"]
 	r.Series.Marks = []report.Mark{{AtSeconds: -2, Text: "mark: before"}, {AtSeconds: 12, Text: "mark: deployed"}, {AtSeconds: 30, Text: "<b>moved</b>"}}
 	b := open(t, start(t), chromedp.Navigate(write(t, r)), chromedp.WaitVisible(chromedp.CSS("main")))
-	if got := ask[string](t, b, `[...document.querySelectorAll("#chart-time path.mark + text")].map(e => e.textContent).join()`); got != "2,3" {
+	if got := ask[string](t, b, `[...document.querySelectorAll("#chart-time text.flag")].map(e => e.textContent).join()`); got != "2,3" {
 		t.Errorf("marks %q", got)
 	}
 	if got := ask[string](t, b, `[...document.querySelectorAll("#time ol li")].map(e => e.textContent.replace(/.*: /, "")).join()`); got != "before,deployed,<b>moved</b>" {
