@@ -18,24 +18,27 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// consoleLines are the commands of the ```console blocks of a document.
-func consoleLines(t *testing.T, file string) (commands []string) {
+// consoleBlocks are the commands of the ```console blocks of a document.
+func consoleBlocks(t *testing.T, file string) (blocks [][]string) {
 	t.Helper()
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	inside := false
-	for _, line := range strings.Split(string(b), "\n") {
+	for line := range strings.SplitSeq(string(b), "\n") {
 		switch {
 		case strings.HasPrefix(line, "```"):
-			inside = line == "```console"
+			if inside = line == "```console"; inside {
+				blocks = append(blocks, nil)
+			}
 		case inside && strings.HasPrefix(line, "$ "):
 			command, _, _ := strings.Cut(line[2:], " # ")
-			commands = append(commands, strings.TrimSpace(command))
+			last := &blocks[len(blocks)-1]
+			*last = append(*last, strings.TrimSpace(command))
 		}
 	}
-	return commands
+	return blocks
 }
 
 func documents(t *testing.T) []string {
@@ -50,71 +53,97 @@ func documents(t *testing.T) []string {
 
 var quoted = regexp.MustCompile(`'[^']*'|\S+`)
 
-// TestDocumentedCommands runs every command that the documents show, in their order, on two healthy demo clusters. None
-// may be a usage error or end in anything but a verdict.
+// TestDocumentedCommands runs every command that the documents show. None may be a usage error or end in anything but a verdict.
+// A document is a session, whose commands are run in their order; a block of latency runs, or a drill, is one of its own.
 func TestDocumentedCommands(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(plainServer)) // what the documents have on localhost:9898
+	t.Cleanup(server.Close)
+	ran := 0
+	for _, file := range documents(t) {
+		var main [][]string
+		for _, block := range consoleBlocks(t, file) {
+			words := splitbenchWords(t, file, block, server.URL)
+			ran += len(words)
+			if len(words) > 0 && (words[0][1] == "latency" || words[0][1] == "drill") {
+				t.Run(filepath.Base(file)+"/"+words[0][1], func(t *testing.T) { runSession(t, words) })
+				continue
+			}
+			main = append(main, words...)
+		}
+		if len(main) > 0 {
+			t.Run(filepath.Base(file), func(t *testing.T) { runSession(t, main) })
+		}
+	}
+	if ran < 10 {
+		t.Errorf("only %d commands were found", ran)
+	}
+}
+
+// splitbenchWords are the commands of the block that are ours. Of make's the targets are looked up.
+func splitbenchWords(t *testing.T, file string, block []string, server string) (out [][]string) {
+	t.Helper()
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range block {
+		words := quoted.FindAllString(command, -1)
+		for i, w := range words {
+			words[i] = strings.ReplaceAll(strings.Trim(w, "'"), "http://localhost:9898", server)
+		}
+		switch words[0] {
+		case "make":
+			for _, target := range words[1:] {
+				if !bytes.Contains(makefile, []byte("\n"+target+":")) {
+					t.Errorf("%s: make has no target %s", file, target)
+				}
+			}
+		case "splitbench":
+			out = append(out, shortened(words))
+		default:
+			t.Errorf("%s: %s: this test does not know how to run it", file, command)
+		}
+	}
+	return out
+}
+
+// runSession runs commands one after the other on two healthy demo clusters.
+func runSession(t *testing.T, commands [][]string) {
+	t.Parallel()
 	world, err := demo.Start(t.Context(), demo.Options{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer world.Close()
 	dir := t.TempDir()
-	kubeconfig := filepath.Join(dir, "kubeconfig")
-	if err := os.WriteFile(kubeconfig, world.Kubeconfig(), 0o600); err != nil {
+	env := map[string]string{
+		"SPLITBENCH_RESULTS_DIR": filepath.Join(dir, "results"), "SPLITBENCH_KUBECONFIG": filepath.Join(dir, "kubeconfig"),
+	}
+	if err := os.WriteFile(env["SPLITBENCH_KUBECONFIG"], world.Kubeconfig(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("KUBECONFIG", kubeconfig)
-	server := httptest.NewServer(http.HandlerFunc(plainServer)) // what the documents have on localhost:9898
-	defer server.Close()
-	makefile, err := os.ReadFile("../../Makefile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := map[string]string{"SPLITBENCH_RESULTS_DIR": filepath.Join(dir, "results")}
-	ran := 0
-	var under sync.WaitGroup // a drill that goes on while the next command, a mark, is carried out
-	defer under.Wait()
-	carryOut := func(file, command string, words []string) {
+	carryOut := func(words []string) {
 		var stdout, stderr bytes.Buffer
 		code := run(context.Background(), words, surroundings{
 			stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, getenv: func(k string) string { return env[k] },
 		})
 		if code != 0 {
-			t.Errorf("%s: %s: exit code %d\n%s%s", file, command, code, stdout.String(), stderr.String())
+			t.Errorf("%s: exit code %d\n%s%s", strings.Join(words, " "), code, stdout.String(), stderr.String())
 		}
 	}
-	for _, file := range documents(t) {
-		for _, command := range consoleLines(t, file) {
-			words := quoted.FindAllString(command, -1)
-			for i, w := range words {
-				words[i] = strings.ReplaceAll(strings.Trim(w, "'"), "http://localhost:9898", server.URL)
-			}
-			switch words[0] {
-			case "make":
-				for _, target := range words[1:] {
-					if !bytes.Contains(makefile, []byte("\n"+target+":")) {
-						t.Errorf("%s: make has no target %s", file, target)
-					}
-				}
-			case "splitbench":
-				ran++
-				switch words = shortened(words); words[1] {
-				case "drill":
-					under.Go(func() { carryOut(file, command, words) })
-				case "mark":
-					awaitRunning(t, env["SPLITBENCH_RESULTS_DIR"])
-					carryOut(file, command, words)
-				default:
-					under.Wait()
-					carryOut(file, command, words)
-				}
-			default:
-				t.Errorf("%s: %s: this test does not know how to run it", file, command)
-			}
+	var under sync.WaitGroup // a drill that goes on while the next command, a mark, is carried out
+	defer under.Wait()
+	for _, words := range commands {
+		switch words[1] {
+		case "drill":
+			under.Go(func() { carryOut(words) })
+		case "mark":
+			awaitRunning(t, env["SPLITBENCH_RESULTS_DIR"])
+			carryOut(words)
+		default:
+			under.Wait()
+			carryOut(words)
 		}
-	}
-	if ran < 10 {
-		t.Errorf("only %d commands were found", ran)
 	}
 }
 
@@ -134,8 +163,10 @@ func shortened(words []string) []string {
 func awaitRunning(t *testing.T, dir string) {
 	t.Helper()
 	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
-		if _, err := store.OpenRunning(dir, "latest"); err == nil {
-			return
+		if f, err := store.OpenRunning(dir, "latest"); err == nil {
+			if _, err := f.ReadFile(record.ManifestFile); err == nil {
+				return
+			}
 		}
 	}
 	t.Error("no run is under way for the mark")
@@ -154,7 +185,7 @@ func TestJSONExample(t *testing.T) {
 		t.Fatalf("%s has no example", file)
 	}
 	var stdout, stderr bytes.Buffer
-	run(t.Context(), strings.Fields(consoleLines(t, file)[0]), surroundings{
+	run(t.Context(), strings.Fields(consoleBlocks(t, file)[0][0]), surroundings{
 		stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, getenv: func(string) string { return "" },
 	})
 	if stdout.String() == want {

@@ -20,6 +20,10 @@ import (
 var update = flag.Bool("update", false, "rewrite what the scripts compare with")
 
 func TestMain(m *testing.M) {
+	// Sessions wait more than they compute: as many at a time as there are processors would leave these idle.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){
 		"splitbench": func() {
 			os.Exit(run(context.Background(), append([]string{"splitbench"}, os.Args[1:]...), process()))

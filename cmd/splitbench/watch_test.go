@@ -100,6 +100,7 @@ func (w talkTo) Write(p []byte) (int, error) {
 // An interrupted watch ends with the code of its signal, prints its report, and keeps it as a part of a run, which is
 // no verdict.
 func TestInterruptedWatchKeepsItsReport(t *testing.T) {
+	t.Parallel()
 	world, err := demo.Start(t.Context(), demo.Options{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +111,6 @@ func TestInterruptedWatchKeepsItsReport(t *testing.T) {
 	if err := os.WriteFile(kubeconfig, world.Kubeconfig(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("KUBECONFIG", kubeconfig)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	talk := talkTo{make(chan string, 100)}
@@ -119,7 +119,9 @@ func TestInterruptedWatchKeepsItsReport(t *testing.T) {
 	go func() {
 		ended <- run(ctx, strings.Fields("splitbench watch ts/podinfo -n test --from deploy/frontend --rate 200 --every 100ms -o json --metrics 127.0.0.1:0"), surroundings{
 			stdin: strings.NewReader(""), stdout: &stdout, stderr: talk, getenv: func(k string) string {
-				return map[string]string{"SPLITBENCH_RESULTS_DIR": filepath.Join(dir, "results")}[k]
+				return map[string]string{
+					"SPLITBENCH_RESULTS_DIR": filepath.Join(dir, "results"), "SPLITBENCH_KUBECONFIG": kubeconfig,
+				}[k]
 			},
 		})
 	}()
