@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -152,7 +153,7 @@ func runSession(t *testing.T, commands [][]string) {
 // what is tested here.
 func shortened(words []string) []string {
 	more := map[string][]string{
-		"latency": {"--round-duration", "100ms", "--fail-on", "never"},
+		"latency": {"--rounds", "20", "--round-duration", "100ms", "--fail-on", "never"},
 		"drill":   {"--duration", "3s", "--fail-on", "never"},
 		"watch":   {"--for", "2s", "--fail-on", "never"},
 	}
