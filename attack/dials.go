@@ -32,8 +32,8 @@ type Spread struct {
 // maxDialled bounds the addresses that are told apart.
 const maxDialled = 64
 
-// dialing measures dials. The zero value is ready for use.
-type dialing struct {
+// dialLog notes what dials take. The zero value is ready for use.
+type dialLog struct {
 	mu                          sync.Mutex
 	opened, failed              int64
 	addresses                   map[string]int64
@@ -43,7 +43,7 @@ type dialing struct {
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
 // open dials, and notes how long its parts took.
-func (d *dialing) open(ctx context.Context, dial dialFunc, address string) (net.Conn, error) {
+func (d *dialLog) open(ctx context.Context, dial dialFunc, address string) (net.Conn, error) {
 	var mu sync.Mutex // of what follows: addresses may be tried side by side
 	var resolving time.Time
 	connecting := map[string]time.Time{}
@@ -89,7 +89,7 @@ func (d *dialing) open(ctx context.Context, dial dialFunc, address string) (net.
 	return nc, err
 }
 
-func (d *dialing) count(address string) {
+func (d *dialLog) count(address string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.addresses == nil {
@@ -101,13 +101,13 @@ func (d *dialing) count(address string) {
 	d.addresses[address]++
 }
 
-func (d *dialing) note(s *spread, t time.Duration) {
+func (d *dialLog) note(s *spread, t time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.record(t)
 }
 
-func (d *dialing) report() Dials {
+func (d *dialLog) report() Dials {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return Dials{

@@ -185,18 +185,18 @@ func (l *h1Loop) release(b *poolBurst) (until, now time.Duration, over bool) {
 		}
 		now = e.now()
 		switch c, act := b.pick(now); act {
-		case paceWrite:
+		case stepWrite:
 			nc := c.nc
 			e.mu.Unlock()
 			write(nc, b.target.request)
 			e.mu.Lock()
-		case paceDial:
+		case stepDial:
 			go c.run()
-		case paceSleep:
+		case stepSleep:
 			l.asleep.Store(true)
 			return b.began + b.due, now, false
-		case paceAgain:
-		case pacePark, paceEnd:
+		case stepAgain:
+		case stepPark, stepEnd:
 			l.asleep.Store(true)
 			return 0, now, false
 		}

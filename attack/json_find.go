@@ -41,8 +41,8 @@ type jsonFinder struct {
 // none. The result is valid as long as doc is not changed.
 func (f *jsonFinder) find(doc []byte, path []step) ([]byte, bool) {
 	for i := range path {
-		lo, hi, ok := f.child(doc, &path[i])
-		if !ok {
+		lo, hi, ok := f.scan(doc, &path[i])
+		if !ok || hi == 0 {
 			return nil, false
 		}
 		doc = doc[lo:hi]
@@ -64,12 +64,6 @@ func (f *jsonFinder) find(doc []byte, path []step) ([]byte, bool) {
 		}
 	}
 	return doc, true
-}
-
-// child returns where the member or element that s names lies in doc, without the space around it.
-func (f *jsonFinder) child(doc []byte, s *step) (lo, hi int, ok bool) {
-	lo, hi, ok = f.scan(doc, s)
-	return lo, hi, ok && hi > 0
 }
 
 // What may come next in a document.

@@ -167,7 +167,6 @@ func TestSaturation(t *testing.T) {
 
 // Which of several connections at rest is used follows the plan.
 func TestOrder(t *testing.T) {
-	t.Parallel()
 	forEachPool(t, func(t *testing.T, build func(EngineOptions, int) ClosableEngine) {
 		for order, want := range map[Order]func(map[int32]int) bool{
 			OrderLIFO: func(n map[int32]int) bool { // the eight that were needed at first, then mostly one

@@ -29,7 +29,7 @@ type pool struct {
 	dialled atomic.Int64
 	conns   sync.WaitGroup // the connections' goroutines
 	loop    *h1Loop        // drives the connections; nil where Go's poller does
-	dials   dialing
+	dials   dialLog
 	bytes   atomic.Int64 // read and written
 
 	newWorker func(*pool) *worker

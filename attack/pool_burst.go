@@ -263,44 +263,44 @@ func (b *poolBurst) unpark() {
 	}
 }
 
-// pacing is what is to be done next.
-type pacing int
+// pacerStep is what the pacer does next.
+type pacerStep int
 
 const (
-	paceEnd   pacing = iota // nothing more will be sent
-	paceSleep               // the next request is not due yet
-	pacePark                // it is, and has to wait for a connection or for the consumer
-	paceWrite               // send it over a connection that is open
-	paceDial                // open one for it
-	paceAgain               // it was dropped: look at the next one
+	stepEnd   pacerStep = iota // nothing more will be sent
+	stepSleep                  // the next request is not due yet
+	stepPark                   // it is, and has to wait for a connection or for the consumer
+	stepWrite                  // send it over a connection that is open
+	stepDial                   // open one for it
+	stepAgain                  // it was dropped: look at the next one
 )
 
 // pick decides what is to be done next, and takes the request where it is one to be sent. The caller holds the lock.
-func (b *poolBurst) pick(now time.Duration) (*worker, pacing) {
+func (b *poolBurst) pick(now time.Duration) (*worker, pacerStep) {
 	e := b.engine
 	switch {
 	case b.stopped || b.next == b.plan.Requests:
-		return nil, paceEnd
+		return nil, stepEnd
 	case b.due > now-b.began:
-		return nil, paceSleep
+		return nil, stepSleep
 	case len(b.pending)+b.inFlight >= maxPending:
-		return nil, pacePark
+		return nil, stepPark
 	}
 	if c := e.takeIdle(now); c != nil {
 		b.take(c, now)
-		return c, paceWrite
+		return c, stepWrite
 	}
 	if len(e.open) >= b.limit {
 		if b.saturated(now) {
-			return nil, paceAgain
+			return nil, stepAgain
 		}
-		return nil, pacePark
+		return nil, stepPark
 	}
 	c := e.newWorker(e)
 	b.take(c, now)
 	e.open[c] = struct{}{}
 	e.conns.Add(1)
-	return c, paceDial
+	return c, stepDial
 }
 
 // spins reports whether to wait for so long without sleeping.
@@ -319,22 +319,22 @@ func (b *poolBurst) pace() {
 		wait := b.due - (now - b.began)
 		var nc io.WriteCloser
 		switch act {
-		case paceWrite:
+		case stepWrite:
 			nc = c.nc // c may have another one as soon as the lock is free
-		case pacePark:
+		case stepPark:
 			b.parked = true
 		}
 		e.mu.Unlock()
 		switch act {
-		case paceEnd:
+		case stepEnd:
 			return
-		case paceSleep:
+		case stepSleep:
 			b.alarm.sleep(wait)
-		case pacePark:
+		case stepPark:
 			<-b.wake
-		case paceWrite:
+		case stepWrite:
 			write(nc, b.target.request)
-		case paceDial:
+		case stepDial:
 			go c.run()
 		}
 	}

@@ -272,7 +272,7 @@ func (x *stdSlot) worn(r *Reuse, now time.Duration) bool {
 }
 
 // dial opens a connection.
-func (s *stdCalls) dial(ctx context.Context, d *dialing) (*http.ClientConn, error) {
+func (s *stdCalls) dial(ctx context.Context, d *dialLog) (*http.ClientConn, error) {
 	var began time.Time
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		TLSHandshakeStart: func() { began = time.Now() },

@@ -22,14 +22,14 @@ var errStuck = errors.New("stdout takes nothing any more")
 type outbox struct {
 	mu     sync.Mutex
 	wake   *sync.Cond
-	queue  []outgoing
+	queue  []outFrame
 	queued int
 	closed bool
 	err    error
 	done   chan struct{}
 }
 
-type outgoing struct {
+type outFrame struct {
 	t       wire.Type
 	payload []byte
 }
@@ -81,7 +81,7 @@ func (b *outbox) put(t wire.Type, payload []byte, mayDrop bool) bool {
 	if b.closed || mayDrop && b.queued+len(payload) > maxQueued {
 		return false
 	}
-	b.queue = append(b.queue, outgoing{t, payload})
+	b.queue = append(b.queue, outFrame{t, payload})
 	b.queued += len(payload)
 	b.wake.Signal()
 	return true

@@ -78,25 +78,25 @@ func ReadVegeta(r io.Reader) iter.Seq2[Answer, error] {
 	}
 }
 
-// encoding is one of vegeta's, with what its decoder does not notice at the end of a file.
-type encoding struct {
+// codec is one of vegeta's, with what its decoder does not notice at the end of a file.
+type codec struct {
 	decoder vegeta.DecoderFactory
 	lines   bool // each result ends a line, and no other line ends
 	text    bool // the last result ends a line
 }
 
-func encodings() []encoding {
-	return []encoding{
+func codecs() []codec {
+	return []codec{
 		{decoder: vegeta.NewDecoder},
 		{decoder: vegeta.NewJSONDecoder, lines: true, text: true},
 		{decoder: vegeta.NewCSVDecoder, text: true},
 	}
 }
 
-// reading is a file on its way. It is one result ahead, because only the end of the file shows whether the last one is
+// resultFile is a file being read. It is one result ahead, because only the end of the file shows whether the last one is
 // whole.
-type reading struct {
-	encoding
+type resultFile struct {
+	codec
 	in     *source
 	decode vegeta.Decoder
 	ahead  *vegeta.Result
@@ -105,16 +105,16 @@ type reading struct {
 }
 
 // sniff finds the encoding, as vegeta does, but also that it is one: vegeta takes any line of JSON for a result.
-func sniff(in *source) (*reading, error) {
+func sniff(in *source) (*resultFile, error) {
 	var head bytes.Buffer
 	in.allow() // once: what is no result is not read further and further
-	for _, e := range encodings() {
+	for _, e := range codecs() {
 		var v vegeta.Result
 		again := io.MultiReader(bytes.NewReader(head.Bytes()), io.TeeReader(in, &head))
 		if err := e.decoder(again).Decode(&v); err != nil || untimed(&v) {
 			continue
 		}
-		d := &reading{encoding: e, in: in, decode: e.decoder(io.MultiReader(&head, in)), first: v.Timestamp}
+		d := &resultFile{codec: e, in: in, decode: e.decoder(io.MultiReader(&head, in)), first: v.Timestamp}
 		d.advance()
 		return d, nil
 	}
@@ -132,7 +132,7 @@ func untimed(v *vegeta.Result) bool {
 	return v.Timestamp.Unix() <= 0 || v.Timestamp.UTC().Year() > 9998
 }
 
-func (d *reading) advance() {
+func (d *resultFile) advance() {
 	d.in.allow()
 	v := &vegeta.Result{} // a new one each time: gob leaves alone what is zero in the file
 	err := d.decode(v)
@@ -146,7 +146,7 @@ func (d *reading) advance() {
 }
 
 // next is the next whole result, io.EOF after the last one of a whole file. n results came before it.
-func (d *reading) next(n uint64) (*vegeta.Result, error) {
+func (d *resultFile) next(n uint64) (*vegeta.Result, error) {
 	if d.err != nil {
 		return nil, d.atEnd(n)
 	}
@@ -160,7 +160,7 @@ func (d *reading) next(n uint64) (*vegeta.Result, error) {
 
 // atEnd is io.EOF where the file is known to be whole. JSON's decoder takes a line that breaks off for the end of the
 // file.
-func (d *reading) atEnd(n uint64) error {
+func (d *resultFile) atEnd(n uint64) error {
 	switch {
 	case !errors.Is(d.err, io.EOF):
 		return d.err
@@ -173,7 +173,7 @@ func (d *reading) atEnd(n uint64) error {
 }
 
 // answer believes of a result what can be true.
-func (d *reading) answer(v *vegeta.Result) (Answer, error) {
+func (d *resultFile) answer(v *vegeta.Result) (Answer, error) {
 	sent := v.Timestamp.Sub(d.first)
 	switch {
 	case untimed(v):
