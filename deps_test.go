@@ -34,8 +34,8 @@ internal/untrusted, internal/wire, internal/witness < internal/record
 analyze, attack, internal/agent, internal/curl, internal/export, internal/law, internal/preflight, internal/record,
 internal/report, internal/store, internal/untrusted, internal/wire, internal/witness < internal/judge
 every room above but internal/demo < internal/bench
-internal/report, internal/render, internal/store, internal/export < internal/serve
-internal/report < internal/telemetry
+internal/report, internal/render, internal/store, internal/export, internal/untrusted < internal/serve
+internal/report, internal/untrusted < internal/telemetry
 every room < cmd/splitbench
 `
 

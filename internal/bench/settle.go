@@ -137,14 +137,7 @@ func describe(res wire.FetchResult, body int) string {
 }
 
 // brief bounds foreign text so that the sentence around it can still say what to do.
-func brief(s string) string {
-	const most = 200
-	s = untrusted.Safe(s)
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "..."
-	}
-	return s
-}
+func brief(s string) string { return untrusted.Cut(untrusted.Safe(s), 200) }
 
 // seenAll reports whether the answers so far name every backend's pods.
 func (l *learner) seenAll() bool {

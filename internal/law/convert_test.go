@@ -96,7 +96,7 @@ func TestConvertPorts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"# head\uFFFDline\n", "name: podinfo-9999\n", "port: 9999\n", "# - the split holds for every port of podinfo, the route for port 9999 alone; see --port for 9898.\n"} {
+	for _, want := range []string{`# head\nline` + "\n", "name: podinfo-9999\n", "port: 9999\n", "# - the split holds for every port of podinfo, the route for port 9999 alone; see --port for 9898.\n"} {
 		if !strings.Contains(string(got), want) {
 			t.Errorf("no %q in:\n%s", want, got)
 		}

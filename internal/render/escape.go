@@ -7,11 +7,14 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
+// maxText bounds one piece of text that is shown, in bytes. The JSON has all of it.
+const maxText = 4000
+
 // printable makes foreign text harmless to look at.
-func printable(s string) string { return report.Printable(s) }
+func printable(s string) string { return untrusted.Printable(untrusted.Cut(s, maxText)) }
 
 // markdownSpecial are the characters that mean something to Markdown, GFM tables, HTML, mathematics or a host's own
 // links.

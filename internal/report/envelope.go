@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Outline is the report as people read it.
@@ -55,23 +56,16 @@ func conclusions(r Report) []Section {
 	}
 }
 
-// maxSpecimenText bounds an answer's body, in runes.
+// maxSpecimenText bounds an answer's body, in bytes.
 const maxSpecimenText = 160
 
 // specimenLines are answers that nobody could attribute, for a person to look at.
 func specimenLines(specimens []Specimen) Verbatim {
 	var lines Verbatim
 	for _, s := range specimens {
-		lines = append(lines, fmt.Sprintf("request %d, status %d: %s", s.Seq, s.Status, cut(s.Body, maxSpecimenText)))
+		lines = append(lines, fmt.Sprintf("request %d, status %d: %s", s.Seq, s.Status, untrusted.Cut(s.Body, maxSpecimenText)))
 	}
 	return lines
-}
-
-func cut(s string, limit int) string {
-	if runes := []rune(s); len(runes) > limit {
-		return string(runes[:limit]) + "..."
-	}
-	return s
 }
 
 func checkSection(checks []preflight.Result) Section {

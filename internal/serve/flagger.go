@@ -13,6 +13,7 @@ import (
 
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // flaggerPath is where Flagger's webhook asks, if it may.
@@ -50,7 +51,7 @@ func (s *server) flagger(w http.ResponseWriter, r *http.Request) {
 	q, status, err := readCall(w, r)
 	text := ""
 	if err != nil {
-		text = report.Printable(err.Error())
+		text = untrusted.Printable(err.Error())
 	} else {
 		status, text = s.answer(q, time.Now())
 	}
@@ -122,9 +123,9 @@ func (c flaggerCall) question() (question, error) {
 func (s *server) answer(q question, now time.Time) (int, string) {
 	folders, err := store.List(s.Dir)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return http.StatusServiceUnavailable, report.Printable(err.Error())
+		return http.StatusServiceUnavailable, untrusted.Printable(err.Error())
 	}
-	subject := report.Printable(q.subject)
+	subject := untrusted.Printable(q.subject)
 	for _, f := range folders { // newest first
 		sum, err := s.Summarize(f)
 		if err != nil {
@@ -133,7 +134,7 @@ func (s *server) answer(q question, now time.Time) (int, string) {
 				continue
 			}
 			return http.StatusPreconditionFailed, fmt.Sprintf(
-				"invalid: run %s cannot be read, and may be of this split: %s", f.ID, report.Printable(err.Error()))
+				"invalid: run %s cannot be read, and may be of this split: %s", f.ID, untrusted.Printable(err.Error()))
 		}
 		if sum.Kind != report.KindSplit || sum.Simulated || sum.Subject != q.subject || !sum.HasLabels(q.labels) {
 			continue
@@ -167,7 +168,7 @@ func (s *server) outcome(f store.Folder, age time.Duration) (int, string) {
 		r, err = s.Report(f)
 	}
 	if err != nil {
-		return http.StatusPreconditionFailed, fmt.Sprintf("invalid: run %s: %s", f.ID, report.Printable(err.Error()))
+		return http.StatusPreconditionFailed, fmt.Sprintf("invalid: run %s: %s", f.ID, untrusted.Printable(err.Error()))
 	}
 	why := "no reason is stored"
 	if len(r.Verdict.Reasons) > 0 {
@@ -178,5 +179,5 @@ func (s *server) outcome(f store.Folder, age time.Duration) (int, string) {
 		status = http.StatusOK
 	}
 	return status, fmt.Sprintf("%s: %s (run %s, %s ago)",
-		report.Printable(r.Verdict.Outcome), report.Printable(why), f.ID, age.Round(time.Second))
+		untrusted.Printable(r.Verdict.Outcome), untrusted.Printable(why), f.ID, age.Round(time.Second))
 }

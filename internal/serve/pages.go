@@ -15,6 +15,7 @@ import (
 	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 //go:embed html
@@ -44,12 +45,12 @@ type listView struct {
 
 func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	v := listView{
-		Dir: report.Printable(s.Dir), Label: r.URL.Query().Get("label"), Outcome: r.URL.Query().Get("outcome"),
+		Dir: untrusted.Printable(s.Dir), Label: r.URL.Query().Get("label"), Outcome: r.URL.Query().Get("outcome"),
 		Outcomes: []string{report.Pass, report.Fail, report.Inconclusive, report.Invalid, report.Measured},
 	}
 	labels, err := parseLabels(v.Label)
 	if err != nil {
-		v.Problem = report.Printable(err.Error())
+		v.Problem = untrusted.Printable(err.Error())
 	}
 	folders, err := store.List(s.Dir)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -67,7 +68,7 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 			v.Rows = append(v.Rows, one)
 		}
 	}
-	v.Label = report.Printable(v.Label)
+	v.Label = untrusted.Printable(v.Label)
 	body, err := filled("list", v)
 	sort, scriptErr := render.SortScript()
 	s.send(w, http.StatusOK, render.Page{
@@ -78,19 +79,19 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 // row is one run, and whether the filter lets it through.
 func (s *server) row(f store.Folder, labels map[string]string, outcome string) (row, bool) {
 	out := row{
-		ID: report.Printable(f.ID), Status: string(f.Status), Pinned: f.Pinned(),
+		ID: untrusted.Printable(f.ID), Status: string(f.Status), Pinned: f.Pinned(),
 		Link: "/runs/" + url.PathEscape(f.ID) + "/",
 	}
 	sum, err := s.Summarize(f)
 	if err != nil {
-		out.Why = report.Printable(err.Error())
+		out.Why = untrusted.Printable(err.Error())
 		return out, len(labels) == 0 && outcome == ""
 	}
 	if !sum.HasLabels(labels) || outcome != "" && sum.Outcome != outcome {
 		return out, false
 	}
-	out.Kind, out.Subject = report.Printable(sum.Kind), report.Printable(sum.Subject)
-	out.Weights = report.Printable(sum.Weights)
+	out.Kind, out.Subject = untrusted.Printable(sum.Kind), untrusted.Printable(sum.Subject)
+	out.Weights = untrusted.Printable(sum.Weights)
 	out.Requests = fmt.Sprint(sum.Requests)
 	if !sum.Started.IsZero() {
 		out.Started = sum.Started.UTC().Format("2006-01-02 15:04:05")
@@ -99,7 +100,7 @@ func (s *server) row(f store.Folder, labels map[string]string, outcome string) (
 	for _, k := range slices.Sorted(maps.Keys(sum.Labels)) {
 		pairs = append(pairs, k+"="+sum.Labels[k])
 	}
-	out.Labels = report.Printable(strings.Join(pairs, ", "))
+	out.Labels = untrusted.Printable(strings.Join(pairs, ", "))
 	if sum.Outcome != "" && f.Status != store.Running {
 		out.Badge = render.Badge(sum.Outcome)
 	}
@@ -155,7 +156,7 @@ func (s *server) compare(w http.ResponseWriter, r *http.Request) {
 
 // problem says in one sentence what is wrong.
 func (s *server) problem(w http.ResponseWriter, status int, what error) {
-	body, err := filled("problem", report.Printable(what.Error()))
+	body, err := filled("problem", untrusted.Printable(what.Error()))
 	s.send(w, status, render.Page{Title: "Not shown - splitbench", Body: body}, err)
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Options are what a Handler is made of. The functions are the caller's, because reading and comparing runs takes rooms
@@ -150,7 +151,7 @@ func (s *server) send(w http.ResponseWriter, status int, p render.Page, err erro
 		}
 	}
 	if err != nil {
-		http.Error(w, "the page could not be made: "+report.Printable(err.Error()), http.StatusInternalServerError)
+		http.Error(w, "the page could not be made: "+untrusted.Printable(err.Error()), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Security-Policy", policy+"; frame-ancestors 'none'")
@@ -162,11 +163,11 @@ func (s *server) send(w http.ResponseWriter, status int, p render.Page, err erro
 // open finds a run of the folder by its whole id, and nothing else: no path leads out of it.
 func (s *server) open(id string) (store.Folder, error) {
 	if id == "" || strings.ContainsAny(id, `/\`) || strings.HasPrefix(id, ".") {
-		return store.Folder{}, fmt.Errorf("run %q: %w", report.Printable(id), store.ErrNotFound)
+		return store.Folder{}, fmt.Errorf("run %q: %w", untrusted.Printable(id), store.ErrNotFound)
 	}
 	f, err := store.Open(s.Dir, id)
 	if err == nil && f.ID != id {
-		err = fmt.Errorf("run %q: %w", report.Printable(id), store.ErrNotFound)
+		err = fmt.Errorf("run %q: %w", untrusted.Printable(id), store.ErrNotFound)
 	}
 	return f, err
 }

@@ -11,9 +11,9 @@ package telemetry
 
 import (
 	"math"
-	"strings"
 
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // metric is one number with its labels.
@@ -135,14 +135,8 @@ func subject(r report.Report) []label {
 	return out
 }
 
-// maxLabel bounds the value of a label, in runes.
+// maxLabel bounds the value of a label, in bytes.
 const maxLabel = 200
 
 // safe makes foreign text harmless in a file that somebody looks at.
-func safe(s string) string {
-	s = report.Printable(s)
-	if runes := []rune(s); len(runes) > maxLabel {
-		s = string(runes[:maxLabel]) + "..."
-	}
-	return strings.ToValidUTF8(s, "\ufffd")
-}
+func safe(s string) string { return untrusted.Cut(untrusted.Printable(s), maxLabel) }

@@ -1,12 +1,14 @@
 // Package untrusted makes text harmless to show that came from a cluster, from a response or from a command line.
 //
-// It bounds text and replaces what a terminal would obey; it does not escape for Markdown, HTML or a shell, which is for
+// It bounds text and takes away what a terminal would obey; it does not escape for Markdown, HTML or a shell, which is for
 // whoever writes those. Invariant: what Safe and Printable return is printable characters alone, on one line.
 package untrusted
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Bounds in bytes.
@@ -15,20 +17,37 @@ const (
 	maxPrintable = 16 << 10
 )
 
-// Safe is s with everything but printable characters replaced, at most 500 bytes of it.
-func Safe(s string) string { return Cut(printable(Cut(s, 4*maxSafe)), maxSafe) }
-
-// Printable is s with everything but printable characters replaced, at its full length but for 16 KiB: for sentences put
-// together of parts which were bounded each by itself, and whose end says what to do.
-func Printable(s string) string { return printable(Cut(s, maxPrintable)) }
-
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
+// Safe is s with everything but printable characters replaced, at most 500 bytes of it: for names and parts of sentences.
+func Safe(s string) string {
+	return Cut(strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return unicode.ReplacementChar
 		}
 		return r
-	}, s)
+	}, Cut(s, 4*maxSafe)), maxSafe)
+}
+
+// Printable is s with an escape for what is not plainly printable (control bytes, ESC, line ends, bidirectional and zero-width
+// marks, private and unassigned code points), at its full length but for 16 KiB: for whole sentences and for what is quoted.
+// It is stricter than what kubectl's printers do, which let direction marks through.
+func Printable(s string) string {
+	s = Cut(s, maxPrintable)
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1, r < 0x80 && !unicode.IsPrint(r) && !strings.ContainsRune("\n\t\r", r):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r < 0x80:
+			b.WriteString(strings.Trim(fmt.Sprintf("%q", r), "'"))
+		default:
+			fmt.Fprintf(&b, `\u{%x}`, r)
+		}
+		i += size
+	}
+	return b.String()
 }
 
 // Cut is s bounded to n bytes, at the border of a character, with three dots where something was left out.
@@ -36,7 +55,7 @@ func Cut(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	for n > 0 && s[n]&0xC0 == 0x80 {
+	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
 	}
 	return s[:n] + "..."
