@@ -13,6 +13,7 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -100,7 +101,7 @@ func (c *latencyCommand) complete(*bench.Config) (err error) {
 		if err != nil {
 			return fmt.Errorf("--baseline: %w", err)
 		}
-		c.cfg.Baseline = &folder
+		c.cfg.Baseline = &judge.Baseline{Folder: folder}
 	}
 	return nil
 }

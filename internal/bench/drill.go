@@ -188,29 +188,6 @@ func (d *drillRun) collect(ctx context.Context, w *mesh.Watcher) {
 	}
 }
 
-// weightsNow reads the weights, aligned to those of the plan; nil where they cannot be read or are of other backends.
-func (d *drillRun) weightsNow(ctx context.Context) analyze.Weights {
-	ctx, cancel := context.WithTimeout(ctx, rereadLimit)
-	defer cancel()
-	snap, err := mesh.Discover(ctx, d.cfg.Local, nil, d.cfg.Query.Pinned(*d.m.Before))
-	if err != nil {
-		return nil
-	}
-	now := record.WeightsOf(snap)
-	out := slices.Clone(d.m.Weights)
-	for i := range out {
-		at := slices.IndexFunc(now, func(x analyze.Weight) bool { return x.Backend == out[i].Backend })
-		out[i].W = 0
-		if at >= 0 {
-			out[i].W = now[at].W
-		}
-	}
-	if out.Validate() != nil {
-		return nil
-	}
-	return out
-}
-
 const maxFacts = 1000
 
 func (d *drillRun) note(f record.DrillFact) {

@@ -73,19 +73,29 @@ func (f *following) add(e mesh.Event) {
 	}
 }
 
-// resolve asks anew what the weights are: only all objects together say it.
+// resolve asks anew what the weights are: only all objects together say it. Where they cannot be read, the look after the
+// burst says what they were in the end.
 func (f *following) resolve(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, resolveLimit)
-	defer cancel()
-	snap, err := mesh.Discover(ctx, f.r.cfg.Local, nil, f.r.cfg.Query.Pinned(*f.r.m.Before))
-	if err != nil {
-		return // the look after the burst says what it was in the end
-	}
-	now, ok := record.Aligned(record.WeightsOf(snap), f.r.m.Weights)
-	if !ok || slices.Equal(now, f.weights) || f.pending == 0 {
+	now := f.r.weightsNow(ctx)
+	if now == nil || slices.Equal(now, f.weights) || f.pending == 0 {
 		return
 	}
 	f.moves[f.pending-1].Weights, f.weights, f.pending = now, now, 0
+}
+
+// weightsNow reads the weights, in the order of the plan's; nil where they cannot be read or are of other backends.
+func (r *run) weightsNow(ctx context.Context) analyze.Weights {
+	ctx, cancel := context.WithTimeout(ctx, resolveLimit)
+	defer cancel()
+	snap, err := mesh.Discover(ctx, r.cfg.Local, nil, r.cfg.Query.Pinned(*r.m.Before))
+	if err != nil {
+		return nil
+	}
+	now, ok := record.Aligned(record.WeightsOf(snap), r.m.Weights)
+	if !ok {
+		return nil
+	}
+	return now
 }
 
 // unwatched says which objects were not followed all the time. Before and after the burst they were compared all the same.

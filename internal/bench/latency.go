@@ -20,7 +20,6 @@ import (
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
-	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -37,7 +36,6 @@ type LatencyConfig struct {
 	Quantiles  []float64     // that are judged; nil: JudgedQuantiles. The others of analyze.DefaultQuantiles are shown
 	Rates      []attack.Rate // a sweep of the first target; nil: one rate
 	Limit      *report.SweepLimit
-	Baseline   *store.Folder
 }
 
 // Bounds of a comparison.
@@ -337,5 +335,9 @@ func (r *latencyRun) sent() (n uint64) {
 
 func (r *latencyRun) conclude() report.Report {
 	r.m.Ended = time.Now().UTC()
-	return judge.Conclude(r.m, judge.Evidence{Times: r.times, Then: r.cfg.Baseline})
+	e := judge.Evidence{Times: r.times}
+	if b := r.cfg.Baseline; b != nil {
+		e.Then = &b.Folder
+	}
+	return judge.Conclude(r.m, e)
 }

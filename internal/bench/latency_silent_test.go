@@ -124,7 +124,7 @@ func TestSweepRefusesWhatOnlyAComparisonUses(t *testing.T) {
 		t.Fatal(err)
 	}
 	margin, baseline := c, c
-	margin.Margin, baseline.Baseline = analyze.Margin{Absolute: 1e6, Set: true}, &store.Folder{}
+	margin.Margin, baseline.Baseline = analyze.Margin{Absolute: 1e6, Set: true}, &judge.Baseline{}
 	if err := margin.validate(); err == nil || !strings.Contains(err.Error(), "--limit") {
 		t.Errorf("--margin: %v", err)
 	}

@@ -124,7 +124,7 @@ func TestWatchCannotConfirmAFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := w.conclude()
-	if w.failed || r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "could not be read") || r.Watch.Failure != nil {
+	if w.w.Failed || r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "could not be read") || r.Watch.Failure != nil {
 		t.Errorf("%s %q: %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Watch)
 	}
 }

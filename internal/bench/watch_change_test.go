@@ -140,7 +140,7 @@ func TestWatchOfALeak(t *testing.T) {
 	}
 	c := analyze.Counts{N: []int64{7, 1}, Unattributed: 2}
 	x := &watchRun{run: &run{m: record.Manifest{Weights: analyze.Weights{{Backend: "a", W: 1}, {Backend: "b"}}}}}
-	if !x.setAside(&c) || c.N[0] != 0 || c.N[1] != 1 || c.Unattributed != 0 || x.w.SetAside != 9 {
+	if !x.w.Discard(&c) || c.N[0] != 0 || c.N[1] != 1 || c.Unattributed != 0 || x.w.SetAside != 9 {
 		t.Errorf("%+v, %+v", c, x.w)
 	}
 }
@@ -181,7 +181,7 @@ func TestWatchDoesNotGrow(t *testing.T) {
 		if err := w.update(analyze.Counts{N: []int64{125, 124}, Unattributed: 1}); err != nil {
 			t.Fatal(err)
 		}
-		if w.suspect != nil || w.failed {
+		if w.suspect != nil || w.w.Failed {
 			t.Fatalf("look %d: %+v", i, w.suspect)
 		}
 		if i%50 == 0 {
@@ -192,8 +192,8 @@ func TestWatchDoesNotGrow(t *testing.T) {
 	if after := heap(); after > before+256<<10 {
 		t.Errorf("%d bytes after %d looks, %d after %d", before, looks/10, after, looks)
 	}
-	if shown < looks || len(w.w.Gaps) != report.MaxWatchList || w.w.GapCount < looks/50 || w.outcome() != report.Pass {
-		t.Errorf("%d shown, %d gaps, %d kept, %s", shown, w.w.GapCount, len(w.w.Gaps), w.outcome())
+	if shown < looks || len(w.w.Gaps) != report.MaxWatchList || w.w.GapCount < looks/50 || w.w.Outcome() != report.Pass {
+		t.Errorf("%d shown, %d gaps, %d kept, %s", shown, w.w.GapCount, len(w.w.Gaps), w.w.Outcome())
 	}
 	runtime.KeepAlive(w)
 }

@@ -47,7 +47,7 @@ func (w *watchRun) batch(ctx context.Context, client session) (strange bool, err
 	if ctx.Err() != nil && broke == context.Cause(ctx) { //nolint:errorlint // joined with another error it is not whole
 		broke = nil // stopped in order
 	}
-	if broke != nil && !w.setAside(&c) {
+	if broke != nil && !w.w.Discard(&c) {
 		return false, broke
 	}
 	if err := w.update(c); err != nil {
@@ -59,49 +59,13 @@ func (w *watchRun) batch(ctx context.Context, client session) (strange bool, err
 	return 2*unnamed > all, broke
 }
 
-// setAside takes what needs statistics out of the counts, and reports whether anything is left.
-func (w *watchRun) setAside(c *analyze.Counts) (leaked bool) {
-	for i, x := range w.m.Weights {
-		if x.W == 0 && c.N[i] > 0 {
-			leaked = true
-			continue
-		}
-		w.w.SetAside += c.N[i]
-		c.N[i] = 0
-	}
-	w.w.SetAside += c.Unattributed
-	c.Unattributed = 0
-	return leaked
-}
-
-// update looks. Whether a split that was right is wrong now is the monitor's to say, however long it was right before; whether
-// all of the watch together shows that it is right is told by the likely ranges, wherever the requests without a backend went.
-func (w *watchRun) update(c analyze.Counts) error {
-	departure, err := w.monitor.Update(c)
-	if err != nil {
+// update looks at what one batch counted.
+func (w *watchRun) update(c analyze.Counts) (err error) {
+	if w.suspect, err = w.w.Update(c); err != nil {
 		return err
 	}
-	look, err := w.seq.Update(c.N)
-	if err != nil {
-		return err
-	}
-	for i, n := range c.N {
-		w.total.N[i] += n
-	}
-	w.total.Unattributed += c.Unattributed
-	w.look, w.suspect = look, departure
-	w.w.Looks++
 	w.ends = keepLast(append(w.ends, time.Now()), keptLooks)
-	w.w.Lost, w.w.Requests, w.w.Seconds = w.total.Unattributed, look.Requests, time.Since(w.began).Seconds()
-	n, u := float64(look.Requests), float64(w.total.Unattributed)
-	w.decided = look.Requests > 0
-	for i, x := range look.Intervals {
-		if x.Why != "" { // weight 0
-			continue
-		}
-		low, high := x.Low*n/(n+u), (x.High*n+u)/(n+u)
-		w.decided = w.decided && x.Low <= x.High && low >= w.expected[i]-w.delta[i] && high <= w.expected[i]+w.delta[i]
-	}
+	w.w.Seconds = time.Since(w.began).Seconds()
 	w.show(true)
 	return nil
 }
@@ -155,7 +119,7 @@ func (w *watchRun) confirm(ctx context.Context) {
 		no("a share left its tolerance, but it could not be measured any more: %s", failed)
 		return
 	}
-	w.failed = true
+	w.w.Failed = true
 	w.w.FailedAt = &seen
 	w.w.Failure = &report.WatchFailure{
 		Backend: w.m.Weights[d.Backend].Backend, Side: directionOf(d), Edge: d.Edge, Requests: d.Requests, Observed: d.Observed,

@@ -48,7 +48,7 @@ func (w *watchRun) loop(ctx context.Context) {
 		defer cancel()
 	}
 	pause := firstRetry
-	for going.Err() == nil && !w.failed && !w.m.Refused() {
+	for going.Err() == nil && !w.w.Failed && !w.m.Refused() {
 		looks := w.w.Looks
 		err := w.session(going)
 		var moved *movedError
@@ -76,7 +76,7 @@ func (w *watchRun) loop(ctx context.Context) {
 	}
 	w.up("")
 	var moved *movedError
-	if errors.As(context.Cause(going), &moved) && !w.failed && !w.m.Refused() {
+	if errors.As(context.Cause(going), &moved) && !w.w.Failed && !w.m.Refused() {
 		w.m.Failures = append(w.m.Failures, moved.text)
 		w.m.Remedies = append(w.m.Remedies, "start another watch of the split as it is now")
 	}
@@ -92,7 +92,7 @@ func (w *watchRun) gap(err error) {
 			w.down = w.heard
 		}
 		w.w.GapCount++
-		w.why = text
+		w.w.Why = text
 		w.progress("watch", fmt.Sprintf("nothing is measured since %s: %s", w.down.UTC().Format(time.TimeOnly), text))
 	} else {
 		w.progress("watch", "still nothing is measured: "+text)
@@ -124,7 +124,7 @@ func (w *watchRun) up(pod string) {
 	}
 	length := time.Since(w.down).Seconds()
 	w.w.GapTime += length
-	g := report.WatchGap{At: w.down.UTC(), Seconds: judge.Rounded(length), To: pod, Why: w.why}
+	g := report.WatchGap{At: w.down.UTC(), Seconds: judge.Rounded(length), To: pod, Why: w.w.Why}
 	if n := len(w.w.Pods); n > 0 {
 		g.From = w.w.Pods[n-1]
 	}
@@ -206,7 +206,7 @@ func (w *watchRun) send(ctx context.Context, client session) error {
 	opened := time.Now()
 	w.heard = opened
 	w.m.Plan.WarmUp = w.warmUp
-	for ctx.Err() == nil && !w.failed && !w.m.Refused() {
+	for ctx.Err() == nil && !w.w.Failed && !w.m.Refused() {
 		if time.Since(opened) > w.cfg.Session {
 			return errSessionOver
 		}

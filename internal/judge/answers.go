@@ -114,16 +114,16 @@ func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Opti
 		f.run.URL = ""
 	}
 	f.run.Seed, f.run.Complete = o.Seed, true
-	in := report.Input{
-		Weights: w, Counts: t.counts, Options: o, Run: &f.run, Specimens: f.specimens, Signatures: map[string]string{},
-		// SendLags stay unknown, and OnTime would be said to be false only if it were known to be.
-		Load: &report.LoadFacts{
-			Backends: t.backends, Unattributed: t.rest, Duration: t.last - t.first, Engine: "vegeta", EndReason: "done", OnTime: true,
-			OverTime: f.overTime(),
-		},
-		Warnings: []string{"a file of results does not say when requests should have been sent: times count from the sending, " +
-			"so what a late generator or a stalled server hid is not in them"},
+	m := record.Manifest{Weights: w, Options: o, Signatures: map[string]string{}}
+	in := inputOf(m, true)
+	in.Counts, in.Run, in.Specimens = t.counts, &f.run, f.specimens
+	// SendLags stay unknown, and OnTime would be said to be false only if it were known to be.
+	in.Load = &report.LoadFacts{
+		Backends: t.backends, Unattributed: t.rest, Duration: t.last - t.first, Engine: "vegeta", EndReason: "done", OnTime: true,
+		OverTime: f.overTime(),
 	}
+	in.Warnings = []string{"a file of results does not say when requests should have been sent: times count from the sending, " +
+		"so what a late generator or a stalled server hid is not in them"}
 	for _, r := range rules {
 		text := strings.TrimPrefix(r.Text, r.Backend+"=") + " (--classify)"
 		if have := in.Signatures[r.Backend]; have != "" {
@@ -140,6 +140,6 @@ func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Opti
 	case t.unknown > 0:
 		in.Remedies = []string{"compare --classify with the answers that name no backend; -max-body of vegeta attack cuts them short"}
 	}
-	judge(&in, record.Manifest{Weights: w, Options: o}, t, wire.Totals{})
+	judge(&in, m, t, wire.Totals{})
 	return report.Build(in)
 }

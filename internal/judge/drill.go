@@ -28,17 +28,8 @@ const outageJoin = time.Second
 
 // concludeDrill is where a live drill and a stored one become the same.
 func concludeDrill(m record.Manifest, totals wire.Totals, t *Tally, shots []Shot) report.Report {
-	in := report.Input{
-		Weights: m.Weights, Options: m.Options, Checks: m.Checks, Before: m.Before, After: m.After, Transport: m.Agent.Transport,
-		Agent: m.Agent.How, Signatures: m.Signatures, Interrupted: m.Interrupted, Invalid: slices.Clone(m.Failures),
-		Warnings: slices.Clone(m.Warnings), Remedies: slices.Clone(m.Remedies), Specimens: totals.Specimens,
-		Run: &report.Run{
-			ID: m.ID, Dir: m.Dir, Started: m.Started, Ended: m.Ended, URL: m.Plan.URL, Command: m.Command, Seed: m.Options.Seed,
-			Tool: m.Tool, Simulated: m.Simulated, Labels: m.Labels, Complete: m.Complete(totals),
-		},
-		Judged: &report.Judged{Outcome: report.Measured},
-	}
-	in.Counts = analyze.Counts{N: make([]int64, len(m.Weights))}
+	in := inputOf(m, m.Complete(totals))
+	in.Specimens, in.Judged = totals.Specimens, &report.Judged{Outcome: report.Measured}
 	facts := m.Drill
 	if facts == nil {
 		facts = &record.DrillFacts{}

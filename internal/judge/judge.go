@@ -29,6 +29,7 @@ type Evidence struct {
 	Tally  *Tally        // of a split or a drill
 	Shots  []Shot        // of a drill
 	Times  []Times       // of latencies, by target
+	Watch  *Watch        // of a watch
 	Then   *store.Folder // an earlier run of latencies to compare with; nil: none
 }
 
@@ -39,28 +40,20 @@ func Conclude(m record.Manifest, e Evidence) report.Report {
 		return concludeLatency(m, e.Times, e.Then)
 	case report.KindDrill:
 		return concludeDrill(m, e.Totals, e.Tally, e.Shots)
+	case report.KindWatch:
+		return concludeWatch(m, e.Watch)
 	}
 	return conclude(m, e.Totals, e.Tally)
 }
 
 // conclude judges a run of a split.
 func conclude(m record.Manifest, totals wire.Totals, t *Tally) report.Report {
-	in := report.Input{
-		Weights: m.Weights, Options: m.Options, Checks: m.Checks, Before: m.Before, After: m.After,
-		Transport: m.Agent.Transport, Agent: m.Agent.How, Signatures: m.Signatures,
-		Interrupted: m.Interrupted, Invalid: append([]string(nil), m.Failures...), Warnings: append([]string(nil), m.Warnings...),
-		Remedies: append([]string(nil), m.Remedies...),
-		Run: &report.Run{
-			ID: m.ID, Dir: m.Dir, Started: m.Started, Ended: m.Ended, URL: m.Plan.URL, Command: m.Command, Seed: m.Options.Seed,
-			Tool: m.Tool, Simulated: m.Simulated, Labels: m.Labels, Complete: m.Complete(totals),
-		},
-		Specimens: totals.Specimens,
-	}
+	in := inputOf(m, m.Complete(totals))
+	in.Specimens = totals.Specimens
 	in.Steps = stepsOf(m)
 	if m.Before != nil {
 		in.Warnings = append(in.Warnings, m.Before.Notes...)
 	}
-	in.Counts = analyze.Counts{N: make([]int64, len(m.Weights))}
 	if t != nil && t.N > 0 {
 		t.sorted()
 		in.Counts = t.counts

@@ -15,15 +15,8 @@ import (
 
 // concludeLatency is where a live comparison and a stored one become the same.
 func concludeLatency(m record.Manifest, times []Times, baseline *store.Folder) report.Report {
-	in := report.Input{
-		Options: m.Options, Checks: m.Checks, Before: m.Before, Transport: m.Agent.Transport, Agent: m.Agent.How,
-		Signatures: m.Signatures, Interrupted: m.Interrupted, Invalid: slices.Clone(m.Failures), Warnings: slices.Clone(m.Warnings),
-		Remedies: slices.Clone(m.Remedies), Judged: &report.Judged{Outcome: report.Measured},
-		Run: &report.Run{
-			ID: m.ID, Dir: m.Dir, Started: m.Started, Ended: m.Ended, URL: m.Plan.URL, Command: m.Command, Seed: m.Options.Seed,
-			Tool: m.Tool, Simulated: m.Simulated, Labels: m.Labels, Complete: m.Interrupted == "" && len(m.Failures) == 0,
-		},
-	}
+	in := inputOf(m, m.Undisturbed())
+	in.Judged = &report.Judged{Outcome: report.Measured}
 	c := &report.Comparison{Level: 1 - m.Options.Alpha, Targets: []report.LatencyTarget{}, Differences: []report.TargetDifference{}}
 	in.Comparison = c
 	p := m.Latency

@@ -128,11 +128,10 @@ func splitText(m record.Manifest) string {
 
 func (p *pool) report() report.Report {
 	first := p.runs[0]
-	in := report.Input{
-		Weights: p.weights, Options: p.options, Counts: analyze.Counts{N: make([]int64, len(p.weights))},
-		Before: first.m.Before, After: first.m.After, Transport: first.m.Agent.Transport, Agent: first.m.Agent.How,
-		Signatures: first.m.Signatures, Run: p.run(),
-	}
+	in := inputOf(record.Manifest{
+		Weights: p.weights, Options: p.options, Before: first.m.Before, After: first.m.After, Agent: first.m.Agent, Signatures: first.m.Signatures,
+	}, true)
+	in.Run = p.run()
 	// From here on in the order in which they ran, so that what is said of time is true.
 	slices.SortStableFunc(p.runs, func(a, b pooled) int { return a.m.Started.Compare(b.m.Started) })
 	unknown := int64(0)

@@ -104,13 +104,12 @@ func (l *Looker) holds(look analyze.Look) bool {
 	if l.leaked {
 		return true // a weight-0 backend has answered: nothing takes that back
 	}
-	n, u := float64(look.Requests), float64(l.unattributed)
 	inside, outside := true, false
 	for i, c := range look.Intervals {
 		if c.Why != "" {
 			continue // weight 0: its first answer decides
 		}
-		low, high := c.Low*n/(n+u), (c.High*n+u)/(n+u)
+		low, high := spread(c, look.Requests, l.unattributed)
 		inside = inside && low >= l.expected[i]-l.tolerance[i] && high <= l.expected[i]+l.tolerance[i]
 		outside = outside || low > l.expected[i]+l.tolerance[i] || high < l.expected[i]-l.tolerance[i]
 	}

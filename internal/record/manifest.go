@@ -88,13 +88,13 @@ func (m *Manifest) Refused() bool {
 			return true
 		}
 	}
-	return len(m.Failures) > 0 || m.Interrupted != ""
+	return !m.Undisturbed()
 }
 
 // Complete reports whether the burst ended as the plan wanted: all was sent, or a look decided and it was stopped.
 func (m *Manifest) Complete(totals wire.Totals) bool {
 	return totals.Reason == wire.ReasonDone ||
-		totals.Reason == wire.ReasonStopped && m.Sequential != nil && m.Interrupted == "" && len(m.Failures) == 0
+		totals.Reason == wire.ReasonStopped && m.Sequential != nil && m.Undisturbed()
 }
 
 // Read reads the manifest of a stored run.
@@ -147,6 +147,9 @@ type Mark struct {
 	At   time.Time `json:"at"`
 	Text string    `json:"text"`
 }
+
+// Undisturbed reports whether nothing cut the run short and nothing failed.
+func (m *Manifest) Undisturbed() bool { return m.Interrupted == "" && len(m.Failures) == 0 }
 
 // Write writes the manifest into the run's folder, less what a run must not keep.
 func (m Manifest) Write(folder *store.Run) error {

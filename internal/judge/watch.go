@@ -1,0 +1,153 @@
+package judge
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+)
+
+// Watch judges a watch as it goes on. What it holds does not grow with time, but for the tests of its monitor, whose number
+// is about twice the logarithm of the number of looks.
+type Watch struct {
+	report.Watch        // what was seen so far
+	Failed       bool   // a failure was confirmed
+	Why          string // why nothing is measured, of the last gap
+
+	weights  analyze.Weights
+	seq      *analyze.Sequential // the whole watch: what is shown, and whether it passed
+	monitor  *analyze.Monitor    // whether it failed, whenever that began
+	look     analyze.Look
+	total    analyze.Counts
+	expected []float64 // shares
+	delta    []float64 // tolerance of each share
+	passed   bool
+}
+
+// NewWatch fixes the rule, before the first request.
+func NewWatch(weights analyze.Weights, o analyze.Options) (w Watch, err error) {
+	if w.seq, err = analyze.NewSequential(weights, o); err != nil {
+		return w, err
+	}
+	if w.monitor, err = analyze.NewMonitor(weights, o); err != nil {
+		return w, err
+	}
+	w.weights, w.expected = weights, weights.Shares()
+	for _, share := range w.expected {
+		delta := o.Tolerance.Share(share)
+		w.delta = append(w.delta, delta)
+		w.Tolerance = math.Max(w.Tolerance, 100*delta)
+	}
+	w.total.N = make([]int64, len(weights))
+	return w, nil
+}
+
+// Discard takes what needs statistics out of the counts of a batch whose stream broke: what arrived of it are more answers
+// of the faster backend. It reports whether anything is left: that a backend of weight 0 answered needs no statistics.
+func (w *Watch) Discard(c *analyze.Counts) (leaked bool) {
+	for i, x := range w.weights {
+		if x.W == 0 && c.N[i] > 0 {
+			leaked = true
+			continue
+		}
+		w.SetAside += c.N[i]
+		c.N[i] = 0
+	}
+	w.SetAside += c.Unattributed
+	c.Unattributed = 0
+	return leaked
+}
+
+// Update looks at the counts of one more batch. Whether a split that was right is wrong now is the monitor's to say, however
+// long it was right before; whether all of the watch together shows that it is right is told by the likely ranges, wherever
+// the requests without a backend went.
+func (w *Watch) Update(c analyze.Counts) (*analyze.Departure, error) {
+	departure, err := w.monitor.Update(c)
+	if err != nil {
+		return nil, err
+	}
+	if w.look, err = w.seq.Update(c.N); err != nil {
+		return nil, err
+	}
+	for i, n := range c.N {
+		w.total.N[i] += n
+	}
+	w.total.Unattributed += c.Unattributed
+	w.Looks++
+	w.Lost, w.Requests = w.total.Unattributed, w.look.Requests
+	w.passed = w.look.Requests > 0
+	for i, x := range w.look.Intervals {
+		if x.Why != "" { // weight 0
+			continue
+		}
+		low, high := spread(x, w.look.Requests, w.total.Unattributed)
+		w.passed = w.passed && x.Low <= x.High && low >= w.expected[i]-w.delta[i] && high <= w.expected[i]+w.delta[i]
+	}
+	return departure, nil
+}
+
+// spread is a likely range of n requests wherever the unattributed ones went.
+func spread(x analyze.Interval, n, unattributed int64) (low, high float64) {
+	all := float64(n) + float64(unattributed)
+	return x.Low * float64(n) / all, (x.High*float64(n) + float64(unattributed)) / all
+}
+
+// Outcome is what the watch shows so far.
+func (w *Watch) Outcome() string {
+	switch {
+	case w.Failed:
+		return report.Fail
+	case w.passed:
+		return report.Pass
+	}
+	return report.Inconclusive
+}
+
+// Now is the watch as a whole at this moment.
+func (w *Watch) Now() report.Watch {
+	out := w.Watch
+	out.Decided = w.passed
+	out.LnE, out.Anytime = nil, report.ProbabilityOf(w.look.Anytime)
+	if w.Looks > 0 && !math.IsInf(w.look.LnE, 0) {
+		lnE := w.look.LnE
+		out.LnE = &lnE
+	}
+	out.Backends = []report.WatchedPart{}
+	out.Gaps, out.Pods = append([]report.WatchGap{}, w.Gaps...), append([]string{}, w.Pods...)
+	for i, x := range w.weights {
+		part := report.WatchedPart{Backend: x.Backend, Weight: x.W, Observed: w.total.N[i]}
+		if i < len(w.look.Intervals) && w.look.Intervals[i].Low <= w.look.Intervals[i].High {
+			part.Interval = report.IntervalOf(w.look.Intervals[i])
+		}
+		out.Backends = append(out.Backends, part)
+	}
+	return out
+}
+
+// concludeWatch reports a watch that is over.
+func concludeWatch(m record.Manifest, w *Watch) report.Report {
+	if w.weights == nil { // it never began
+		w.weights, w.total.N = m.Weights, make([]int64, len(m.Weights))
+	}
+	s := w.Now()
+	in := inputOf(m, m.Undisturbed())
+	in.Counts, in.Watch, in.Judged = w.total, &s, &report.Judged{Outcome: w.Outcome()}
+	switch {
+	case w.Failed:
+		code := analyze.CodeOutside
+		if s.Failure.Side == report.SideLeak {
+			code = analyze.CodeLeak
+		}
+		in.Judged.Reasons = []analyze.Reason{{Code: code, Text: s.Failure.String()}}
+	case w.Looks == 0 && m.Undisturbed() && !m.Refused():
+		in.Invalid = append(in.Invalid, strings.TrimSuffix("nothing was measured: "+w.Why, ": "))
+	case !w.passed && len(m.Failures) == 0:
+		text := fmt.Sprintf("%d requests do not decide yet", s.Requests)
+		in.Judged.Reasons = []analyze.Reason{{Code: analyze.CodeTooFew, Text: text}}
+		in.Remedies = append(in.Remedies, "watch it longer, or at a higher --rate")
+	}
+	return report.Build(in)
+}
