@@ -100,7 +100,7 @@ func (c *attackCommand) complete(*bench.Config) error {
 // plan works out the plan and the names of its rules' backends.
 func (c *attackCommand) plan(url string) (p attack.Plan, names []string, err error) {
 	l := c.cfg.Load
-	p = l.Sending
+	p = l.Template
 	p.URL, p.Rate, p.WarmUp, p.Connections, p.Timeout = url, l.Rate, l.WarmUp, l.Connections, l.Timeout
 	p.MaxRate, p.MaxRequests = l.MaxRate, l.MaxRequests
 	if p.Shape, err = attack.ParseShape(c.schedule, c.cfg.Options.Seed); err != nil {

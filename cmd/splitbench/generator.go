@@ -18,7 +18,7 @@ import (
 type engineFlags struct{}
 
 func (engineFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
-	p := &cfg.Load.Sending
+	p := &cfg.Load.Template
 	flags.StringVar(&p.Engine, "engine", "", "h1, std or vegeta; default: h1 for HTTP/1.1 without TLS, std for all else")
 	flags.StringVar((*string)(&p.Protocol), "http", string(attack.ProtocolHTTP1),
 		"protocol of the connections: http1, h2 (over TLS), h2c or grpc")
@@ -38,7 +38,7 @@ func (engineFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 }
 
 func (engineFlags) complete(cfg *bench.Config) error {
-	p := &cfg.Load.Sending
+	p := &cfg.Load.Template
 	if p.Protocol == attack.ProtocolHTTP1 { // a plan does not name its defaults
 		p.Protocol = ""
 	}
@@ -64,12 +64,12 @@ type reuseFlags struct{ reuse attack.Reuse }
 
 func (r *reuseFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 	flags.DurationVar(&r.reuse.MaxAge, "connection-age", 0, "age at which a connection is replaced by a new one; 0: any age")
-	flags.StringVar((*string)(&cfg.Load.Sending.Order), "connection-order", string(attack.OrderLIFO),
+	flags.StringVar((*string)(&cfg.Load.Template.Order), "connection-order", string(attack.OrderLIFO),
 		"which idle connection to use next: lifo, fifo or random")
 }
 
 func (r *reuseFlags) complete(cfg *bench.Config) error {
-	p := &cfg.Load.Sending
+	p := &cfg.Load.Template
 	if p.Order == attack.OrderLIFO {
 		p.Order = ""
 	}
@@ -107,7 +107,7 @@ func (d *dialFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 			if !ok {
 				return errors.New("want HOST:PORT=ADDRESS:PORT")
 			}
-			put(&cfg.Load.Sending.ConnectTo, strings.ToLower(from), to)
+			put(&cfg.Load.Template.ConnectTo, strings.ToLower(from), to)
 			return nil
 		})
 	read(flags, "cacert", "", "PEM file of the authorities to trust instead of the system's", into(&d.tls.CA, os.ReadFile))
@@ -117,7 +117,7 @@ func (d *dialFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 
 func (d *dialFlags) complete(cfg *bench.Config) error {
 	if d.tls.CA != nil || d.tls.ServerName != "" || d.tls.Insecure {
-		cfg.Load.Sending.TLS = &d.tls
+		cfg.Load.Template.TLS = &d.tls
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ type payloadFlags struct {
 }
 
 func (c *payloadFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
-	p := &cfg.Load.Sending
+	p := &cfg.Load.Template
 	flags.StringVar(&p.Method, "method", "GET", "GET, HEAD or OPTIONS; others with --allow-unsafe")
 	flags.BoolVar(&p.AllowUnsafe, "allow-unsafe", false, "permit methods that may change something")
 	flags.StringVar(&c.body, "body", "", "body of every request")
@@ -142,7 +142,7 @@ func (c *payloadFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 }
 
 func (c *payloadFlags) complete(cfg *bench.Config) error {
-	p := &cfg.Load.Sending
+	p := &cfg.Load.Template
 	p.Method = strings.ToUpper(p.Method)
 	p.Body = c.file
 	if c.body != "" {

@@ -154,7 +154,7 @@ func (f *limitFlags) complete(cfg *bench.Config) error {
 		l.ErrorShare = math.SmallestNonzeroFloat64
 	}
 	if (l != attack.Limits{ErrorWindow: l.ErrorWindow}) {
-		cfg.Load.Sending.Limits = &l
+		cfg.Load.Template.Limits = &l
 	}
 	return nil
 }

@@ -74,9 +74,9 @@ type Load struct {
 	Header      map[string]string
 	MaxRate     float64
 	MaxRequests uint64
-	// Sending is how requests are sent: engine, protocol, connections, saturation, TLS, and headers of the user's. What it
+	// Template is how requests are sent: engine, protocol, connections, saturation, TLS, and headers of the user's. What it
 	// says of the target and of the amount is not looked at. Without Reuse a connection carries a 128th of all requests.
-	Sending attack.Plan
+	Template attack.Plan
 }
 
 // Progress is where a run is.

@@ -158,6 +158,7 @@ func mustDo(t *testing.T, err error) {
 
 // A drill in which nothing happens says so, and is never a pass whatever is allowed.
 func TestDrillInWhichNothingHappens(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 23})
 	cfg := drillOf(t, w, nil)
 	cfg.Load.Requests = 300

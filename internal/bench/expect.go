@@ -54,29 +54,23 @@ func ParseExpect(s string) (*Expect, error) {
 
 // met says whether the weights are those that are expected, in ratio, and else what they are.
 func (e *Expect) met(w analyze.Weights) (why string) {
-	want := make([]int64, len(w))
+	want := e.Named
 	switch {
-	case e.Named != nil:
-		like, ok := record.Aligned(e.Named, w)
-		if !ok {
+	case want != nil:
+		var ok bool
+		if want, ok = record.Aligned(want, w); !ok {
 			return fmt.Sprintf("the cluster says %s, you expected %s: the backends are others", record.WeightsText(w), e.Text)
-		}
-		for i, x := range like {
-			want[i] = x.W
 		}
 	case len(e.Weights) != len(w):
 		return fmt.Sprintf("the cluster says %s, which are %d backends, you expected %s", record.WeightsText(w), len(w), e.Text)
 	default:
-		copy(want, e.Weights)
-	}
-	like := slices.Clone(w)
-	for i := range like {
-		like[i].W = want[i]
-	}
-	for i := range w {
-		if record.Share(w, w[i].W).Cmp(record.Share(like, want[i])) != 0 {
-			return fmt.Sprintf("the cluster says %s, you expected %s", w.Ratio(), e.Text)
+		want = slices.Clone(w)
+		for i := range want {
+			want[i].W = e.Weights[i]
 		}
+	}
+	if !record.SameShares(w, want) {
+		return fmt.Sprintf("the cluster says %s, you expected %s", w.Ratio(), e.Text)
 	}
 	return ""
 }

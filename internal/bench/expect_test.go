@@ -23,6 +23,7 @@ func expecting(t *testing.T, cfg *Config, text string, wait time.Duration) {
 
 // Other weights than expected are refused before anything is sent.
 func TestOtherWeightsThanExpected(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 41})
 	for text, want := range map[string]string{
 		"90/10":                      "the cluster says 50/50, you expected 90/10",
@@ -48,6 +49,7 @@ func TestOtherWeightsThanExpected(t *testing.T) {
 // Weights that come while they are waited for are measured: 3,000 requests at 90/10 pass but for 1 run in 10,000 (5 points
 // less 2.33 standard deviations of 0.55 points are 6.8 of them; independence is checked at 0.001 and seldom takes a pass).
 func TestWaitForWeights(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 42})
 	cfg := connect(t, w, 3000)
 	expecting(t, &cfg, "9/1", time.Minute)
@@ -81,6 +83,7 @@ func TestWaitForWeights(t *testing.T) {
 
 // Weights that never come end the waiting with the same sentence.
 func TestWaitInVain(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 43})
 	cfg := connect(t, w, 1000)
 	expecting(t, &cfg, "90/10", 300*time.Millisecond)
@@ -94,6 +97,7 @@ func TestWaitInVain(t *testing.T) {
 }
 
 func TestFollows(t *testing.T) {
+	t.Parallel()
 	w := func(a, b int64) analyze.Weights { return analyze.Weights{{Backend: "a", W: a}, {Backend: "b", W: b}} }
 	for _, tt := range []struct {
 		w    analyze.Weights
@@ -113,6 +117,7 @@ func TestFollows(t *testing.T) {
 }
 
 func TestParseExpect(t *testing.T) {
+	t.Parallel()
 	for _, s := range []string{"", "a", "90", "90/", "0/0", "-1/2", "a=1,a=2", "1/2/x", "90/10%"} {
 		if e, err := ParseExpect(s); err == nil && s != "90" {
 			t.Errorf("%q is taken for %+v", s, e)

@@ -16,6 +16,7 @@ import (
 // Each round of each target is one replicate, with all of its answers, in the order in which they were sent; a run of a split has
 // one for each backend; and what is no benchmark, or no load test with one clock, is refused in a sentence that says so.
 func TestReplicatesOfRuns(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 51})
 	cfg := compareTargets(t, w)
 	cfg.Labels = map[string]string{"Linkerd version": "2.18"}

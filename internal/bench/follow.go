@@ -32,7 +32,7 @@ func (r *run) watch(ctx context.Context) (stop func()) {
 	case <-w.Ready():
 	case <-time.After(watchStart):
 	}
-	f := &following{r: r, weights: r.m.Weights}
+	f := &moveLog{r: r, weights: r.m.Weights}
 	var done sync.WaitGroup
 	done.Go(func() { f.follow(ctx, w) })
 	return func() {
@@ -44,15 +44,15 @@ func (r *run) watch(ctx context.Context) (stop func()) {
 	}
 }
 
-// following turns events into moves.
-type following struct {
+// moveLog turns events into moves.
+type moveLog struct {
 	r       *run
 	weights analyze.Weights // that proxies are told now
 	moves   []record.Move
 	pending int // the first move that may have led to other weights, plus 1; 0: none
 }
 
-func (f *following) follow(ctx context.Context, w *mesh.Watcher) {
+func (f *moveLog) follow(ctx context.Context, w *mesh.Watcher) {
 	for e := range w.Events() {
 		f.add(e)
 		if e.Ref.Law {
@@ -61,7 +61,7 @@ func (f *following) follow(ctx context.Context, w *mesh.Watcher) {
 	}
 }
 
-func (f *following) add(e mesh.Event) {
+func (f *moveLog) add(e mesh.Event) {
 	if len(f.moves) >= maxMoves {
 		return
 	}
@@ -75,7 +75,7 @@ func (f *following) add(e mesh.Event) {
 
 // resolve asks anew what the weights are: only all objects together say it. Where they cannot be read, the look after the
 // burst says what they were in the end.
-func (f *following) resolve(ctx context.Context) {
+func (f *moveLog) resolve(ctx context.Context) {
 	now := f.r.weightsNow(ctx)
 	if now == nil || slices.Equal(now, f.weights) || f.pending == 0 {
 		return
@@ -111,14 +111,14 @@ func unwatched(gaps []mesh.Gap) []string {
 	return out
 }
 
-// clocked is a fetcher that learns about the pod's clock.
-type clocked struct {
+// clockedFetcher is a fetcher that learns about the pod's clock.
+type clockedFetcher struct {
 	fetcher
 	clock *record.Clock
 }
 
 // Fetch implements fetcher.
-func (c clocked) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResult, []byte, error) {
+func (c clockedFetcher) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResult, []byte, error) {
 	began := time.Now()
 	res, body, err := c.fetcher.Fetch(ctx, q)
 	if err == nil && res.UnixNs > 0 {

@@ -124,7 +124,7 @@ func (r *latencyRun) discover(ctx context.Context) error {
 		}
 	}
 	r.m.Checks = sourceChecks(preflight.Run(preflight.View{Snapshot: *r.m.Before}))
-	p := r.cfg.Load.Sending
+	p := r.cfg.Load.Template
 	p.URL, p.Rate, p.Requests, p.WarmUp = r.plan.Targets[0].URL, r.cfg.Load.Rate, r.cfg.Load.Rate.Requests(r.cfg.Round), r.cfg.Load.WarmUp
 	p.Connections, p.Timeout = r.cfg.Load.Connections, r.cfg.Load.Timeout
 	p.MaxRate, p.MaxRequests = r.cfg.Load.MaxRate, r.cfg.Load.MaxRequests

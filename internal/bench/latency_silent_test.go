@@ -53,6 +53,7 @@ func answering(t *testing.T, status int, body string) string {
 // A target that cannot be measured ends as invalid and says plainly why, whatever the margin, and a sweep of it too: never as a
 // pass. What was sent is stored and says the same again.
 func TestLatencyOfATargetThatNeverAnswers(t *testing.T) {
+	t.Parallel()
 	for name, x := range map[string]struct {
 		at      string // as the pod dials it
 		real    func(t *testing.T) string
@@ -119,6 +120,7 @@ func TestLatencyOfATargetThatNeverAnswers(t *testing.T) {
 
 // A sweep is held against a limit: what only a comparison uses is refused, not ignored.
 func TestSweepRefusesWhatOnlyAComparisonUses(t *testing.T) {
+	t.Parallel()
 	c := LatencyConfig{Targets: []string{"svc/podinfo"}, Rates: []attack.Rate{{Hits: 100, Per: time.Second}}, Round: time.Second}
 	if err := c.validate(); err != nil {
 		t.Fatal(err)

@@ -132,9 +132,10 @@ func comparedWithItself(t *testing.T, f store.Folder, late bool) {
 
 // How requests are sent is what the flags of every load say, not only what a run of one split makes of them.
 func TestLatencySendsAsItIsTold(t *testing.T) {
+	t.Parallel()
 	cfg := compareTargets(t, world(t, demo.Options{Seed: 14}))
 	cfg.Against, cfg.Rates, cfg.Round = "", []attack.Rate{cfg.Load.Rate}, 100*time.Millisecond
-	cfg.Load.Sending = attack.Plan{Engine: attack.EngineStd, Header: map[string]string{"x-canary": "always"}, Limits: &attack.Limits{Time: time.Hour}}
+	cfg.Load.Template = attack.Plan{Engine: attack.EngineStd, Header: map[string]string{"x-canary": "always"}, Limits: &attack.Limits{Time: time.Hour}}
 	if _, err := Latency(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -160,6 +161,7 @@ func TestLatencySendsAsItIsTold(t *testing.T) {
 }
 
 func TestLatencyRefusals(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 12})
 	for name, change := range map[string]func(*LatencyConfig){
 		"the same Service twice":   func(c *LatencyConfig) { c.Against = "svc/podinfo-east" },
@@ -191,6 +193,7 @@ func TestLatencyRefusals(t *testing.T) {
 
 // A target that only fails ends in invalid and says why, never in a pass.
 func TestLatencyOfATargetThatOnlyFails(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 13, GatewayDown: true})
 	cfg := compareTargets(t, w)
 	cfg.Against, cfg.Targets = "svc/podinfo-east", []string{"svc/frontend"}
@@ -221,6 +224,7 @@ func backlogged(rate attack.Rate, length time.Duration) *judge.Burst {
 
 // The limit of 100 ms at p99 breaks above 250/s, where a step of 10 s leaves a backlog of 100 ms: at 1 % too much.
 func TestSweepFindsTheCapacityOfAQueue(t *testing.T) {
+	t.Parallel()
 	s := sweepOf(t, report.SweepLimit{Quantile: 0.99, Ms: 100}, func(rate attack.Rate) (*judge.Burst, error) { return backlogged(rate, 10*time.Second), nil })
 	if s.HoldsAt == nil || s.BreaksAt == nil || math.Abs(math.Sqrt(*s.HoldsAt**s.BreaksAt)-250) > 25 || *s.BreaksAt / *s.HoldsAt > sweepFine {
 		t.Errorf("want within 10 %% of 250: %s %+v", s.Sentence, s.Steps)
@@ -335,6 +339,7 @@ func startOneAtATime(t *testing.T, service time.Duration) *oneAtATime {
 }
 
 func TestPerSecondHasThreeDigits(t *testing.T) {
+	t.Parallel()
 	for _, x := range []struct{ in, want float64 }{{0.12345, 0.123}, {7.0711, 7.07}, {223.6, 224}, {12345, 12345}} {
 		if got := perSecond(x.in).PerSecond(); math.Abs(got-x.want) > 1e-9*x.want {
 			t.Errorf("%g: %g, want %g", x.in, got, x.want)

@@ -18,6 +18,7 @@ import (
 
 // What the user marks while a run sends, and what is seen to change meanwhile, stands on the run's axis of time, live and stored.
 func TestRunKeepsMarksAndMoves(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 31})
 	cfg := connect(t, w, 1500)
 	cfg.Load.Rate.Hits, cfg.Load.Rate.Per = 500, time.Second
@@ -83,6 +84,7 @@ func TestRunKeepsMarksAndMoves(t *testing.T) {
 
 // A kind of run without a timeline takes no mark, and says so: what is marked there nobody would see.
 func TestMarkOfARunWithoutTimeline(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 32})
 	cfg := compareTargets(t, w)
 	var refused error
@@ -106,6 +108,7 @@ func TestMarkOfARunWithoutTimeline(t *testing.T) {
 
 // Lines of the marks' file come from anywhere.
 func TestMarksInAFile(t *testing.T) {
+	t.Parallel()
 	got := marksIn([]byte("{\"at\":\"2026-11-22T07:15:02Z\",\"text\":\"one\"}\nnonsense\n{\"text\":\"\"}\n{\"at\":\"2026-11-22T07:15:03Z\",\"text\":\"two\\u0007\"}\n{\"at\":\"2026-"))
 	if len(got) != 2 || got[0].Text != "one" || strings.Contains(got[1].Text, "\x07") {
 		t.Errorf("%+v", got)

@@ -56,10 +56,10 @@ func (r *run) measure(ctx context.Context) (err error) {
 		}
 	}
 	r.m.Agent = sources[0].facts
-	if err := r.settle(ctx, clocked{sources[0].client, &r.m.Clock}); err != nil || r.m.Refused() {
+	if err := r.settle(ctx, clockedFetcher{sources[0].client, &r.m.Clock}); err != nil || r.m.Refused() {
 		return err
 	}
-	if err := r.awaitDataPlane(ctx, clocked{sources[0].client, &r.m.Clock}); err != nil {
+	if err := r.awaitDataPlane(ctx, clockedFetcher{sources[0].client, &r.m.Clock}); err != nil {
 		return err
 	}
 	from := "pod " + sources[0].pod.Name

@@ -46,7 +46,7 @@ func (r *run) plan(snap law.Snapshot) (attack.Plan, error) {
 		requests = uint64(n)
 		r.m.Automatic = true
 	}
-	p := r.cfg.Load.Sending
+	p := r.cfg.Load.Template
 	p.URL, p.Rate, p.Requests, p.WarmUp = target, r.cfg.Load.Rate, requests, r.cfg.Load.WarmUp
 	p.Connections, p.Timeout = r.cfg.Load.Connections, r.cfg.Load.Timeout
 	p.MaxRate, p.MaxRequests = r.cfg.Load.MaxRate, r.cfg.Load.MaxRequests
@@ -97,7 +97,7 @@ func (r *run) identify(id string) {
 	if agent := r.cfg.Load.Header["User-Agent"]; agent != "" {
 		own["User-Agent"] = agent + " (" + id + ")"
 	}
-	r.m.Plan.Header = headers(own, r.cfg.Load.Sending.Header)
+	r.m.Plan.Header = headers(own, r.cfg.Load.Template.Header)
 }
 
 // headers are those of the program, in place of which the user's stand.
@@ -196,7 +196,7 @@ func Weights(ctx context.Context, cfg Config) (analyze.Weights, string, error) {
 
 // probeOf is the request that the law is asked for: what the run is going to send.
 func probeOf(cfg Config) law.Probe {
-	sent := cfg.Load.Sending
+	sent := cfg.Load.Template
 	p := law.Probe{Method: http.MethodGet, Header: headers(cfg.Load.Header, sent.Header)}
 	if u, err := url.Parse(cfg.URL); err == nil && cfg.URL != "" {
 		p.Path, p.Host = u.RequestURI(), u.Hostname()

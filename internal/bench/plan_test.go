@@ -26,6 +26,7 @@ func walkthrough() law.Snapshot {
 }
 
 func TestTargetURL(t *testing.T) {
+	t.Parallel()
 	elsewhere := func(s *law.Snapshot) { s.Source.Namespace = "other" }
 	through := func(s *law.Snapshot) {
 		s.Through = &law.Through{Service: law.Service{Namespace: "test", Name: "frontend"}}
@@ -72,6 +73,7 @@ func TestTargetURL(t *testing.T) {
 }
 
 func TestDirectURL(t *testing.T) {
+	t.Parallel()
 	s := walkthrough()
 	for root, want := range map[string]string{
 		"http://podinfo:9898/api/info":                "http://podinfo-east:9898/api/info",
@@ -86,6 +88,7 @@ func TestDirectURL(t *testing.T) {
 }
 
 func TestProbeOfRun(t *testing.T) {
+	t.Parallel()
 	p := probeOf(Config{URL: "http://podinfo.test:9898/api/info?x=1", Load: Load{Header: map[string]string{"X-A": "b"}}})
 	if p.Path != "/api/info?x=1" || p.Host != "podinfo.test" || p.Method != "GET" || p.Header["X-A"] != "b" {
 		t.Errorf("%+v", p)
@@ -94,9 +97,10 @@ func TestProbeOfRun(t *testing.T) {
 
 // Routes may choose by a header. The law is asked for the request that the run sends, with the headers of the user's.
 func TestTheLawIsAskedForTheRequestThatIsSent(t *testing.T) {
+	t.Parallel()
 	cfg := Config{URL: "http://podinfo:9898/api?x=1", Load: Load{
-		Header:  map[string]string{"User-Agent": "splitbench/v0"},
-		Sending: attack.Plan{Header: map[string]string{"X-Canary": "always", "user-agent": "curl/8", "host": "shop.example:8080"}},
+		Header:   map[string]string{"User-Agent": "splitbench/v0"},
+		Template: attack.Plan{Header: map[string]string{"X-Canary": "always", "user-agent": "curl/8", "host": "shop.example:8080"}},
 	}}
 	want := law.Probe{
 		Method: "GET", Path: "/api?x=1", Host: "shop.example",
@@ -105,7 +109,7 @@ func TestTheLawIsAskedForTheRequestThatIsSent(t *testing.T) {
 	if diff := cmp.Diff(want, probeOf(cfg)); diff != "" {
 		t.Errorf("asked for another request than is sent (-sent +asked):\n%s", diff)
 	}
-	cfg = Config{Load: Load{Sending: attack.Plan{Protocol: attack.ProtocolGRPC}}}
+	cfg = Config{Load: Load{Template: attack.Plan{Protocol: attack.ProtocolGRPC}}}
 	if p := probeOf(cfg); p.Method != "POST" || p.Path != "/grpc.health.v1.Health/Check" {
 		t.Errorf("of a gRPC call the law is asked for %s %s", p.Method, p.Path)
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/record"
-	"github.com/splitbench/splitbench/podexec"
 )
 
 // sources are the pods that send, the first of them the one that the snapshot calls the source. Each has its part of the
@@ -24,12 +23,11 @@ func (r *run) sources() ([]*source, error) {
 	}
 	out := make([]*source, len(pods))
 	for i, p := range pods {
-		c, err := podexec.New(r.cfg.REST, podexec.Target{Namespace: p.Namespace, Pod: p.Name, Container: p.Container},
-			podexec.Options{Protocol: r.cfg.Protocol})
+		l, err := r.cfg.ladder(p)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = &source{r: r, n: i, pod: p, container: c, plan: record.PartOf(r.m.Plan, i, len(pods))}
+		out[i] = &source{r: r, n: i, pod: p, ladder: l, plan: record.PartOf(r.m.Plan, i, len(pods))}
 	}
 	return out, nil
 }

@@ -115,6 +115,7 @@ func TestTwoPodsAddUp(t *testing.T) {
 }
 
 func TestAllPods(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 3, Frontends: 3})
 	cfg := connect(t, w, 300)
 	cfg.Query.Pods = mesh.AllPods
@@ -145,6 +146,7 @@ func TestAllPods(t *testing.T) {
 
 // A pod that fails ends the run of all, and what all of them sent is kept.
 func TestOnePodOfTwoFails(t *testing.T) {
+	t.Parallel()
 	cuts := &cutting{after: 4000, pod: 1}
 	w := world(t, demo.Options{Seed: 3, Frontends: 2, Mend: cuts.mend})
 	cfg := connect(t, w, 20_000)
@@ -205,6 +207,7 @@ func (c *cutWriter) Write(p []byte) (int, error) {
 // A stream that broke and was taken up again: both segments and what was lost between them are the plan, and the report
 // says so.
 func TestTwoSegmentsAddUp(t *testing.T) {
+	t.Parallel()
 	cuts := &cutting{after: 20_000}
 	w := world(t, demo.Options{Seed: 5, Mend: cuts.mend})
 	cfg := connect(t, w, 3000)
@@ -239,6 +242,7 @@ func TestTwoSegmentsAddUp(t *testing.T) {
 
 // Without --resume a broken stream is the end.
 func TestABrokenStreamIsNoPass(t *testing.T) {
+	t.Parallel()
 	cuts := &cutting{after: 20_000}
 	w := world(t, demo.Options{Seed: 5, Mend: cuts.mend})
 	r, m, _ := live(t, connect(t, w, 3000))

@@ -11,7 +11,6 @@ import (
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
-	"github.com/splitbench/splitbench/podexec"
 )
 
 // checkDeadline bounds the agent of a check: some thirty requests of five seconds at most.
@@ -50,17 +49,14 @@ func ProbePod(ctx context.Context, cfg Config, v preflight.View) (probed *prefli
 	case pod.Problem != "":
 		return nil, fmt.Errorf("probe pod %s: %s", pod.Name, untrusted.Safe(pod.Problem))
 	}
-	container, err := podexec.New(cfg.REST, podexec.Target{Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container},
-		podexec.Options{Protocol: cfg.Protocol})
+	l, err := cfg.ladder(pod)
 	if err != nil {
 		return nil, err
 	}
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	client, _, err := provide(ctx, life, providing{
-		container: container, rest: cfg.REST, pod: pod, self: cfg.Self, via: cfg.Via, image: cfg.Image, deadline: checkDeadline,
-		options: agent.ClientOptions{Stderr: newRunLog(cfg.Log)},
-	})
+	l.deadline, l.options = checkDeadline, agent.ClientOptions{Stderr: newRunLog(cfg.Log)}
+	client, _, err := l.provide(ctx, life)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 // The manifest says what the figures were measured on: which pods, in both clusters, of which images, through which proxy, and
 // how far each cluster's clock was off.
 func TestManifestHoldsProvenance(t *testing.T) {
+	t.Parallel()
 	_, m, _ := live(t, connect(t, world(t, demo.Options{}), 200))
 	digest := func(what, id string) {
 		t.Helper()
@@ -53,9 +54,10 @@ func TestManifestHoldsProvenance(t *testing.T) {
 
 // A run that sends a credential keeps that it did, and not the credential: folders are handed to others.
 func TestTheManifestKeepsNoSecrets(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 21})
 	cfg := connect(t, w, 40)
-	cfg.Load.Sending.Header = map[string]string{"Authorization": "Bearer SECRET", "x-canary": "always"}
+	cfg.Load.Template.Header = map[string]string{"Authorization": "Bearer SECRET", "x-canary": "always"}
 	_, _, f := live(t, cfg)
 	files, err := os.ReadDir(f.Dir)
 	if err != nil {

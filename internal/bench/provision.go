@@ -40,8 +40,8 @@ const (
 // Vias are all ways that a run may be told to take.
 func Vias() []Via { return []Via{ViaAuto, ViaPresent, ViaUpload, ViaCurl, ViaEphemeral} }
 
-// providing is what is needed to bring a generator to a pod and to open a session with it.
-type providing struct {
+// ladder is what is needed to get a load generator into a pod and to open a session with it.
+type ladder struct {
 	container *podexec.Container
 	rest      *rest.Config
 	pod       law.Pod
@@ -55,24 +55,33 @@ type providing struct {
 	options   agent.ClientOptions
 }
 
+// ladder is the one to a pod, without a plan.
+func (c Config) ladder(pod law.Pod) (ladder, error) {
+	container, err := podexec.New(c.REST, podexec.Target{Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container},
+		podexec.Options{Protocol: c.Protocol})
+	return ladder{
+		container: container, rest: c.REST, pod: pod, self: c.Self, via: c.Via, image: c.Image, protocol: c.Protocol,
+	}, err
+}
+
 // errNotThere says that a way is not open in this pod, which is no failure.
 type errNotThere struct{ why string }
 
 func (e *errNotThere) Error() string { return e.why }
 
 // provide goes down the ladder until a session is open. The facts are what was tried, also after an error.
-func provide(ctx, life context.Context, p providing) (session, record.AgentFacts, error) {
+func (l ladder) provide(ctx, life context.Context) (session, record.AgentFacts, error) {
 	var facts record.AgentFacts
-	ways := []Via{p.via}
-	if p.via == "" || p.via == ViaAuto {
+	ways := []Via{l.via}
+	if l.via == "" || l.via == ViaAuto {
 		ways = []Via{ViaPresent, ViaUpload, ViaCurl}
 	}
 	var failed []error
 	for _, way := range ways {
-		s, how, err := p.open(ctx, life, way)
+		s, how, err := l.open(ctx, life, way)
 		if err == nil {
 			facts.Steps = append(facts.Steps, record.Step{Via: string(way), Used: true, Seen: how})
-			facts.How, facts.Transport, facts.Hello = how, string(p.container.Protocol()), s.Hello()
+			facts.How, facts.Transport, facts.Hello = how, string(l.container.Protocol()), s.Hello()
 			return s, facts, nil
 		}
 		facts.Steps = append(facts.Steps, record.Step{Via: string(way), Seen: untrusted.Safe(err.Error())})
@@ -100,41 +109,41 @@ func nextMayDo(err error) bool {
 	return errors.As(err, &noTool) || errors.As(err, &upload) || errors.As(err, &noShell) || errors.As(err, &start) || errors.As(err, &noAgent) || errors.As(err, &version)
 }
 
-func (p providing) open(ctx, life context.Context, way Via) (session, string, error) {
+func (l ladder) open(ctx, life context.Context, way Via) (session, string, error) {
 	switch way {
 	case ViaPresent:
-		return p.present(ctx, life)
+		return l.present(ctx, life)
 	case ViaUpload:
-		return p.upload(ctx, life, p.container)
+		return l.upload(ctx, life, l.container)
 	case ViaCurl:
-		return p.curl(ctx, life)
+		return l.curl(ctx, life)
 	case ViaEphemeral:
-		return p.ephemeral(ctx, life)
+		return l.ephemeral(ctx, life)
 	case ViaAuto:
 	}
 	return nil, "", record.Usagef("--via %q: want auto, present, upload, curl or ephemeral", string(way))
 }
 
 // serve are the agent's arguments.
-func (p providing) serve(path string) []string {
-	argv := []string{path, agent.ArgServe, p.deadline.Round(time.Second).String()}
-	if p.after > 0 {
-		argv = append(argv, strconv.Itoa(p.after))
+func (l ladder) serve(path string) []string {
+	argv := []string{path, agent.ArgServe, l.deadline.Round(time.Second).String()}
+	if l.after > 0 {
+		argv = append(argv, strconv.Itoa(l.after))
 	}
 	return argv
 }
 
 // present starts the agent that the pod says it has.
-func (p providing) present(ctx, life context.Context) (session, string, error) {
-	path := p.pod.AgentPath
+func (l ladder) present(ctx, life context.Context) (session, string, error) {
+	path := l.pod.AgentPath
 	if path == "" {
 		return nil, "", &errNotThere{"the pod has no annotation splitbench.io/agent"}
 	}
-	version, err := output(ctx, p.container, []string{path, agent.ArgVersion})
+	version, err := output(ctx, l.container, []string{path, agent.ArgVersion})
 	if err != nil {
-		return nil, "", fmt.Errorf("use the agent that pod %s says is installed at %q: %w", p.pod.Name, untrusted.Safe(path), err)
+		return nil, "", fmt.Errorf("use the agent that pod %s says is installed at %q: %w", l.pod.Name, untrusted.Safe(path), err)
 	}
-	c, err := agent.Open(life, p.container, p.serve(path), p.options)
+	c, err := agent.Open(life, l.container, l.serve(path), l.options)
 	if err != nil {
 		return nil, "", err
 	}
@@ -142,12 +151,12 @@ func (p providing) present(ctx, life context.Context) (session, string, error) {
 }
 
 // upload puts the agent into a container and starts it.
-func (p providing) upload(ctx, life context.Context, c *podexec.Container) (session, string, error) {
-	goos, arch, err := platform(ctx, c, p.pod)
+func (l ladder) upload(ctx, life context.Context, c *podexec.Container) (session, string, error) {
+	goos, arch, err := platform(ctx, c, l.pod)
 	if err != nil {
 		return nil, "", err
 	}
-	bin, err := agentbin.For(goos, arch, p.self)
+	bin, err := agentbin.For(goos, arch, l.self)
 	if err != nil {
 		return nil, "", err
 	}
@@ -155,15 +164,15 @@ func (p providing) upload(ctx, life context.Context, c *podexec.Container) (sess
 	if err != nil {
 		return nil, "", err
 	}
-	dirs := p.pod.WritableDirs
-	if c.Target().Container != p.pod.Container {
+	dirs := l.pod.WritableDirs
+	if c.Target().Container != l.pod.Container {
 		dirs = nil // another container's mounts
 	}
 	path, err := c.Upload(ctx, podexec.Upload{Data: bin.Data, Name: name, Dirs: dirs, HashArgs: []string{agent.ArgSelfHash}})
 	if err != nil {
-		return nil, "", fmt.Errorf("upload the agent to container %s of pod %s: %w", c.Target().Container, p.pod.Name, err)
+		return nil, "", fmt.Errorf("upload the agent to container %s of pod %s: %w", c.Target().Container, l.pod.Name, err)
 	}
-	client, err := agent.Open(life, c, p.serve(path), p.options)
+	client, err := agent.Open(life, c, l.serve(path), l.options)
 	if err != nil {
 		return nil, "", errors.Join(err, remove(ctx, c, path))
 	}

@@ -41,11 +41,11 @@ func (c curlSession) AttackFrom(ctx context.Context, plan attack.Plan, start age
 }
 
 // curl drives the image's own curl or wget.
-func (p providing) curl(ctx, _ context.Context) (session, string, error) {
-	if err := curl.Check(p.plan); err != nil {
+func (l ladder) curl(ctx, _ context.Context) (session, string, error) {
+	if err := curl.Check(l.plan); err != nil {
 		return nil, "", err
 	}
-	c, err := curl.Open(ctx, p.container, curl.Options{Progress: p.options.Progress, Verified: p.options.Verified})
+	c, err := curl.Open(ctx, l.container, curl.Options{Progress: l.options.Progress, Verified: l.options.Verified})
 	if err != nil {
 		return nil, "", err
 	}
@@ -54,22 +54,22 @@ func (p providing) curl(ctx, _ context.Context) (session, string, error) {
 
 // ephemeral adds an ephemeral container to the pod, puts the agent there and starts it. The container ends by itself with the
 // session's deadline; Kubernetes keeps its entry in the pod's spec.
-func (p providing) ephemeral(ctx, life context.Context) (session, string, error) {
-	name, err := podexec.AddEphemeral(ctx, p.rest, p.container.Target(), podexec.Ephemeral{
-		Image: p.image, Command: []string{"sleep", fmt.Sprint(int(p.deadline.Seconds()) + 1)},
+func (l ladder) ephemeral(ctx, life context.Context) (session, string, error) {
+	name, err := podexec.AddEphemeral(ctx, l.rest, l.container.Target(), podexec.Ephemeral{
+		Image: l.image, Command: []string{"sleep", fmt.Sprint(int(l.deadline.Seconds()) + 1)},
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	target := p.container.Target()
+	target := l.container.Target()
 	target.Container = name
-	c, err := podexec.New(p.rest, target, podexec.Options{Protocol: p.protocol})
+	c, err := podexec.New(l.rest, target, podexec.Options{Protocol: l.protocol})
 	if err != nil {
 		return nil, "", err
 	}
-	s, how, err := p.upload(ctx, life, c)
+	s, how, err := l.upload(ctx, life, c)
 	if err != nil {
 		return nil, "", err
 	}
-	return s, fmt.Sprintf("ephemeral container %s of image %s, which stays in the pod's spec: %s", name, untrusted.Safe(p.image), how), nil
+	return s, fmt.Sprintf("ephemeral container %s of image %s, which stays in the pod's spec: %s", name, untrusted.Safe(l.image), how), nil
 }

@@ -84,6 +84,7 @@ func whenSending(cfg *Config, f func()) {
 }
 
 func TestTheLiveRunAndTheStoredOneAgree(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 1})
 	cfg := connect(t, w, 1000)
 	live, err := Run(t.Context(), cfg)
@@ -115,6 +116,7 @@ func TestTheLiveRunAndTheStoredOneAgree(t *testing.T) {
 
 // A change of the weights during the run is invalid, whatever the counts say.
 func TestWeightsThatMoveAreNoVerdict(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 2})
 	cfg := connect(t, w, 3000)
 	whenSending(&cfg, func() {
@@ -140,6 +142,7 @@ func TestWeightsThatMoveAreNoVerdict(t *testing.T) {
 
 // A change that was taken back before the end leaves the same weights, but not the same generation.
 func TestWeightsThatMovedAndCameBackAreNoVerdict(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 4})
 	cfg := connect(t, w, 1500)
 	whenSending(&cfg, func() {
@@ -158,6 +161,7 @@ func TestWeightsThatMovedAndCameBackAreNoVerdict(t *testing.T) {
 
 // Killed between the last sample and the second look at the cluster: the samples are whole, the run is not.
 func TestARunThatWasNotSeenToTheEndIsNoPass(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 5})
 	cfg := connect(t, w, 3000)
 	if r, err := Run(t.Context(), cfg); err != nil || r.Verdict.Outcome != report.Pass {
@@ -197,6 +201,7 @@ func TestAnOverloadedGeneratorIsNoPass(t *testing.T) {
 }
 
 func TestAnInterruptedRunKeepsWhatItHas(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 3})
 	cfg := connect(t, w, 60_000)
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -220,6 +225,7 @@ func TestAnInterruptedRunKeepsWhatItHas(t *testing.T) {
 }
 
 func TestARefusedRunLeavesNothing(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		o    demo.Options
 		want string
@@ -248,6 +254,7 @@ func TestARefusedRunLeavesNothing(t *testing.T) {
 }
 
 func TestWhatIsWrongHereIsAUsageError(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{})
 	for name, change := range map[string]func(*Config){
 		"url":       func(c *Config) { c.URL = "http://elsewhere:9898/" },

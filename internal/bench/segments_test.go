@@ -16,6 +16,7 @@ import (
 // Weights that are changed in the middle give two segments, each judged by its own weights, and the time from the write to
 // the first request that was drawn by it. The demo's data plane follows at once; the answers tell it to within a few requests.
 func TestWeightsThatMoveGiveTwoSegments(t *testing.T) {
+	t.Parallel()
 	for _, route := range []bool{false, true} {
 		w := world(t, demo.Options{Seed: 31, Route: route})
 		cfg := connect(t, w, 5000)
@@ -71,6 +72,7 @@ func TestWeightsThatMoveGiveTwoSegments(t *testing.T) {
 
 // A change that was taken back is told with its time, though before and after say the same.
 func TestMovesThatAreTakenBackAreSeen(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 32})
 	cfg := connect(t, w, 1500)
 	whenSending(&cfg, func() {

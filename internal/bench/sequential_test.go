@@ -14,6 +14,7 @@ import (
 )
 
 func TestASequentialRunStopsAndIsJudgedAgainAlike(t *testing.T) {
+	t.Parallel()
 	for name, o := range map[string]demo.Options{
 		"pass": {Seed: 1},
 		"fail": {Seed: 1, TrueWeights: map[string]int64{"podinfo": 65, "podinfo-east": 35}},
@@ -46,6 +47,7 @@ func TestASequentialRunStopsAndIsJudgedAgainAlike(t *testing.T) {
 }
 
 func TestSequentialRefuses(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{})
 	for want, change := range map[string]func(*Config){
 		"--gate chisquare": func(c *Config) { c.Options.Gate = analyze.GateChiSquare },

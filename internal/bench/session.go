@@ -13,22 +13,18 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
-	"github.com/splitbench/splitbench/podexec"
 )
 
 // openAgent provides a generator in a pod and starts it. The session lives until life ends or it is closed; length is how long
 // it will be sending.
 func (r *run) openAgent(ctx, life context.Context, pod law.Pod, length time.Duration, o agent.ClientOptions) (session, record.AgentFacts, error) {
-	container, err := podexec.New(r.cfg.REST, podexec.Target{Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container},
-		podexec.Options{Protocol: r.cfg.Protocol})
+	l, err := r.cfg.ladder(pod)
 	if err != nil {
 		return nil, record.AgentFacts{}, err
 	}
 	o.Stderr = r.log
-	client, facts, err := provide(ctx, life, providing{
-		container: container, rest: r.cfg.REST, pod: pod, self: r.cfg.Self, via: r.cfg.Via, image: r.cfg.Image, plan: r.m.Plan,
-		deadline: length + sessionMargin, options: o,
-	})
+	l.plan, l.deadline, l.options = r.m.Plan, length+sessionMargin, o
+	client, facts, err := l.provide(ctx, life)
 	if err != nil {
 		return nil, facts, err
 	}

@@ -51,6 +51,7 @@ var (
 )
 
 func TestSignatures(t *testing.T) {
+	t.Parallel()
 	pods := func(backend int, names ...string) attack.Rule {
 		return attack.Rule{Backend: backend, Kind: attack.RuleJSON, Key: "/hostname", Values: names}
 	}
@@ -185,6 +186,7 @@ func TestSignatures(t *testing.T) {
 
 // The probes stop as soon as every backend was seen: production is not asked more than needed.
 func TestProbesAreFew(t *testing.T) {
+	t.Parallel()
 	l := learner{snap: walkthrough(), url: "http://podinfo:9898/"}
 	if err := l.probe(t.Context(), answers{"podinfo-east": {east1}, "podinfo": {west1}}); err != nil {
 		t.Fatal(err)
@@ -201,6 +203,7 @@ func (b brokenFetcher) Fetch(context.Context, wire.FetchRequest) (wire.FetchResu
 }
 
 func TestABrokenStreamEndsTheProbes(t *testing.T) {
+	t.Parallel()
 	cut := errors.New("cut")
 	l := learner{snap: walkthrough(), url: "http://podinfo:9898/"}
 	if err := l.probe(t.Context(), brokenFetcher{cut}); !errors.Is(err, cut) {

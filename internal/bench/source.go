@@ -22,17 +22,17 @@ const maxSegments = 3
 
 // source is one pod that sends: its part of the plan, and the session that carries it out.
 type source struct {
-	r         *run
-	n         int // its number
-	pod       law.Pod
-	container *podexec.Container
-	plan      attack.Plan // its whole part
-	client    session     // nil where none is open
-	facts     record.AgentFacts
-	asked     time.Time   // when its proxy was asked for its counters before the burst
-	stream    *liveStream // of the open session
-	sent      atomic.Uint64
-	began     time.Time // the run's instant 0 on our clock, as closely as results tell
+	r      *run
+	n      int // its number
+	ladder ladder
+	pod    law.Pod
+	plan   attack.Plan // its whole part
+	client session     // nil where none is open
+	facts  record.AgentFacts
+	asked  time.Time   // when its proxy was asked for its counters before the burst
+	stream *liveStream // of the open session
+	sent   atomic.Uint64
+	began  time.Time // the run's instant 0 on our clock, as closely as results tell
 }
 
 // open provides the generator and starts a session, whose samples are a stream of their own. after is the process of the
@@ -40,12 +40,10 @@ type source struct {
 func (s *source) open(ctx, life context.Context, after int) error {
 	r := s.r
 	s.stream = r.newStream(s.n)
-	deadline := r.m.Plan.Duration() + r.m.Plan.Timeout + sessionMargin
-	client, facts, err := provide(ctx, life, providing{
-		container: s.container, rest: r.cfg.REST, pod: s.pod, self: r.cfg.Self, via: r.cfg.Via, image: r.cfg.Image, plan: s.plan, protocol: r.cfg.Protocol,
-		deadline: deadline, after: after,
-		options: agent.ClientOptions{Stderr: r.log, Verified: s.record, Progress: s.tick},
-	})
+	l := s.ladder
+	l.plan, l.deadline, l.after = s.plan, r.m.Plan.Duration()+r.m.Plan.Timeout+sessionMargin, after
+	l.options = agent.ClientOptions{Stderr: r.log, Verified: s.record, Progress: s.tick}
+	client, facts, err := l.provide(ctx, life)
 	s.facts, s.stream.Agent = facts, facts
 	if err != nil {
 		return err

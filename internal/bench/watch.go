@@ -50,7 +50,7 @@ type watchRun struct {
 	heard    time.Time   // when the agent last gave a sign of life
 	ends     []time.Time // of the looks, of the last keptLooks
 	suspect  *analyze.Departure
-	doubt    doubted       // that the split is the same
+	doubt    suspicion     // that the split is the same
 	patience time.Duration // how long a failure waits for the API to confirm it
 	down     time.Time     // since when nothing is measured; zero: it is
 

@@ -48,7 +48,7 @@ func (s *script) AttackFrom(context.Context, attack.Plan, agent.Start, *wire.Tot
 func scripted(t *testing.T) *watchRun {
 	t.Helper()
 	w := &watchRun{patience: confirmLimit, run: &run{log: newRunLog(nil), m: record.Manifest{
-		Options: analyze.DefaultOptions(), Weights: analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}},
+		Kind: report.KindWatch, Options: analyze.DefaultOptions(), Weights: analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}},
 		Plan: attack.Plan{Rate: attack.Rate{Hits: 50, Per: time.Second}, Requests: 250},
 	}}}
 	if err := w.ready(); err != nil {
@@ -66,6 +66,7 @@ func answered(status uint16, backends ...int16) (out []attack.Result) {
 
 // What one look takes into account: all of a batch that ended in order, also of one that was stopped; nothing of one that broke.
 func TestWatchBatches(t *testing.T) {
+	t.Parallel()
 	stopped := errors.New("the time of the watch is over")
 	broken := errors.New("the stream broke")
 	for name, c := range map[string]struct {
@@ -106,6 +107,7 @@ func TestWatchBatches(t *testing.T) {
 
 // A failure that nobody can confirm, because the API does not answer, is invalid: no failure and no pass.
 func TestWatchCannotConfirmAFailure(t *testing.T) {
+	t.Parallel()
 	world := world(t, demo.Options{Seed: 45})
 	cfg := watchOf(t, world)
 	f := openFront(t, strings.TrimPrefix(cfg.REST.Host, "https://"))

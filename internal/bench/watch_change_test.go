@@ -9,13 +9,13 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/demo"
-	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
 // Weights that are changed end the watch as what they are: the split that was watched is none any more, and it has not failed. It
 // is so where they were changed back at once too, and where only the split says it and no proxy is told.
 func TestWatchEndsWhereTheWeightsChange(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*testing.T, *demo.Clusters, WatchConfig)
 		says   string
@@ -61,6 +61,7 @@ func TestWatchEndsWhereTheWeightsChange(t *testing.T) {
 // A drift that no object shows is a failure, seen from when it began. At 1,000 requests per second and a look each quarter of one a
 // true 70/30 in place of 50/50 is seen within 4,000 requests (see analyze.Monitor's test), some 16 looks.
 func TestWatchSeesADrift(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 52})
 	cfg := watchOf(t, w)
 	cfg.For = time.Minute
@@ -95,6 +96,7 @@ func TestWatchSeesADrift(t *testing.T) {
 
 // A backend whose last endpoint goes, and whose share goes to the other: not what was declared, and not the split's failure.
 func TestWatchOfABackendThatDied(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 53})
 	cfg := watchOf(t, w)
 	cfg.For = time.Minute
@@ -119,6 +121,7 @@ func TestWatchOfABackendThatDied(t *testing.T) {
 
 // An answer of a weight-0 backend ends a watch at once, also in a look that broke off.
 func TestWatchOfALeak(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 54})
 	if err := w.SetWeights(100, 0); err != nil {
 		t.Fatal(err)
@@ -138,15 +141,11 @@ func TestWatchOfALeak(t *testing.T) {
 		!strings.Contains(strings.Join(r.Verdict.Reasons, " "), "podinfo-east has weight 0 and answered") {
 		t.Errorf("%s %q: %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Watch)
 	}
-	c := analyze.Counts{N: []int64{7, 1}, Unattributed: 2}
-	x := &watchRun{run: &run{m: record.Manifest{Weights: analyze.Weights{{Backend: "a", W: 1}, {Backend: "b"}}}}}
-	if !x.w.Discard(&c) || c.N[0] != 0 || c.N[1] != 1 || c.Unattributed != 0 || x.w.SetAside != 9 {
-		t.Errorf("%+v, %+v", c, x.w)
-	}
 }
 
 // A time that is too short to decide is inconclusive: 20 requests are far from enough.
 func TestWatchThatDoesNotDecide(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 55})
 	cfg := watchOf(t, w)
 	cfg.Load.Rate, cfg.For = attack.Rate{Hits: 20, Per: time.Second}, time.Second

@@ -37,11 +37,11 @@ func (w *watchRun) moved(snap law.Snapshot) (text string, sure bool) {
 	return "", true
 }
 
-// doubted is since when a split was seen to be another one, without being sure; it becomes sure with time.
-type doubted struct{ since time.Time }
+// suspicion is since when a split was seen to be another one, without being sure; it becomes sure with time.
+type suspicion struct{ since time.Time }
 
 // settled turns what moved says into an error: nil where the split is the same, a *movedError where it is sure that it is not.
-func (d *doubted) settled(text string, sure bool) error {
+func (d *suspicion) settled(text string, sure bool) error {
 	switch {
 	case text == "":
 		d.since = time.Time{}
@@ -105,7 +105,7 @@ func (w *watchRun) follow(ctx context.Context, end context.CancelCauseFunc) (sto
 // say what proxies are told, and one write may follow another. While the API cannot be read nothing is known.
 func (w *watchRun) resolve(ctx context.Context, q mesh.Query, e mesh.Event) string {
 	began := time.Now()
-	var doubt doubted
+	var doubt suspicion
 	for ctx.Err() == nil {
 		one, cancel := context.WithTimeout(ctx, resolveLimit)
 		snap, err := mesh.Discover(one, w.cfg.Local, nil, q)

@@ -139,6 +139,7 @@ func neverFails(t *testing.T, cfg *WatchConfig) {
 // The pod that sends is deleted, twice: each time the watch goes on from the next ready one, with a gap that says so, and
 // nothing of the looks that broke off is counted.
 func TestWatchMovesOnToTheNextPod(t *testing.T) {
+	t.Parallel()
 	var c cuts
 	w := world(t, demo.Options{Seed: 41, Frontends: 3, Mend: c.mend})
 	cfg := watchOf(t, w)
@@ -264,6 +265,7 @@ func (f *front) shut() {
 
 // The API server goes away in the middle and comes back: a gap as long as that, the same pod, the same evidence as before.
 func TestWatchOutlivesTheAPIServer(t *testing.T) {
+	t.Parallel()
 	const away = 2 * time.Second
 	w := world(t, demo.Options{Seed: 42})
 	cfg := watchOf(t, w)
@@ -301,6 +303,7 @@ func TestWatchOutlivesTheAPIServer(t *testing.T) {
 
 // A watch whose first session cannot be had ends there: what never worked is not waited for.
 func TestWatchThatCannotBegin(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 43, Mend: func(_ string, in io.Reader, out io.Writer) (io.Reader, io.Writer) {
 		return in, &cutWriter{w: out, cut: func() {}}
 	}})
@@ -317,6 +320,7 @@ func TestWatchThatCannotBegin(t *testing.T) {
 
 // A session is renewed when it is old, without a gap: nothing in a pod lives on without end.
 func TestWatchRenewsItsSession(t *testing.T) {
+	t.Parallel()
 	var sessions atomic.Int64
 	w := world(t, demo.Options{Seed: 44, Mend: func(_ string, in io.Reader, out io.Writer) (io.Reader, io.Writer) {
 		sessions.Add(1)
@@ -336,6 +340,7 @@ func TestWatchRenewsItsSession(t *testing.T) {
 
 // What broke is told as what it means, in few words.
 func TestWhyAGapBegan(t *testing.T) {
+	t.Parallel()
 	exit := &podexec.ExitError{Command: "/tmp/.splitbench-0123", Code: 137}
 	for want, err := range map[string]error{
 		"the agent's exit code 137 (killed: container stopped, or out of memory)": fmt.Errorf("run burst: %w", exit),

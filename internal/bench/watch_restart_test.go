@@ -75,6 +75,7 @@ func (s starting) RoundTrip(r *http.Request) (*http.Response, error) {
 // An API server that has just started serves no custom resources for some seconds. The split is not gone then, and the watch
 // goes on.
 func TestWatchOutlivesAnAPIServerThatStarts(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 46})
 	cfg := watchOf(t, w)
 	cfg.For = 12 * time.Second

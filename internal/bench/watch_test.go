@@ -22,6 +22,7 @@ func watchOf(t *testing.T, w *demo.Clusters) WatchConfig {
 // Some 3,000 requests or more at a true 50/50: the confidence sequence at level 0.99 has a half width of about 0.04, which is
 // within 5 points; that it ever excludes the truth by more than the tolerance has a probability far below one in 10,000.
 func TestWatchOfARightSplit(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 31})
 	cfg := watchOf(t, w)
 	looks := 0
@@ -45,6 +46,7 @@ func TestWatchOfARightSplit(t *testing.T) {
 
 // A true 70/30 is 20 points off, 15 outside the tolerance: shown within some 400 requests. The watch ends there.
 func TestWatchEndsAtTheFirstFailure(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 32, TrueWeights: map[string]int64{"podinfo": 70, "podinfo-east": 30}})
 	cfg := watchOf(t, w)
 	cfg.For = time.Minute
@@ -59,6 +61,7 @@ func TestWatchEndsAtTheFirstFailure(t *testing.T) {
 
 // Lost requests are no evidence of a wrong split, and a watch that is interrupted keeps what it has and is no verdict.
 func TestWatchOfLossesAndInterruptions(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 33})
 	cfg := watchOf(t, w)
 	cfg.For = 0
@@ -87,6 +90,7 @@ func TestWatchOfLossesAndInterruptions(t *testing.T) {
 }
 
 func TestWatchListsAreBounded(t *testing.T) {
+	t.Parallel()
 	var gaps []report.WatchGap
 	for i := range 1000 {
 		gaps = keepLast(append(gaps, report.WatchGap{Seconds: float64(i)}), report.MaxWatchList)

@@ -11,6 +11,7 @@ import (
 
 // An HTTPRoute's draws are counted by the route, and a proxy that does not obey it yet shows by the default route's counter.
 func TestTheSecondWitnessOfARoute(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		world   demo.Options

@@ -19,6 +19,7 @@ import (
 // TestTheSecondWitness runs against the demo's data plane, whose proxy counts what it draws: simulated counters on the real
 // wire. Each case says what the counters must make of the run.
 func TestTheSecondWitness(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		world   demo.Options
@@ -111,6 +112,7 @@ func TestTheSecondWitness(t *testing.T) {
 // Another run out of the same pod at the same time is background to this one: it is drawn by the same law, counted by the
 // same proxy, and takes nothing away.
 func TestBackgroundTrafficOfThePod(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 22})
 	cfg, other := connect(t, w, 3000), connect(t, w, 1500)
 	var wg sync.WaitGroup
@@ -139,6 +141,7 @@ func TestBackgroundTrafficOfThePod(t *testing.T) {
 
 // The proxies of all pods that send are asked, and what they drew together is held against all answers.
 func TestTheSecondWitnessOfSeveralPods(t *testing.T) {
+	t.Parallel()
 	w := world(t, demo.Options{Seed: 23, Frontends: 3})
 	cfg := connect(t, w, 3000)
 	cfg.Query.Pods = 3
@@ -160,6 +163,7 @@ func TestTheSecondWitnessOfSeveralPods(t *testing.T) {
 }
 
 func TestParseWitness(t *testing.T) {
+	t.Parallel()
 	for _, s := range []string{"", "auto", "linkerd", "envoy", "off", "http://127.0.0.1:15000/stats"} {
 		if err := ParseWitness(s); err != nil {
 			t.Errorf("%q: %v", s, err)

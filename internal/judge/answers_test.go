@@ -64,6 +64,7 @@ func answersOf(all []export.Answer) iter.Seq2[export.Answer, error] {
 // With 5,000 requests a split on target passes 5 points but for one time in 500,000 (off by 4.7 standard deviations of
 // 0.00707), and one that is 15 points off fails but for one in more than a billion.
 func TestAnswersOfAnotherLoadTest(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		p      float64
@@ -136,6 +137,7 @@ func TestAnswersOfAnotherLoadTest(t *testing.T) {
 }
 
 func TestAnswersKeepTheirTimes(t *testing.T) {
+	t.Parallel()
 	w := analyze.Weights{{Backend: "a", W: 50}, {Backend: "b", W: 50}}
 	all := kept(1000, 0.5)
 	all[0], all[999] = all[999], all[0] // the first in the file was sent last
@@ -161,6 +163,7 @@ func TestAnswersKeepTheirTimes(t *testing.T) {
 }
 
 func TestAnswersThatEndBadlyAreNotJudged(t *testing.T) {
+	t.Parallel()
 	w := analyze.Weights{{Backend: "a", W: 50}, {Backend: "b", W: 50}}
 	broken := errors.New("broken")
 	read := 0

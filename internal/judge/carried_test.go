@@ -73,6 +73,7 @@ func carriedRuns(t *testing.T) map[string]report.Report {
 
 // A page or a document alone gives the verdict and the goodness of fit that the samples gave.
 func TestAReportIsJudgedAgainAlike(t *testing.T) {
+	t.Parallel()
 	reports := carriedRuns(t)
 	dir := "../../results"
 	runs, err := filepath.Glob(filepath.Join(dir, "2*", "manifest.json"))
@@ -115,6 +116,7 @@ func TestAReportIsJudgedAgainAlike(t *testing.T) {
 
 // It is judged, not copied: other options and other counts give another verdict.
 func TestAReportIsJudgedNotCopied(t *testing.T) {
+	t.Parallel()
 	r := carriedRuns(t)["pass"]
 	narrow, err := AnalyzeReport(r, func(o *analyze.Options) { o.Tolerance = analyze.Tolerance{Points: 0.01} })
 	if err != nil || narrow.Verdict.Outcome != report.Inconclusive {
@@ -136,6 +138,7 @@ func TestAReportIsJudgedNotCopied(t *testing.T) {
 
 // The document of another kind of run holds no counts to judge: that is a mistake of whoever gave it, and no invalid split.
 func TestAReportOfAnotherKindIsAUsageError(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"drill", "latency", "watch"} {
 		f, err := os.Open("../report/testdata/" + name + ".json")
 		if err != nil {
@@ -155,6 +158,7 @@ func TestAReportOfAnotherKindIsAUsageError(t *testing.T) {
 
 // What forbids a pass of the samples forbids one of the page too: options that let the shares pass do not bring it back.
 func TestAReportIsNoPassWhereItsSamplesAreNone(t *testing.T) {
+	t.Parallel()
 	wide := func(o *analyze.Options) { o.Tolerance = analyze.Tolerance{Points: 40} }
 	weights := analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}}
 	result := func(i int, backend int16) attack.Result {
@@ -205,6 +209,7 @@ func TestAReportIsNoPassWhereItsSamplesAreNone(t *testing.T) {
 // The second witness is asked again by the options that hold now: draws that were no contradiction where the answers failed are
 // one where they pass.
 func TestAReportAsksItsWitnessAgain(t *testing.T) {
+	t.Parallel()
 	r := carriedRuns(t)["fail"] // 70 %
 	r.Witness = &report.Witness{Available: true, Draws: []report.WitnessDraws{{Backend: "podinfo", Drawn: 2990}, {Backend: "podinfo-east", Drawn: 10}}}
 	r.Diagnostics = append(r.Diagnostics, report.Diagnostic{Name: "witness", OK: true, Text: "nothing found", Effect: report.EffectKeep})

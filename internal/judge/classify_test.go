@@ -11,6 +11,7 @@ import (
 )
 
 func TestParseClassify(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string]attack.Rule{
 		"podinfo=json:/message=greetings from west": {Kind: attack.RuleJSON, Key: "/message", Values: []string{"greetings from west"}},
 		"a=header:X-Cluster=a=b":                    {Kind: attack.RuleHeader, Key: "X-Cluster", Values: []string{"a=b"}},
@@ -33,6 +34,7 @@ func TestParseClassify(t *testing.T) {
 }
 
 func TestUserRulesMustCoverEveryBackend(t *testing.T) {
+	t.Parallel()
 	w := analyze.Weights{{Backend: "a", W: 1}, {Backend: "b", W: 1}}
 	rule := func(s string) ClassifyRule {
 		r, err := ParseClassify(s)

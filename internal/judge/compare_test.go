@@ -46,6 +46,7 @@ func compareOptions(margin time.Duration) CompareOptions {
 // Two runs at one delay: the p90 of 2,400 requests with windows 0.3 ms apart has a standard error of some 0.1 ms, so that 5 ms
 // are tens of them. Twenty pairs are never a fail, and always pass.
 func TestRunsAtOneDelayPass(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(20) {
 		c := compareMeasured(side(t, 2*seed+1, "a", 40), []sideRun{side(t, 2*seed+2, "b", 40)}, compareOptions(5*time.Millisecond))
 		if c.Verdict.Outcome != report.Pass {
@@ -57,6 +58,7 @@ func TestRunsAtOneDelayPass(t *testing.T) {
 // Against a margin of one tenth of a millisecond two runs at one delay may be undecided. Against hardly any at all they fail
 // once in a hundred at most: 60 pairs fail more than 5 times with probability 1e-4.
 func TestRunsAtOneDelayHardlyEverFail(t *testing.T) {
+	t.Parallel()
 	fails := 0
 	for seed := range uint64(60) {
 		c := compareMeasured(side(t, 2*seed+1001, "a", 40), []sideRun{side(t, 2*seed+1002, "b", 40)}, compareOptions(time.Nanosecond))
@@ -71,6 +73,7 @@ func TestRunsAtOneDelayHardlyEverFail(t *testing.T) {
 
 // A gateway that got 10 ms dearer fails a margin of 5 ms, with the right sign and size; one that got cheaper passes.
 func TestADearerGatewayFails(t *testing.T) {
+	t.Parallel()
 	base := side(t, 1, "a", 5)
 	c := compareMeasured(base, []sideRun{side(t, 2, "b", 15), side(t, 3, "c", 1)}, compareOptions(5*time.Millisecond))
 	if c.Verdict.Outcome != report.Fail || c.Changes[0].Outcome != report.Fail || c.Changes[1].Outcome != report.Pass {
@@ -90,6 +93,7 @@ func TestADearerGatewayFails(t *testing.T) {
 }
 
 func TestComparisonsThatCannotBeMade(t *testing.T) {
+	t.Parallel()
 	invalid := side(t, 2, "b", 5)
 	invalid.why = []string{"the weights changed"}
 	if c := compareMeasured(side(t, 1, "a", 5), []sideRun{invalid}, compareOptions(5*time.Millisecond)); c.Verdict.Outcome != report.Invalid {
@@ -115,6 +119,7 @@ func TestComparisonsThatCannotBeMade(t *testing.T) {
 }
 
 func TestMarginIsTheLargerOne(t *testing.T) {
+	t.Parallel()
 	o := CompareOptions{Absolute: 2 * time.Millisecond, Relative: 0.1}
 	if m := o.margin(10 * ms); m.Absolute != 2*ms || m.Relative != 0 {
 		t.Errorf("at 10 ms: %+v", m)

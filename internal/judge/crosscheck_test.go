@@ -57,6 +57,7 @@ outbound_%s_balancer_queue_requests_total{%s,backend_namespace="test",backend_na
 
 // A proxy that draws again what failed makes its own draws what is judged.
 func TestRetriesChangeTheUnit(t *testing.T) {
+	t.Parallel()
 	route := func(requests, attempts int) string {
 		return fmt.Sprintf(`route_request_total{direction="outbound",dst="podinfo.test.svc.cluster.local:9898"} %d
 route_actual_request_total{direction="outbound",dst="podinfo.test.svc.cluster.local:9898"} %d
@@ -71,6 +72,7 @@ route_actual_request_total{direction="outbound",dst="podinfo.test.svc.cluster.lo
 
 // A proxy that does not look into connections makes connections what is judged: 100 of 10 requests each.
 func TestOpaquePortsChangeTheUnit(t *testing.T) {
+	t.Parallel()
 	in, got := testified(queue("tcp", 0, 0), queue("tcp", 50, 50), true, 1000)
 	if got.unit != witness.UnitConnection || !cmp.Equal(in.Counts.N, []int64{50, 50}) || len(in.Invalid) > 0 || got.ordered == nil || got.ordered.N != 100 {
 		t.Errorf("unit %q, counts %v, invalid %q", got.unit, in.Counts, in.Invalid)
@@ -84,6 +86,7 @@ func TestOpaquePortsChangeTheUnit(t *testing.T) {
 
 // Answers that follow the weights over draws that do not are no pass.
 func TestDrawsThatDoNotFollowTheWeights(t *testing.T) {
+	t.Parallel()
 	in, _ := testified(queue("http", 0, 0), queue("http", 9000, 3000), false, 4000)
 	if len(in.Diagnostics) != 1 || in.Diagnostics[0].OK || in.Diagnostics[0].Effect != report.EffectDowngrade || !in.Witness.Agrees ||
 		in.Witness.Background != 8000 {

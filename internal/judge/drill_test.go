@@ -11,6 +11,7 @@ import (
 
 // A stray loss is no failover: limits that it keeps to are no pass, limits that it breaks are a fail.
 func TestAStrayLossIsNoFailover(t *testing.T) {
+	t.Parallel()
 	for allowed, want := range map[int64]string{10: report.Inconclusive, 0: report.Fail} {
 		outage := 5 * time.Second
 		j := drillJudge{in: &report.Input{Judged: &report.Judged{Outcome: report.Measured}}, d: &report.Drill{Lost: 1}, facts: &record.DrillFacts{MaxLost: &allowed, MaxOutage: &outage}}

@@ -49,6 +49,7 @@ func burstOf(t *testing.T, n int, drop func(i int) bool) (*Tally, wire.Totals) {
 // Where samples were dropped, the exact counters keep the verdict, the checks of order are off and say so, and the times are
 // those of all requests.
 func TestDroppedSamplesKeepTheVerdict(t *testing.T) {
+	t.Parallel()
 	const n = 8000
 	tl, totals := burstOf(t, n, func(i int) bool { return i%2 == 1 })
 	m := record.Manifest{
@@ -76,6 +77,7 @@ func TestDroppedSamplesKeepTheVerdict(t *testing.T) {
 }
 
 func TestAThrottledGeneratorIsNotOnTime(t *testing.T) {
+	t.Parallel()
 	tl, totals := burstOf(t, 1000, func(int) bool { return false })
 	if !tl.onTime(totals) {
 		t.Error("on time without throttling")

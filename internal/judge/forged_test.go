@@ -71,6 +71,7 @@ func forged(t *testing.T, m record.Manifest, results []attack.Result) store.Fold
 
 // Whatever a folder says, judging it ends, with a report or an error, and never in a pass.
 func TestForgedFoldersAreNoPassAndNoCrash(t *testing.T) {
+	t.Parallel()
 	weights := analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}}
 	two := &law.Snapshot{Backends: []law.Backend{{Name: "podinfo", Weight: 50}, {Name: "podinfo-east", Weight: 50, Mirror: &law.Mirror{Mode: law.MirrorGateway}}}}
 	manifest := func(kind string, edit func(*record.Manifest)) record.Manifest {

@@ -36,6 +36,7 @@ func costTally(late time.Duration) *Tally {
 // A lag that is large beside the near side's times and small beside the far side's is in both alike: the cost is stated, and the
 // lag with it. Beside both it is refused (see TestGatewayCostRefusals). Which side has a few answers more changes nothing.
 func TestGatewayCostOfALateGenerator(t *testing.T) {
+	t.Parallel()
 	whole := wire.Totals{Requests: 4000, Samples: 4000, Reason: wire.ReasonDone}
 	for _, odd := range []int{4000, 4001} { // one more answer of the near side
 		tl := NewTally(2)
@@ -60,6 +61,7 @@ func TestGatewayCostOfALateGenerator(t *testing.T) {
 }
 
 func TestGatewayCostRefusals(t *testing.T) {
+	t.Parallel()
 	whole := wire.Totals{Requests: 4000, Samples: 4000, Reason: wire.ReasonDone}
 	if f := gatewayCost(costManifest(), costTally(0), whole); f == nil || f.Why != "" || len(f.Backends) != 2 {
 		t.Fatalf("healthy: %+v", f)
@@ -100,6 +102,7 @@ func TestGatewayCostRefusals(t *testing.T) {
 
 // More answers than are kept are thinned by their numbers: each window keeps its part, and memory its bound.
 func TestCostTimesAreBounded(t *testing.T) {
+	t.Parallel()
 	var c costTimes
 	const n = 3 * maxCostTimes
 	for i := range n {

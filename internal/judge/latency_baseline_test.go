@@ -38,6 +38,7 @@ func againstBaseline(now, then [2]Times, margin time.Duration) report.Report {
 // side the standard error of a median is 8 ms / sqrt(4800), about 0.12 ms, and that of a change of the cost 0.17 ms: 2 ms is
 // 12 of them, far beyond 1 in 10,000. The median of base + Exp(0.2 base) is base (1 + 0.2 ln 2).
 func TestBaselineKnowsHowTheCostChanged(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(31, 41))
 	ms := func(x float64) Times { return skewed(rng, time.Duration(x*float64(time.Millisecond))) }
 	for name, x := range map[string]struct {
@@ -85,6 +86,7 @@ func TestBaselineKnowsHowTheCostChanged(t *testing.T) {
 
 // Both sides got slower by the same: each target's own times failed the margin, and what the gateway costs passes it.
 func TestBaselineTellsTheCostFromTheTimes(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(5, 9))
 	plus := func(extra time.Duration) Times {
 		return timesOf(24, 200, func(int) time.Duration {
@@ -113,6 +115,7 @@ func TestBaselineTellsTheCostFromTheTimes(t *testing.T) {
 
 // A baseline that measured something else is no pass, and says so.
 func TestBaselineThatCannotBeCompared(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
 	now := [2]Times{skewed(rng, 2*time.Millisecond), skewed(rng, 2*time.Millisecond)}
 	m := latencyManifest(time.Second)

@@ -37,6 +37,7 @@ func latencyManifest(margin time.Duration) record.Manifest {
 }
 
 func TestLatencyThatCannotBePassed(t *testing.T) {
+	t.Parallel()
 	steady := func(i int) time.Duration { return time.Millisecond + time.Duration(i%97)*time.Microsecond }
 	whole := timesOf(20, 100, steady)
 	none := timesOf(20, 100, func(int) time.Duration { return 0 })
@@ -70,6 +71,7 @@ func TestLatencyThatCannotBePassed(t *testing.T) {
 }
 
 func TestCutInto(t *testing.T) {
+	t.Parallel()
 	if got := cutInto([]int64{1, 2, 3, 4, 5}, 2); !slices.Equal(got[0], []int64{1, 2}) || !slices.Equal(got[1], []int64{3, 4, 5}) {
 		t.Errorf("%v", got)
 	}

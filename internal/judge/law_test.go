@@ -34,6 +34,7 @@ func tallyOf(n int, conn, backend func(i int) int) *Tally {
 // 100 draws that they are they cannot tell. At 50/50 exactly, 100 draws have no chance at a tolerance of 5 points: the exact
 // test needs some 2,400.
 func TestConnectionsAreTheUnit(t *testing.T) {
+	t.Parallel()
 	m := manifestOf(law.RandomPerConnection, law.PathTCPRoute, 40)
 	pinned := tallyOf(4000, func(i int) int { return i % 100 }, func(i int) int { return i % 100 % 2 })
 	in := report.Input{Counts: pinned.counts}
@@ -64,6 +65,7 @@ func TestConnectionsAreTheUnit(t *testing.T) {
 
 // Strict alternation: turns by weight pass it and its diagnostics; for a random draw the alternation is told.
 func TestTurnsAreJudgedAsTurns(t *testing.T) {
+	t.Parallel()
 	for model, name := range map[law.NullModel]string{law.WeightedRoundRobin: analyze.CodeTurns, law.StickyAssignment: analyze.CodeTurns, law.RandomPerRequest: analyze.CodeWithin, "": analyze.CodeWithin} {
 		m := manifestOf(model, law.PathTraefikService, 1)
 		alternating := tallyOf(4000, func(i int) int { return i }, func(i int) int { return i % 2 })

@@ -40,11 +40,11 @@ func AnalyzeRuns(folders []store.Folder, override func(*analyze.Options)) (repor
 type pool struct {
 	options analyze.Options
 	weights analyze.Weights
-	runs    []pooled // as given
+	runs    []poolRun // as given
 }
 
-// pooled is one run of a pool.
-type pooled struct {
+// poolRun is one run of a pool.
+type poolRun struct {
 	id     string
 	folder store.Folder
 	m      record.Manifest
@@ -61,7 +61,7 @@ func (p *pool) add(f store.Folder, override func(*analyze.Options)) error {
 	if err := m.Weights.Validate(); err != nil {
 		return fmt.Errorf("read %s of run %s: %w", record.ManifestFile, f.ID, err)
 	}
-	run := pooled{id: cmp.Or(m.ID, f.ID), folder: f, m: m}
+	run := poolRun{id: cmp.Or(m.ID, f.ID), folder: f, m: m}
 	if m.Before == nil {
 		return fmt.Errorf("read %s of run %s: it does not say which split was measured", record.ManifestFile, f.ID)
 	}
@@ -90,7 +90,7 @@ func (p *pool) add(f store.Folder, override func(*analyze.Options)) error {
 }
 
 // count takes the counts from the run's own report: of a run that may stop early they are those of its last look.
-func (r *pooled) count(w analyze.Weights) {
+func (r *poolRun) count(w analyze.Weights) {
 	r.counts = analyze.Counts{N: make([]int64, len(w)), Unattributed: r.alone.Unattributed.Requests}
 	for i, b := range r.alone.Backends {
 		at := slices.IndexFunc(w, func(x analyze.Weight) bool { return x.Backend == r.m.Weights[i].Backend })
@@ -100,17 +100,12 @@ func (r *pooled) count(w analyze.Weights) {
 }
 
 // sameSplit refuses runs whose requests do not belong together.
-func sameSplit(a, b pooled) error {
+func sameSplit(a, b poolRun) error {
 	const alone = "; only runs of one split with the same weights can be judged together: analyze each by itself"
 	if x, y := splitText(a.m), splitText(b.m); x != y {
 		return fmt.Errorf("run %s is of %s and run %s of %s"+alone, a.id, x, b.id, y)
 	}
-	same := len(a.m.Weights) == len(b.m.Weights)
-	for _, x := range a.m.Weights {
-		i := slices.IndexFunc(b.m.Weights, func(y analyze.Weight) bool { return y.Backend == x.Backend })
-		same = same && i >= 0 && record.Share(a.m.Weights, x.W).Cmp(record.Share(b.m.Weights, b.m.Weights[i].W)) == 0
-	}
-	if !same {
+	if !record.SameShares(a.m.Weights, b.m.Weights) {
 		return fmt.Errorf("run %s has the weights %s and run %s %s"+alone, a.id, record.WeightsText(a.m.Weights), b.id, record.WeightsText(b.m.Weights))
 	}
 	return nil
@@ -133,7 +128,7 @@ func (p *pool) report() report.Report {
 	}, true)
 	in.Run = p.run()
 	// From here on in the order in which they ran, so that what is said of time is true.
-	slices.SortStableFunc(p.runs, func(a, b pooled) int { return a.m.Started.Compare(b.m.Started) })
+	slices.SortStableFunc(p.runs, func(a, b poolRun) int { return a.m.Started.Compare(b.m.Started) })
 	unknown := int64(0)
 	for _, r := range p.runs {
 		for i, n := range r.counts.N {
@@ -184,7 +179,7 @@ func (p *pool) run() *report.Run {
 }
 
 // qualify takes over what one run by itself has against a verdict.
-func (r *pooled) qualify(in *report.Input) {
+func (r *poolRun) qualify(in *report.Input) {
 	if r.alone.Verdict.Outcome == report.Invalid {
 		for _, why := range r.alone.Verdict.Reasons {
 			in.Invalid = append(in.Invalid, fmt.Sprintf("run %s is invalid: %s", r.id, why))
@@ -205,7 +200,7 @@ func (r *pooled) qualify(in *report.Input) {
 
 // downgrades are the checks that took the run's own verdict away and are not made anew of all runs together: what its proxy
 // drew, and all where the order of requests is not known.
-func (r *pooled) downgrades(checkedInOrder bool) (out []report.Diagnostic) {
+func (r *poolRun) downgrades(checkedInOrder bool) (out []report.Diagnostic) {
 	for _, line := range r.alone.Diagnostics {
 		if !line.OK && line.Effect == report.EffectDowngrade && (line.Name == nameWitness || !checkedInOrder) {
 			line.Text = fmt.Sprintf("run %s: %s", r.id, line.Text)

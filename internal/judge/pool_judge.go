@@ -77,7 +77,7 @@ func (p *pool) byLooks(d *analyze.Decision) error {
 }
 
 func (p *pool) sequential() bool {
-	return slices.ContainsFunc(p.runs, func(r pooled) bool { return r.m.Sequential != nil })
+	return slices.ContainsFunc(p.runs, func(r poolRun) bool { return r.m.Sequential != nil })
 }
 
 // runsLevel is how small a p must be for runs to be called different: as that of the other diagnostics.
@@ -129,7 +129,7 @@ func (p *pool) compare(in *report.Input, d analyze.Decision) (analyze.Decision, 
 func (p *pool) differenceText() string {
 	text, widest := "", -1.0
 	for i, w := range p.weights {
-		var low, high pooled
+		var low, high poolRun
 		least, most := math.Inf(1), math.Inf(-1)
 		for _, r := range p.runs {
 			total := int64(0)
@@ -157,7 +157,7 @@ func (p *pool) differenceText() string {
 }
 
 // combine multiplies the evidence of the runs against exactly the declared weights. It may be added to for any reason, which
-// the pooled tests do not allow; and it says nothing of tolerances, so it only qualifies.
+// the poolRun tests do not allow; and it says nothing of tolerances, so it only qualifies.
 func (p *pool) combine() (report.Diagnostic, error) {
 	lnE := make([]float64, len(p.runs))
 	for i, r := range p.runs {
@@ -237,7 +237,7 @@ func (p *pool) inOrder() *Tally {
 	return all
 }
 
-func (r *pooled) placeOf(backend int) int {
+func (r *poolRun) placeOf(backend int) int {
 	if backend < 0 || backend >= len(r.place) {
 		return attack.Unattributed
 	}
@@ -245,7 +245,7 @@ func (r *pooled) placeOf(backend int) int {
 }
 
 // read reads the run's samples again, up to its last look. whole says that the order of all of them is known.
-func (r *pooled) read() (t *Tally, whole bool) {
+func (r *poolRun) read() (t *Tally, whole bool) {
 	t = NewTally(len(r.m.Weights))
 	limit := uint64(math.MaxUint64)
 	if q := r.alone.Sequential; q != nil {

@@ -108,6 +108,7 @@ func alone(t *testing.T, f store.Folder) report.Report {
 // With a seed the draws are fixed. 1,300 requests at 50/50 are too few for the
 // default tolerance to be sure of (a share off by more than 1.8 points is inconclusive), 2,600 are enough.
 func TestRunsTogether(t *testing.T) {
+	t.Parallel()
 	a, b := measured(t, "20261122t071502z-test-podinfo-aaaa", 1300, 2, 0.5), measured(t, "20261122t071503z-test-podinfo-bbbb", 1300, 3, 0.5)
 	off := measured(t, "20261122t071504z-test-podinfo-cccc", 1300, 4, 0.65)
 
@@ -268,6 +269,7 @@ func refusedTogether(t *testing.T, a, b store.Folder) {
 }
 
 func TestSmallText(t *testing.T) {
+	t.Parallel()
 	for lnE, want := range map[float64]string{
 		-3: "1", 0: "1", math.Log(20): "0.05", 1000: "below 1e-434", math.Inf(1): "0: a backend of weight 0 answered", // 1000/ln 10 = 434.29
 	} {

@@ -18,6 +18,7 @@ import (
 // TestTheReferenceRunIsJudgedAgainAlike reads the run that is committed under results/, made on two real clusters, and
 // wants the report that it was stored with.
 func TestTheReferenceRunIsJudgedAgainAlike(t *testing.T) {
+	t.Parallel()
 	const dir = "../../results"
 	runs, err := filepath.Glob(filepath.Join(dir, "2*", "manifest.json"))
 	if err != nil || len(runs) == 0 {

@@ -34,6 +34,7 @@ func twoParts(n, change int) *Tally {
 
 // Of a write at 1 s that the data plane follows 0.4 s later, the delay is found; of one that nothing follows, that is said.
 func TestPropagation(t *testing.T) {
+	t.Parallel()
 	began := time.Unix(1_764_000_000, 0)
 	m := record.Manifest{
 		Weights: analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}}, Options: analyze.DefaultOptions(),

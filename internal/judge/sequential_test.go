@@ -65,6 +65,7 @@ func lateHalf(order []int) {
 }
 
 func TestLooksDoNotDependOnTheOrderOfAnswers(t *testing.T) {
+	t.Parallel()
 	var got [2]*Looker
 	for i, arrive := range []func([]int){inOrder, lateHalf} {
 		l, err := NewLooker(halves(), analyze.DefaultOptions(), 50)
@@ -86,6 +87,7 @@ func TestLooksDoNotDependOnTheOrderOfAnswers(t *testing.T) {
 }
 
 func TestLooksDecideOrSayThatTheyDoNot(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name    string
 		n       int
@@ -117,6 +119,7 @@ func TestLooksDecideOrSayThatTheyDoNot(t *testing.T) {
 
 // A weight-0 backend that answered is a failure whatever else was lost, and also where it answers after the deciding look.
 func TestALeakFailsASequentialRun(t *testing.T) {
+	t.Parallel()
 	w := analyze.Weights{{Backend: "a", W: 50}, {Backend: "b", W: 50}, {Backend: "c", W: 0}}
 	l, err := NewLooker(w, analyze.DefaultOptions(), 50)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 // Whatever the length of the burst and the order of results, every request is in one window, and windows stay few.
 func TestWindowsLoseNothing(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		requests int
 		length   time.Duration
@@ -75,6 +76,7 @@ func TestWindowsLoseNothing(t *testing.T) {
 
 // Instants come from a pod: none may take memory or time without end.
 func TestWindowsBearAnyInstant(t *testing.T) {
+	t.Parallel()
 	w := newWindows(1)
 	for _, sent := range []time.Duration{0, -1, 1<<63 - 1, -1 << 63, time.Hour} {
 		w.add(attack.Result{Sent: sent, Status: 200})
@@ -86,6 +88,7 @@ func TestWindowsBearAnyInstant(t *testing.T) {
 
 // A change shows in the window in which it happened.
 func TestWindowsKeepTheOrder(t *testing.T) {
+	t.Parallel()
 	w := newWindows(2)
 	const n = 10_000
 	for i := range n {

@@ -14,6 +14,7 @@ import (
 // A sweep whose steps are too short for its limit's quantile is no pass: of 100 answers all are below any limit that is exceeded
 // by less than 1 in 100. With enough of them it is.
 func TestSweepOfTooFewAnswers(t *testing.T) {
+	t.Parallel()
 	fast := func(i int) time.Duration { return time.Millisecond + time.Duration(i%97)*time.Microsecond }
 	sweep := func(counts ...int) report.Report {
 		m := latencyManifest(0)
@@ -44,6 +45,7 @@ func TestSweepOfTooFewAnswers(t *testing.T) {
 
 // A step holds or breaks where its answers show it: near the limit it does neither, and no gate is green by a coin's fall.
 func TestSweepNearItsLimit(t *testing.T) {
+	t.Parallel()
 	l := &report.SweepLimit{Quantile: 0.99, Ms: 50}
 	for _, x := range []struct {
 		name  string
@@ -88,6 +90,7 @@ func TestSweepNearItsLimit(t *testing.T) {
 // A limit that breaks only because requests were sent late says nothing of the target: the generator was late, or had too few
 // connections. One that breaks in the answers themselves does.
 func TestSweepWhoseGeneratorIsLate(t *testing.T) {
+	t.Parallel()
 	m := latencyManifest(0)
 	m.Latency.Sweep, m.Latency.Against, m.Latency.Targets = true, false, m.Latency.Targets[:1]
 	m.Latency.Limit = &report.SweepLimit{Quantile: 0.99, Ms: 50}

@@ -31,6 +31,7 @@ func result(i uint64, rng *rand.Rand) attack.Result {
 }
 
 func TestATallyOfManyStaysBoundedAndExact(t *testing.T) {
+	t.Parallel()
 	const n = maxTimes + maxTimes/2
 	rng := rand.New(rand.NewPCG(1, 0))
 	tl := NewTally(2)

@@ -6,6 +6,7 @@ import (
 )
 
 func TestClock(t *testing.T) {
+	t.Parallel()
 	var c Clock
 	here := time.Unix(1000, 0)
 	ahead := func(d time.Duration) int64 { return here.Add(d).UnixNano() }

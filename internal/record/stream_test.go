@@ -12,6 +12,7 @@ import (
 
 // Of two, three or more pods each sends its part, and together they send what one would.
 func TestPartsAddUpToThePlan(t *testing.T) {
+	t.Parallel()
 	whole := attack.Plan{URL: "http://x", Rate: attack.Rate{Hits: 7, Per: time.Second}, Requests: 103, WarmUp: 5, Connections: 10, Limits: &attack.Limits{Bytes: 1003}}.WithDefaults()
 	for n := 1; n <= 5; n++ {
 		var requests, warmUp uint64
@@ -43,6 +44,7 @@ func TestPartsAddUpToThePlan(t *testing.T) {
 
 // A manifest that was brought here from anywhere costs neither memory nor time.
 func TestStreamsThatNoRunHas(t *testing.T) {
+	t.Parallel()
 	for name, s := range map[string]Stream{
 		"a pod below 0": {Pod: -1}, "a pod too far": {Pod: 1 << 30}, "an end before the start": {First: 5, Next: 5},
 		"more requests than planned": {Next: 1 << 60}, "a start before the run's": {Offset: -1},

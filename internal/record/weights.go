@@ -1,7 +1,6 @@
 package record
 
 import (
-	"math/big"
 	"slices"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -44,13 +43,10 @@ func Aligned(w, like analyze.Weights) (analyze.Weights, bool) {
 	return out, out.Validate() == nil
 }
 
-// Share is a weight's part of all, exactly: 1/1 and 50/50 are the same split.
-func Share(w analyze.Weights, x int64) *big.Rat {
-	var sum int64
-	for _, y := range w {
-		sum += y.W
-	}
-	return big.NewRat(x, sum) // valid weights do not sum up to 0
+// SameShares reports whether weights are those of the same backends in the same ratio: 1/1 and 50/50 are the same split.
+func SameShares(a, b analyze.Weights) bool {
+	like, ok := Aligned(b, a)
+	return ok && len(a) == len(b) && slices.Equal(a.Shares(), like.Shares())
 }
 
 // WeightsText is what weights say, safe to print.

@@ -175,7 +175,7 @@ func runThrough(t *testing.T, p *proxy, west, east int64, requests, rate, perCon
 	}
 	cfg := bench.Config{
 		Options: analyze.DefaultOptions(), ResultsDir: t.TempDir(), Simulated: world.Simulated(), Tool: "test", Witness: bench.WitnessEnvoy,
-		Load:     bench.Load{Requests: requests, Rate: attack.Rate{Hits: rate, Per: time.Second}, WarmUp: 20, MaxRate: most, Sending: sending},
+		Load:     bench.Load{Requests: requests, Rate: attack.Rate{Hits: rate, Per: time.Second}, WarmUp: 20, MaxRate: most, Template: sending},
 		Query:    mesh.Query{Namespace: "test", Split: "ts/podinfo", From: "deploy/frontend", Container: "nginx"},
 		Progress: progress,
 	}
