@@ -3,6 +3,7 @@ package analyze
 import (
 	"fmt"
 	"math"
+	"strconv"
 )
 
 // MethodMover names intervals of differences (G. Y. Zou, 2007; A. Donner and G. Y. Zou, 2012).
@@ -65,10 +66,22 @@ func (x blockQuantile) interval(level float64) BlockInterval {
 		out.CI.Low, out.CI.High = x.low(tail), x.high(tail)
 		if math.IsInf(out.CI.Low, 0) || math.IsInf(out.CI.High, 0) {
 			need := float64(MinSamples(x.q, level)) * float64(out.Samples) / x.effective(tail)
-			out.CI.Why = "needs about " + plural(int64(math.Ceil(need)), "answer", "answers")
+			out.CI.Why = "needs about " + answers(int64(math.Ceil(need)))
 		}
 	}
 	return out
+}
+
+// answers writes 1 answer, or 1,234 answers.
+func answers(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	if s == "1" {
+		return "1 answer"
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s + " answers"
 }
 
 // enough reports whether there are the blocks that an interval needs.

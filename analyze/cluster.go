@@ -11,8 +11,8 @@ type DesignEffect struct {
 	Few      bool      // fewer than 20 clusters: the estimate itself is rough
 }
 
-// fewClusters is the number below which a design effect is not to be trusted alone.
-const fewClusters = 20
+// FewClusters is the number below which a design effect is not to be trusted alone.
+const FewClusters = 20
 
 // ClusterDesign estimates the design effect of clusters (rows aligned to w; J. N. K. Rao and A. J. Scott 1981). Backends
 // of weight 0 and empty clusters are left out. Two clusters and two backends are the least; fewer, or no variance at
@@ -37,7 +37,7 @@ func ClusterDesign(clusters [][]int64, w Weights) (DesignEffect, error) {
 	if k < 2 || len(used) < 2 {
 		return DesignEffect{}, inputErrorf("clusters: %d with requests for %d backends, want at least 2 of each", len(used), k)
 	}
-	out := DesignEffect{Clusters: len(used), Few: len(used) < fewClusters}
+	out := DesignEffect{Clusters: len(used), Few: len(used) < FewClusters}
 	// The mean of the eigenvalues of a matrix is its trace over its rank; shares sum to 1, so one eigenvalue is 0.
 	for r, v := range relativeVariance(used, cl.with(sum)) {
 		out.Backend = append(out.Backend, v/(1-cl.share(r)))

@@ -1,13 +1,17 @@
 package analyze
 
 import (
-	"fmt"
 	"math"
 	"slices"
 )
 
-// CodeDiagnostic is the code of the reasons that Conclude adds.
-const CodeDiagnostic = "diagnostic"
+// Codes of why an outcome does not stand in spite of what a diagnostic found.
+const (
+	WhyMixed = "mixed" // there is no single split to judge
+	WhyDraws = "draws" // nobody can say how many independent draws are behind the counts
+	WhyFew   = "few"   // too few connections
+	WhyFewer = "fewer" // the counts tell only as much as fewer independent requests
+)
 
 // Conclude lets the diagnostics keep, qualify or make inconclusive a decision; they never improve one. A leak stays a
 // failure whatever the order of requests. Shares that differ over time or between source pods have no single value to
@@ -25,32 +29,29 @@ func Conclude(d Decision, w Weights, c Counts, g Diagnostics) (Decision, error) 
 	}
 	leaked := leak.leak == 0 && hits > 0
 	var added []Reason
-	for _, item := range g.Items {
+	for i, item := range g.Items {
 		if item.OK {
 			continue
 		}
-		r := Reason{Code: CodeDiagnostic, Text: item.Text + "."}
-		if len(item.Causes) > 0 {
-			r.Text = fmt.Sprintf("%s. Likely cause: %s.", item.Text, item.Causes[0])
+		r := Reason{Code: CodeDiagnostic, Finding: &g.Items[i]}
+		if item.Impact != Downgrade || leaked || d.Outcome == Inconclusive {
+			added = append(added, r)
+			continue
 		}
-		if item.Impact == Downgrade && !leaked && d.Outcome != Inconclusive {
-			stands, why, err := survives(item, d, w, c, g)
-			if err != nil {
-				return Decision{}, err
-			}
-			if !stands {
-				d.Outcome = Inconclusive
-				r.Text += " " + why
-				none := Needed{Why: "the requests of this run are not alike or not independent: remove the cause, then run again"}
-				d.NeededIfOnTarget, d.NeededIfAsObserved = none, none
-				added = append([]Reason{r}, added...)
-				continue
-			}
+		var err error
+		if r.Why, r.Requests, err = undone(item, d, w, c, g); err != nil {
+			return Decision{}, err
 		}
-		added = append(added, r)
+		if r.Why == "" {
+			added = append(added, r)
+			continue
+		}
+		r.Complete, d.Outcome = d.Outcome, Inconclusive
+		d.NeededIfOnTarget, d.NeededIfAsObserved = Needed{Why: NeedLikeness}, Needed{Why: NeedLikeness}
+		added = append([]Reason{r}, added...)
 	}
 	if d.Outcome == Inconclusive {
-		// The sentences of the outcome that does not stand would contradict it.
+		// The reasons of the outcome that does not stand would contradict it.
 		d.Reasons = append(added, slices.DeleteFunc(slices.Clone(d.Reasons), func(r Reason) bool { return decided(r.Code) })...)
 	} else {
 		d.Reasons = append(slices.Clone(d.Reasons), added...)
@@ -67,36 +68,31 @@ func decided(code string) bool {
 	return false
 }
 
-// survives reports whether the outcome stands in spite of what was found.
-func survives(item Diagnostic, d Decision, w Weights, c Counts, g Diagnostics) (stands bool, why string, err error) {
+// undone says why the outcome does not stand: a code, empty where it does, and how many independent requests there are
+// of WhyFewer.
+func undone(item Diagnostic, d Decision, w Weights, c Counts, g Diagnostics) (why string, requests int64, err error) {
 	switch item.Name {
 	case DiagnosticTime, DiagnosticPods:
-		return false, fmt.Sprintf("The counts alone would be a %s, but there is no single split to judge.", d.Outcome), nil
+		return WhyMixed, 0, nil
 	case DiagnosticSticky, DiagnosticPeriodic:
 		if g.DesignEffect <= 1 && !g.Drawn {
-			return false, fmt.Sprintf(
-				"The counts alone would be a %s, but nobody can say how many independent draws are behind them.", d.Outcome), nil
+			return WhyDraws, 0, nil
 		}
 	case DiagnosticConnections:
 		if g.FewClusters {
-			return false, fmt.Sprintf("The counts alone would be a %s, but fewer than %d connections cannot carry it.",
-				d.Outcome, fewClusters), nil
+			return WhyFew, 0, nil
 		}
 	}
 	if g.DesignEffect <= 1 {
-		return true, "", nil
+		return "", 0, nil
 	}
 	fewer := Counts{N: make([]int64, len(c.N)), Unattributed: int64(math.Ceil(float64(c.Unattributed) / g.DesignEffect))}
 	for i, n := range c.N {
 		fewer.N[i] = int64(math.Round(float64(n) / g.DesignEffect))
 	}
 	again, err := Judge(w, fewer, d.Options)
-	if err != nil {
-		return false, "", err
+	if err != nil || again.Outcome == d.Outcome {
+		return "", 0, err
 	}
-	if again.Outcome == d.Outcome {
-		return true, "", nil
-	}
-	return false, fmt.Sprintf("The counts alone would be a %s, but they tell only as much as %s independent requests.",
-		d.Outcome, grouped(again.Requests)), nil
+	return WhyFewer, again.Requests, nil
 }

@@ -1,9 +1,6 @@
 package analyze
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // Impact is what a diagnostic may do to an outcome: never improve it.
 type Impact string
@@ -27,15 +24,26 @@ const (
 	DiagnosticErrors      = "error-rate"     // error rates differ by backend
 )
 
-// Diagnostic is one check of what the verdict takes for granted.
+// Diagnostic is one check of what the verdict takes for granted. What was found is given as numbers, of which those are
+// set that the check knows.
 type Diagnostic struct {
 	Name      string
-	OK        bool     // true: nothing was found at the level
-	P         PValue   // of this check alone
-	AdjustedP PValue   // Holm over all checks made
-	Impact    Impact   // Keep where OK
-	Text      string   // one sentence for an engineer
-	Causes    []string // likely ones, the likeliest first; empty where OK
+	OK        bool   // true: nothing was found at the level
+	P         PValue // of this check alone
+	AdjustedP PValue // Holm over all checks made
+	Impact    Impact // Keep where OK
+
+	Backend            string  // that fails most, or that answered every request
+	Share              float64 // of its answers that are errors
+	Runs, ExpectedRuns int64   // requests in a row with the same backend
+	Lag                int     // most requests back that a request may depend on
+	Period             int     // requests after which where they go repeats; 0: no turn of the weights was seen
+	Connections        int
+	Requests           int64 // examined
+	Independent        int64 // requests that tell as much as those; 0: not known
+	ChangeAt           int   // requests before the largest change
+
+	Text, Cause string // of a finding that is not this package's
 }
 
 // Diagnostics are all checks that the observations allowed.
@@ -106,8 +114,9 @@ func newExamination(all []Observation, w Weights, o DiagnoseOptions) *examinatio
 	return e
 }
 
-func (e *examination) add(name string, p PValue, impact Impact, text string, causes ...string) {
-	e.out.Items = append(e.out.Items, Diagnostic{Name: name, P: p, Impact: impact, Text: text, Causes: causes})
+func (e *examination) add(d Diagnostic) {
+	d.Requests = int64(len(e.seq))
+	e.out.Items = append(e.out.Items, d)
 }
 
 // neighbours checks the order of requests.
@@ -120,15 +129,11 @@ func (e *examination) neighbours() {
 	if runs.Var == 0 {
 		return
 	}
-	e.add(DiagnosticSticky, runs.TooFew, e.dependence(),
-		fmt.Sprintf("requests in a row went to the same backend more often than chance does: %s runs, about %s expected",
-			grouped(runs.Runs), grouped(int64(math.Round(runs.Mean)))),
-		"connections are pinned to a backend (a TCP or opaque port splits per connection)",
-		"session affinity in front of the split", "the split changed during the run")
-	e.add(DiagnosticAlternating, runs.TooMany, Qualify,
-		fmt.Sprintf("requests alternate between backends more than chance does: %s runs, about %s expected",
-			grouped(runs.Runs), grouped(int64(math.Round(runs.Mean)))),
-		"a round robin, not a random draw, splits the traffic: something other than the mesh is in the path")
+	found := Diagnostic{Runs: runs.Runs, ExpectedRuns: int64(math.Round(runs.Mean))}
+	found.Name, found.P, found.Impact = DiagnosticSticky, runs.TooFew, e.dependence()
+	e.add(found)
+	found.Name, found.P, found.Impact = DiagnosticAlternating, runs.TooMany, Qualify
+	e.add(found)
 	e.autocorrelation()
 }
 
@@ -177,15 +182,11 @@ func (e *examination) autocorrelation() {
 	if len(e.w) > 2 {
 		worst.Asymptotic = worst.Asymptotic.scaled(float64(tests))
 	}
+	found := Diagnostic{Name: DiagnosticPeriodic, P: worst.Asymptotic, Impact: e.dependence(), Lag: lag}
 	if turns {
-		e.add(DiagnosticPeriodic, worst.Asymptotic, Qualify,
-			fmt.Sprintf("where a request goes repeats every %d requests, one turn of the weights", period),
-			"a weighted round robin, not a random draw, splits the traffic: something other than the mesh is in the path")
-		return
+		found.Impact, found.Period = Qualify, period
 	}
-	e.add(DiagnosticPeriodic, worst.Asymptotic, e.dependence(),
-		fmt.Sprintf("where a request goes depends on the %d before it, which a draw per request does not", lag),
-		"connections are pinned to a backend", "the split changed during the run", "a pattern repeats (weighted round robin)")
+	e.add(found)
 }
 
 // dependence is what dependence between requests does to an outcome: where connections show that requests are drawn one by
@@ -260,11 +261,9 @@ func (e *examination) errorRates() {
 			worst = i
 		}
 	}
-	e.add(DiagnosticErrors, s.Asymptotic, Qualify,
-		fmt.Sprintf("%s fails more often than the others: %s of its answers are errors; a proxy that retries draws again, "+
-			"so its share may look too small",
-			e.w[worst].Backend, percent(rate(worst))),
-		"the backend itself fails", "the path to it fails (gateway, mirror)", "retries by the proxy hide more failures")
+	e.add(Diagnostic{
+		Name: DiagnosticErrors, P: s.Asymptotic, Impact: Qualify, Backend: e.w[worst].Backend, Share: rate(worst),
+	})
 }
 
 func leastExpected(table [][]int64) float64 {
@@ -296,7 +295,7 @@ func (e *examination) conclude() Diagnostics {
 		d := &e.out.Items[i]
 		d.AdjustedP = pFromLn(adjusted[i], d.P.Method)
 		if d.OK = d.AdjustedP.P > e.o.Alpha; d.OK {
-			d.Impact, d.Causes, d.Text = Keep, nil, "nothing unusual: "+calm(d.Name)
+			d.Impact = Keep
 			continue
 		}
 		if d.Impact == Downgrade {
@@ -307,32 +306,8 @@ func (e *examination) conclude() Diagnostics {
 			e.out.FewClusters = e.few
 		case DiagnosticTime:
 			e.out.Change = Scan(e.seq, len(e.w), 10)
-			d.Text += fmt.Sprintf("; the largest change is after request %s of %s",
-				grouped(int64(e.out.Change.At)), grouped(int64(len(e.seq))))
+			d.ChangeAt = e.out.Change.At
 		}
 	}
 	return e.out
-}
-
-// calm says what a check that found nothing looked at.
-func calm(name string) string {
-	switch name {
-	case DiagnosticSticky:
-		return "requests in a row are not sticky"
-	case DiagnosticAlternating:
-		return "requests do not take turns"
-	case DiagnosticPeriodic:
-		return "where a request goes does not depend on those before it"
-	case DiagnosticEven:
-		return "the shares vary over time as chance does"
-	case DiagnosticConnections:
-		return "connections do not differ"
-	case DiagnosticTime:
-		return "the shares are the same from beginning to end"
-	case DiagnosticPods:
-		return "source pods agree"
-	case DiagnosticErrors:
-		return "backends fail equally often"
-	}
-	return name
 }

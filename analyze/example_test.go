@@ -26,14 +26,14 @@ func Example() {
 	fmt.Println(d.Outcome)
 	fmt.Printf("chi-square %.4f, ln p %.4f\n", d.GoodnessOfFit.Pearson.Value, d.GoodnessOfFit.Pearson.Asymptotic.LnP)
 	for _, r := range d.Reasons {
-		fmt.Println(r.Text)
+		fmt.Println(r.Code)
 	}
 	// Output:
 	// pass
 	// chi-square 17.9776, ln p -10.7086
-	// Traffic follows the 50/50 weights: podinfo-east got 47.9 %, expected 50 %, tolerance 5 points; were any share outside its tolerance, counts like these would turn up in about 4 of 1,000,000,000 runs.
-	// If the mesh really used the 50/50 weights, a gap this large or larger would turn up in about 2 of 100,000 runs by chance.
-	// This run would have noticed a shift of about 2.5 points or more (99 times in 100).
+	// within-tolerance
+	// chance
+	// noticeable
 }
 
 func ExampleRequiredRequests() {

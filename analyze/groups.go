@@ -1,7 +1,6 @@
 package analyze
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -20,9 +19,7 @@ func (e *examination) groups() error {
 	if len(pods) >= 2 {
 		s := contingency(pods)
 		if s.DF > 0 && tableLeast(pods) >= 1 {
-			e.add(DiagnosticPods, s.Asymptotic, Downgrade, "source pods do not send to the same shares",
-				"one source pod's proxy still has old weights", "a source pod is outside the mesh",
-				"a locality rule treats source pods differently")
+			e.add(Diagnostic{Name: DiagnosticPods, P: s.Asymptotic, Impact: Downgrade})
 		}
 	}
 	if windows := e.windows(); windows != nil {
@@ -33,13 +30,9 @@ func (e *examination) groups() error {
 		// Against the pooled shares one window's degrees of freedom are spent.
 		k := e.observedBackends()
 		if df := float64(windowsDF - (k - 1)); df > 0 {
-			e.add(DiagnosticEven, pFromLn(ChiSquareLogCDF(x2, df), Asymptotic), Qualify,
-				"the shares vary less over time than a random draw does",
-				"a deterministic round robin splits the traffic; the shares are right, but not random")
-			e.add(DiagnosticTime, pFromLn(ChiSquareLogSF(x2, df), Asymptotic), Downgrade,
-				"the shares differ from one part of the run to another",
-				"the weights changed during the run", "a backend became unready, or ready, during the run",
-				"the proxy took the new weights only after the run began")
+			even, uneven := ChiSquareLogCDF(x2, df), ChiSquareLogSF(x2, df)
+			e.add(Diagnostic{Name: DiagnosticEven, P: pFromLn(even, Asymptotic), Impact: Qualify})
+			e.add(Diagnostic{Name: DiagnosticTime, P: pFromLn(uneven, Asymptotic), Impact: Downgrade})
 		}
 	}
 	return nil
@@ -125,17 +118,13 @@ func (e *examination) connections(table [][]int64) {
 		p = e.shuffledContingency(table, s.Value)
 	}
 	e.out.Drawn = p.P > e.o.Alpha
-	text := fmt.Sprintf("connections do not send to the same shares (%d connections)", len(table))
+	found := Diagnostic{Name: DiagnosticConnections, P: p, Impact: Downgrade, Connections: len(table)}
 	if r, err := ClusterDesign(table, e.observedWeights()); err == nil {
-		e.deff[DiagnosticConnections] = math.Max(1, r.Mean)
-		e.few = r.Few
-		text = fmt.Sprintf("requests of one connection stay together: %s on %d connections tell as much as %s independent ones",
-			plural(int64(len(e.seq)), "request", "requests"), r.Clusters,
-			grouped(int64(math.Max(1, math.Round(float64(len(e.seq))/e.deff[DiagnosticConnections])))))
+		effect := math.Max(1, r.Mean)
+		e.deff[DiagnosticConnections], e.few = effect, r.Few
+		found.Independent = int64(math.Max(1, math.Round(float64(len(e.seq))/effect)))
 	}
-	e.add(DiagnosticConnections, p, Downgrade, text,
-		"the port is opaque or TCP, so the split is drawn per connection",
-		"a proxy outside the mesh keeps connections to one backend")
+	e.add(found)
 }
 
 // oneBackend is the case in which nothing can be compared, because every request went to the same backend: a split that
@@ -151,10 +140,10 @@ func (e *examination) oneBackend(connections int) {
 		return // a leak stands anyway, and a single backend has nothing to be pinned to
 	}
 	e.deff[DiagnosticConnections] = float64(len(e.seq)) / float64(connections)
-	e.add(DiagnosticConnections, pFromLn(float64(len(e.seq))*math.Log(share), Exact), Downgrade,
-		fmt.Sprintf("every request went to %s, on %s: if connections are pinned, they tell no more than one draw each",
-			e.w[e.seq[0]].Backend, plural(int64(connections), "connection", "connections")),
-		"the split sends everything to one backend", "the port is opaque or TCP, so the split is drawn per connection")
+	e.add(Diagnostic{
+		Name: DiagnosticConnections, P: pFromLn(float64(len(e.seq))*math.Log(share), Exact), Impact: Downgrade,
+		Connections: connections, Backend: e.w[e.seq[0]].Backend,
+	})
 }
 
 func rowSum(row []int64) int64 {

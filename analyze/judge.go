@@ -216,10 +216,10 @@ func restOf(w []int64, i int) int64 {
 func (j *judgement) needed(d *Decision) {
 	switch {
 	case d.Outcome != Inconclusive:
-		why := Needed{Why: "this run is decided"}
+		why := Needed{Why: NeedNothing}
 		d.NeededIfOnTarget, d.NeededIfAsObserved = why, why
 	case d.Unattributed.Decides:
-		why := Needed{Why: "the unattributed requests decide, not the number of requests"}
+		why := Needed{Why: NeedUnattributed}
 		d.NeededIfOnTarget, d.NeededIfAsObserved = why, why
 	default:
 		d.NeededIfOnTarget = j.test.neededOnTarget(j.o)

@@ -1,9 +1,6 @@
 package analyze
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // Margin is how much slower a quantile may be and still pass: either an absolute one in the samples' unit (nanoseconds), or a
 // fraction of what it is compared with. Neither: nothing is allowed or forbidden, and nothing decided.
@@ -196,26 +193,24 @@ func (d LatencyDecision) needed(m Margin) int {
 	return int(most)
 }
 
+// reason is why the latencies did not pass; nothing where they did, or no margin was set.
 func (d LatencyDecision) reason(m Margin) Reason {
-	if !m.Set {
+	if !m.Set || d.Outcome == Pass {
 		return Reason{}
 	}
 	worst := d.Quantiles[0]
 	for _, v := range d.Quantiles {
 		switch {
 		case d.Outcome == Fail && v.Outcome == Fail:
-			return Reason{CodeOutside, fmt.Sprintf("p%g is slower by more than the margin", 100*v.Q)}
+			return Reason{Code: CodeOutside, Quantile: v.Q}
 		case d.Outcome == Inconclusive && v.Outcome == Inconclusive && v.Why != "":
-			return Reason{CodeTooFew, fmt.Sprintf("p%g has no interval: it %s", 100*v.Q, v.Why)}
+			return Reason{Code: CodeTooFew, Quantile: v.Q, Why: v.Why}
 		case d.Outcome == Inconclusive && v.Outcome == Inconclusive:
 			worst = v
 		}
 	}
-	switch {
-	case d.Outcome == Pass:
-		return Reason{CodeWithin, "at no quantile slower than the margin"}
-	case d.Needed == 0:
-		return Reason{CodeEdge, fmt.Sprintf("p%g is so near the margin that no number of blocks would tell", 100*worst.Q)}
+	if d.Needed == 0 {
+		return Reason{Code: CodeEdge, Quantile: worst.Q}
 	}
-	return Reason{CodeTooFew, fmt.Sprintf("p%g may or may not be slower by more than the margin: about %d blocks on each side would tell", 100*worst.Q, d.Needed)}
+	return Reason{Code: CodeTooFew, Quantile: worst.Q, Blocks: d.Needed}
 }

@@ -20,7 +20,7 @@ func RequiredRequests(w Weights, o Options) (int64, error) {
 	t := newTest(w, o)
 	need := t.neededOnTarget(o)
 	if need.Requests == 0 {
-		return 0, inputErrorf("tolerance: %s", need.Why)
+		return 0, inputErrorf("tolerance: it is too narrow: more than 1,000,000,000 requests would be needed")
 	}
 	return need.Requests, nil
 }
@@ -39,7 +39,7 @@ func (t *test) neededOnTarget(o Options) Needed {
 // neededAsObserved is the number if the true shares are those observed.
 func (t *test) neededAsObserved(n []int64, total int64, o Options) Needed {
 	if total == 0 {
-		return Needed{Why: "nothing was observed"}
+		return Needed{Why: NeedObservations}
 	}
 	if o.Gate == GateChiSquare {
 		return t.neededForChiSquare(o)
@@ -64,7 +64,7 @@ func (t *test) neededAsObserved(n []int64, total int64, o Options) Needed {
 		}
 	}
 	if need.Requests == 0 {
-		need.Why = t.edge(worst)
+		return t.edge(worst)
 	}
 	return need
 }
@@ -74,10 +74,7 @@ func (t *test) excess(j int, share float64) float64 {
 	return math.Abs(share-t.bands[j].pi) - t.bands[j].delta
 }
 
-func (t *test) edge(j int) string {
-	return "the observed share of " + t.w[t.index[j]].Backend +
-		" lies on the edge of the tolerance: no number of requests helps, widen or narrow the tolerance"
-}
+func (t *test) edge(j int) Needed { return Needed{Why: NeedEdge, Backend: t.w[t.index[j]].Backend} }
 
 // passPower is a lower bound of the probability that total requests with the given true shares pass: exact for one and
 // two backends, the sum of the exact misses for more.
@@ -122,9 +119,9 @@ func (t *test) neededToPass(truth []float64, o Options) Needed {
 		return Needed{Requests: found}
 	}
 	if truth[worst] != t.bands[worst].pi {
-		return Needed{Why: t.edge(worst)}
+		return t.edge(worst)
 	}
-	return Needed{Why: "it is too narrow: more than 1,000,000,000 requests would be needed"}
+	return Needed{Why: NeedNarrow}
 }
 
 func (t *test) neededToFail(j int, truth float64, o Options) Needed {
@@ -157,7 +154,7 @@ func (t *test) neededForChiSquare(o Options) Needed {
 	if found, ok := smallestTotal(start, func(total int64) bool { return t.chiSquarePower(total) >= o.Power }); ok {
 		return Needed{Requests: found}
 	}
-	return Needed{Why: "it is too narrow: more than 1,000,000,000 requests would be needed"}
+	return Needed{Why: NeedNarrow}
 }
 
 // smallestTotal finds a total for which enough holds, near the smallest one: enough is nearly monotone (the power of

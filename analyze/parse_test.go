@@ -2,7 +2,6 @@ package analyze
 
 import (
 	"errors"
-	"math"
 	"strings"
 	"testing"
 
@@ -80,18 +79,4 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q parses to what is not valid", counts)
 		}
 	})
-}
-
-func TestInWords(t *testing.T) {
-	for p, want := range map[float64]string{
-		1: "nearly every run", 0.37: "37 of 100 runs", 0.0016: "2 of 1,000 runs", 2.2e-5: "2 of 100,000 runs",
-		1e-10: "fewer than 1 in a billion runs",
-	} {
-		if got := pFromLn(math.Log(p), Exact).InWords(); got != want {
-			t.Errorf("%v: %q, want %q", p, got, want)
-		}
-	}
-	if got := (PValue{LnP: math.Inf(-1)}).InWords(); got != "no run at all" {
-		t.Errorf("impossible: %q", got)
-	}
 }

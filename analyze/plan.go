@@ -10,9 +10,8 @@ type Prospect struct {
 	FailAtTwice       []float64 // per backend: probability of a fail where its true share is off by twice its tolerance
 	NoticeablePoints  []float64 // per backend, as in Decision
 	TolerancePoints   []float64 // per backend, percentage points
-	PlannedRequests   int64     // what RequiredRequests says; 0 where no number would do, and Why says so
-	Why               string
-	ExpectedLowPoints float64 // half width of the likely range of the largest share, percentage points
+	Planned           Needed    // what RequiredRequests says
+	ExpectedLowPoints float64   // half width of the likely range of the largest share, percentage points
 }
 
 // Foresee says what n requests would show. For the chi-square gate, PassOnTarget is 1-alpha where the size suffices and
@@ -32,8 +31,7 @@ func Foresee(w Weights, n int64, o Options) (Prospect, error) {
 		Requests: n, NoticeablePoints: noticeable(w, n, o.Alpha, o.Power),
 		FailAtTwice: make([]float64, len(w)), TolerancePoints: make([]float64, len(w)),
 	}
-	need := t.neededOnTarget(o)
-	out.PlannedRequests, out.Why = need.Requests, need.Why
+	out.Planned = t.neededOnTarget(o)
 	truth := make([]float64, len(t.bands))
 	widest := 0.0
 	for r, b := range t.bands {

@@ -1,10 +1,6 @@
 package analyze
 
-import (
-	"fmt"
-	"math"
-	"strings"
-)
+import "math"
 
 // Codes of a Reason.
 const (
@@ -22,13 +18,42 @@ const (
 	CodeNoticeable   = "noticeable"          // what a run of this size would have noticed
 	CodeNoHits       = "leak-bound"          // a weight-0 backend did not answer; how much it could still get
 	CodeApproximate  = "simulated-undecided" // a simulated or bounded p straddles alpha
+	CodeDiagnostic   = "diagnostic"          // a diagnostic was flagged
 )
 
-// reasons explains the decision, the most important sentence first. complete is the outcome without the unattributed.
+// Reason says why an outcome is what it is, as a code with its numbers: the sentences are not this package's. Which
+// fields are set depends on the code.
+type Reason struct {
+	Code     string
+	Unit     string  // what was counted, e.g. "connection"; empty: requests
+	Weights  Weights // as declared
+	Backend  string  // that the reason is about
+	Requests int64   // that the reason is about: in all, unattributed, or of the backend
+
+	Share, Expected float64 // observed and declared share of the backend
+	Points          float64 // tolerance, or the smallest shift that would have been noticed, in percentage points
+	Low, High       float64 // likely range of the backend's share
+	P               PValue  // of counts like these
+	Power           float64 // wanted
+	Complete        Outcome // of the counts alone, where it does not stand
+
+	OnTarget, AsObserved Needed  // how many requests would decide
+	Deviation, Bound     float64 // requests that turns by weight are off, and may be; 0: no turns
+
+	Finding *Diagnostic // CodeDiagnostic only
+	Why     string      // CodeDiagnostic: a Why code, empty where the outcome stands; of a quantile, why it has no interval
+
+	Target   string  // whose latencies were compared; empty where there are but two
+	Quantile float64 // of latencies, 0 to 1; 0: not about latencies
+	Blocks   int     // on each side that would tell; 0: no number would
+
+	Text string // the whole sentence, of a reason that is not this package's
+}
+
+// reasons explains the decision, the most important reason first. complete is the outcome without the unattributed.
 func (j *judgement) reasons(d *Decision, complete Outcome) []Reason {
 	if j.total == 0 {
-		return []Reason{{CodeNoRequests, fmt.Sprintf(
-			"No request was attributed to a backend (%s unattributed): nothing was measured.%s", grouped(j.c.Unattributed), j.advice(d))}}
+		return []Reason{j.needing(Reason{Code: CodeNoRequests, Requests: j.c.Unattributed}, d)}
 	}
 	var out []Reason
 	switch {
@@ -42,51 +67,56 @@ func (j *judgement) reasons(d *Decision, complete Outcome) []Reason {
 		out = append(out, j.inconclusiveReason(d))
 	}
 	if len(j.cells.n) > 1 && j.cells.total > 0 && (j.hits == 0 || j.test.leak > 0) {
-		out = append(out, Reason{CodeChance, fmt.Sprintf(
-			"If the mesh really used the %s, a gap this large or larger would turn up in %s%s by chance.",
-			j.w.label(), about(d.GoodnessOfFit.Pearson.Exact), d.GoodnessOfFit.Pearson.Exact.InWords())})
+		out = append(out, Reason{Code: CodeChance, Weights: j.w, P: d.GoodnessOfFit.Pearson.Exact})
 	}
 	if d.Outcome == Pass && len(j.w) > 1 {
-		out = append(out, j.sensitivity(d))
+		most := 0.0
+		for _, x := range d.NoticeablePoints {
+			most = max(most, x)
+		}
+		out = append(out, Reason{Code: CodeNoticeable, Points: most, Power: j.o.Power})
 	}
 	for _, i := range j.test.zero {
-		if d.Backends[i].Observed == 0 {
-			out = append(out, Reason{CodeNoHits, fmt.Sprintf(
-				"%s has weight 0 and answered none of %s; its true share is at most %s.", j.w[i].Backend,
-				plural(j.total, "request", "requests"), percent(d.Backends[i].LeakUpper))})
+		if b := d.Backends[i]; b.Observed == 0 {
+			out = append(out, Reason{Code: CodeNoHits, Backend: b.Backend, Requests: j.total, High: b.LeakUpper})
 		}
 	}
 	return out
 }
 
-func about(p PValue) string {
-	switch {
-	case p.Method == Bound && p.P >= 1e-9:
-		return "at most "
-	case p.P >= 0.995 || p.P < 1e-9:
-		return ""
+// about fills a reason in with what the counts say of one backend.
+func (j *judgement) about(code string, b BackendResult, p PValue) Reason {
+	return Reason{
+		Code: code, Weights: j.w, Backend: b.Backend, Requests: b.Observed, Share: b.ObservedShare, Expected: b.ExpectedShare,
+		Points: b.TolerancePoints, Low: b.Interval.Low, High: b.Interval.High, P: p,
 	}
-	return "about "
+}
+
+// needing adds how many requests would decide.
+func (j *judgement) needing(r Reason, d *Decision) Reason {
+	r.Power, r.OnTarget, r.AsObserved = j.o.Power, d.NeededIfOnTarget, d.NeededIfAsObserved
+	if j.total == 0 {
+		r.AsObserved.Why = ""
+	}
+	return r
 }
 
 func (j *judgement) passReason(d *Decision) Reason {
-	worst := 0
-	for r := range j.cells.index {
-		if d.Backends[j.cells.index[r]].Match.LnP > d.Backends[j.cells.index[worst]].Match.LnP {
-			worst = r
+	if j.o.Gate == GateChiSquare {
+		return Reason{Code: CodeNoDifference, Weights: j.w}
+	}
+	return j.about(CodeWithin, j.leastMatching(d), d.Match)
+}
+
+// leastMatching is the backend that is least surely inside its tolerance.
+func (j *judgement) leastMatching(d *Decision) BackendResult {
+	worst := d.Backends[j.cells.index[0]]
+	for _, i := range j.cells.index {
+		if d.Backends[i].Match.LnP > worst.Match.LnP {
+			worst = d.Backends[i]
 		}
 	}
-	b := d.Backends[j.cells.index[worst]]
-	if j.o.Gate == GateChiSquare {
-		return Reason{CodeNoDifference, fmt.Sprintf(
-			"Traffic follows the %s: the counts show no difference, and a run of this size would have noticed a shift "+
-				"beyond the tolerance.", j.w.label())}
-	}
-	return Reason{CodeWithin, fmt.Sprintf(
-		"Traffic follows the %s: %s got %s, expected %s, tolerance %s; were any share outside its tolerance, "+
-			"counts like these would turn up in %s%s.",
-		j.w.label(), b.Backend, percent(b.ObservedShare), percent(b.ExpectedShare), points(b.TolerancePoints),
-		about(d.Match), d.Match.InWords())}
+	return worst
 }
 
 func (j *judgement) failReasons(d *Decision) []Reason {
@@ -94,31 +124,20 @@ func (j *judgement) failReasons(d *Decision) []Reason {
 	if j.test.leakOutcome(j.hits, j.total) == Fail {
 		for _, i := range j.test.zero {
 			if b := d.Backends[i]; b.Observed > 0 {
-				rule := "it must get none"
-				if j.test.leak > 0 {
-					rule = "at most " + percent(j.test.leak) + " is tolerated"
-				}
-				out = append(out, Reason{CodeLeak, fmt.Sprintf("%s has weight 0 but answered %s (%s): %s.",
-					b.Backend, plural(b.Observed, "request", "requests"), percent(b.ObservedShare), rule)})
+				out = append(out, Reason{
+					Code: CodeLeak, Backend: b.Backend, Requests: b.Observed, Share: b.ObservedShare, Points: 100 * j.test.leak,
+				})
 			}
 		}
 	}
 	if j.o.Gate == GateChiSquare {
 		if p := d.GoodnessOfFit.Pearson.Exact; p.LnP < math.Log(j.o.Alpha) && (len(out) == 0 || j.test.leak > 0) {
-			worst := j.worstResidual(d)
-			out = append(out, Reason{CodeByChance, fmt.Sprintf(
-				"Traffic does NOT follow the %s: %s got %s, expected %s, more than chance explains.",
-				j.w.label(), worst.Backend, percent(worst.ObservedShare), percent(worst.ExpectedShare))})
+			out = append(out, j.about(CodeByChance, j.worstResidual(d), p))
 		}
 		return out
 	}
 	for _, i := range j.outside(d) {
-		b := d.Backends[i]
-		out = append(out, Reason{CodeOutside, fmt.Sprintf(
-			"Traffic does NOT follow the %s: %s got %s, expected %s within %s; were it inside, "+
-				"counts like these would turn up in %s%s.",
-			j.w.label(), b.Backend, percent(b.ObservedShare), percent(b.ExpectedShare), points(b.TolerancePoints),
-			about(b.Differs), b.Differs.InWords())})
+		out = append(out, j.about(CodeOutside, d.Backends[i], d.Backends[i].Differs))
 	}
 	return out
 }
@@ -152,75 +171,29 @@ func (j *judgement) worstResidual(d *Decision) BackendResult {
 	return worst
 }
 
+// unattributedReason names a weight-0 backend where any unattributed request may have reached it.
 func (j *judgement) unattributedReason(complete Outcome) Reason {
-	m := plural(j.c.Unattributed, "unattributed request decides", "unattributed requests decide")
-	text := fmt.Sprintf("%s it: the attributed requests alone would be a %s, but not if the others all belonged to the wrong "+
-		"backend.", m, complete)
-	if complete == Fail {
-		text = m + " it: the attributed requests alone would be a fail, but not if the others belonged where they are missing."
+	r := Reason{Code: CodeUnattributed, Requests: j.c.Unattributed, Complete: complete}
+	all := j.total + j.c.Unattributed
+	if complete == Pass && len(j.test.zero) > 0 && j.test.leakOutcome(j.hits+j.c.Unattributed, all) != Pass {
+		r.Backend = j.w[j.test.zero[0]].Backend
 	}
-	if complete == Pass && len(j.test.zero) > 0 && j.test.leakOutcome(j.hits+j.c.Unattributed, j.total+j.c.Unattributed) != Pass {
-		text = fmt.Sprintf("%s it: any of them may have reached %s, which has weight 0.", m, j.w[j.test.zero[0]].Backend)
-	}
-	return Reason{CodeUnattributed, text + " Find out where they went, then run again."}
+	return r
 }
 
 func (j *judgement) inconclusiveReason(d *Decision) Reason {
 	if j.test.leakOutcome(j.hits, j.total) == Inconclusive {
-		return Reason{CodeLeakUnsure, fmt.Sprintf(
-			"Backends of weight 0 answered %s: too few requests to tell whether their share is above the tolerated %s.",
-			plural(j.hits, "request", "requests"), percent(j.test.leak))}
+		return Reason{Code: CodeLeakUnsure, Requests: j.hits, Points: 100 * j.test.leak}
 	}
-	worst := d.Backends[j.cells.index[0]]
-	for _, i := range j.cells.index {
-		if d.Backends[i].Match.LnP > worst.Match.LnP {
-			worst = d.Backends[i]
-		}
-	}
-	if j.o.Gate == GateChiSquare && d.GoodnessOfFit.Pearson.Exact.Method != Exact && j.test.chiSquarePower(j.total) >= j.o.Power {
-		return Reason{CodeApproximate, "The probability of counts like these could only be simulated or bounded, " +
-			"and lies too close to alpha to decide."}
+	exact := d.GoodnessOfFit.Pearson.Exact.Method == Exact
+	if j.o.Gate == GateChiSquare && !exact && j.test.chiSquarePower(j.total) >= j.o.Power {
+		return Reason{Code: CodeApproximate}
 	}
 	code := CodeTooFew
 	if d.NeededIfAsObserved.Requests == 0 {
 		code = CodeEdge
 	}
-	text := fmt.Sprintf("%s cannot tell the %s from a wrong split: the true share of %s could be anywhere from %s to %s, "+
-		"and the tolerance is %s to %s.",
-		plural(j.total, "request", "requests"), j.w.label(), worst.Backend,
-		percent(worst.Interval.Low), percent(worst.Interval.High),
-		percent(math.Max(0, worst.ExpectedShare-worst.TolerancePoints/100)),
-		percent(math.Min(1, worst.ExpectedShare+worst.TolerancePoints/100)))
-	return Reason{code, text + j.advice(d)}
-}
-
-// advice says how many requests would decide, both ways.
-func (j *judgement) advice(d *Decision) string {
-	var parts []string
-	odds := fmt.Sprintf("%s times in 100", digits(100*j.o.Power))
-	if n := d.NeededIfOnTarget.Requests; n > 0 {
-		parts = append(parts, fmt.Sprintf(" %s in all would decide %s if the split is on target", grouped(n), odds))
-	}
-	switch n := d.NeededIfAsObserved; {
-	case n.Requests > 0 && len(parts) > 0:
-		parts = append(parts, fmt.Sprintf(", %s if it is as observed", grouped(n.Requests)))
-	case n.Requests > 0:
-		parts = append(parts, fmt.Sprintf(" %s in all would decide %s if the split is as observed", grouped(n.Requests), odds))
-	case j.total > 0 && n.Why != "":
-		parts = append(parts, "; "+n.Why)
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return strings.TrimPrefix(strings.Join(parts, ""), ";") + "."
-}
-
-// sensitivity is the sentence that keeps a pass from meaning more than the run could see.
-func (j *judgement) sensitivity(d *Decision) Reason {
-	most := 0.0
-	for _, x := range d.NoticeablePoints {
-		most = math.Max(most, x)
-	}
-	return Reason{CodeNoticeable, fmt.Sprintf("This run would have noticed a shift of about %s or more (%s times in 100).",
-		points(most), digits(100*j.o.Power))}
+	r := j.about(code, j.leastMatching(d), PValue{})
+	r.Requests = j.total
+	return j.needing(r, d)
 }

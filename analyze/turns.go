@@ -1,9 +1,6 @@
 package analyze
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // Codes of the reasons of JudgeTurns.
 const (
@@ -49,11 +46,7 @@ func JudgeTurns(w Weights, c Counts, o Options, turns Turns) (Decision, TurnsRes
 	case d.Requests == 0 || leaksOf(d) > 0:
 		return d, res, nil
 	case !res.Within:
-		worst := res.worst()
-		d.Reasons = append(d.Reasons, Reason{CodeTurnsBroken, fmt.Sprintf(
-			"%s is %s requests off its weight, and turns by weight would be off by %s at most: other clients share the schedule, or a backend "+
-				"was left out for a while. The counts were judged as random draws, which is strict enough for turns.",
-			d.Backends[worst].Backend, digits(math.Abs(res.Deviation[worst])), digits(res.Bound[worst]))})
+		d.Reasons = append(d.Reasons, res.reason(CodeTurnsBroken, w, d))
 		return d, res, nil
 	}
 	widest := float64(turns.Instances*turns.Levels*max(1, w.positive()-1)) + float64(c.Unattributed)
@@ -64,27 +57,26 @@ func JudgeTurns(w Weights, c Counts, o Options, turns Turns) (Decision, TurnsRes
 		}
 	}
 	kept := keepCode(d.Reasons, CodeNoHits)
-	worst := res.worst()
-	fact := fmt.Sprintf("%s got %s, %s requests off its weight, and turns by weight keep within %s",
-		d.Backends[worst].Backend, percent(d.Backends[worst].ObservedShare), digits(math.Abs(res.Deviation[worst])), digits(res.Bound[worst]))
 	d.Unattributed.Decides = false
 	all := d.Requests + c.Unattributed
 	if t := newTest(w, o); c.Unattributed > 0 && len(t.zero) > 0 && t.leakOutcome(c.Unattributed, all) != Pass {
-		why := Needed{Why: "the unattributed requests decide, not the number of requests"}
+		why := Needed{Why: NeedUnattributed}
 		d.Outcome, d.Unattributed.Decides, d.NeededIfOnTarget, d.NeededIfAsObserved = Inconclusive, true, why, why
-		d.Reasons = append([]Reason{{CodeUnattributed, fmt.Sprintf("%s without a known backend may have reached one of weight 0, which must get nothing; "+
-			"else: %s.", plural(c.Unattributed, "request", "requests"), fact)}}, kept...)
+		undecided := res.reason(CodeUnattributed, w, d)
+		undecided.Requests = c.Unattributed
+		d.Reasons = append([]Reason{undecided}, kept...)
 		return d, res, nil
 	}
 	if d.Requests >= need {
 		d.Outcome = Pass
-		d.Reasons = append([]Reason{{CodeTurns, fmt.Sprintf("Traffic follows the %s by turns: %s; no weights outside the tolerance give such counts.", w.label(), fact)}}, kept...)
+		d.Reasons = append([]Reason{res.reason(CodeTurns, w, d)}, kept...)
 		return d, res, nil
 	}
 	d.Outcome = Inconclusive
 	d.NeededIfOnTarget, d.NeededIfAsObserved = Needed{Requests: need}, Needed{Requests: need}
-	d.Reasons = append([]Reason{{CodeTurnsFew, fmt.Sprintf(
-		"%s cannot tell the %s from others: %s; about %s requests would.", plural(d.Requests, "request", "requests"), w.label(), fact, grouped(need))}}, kept...)
+	few := res.reason(CodeTurnsFew, w, d)
+	few.OnTarget = d.NeededIfOnTarget
+	d.Reasons = append([]Reason{few}, kept...)
 	return d, res, nil
 }
 
@@ -113,6 +105,15 @@ func turnsOf(d Decision, c Counts, turns Turns) TurnsResult {
 		res.Within = res.Within && math.Abs(res.Deviation[i]) <= res.Bound[i]+rounding
 	}
 	return res
+}
+
+// reason is about the backend that is furthest off.
+func (r TurnsResult) reason(code string, w Weights, d Decision) Reason {
+	worst := r.worst()
+	return Reason{
+		Code: code, Weights: w, Backend: d.Backends[worst].Backend, Share: d.Backends[worst].ObservedShare, Requests: d.Requests,
+		Deviation: math.Abs(r.Deviation[worst]), Bound: r.Bound[worst],
+	}
 }
 
 // worst is the backend that is furthest off, measured by its bound.

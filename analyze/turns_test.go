@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -115,8 +116,8 @@ func TestJudgeTurns(t *testing.T) {
 				t.Errorf("outcome %s, reasons %+v", d.Outcome, d.Reasons)
 			}
 			for _, r := range d.Reasons {
-				if strings.Contains(r.Text, "NaN") || strings.Contains(r.Text, "Inf") {
-					t.Error(r.Text)
+				if numbers := fmt.Sprint(r.Share, r.Deviation, r.Bound); strings.Contains(numbers, "N") || strings.Contains(numbers, "I") {
+					t.Errorf("%+v", r)
 				}
 			}
 		})

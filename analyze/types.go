@@ -118,9 +118,20 @@ type BackendResult struct {
 
 // Needed is how many requests in all would decide; 0 means that no number does, and Why says so.
 type Needed struct {
-	Requests int64 // in all, attributed ones
-	Why      string
+	Requests int64  // in all, attributed ones
+	Why      string // a Need code, or a sentence of the caller's
+	Backend  string // NeedEdge only: whose share it is
 }
+
+// Codes of why no number of requests decides.
+const (
+	NeedNothing      = "decided"      // the run is decided
+	NeedUnattributed = "unattributed" // the unattributed requests decide
+	NeedObservations = "unobserved"   // nothing was observed
+	NeedEdge         = "edge"         // the observed share lies on the edge of the tolerance
+	NeedNarrow       = "narrow"       // the tolerance is too narrow: more than 1e9 requests would be needed
+	NeedLikeness     = "unlike"       // the requests of the run are not alike, or not independent
+)
 
 // Decision is the conclusion from one tally, made once.
 type Decision struct {
@@ -140,7 +151,7 @@ type Decision struct {
 	// noticed with the wanted power at level alpha.
 	NoticeablePoints []float64
 	Unattributed     UnattributedBounds
-	Reasons          []Reason // one plain sentence each; never empty
+	Reasons          []Reason // never empty
 }
 
 // UnattributedBounds says what the unattributed requests could have hidden: the shares when all of them are given to,
@@ -151,10 +162,4 @@ type UnattributedBounds struct {
 	Decides     bool      // true where another allocation of them would have changed the outcome
 	WorstMatch  PValue    // Match at the worst allocation
 	WorstDiffer PValue    // Differs at the worst allocation
-}
-
-// Reason is one sentence that explains an outcome, with a code for machines.
-type Reason struct {
-	Code string // e.g. "within-tolerance", "outside-tolerance", "leak", "too-few-requests", "on-the-edge", "unattributed-decide"
-	Text string
 }

@@ -86,7 +86,7 @@ func weighed(d analyze.Decision, w analyze.Weights, c analyze.Counts, lines []re
 		if line.OK || line.Effect != report.EffectDowngrade || line.Name == nameWitness { // the report weighs that one itself
 			continue
 		}
-		item := analyze.Diagnostic{Name: analyze.DiagnosticTime, Text: line.Text, Impact: analyze.Downgrade}
+		item := analyze.Diagnostic{Name: analyze.DiagnosticTime, Impact: analyze.Downgrade}
 		after, err := analyze.Conclude(d, w, c, analyze.Diagnostics{Items: []analyze.Diagnostic{item}, DesignEffect: 1})
 		if err != nil {
 			return d, err

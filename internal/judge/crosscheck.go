@@ -3,7 +3,6 @@ package judge
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -258,14 +257,9 @@ func oneBackendEach(t *Tally) error {
 	return nil
 }
 
-var requestWord = regexp.MustCompile(` request(s?)([ ,.;:)]|$)`)
-
-// say puts the unit's name into sentences that are written for requests.
+// say has the reasons name the unit that was counted.
 func (out *crossCheck) say(d *analyze.Decision) {
-	if out.unit == witness.UnitRequest {
-		return
-	}
 	for i := range d.Reasons {
-		d.Reasons[i].Text = requestWord.ReplaceAllString(d.Reasons[i].Text, " "+out.unit+"$1$2")
+		d.Reasons[i].Unit = out.unit
 	}
 }

@@ -2,7 +2,6 @@ package judge
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -39,10 +38,10 @@ func diagnose(in *report.Input, d analyze.Decision, w analyze.Weights, t *Tally,
 	return after
 }
 
-// diagnostic turns one check into a line of the report. The sentence that Conclude made of it moves there from the
-// decision's reasons, so that it is said once.
+// diagnostic turns one check into a line of the report. The reason that Conclude made of it moves there from the decision,
+// so that it is said once.
 func diagnostic(item analyze.Diagnostic, before analyze.Outcome, after *analyze.Decision) report.Diagnostic {
-	out := report.Diagnostic{Name: item.Name, OK: item.OK, Text: item.Text, Effect: report.EffectKeep}
+	out := report.Diagnostic{Name: item.Name, OK: item.OK, Effect: report.EffectKeep}
 	if item.P.Method != "" {
 		p := item.AdjustedP.P
 		out.P = &p
@@ -54,8 +53,8 @@ func diagnostic(item analyze.Diagnostic, before analyze.Outcome, after *analyze.
 	out.Effect = report.EffectQualify
 	kept := after.Reasons[:0:0]
 	for _, r := range after.Reasons {
-		if r.Code == analyze.CodeDiagnostic && strings.HasPrefix(r.Text, item.Text) {
-			out.Text = r.Text
+		if r.Finding != nil && r.Finding.Name == item.Name {
+			out.Text = report.Sentence(r)
 			continue
 		}
 		kept = append(kept, r)

@@ -156,7 +156,7 @@ func (j *latencyJudge) compare() {
 		j.c.Differences = append(j.c.Differences, report.DifferenceOf(j.p.Targets[i].Name, j.p.Targets[last].Name, d))
 		outcome = worse(outcome, d.Outcome)
 		if d.Judged && d.Outcome != analyze.Pass {
-			d.Reason.Text = j.p.Targets[i].Name + ": " + d.Reason.Text
+			d.Reason.Target = j.p.Targets[i].Name
 			j.in.Judged.Reasons = append(j.in.Judged.Reasons, d.Reason)
 		}
 		if d.Judged && d.Outcome == analyze.Inconclusive && d.Needed > 0 {

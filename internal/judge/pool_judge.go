@@ -98,7 +98,7 @@ func (p *pool) compare(in *report.Input, d analyze.Decision) (analyze.Decision, 
 	if pv.P <= runsLevel && least >= 1 { // with less expected the p-value means nothing
 		item.OK, item.Impact = false, analyze.Downgrade
 		item.Text = p.differenceText()
-		item.Causes = []string{"the weights that proxies obey, or the pods behind them, changed between the runs"}
+		item.Cause = "the weights that proxies obey, or the pods behind them, changed between the runs"
 	}
 	after, err := analyze.Conclude(d, p.weights, in.Counts, analyze.Diagnostics{Items: []analyze.Diagnostic{item}, DesignEffect: 1})
 	if err != nil {

@@ -99,7 +99,7 @@ func verdictOf(in Input, r *Report) Verdict {
 		v.Match, v.Differs = probability(d.Match), probability(d.Differs)
 		v.RequestsNeeded = neededOf(d)
 		for _, reason := range d.Reasons {
-			v.Reasons, v.ReasonCodes = append(v.Reasons, reason.Text), append(v.ReasonCodes, reason.Code)
+			v.Reasons, v.ReasonCodes = append(v.Reasons, Sentence(reason)), append(v.ReasonCodes, reason.Code)
 		}
 	}
 	v.Outcome = statistical
@@ -241,7 +241,9 @@ func neededOf(d *analyze.Decision) *RequestsNeeded {
 	if d.Outcome != analyze.Inconclusive {
 		return nil
 	}
-	n := RequestsNeeded{IfOnTargetWhy: d.NeededIfOnTarget.Why, IfAsObservedWhy: d.NeededIfAsObserved.Why}
+	n := RequestsNeeded{
+		IfOnTargetWhy: neededWhy(d.NeededIfOnTarget, unitRequest), IfAsObservedWhy: neededWhy(d.NeededIfAsObserved, unitRequest),
+	}
 	if d.NeededIfOnTarget.Requests > 0 {
 		n.IfOnTarget, n.IfOnTargetWhy = &d.NeededIfOnTarget.Requests, ""
 	}

@@ -21,7 +21,7 @@ func judgedVerdict(in Input, r *Report) Verdict {
 		Tolerance: []BackendTolerance{}, Reasons: []string{}, ReasonCodes: []string{}, Remedies: list(in.Remedies),
 	}
 	for _, reason := range in.Judged.Reasons {
-		v.Reasons, v.ReasonCodes = append(v.Reasons, reason.Text), append(v.ReasonCodes, reason.Code)
+		v.Reasons, v.ReasonCodes = append(v.Reasons, Sentence(reason)), append(v.ReasonCodes, reason.Code)
 	}
 	if why := refusals(in, r); len(why) > 0 {
 		if v.Outcome != Measured {

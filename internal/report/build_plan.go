@@ -21,9 +21,9 @@ func BuildPlan(w analyze.Weights, o analyze.Options, requests int64, ratePerSeco
 	if err != nil {
 		return Plan{}, err
 	}
-	p.Requests, p.Why, p.PassOnTarget, p.LikelyHalfPoints = requests, f.Why, f.PassOnTarget, f.ExpectedLowPoints
-	if f.PlannedRequests > 0 {
-		p.PlannedRequests = &f.PlannedRequests
+	p.Requests, p.Why, p.PassOnTarget, p.LikelyHalfPoints = requests, neededWhy(f.Planned, unitRequest), f.PassOnTarget, f.ExpectedLowPoints
+	if f.Planned.Requests > 0 {
+		p.PlannedRequests = &f.Planned.Requests
 	}
 	if ratePerSecond > 0 {
 		p.Seconds = float64(requests) / ratePerSecond

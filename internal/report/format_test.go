@@ -35,13 +35,6 @@ func TestNumbersAsPeopleSayThem(t *testing.T) {
 	for power, want := range map[float64]string{0.9: "9 times in 10", 0.99: "99 times in 100", 0.95: "95 times in 100", 0.8: "8 times in 10", 0.9999: "nearly always"} {
 		check("times", times(power), want)
 	}
-	for v, want := range map[float64]string{
-		1: "nearly every run", 0.37: "about 37 of 100 runs", 0.0096: "about 1 of 100 runs", 0.009: "about 1 of 110 runs",
-		1.0 / 45000: "about 1 of 45,000 runs", 1e-8: "about 1 of 100,000,000 runs", 9e-10: "less than 1 of a billion runs", 0: "less than 1 of a billion runs",
-	} {
-		check("runsOf", runsOf(Probability{P: v}), want)
-	}
-	check("runsOf a bound", runsOf(Probability{P: 0.02, Method: "bound"}), "at most 2 of 100 runs")
 	for in, want := range map[string]string{"-n": "-n", "a b": "'a b'", "": "''", "it's": `'it'\''s'`, "$(x)": "'$(x)'", "~": "'~'", "http://x:1/": "http://x:1/", "ü": "'ü'"} {
 		check("shellJoin", shellJoin([]string{in}), want)
 	}

@@ -146,7 +146,7 @@ func TestWhatEveryReportMustSay(t *testing.T) {
 	for name, want := range map[string][]string{
 		"pass":                    {"would have noticed a shift of about 5 points", "99 times in 100"},
 		"simulated":               {"simulated: both clusters"},
-		"fail":                    {"does NOT follow the 50/50 weights", "podinfo-east got 35.1 %, expected 50 %", "less than 1 of a billion"},
+		"fail":                    {"does NOT follow the 50/50 weights", "podinfo-east got 35.1 %, expected 50 %", "fewer than 1 in a billion"},
 		"fail-leak":               {"podinfo-east has weight 0 and answered 3 times"},
 		"inconclusive":            {"30 requests cannot tell", "2,371 more", "--requests 2401", "cannot tell the 50/50 weights from a wrong split"},
 		"invalid-off-mesh":        {"client pod is meshed", "linkerd-proxy", "kubectl rollout restart"},

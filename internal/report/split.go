@@ -190,27 +190,11 @@ func chanceSentence(r Report) string {
 	if p == nil {
 		return ""
 	}
-	return fmt.Sprintf("If the mesh really used the %s weights, a gap this large or larger would turn up by chance in %s.",
-		weightsLabel(r), runsOf(*p))
-}
-
-// runsOf says a probability in runs; it never says 0, and never more than a billion.
-func runsOf(p Probability) string {
-	about := "about"
-	if p.Method == "bound" {
-		about = "at most"
+	v := analyze.PValue{P: p.P, LnP: math.Log(p.P), Method: analyze.Method(p.Method)}
+	if p.LnP != nil {
+		v.LnP = *p.LnP
 	}
-	switch {
-	case p.P >= 0.995:
-		return "nearly every run"
-	case p.P >= 0.0095:
-		return fmt.Sprintf("%s %d of 100 runs", about, int(math.Round(p.P*100)))
-	case p.P >= 1e-9:
-		n := 1 / p.P
-		scale := math.Pow10(int(math.Floor(math.Log10(n))) - 1)
-		return fmt.Sprintf("%s 1 of %s runs", about, count(int64(math.Round(n/scale)*scale)))
-	}
-	return "less than 1 of a billion runs"
+	return byChance(weightsLabel(r)+" weights", v)
 }
 
 // noticedSentence is the sensitivity of a pass: without it a pass of 30 requests would look like one of a million.

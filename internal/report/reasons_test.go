@@ -1,0 +1,263 @@
+package report
+
+import (
+	"math"
+	"testing"
+
+	"github.com/splitbench/splitbench/analyze"
+)
+
+// TestSentences holds the words of stored documents: tools compare them.
+func TestSentences(t *testing.T) {
+	even := analyze.Weights{{Backend: "a", W: 50}, {Backend: "b", W: 50}}
+	five := make(analyze.Weights, 5)
+	p := func(p float64) analyze.PValue { return analyze.PValue{P: p, LnP: math.Log(p), Method: analyze.Exact} }
+	b := analyze.Reason{
+		Weights: even, Backend: "b", Requests: 2410, Share: 0.4788, Expected: 0.5, Points: 5, Low: 0.45, High: 0.507, Power: 0.99,
+		P: p(4e-9), OnTarget: analyze.Needed{Requests: 2410}, AsObserved: analyze.Needed{Why: analyze.NeedEdge, Backend: "b"},
+	}
+	with := func(code string, change func(r *analyze.Reason)) analyze.Reason {
+		r := b
+		r.Code = code
+		if change != nil {
+			change(&r)
+		}
+		return r
+	}
+	found := func(d analyze.Diagnostic, why string) analyze.Reason {
+		return analyze.Reason{Code: analyze.CodeDiagnostic, Finding: &d, Why: why, Complete: analyze.Fail, Requests: 1205}
+	}
+	turns := func(r *analyze.Reason) { r.Deviation, r.Bound, r.Requests = 3.5, 2, 1000 }
+	for _, c := range []struct {
+		r    analyze.Reason
+		want string
+	}{
+		{
+			with(analyze.CodeWithin, nil),
+			"Traffic follows the 50/50 weights: b got 47.9 %, expected 50 %, tolerance 5 points; were any share " +
+				"outside its tolerance, counts like these would turn up in about 4 of 1,000,000,000 runs.",
+		},
+		{
+			with(analyze.CodeWithin, func(r *analyze.Reason) { r.Weights = five }),
+			"Traffic follows the declared weights of 5 backends: b got 47.9 %, expected 50 %, tolerance 5 " +
+				"points; were any share outside its tolerance, counts like these would turn up in about 4 of " +
+				"1,000,000,000 runs.",
+		},
+		{
+			with(analyze.CodeWithin, func(r *analyze.Reason) { r.Weights, r.P = even[:1], p(1e-10) }),
+			"Traffic follows the weight of the only backend: b got 47.9 %, expected 50 %, tolerance 5 points; " +
+				"were any share outside its tolerance, counts like these would turn up in fewer than 1 in a billion " +
+				"runs.",
+		},
+		{
+			with(analyze.CodeOutside, nil),
+			"Traffic does NOT follow the 50/50 weights: b got 47.9 %, expected 50 % within 5 points; were it " +
+				"inside, counts like these would turn up in about 4 of 1,000,000,000 runs.",
+		},
+		{
+			with(analyze.CodeByChance, nil),
+			"Traffic does NOT follow the 50/50 weights: b got 47.9 %, expected 50 %, more than chance explains.",
+		},
+		{
+			with(analyze.CodeNoDifference, nil),
+			"Traffic follows the 50/50 weights: the counts show no difference, and a run of this size would " +
+				"have noticed a shift beyond the tolerance.",
+		},
+		{
+			with(analyze.CodeLeak, func(r *analyze.Reason) { r.Points, r.Requests = 0, 1 }),
+			"b has weight 0 but answered 1 request (47.9 %): it must get none.",
+		},
+		{
+			with(analyze.CodeLeak, func(r *analyze.Reason) { r.Points = 0.1 }),
+			"b has weight 0 but answered 2,410 requests (47.9 %): at most 0.1 % is tolerated.",
+		},
+		{
+			with(analyze.CodeLeakUnsure, func(r *analyze.Reason) { r.Points, r.Unit = 1, "connection" }),
+			"Backends of weight 0 answered 2,410 connections: too few connections to tell whether their share " +
+				"is above the tolerated 1 %.",
+		},
+		{
+			with(analyze.CodeApproximate, nil),
+			"The probability of counts like these could only be simulated or bounded, and lies too close to " +
+				"alpha to decide.",
+		},
+		{
+			with(analyze.CodeTooFew, func(r *analyze.Reason) { r.AsObserved = analyze.Needed{Requests: 9000} }),
+			"2,410 requests cannot tell the 50/50 weights from a wrong split: the true share of b could be " +
+				"anywhere from 45 % to 50.7 %, and the tolerance is 45 % to 55 %. 2,410 in all would decide 99 " +
+				"times in 100 if the split is on target, 9,000 if it is as observed.",
+		},
+		{
+			with(analyze.CodeEdge, func(r *analyze.Reason) { r.Unit = "connection" }),
+			"2,410 connections cannot tell the 50/50 weights from a wrong split: the true share of b could be " +
+				"anywhere from 45 % to 50.7 %, and the tolerance is 45 % to 55 %. 2,410 in all would decide 99 " +
+				"times in 100 if the split is on target; the observed share of b lies on the edge of the tolerance: " +
+				"no number of connections helps, widen or narrow the tolerance.",
+		},
+		{
+			with(analyze.CodeEdge, func(r *analyze.Reason) { r.OnTarget = analyze.Needed{Why: analyze.NeedNarrow} }),
+			"2,410 requests cannot tell the 50/50 weights from a wrong split: the true share of b could be " +
+				"anywhere from 45 % to 50.7 %, and the tolerance is 45 % to 55 %. the observed share of b lies on " +
+				"the edge of the tolerance: no number of requests helps, widen or narrow the tolerance.",
+		},
+		{
+			with(analyze.CodeNoRequests, func(r *analyze.Reason) { r.Requests, r.AsObserved.Why = 12, "" }),
+			"No request was attributed to a backend (12 unattributed): nothing was measured. 2,410 in all would " +
+				"decide 99 times in 100 if the split is on target.",
+		},
+		{
+			with(analyze.CodeUnattributed, func(r *analyze.Reason) { r.Backend, r.Requests, r.Complete = "", 1, analyze.Pass }),
+			"1 unattributed request decides it: the attributed requests alone would be a pass, but not if the " +
+				"others all belonged to the wrong backend. Find out where they went, then run again.",
+		},
+		{
+			with(analyze.CodeUnattributed, func(r *analyze.Reason) { r.Backend, r.Unit, r.Complete = "", "draw", analyze.Fail }),
+			"2,410 unattributed draws decide it: the attributed draws alone would be a fail, but not if the " +
+				"others belonged where they are missing. Find out where they went, then run again.",
+		},
+		{
+			with(analyze.CodeUnattributed, nil),
+			"2,410 unattributed requests decide it: any of them may have reached b, which has weight 0. Find " +
+				"out where they went, then run again.",
+		},
+		{
+			with(analyze.CodeChance, nil),
+			"If the mesh really used the 50/50 weights, a gap this large or larger would turn up in about 4 of " +
+				"1,000,000,000 runs by chance.",
+		},
+		{
+			with(analyze.CodeNoticeable, func(r *analyze.Reason) { r.Points = 1 }),
+			"This run would have noticed a shift of about 1 point or more (99 times in 100).",
+		},
+		{
+			with(analyze.CodeNoHits, func(r *analyze.Reason) { r.High = 0.0019 }),
+			"b has weight 0 and answered none of 2,410 requests; its true share is at most 0.19 %.",
+		},
+		{
+			with(analyze.CodeTurns, turns),
+			"Traffic follows the 50/50 weights by turns: b got 47.9 %, 3.5 requests off its weight, and turns " +
+				"by weight keep within 2; no weights outside the tolerance give such counts.",
+		},
+		{
+			with(analyze.CodeTurnsFew, turns),
+			"1,000 requests cannot tell the 50/50 weights from others: b got 47.9 %, 3.5 requests off its " +
+				"weight, and turns by weight keep within 2; about 2,410 requests would.",
+		},
+		{
+			with(analyze.CodeTurnsBroken, turns),
+			"b is 3.5 requests off its weight, and turns by weight would be off by 2 at most: other clients " +
+				"share the schedule, or a backend was left out for a while. The counts were judged as random draws, " +
+				"which is strict enough for turns.",
+		},
+		{
+			with(analyze.CodeUnattributed, turns),
+			"1,000 requests without a known backend may have reached one of weight 0, which must get nothing; " +
+				"else: b got 47.9 %, 3.5 requests off its weight, and turns by weight keep within 2.",
+		},
+		{
+			analyze.Reason{Code: analyze.CodeOutside, Quantile: 0.5, Target: "svc/b"},
+			"svc/b: p50 is slower by more than the margin",
+		},
+		{
+			analyze.Reason{Code: analyze.CodeEdge, Quantile: 0.99},
+			"p99 is so near the margin that no number of blocks would tell",
+		},
+		{
+			analyze.Reason{Code: analyze.CodeTooFew, Quantile: 0.99, Why: "needs about 528 answers"},
+			"p99 has no interval: it needs about 528 answers",
+		},
+		{
+			analyze.Reason{Code: analyze.CodeTooFew, Quantile: 0.9, Blocks: 60},
+			"p90 may or may not be slower by more than the margin: about 60 blocks on each side would tell",
+		},
+		{
+			found(analyze.Diagnostic{Name: analyze.DiagnosticSticky, Runs: 40, ExpectedRuns: 1205}, analyze.WhyDraws),
+			"requests in a row went to the same backend more often than chance does: 40 runs, about 1,205 " +
+				"expected. Likely cause: connections are pinned to a backend (a TCP or opaque port splits per " +
+				"connection). The counts alone would be a fail, but nobody can say how many independent draws are " +
+				"behind them.",
+		},
+		{
+			found(analyze.Diagnostic{Name: analyze.DiagnosticAlternating, Runs: 2000, ExpectedRuns: 1205}, ""),
+			"requests alternate between backends more than chance does: 2,000 runs, about 1,205 expected. " +
+				"Likely cause: a round robin, not a random draw, splits the traffic: something other than the mesh " +
+				"is in the path.",
+		},
+		{
+			found(analyze.Diagnostic{Name: analyze.DiagnosticPeriodic, Lag: 20}, analyze.WhyDraws),
+			"where a request goes depends on the 20 before it, which a draw per request does not. Likely cause: " +
+				"connections are pinned to a backend. The counts alone would be a fail, but nobody can say how many " +
+				"independent draws are behind them.",
+		},
+		{
+			found(analyze.Diagnostic{Name: analyze.DiagnosticPeriodic, Lag: 20, Period: 10}, ""),
+			"where a request goes repeats every 10 requests, one turn of the weights. Likely cause: a weighted " +
+				"round robin, not a random draw, splits the traffic: something other than the mesh is in the path.",
+		},
+		{
+			found(analyze.Diagnostic{Name: analyze.DiagnosticEven}, ""),
+			"the shares vary less over time than a random draw does. Likely cause: a deterministic round robin " +
+				"splits the traffic; the shares are right, but not random.",
+		},
+		{
+			found(analyze.Diagnostic{Name: analyze.DiagnosticTime, ChangeAt: 1200, Requests: 2410}, analyze.WhyMixed),
+			"the shares differ from one part of the run to another; the largest change is after request 1,200 " +
+				"of 2,410. Likely cause: the weights changed during the run. The counts alone would be a fail, but " +
+				"there is no single split to judge.",
+		},
+		{
+			found(analyze.Diagnostic{Name: analyze.DiagnosticPods}, analyze.WhyMixed),
+			"source pods do not send to the same shares. Likely cause: one source pod's proxy still has old " +
+				"weights. The counts alone would be a fail, but there is no single split to judge.",
+		},
+		{
+			found(analyze.Diagnostic{Name: analyze.DiagnosticErrors, Backend: "b", Share: 0.25}, ""),
+			"b fails more often than the others: 25 % of its answers are errors; a proxy that retries draws " +
+				"again, so its share may look too small. Likely cause: the backend itself fails.",
+		},
+		{
+			found(analyze.Diagnostic{Name: analyze.DiagnosticConnections, Connections: 16}, analyze.WhyFew),
+			"connections do not send to the same shares (16 connections). Likely cause: the port is opaque or " +
+				"TCP, so the split is drawn per connection. The counts alone would be a fail, but fewer than 20 " +
+				"connections cannot carry it.",
+		},
+		{
+			found(analyze.Diagnostic{Name: analyze.DiagnosticConnections, Connections: 60, Requests: 2410, Independent: 60}, analyze.WhyFewer),
+			"requests of one connection stay together: 2,410 requests on 60 connections tell as much as 60 " +
+				"independent ones. Likely cause: the port is opaque or TCP, so the split is drawn per connection. " +
+				"The counts alone would be a fail, but they tell only as much as 1,205 independent requests.",
+		},
+		{
+			found(analyze.Diagnostic{Name: analyze.DiagnosticConnections, Connections: 1, Backend: "b"}, analyze.WhyFew),
+			"every request went to b, on 1 connection: if connections are pinned, they tell no more than one " +
+				"draw each. Likely cause: the split sends everything to one backend. The counts alone would be a " +
+				"fail, but fewer than 20 connections cannot carry it.",
+		},
+		{
+			found(analyze.Diagnostic{Name: analyze.DiagnosticTime, Text: "the runs differ", Cause: "another split"}, analyze.WhyMixed),
+			"the runs differ. Likely cause: another split. The counts alone would be a fail, but there is no " +
+				"single split to judge.",
+		},
+	} {
+		if got := Sentence(c.r); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.r.Code, got, c.want)
+		}
+	}
+}
+
+func TestInRuns(t *testing.T) {
+	for p, want := range map[float64]string{
+		1: "nearly every run", 0.37: "about 37 of 100 runs", 0.0016: "about 2 of 1,000 runs",
+		2.2e-5: "about 2 of 100,000 runs", 1e-10: "fewer than 1 in a billion runs",
+	} {
+		if got := inRuns(analyze.PValue{P: p, LnP: math.Log(p), Method: analyze.Exact}); got != want {
+			t.Errorf("%v: %q, want %q", p, got, want)
+		}
+	}
+	if got := inRuns(analyze.PValue{LnP: math.Inf(-1)}); got != "no run at all" {
+		t.Errorf("impossible: %q", got)
+	}
+	if got := inRuns(analyze.PValue{P: 0.02, LnP: math.Log(0.02), Method: analyze.Bound}); got != "at most 2 of 100 runs" {
+		t.Errorf("a bound: %q", got)
+	}
+}
