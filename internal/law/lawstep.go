@@ -167,39 +167,34 @@ func (c *Case) traefikLaw(q question) *Law {
 	return q.byTraefik(c.Objects.traefik, t)
 }
 
-// profileLaw is the law of the ServiceProfile, whose weights are settled already.
+// profileLaw is the law of the ServiceProfile.
 func (c *Case) profileLaw(q question) *Law {
-	s := &c.Split
-	law := &Law{Path: PathServiceProfile, NullModel: RandomPerRequest, Objects: []ObjectRef{c.profileRef}}
-	if s.Kind == string(PathTrafficSplit) && s.Found {
-		law.Objects = append(law.Objects, s.Object())
+	objects := []ObjectRef{c.profileRef}
+	if c.Split.Kind == string(PathTrafficSplit) && c.Split.Found {
+		objects = append(objects, c.Split.Object())
 	}
-	if len(s.Effective) == 0 && s.WeightErr != nil {
-		law.Problem = s.WeightErr.Error()
-		return law
-	}
-	law.Backends = c.lawBackends(q, s.Effective)
-	return law
+	return c.settledLaw(q, PathServiceProfile, objects...)
 }
 
 // splitLaw is the law of a TrafficSplit that no ServiceProfile stands in for.
 func (c *Case) splitLaw(q question) *Law {
-	s := &c.Split
-	law := &Law{Path: PathTrafficSplit, NullModel: RandomPerRequest, Objects: []ObjectRef{s.Object()}}
-	if len(s.Effective) == 0 && s.WeightErr != nil {
-		law.Problem = s.WeightErr.Error()
+	return c.settledLaw(q, PathTrafficSplit, c.Split.Object())
+}
+
+// settledLaw is a law whose weights, or why they cannot be used, stand in the split already.
+func (c *Case) settledLaw(q question, path Path, objects ...ObjectRef) *Law {
+	law := &Law{Path: path, NullModel: RandomPerRequest, Objects: objects}
+	if len(c.Split.Effective) == 0 && c.Split.WeightErr != nil {
+		law.Problem = c.Split.WeightErr.Error()
 		return law
 	}
-	law.Backends = c.lawBackends(q, s.Effective)
+	law.Backends = c.lawBackends(q, c.Split.Effective)
 	return law
 }
 
 // lawBackends gives weights that were settled already their probabilities.
-func (c *Case) lawBackends(q question, ws []Weight) []LawBackend {
-	var sum int64
-	for _, w := range ws {
-		sum += w.Weight
-	}
+func (c *Case) lawBackends(q question, ws Weights) []LawBackend {
+	sum := ws.Sum()
 	out := make([]LawBackend, 0, len(ws))
 	for _, w := range ws {
 		ns, name := c.split2(w.Service)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -40,14 +41,7 @@ func (v compiledValue) fits(s string) bool {
 type specificity struct{ host, path, method, headers, query int }
 
 func (s specificity) less(o specificity) bool {
-	a := [...]int{s.host, s.path, s.method, s.headers, s.query}
-	b := [...]int{o.host, o.path, o.method, o.headers, o.query}
-	for i := range a {
-		if a[i] != b[i] {
-			return a[i] < b[i]
-		}
-	}
-	return false
+	return slices.Compare([]int{s.host, s.path, s.method, s.headers, s.query}, []int{o.host, o.path, o.method, o.headers, o.query}) < 0
 }
 
 // maxPattern bounds a regular expression of an object.

@@ -3,6 +3,7 @@ package law
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"strconv"
 	"strings"
@@ -144,16 +145,7 @@ func unitOf(weights map[string]uint64) uint64 {
 
 // sameLaw reports whether two sets of weights give the same probabilities: equal ratios, weight 0 as good as absent.
 func sameLaw(a, b []Weight) bool {
-	x, y := reduced(a), reduced(b)
-	if len(x) != len(y) {
-		return false
-	}
-	for leaf, w := range x {
-		if y[leaf] != w {
-			return false
-		}
-	}
-	return true
+	return maps.Equal(reduced(a), reduced(b))
 }
 
 func reduced(ws []Weight) map[string]int64 {

@@ -11,8 +11,8 @@
 package preflight
 
 import (
+	"cmp"
 	"slices"
-	"sort"
 
 	"github.com/splitbench/splitbench/internal/law"
 )
@@ -58,15 +58,9 @@ func Checks() []Check {
 	for i := range all {
 		all[i].Explanation = words[all[i].ID]
 	}
-	rank := map[string]int{}
-	for i, c := range Categories() {
-		rank[c] = i
-	}
-	sort.SliceStable(all, func(i, j int) bool {
-		if all[i].Category != all[j].Category {
-			return rank[all[i].Category] < rank[all[j].Category]
-		}
-		return all[i].ID < all[j].ID
+	rank := func(c Check) int { return slices.Index(Categories(), c.Category) }
+	slices.SortStableFunc(all, func(a, b Check) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.ID, b.ID))
 	})
 	return all
 }

@@ -1,5 +1,7 @@
 package preflight
 
+import "maps"
+
 // Explanation is what can be said of a check without a cluster.
 type Explanation struct {
 	Looks  string // which objects it looks at, and what it asks the pod with --probe
@@ -22,9 +24,7 @@ func Explain(id string) (Check, bool) {
 func explanations() map[string]Explanation {
 	out := map[string]Explanation{}
 	for _, group := range []map[string]Explanation{explainSplit(), explainClient(), explainBackends(), explainClusters()} {
-		for id, e := range group {
-			out[id] = e
-		}
+		maps.Copy(out, group)
 	}
 	return out
 }
