@@ -30,7 +30,7 @@ func sharesFigure(r Report) *Figure {
 func shareBars(r Report) chart.Bars {
 	bars := chart.Bars{
 		X:      chart.Axis{Most: 1, Text: percentTight},
-		Values: "observed share", Ranges: "likely range", Targets: "weight",
+		Values: "observed share", Targets: "weight",
 	}
 	tolerance := map[string]float64{}
 	if r.Verdict.Gate != "chisquare" {
@@ -42,7 +42,7 @@ func shareBars(r Report) chart.Bars {
 	for i, b := range r.Backends {
 		bar := chart.Bar{Name: b.Name, Text: shareValue(b), Series: i, Value: b.ObservedShare, Target: b.ExpectedShare}
 		if low, high, ok := b.Interval.ends(); ok {
-			bar.Range = &chart.Range{Low: low, High: high}
+			bar.Range, bars.Ranges = &chart.Range{Low: low, High: high}, "likely range"
 		}
 		if t, ok := tolerance[b.Name]; ok {
 			bar.Tolerated = &chart.Range{Low: b.ExpectedShare - t, High: b.ExpectedShare + t}
