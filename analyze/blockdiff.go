@@ -42,8 +42,8 @@ func Difference(first, second *Blocks, q, level float64, paired bool) (BlockDiff
 	return c.difference(level), nil
 }
 
-// Interval is the interval of a quantile with blocks as the unit of replication: Why is set, and an end infinite, where there
-// are fewer than MinBlocks blocks or too few values for that end.
+// Interval is the interval of a quantile with blocks as the unit of replication: Why is set, and an end infinite,
+// where there are fewer than MinBlocks blocks or too few values for that end.
 func (b *Blocks) Interval(q, level float64) BlockInterval { return b.at(q).byOwn().interval(level) }
 
 func (x blockQuantile) interval(level float64) BlockInterval {
@@ -120,8 +120,8 @@ func newContrast(first, second *Blocks, q, factor float64, paired bool) (contras
 	return c, nil
 }
 
-// leastApart is the part of the variance of two samples apart that always remains of their difference: that what both have in
-// common falls out holds to the first order only.
+// leastApart is the part of the variance of two samples apart that always remains of their difference: that what both
+// have in common falls out holds to the first order only.
 const leastApart = 0.05
 
 // pair gives both sides the spread of their difference: each block counts by how much it moves it, so what moves both
@@ -148,7 +148,8 @@ func (c *contrast) pair() {
 	c.first.spread, c.second.spread = joint, joint
 }
 
-// independent is the variance that the difference would have if all requests were independent, in the square of the samples' unit.
+// independent is the variance that the difference would have if all requests were independent, in the square of the
+// samples' unit.
 func (c contrast) independent() float64 {
 	a, b, q := c.first.perRank(), c.factor*c.second.perRank(), c.first.q
 	return q * (1 - q) * (a*a*float64(c.first.b.Samples()) + b*b*float64(c.second.b.Samples()))
@@ -171,7 +172,8 @@ func (c contrast) value() float64 {
 	return float64(c.first.value) - c.factor*float64(c.second.value)
 }
 
-// high is the upper end of MOVER (G. Y. Zou, 2007; A. Donner and G. Y. Zou, 2012) that leaves tail above it, low the lower.
+// high is the upper end of MOVER (G. Y. Zou, 2007; A. Donner and G. Y. Zou, 2012) that leaves tail above it, low the
+// lower.
 func (c contrast) high(tail float64) float64 {
 	if c.joint.known() {
 		return c.value() + c.joint.reach(tail)

@@ -11,8 +11,8 @@ import (
 // MethodBlocks names the intervals of Blocks: order statistics at the effective number of requests.
 const MethodBlocks = "blockOrderStatistic"
 
-// MinBlocks is the number of blocks from which on intervals are given: docs/statistics.md has their coverage. With fewer
-// the spread between blocks is itself not known well enough.
+// MinBlocks is the number of blocks from which on intervals are given: docs/statistics.md has their coverage. With
+// fewer the spread between blocks is itself not known well enough.
 const MinBlocks = 20
 
 // Blocks is a sample of latencies whose unit of replication is the block: a window of time, or a round. Requests of one
@@ -24,8 +24,8 @@ type Blocks struct {
 	sizes  []int64 // values of each block
 }
 
-// NewBlocks takes the values of each block, blocks in the order of time. Empty blocks are allowed: they hold the place of a
-// moment without an answer. Errors wrap ErrInput: negative values, more than 2^31 blocks.
+// NewBlocks takes the values of each block, blocks in the order of time. Empty blocks are allowed: they hold the
+// place of a moment without an answer. Errors wrap ErrInput: negative values, more than 2^31 blocks.
 func NewBlocks(blocks [][]int64) (*Blocks, error) {
 	if len(blocks) > math.MaxInt32 {
 		return nil, inputErrorf("blocks: %d are too many", len(blocks))
@@ -87,7 +87,8 @@ func (b *Blocks) at(q float64) blockQuantile {
 	if n == 0 {
 		return out
 	}
-	// Of values equal to the quantile only so many count as below it that they are q of all: ties must not look like spread.
+	// Of values equal to the quantile only so many count as below it that they are q of all: ties must not look like
+	// spread.
 	first, _ := slices.BinarySearch(b.sorted, out.value)
 	last, _ := slices.BinarySearch(b.sorted, out.value+1)
 	part := (q*float64(n) - float64(first)) / float64(last-first)
@@ -106,8 +107,8 @@ func (b *Blocks) at(q float64) blockQuantile {
 	return out
 }
 
-// perRank is how far apart neighbours of the sorted sample lie around the quantile, in the samples' unit: by so much one more
-// value below moves it.
+// perRank is how far apart neighbours of the sorted sample lie around the quantile, in the samples' unit: by so much
+// one more value below moves it.
 func (x blockQuantile) perRank() float64 {
 	n := len(x.b.sorted)
 	reach := int(math.Ceil(2 * math.Sqrt(float64(n)*x.q*(1-x.q))))
@@ -155,8 +156,9 @@ func (x blockQuantile) high(tail float64) float64 {
 	return float64(x.b.sorted[max(at, 1)-1])
 }
 
-// rank is the k with P(U_(k) <= q) = p, U_(k) being the k-th of n uniform order statistics, a decreasing function of k
-// that makes sense between whole numbers too. 0 or NaN where it would have to be below the first, above n beyond the last.
+// rank is the k with P(U_(k) <= q) = p, U_(k) being the k-th of n uniform order statistics, a decreasing function of
+// k that makes sense between whole numbers too. 0 or NaN where it would have to be below the first, above n beyond
+// the last.
 func (x blockQuantile) rank(n, p float64) float64 {
 	if !(n >= 1) {
 		return math.NaN()

@@ -57,8 +57,8 @@ func orderStatistics(sorted []int64, q, level float64) (low, high float64) {
 	return float64(sorted[from-1]), float64(sorted[to-1])
 }
 
-// With many alike blocks the interval is that of order statistics, but for a rank or two: 2,000 blocks leave t(1999) next to z, and
-// the design effect of independent requests is 1 give or take a twentieth.
+// With many alike blocks the interval is that of order statistics, but for a rank or two: 2,000 blocks leave t(1999)
+// next to z, and the design effect of independent requests is 1 give or take a twentieth.
 func TestManyAlikeBlocksAreIndependentRequests(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	b := mustBlocks(t, latencies(rng, 2000, 5, func(int) float64 { return 1 }))
@@ -75,8 +75,8 @@ func TestManyAlikeBlocksAreIndependentRequests(t *testing.T) {
 	}
 }
 
-// Blocks that each have a level of their own know less than their requests: 40 levels of a spread of 1 with requests of a
-// spread of 1 around them have at the median a design effect near 1 + 100 * (half the variance) = some 50.
+// Blocks that each have a level of their own know less than their requests: 40 levels of a spread of 1 with requests
+// of a spread of 1 around them have at the median a design effect near 1 + 100 * (half the variance) = some 50.
 func TestUnlikeBlocksWidenTheInterval(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
 	levels := make([]float64, 40)
@@ -167,8 +167,8 @@ func TestOrderWithinBlocksMeansNothing(t *testing.T) {
 	}
 }
 
-// alikeRun is a run of lognormal times of median 10 ms, half of whose variance goes from request to request with a correlation of
-// exp(-1/over); cut into blocks.
+// alikeRun is a run of lognormal times of median 10 ms, half of whose variance goes from request to request with a
+// correlation of exp(-1/over); cut into blocks.
 func alikeRun(rng *rand.Rand, blocks, per int, over float64) [][]int64 {
 	z, phi := rng.NormFloat64(), math.Exp(-1/over)
 	out := make([][]int64, blocks)
@@ -181,10 +181,10 @@ func alikeRun(rng *rand.Rand, blocks, per int, over float64) [][]int64 {
 	return out
 }
 
-// Where neighbouring blocks are alike, intervals must not be as short as where they are not. Of 300 runs of 40 blocks of 30 with a
-// correlation over 200 requests at most 15 may give an interval of the median without the truth in it: where 2 % do
-// (docs/statistics.md has 1 to 2), more than 15 do with probability below 1e-4 (Poisson of mean 6). Without what neighbours have in
-// common beyond the next three, 75 did.
+// Where neighbouring blocks are alike, intervals must not be as short as where they are not. Of 300 runs of 40 blocks
+// of 30 with a correlation over 200 requests at most 15 may give an interval of the median without the truth in it:
+// where 2 % do (docs/statistics.md has 1 to 2), more than 15 do with probability below 1e-4 (Poisson of mean 6).
+// Without what neighbours have in common beyond the next three, 75 did.
 func TestIntervalsOfAlikeBlocksHoldTheTruth(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	missed := 0
@@ -198,9 +198,9 @@ func TestIntervalsOfAlikeBlocksHoldTheTruth(t *testing.T) {
 	}
 }
 
-// A level that wanders through the run leaves 40 blocks that are worth two or three: order statistics know no interval, and the one of
-// the blocks' own quantiles is many times as wide as the 8 ms that the level wandered. Both sides wander alike, so their difference
-// is known.
+// A level that wanders through the run leaves 40 blocks that are worth two or three: order statistics know no
+// interval, and the one of the blocks' own quantiles is many times as wide as the 8 ms that the level wandered. Both
+// sides wander alike, so their difference is known.
 func TestBlocksThatWanderHaveAWideInterval(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 8))
 	wander := func(i int) float64 { return 10 + 0.2*float64(i) }
@@ -248,9 +248,9 @@ func TestFewBlocksThatCarryTheSpreadKnowLittle(t *testing.T) {
 	}
 }
 
-// A coarse timer, and blocks of which some have few slow answers and some many: 0.55 of the answers are fast in the mean, with a
-// standard error over 20 blocks of 0.5/sqrt(12)/sqrt(20) = 0.03. So the median may be fast or slow on either side, although no answer
-// near it in the sorted sample differs.
+// A coarse timer, and blocks of which some have few slow answers and some many: 0.55 of the answers are fast in the
+// mean, with a standard error over 20 blocks of 0.5/sqrt(12)/sqrt(20) = 0.03. So the median may be fast or slow on
+// either side, although no answer near it in the sorted sample differs.
 func TestTiesDoNotHideTheSpreadOfADifference(t *testing.T) {
 	rng := rand.New(rand.NewPCG(10, 10))
 	coarse := func() *Blocks {
@@ -267,8 +267,8 @@ func TestTiesDoNotHideTheSpreadOfADifference(t *testing.T) {
 	}
 }
 
-// leveled is a run around 40 ms: each block has a level of its own, 1 ms give or take, that goes with those before (1/e of it is left
-// after 5 blocks), and answers 0.4 ms around it.
+// leveled is a run around 40 ms: each block has a level of its own, 1 ms give or take, that goes with those before
+// (1/e of it is left after 5 blocks), and answers 0.4 ms around it.
 func leveled(rng *rand.Rand, blocks, per int) [][]int64 {
 	phi, z := math.Exp(-0.5), rng.NormFloat64()
 	out := make([][]int64, blocks)
@@ -281,9 +281,10 @@ func leveled(rng *rand.Rand, blocks, per int) [][]int64 {
 	return out
 }
 
-// Blocks that go so much with those before that 30 are worth seven: order statistics reach no end of p90 then, however narrow all
-// values lie. Before the blocks' own quantiles were used none of 300 pairs of such runs passed a margin of 5 ms; now at least half
-// must. Of 300 ranges at level 0.99 at most 10 may miss the truth, as they do with probability 4e-4 where 1 % miss it (Poisson of 3).
+// Blocks that go so much with those before that 30 are worth seven: order statistics reach no end of p90 then,
+// however narrow all values lie. Before the blocks' own quantiles were used none of 300 pairs of such runs passed a
+// margin of 5 ms; now at least half must. Of 300 ranges at level 0.99 at most 10 may miss the truth, as they do with
+// probability 4e-4 where 1 % miss it (Poisson of 3).
 func TestAlikeBlocksHaveARange(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 11))
 	truth := map[float64]float64{0.5: 40e6, 0.9: 1e6 * (40 + 1.2815515655446004*math.Sqrt(1+0.4*0.4))}

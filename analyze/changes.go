@@ -2,8 +2,8 @@ package analyze
 
 import "math"
 
-// MethodNewcombe names the interval of a difference of two shares: Newcombe's hybrid score interval (R. G. Newcombe 1998,
-// his method 10), which is MOVER on two Wilson intervals.
+// MethodNewcombe names the interval of a difference of two shares: Newcombe's hybrid score interval (R. G. Newcombe
+// 1998, his method 10), which is MOVER on two Wilson intervals.
 const MethodNewcombe = "newcombe"
 
 // ShareChange is how much a backend's share in one run lies above its share in another.
@@ -17,11 +17,11 @@ type ShareChange struct {
 	Different  bool     // a difference is shown, whatever the margin
 }
 
-// CompareShares compares x of n answers with those of an earlier run. Pass: the difference is shown to be within the margin (a
-// share, above 0) at level alpha, by the two one-sided tests of its 1-2*alpha interval. Fail: it is shown to be outside, at
-// alpha/family, family being how many such questions are asked together (Bonferroni; a pass of all needs no such price).
-// CI is at level 1-alpha. Answers count as independent: what makes them otherwise is the diagnostics' matter. Errors wrap
-// ErrInput.
+// CompareShares compares x of n answers with those of an earlier run. Pass: the difference is shown to be within the
+// margin (a share, above 0) at level alpha, by the two one-sided tests of its 1-2*alpha interval. Fail: it is shown
+// to be outside, at alpha/family, family being how many such questions are asked together (Bonferroni; a pass of all
+// needs no such price). CI is at level 1-alpha. Answers count as independent: what makes them otherwise is the
+// diagnostics' matter. Errors wrap ErrInput.
 func CompareShares(baseX, baseN, newX, newN int64, margin, alpha float64, family int) (ShareChange, error) {
 	switch {
 	case baseX < 0 || baseX > baseN || newX < 0 || newX > newN:
@@ -59,8 +59,8 @@ func CompareShares(baseX, baseN, newX, newN int64, margin, alpha float64, family
 	return out, nil
 }
 
-// CostChange is how much a difference of two latencies (the gateway's cost) changed between two runs, at one quantile, in the
-// samples' unit.
+// CostChange is how much a difference of two latencies (the gateway's cost) changed between two runs, at one
+// quantile, in the samples' unit.
 type CostChange struct {
 	Base, New BlockDifference
 	Change    int64    // new - base
@@ -69,9 +69,9 @@ type CostChange struct {
 	Different bool     // a change is shown, whatever the allowance
 }
 
-// CompareCosts compares the difference far-near of a new run with that of a base run; the blocks of far and near are the same
-// windows of time in each run. allowance is how much more it may be, in the samples' unit. The levels are those of
-// CompareShares. Errors wrap ErrInput.
+// CompareCosts compares the difference far-near of a new run with that of a base run; the blocks of far and near are
+// the same windows of time in each run. allowance is how much more it may be, in the samples' unit. The levels are
+// those of CompareShares. Errors wrap ErrInput.
 func CompareCosts(base, latest [2]*Blocks, q float64, allowance int64, alpha float64, family int) (CostChange, error) {
 	if allowance < 0 || !(alpha > 0 && alpha < 0.5) || family < 1 {
 		return CostChange{}, inputErrorf("allowance: %d at alpha %v for %d questions is out of range", allowance, alpha, family)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The interval of 56/70 against 48/80 is (0.0524, 0.3339) in R. G. Newcombe, Statistics in Medicine 17 (1998), table II,
-// method 10, at 95 %.
+// The interval of 56/70 against 48/80 is (0.0524, 0.3339) in R. G. Newcombe, Statistics in Medicine 17 (1998), table
+// II, method 10, at 95 %.
 func TestCompareSharesKnowsNewcombesExample(t *testing.T) {
 	c, err := CompareShares(48, 80, 56, 70, 0.5, 0.05, 1)
 	if err != nil {
@@ -40,8 +40,8 @@ func TestCompareSharesHasThreeOutcomes(t *testing.T) {
 			t.Errorf("%s: %s, %v, want %s", x.name, c.Outcome, err, x.want)
 		}
 	}
-	// The same counts fail as one question and not as one of a thousand: 7 points of 5 allowed, standard error 0.0071, are 2.8 of
-	// them beyond the margin (p 0.0025).
+	// The same counts fail as one question and not as one of a thousand: 7 points of 5 allowed, standard error 0.0071,
+	// are 2.8 of them beyond the margin (p 0.0025).
 	one, _ := CompareShares(5000, 10000, 5700, 10000, 0.05, 0.01, 1)
 	many, _ := CompareShares(5000, 10000, 5700, 10000, 0.05, 0.01, 1000)
 	if one.Outcome != Fail || many.Outcome != Inconclusive {
@@ -66,8 +66,8 @@ func costRun(t *testing.T, seed uint64, cost float64) [2]*Blocks {
 	return [2]*Blocks{far, near}
 }
 
-// The median of 4,000 exponential requests of mean 1 ms has a standard error of 0.5/sqrt(4000)/0.5 = 0.016 ms, a difference of
-// differences 0.032 ms: each distance from the allowance below is more than 20 of them.
+// The median of 4,000 exponential requests of mean 1 ms has a standard error of 0.5/sqrt(4000)/0.5 = 0.016 ms, a
+// difference of differences 0.032 ms: each distance from the allowance below is more than 20 of them.
 func TestCompareCostsHasThreeOutcomes(t *testing.T) {
 	base := costRun(t, 1, 10)
 	for _, x := range []struct {
@@ -91,8 +91,8 @@ func TestCompareCostsHasThreeOutcomes(t *testing.T) {
 	}
 }
 
-// Runs at one cost whose windows have levels of their own: requests are far from independent. Against no margin at all at most one in a hundred may fail, and 400 draws of that are above 13 with probability
-// 1e-4.
+// Runs at one cost whose windows have levels of their own: requests are far from independent. Against no margin at
+// all at most one in a hundred may fail, and 400 draws of that are above 13 with probability 1e-4.
 func TestCompareCostsKeepsItsErrorRate(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	wander := func() *Blocks {

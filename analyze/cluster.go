@@ -14,9 +14,9 @@ type DesignEffect struct {
 // FewClusters is the number below which a design effect is not to be trusted alone.
 const FewClusters = 20
 
-// ClusterDesign estimates the design effect of clusters (rows aligned to w; J. N. K. Rao and A. J. Scott 1981). Backends
-// of weight 0 and empty clusters are left out. Two clusters and two backends are the least; fewer, or no variance at
-// all between clusters, are an error that wraps ErrInput.
+// ClusterDesign estimates the design effect of clusters (rows aligned to w; J. N. K. Rao and A. J. Scott 1981).
+// Backends of weight 0 and empty clusters are left out. Two clusters and two backends are the least; fewer, or no
+// variance at all between clusters, are an error that wraps ErrInput.
 func ClusterDesign(clusters [][]int64, w Weights) (DesignEffect, error) {
 	rows, cl, err := positiveRows(clusters, w)
 	if err != nil {

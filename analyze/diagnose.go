@@ -189,8 +189,8 @@ func (e *examination) autocorrelation() {
 	e.add(found)
 }
 
-// dependence is what dependence between requests does to an outcome: where connections show that requests are drawn one by
-// one, the shares stand.
+// dependence is what dependence between requests does to an outcome: where connections show that requests are drawn
+// one by one, the shares stand.
 func (e *examination) dependence() Impact {
 	if e.out.Drawn {
 		return Qualify

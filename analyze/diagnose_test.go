@@ -96,8 +96,8 @@ func TestDiagnosePinnedConnectionsAreNoMismatch(t *testing.T) {
 	}
 }
 
-// Where connections are unknown, a pattern of pinned ones must not be mistaken for thousands of draws: without this rule two of
-// three such runs ended in a wrong fail or pass.
+// Where connections are unknown, a pattern of pinned ones must not be mistaken for thousands of draws: without this
+// rule two of three such runs ended in a wrong fail or pass.
 func TestDiagnosePinnedUnknownConnections(t *testing.T) {
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 35))

@@ -67,7 +67,8 @@ func exactG2(n, total, w1, w2 int64) float64 {
 	return lnAdd(lnLower(low, total, p, q), lnUpper(high, total, p, q))
 }
 
-// enumerateG is ln of the exact p of G by visiting every outcome; ok is false where there are more than enumerationLimit.
+// enumerateG is ln of the exact p of G by visiting every outcome; ok is false where there are more than
+// enumerationLimit.
 func enumerateG(n, w []int64) (lnP float64, ok bool) {
 	var total int64
 	for _, x := range n {

@@ -40,7 +40,8 @@ type Silence struct {
 	BackToSplit *Bounded      // from here on the shares are those of the weights again (95 % sure of the ends)
 }
 
-// chanceOfSilence is how improbable it must be that a backend with its weight gives no answer in so many requests by chance.
+// chanceOfSilence is how improbable it must be that a backend with its weight gives no answer in so many requests by
+// chance.
 const chanceOfSilence = 1e-6
 
 // toldLate is how much later than the proxy the API's stream may tell of a change of the weights.
@@ -49,16 +50,17 @@ const toldLate = time.Second
 // followLate is how long a proxy may still draw by the weights of before a change that the API told of.
 const followLate = 5 * time.Second
 
-// mostShare bounds what a backend is counted on for: one with all the weight, too, must miss six requests in a row to be silent.
+// mostShare bounds what a backend is counted on for: one with all the weight, too, must miss six requests in a row to
+// be silent.
 const mostShare = 0.9
 
 // longWait is from where on an answer is called one that was waited for.
 const longWait = 500 * time.Millisecond
 
-// Silences finds the backends that stopped answering. Shots must be in the order of sending, weights in that of time, with at
-// least one, of the same backends in the same order. A backend is silent where its weight makes a gap of that many requests
-// less likely than one in a million; its weight is the least of those that the proxy may have drawn by at that moment. A gap that
-// begins when its weight became 0 is no silence. Errors wrap ErrInput.
+// Silences finds the backends that stopped answering. Shots must be in the order of sending, weights in that of time,
+// with at least one, of the same backends in the same order. A backend is silent where its weight makes a gap of that
+// many requests less likely than one in a million; its weight is the least of those that the proxy may have drawn by
+// at that moment. A gap that begins when its weight became 0 is no silence. Errors wrap ErrInput.
 func Silences(shots []Shot, weights []Weighted) ([]Silence, error) {
 	if len(weights) == 0 {
 		return nil, inputErrorf("weights: none given")
@@ -93,15 +95,15 @@ func Silences(shots []Shot, weights []Weighted) ([]Silence, error) {
 	return out, nil
 }
 
-// silent is a silence with the requests that its backend answered before and after it; -1 and the number of requests stand for the
-// ends of the run.
+// silent is a silence with the requests that its backend answered before and after it; -1 and the number of requests
+// stand for the ends of the run.
 type silent struct {
 	Silence
 	from, to int
 }
 
-// untilNext is how many requests were sent before the next backend fell silent, after one was back: what comes then is no split to
-// come back to.
+// untilNext is how many requests were sent before the next backend fell silent, after one was back: what comes then
+// is no split to come back to.
 func (d drill) untilNext(gaps []silent, g silent) int {
 	until := len(d.shots)
 	for _, next := range gaps {
@@ -131,7 +133,8 @@ func patienceOf(shots []Shot, b int) time.Duration {
 	return max(longWait, slow*time.Duration(Quantile(took, 0.5)))
 }
 
-// waited reports whether request i had to wait for backend b: such an answer says that it is back, not that it was there.
+// waited reports whether request i had to wait for backend b: such an answer says that it is back, not that it was
+// there.
 func (d drill) waited(b, i int) bool {
 	s := d.shots[i]
 	return s.Backend == b && !s.Lost && s.Done-s.Sent >= d.patience[b]
@@ -148,7 +151,8 @@ func (d drill) share(b int, at time.Duration) float64 {
 	return w.Shares()[b]
 }
 
-// leastShare is the least that a backend should get at an instant, by any of the weights that the proxy may have drawn by then.
+// leastShare is the least that a backend should get at an instant, by any of the weights that the proxy may have
+// drawn by then.
 func (d drill) leastShare(b int, at time.Duration) float64 {
 	least := d.share(b, at)
 	for i, x := range d.weights {
@@ -185,7 +189,8 @@ func (d drill) silencesOf(b int) []silent {
 	return out
 }
 
-// gap looks at the requests between two answers of a backend; -1 and the number of requests stand for the ends of the run.
+// gap looks at the requests between two answers of a backend; -1 and the number of requests stand for the ends of the
+// run.
 func (d drill) gap(b, from, to int) (Silence, bool) {
 	lnChance, lost, waiter, trouble := 0.0, -1, -1, -1
 	for i := from + 1; i < to; i++ {
@@ -234,8 +239,8 @@ func (d drill) gap(b, from, to int) (Silence, bool) {
 	return s, true
 }
 
-// firstAnswer is when a backend answered first among its requests from the i-th on: a request that was sent while it was silent
-// may wait for it, and one that was sent later may be answered sooner.
+// firstAnswer is when a backend answered first among its requests from the i-th on: a request that was sent while it
+// was silent may wait for it, and one that was sent later may be answered sooner.
 func (d drill) firstAnswer(b, i int) *Bounded {
 	first := d.shots[i]
 	for _, s := range d.shots[i:] {
@@ -261,9 +266,9 @@ func (d drill) between(i, j int) Bounded {
 	return Bounded{Low: clamp(i), High: clamp(j)}
 }
 
-// takeover finds from where on others carried all: after the last loss, or the last request that waited, for so many requests that
-// chance does not explain the silence, under the weights that the backend had when it fell silent. What is lost after it was given a
-// weight again takes nothing back: then it is drawn although it does not answer yet.
+// takeover finds from where on others carried all: after the last loss, or the last request that waited, for so many
+// requests that chance does not explain the silence, under the weights that the backend had when it fell silent. What
+// is lost after it was given a weight again takes nothing back: then it is drawn although it does not answer yet.
 func (d drill) takeover(s *Silence, b, first, to int) {
 	for i := first; i < to; i++ {
 		if d.shots[i].Lost {
@@ -290,8 +295,8 @@ func (d drill) takeover(s *Silence, b, first, to int) {
 	}
 }
 
-// drawnAgain is the first request between two others that may have been drawn after a backend without weight was given one again, the
-// second of them where it was not.
+// drawnAgain is the first request between two others that may have been drawn after a backend without weight was
+// given one again, the second of them where it was not.
 func (d drill) drawnAgain(b, first, to int) int {
 	for k := 1; k < len(d.weights); k++ {
 		at := d.weights[k].At
@@ -307,9 +312,10 @@ func (d drill) drawnAgain(b, first, to int) int {
 	return to
 }
 
-// settled finds from where on the answers follow the weights, of the requests that were sent after the backend, silent from
-// request from to request to, was back, and before request until; nil where that is not shown: too few answers, or shares that stay
-// away from the weights. Requests that waited for the backend were drawn before and say nothing of the draws after.
+// settled finds from where on the answers follow the weights, of the requests that were sent after the backend,
+// silent from request from to request to, was back, and before request until; nil where that is not shown: too few
+// answers, or shares that stay away from the weights. Requests that waited for the backend were drawn before and say
+// nothing of the draws after.
 func (d drill) settled(b, from, to, until int, back time.Duration) *Bounded {
 	var seq []int
 	var at []time.Duration
@@ -372,8 +378,8 @@ func goodness(w Weights, c Counts) (PValue, error) {
 	return g.GoodnessOfFit.Pearson.Asymptotic, nil
 }
 
-// Outage is the time with losses: lost requests of less than join apart belong together, and each such time lasts from its first
-// to its last lost request at least, and from the request before to the one after at most.
+// Outage is the time with losses: lost requests of less than join apart belong together, and each such time lasts
+// from its first to its last lost request at least, and from the request before to the one after at most.
 func Outage(shots []Shot, join time.Duration) Bounded {
 	var out Bounded
 	for i := 0; i < len(shots); i++ {

@@ -27,8 +27,8 @@ func liesIn(b *Bounded, low, high time.Duration) bool {
 	return b != nil && b.At >= low && b.At <= high && b.Low <= b.At && b.At <= b.High
 }
 
-// West dies at 10 s and is back at 30 s; the weights are 0/1 from 14 s to 40 s. A coin shows each side within 0.3 s but for one
-// time in 2^30.
+// West dies at 10 s and is back at 30 s; the weights are 0/1 from 14 s to 40 s. A coin shows each side within 0.3 s
+// but for one time in 2^30.
 func TestSilenceThatTheWeightsEnd(t *testing.T) {
 	shots := story(60*time.Second, func(at time.Duration, coin int) (int, bool) {
 		if at >= 14*time.Second && at < 40*time.Second {
@@ -60,8 +60,8 @@ func TestSilenceThatTheWeightsEnd(t *testing.T) {
 	}
 }
 
-// West dies at 10 s, the weights are 0/1 from 14 s to 28 s, and west answers from 30 s on: what is lost of the draws since 28 s does not
-// take back that the others carried all for 14 s.
+// West dies at 10 s, the weights are 0/1 from 14 s to 28 s, and west answers from 30 s on: what is lost of the draws
+// since 28 s does not take back that the others carried all for 14 s.
 func TestTakeoverBeforeTheWeightsCameBackTooSoon(t *testing.T) {
 	shots := story(60*time.Second, func(at time.Duration, coin int) (int, bool) {
 		if at >= 14*time.Second && at < 28*time.Second {
@@ -83,9 +83,9 @@ func TestTakeoverBeforeTheWeightsCameBackTooSoon(t *testing.T) {
 	}
 }
 
-// Nobody takes over: half of the requests are lost until west is back.
-// West is away from 10 to 20 s, the weights are 0/1 from 14 to 25 s; then east is, from 40 s on, the weights 1/0 from 44 s to the end.
-// What the second silence did to the shares is no reason to say of the first that the split never came back.
+// Nobody takes over: half of the requests are lost until west is back. West is away from 10 to 20 s, the weights are
+// 0/1 from 14 to 25 s; then east is, from 40 s on, the weights 1/0 from 44 s to the end. What the second silence did
+// to the shares is no reason to say of the first that the split never came back.
 func TestEachOfTwoSilencesComesBack(t *testing.T) {
 	shots := story(60*time.Second, func(at time.Duration, coin int) (int, bool) {
 		switch {
@@ -147,8 +147,8 @@ func TestSilenceThatTheProxyEnds(t *testing.T) {
 	}
 }
 
-// The API tells of the weights before the proxy follows them: for 1.2 s requests are still drawn for west, which is dead. Those that
-// are lost then say nothing of east, which the weights give everything already.
+// The API tells of the weights before the proxy follows them: for 1.2 s requests are still drawn for west, which is
+// dead. Those that are lost then say nothing of east, which the weights give everything already.
 func TestSilenceWhileTheProxyFollows(t *testing.T) {
 	shots := story(40*time.Second, func(at time.Duration, coin int) (int, bool) {
 		if at >= 14*time.Second && at < 30*time.Second {
@@ -171,8 +171,8 @@ func TestNoSilenceOfASideThatCarriesAll(t *testing.T) {
 	}
 }
 
-// Requests for a dead side may wait until it is back and be answered all at once then. They say nothing of the split that it
-// comes back to, and must not hide it.
+// Requests for a dead side may wait until it is back and be answered all at once then. They say nothing of the split
+// that it comes back to, and must not hide it.
 func TestBackToTheSplitBehindRequestsThatWaited(t *testing.T) {
 	back := 20 * time.Second
 	shots := story(40*time.Second, func(at time.Duration, coin int) (int, bool) {
@@ -195,8 +195,8 @@ func TestBackToTheSplitBehindRequestsThatWaited(t *testing.T) {
 	}
 }
 
-// The weights go to east while west is dead, and the last requests that were drawn for west wait until it is back: east took over all
-// the same, when the last of them was sent.
+// The weights go to east while west is dead, and the last requests that were drawn for west wait until it is back:
+// east took over all the same, when the last of them was sent.
 func TestTakeoverBehindRequestsThatWaited(t *testing.T) {
 	shots := story(40*time.Second, func(at time.Duration, coin int) (int, bool) {
 		if at >= 14*time.Second && at < 30*time.Second {

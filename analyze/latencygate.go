@@ -2,8 +2,9 @@ package analyze
 
 import "math"
 
-// Margin is how much slower a quantile may be and still pass: either an absolute one in the samples' unit (nanoseconds), or a
-// fraction of what it is compared with. Neither: nothing is allowed or forbidden, and nothing decided.
+// Margin is how much slower a quantile may be and still pass: either an absolute one in the samples' unit
+// (nanoseconds), or a fraction of what it is compared with. Neither: nothing is allowed or forbidden, and nothing
+// decided.
 type Margin struct {
 	Absolute int64   // samples' unit, >= 0
 	Relative float64 // 0.1: a tenth more
@@ -51,10 +52,10 @@ type LatencyDecision struct {
 // DefaultQuantiles are those that are judged.
 func DefaultQuantiles() []float64 { return []float64{0.5, 0.9, 0.99} }
 
-// JudgeLatency compares the quantiles of two samples by blocks. Pass needs every quantile shown to be slower by less than the
-// margin (intersection and union: no price for their number); fail needs one shown to be slower by more, alpha being shared
-// by Holm. Both error rates are at most alpha. A quantile without an interval makes a pass impossible. paired says that the
-// blocks of both sides are the same windows of time. Errors wrap ErrInput.
+// JudgeLatency compares the quantiles of two samples by blocks. Pass needs every quantile shown to be slower by less
+// than the margin (intersection and union: no price for their number); fail needs one shown to be slower by more,
+// alpha being shared by Holm. Both error rates are at most alpha. A quantile without an interval makes a pass
+// impossible. paired says that the blocks of both sides are the same windows of time. Errors wrap ErrInput.
 func JudgeLatency(first, second *Blocks, quantiles []float64, m Margin, alpha float64, paired bool) (LatencyDecision, error) {
 	switch {
 	case len(quantiles) == 0:
@@ -147,7 +148,8 @@ func (c contrast) tailBelow(limit float64) float64 {
 	return smallestTail(func(tail float64) bool { return c.low(tail) > limit })
 }
 
-// smallestTail bisects the smallest tail at which an interval is clear; intervals shrink as the tail grows. 1 where none is.
+// smallestTail bisects the smallest tail at which an interval is clear; intervals shrink as the tail grows. 1 where
+// none is.
 func smallestTail(clear func(tail float64) bool) float64 {
 	low, high := math.Log(leastTail), math.Log(0.5)
 	if !clear(math.Exp(high)) {

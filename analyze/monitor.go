@@ -5,21 +5,23 @@ import (
 	"math/bits"
 )
 
-// Monitor finds out that a share has left its tolerance, whenever that happens in a watch without end: the probability that it
-// ever says so of a split whose shares never were outside is at most alpha, however often one looks, whatever way the shares
-// moved inside their tolerances, and wherever the unattributed requests went. It needs only that each request, given the past,
-// goes to a backend with a probability inside that backend's tolerance; pinned connections break that. Not safe for concurrent
-// use.
+// Monitor finds out that a share has left its tolerance, whenever that happens in a watch without end: the
+// probability that it ever says so of a split whose shares never were outside is at most alpha, however often one
+// looks, whatever way the shares moved inside their tolerances, and wherever the unattributed requests went. It needs
+// only that each request, given the past, goes to a backend with a probability inside that backend's tolerance;
+// pinned connections break that. Not safe for concurrent use.
 //
-// One test from the first request on would take the longer to notice a change the later it comes, since all that was right
-// before speaks against it. So a new one is begun at each look. Number i (from 0) may err with probability alpha/((i+1)(i+2)),
-// which adds up to alpha over all numbers; number 0 goes on for ever, number i for twice as many looks as the largest power of
-// two that divides i. So there is always one that began at most twice as long ago as is needed, about 2 log2(looks) are alive,
-// and a shift is noticed after a number of requests that grows only with the logarithm of the time watched.
+// One test from the first request on would take the longer to notice a change the later it comes, since all that was
+// right before speaks against it. So a new one is begun at each look. Number i (from 0) may err with probability
+// alpha/((i+1)(i+2)), which adds up to alpha over all numbers; number 0 goes on for ever, number i for twice as many
+// looks as the largest power of two that divides i. So there is always one that began at most twice as long ago as is
+// needed, about 2 log2(looks) are alive, and a shift is noticed after a number of requests that grows only with the
+// logarithm of the time watched.
 //
 // Each is a pair of one-sided tests per backend at the edges of its tolerance, by the Beta-mixture test martingale of
-// Sequential with Ville's inequality. That shares may move inside the tolerance costs nothing: the counts of a share that stays
-// at or below an edge are at most, request by request, those of a share at the edge, and the test rejects from some count up.
+// Sequential with Ville's inequality. That shares may move inside the tolerance costs nothing: the counts of a share
+// that stays at or below an edge are at most, request by request, those of a share at the edge, and the test rejects
+// from some count up.
 type Monitor struct {
 	test    test
 	conc    []float64
@@ -37,8 +39,8 @@ type begun struct {
 	counts Counts
 }
 
-// Departure says how a share was seen to be outside its tolerance: by the test with the most evidence beyond what it needs, which
-// is mostly one that began about when the share left.
+// Departure says how a share was seen to be outside its tolerance: by the test with the most evidence beyond what it
+// needs, which is mostly one that began about when the share left.
 type Departure struct {
 	Backend      int     // index in the weights
 	Leak         bool    // it has weight 0 and answered
@@ -50,8 +52,8 @@ type Departure struct {
 	Looks        uint64  // that the test took
 }
 
-// NewMonitor starts a watch with the tolerance and alpha of o; the gate, power and leak tolerance of o are not used: an answer of
-// a weight-0 backend is a departure at once. Errors wrap ErrInput.
+// NewMonitor starts a watch with the tolerance and alpha of o; the gate, power and leak tolerance of o are not used:
+// an answer of a weight-0 backend is a departure at once. Errors wrap ErrInput.
 func NewMonitor(w Weights, o Options) (*Monitor, error) {
 	if err := w.Validate(); err != nil {
 		return nil, err
@@ -65,8 +67,9 @@ func NewMonitor(w Weights, o Options) (*Monitor, error) {
 	return m, nil
 }
 
-// Update takes the counts of one more batch, aligned to the weights, and looks once: nil where no share is known to be outside
-// its tolerance. After a departure there is nothing more to find out. Errors wrap ErrInput and leave the state as it was.
+// Update takes the counts of one more batch, aligned to the weights, and looks once: nil where no share is known to
+// be outside its tolerance. After a departure there is nothing more to find out. Errors wrap ErrInput and leave the
+// state as it was.
 func (m *Monitor) Update(batch Counts) (*Departure, error) {
 	if err := batch.validate(m.test.w); err != nil {
 		return nil, err
@@ -141,8 +144,8 @@ func (m *Monitor) outside(b begun) (*Departure, float64) {
 	return found, most
 }
 
-// excess is ln of the e-value of hits of total against a share of at most p, with a prior around pi; 0 where there are no more
-// hits than that.
+// excess is ln of the e-value of hits of total against a share of at most p, with a prior around pi; 0 where there
+// are no more hits than that.
 func (m *Monitor) excess(hits, total int64, p, pi float64) float64 {
 	n := []float64{float64(hits), float64(total - hits)}
 	if total == 0 || n[0] <= p*float64(total) {

@@ -16,8 +16,8 @@ func newMonitor(t testing.TB, w Weights, o Options) *Monitor {
 	return m
 }
 
-// watch looks so often every 10 requests at a split of two whose first share is truth(look), and reports whether it departed.
-// Of each request the backend stays unknown with probability lost.
+// watch looks so often every 10 requests at a split of two whose first share is truth(look), and reports whether it
+// departed. Of each request the backend stays unknown with probability lost.
 func watchSplit(t *testing.T, rng *rand.Rand, o Options, looks int, lost float64, truth func(look int) float64) bool {
 	t.Helper()
 	m := newMonitor(t, named(50, 50), o)
@@ -45,9 +45,9 @@ func watchSplit(t *testing.T, rng *rand.Rand, o Options, looks int, lost float64
 	return false
 }
 
-// A share that stays inside its tolerance, be it right on the edge all the time, is called a failure with probability at most
-// alpha at any of all looks. Of 150 watches at alpha 0.05 more than 19 are with a probability below 0.0001 (binomial), even if
-// the rate were exactly alpha.
+// A share that stays inside its tolerance, be it right on the edge all the time, is called a failure with probability
+// at most alpha at any of all looks. Of 150 watches at alpha 0.05 more than 19 are with a probability below 0.0001
+// (binomial), even if the rate were exactly alpha.
 func TestMonitorErrorsOverAllLooks(t *testing.T) {
 	looks := 1000
 	if testing.Short() {
@@ -79,9 +79,9 @@ func TestMonitorErrorsOverAllLooks(t *testing.T) {
 	}
 }
 
-// However long a split was right before, a drift from 50/50 to 70/30 is seen within 4,000 requests: behind 4,000 of them a test is
-// alive that began at least 2,000 ago, whose evidence is 94 nats, give or take 13, and it needs 29 at the number 20,000 (24 for
-// its level, up to 5 for the prior). That is five standard deviations.
+// However long a split was right before, a drift from 50/50 to 70/30 is seen within 4,000 requests: behind 4,000 of
+// them a test is alive that began at least 2,000 ago, whose evidence is 94 nats, give or take 13, and it needs 29 at
+// the number 20,000 (24 for its level, up to 5 for the prior). That is five standard deviations.
 func TestMonitorSeesALateDrift(t *testing.T) {
 	rng := rand.New(rand.NewPCG(33, 34))
 	for _, right := range []int{0, 100, 10_000, 20_000} {
@@ -151,7 +151,8 @@ func TestMonitorDoesNotGrow(t *testing.T) {
 	runtime.KeepAlive(m)
 }
 
-// One answer of a weight-0 backend is a departure at once; answers without a backend, empty looks and a single backend are none.
+// One answer of a weight-0 backend is a departure at once; answers without a backend, empty looks and a single
+// backend are none.
 func TestMonitorOfLeaksAndNothing(t *testing.T) {
 	m := newMonitor(t, named(3, 2, 0), DefaultOptions())
 	for _, c := range []Counts{{N: []int64{0, 0, 0}}, {N: []int64{6, 4, 0}}, {N: []int64{0, 0, 0}, Unattributed: 10_000}} {

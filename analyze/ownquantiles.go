@@ -5,14 +5,16 @@ import (
 	"slices"
 )
 
-// MethodOwnQuantiles names the intervals that the blocks' own quantiles give: by Student's t, around the quantile of all values.
+// MethodOwnQuantiles names the intervals that the blocks' own quantiles give: by Student's t, around the quantile of
+// all values.
 const MethodOwnQuantiles = "blockOwnQuantiles"
 
-// Where requests of one moment are so alike that a sample is worth few of them, order statistics end before the interval does,
-// however close together all values lie. What each block measured by itself still tells how far the next one may be.
-// docs/statistics.md has the coverage.
+// Where requests of one moment are so alike that a sample is worth few of them, order statistics end before the
+// interval does, however close together all values lie. What each block measured by itself still tells how far the
+// next one may be. docs/statistics.md has the coverage.
 
-// ownBeyond is how many values a block must hold beyond its own quantile, in the mean: of fewer it would be another quantity.
+// ownBeyond is how many values a block must hold beyond its own quantile, in the mean: of fewer it would be another
+// quantity.
 const ownBeyond = 8
 
 // ownMean is how sure the mean of the blocks' own quantiles is, or of the differences of such.
@@ -26,8 +28,8 @@ func (m ownMean) known() bool { return m.se > 0 }
 // reach is how far the mean may be from the truth with that tail outside.
 func (m ownMean) reach(tail float64) float64 { return m.se * studentQuantile(tail, m.df) }
 
-// reachUp is the same upwards from a value. Latencies are skewed, so the mean of few blocks is more often too low than too high:
-// by logarithms, and straight on where the reach is larger than the value.
+// reachUp is the same upwards from a value. Latencies are skewed, so the mean of few blocks is more often too low
+// than too high: by logarithms, and straight on where the reach is larger than the value.
 func (m ownMean) reachUp(tail, value float64) float64 {
 	reach := m.reach(tail)
 	if reach >= value {
@@ -36,8 +38,9 @@ func (m ownMean) reachUp(tail, value float64) float64 {
 	return value * math.Expm1(reach/value)
 }
 
-// ownMeanOf takes a series with a value for each block, NaN for none, and the standard error by the delta method: where levels differ
-// by more than the answers of one block do, the quantile of all is less sure than the mean of the blocks' own ones.
+// ownMeanOf takes a series with a value for each block, NaN for none, and the standard error by the delta method:
+// where levels differ by more than the answers of one block do, the quantile of all is less sure than the mean of the
+// blocks' own ones.
 func ownMeanOf(x []float64, delta float64) ownMean {
 	x = slices.DeleteFunc(x, math.IsNaN)
 	if len(x) < MinBlocks {
@@ -58,7 +61,8 @@ func ownMeanOf(x []float64, delta float64) ownMean {
 	return ownMean{se: math.Max(delta, math.Sqrt(squares/(w-1)/w*s.least)), df: math.Min(s.df, math.Max(s.worth, leastWorth)-1)}
 }
 
-// ownQuantiles are the type-1 quantiles of the blocks, NaN of one that holds nothing; nil where they hold too few values for that.
+// ownQuantiles are the type-1 quantiles of the blocks, NaN of one that holds nothing; nil where they hold too few
+// values for that.
 func (b *Blocks) ownQuantiles(q float64) []float64 {
 	if float64(len(b.sorted))*math.Min(q, 1-q) < ownBeyond*float64(b.Blocks()) {
 		return nil
@@ -87,7 +91,8 @@ func (x blockQuantile) byOwn() blockQuantile {
 	return x
 }
 
-// byOwn is the same for the difference of two samples of the same windows: what moves both falls out of each window's own.
+// byOwn is the same for the difference of two samples of the same windows: what moves both falls out of each window's
+// own.
 func (c *contrast) byOwn() {
 	if c.first.reaches() && c.second.reaches() {
 		return

@@ -12,16 +12,16 @@ type QuantileLimit struct {
 	Above        int64   // of them above the limit
 	Allowed      float64 // values that may lie above it: 1-q of them
 	DesignEffect float64 // of Above, over blocks
-	// Holds is the p-value against a source in which just 1-q lie above the limit: small where it has been shown to hold. Requests that
-	// are alike count for fewer (see Blocks), since a pass must not rest on one quiet moment.
+	// Holds is the p-value against a source in which just 1-q lie above the limit: small where it has been shown to
+	// hold. Requests that are alike count for fewer (see Blocks), since a pass must not rest on one quiet moment.
 	Holds float64
-	// Breaks is the same against a source in which no more do: small where the limit has been shown to break. It takes requests for
-	// independent: behind a queue that grows nothing repeats itself, and yet the limit is broken.
+	// Breaks is the same against a source in which no more do: small where the limit has been shown to break. It takes
+	// requests for independent: behind a queue that grows nothing repeats itself, and yet the limit is broken.
 	Breaks float64
 }
 
-// JudgeQuantileLimit takes the values of each block, blocks in the order of time, in the unit of the limit. Errors wrap ErrInput: q not
-// above 0 and below 1, no value.
+// JudgeQuantileLimit takes the values of each block, blocks in the order of time, in the unit of the limit. Errors
+// wrap ErrInput: q not above 0 and below 1, no value.
 func JudgeQuantileLimit(blocks [][]int64, q float64, limit int64) (QuantileLimit, error) {
 	if !(q > 0 && q < 1) {
 		return QuantileLimit{}, inputErrorf("quantile: %v is out of range, want above 0 and below 1", q)

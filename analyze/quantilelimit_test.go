@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Tails of the binomial law from R 4.3: pbinom(k, n, p) and pbinom(k-1, n, p, lower.tail = FALSE), and by hand where all or none lie above.
+// Tails of the binomial law from R 4.3: pbinom(k, n, p) and pbinom(k-1, n, p, lower.tail = FALSE), and by hand where
+// all or none lie above.
 func TestQuantileLimitAgainstTheBinomialLaw(t *testing.T) {
 	for _, x := range []struct {
 		name          string
@@ -41,9 +42,10 @@ func TestQuantileLimitAgainstTheBinomialLaw(t *testing.T) {
 	}
 }
 
-// On the edge, where just 1-q lie above the limit, neither side may be shown more often than alpha; and off it the right one must be.
-// Requests that are alike must not make a pass easier, as far as the sample shows that they are: where 50 in a row share their lot,
-// none of 20 such lots lies above a p90 in 0.9^20 = 12 % of samples, and nothing in those tells it.
+// On the edge, where just 1-q lie above the limit, neither side may be shown more often than alpha; and off it the
+// right one must be. Requests that are alike must not make a pass easier, as far as the sample shows that they are:
+// where 50 in a row share their lot, none of 20 such lots lies above a p90 in 0.9^20 = 12 % of samples, and nothing
+// in those tells it.
 func TestQuantileLimitOnTheEdge(t *testing.T) {
 	const runs, windows, per, alpha, seed = 4000, 20, 50, 0.01, 7
 	for _, x := range []struct {

@@ -117,7 +117,8 @@ func TestSequentialRefusesBadInput(t *testing.T) {
 	}
 }
 
-// 100 of 100 to one side of 50/50: the mixture says p = 7e-29 (vector eproc-02); its price against the best of its priors is at most ln 5.
+// 100 of 100 to one side of 50/50: the mixture says p = 7e-29 (vector eproc-02); its price against the best of its
+// priors is at most ln 5.
 func TestMixturePrice(t *testing.T) {
 	n, pi := []float64{5212, 4788}, []float64{0.5, 0.5}
 	best := math.Inf(-1)

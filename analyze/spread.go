@@ -2,11 +2,12 @@ package analyze
 
 import "math"
 
-// minWorth is how many independent blocks the blocks must be worth for an interval: with fewer there is hardly more than one.
+// minWorth is how many independent blocks the blocks must be worth for an interval: with fewer there is hardly more
+// than one.
 const minWorth = 3
 
-// leastWorth is how many independent blocks the blocks are taken to be worth at least, by which Student's t still has a degree of
-// freedom: a range many times as wide as what the blocks differ by.
+// leastWorth is how many independent blocks the blocks are taken to be worth at least, by which Student's t still has
+// a degree of freedom: a range many times as wide as what the blocks differ by.
 const leastWorth = 2
 
 // spread is how sure a sum over blocks is.
@@ -18,8 +19,8 @@ type spread struct {
 	apart float64 // as deff, where the series is only a part of what is asked: what neighbours have in common counts at most four times
 }
 
-// spreadOf takes a series around 0 with a value for each block, how many blocks hold one, and the variance that its sum would
-// have if all requests were independent.
+// spreadOf takes a series around 0 with a value for each block, how many blocks hold one, and the variance that its
+// sum would have if all requests were independent.
 func spreadOf(x []float64, blocks int, independent float64) spread {
 	w := float64(blocks)
 	out := spread{deff: 1, df: w - 1, worth: w, least: 1, apart: 1}
@@ -33,7 +34,8 @@ func spreadOf(x []float64, blocks int, independent float64) spread {
 	if !(squares > 1e-9*independent && independent > 0 && w > 2) { // 1e-9: rounding is no spread
 		return out
 	}
-	// Where few blocks carry all of the spread it is itself hardly known: the variance of a variance goes with the kurtosis.
+	// Where few blocks carry all of the spread it is itself hardly known: the variance of a variance goes with the
+	// kurtosis.
 	if k := w * fourth / (squares * squares); k > 1 {
 		out.df = math.Min(out.df, 2*w/(k-1))
 	}

@@ -22,17 +22,18 @@ type TurnsResult struct {
 	Within    bool      // every deviation is within its bound
 }
 
-// JudgeTurns is Judge for a weighted round robin, whose counts vary far less than those of random draws: a chi-square test
-// would call anything "too good" or nothing wrong. Where every count is within the bound that turns keep, the run passes if
-// no weights outside tolerance could have given such counts by turns, and is inconclusive if some could, or if requests without
-// a known backend could have reached one of weight 0. Where a count
-// is further off (other clients take turns in between, a backend was down), the schedule cannot be checked, and Judge's
-// decision stands, which is conservative for counts that vary less than random ones. An answer of a weight-0 backend is
-// judged as ever. Errors wrap ErrInput.
+// JudgeTurns is Judge for a weighted round robin, whose counts vary far less than those of random draws: a chi-square
+// test would call anything "too good" or nothing wrong. Where every count is within the bound that turns keep, the
+// run passes if no weights outside tolerance could have given such counts by turns, and is inconclusive if some
+// could, or if requests without a known backend could have reached one of weight 0. Where a count is further off
+// (other clients take turns in between, a backend was down), the schedule cannot be checked, and Judge's decision
+// stands, which is conservative for counts that vary less than random ones. An answer of a weight-0 backend is judged
+// as ever. Errors wrap ErrInput.
 //
-// The bound, for one balancer that always takes the entry with the earliest deadline, deadlines being multiples of 1/w: at
-// any moment entry j is e_j in [0, 1] of a turn behind t*w_j, so over any stretch of the schedule its count is off
-// by f_j in [-1, 1], and n_i - N p_i = -(1-p_i) f_i + p_i sum_{j<>i} f_j, which is at most 1 + p_i (k-2) in size for k entries.
+// The bound, for one balancer that always takes the entry with the earliest deadline, deadlines being multiples of
+// 1/w: at any moment entry j is e_j in [0, 1] of a turn behind t*w_j, so over any stretch of the schedule its count
+// is off by f_j in [-1, 1], and n_i - N p_i = -(1-p_i) f_i + p_i sum_{j<>i} f_j, which is at most 1 + p_i (k-2) in
+// size for k entries.
 func JudgeTurns(w Weights, c Counts, o Options, turns Turns) (Decision, TurnsResult, error) {
 	d, err := Judge(w, c, o)
 	if err != nil {

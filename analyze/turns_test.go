@@ -54,8 +54,8 @@ func sharesOf(w Weights, c Counts) (d Decision) {
 	return d
 }
 
-// The bound holds over every stretch of every schedule, whatever the weights: 2,000 drawn at random, seed 20, plus the ones
-// that schedulers like least.
+// The bound holds over every stretch of every schedule, whatever the weights: 2,000 drawn at random, seed 20, plus
+// the ones that schedulers like least.
 func TestTurnsKeepTheirBound(t *testing.T) {
 	draw := rand.New(rand.NewPCG(20, 1))
 	cases := []Weights{turnWeights(1, 1), turnWeights(99, 1), turnWeights(1, 1, 1, 1, 1), turnWeights(7, 3, 0), turnWeights(1000, 1, 1)}
@@ -127,8 +127,8 @@ func TestJudgeTurns(t *testing.T) {
 	}
 }
 
-// A random draw of the same size is almost never as even as turns: of 10,000 requests at 50/50 the chance to be off by at
-// most 1 is about 3*phi(0)/50 = 0.024, so turns cannot be mistaken for what a mesh does.
+// A random draw of the same size is almost never as even as turns: of 10,000 requests at 50/50 the chance to be off
+// by at most 1 is about 3*phi(0)/50 = 0.024, so turns cannot be mistaken for what a mesh does.
 func TestRandomDrawsAreNoTurns(t *testing.T) {
 	draw := rand.New(rand.NewPCG(7, 7))
 	within := 0
@@ -148,8 +148,8 @@ func TestRandomDrawsAreNoTurns(t *testing.T) {
 	}
 }
 
-// Requests without a known backend may have reached one that must get nothing: turns do not make that harmless, as they do not
-// make it harmless to Judge.
+// Requests without a known backend may have reached one that must get nothing: turns do not make that harmless, as
+// they do not make it harmless to Judge.
 func TestTurnsDoNotExcuseUnattributedRequestsBesideAWeightOfZero(t *testing.T) {
 	w := Weights{{"podinfo", 50}, {"podinfo-east", 50}, {"old", 0}}
 	for unattributed, want := range map[int64]Outcome{0: Pass, 10: Inconclusive} {

@@ -133,9 +133,9 @@ func TestDocumentHasTheLatencyGrid(t *testing.T) {
 	}
 }
 
-// TestLatencyTruths: what the scenarios hold for a quantile is one. Of 40,000 values drawn each for itself the share at or below the
-// quantile is q within five standard errors; of series whose neighbours are alike (at most 400 requests count as one) within a hundred
-// standard errors of 40,000, which is five of 100.
+// TestLatencyTruths: what the scenarios hold for a quantile is one. Of 40,000 values drawn each for itself the share
+// at or below the quantile is q within five standard errors; of series whose neighbours are alike (at most 400
+// requests count as one) within a hundred standard errors of 40,000, which is five of 100.
 func TestLatencyTruths(t *testing.T) {
 	const n = 40_000
 	for _, x := range []struct {

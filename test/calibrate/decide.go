@@ -7,11 +7,11 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 )
 
-// judge is analyze.Judge with a memory. A scenario draws the same counts over and over where there are two backends, so
-// every decision is remembered. With more there are too many counts, and a decision costs up to a second because it
-// computes p-values that the gate does not ask; there, the outcome is put together from per-backend ranges of counts,
-// which are found by asking Judge about each backend against all others, and compared with Judge itself on some draws of
-// every outcome.
+// judge is analyze.Judge with a memory. A scenario draws the same counts over and over where there are two backends,
+// so every decision is remembered. With more there are too many counts, and a decision costs up to a second because
+// it computes p-values that the gate does not ask; there, the outcome is put together from per-backend ranges of
+// counts, which are found by asking Judge about each backend against all others, and compared with Judge itself on
+// some draws of every outcome.
 type judge struct {
 	w        analyze.Weights
 	o        analyze.Options

@@ -290,8 +290,8 @@ func (b *builder) changes() {
 	}
 }
 
-// oneBackend are pinned connections of which all may go to the same backend: then there is nothing to compare, and a fail
-// stands only if the connections alone, one draw each, carry it.
+// oneBackend are pinned connections of which all may go to the same backend: then there is nothing to compare, and a
+// fail stands only if the connections alone, one draw each, carry it.
 func (b *builder) oneBackend() {
 	o := analyze.DefaultOptions()
 	w, skewed, rare := weights(50, 50), weights(90, 10), weights(99, 1)

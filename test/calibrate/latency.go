@@ -9,8 +9,8 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 )
 
-// Events of intervals and of the gate of latencies. A quantile's interval is missed where it is given and the truth lies
-// outside; where only one end exists, that end counts.
+// Events of intervals and of the gate of latencies. A quantile's interval is missed where it is given and the truth
+// lies outside; where only one end exists, that end counts.
 const (
 	different event = "difference shown"
 	anyDecile event = "any decile missed"

@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 )
 
-// process is what the requests of a run have in common with their neighbours: a series of standard normal numbers, one for
-// each request in the order of sending.
+// process is what the requests of a run have in common with their neighbours: a series of standard normal numbers,
+// one for each request in the order of sending.
 type process func(rng *rand.Rand) func() float64
 
 // neighbours have a correlation that falls to 1/e over that many requests.
@@ -99,8 +99,8 @@ func tied(p process, step float64) times {
 
 func rounded(ms, step float64) float64 { return step * math.Ceil(ms/step) }
 
-// queued are times in a queue with one server (M/M/1) that is busy for that share of the time; a request alone takes 1 ms
-// in the mean. The time in the queue and the server is exponential (D. V. Lindley, 1952, for the recursion).
+// queued are times in a queue with one server (M/M/1) that is busy for that share of the time; a request alone takes
+// 1 ms in the mean. The time in the queue and the server is exponential (D. V. Lindley, 1952, for the recursion).
 func queued(load float64) times {
 	return times{
 		start: func(rng *rand.Rand) func() float64 {
@@ -148,8 +148,8 @@ type sides struct {
 	drift     float64 // milliseconds by which both grow from the first request to the last
 }
 
-// cost is far less near at a quantile, in milliseconds. Where both drift alike, and far is near shifted, it is the same at
-// all quantiles with and without the drift.
+// cost is far less near at a quantile, in milliseconds. Where both drift alike, and far is near shifted, it is the
+// same at all quantiles with and without the drift.
 func (s sides) cost(q float64) float64 { z := normalQuantile(q); return s.far(z) - s.near(z) }
 
 func nanoseconds(ms float64) int64 { return int64(math.Round(1e6 * ms)) }
@@ -181,8 +181,8 @@ func (s sides) windows(rng *rand.Rand, blocks, size int) (far, near [][]int64) {
 	return far, near
 }
 
-// rounds draws a comparison as the command latency sends it: size requests to one side, then to the other, and in the next
-// round the other way round.
+// rounds draws a comparison as the command latency sends it: size requests to one side, then to the other, and in the
+// next round the other way round.
 func (s sides) rounds(rng *rand.Rand, blocks, size int) (far, near [][]int64) {
 	far, near = make([][]int64, blocks), make([][]int64, blocks)
 	next := s.moments(rng)

@@ -1,12 +1,13 @@
 // Command calibrate measures how often the verdict of package analyze is wrong, and writes what it finds between the
 // markers of docs/statistics.md.
 //
-// It draws counts, and whole runs of requests, from splits whose truth is known, and response times of a known law; has analyze
-// judge them as a run would, and counts the outcomes and the intervals that miss the truth. Every claim that docs/statistics.md
-// makes about an error rate is a line of its tables. It refuses to know how analyze decides: it calls only what a command calls.
+// It draws counts, and whole runs of requests, from splits whose truth is known, and response times of a known law;
+// has analyze judge them as a run would, and counts the outcomes and the intervals that miss the truth. Every claim
+// that docs/statistics.md makes about an error rate is a line of its tables. It refuses to know how analyze decides:
+// it calls only what a command calls.
 //
-// Invariant: the same grid gives the same table, whatever the number of cores: every scenario has a seed of its own, made
-// from its name, and no seed is chosen for what it shows.
+// Invariant: the same grid gives the same table, whatever the number of cores: every scenario has a seed of its own,
+// made from its name, and no seed is chosen for what it shows.
 package main
 
 import (

@@ -221,8 +221,8 @@ func (s *scenario) measure(part int) (tally, error) {
 	return t, nil
 }
 
-// wrong are the claims that follow from where the truth lies: a fail is wrong where every share is inside its tolerance or
-// on its edge, a pass is wrong where some share is outside or on the edge.
+// wrong are the claims that follow from where the truth lies: a fail is wrong where every share is inside its
+// tolerance or on its edge, a pass is wrong where some share is outside or on the edge.
 func wrong(w analyze.Weights, truth []float64, o analyze.Options) []claim {
 	outside, edge := false, false
 	leak, zero := 0.0, false

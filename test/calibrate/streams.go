@@ -88,8 +88,8 @@ func pinned(connections int, loose float64, turns, unnamed bool) stream {
 	}
 }
 
-// roundRobin sends requests by smooth weighted round robin (the algorithm of nginx) with these weights, from a random place
-// in its turn; concurrency permutes the order of that many neighbours at a time.
+// roundRobin sends requests by smooth weighted round robin (the algorithm of nginx) with these weights, from a random
+// place in its turn; concurrency permutes the order of that many neighbours at a time.
 func roundRobin(weights []int64, concurrency int, turns bool) stream {
 	var sum int64
 	for _, w := range weights {
