@@ -1,6 +1,11 @@
 package preflight
 
-import "maps"
+import (
+	"bufio"
+	_ "embed"
+	"net/textproto"
+	"strings"
+)
 
 // Explanation is what can be said of a check without a cluster.
 type Explanation struct {
@@ -9,7 +14,7 @@ type Explanation struct {
 	Remedy string // what to do about it, with the command in its general form
 }
 
-// Explain is the explanation of a check, with its name and severity; false where there is no such check.
+// Explain returns the check with this id, and false if there is none.
 func Explain(id string) (Check, bool) {
 	for _, c := range Checks() {
 		if c.ID == id {
@@ -19,12 +24,22 @@ func Explain(id string) (Check, bool) {
 	return Check{}, false
 }
 
-// explanations are the words for every check. What they state of Linkerd is of its proxy and control plane as of 2026; each was
-// read in their code or documents.
+// explanationText has one block of fields for each check. What it states about Linkerd holds for its proxy and control
+// plane as of 2026, and was read in their code or documents.
+//
+//go:embed explain.txt
+var explanationText string
+
+// explanations parses explanationText. A line that begins with a space continues the field before it.
 func explanations() map[string]Explanation {
 	out := map[string]Explanation{}
-	for _, group := range []map[string]Explanation{explainSplit(), explainClient(), explainBackends(), explainClusters()} {
-		maps.Copy(out, group)
+	for r := textproto.NewReader(bufio.NewReader(strings.NewReader(explanationText))); ; {
+		h, err := r.ReadMIMEHeader()
+		if id := h.Get("ID"); id != "" {
+			out[id] = Explanation{Looks: h.Get("Looks"), Cause: h.Get("Cause"), Remedy: h.Get("Remedy")}
+		}
+		if err != nil { // the end of the text: every check's words are held by docs/checks.md
+			return out
+		}
 	}
-	return out
 }
