@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,40 +11,35 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// rulesCheck is about what was asked for before anything was read. Rules of exec have a check of their own.
-func rulesCheck() Check {
-	return Check{
-		ID: "SB035", Category: "access", Name: "what the checks look at may be read", Severity: Fatal,
-		After: []string{"SB033"}, Func: mayRead, Apply: MissingRules,
-		Hint: func(s View) string {
-			for _, a := range s.Access {
-				if !a.Allowed && a.Subresource == "" {
-					args := []string{"auth", "can-i", a.Verb, dotted(a)}
-					return "have the rules below bound to you; to see one of them: " + kubectlIn(contextOf(s, a.Cluster), a.Namespace, args...)
-				}
-			}
-			return "ask whoever runs the cluster whether access reviews may be made: " + kubectl(s, s.Split.Namespace, "auth", "can-i", "--list")
+func accessChecks() []Check {
+	return []Check{
+		{
+			ID: "SB035", Name: "what the checks look at may be read", Severity: Fatal,
+			After: []string{"SB033"}, Func: mayRead, Apply: MissingRules, Hint: rulesHint,
+		},
+		{
+			ID: "SB027", Name: "running a command in the source pod is allowed", Severity: Fatal,
+			Func: on(aboutAccess, execAllowed), Apply: missingExec,
+			Hint: func(s View) string {
+				return "ask for the verbs create and get on pods/exec; to see what you have: " +
+					kubectl(s, sourceNamespace(s), "auth", "can-i", "create", "pods", "--subresource=exec")
+			},
 		},
 	}
 }
 
-func dotted(a law.Access) string {
-	a.Subresource = ""
-	return a.What()
-}
-
-func contextOf(s View, role string) string {
-	if role == "" {
-		return clientContext(s)
-	}
-	for _, c := range s.Clusters {
-		if c.Role == role {
-			return c.Context
+func rulesHint(s View) string {
+	for _, a := range s.Access {
+		if !a.Allowed && a.Subresource == "" {
+			return "have the rules below bound to you; to see one of them: " +
+				kubectlIn(contextOf(s, a.Cluster), a.Namespace, "auth", "can-i", a.Verb, a.What())
 		}
 	}
-	return ""
+	return "ask whoever runs the cluster whether access reviews may be made: " +
+		kubectl(s, s.Split.Namespace, "auth", "can-i", "--list")
 }
 
+// mayRead is about what was asked for before anything was read. Rules of exec have a check of their own.
 func mayRead(s View) Finding {
 	f := newFindings()
 	asked := 0
@@ -55,28 +51,60 @@ func mayRead(s View) Finding {
 		if a.Allowed {
 			continue
 		}
-		where, tags := "in all namespaces", []string{aboutAccess, aboutRule(a.Resource)}
+		where := shown("in all namespaces")
 		if a.Namespace != "" {
-			where = "in namespace " + untrusted.Safe(a.Namespace)
+			where = say("in namespace %s", a.Namespace)
 		}
+		on := f.about(aboutAccess, aboutRule(a.Resource))
 		if a.Cluster != "" {
-			where += " of cluster " + untrusted.Safe(a.Cluster)
-			tags = append(tags, aboutCluster(a.Cluster))
+			where += say(" of cluster %s", a.Cluster)
+			on.tags = append(on.tags, aboutCluster(a.Cluster))
 		}
-		status := Failed
+		on.mild = a.Optional
+		on.add(Failed, "%s %s is not allowed %s (for: %s)", a.Verb, a.What(), where, a.For)
 		if a.Optional {
-			status = Warning
-		}
-		f.add(status, fmt.Sprintf("%s %s is not allowed %s (for: %s)", a.Verb, a.What(), where, a.For), tags...)
-		if a.Optional {
-			f.items = append(f.items, item{Unknown, tags}) // so is what rests on it
+			f.items = append(f.items, item{Unknown, on.tags}) // so is what rests on it
 		}
 	}
 	if asked == 0 {
 		return about(aboutAccess, Unknown, "the API server did not say what may be read")
 	}
-	return f.seen(fmt.Sprintf("all %d rules that are needed are granted", asked))
+	return f.seen(say("all %d rules that are needed are granted", asked))
 }
+
+func execAllowed(s View) (Status, shown) {
+	found := map[string]law.Access{}
+	for _, a := range s.Access {
+		if a.Cluster == "" && a.Group == "" && a.Resource == "pods" && a.Subresource == "exec" {
+			found[a.Verb] = a
+		}
+	}
+	create, asked := found["create"]
+	get, askedGet := found["get"]
+	switch where := say("namespace %s", create.Namespace); {
+	case !asked:
+		return Unknown, "the API server did not say what is allowed"
+	case !create.Allowed:
+		return Failed, "create on pods/exec is not allowed in " + where + because(create.Reason)
+	case !askedGet:
+		return Unknown, "the API server did not say whether get on pods/exec is allowed in " + where
+	case !get.Allowed:
+		return Warning, "get on pods/exec is not allowed in " + where + because(get.Reason) +
+			": some API servers then refuse WebSocket, and SPDY is used"
+	default:
+		return OK, "create and get on pods/exec are allowed in " + where
+	}
+}
+
+// because is the reason in brackets, if there is one.
+func because(reason string) shown {
+	if reason == "" {
+		return ""
+	}
+	return say(" (%s)", reason)
+}
+
+func orUnknown(s string) shown { return say("%s", cmp.Or(s, "unknown")) }
 
 // MissingRules is YAML of the rules that are not granted: a Role for each namespace, a ClusterRole for what has none.
 func MissingRules(s View) string {
@@ -89,82 +117,79 @@ func missingExec(s View) string {
 }
 
 func rulesOf(s View, missing func(law.Access) bool) string {
-	var out []string
 	type place struct{ cluster, namespace string }
 	var places []place
+	rules := map[place]string{}
 	for _, a := range s.Access {
-		if p := (place{a.Cluster, a.Namespace}); missing(a) && !slices.Contains(places, p) {
+		p := place{a.Cluster, a.Namespace}
+		if !missing(a) {
+			continue
+		}
+		if !slices.Contains(places, p) {
 			places = append(places, p)
+			rules[p] = roleHead(p.cluster, p.namespace)
 		}
+		rules[p] += rule(a)
 	}
+	var out []string
 	for _, p := range places {
-		var b strings.Builder
-		if p.cluster != "" {
-			fmt.Fprintf(&b, "# in cluster %s\n", untrusted.Safe(p.cluster))
-		}
-		b.WriteString("apiVersion: rbac.authorization.k8s.io/v1\n")
-		if p.namespace == "" {
-			b.WriteString("kind: ClusterRole\nmetadata:\n  name: splitbench-missing\nrules:\n")
-		} else {
-			fmt.Fprintf(&b, "kind: Role\nmetadata:\n  name: splitbench-missing\n  namespace: %s\nrules:\n", untrusted.Safe(p.namespace))
-		}
-		for _, a := range s.Access {
-			if !missing(a) || a.Cluster != p.cluster || a.Namespace != p.namespace {
-				continue
-			}
-			resource := a.Resource
-			if a.Subresource != "" {
-				resource += "/" + a.Subresource
-			}
-			names := ""
-			if a.Name != "" {
-				names = fmt.Sprintf(", resourceNames: [%q]", a.Name)
-			}
-			fmt.Fprintf(&b, "- {apiGroups: [%q], resources: [%q]%s, verbs: [%q]} # %s\n", a.Group, resource, names, a.Verb, a.For)
-		}
-		out = append(out, b.String())
+		out = append(out, rules[p])
 	}
 	return strings.Join(out, "---\n")
 }
 
-// maxSkew is how far clocks may be apart before it is worth a word. A Date header has whole seconds, so less is not seen.
-const maxSkew = 5 * time.Second
-
-func clocksCheck() Check {
-	return Check{
-		ID: "SB036", Category: "clusters", Name: "the clocks agree", Severity: Warn,
-		After: []string{"SB033"}, Func: clocksAgree,
-		Hint: func(s View) string {
-			return "set the clocks by one source (chrony, systemd-timesyncd); the time here: date -u"
-		},
+func roleHead(cluster, namespace string) string {
+	head := "apiVersion: rbac.authorization.k8s.io/v1\n"
+	if cluster != "" {
+		head = "# in cluster " + untrusted.Safe(cluster) + "\n" + head
 	}
+	if namespace == "" {
+		return head + "kind: ClusterRole\nmetadata:\n  name: splitbench-missing\nrules:\n"
+	}
+	return head + "kind: Role\nmetadata:\n  name: splitbench-missing\n  namespace: " + untrusted.Safe(namespace) +
+		"\nrules:\n"
 }
 
-// clocksAgree compares the API servers' clocks with ours. Where they differ, times in the report cannot be laid beside those in
-// the clusters' logs, and certificates of a mesh may be refused as not valid yet.
+func rule(a law.Access) string {
+	resource, names := a.Resource, ""
+	if a.Subresource != "" {
+		resource += "/" + a.Subresource
+	}
+	if a.Name != "" {
+		names = fmt.Sprintf(", resourceNames: [%q]", a.Name)
+	}
+	return fmt.Sprintf("- {apiGroups: [%q], resources: [%q]%s, verbs: [%q]} # %s\n",
+		a.Group, resource, names, a.Verb, a.For)
+}
+
+// maxSkew is how far clocks may be apart without a warning. A Date header has whole seconds, so less is not seen.
+const maxSkew = 5 * time.Second
+
+// clocksAgree compares the API servers' clocks with ours. Where they differ, times in the report cannot be laid beside
+// those in the clusters' logs, and certificates of a mesh may be refused as not valid yet.
 func clocksAgree(s View) Finding {
 	f := newFindings()
 	for _, c := range s.Clusters {
-		name := "the API server of the client's cluster"
+		name, on := shown("the API server of the client's cluster"), f.about(aboutCluster(c.Role))
 		if c.Role != "client" {
-			name = "the API server of cluster " + untrusted.Safe(c.Role)
+			name = say("the API server of cluster %s", c.Role)
 		}
 		if c.SkewMs == nil {
-			f.add(Unknown, name+" did not say what time it is", aboutCluster(c.Role))
+			on.add(Unknown, "%s did not say what time it is", name)
 			continue
 		}
 		skew := (time.Duration(*c.SkewMs) * time.Millisecond).Round(time.Second)
 		switch {
 		case skew > maxSkew:
-			f.add(Warning, fmt.Sprintf("%s is %s ahead of this machine", name, skew), aboutCluster(c.Role))
+			on.add(Warning, "%s is %s ahead of this machine", name, skew)
 		case skew < -maxSkew:
-			f.add(Warning, fmt.Sprintf("%s is %s behind this machine", name, -skew), aboutCluster(c.Role))
+			on.add(Warning, "%s is %s behind this machine", name, -skew)
 		default:
-			f.ok(name + " has this machine's time")
+			on.add(OK, "%s has this machine's time", name)
 		}
 	}
 	if len(s.Clusters) == 0 {
-		return about(aboutCluster("client"), Unknown, "no API server was asked")
+		f.about(aboutCluster("client")).add(Unknown, "no API server was asked")
 	}
 	return f.seen("")
 }

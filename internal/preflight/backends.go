@@ -1,56 +1,53 @@
 package preflight
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/law"
-	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 func backendChecks() []Check {
 	return []Check{
 		{
-			ID: "SB034", Category: "backends", Name: "the root Service exists", Severity: Fatal,
-			After: []string{"SB031"}, Func: rootThere,
-			Hint: seeServices,
+			ID: "SB034", Name: "the root Service exists", Severity: Fatal,
+			After: []string{"SB031"}, Func: rootThere, Hint: seeServices,
 		},
 		{
-			ID: "SB015", Category: "backends", Name: "the root Service has an address that can be split", Severity: Fatal,
+			ID: "SB015", Name: "the root Service has an address that can be split", Severity: Fatal,
 			After: []string{"SB034"}, Func: on(aboutRoot, rootSplittable),
 			Hint: func(s View) string {
 				if !s.Root.Found {
 					return ""
 				}
-				return "proxies know a split by the root's cluster IP: make it an ordinary Service: " + kubectl(s,
-					s.Split.Namespace, "get", "service", s.Split.Root, "-o", "yaml")
+				return "proxies know a split by the root's cluster IP: make it an ordinary Service: " +
+					kubectl(s, s.Split.Namespace, "get", "service", s.Split.Root, "-o", "yaml")
 			},
 		},
 		{
-			ID: "SB007", Category: "backends", Name: "every backend Service exists", Severity: Fatal,
-			After: []string{"SB031", "SB016", "SB034", "SB010"}, Func: backendsExist,
-			Hint: seeServices,
+			ID: "SB007", Name: "every backend Service exists", Severity: Fatal,
+			After: []string{"SB031", "SB016", "SB034", "SB010"}, Func: backendsExist, Hint: seeServices,
 		},
 		{
-			ID: "SB009", Category: "backends", Name: "root and backends have the port", Severity: Fatal,
-			After: []string{"SB034", "SB016", "SB010", "SB007"},
-			Func:  portsMatch, Hint: portHint,
+			ID: "SB009", Name: "root and backends have the port", Severity: Fatal,
+			After: []string{"SB034", "SB016", "SB010", "SB007"}, Func: portsMatch, Hint: portHint,
 		},
 		{
-			ID: "SB008", Category: "backends", Name: "every backend has ready endpoints", Severity: Fatal,
-			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007"},
-			Func:  endpointsReady, Hint: readyHint,
+			ID: "SB008", Name: "every backend has ready endpoints", Severity: Fatal,
+			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007"}, Func: endpointsReady, Hint: readyHint,
 		},
 		{
-			ID: "SB024", Category: "backends", Name: "nothing retries, times out or rolls out", Severity: Warn,
+			ID: "SB024", Name: "nothing retries, times out or rolls out", Severity: Warn,
 			After: []string{"SB034"}, Func: atRest, Hint: atRestHint,
 		},
 		{
-			ID: "SB025", Category: "backends", Name: "the backends let the client in", Severity: Fatal,
+			ID: "SB025", Name: "the backends let the client in", Severity: Fatal,
 			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007", "SB008"}, Func: letIn, Hint: policyHint,
 		},
 		{
-			ID: "SB028", Category: "backends", Name: "the backends' pods are meshed", Severity: Warn,
+			ID: "SB028", Name: "the backends' pods are meshed", Severity: Warn,
 			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007", "SB008"}, Func: leavesMeshed,
 			Hint: func(s View) string {
 				return "mesh them, or keep in mind that what they refuse comes back as 502 and is not moved elsewhere: " +
@@ -58,27 +55,14 @@ func backendChecks() []Check {
 			},
 		},
 		{
-			ID: "SB026", Category: "backends", Name: "backends can be told apart", Severity: Fatal,
+			ID: "SB026", Name: "backends can be told apart", Severity: Fatal,
 			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007"}, Func: podsDisjoint,
 			Hint: func(s View) string {
-				return "an answer of a shared pod cannot be told to one backend; make the selectors differ: " + kubectl(s,
-					s.Split.Namespace, "get", "services", "-o", "wide")
+				return "an answer of a shared pod cannot be told to one backend; make the selectors differ: " +
+					kubectl(s, s.Split.Namespace, "get", "services", "-o", "wide")
 			},
 		},
 	}
-}
-
-// backendTags are what a finding about the backend is about: it, the root where it is the root, and the cluster that its pods
-// are in.
-func backendTags(b law.Backend) []string {
-	tags := []string{aboutBackend(b.Name)}
-	if b.IsRoot {
-		tags = append(tags, aboutRoot)
-	}
-	if b.Mirror != nil {
-		tags = append(tags, aboutCluster(b.Mirror.Cluster))
-	}
-	return tags
 }
 
 func seeServices(s View) string {
@@ -86,27 +70,25 @@ func seeServices(s View) string {
 		kubectl(s, s.Split.Namespace, "get", "services")
 }
 
-func serviceName(s law.Service) string {
-	return untrusted.Safe(s.Namespace) + "/" + untrusted.Safe(s.Name)
-}
+func serviceName(s law.Service) shown { return say("Service %s/%s", s.Namespace, s.Name) }
 
 // rootThere is also about the split where there is none: the root's name was then guessed from it.
 func rootThere(s View) Finding {
 	f := newFindings()
-	if s.Root.Found {
-		f.ok(fmt.Sprintf("Service %s, cluster IP %s, port %d", serviceName(s.Root), orUnknown(s.Root.ClusterIP), s.Port))
-		return f.seen("")
-	}
-	tags := []string{aboutRoot}
+	on := f.about(aboutRoot)
 	if !s.Split.Found {
-		tags = append(tags, aboutSplit)
+		on.tags = append(on.tags, aboutSplit)
 	}
-	f.add(Failed, "there is no Service "+serviceName(s.Root), tags...)
+	if s.Root.Found {
+		on.add(OK, "%s, cluster IP %s, port %d", serviceName(s.Root), orUnknown(s.Root.ClusterIP), s.Port)
+	} else {
+		on.add(Failed, "there is no %s", serviceName(s.Root))
+	}
 	return f.seen("")
 }
 
-func rootSplittable(s View) (Status, string) {
-	name := "Service " + serviceName(s.Root)
+func rootSplittable(s View) (Status, shown) {
+	name := serviceName(s.Root)
 	switch {
 	case !s.Root.Found:
 		return Unknown, "there is no " + name
@@ -118,70 +100,63 @@ func rootSplittable(s View) (Status, string) {
 		return Failed, name + " has no cluster IP"
 	}
 	if to := s.Probed.dialled(); to != "" && to != s.Root.ClusterIP && s.Through == nil {
-		return Failed, fmt.Sprintf("the pod dials %s for %s, not the cluster IP %s of %s", untrusted.Safe(to), untrusted.Safe(s.Probed.URL), untrusted.Safe(s.Root.ClusterIP), name)
+		return Failed, say("the pod dials %s for %s, not the cluster IP %s of %s", to, s.Probed.URL, s.Root.ClusterIP, name)
 	}
-	return OK, name + " has cluster IP " + untrusted.Safe(s.Root.ClusterIP)
+	return OK, say("%s has cluster IP %s", name, s.Root.ClusterIP)
 }
 
 func backendsExist(s View) Finding {
-	if len(s.Backends) == 0 {
-		return about(aboutSplit, Unknown, "no backends could be read")
-	}
 	f := newFindings()
-	for _, b := range s.Backends {
+	for on, b := range f.backends(s) {
 		if b.Service.Found {
-			f.ok("Service " + serviceName(b.Service))
-			continue
+			on.add(OK, "%s", serviceName(b.Service))
+		} else {
+			on.add(Failed, "there is no %s", serviceName(b.Service))
 		}
-		f.add(Failed, "there is no Service "+serviceName(b.Service), backendTags(b)...)
 	}
 	return f.seen("")
+}
+
+// rootAndBackends calls see for the Service of the root and of every other backend, with the port that requests go to.
+func (f *findings) rootAndBackends(s View, see func(on subject, svc law.Service, port int32)) {
+	see(f.about(aboutRoot), s.Root, s.Port)
+	for _, b := range s.Backends {
+		if !b.IsRoot {
+			see(f.backend(b), b.Service, backendPort(s, b))
+		}
+	}
 }
 
 // portsMatch is about Services that are there; a missing one has its own check, but leaves this one unseen.
 func portsMatch(s View) Finding {
-	if s.Port == 0 {
-		if s.Root.Found {
-			return about(aboutRoot, Failed, "Service "+serviceName(s.Root)+" has no TCP port")
-		}
-		return about(aboutRoot, Unknown, "the port is not known: there is no Service "+serviceName(s.Root))
+	switch {
+	case s.Port == 0 && s.Root.Found:
+		return about(aboutRoot, Failed, serviceName(s.Root)+" has no TCP port")
+	case s.Port == 0:
+		return about(aboutRoot, Unknown, "the port is not known: there is no "+serviceName(s.Root))
 	}
 	f := newFindings()
-	see := func(svc law.Service, port int32, tags ...string) {
-		switch {
+	f.rootAndBackends(s, func(on subject, svc law.Service, port int32) {
+		switch name := serviceName(svc); {
 		case !svc.Found:
-			f.add(Unknown, "there is no Service "+serviceName(svc), tags...)
+			on.add(Unknown, "there is no %s", name)
 		case !svc.HasPort(port):
-			f.add(Failed, fmt.Sprintf("Service %s has no TCP port %d, it has %s", serviceName(svc), port, portList(svc)), tags...)
+			on.add(Failed, "%s has no TCP port %d, it has %s", name, port, portList(svc))
 		default:
-			f.ok(fmt.Sprintf("Service %s has port %d", serviceName(svc), port))
+			on.add(OK, "%s has port %d", name, port)
 		}
-	}
-	see(s.Root, s.Port, aboutRoot)
-	for _, b := range s.Backends {
-		if !b.IsRoot {
-			see(b.Service, backendPort(s, b), backendTags(b)...)
-		}
-	}
+	})
 	return f.seen("")
 }
 
-func backendPort(s View, b law.Backend) int32 {
-	if b.Port != 0 {
-		return b.Port
-	}
-	return s.Port
-}
+func backendPort(s View, b law.Backend) int32 { return cmp.Or(b.Port, s.Port) }
 
-func portList(svc law.Service) string {
+func portList(svc law.Service) shown {
 	var ports []string
 	for _, p := range svc.Ports {
 		ports = append(ports, fmt.Sprint(p.Port))
 	}
-	if len(ports) == 0 {
-		return "none"
-	}
-	return strings.Join(ports, ", ")
+	return shown(cmp.Or(strings.Join(ports, ", "), "none"))
 }
 
 func portHint(s View) string {
@@ -194,61 +169,59 @@ func portHint(s View) string {
 	if !broken.Found || s.Port != 0 && broken.Name == s.Root.Name && s.Root.HasPort(s.Port) {
 		return "" // what is missing is a Service: another check's hint
 	}
-	return "a backend without the root's port gets no traffic; add the port: " + kubectl(s, broken.Namespace, "edit",
-		"service", broken.Name)
+	return "a backend without the root's port gets no traffic; add the port: " +
+		kubectl(s, broken.Namespace, "edit", "service", broken.Name)
 }
 
-// endpointsReady asks the cluster that the pods run in: the endpoints of a mirror are its gateway, which SB012 looks at.
+// unreadable reports whether the mirror's original could not be looked at.
+func unreadable(m *law.Mirror) bool { return m.Context == "" || m.RemoteUnread != "" }
+
+// endpointsReady asks the cluster that the pods run in: the endpoints of a mirror are its gateway, which SB012 looks
+// at.
 func endpointsReady(s View) Finding {
 	f := newFindings()
-	for _, b := range s.Backends {
-		name, tags := "backend "+untrusted.Safe(b.Name), backendTags(b)
-		bad := Failed
-		if b.Weight == 0 { // nobody is meant to be sent there
-			bad = Warning
-		}
+	for on, b := range f.backends(s) {
+		name, m := say("backend %s", b.Name), b.Mirror
+		on.mild = b.Weight == 0 // nobody is meant to be sent there
 		switch {
 		case !b.Service.Found:
-			f.add(Unknown, name+" has no Service", tags...)
-		case b.Mirror != nil && (b.Mirror.Context == "" || b.Mirror.RemoteUnread != ""):
-			f.add(Unknown, name+": its pods in cluster "+untrusted.Safe(b.Mirror.Cluster)+" could not be seen"+because(b.Mirror.RemoteUnread), tags...)
-		case b.Mirror != nil && b.Mirror.RemoteReady == 0:
-			f.add(bad, fmt.Sprintf("%s: no endpoint of Service %s in cluster %s is ready", name, untrusted.Safe(b.Mirror.Remote),
-				untrusted.Safe(b.Mirror.Cluster)), tags...)
-		case b.Mirror != nil:
-			f.ok(fmt.Sprintf("%s: %d ready in cluster %s", name, b.Mirror.RemoteReady, untrusted.Safe(b.Mirror.Cluster)))
+			on.add(Unknown, "%s has no Service", name)
+		case m != nil && unreadable(m):
+			on.add(Unknown, "%s: its pods in cluster %s could not be seen%s", name, m.Cluster, because(m.RemoteUnread))
+		case m != nil && m.RemoteReady == 0:
+			on.add(Failed, "%s: no endpoint of Service %s in cluster %s is ready", name, m.Remote, m.Cluster)
+		case m != nil:
+			on.add(OK, "%s: %d ready in cluster %s", name, m.RemoteReady, m.Cluster)
 		case b.Unread != "":
-			f.add(Unknown, name+": its endpoints could not be read"+because(b.Unread), tags...)
+			on.add(Unknown, "%s: its endpoints could not be read%s", name, because(b.Unread))
 		case b.Ready() == 0:
-			f.add(bad, fmt.Sprintf("%s: none of its %d endpoints is ready", name, len(b.Endpoints)), tags...)
+			on.add(Failed, "%s: none of its %d endpoints is ready", name, len(b.Endpoints))
 		default:
-			f.ok(fmt.Sprintf("%s: %d ready", name, b.Ready()))
+			on.add(OK, "%s: %d ready", name, b.Ready())
 		}
-	}
-	if len(s.Backends) == 0 {
-		return about(aboutSplit, Unknown, "no backends could be read")
 	}
 	return f.seen("")
 }
 
 func readyHint(s View) string {
 	const why = "proxies give the share of a backend without ready endpoints to the others; see its pods: "
+	const byService = "kubernetes.io/service-name="
 	for _, b := range s.Backends {
 		if b.Mirror != nil && b.Mirror.Context != "" && b.Mirror.RemoteReady == 0 {
 			ns, name, _ := strings.Cut(b.Mirror.Remote, "/")
-			return why + kubectlIn(b.Mirror.Context, ns, "get", "endpointslices", "-l", "kubernetes.io/service-name="+name)
+			return why + kubectlIn(b.Mirror.Context, ns, "get", "endpointslices", "-l", byService+name)
 		}
 		if b.Mirror == nil && b.Service.Found && b.Ready() == 0 {
-			return why + kubectl(s, b.Service.Namespace, "get", "endpointslices", "-l", "kubernetes.io/service-name="+b.Service.Name)
+			return why + kubectl(s, b.Service.Namespace, "get", "endpointslices", "-l", byService+b.Service.Name)
 		}
 	}
 	for _, b := range s.Backends {
 		if b.Mirror != nil && b.Mirror.Context == "" {
-			return "name the other cluster's context: --remote-context " + word(b.Mirror.Cluster) + "=CONTEXT"
+			return contextHint(b)
 		}
 		if b.Unread != "" {
-			return "ask for the verb list on endpointslices: " + kubectl(s, b.Service.Namespace, "auth", "can-i", "list",
-				"endpointslices.discovery.k8s.io")
+			return "ask for the verb list on endpointslices: " +
+				kubectl(s, b.Service.Namespace, "auth", "can-i", "list", "endpointslices.discovery.k8s.io")
 		}
 	}
 	return ""
@@ -266,7 +239,7 @@ func alike(s View, f *findings) {
 				continue
 			}
 			if other, taken := owner[string(a.Body)]; taken && other != b.Name {
-				f.add(Failed, fmt.Sprintf("backends %s and %s answer alike, byte for byte", untrusted.Safe(other), untrusted.Safe(b.Name)), aboutBackend(b.Name))
+				f.about(aboutBackend(b.Name)).add(Failed, "backends %s and %s answer alike, byte for byte", other, b.Name)
 				break
 			}
 			owner[string(a.Body)] = b.Name
@@ -277,33 +250,96 @@ func alike(s View, f *findings) {
 func podsDisjoint(s View) Finding {
 	f := newFindings()
 	owner := map[string]string{}
-	for _, b := range s.Backends {
+	for on, b := range f.backends(s) {
 		names := b.PodNames()
 		if names == nil || !b.Service.Found {
-			f.add(Unknown, "the pods of backend "+untrusted.Safe(b.Name)+" could not be seen", backendTags(b)...)
+			on.add(Unknown, "the pods of backend %s could not be seen", b.Name)
 			continue
 		}
 		cluster := ""
 		if b.Mirror != nil {
 			cluster = b.Mirror.Cluster
 		}
-		shared := 0
-		first := ""
+		shared, other := 0, ""
 		for _, pod := range names {
 			key := cluster + "/" + pod
-			if other, taken := owner[key]; taken && other != b.Name {
-				shared, first = shared+1, other
+			if o, taken := owner[key]; taken && o != b.Name {
+				shared, other = shared+1, o
 				continue
 			}
 			owner[key] = b.Name
 		}
 		if shared > 0 {
-			f.add(Warning, fmt.Sprintf("%d pods of backend %s are also of backend %s", shared, untrusted.Safe(b.Name), untrusted.Safe(first)), aboutBackend(b.Name))
+			f.about(aboutBackend(b.Name)).add(Warning, "%d pods of backend %s are also of backend %s", shared, b.Name, other)
 		}
-	}
-	if len(s.Backends) == 0 {
-		return about(aboutSplit, Unknown, "no backends could be read")
 	}
 	alike(s, f)
 	return f.seen("all pods belong to one backend each")
+}
+
+// leavesMeshed is a remark: a pod without a proxy gives no mutual TLS, and its refusals are not moved to other
+// backends.
+func leavesMeshed(s View) Finding {
+	f := newFindings()
+	for on, b := range f.backends(s) {
+		switch p := b.Pods; {
+		case p.Sight != law.Seen || p.Looked == 0:
+			on.add(Unknown, "backend %s: its pods could not be looked at%s", b.Name, because(p.Why))
+		case p.UnmeshedPods > 0:
+			on.add(Warning, "backend %s: %d of %d pods have no proxy (%s)", b.Name, p.UnmeshedPods, p.Looked, list(p.Unmeshed))
+		default:
+			on.add(OK, "backend %s: all %d pods that were looked at are meshed", b.Name, p.Looked)
+		}
+	}
+	return f.seen("")
+}
+
+// atRest is about what makes answers differ from draws: retries, timeouts, circuit breakers, and pods that come and go.
+func atRest(s View) Finding {
+	f := newFindings()
+	split, root := f.about(aboutSplit), f.about(aboutRoot)
+	p := s.Split.Profile
+	if p.Retryable > 0 {
+		split.add(Warning, "ServiceProfile %s has %d routes that are retried: answers are after retries, each a new draw",
+			p.Name, p.Retryable)
+	}
+	if p.Timeouts > 0 {
+		split.add(Warning, "ServiceProfile %s has %d routes with a timeout", p.Name, p.Timeouts)
+	}
+	if len(s.Root.Settings) > 0 {
+		var names []string
+		for k, v := range s.Root.Settings {
+			names = append(names, k+"="+v)
+		}
+		slices.Sort(names)
+		in := "are in force"
+		if s.Law.Path == law.PathServiceProfile {
+			in = "are not in force while a ServiceProfile rules"
+		}
+		root.add(Warning, "annotations of %s %s: %s", serviceName(s.Root), in, list(names))
+	}
+	if s.Probed != nil && s.Probed.Path.Retries > 0 {
+		split.add(Warning, "the proxy drew %d of the probes again", s.Probed.Path.Retries)
+	}
+	for _, r := range s.Facts.Rollouts {
+		cluster := shown("the client's cluster")
+		if r.Cluster != "" {
+			cluster = say("cluster %s", r.Cluster)
+		}
+		split.add(Warning, "Deployment %s of %s is changing: %s", r.Deployment, cluster, r.State)
+	}
+	if !s.Root.Found {
+		root.add(Unknown, "there is no %s whose settings could be read", serviceName(s.Root))
+	}
+	return f.seen("no retries, timeouts, circuit breakers or rollouts were seen")
+}
+
+func atRestHint(s View) string {
+	if len(s.Facts.Rollouts) > 0 {
+		r := s.Facts.Rollouts[0]
+		ns, name, _ := strings.Cut(r.Deployment, "/")
+		return "wait for it: " + kubectlIn(contextOf(s, r.Cluster), ns, "rollout", "status", "deployment/"+name)
+	}
+	return "what counts is each draw, which the client's proxy counts; to see the settings: " +
+		kubectl(s, s.Root.Namespace, "get", "service", s.Root.Name, "-o", "yaml")
 }

@@ -1,9 +1,9 @@
 // Package preflight judges, before the first request, whether a split can be measured at all.
 //
-// A check is data: an id, a name that says what holds when it is green, how bad its failure is, a function over a View, a hint
-// with the command that helps, and the words that explain it offline. All checks run every time and none stops another, because
-// the first finding is often a consequence of the third; which one is the root is said in Result.CausedBy. The package reads no
-// cluster and mends nothing. It sends nothing either, unless it is given a Prober.
+// A check is data: an id, a name that says what holds when it is green, how bad its failure is, a function over a View,
+// a hint with the command that helps, and the words that explain it offline. All checks run every time and none stops
+// another, because the first finding is often a consequence of the third; Result.CausedBy says which one is the root
+// cause. The package reads no cluster and changes nothing. It sends nothing either, unless it is given a Prober.
 //
 // Invariant: no check is green about something it has not seen. What could not be read is Unknown, never OK.
 //
@@ -11,8 +11,8 @@
 package preflight
 
 import (
-	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/splitbench/splitbench/internal/law"
 )
@@ -31,37 +31,48 @@ type Check struct {
 	Name     string // what holds when it is green
 	Severity Severity
 	When     func(View) bool // whether it is asked at all; nil: always
-	// After are the checks whose findings explain one of this check: a missing mirror Service is why its endpoints could not be
-	// seen. Only findings about the same object count.
+	// After are the checks whose findings explain one of this check: a missing mirror Service is why its endpoints could
+	// not be seen. Only findings about the same object count.
 	After []string
 	Func  func(View) Finding
-	Apply func(View) string // YAML that mends it, where there is such; may be nil
+	Apply func(View) string // YAML that fixes it; may be nil
 	Hint  func(View) string // what to do when it is not green, with the exact command
 	Explanation
 }
 
+// group is the checks of one category.
+type group struct {
+	category string
+	checks   []Check
+}
+
+func groups() []group {
+	return []group{
+		{"clusters", clusterChecks()}, {"access", accessChecks()}, {"client", clientChecks()}, {"split", splitChecks()},
+		{"mesh", meshChecks()}, {"backends", backendChecks()}, {"mirror", mirrorChecks()},
+	}
+}
+
 // Categories are the groups of checks in the order in which they are shown: each rests on those before it.
 func Categories() []string {
-	return []string{"clusters", "access", "client", "split", "mesh", "backends", "mirror"}
+	var names []string
+	for _, g := range groups() {
+		names = append(names, g.category)
+	}
+	return names
 }
 
 // Checks are all checks, by category and id.
 func Checks() []Check {
 	var all []Check
-	for _, group := range [][]Check{
-		clusterChecks(), accessChecks(), clientChecks(), splitChecks(), meshChecks(),
-		backendChecks(), mirrorChecks(),
-	} {
-		all = append(all, group...)
-	}
 	words := explanations()
-	for i := range all {
-		all[i].Explanation = words[all[i].ID]
+	for _, g := range groups() {
+		slices.SortFunc(g.checks, func(a, b Check) int { return strings.Compare(a.ID, b.ID) })
+		for _, c := range g.checks {
+			c.Category, c.Explanation = g.category, words[c.ID]
+			all = append(all, c)
+		}
 	}
-	rank := func(c Check) int { return slices.Index(Categories(), c.Category) }
-	slices.SortStableFunc(all, func(a, b Check) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.ID, b.ID))
-	})
 	return all
 }
 

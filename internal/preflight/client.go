@@ -2,141 +2,100 @@ package preflight
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/law"
-	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 func clusterChecks() []Check {
-	return []Check{clocksCheck(), {
-		ID: "SB033", Category: "clusters", Name: "the clusters behind the mirrors answer", Severity: Fatal,
-		Func: clustersAnswer,
-		Hint: func(s View) string {
-			for _, c := range s.Clusters {
-				if c.Problem != "" {
-					return "see whether it answers: " + kubectlIn(c.Context, "", "version")
-				}
-			}
-			return "name the other cluster's context: --remote-context CLUSTER=CONTEXT"
+	return []Check{
+		{
+			ID: "SB036", Name: "the clocks agree", Severity: Warn,
+			After: []string{"SB033"}, Func: clocksAgree,
+			Hint: func(View) string {
+				return "set the clocks by one source (chrony, systemd-timesyncd); the time here: date -u"
+			},
 		},
-	}}
+		{
+			ID: "SB033", Name: "the clusters behind the mirrors answer", Severity: Fatal, Func: clustersAnswer,
+			Hint: func(s View) string {
+				for _, c := range s.Clusters {
+					if c.Problem != "" {
+						return "see whether it answers: " + kubectlIn(c.Context, "", "version")
+					}
+				}
+				return "name the other cluster's context: --remote-context CLUSTER=CONTEXT"
+			},
+		},
+	}
 }
 
 func clustersAnswer(s View) Finding {
 	f := newFindings()
-	read := map[string]bool{}
-	for _, b := range s.Backends {
+	for _, b := range mirrors(s) {
 		// Two contexts of one cluster: an object has one UID, and no other cluster has it.
-		if m := b.Mirror; m != nil && m.RemoteFound && m.RemoteService.UID != "" && m.RemoteService.UID == s.Root.UID {
-			f.add(Failed, fmt.Sprintf("contexts %s and %s lead to the same cluster: Service %s has UID %s in both", untrusted.Safe(clientContext(s)),
-				untrusted.Safe(m.Context), serviceName(s.Root), untrusted.Safe(s.Root.UID)), backendTags(b)...)
+		if m := b.Mirror; m.RemoteFound && m.RemoteService.UID != "" && m.RemoteService.UID == s.Root.UID {
+			f.backend(b).add(Failed, "contexts %s and %s lead to the same cluster: %s has UID %s in both",
+				clientContext(s), m.Context, serviceName(s.Root), s.Root.UID)
 		}
 	}
+	read := map[string]bool{}
 	for _, c := range s.Clusters {
 		if c.Role == "client" {
 			continue
 		}
 		read[c.Role] = true
 		if c.Problem != "" {
-			f.add(Failed, "cluster "+untrusted.Safe(c.Role)+": "+untrusted.Safe(c.Problem), aboutCluster(c.Role))
+			f.about(aboutCluster(c.Role)).add(Failed, "cluster %s: %s", c.Role, c.Problem)
 			continue
 		}
-		f.ok(fmt.Sprintf("cluster %s answers as context %s, version %s", untrusted.Safe(c.Role), untrusted.Safe(c.Context),
-			orUnknown(c.Version)))
+		f.ok("cluster %s answers as context %s, version %s", c.Role, c.Context, orUnknown(c.Version))
 	}
-	for _, b := range s.Backends {
-		if b.Mirror != nil && b.Mirror.Mode == law.MirrorFederated && b.Mirror.Cluster == "" {
-			f.add(Unknown, "federated Service "+serviceName(b.Service)+": the clusters of its members are not looked at", backendTags(b)...)
-			continue
-		}
-		if b.Mirror != nil && !read[b.Mirror.Cluster] {
-			read[b.Mirror.Cluster] = true
-			f.add(Unknown, "no remote context leads to cluster "+untrusted.Safe(b.Mirror.Cluster), aboutCluster(b.Mirror.Cluster))
+	for _, b := range mirrors(s) {
+		switch m := b.Mirror; {
+		case m.Mode == law.MirrorFederated && m.Cluster == "":
+			f.backend(b).add(Unknown, "federated %s: the clusters of its members are not looked at", serviceName(b.Service))
+		case !read[m.Cluster]:
+			read[m.Cluster] = true
+			f.about(aboutCluster(m.Cluster)).add(Unknown, "no remote context leads to cluster %s", m.Cluster)
 		}
 	}
-	return f.seen("no backend is in another cluster")
-}
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "unknown"
-	}
-	return untrusted.Safe(s)
-}
-
-func accessChecks() []Check {
-	return []Check{rulesCheck(), {
-		ID: "SB027", Category: "access", Name: "running a command in the source pod is allowed", Severity: Fatal,
-		Func: on(aboutAccess, execAllowed), Apply: missingExec,
-		Hint: func(s View) string {
-			return "ask for the verbs create and get on pods/exec; to see what you have: " +
-				kubectl(s, sourceNamespace(s), "auth", "can-i", "create", "pods", "--subresource=exec")
-		},
-	}}
-}
-
-func execAllowed(s View) (Status, string) {
-	found := map[string]*law.Access{}
-	for i, a := range s.Access {
-		if a.Cluster == "" && a.Group == "" && a.Resource == "pods" && a.Subresource == "exec" {
-			found[a.Verb] = &s.Access[i]
-		}
-	}
-	create, get := found["create"], found["get"]
-	if create == nil {
-		return Unknown, "the API server did not say what is allowed"
-	}
-	where := "namespace " + untrusted.Safe(create.Namespace)
-	switch {
-	case !create.Allowed:
-		return Failed, "create on pods/exec is not allowed in " + where + because(create.Reason)
-	case get == nil:
-		return Unknown, "the API server did not say whether get on pods/exec is allowed in " + where
-	case !get.Allowed:
-		return Warning, "get on pods/exec is not allowed in " + where + because(get.Reason) +
-			": some API servers then refuse WebSocket, and SPDY is used"
-	}
-	return OK, "create and get on pods/exec are allowed in " + where
-}
-
-func because(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return " (" + untrusted.Safe(reason) + ")"
+	return f.seen(noMirrors)
 }
 
 func clientChecks() []Check {
 	return []Check{
-		offMeshCheck(),
 		{
-			ID: "SB002", Category: "client", Name: "the pods that draw the backend are meshed", Severity: Fatal, When: meshedClient,
-			After: []string{"SB032"}, Func: clientMeshed,
+			ID: "SB037", Name: "a client outside the mesh is refused", Severity: Fatal,
+			When:  func(v View) bool { return v.OffMesh },
+			After: []string{"SB032", "SB010", "SB011", "SB012"}, Func: refusedOffMesh,
 			Hint: func(s View) string {
-				if s.Source.Name == "" && s.Through == nil {
-					return "name the client with --from deploy/NAME"
+				switch {
+				case s.Source.Meshed:
+					return "name a pod without a proxy: --from pod/NAME --expect-off-mesh"
+				case s.Probed == nil:
+					return "have the pod ask: add --probe"
 				}
-				p := s.Source
-				if s.Through != nil {
-					p = law.Pod{Namespace: s.Through.Service.Namespace}
-				}
-				return "a split holds in meshed clients only: set the annotation linkerd.io/inject: enabled on the pod template or the namespace, then " + restart(s, p)
+				return "see what lets it in: " + kubectl(s, s.Split.Namespace, "get", "services", "-o", "wide")
 			},
 		},
 		{
-			ID: "SB032", Category: "client", Name: "the source pod is running", Severity: Fatal,
-			Func: on(aboutSource, sourceRunning),
+			ID: "SB002", Name: "the pods that draw the backend are meshed", Severity: Fatal, When: meshedClient,
+			After: []string{"SB032"}, Func: clientMeshed, Hint: meshHint,
+		},
+		{
+			ID: "SB032", Name: "the source pod is running", Severity: Fatal, Func: on(aboutSource, sourceRunning),
 			Hint: func(s View) string {
 				if s.Source.Name == "" {
-					return "name the client with --from deploy/NAME; to see what there is: " + kubectl(s, sourceNamespace(s), "get",
-						"deploy,pods")
+					return "name the client with --from deploy/NAME; to see what there is: " +
+						kubectl(s, sourceNamespace(s), "get", "deploy,pods")
 				}
 				return "see why: " + kubectl(s, s.Source.Namespace, "describe", "pod", s.Source.Name)
 			},
 		},
 		{
-			ID: "SB030", Category: "client", Name: "what the client sees is what the backends say", Severity: Warn, When: meshedClient,
+			ID: "SB030", Name: "what the client sees is what the backends say", Severity: Warn, When: meshedClient,
 			After: []string{"SB032", "SB002"}, Func: on(aboutSource, unspoiled),
 			Hint: func(s View) string {
 				if s.Probed == nil {
@@ -152,56 +111,124 @@ func clientChecks() []Check {
 // meshedClient is for checks that make no sense of a client that is meant to be outside the mesh.
 func meshedClient(v View) bool { return !v.OffMesh }
 
-// clientMeshed looks at the pods whose proxies draw: those behind --through where it is given (the source itself need not
-// be meshed then), else the source pod.
+// clientMeshed looks at the pods whose proxies draw: those behind --through where it is given (the source itself need
+// not be meshed then), else the source pod. A split that Traefik itself carries out needs no meshed pod, but Traefik's
+// Service must be named, since its pods are what takes turns.
 func clientMeshed(s View) Finding {
-	if f, ok := traefikDraws(s); ok {
-		return f
-	}
 	pods := []law.Pod{s.Source}
-	if s.Through != nil {
+	switch traefik := s.Law.Provider == law.ProviderTraefik; {
+	case traefik && s.Through == nil:
+		return about(aboutSource, Failed,
+			"Traefik carries this split out, not a proxy of the client: name its Service with --through svc/NAME")
+	case traefik:
+		return about(aboutSource, OK, say("Traefik carries this split out, in %d pods behind Service %s",
+			len(s.Through.Pods), s.Through.Service.Name))
+	case s.Through != nil && len(s.Through.Pods) == 0:
+		return about(aboutSource, Failed, say("no pod is behind Service %s", s.Through.Service.Name))
+	case s.Through != nil:
 		pods = s.Through.Pods
-		if len(pods) == 0 {
-			return about(aboutSource, Failed, "no pod is behind Service "+untrusted.Safe(s.Through.Service.Name))
-		}
-	} else if s.Source.Name == "" {
+	case s.Source.Name == "":
 		return about(aboutSource, Unknown, "no source pod was named")
 	}
 	f := newFindings()
+	on := f.about(aboutSource)
 	for _, p := range pods {
-		name := "pod " + untrusted.Safe(p.Name)
 		switch {
 		case !p.Meshed:
-			f.add(Failed, name+" has no container linkerd-proxy", aboutSource)
+			on.add(Failed, "pod %s has no container linkerd-proxy", p.Name)
 		case !p.ProxyReady:
-			f.add(Failed, fmt.Sprintf("%s: container %s is not ready", name, untrusted.Safe(p.ProxyContainer)), aboutSource)
+			on.add(Failed, "pod %s: container %s is not ready", p.Name, p.ProxyContainer)
 		default:
-			f.ok(fmt.Sprintf("%s: container %s is ready, %d restarts", name, untrusted.Safe(p.ProxyContainer), p.ProxyRestarts))
+			on.add(OK, "pod %s: container %s is ready, %d restarts", p.Name, p.ProxyContainer, p.ProxyRestarts)
 		}
 	}
 	if s.Through == nil && s.Source.Meshed && s.Probed != nil && s.Probed.Ready != nil {
 		switch a := *s.Probed.Ready; {
 		case a.Status == 0: // the kubelet, which asks the same port, has the last word
-			f.ok("its proxy's admin port 4191 did not answer the pod: " + describe(a))
+			on.add(OK, "its proxy's admin port 4191 did not answer the pod: %s", describe(a))
 		case a.Status != 200:
-			f.add(Failed, "its proxy says that it is not ready: "+describe(a), aboutSource)
+			on.add(Failed, "its proxy says that it is not ready: %s", describe(a))
 		}
 	}
 	return f.seen("no pod draws")
 }
 
-func sourceRunning(s View) (Status, string) {
+func meshHint(s View) string {
+	pod := s.Source
+	switch {
+	case s.Through != nil:
+		pod = law.Pod{Namespace: s.Through.Service.Namespace}
+	case s.Source.Name == "":
+		return "name the client with --from deploy/NAME"
+	}
+	return "a split holds in meshed clients only: set the annotation linkerd.io/inject: enabled on the pod template or " +
+		"the namespace, then " + restart(s, pod)
+}
+
+func sourceRunning(s View) (Status, shown) {
 	p := s.Source
-	name := "pod " + untrusted.Safe(p.Name)
 	switch {
 	case p.Name == "":
 		return Unknown, "no source pod was named"
 	case p.Problem != "":
-		return Failed, name + ": " + untrusted.Safe(p.Problem)
+		return Failed, say("pod %s: %s", p.Name, p.Problem)
 	case !p.Ready && len(p.NotReady) > 0:
-		return Warning, name + " runs but is not ready: " + untrusted.Safe(strings.Join(p.NotReady, ", "))
+		return Warning, say("pod %s runs but is not ready: %s", p.Name, strings.Join(p.NotReady, ", "))
 	case !p.Ready:
-		return Warning, name + " runs but is not ready"
+		return Warning, say("pod %s runs but is not ready", p.Name)
 	}
-	return OK, fmt.Sprintf("%s is running and ready; container %s (%s)", name, untrusted.Safe(p.Container), p.ContainerWhy)
+	return OK, say("pod %s is running and ready; container %s (%s)", p.Name, p.Container, p.ContainerWhy)
+}
+
+// refusedOffMesh is the control experiment: a client outside the mesh must be refused by the gateway of the other
+// cluster. If it is not, what a run measures need not have come through the mesh at all.
+func refusedOffMesh(s View) Finding {
+	p := s.Source
+	switch {
+	case p.Name == "":
+		return about(aboutSource, Unknown, "no source pod was named")
+	case p.Meshed:
+		return about(aboutSource, Failed, say("pod %s has a proxy (container %s): it is no client outside the mesh",
+			p.Name, p.ProxyContainer))
+	}
+	f := newFindings()
+	behind := 0
+	for _, b := range mirrors(s) {
+		if b.Mirror.Mode != law.MirrorGateway {
+			continue
+		}
+		behind++
+		on := f.backend(b)
+		switch {
+		case !b.Service.Found:
+			on.add(Unknown, "backend %s has no Service", b.Name)
+		case s.Probed == nil:
+			on.add(Unknown, "pod %s has no proxy; that backend %s refuses it was not seen: "+
+				"what is lacking is a request from the pod (--probe)", p.Name, b.Name)
+		case len(s.Probed.Direct[b.Name]) == 0:
+			on.add(Unknown, "backend %s was not asked", b.Name)
+		default:
+			on.refusal(b.Name, p.Name, s.Probed.Direct[b.Name][0])
+		}
+	}
+	if behind == 0 {
+		return about(aboutSplit, Unknown, "no backend is behind a gateway, which is what refuses clients outside the mesh")
+	}
+	return f.seen("")
+}
+
+// refusal adds what the backend gave a pod that it should refuse.
+func (on subject) refusal(backend, pod string, a Answer) {
+	switch {
+	case a.Empty:
+		on.add(OK, "backend %s gives pod %s an empty reply", backend, pod)
+	case a.Status == 0 && strings.Contains(a.Error, "reset by peer"):
+		on.add(OK, "backend %s cuts pod %s off: connection reset by peer", backend, pod)
+	case a.Status == http.StatusForbidden:
+		on.add(OK, "backend %s refuses pod %s with status %d", backend, pod, a.Status)
+	case a.Status > 0: // an application that says 404 was reached as well as one that says 200
+		on.add(Failed, "backend %s answered pod %s, which has no proxy, with status %d", backend, pod, a.Status)
+	default:
+		on.add(Unknown, "backend %s gave pod %s %s: whether it would refuse is not known", backend, pod, describe(a))
+	}
 }

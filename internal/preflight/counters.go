@@ -28,14 +28,14 @@ func (c *counters) read(ctx context.Context, p Prober) error {
 	return err
 }
 
-// path says which path the requests between the first two reads took. Requests of other containers of the pod are counted too: they
-// share the proxy, and what it has cached.
+// path says which path the requests between the first two reads took. Requests of other containers of the pod are
+// counted too: they share the proxy, and what it has cached.
 func (c *counters) path() PathSeen {
 	var pages []witness.Page
 	for _, a := range c.pages[:min(2, len(c.pages))] {
 		switch {
 		case a.Status != 200:
-			return PathSeen{Why: "they could not be read: " + describe(a)}
+			return PathSeen{Why: string("they could not be read: " + describe(a))}
 		case a.Truncated:
 			return PathSeen{Why: "the page is too long"}
 		}
@@ -72,9 +72,9 @@ var (
 	tlsValue     = regexp.MustCompile(`[{,]tls="([^"]{1,64})"`)
 )
 
-// tls is how the proxy's requests to each target cluster went, of the Services that the split is of, "true" only where all of
-// them did. What counts is what moved between the first and the last read: a series lives on for ten minutes after its last
-// request, so that one of before a repair is still there. Nothing is said of a cluster to which no counter moved.
+// tls is how the proxy's requests to the split's Services in each target cluster were secured, "true" only where all
+// of them were. Only counters that moved between the first and the last read count: a series lives on for ten minutes
+// after its last request, so one from before a repair is still there. A cluster to which no counter moved is left out.
 func (c *counters) tls() map[string]string {
 	out := map[string]string{}
 	if len(c.pages) < 2 {
@@ -108,11 +108,13 @@ func (c *counters) tls() map[string]string {
 
 // leads reports whether a series is of requests to a Service that one of the split's mirrors leads to.
 func (c *counters) leads(labels []byte) bool {
-	cluster, service, space := clusterLabel.FindSubmatch(labels), serviceLabel.FindSubmatch(labels), spaceLabel.FindSubmatch(labels)
+	cluster, service := clusterLabel.FindSubmatch(labels), serviceLabel.FindSubmatch(labels)
+	space := spaceLabel.FindSubmatch(labels)
 	if cluster == nil || service == nil || space == nil {
 		return false
 	}
 	return slices.ContainsFunc(c.target.Leaves, func(l witness.Leaf) bool {
-		return l.Cluster == string(cluster[1]) && l.RemoteService == string(service[1]) && l.RemoteNamespace == string(space[1])
+		return l.Cluster == string(cluster[1]) && l.RemoteService == string(service[1]) &&
+			l.RemoteNamespace == string(space[1])
 	})
 }

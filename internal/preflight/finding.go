@@ -1,6 +1,14 @@
 package preflight
 
-import "slices"
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
+)
 
 // Finding is what one check found.
 type Finding struct {
@@ -9,14 +17,15 @@ type Finding struct {
 	items  []item // what is not green, with what it is about
 }
 
-// item is one thing that is not green. Its tags name the objects it is about, so that a finding can be told from one that
-// merely happens at the same time.
+// item is one thing that is not green. Its tags name the objects it is about, so that a finding can be told from one
+// that merely happens at the same time.
 type item struct {
 	status Status
 	tags   []string
 }
 
-// The tags of findings that are about one thing for every split. Others are made by aboutBackend, aboutRule and aboutCluster.
+// The tags of findings that are about one thing for every split. Others are made by aboutBackend, aboutRule and
+// aboutCluster.
 const (
 	aboutSplit  = "split"
 	aboutRoot   = "root"
@@ -32,9 +41,22 @@ func aboutRule(resource string) string { return "access to " + resource }
 
 func aboutCluster(name string) string { return "cluster " + name }
 
+// shown is text that may be shown: printable and bounded.
+type shown string
+
+// say is fmt.Sprintf that makes every string among its arguments safe to show.
+func say(format string, args ...any) shown {
+	for i, a := range args {
+		if s, ok := a.(string); ok {
+			args[i] = untrusted.Safe(s)
+		}
+	}
+	return shown(fmt.Sprintf(format, args...))
+}
+
 // about is a finding about one thing.
-func about(tag string, s Status, seen string) Finding {
-	f := Finding{Status: s, Seen: seen}
+func about(tag string, s Status, seen shown) Finding {
+	f := Finding{Status: s, Seen: string(seen)}
 	if s != OK {
 		f.items = []item{{s, []string{tag}}}
 	}
@@ -42,7 +64,7 @@ func about(tag string, s Status, seen string) Finding {
 }
 
 // on turns a function that looks at one thing into a check's.
-func on(tag string, f func(View) (Status, string)) func(View) Finding {
+func on(tag string, f func(View) (Status, shown)) func(View) Finding {
 	return func(v View) Finding {
 		s, seen := f(v)
 		return about(tag, s, seen)
@@ -60,80 +82,112 @@ func Worst(a, b Status) Status {
 
 // findings collects what a check saw of several objects.
 type findings struct {
-	status Status
-	bad    []string
-	good   []string
-	items  []item
-	mild   bool // what is added next fails nothing
+	status    Status
+	bad, good []shown
+	items     []item
 }
 
 func newFindings() *findings { return &findings{status: OK} }
 
-func (f *findings) ok(sentence string) { f.good = append(f.good, sentence) }
-
-// add notes what is not green and what it is about.
-func (f *findings) add(s Status, sentence string, tags ...string) {
-	if f.mild && s == Failed {
-		s = Warning
-	}
-	f.status = Worst(f.status, s)
-	f.bad = append(f.bad, sentence)
-	f.items = append(f.items, item{s, tags})
+// subject is where findings about one object go.
+type subject struct {
+	*findings
+	tags []string
+	mild bool // nothing that is wrong with it is a failure
 }
 
-// seen is the findings as one sentence, what is wrong first and alone; none is the sentence where there was nothing to see.
-func (f *findings) seen(none string) Finding {
-	list := f.bad
-	if f.status == OK {
-		list = append(f.bad, f.good...)
+func (f *findings) about(tags ...string) subject { return subject{findings: f, tags: tags} }
+
+// backend is the subject of findings about a backend: it, the root where it is the root, and the cluster that its pods
+// are in.
+func (f *findings) backend(b law.Backend) subject {
+	tags := []string{aboutBackend(b.Name)}
+	if b.IsRoot {
+		tags = append(tags, aboutRoot)
 	}
-	out := Finding{Status: f.status, Seen: none, items: f.items}
-	const most = 5
-	for i, s := range list {
-		switch {
-		case i == 0:
-			out.Seen = s
-		case i == most:
-			out.Seen += "; and more"
-			return out
-		default:
-			out.Seen += "; " + s
+	if b.Mirror != nil {
+		tags = append(tags, aboutCluster(b.Mirror.Cluster))
+	}
+	return f.about(tags...)
+}
+
+// backends iterates over all backends. That there are none is a finding itself.
+func (f *findings) backends(s View) iter.Seq2[subject, law.Backend] {
+	return func(yield func(subject, law.Backend) bool) {
+		if len(s.Backends) == 0 {
+			f.about(aboutSplit).add(Unknown, "no backends could be read")
+		}
+		for _, b := range s.Backends {
+			if !yield(f.backend(b), b) {
+				return
+			}
 		}
 	}
-	return out
 }
 
-// causes says for each check which other one explains its finding, "" where it stands for itself. What is said is the root: a
-// cause that has a cause itself is passed over for that one.
+// add notes one finding, and what it is about unless it is green.
+func (on subject) add(s Status, format string, args ...any) {
+	seen := say(format, args...)
+	if s == OK {
+		on.good = append(on.good, seen)
+		return
+	}
+	if on.mild && s == Failed {
+		s = Warning
+	}
+	on.status = Worst(on.status, s)
+	on.bad = append(on.bad, seen)
+	on.items = append(on.items, item{s, on.tags})
+}
+
+func (f *findings) ok(format string, args ...any) { f.about().add(OK, format, args...) }
+
+// seen joins the findings into one sentence, only those that are not green if there are any; none is the sentence where
+// there was nothing to see.
+func (f *findings) seen(none shown) Finding {
+	const most = 5
+	all := f.bad
+	if f.status == OK {
+		all = f.good
+	}
+	if len(all) == 0 {
+		all = []shown{none}
+	}
+	if len(all) > most {
+		all = append(slices.Clone(all[:most]), "and more")
+	}
+	var out strings.Builder
+	for i, s := range all {
+		if i > 0 {
+			out.WriteString("; ")
+		}
+		out.WriteString(string(s))
+	}
+	return Finding{Status: f.status, Seen: out.String(), items: f.items}
+}
+
+// causes returns for each check the id of the one that explains its finding, "" where it stands for itself. It is the
+// root cause: a cause that has a cause itself is passed over for that one.
 func causes(checks []Check, found []Finding) []string {
 	index := map[string]int{}
 	for i, c := range checks {
 		index[c.ID] = i
 	}
+	cause := func(effect int) (int, bool) {
+		for _, id := range checks[effect].After {
+			if i, ok := index[id]; ok && explains(found[i], found[effect]) {
+				return i, true
+			}
+		}
+		return 0, false
+	}
 	out := make([]string, len(checks))
 	for i := range checks {
-		at := i
-		for range checks { // After has no circles, and this ends where it had one
-			next := directCause(checks[at], found, at, index)
-			if next < 0 {
-				break
-			}
-			at = next
-		}
-		if at != i {
-			out[i] = checks[at].ID
+		for next, ok := cause(i); ok; next, ok = cause(next) { // After has no circles, as a test holds
+			out[i] = checks[next].ID
 		}
 	}
 	return out
-}
-
-func directCause(c Check, found []Finding, at int, index map[string]int) int {
-	for _, id := range c.After {
-		if j, ok := index[id]; ok && explains(found[j], found[at]) {
-			return j
-		}
-	}
-	return -1
 }
 
 // explains reports whether every one of the worst items of effect is about an object that cause found to be as bad.
@@ -147,11 +201,15 @@ func explains(cause, effect Finding) bool {
 			continue
 		}
 		some = true
-		if !slices.ContainsFunc(cause.items, func(c item) bool {
-			return (c.status == Failed || c.status == e.status) && slices.ContainsFunc(c.tags, func(t string) bool { return slices.Contains(e.tags, t) })
-		}) {
+		if !slices.ContainsFunc(cause.items, func(c item) bool { return c.explains(e) }) {
 			return false
 		}
 	}
 	return some
+}
+
+// explains reports whether the item is about the same object as another, and as bad.
+func (c item) explains(e item) bool {
+	return (c.status == Failed || c.status == e.status) &&
+		slices.ContainsFunc(c.tags, func(t string) bool { return slices.Contains(e.tags, t) })
 }

@@ -1,7 +1,7 @@
 package preflight
 
 import (
-	"fmt"
+	"cmp"
 	"net"
 	"slices"
 	"strings"
@@ -13,31 +13,28 @@ import (
 func mirrorChecks() []Check {
 	return []Check{
 		{
-			ID: "SB010", Category: "mirror", Name: "the mirror Services are there and their originals exported", Severity: Fatal,
-			After: []string{"SB033", "SB016", "SB034"},
-			Func:  mirrorsPresent, Hint: mirrorHint,
+			ID: "SB010", Name: "the mirror Services are there and their originals exported", Severity: Fatal,
+			After: []string{"SB033", "SB016", "SB034"}, Func: mirrorsPresent, Hint: mirrorHint,
 		},
 		{
-			ID: "SB011", Category: "mirror", Name: "the mirrors lead to the address of the gateway", Severity: Fatal,
-			After: []string{"SB033", "SB016", "SB010"},
-			Func:  gatewayAddress, Hint: relinkHint,
+			ID: "SB011", Name: "the mirrors lead to the address of the gateway", Severity: Fatal,
+			After: []string{"SB033", "SB016", "SB010"}, Func: gatewayAddress, Hint: relinkHint,
 		},
 		{
-			ID: "SB013", Category: "mirror", Name: "the clusters trust each other", Severity: Fatal,
+			ID: "SB013", Name: "the clusters trust each other", Severity: Fatal,
 			After: []string{"SB033", "SB016", "SB010", "SB011"}, Func: trusted, Hint: trustHint,
 		},
 		{
-			ID: "SB022", Category: "mirror", Name: "the other cluster does not split the Service again", Severity: Fatal,
+			ID: "SB022", Name: "the other cluster does not split the Service again", Severity: Fatal,
 			After: []string{"SB033", "SB010"}, Func: oneWay, Hint: oneWayHint,
 		},
 		{
-			ID: "SB029", Category: "mirror", Name: "mirrors without a gateway have credentials", Severity: Fatal,
+			ID: "SB029", Name: "mirrors without a gateway have credentials", Severity: Fatal,
 			After: []string{"SB033", "SB010"}, Func: credentialsPresent, Hint: credentialsHint,
 		},
 		{
-			ID: "SB012", Category: "mirror", Name: "the gateways are alive", Severity: Fatal,
-			After: []string{"SB033", "SB016", "SB010", "SB011", "SB013"},
-			Func:  gatewaysAlive, Hint: gatewayHint,
+			ID: "SB012", Name: "the gateways are alive", Severity: Fatal,
+			After: []string{"SB033", "SB016", "SB010", "SB011", "SB013"}, Func: gatewaysAlive, Hint: gatewayHint,
 		},
 	}
 }
@@ -47,40 +44,38 @@ const noMirrors = "no backend is in another cluster"
 func mirrorsPresent(s View) Finding {
 	f := newFindings()
 	for _, b := range s.Backends {
-		m := b.Mirror
-		switch {
-		case m == nil && !b.Service.Found:
-			f.add(Unknown, "there is no Service "+serviceName(b.Service)+", and nothing says whether it was a mirror", backendTags(b)...)
-			continue
-		case m == nil:
+		m, on, name := b.Mirror, f.backend(b), serviceName(b.Service)
+		if m == nil {
+			if !b.Service.Found {
+				on.add(Unknown, "there is no %s, and nothing says whether it was a mirror", name)
+			}
 			continue
 		}
-		remote := fmt.Sprintf("Service %s of cluster %s", untrusted.Safe(m.Remote), untrusted.Safe(m.Cluster))
-		seen := m.Context != "" && m.RemoteUnread == ""
-		switch {
+		remote := say("Service %s of cluster %s", m.Remote, m.Cluster)
+		switch seen := !unreadable(m); {
 		case !b.Service.Found && seen && !m.RemoteFound:
-			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+", and no "+remote+" to mirror", backendTags(b)...)
+			on.add(Failed, "there is no mirror %s, and no %s to mirror", name, remote)
 		case !b.Service.Found && seen && !m.RemoteExported:
-			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+", and "+remote+" is not exported", backendTags(b)...)
+			on.add(Failed, "there is no mirror %s, and %s is not exported", name, remote)
 		case !b.Service.Found:
-			f.add(Failed, "there is no mirror Service "+serviceName(b.Service)+" of "+remote+linkSays(s, m), backendTags(b)...)
+			on.add(Failed, "there is no mirror %s of %s%s", name, remote, linkSays(s, m))
 		case m.Mode == law.MirrorFederated:
-			f.add(Warning, "Service "+serviceName(b.Service)+" is federated: it pools several clusters without weights", backendTags(b)...)
+			on.add(Warning, "%s is federated: it pools several clusters without weights", name)
 		case !seen:
-			f.add(Unknown, "mirror Service "+serviceName(b.Service)+" is there; "+remote+" could not be seen"+because(m.RemoteUnread), backendTags(b)...)
+			on.add(Unknown, "mirror %s is there; %s could not be seen%s", name, remote, because(m.RemoteUnread))
 		case !m.RemoteFound:
-			f.add(Failed, "there is no "+remote+", which Service "+serviceName(b.Service)+" mirrors", backendTags(b)...)
+			on.add(Failed, "there is no %s, which %s mirrors", remote, name)
 		case !m.RemoteExported:
-			f.add(Failed, remote+" is not exported (any more), though Service "+serviceName(b.Service)+" mirrors it", backendTags(b)...)
+			on.add(Failed, "%s is not exported (any more), though %s mirrors it", remote, name)
 		default:
-			f.ok("Service " + serviceName(b.Service) + " mirrors " + remote)
+			on.add(OK, "%s mirrors %s", name, remote)
 		}
 	}
 	return f.seen(noMirrors)
 }
 
 // linkSays is what the Link's status says of a Service that is not mirrored.
-func linkSays(s View, m *law.Mirror) string {
+func linkSays(s View, m *law.Mirror) shown {
 	l := linkOf(s, m.Cluster)
 	if l == nil {
 		return ""
@@ -89,28 +84,28 @@ func linkSays(s View, m *law.Mirror) string {
 	if st == nil || st.Mirrored {
 		return ""
 	}
-	return fmt.Sprintf(": Link %s says %s (%s)", untrusted.Safe(l.Name), untrusted.Safe(st.Reason), untrusted.Safe(st.Message))
+	return say(": Link %s says %s (%s)", l.Name, st.Reason, st.Message)
 }
 
 func mirrorHint(s View) string {
-	for _, b := range s.Backends {
+	for _, b := range mirrors(s) {
 		m := b.Mirror
-		if m == nil || m.Mode == law.MirrorFederated {
+		if m.Mode == law.MirrorFederated {
 			continue
 		}
 		if l := linkOf(s, m.Cluster); l != nil && !b.Service.Found {
 			if st := l.StatusOf(m.Remote); st != nil && st.Reason == "MissingNamespace" {
-				return "create the namespace here, the service mirror does not: " + kubectl(s, "", "create", "namespace", b.Service.Namespace)
+				return "create the namespace here, the service mirror does not: " +
+					kubectl(s, "", "create", "namespace", b.Service.Namespace)
 			}
 		}
 		ns, name, _ := strings.Cut(m.Remote, "/")
-		seen := m.Context != "" && m.RemoteUnread == ""
 		switch {
 		case m.Context == "" && b.Service.Found:
-			return "name the other cluster's context: --remote-context " + word(m.Cluster) + "=CONTEXT"
-		case seen && !m.RemoteFound:
+			return contextHint(b)
+		case !unreadable(m) && !m.RemoteFound:
 			return "create the Service there first: " + kubectlIn(m.Context, ns, "get", "services")
-		case seen && !m.RemoteExported:
+		case !unreadable(m) && !m.RemoteExported:
 			how := "true"
 			if m.Mode == law.MirrorRemoteDiscovery {
 				how = "remote-discovery"
@@ -124,116 +119,116 @@ func mirrorHint(s View) string {
 }
 
 func gatewayOf(s View, cluster string) *law.Gateway {
-	for i := range s.Gateways {
-		if s.Gateways[i].Cluster == cluster {
-			return &s.Gateways[i]
-		}
-	}
-	return nil
+	return find(s.Gateways, func(g law.Gateway) bool { return g.Cluster == cluster })
 }
 
 func linkOf(s View, cluster string) *law.Link {
-	for i := range s.Links {
-		if s.Links[i].TargetCluster == cluster {
-			return &s.Links[i]
-		}
+	return find(s.Links, func(l law.Link) bool { return l.TargetCluster == cluster })
+}
+
+// find returns the first element that fits, nil if none does.
+func find[T any](all []T, fits func(T) bool) *T {
+	if i := slices.IndexFunc(all, fits); i >= 0 {
+		return &all[i]
 	}
 	return nil
 }
 
-// gatewayMirrors calls f for every mirror that leads through a gateway. A mirror that is missing is unseen here.
-func gatewayMirrors(s View, f *findings, each func(b law.Backend, g *law.Gateway)) {
+// gatewayMirrors calls each for every mirror that leads through a gateway. A mirror that is missing is unseen here.
+func gatewayMirrors(s View, each func(on subject, b law.Backend, g *law.Gateway)) Finding {
+	f := newFindings()
 	for _, b := range s.Backends {
-		if b.Mirror == nil || b.Mirror.Mode != law.MirrorGateway {
-			if b.Mirror == nil && !b.Service.Found {
-				f.add(Unknown, "there is no Service "+serviceName(b.Service), backendTags(b)...)
-			}
-			continue
-		}
+		on, name := f.backend(b), serviceName(b.Service)
 		switch {
+		case b.Mirror == nil && !b.Service.Found:
+			on.add(Unknown, "there is no %s", name)
+		case b.Mirror == nil || b.Mirror.Mode != law.MirrorGateway:
 		case !b.Service.Found:
-			f.add(Unknown, "there is no mirror Service "+serviceName(b.Service), backendTags(b)...)
+			on.add(Unknown, "there is no mirror %s", name)
 		case b.Unread != "":
-			f.add(Unknown, "the endpoints of mirror Service "+serviceName(b.Service)+" could not be read"+because(b.Unread), backendTags(b)...)
+			on.add(Unknown, "the endpoints of mirror %s could not be read%s", name, because(b.Unread))
 		default:
-			f.mild = b.Weight == 0 // nothing is sent to it: what is wrong there is worth knowing, and no obstacle
-			each(b, gatewayOf(s, b.Mirror.Cluster))
-			f.mild = false
+			on.mild = b.Weight == 0 // nothing is sent to it: what is wrong there is worth knowing, and no obstacle
+			each(on, b, gatewayOf(s, b.Mirror.Cluster))
 		}
 	}
-}
-
-func gatewayAddress(s View) Finding {
-	f := newFindings()
-	gatewayMirrors(s, f, func(b law.Backend, g *law.Gateway) { compareAddress(s, f, b, g) })
 	return f.seen(noMirrors)
 }
 
-// compareAddress compares sets: a gateway may have several addresses, and the mirror all of them. A load balancer known by
+func gatewayAddress(s View) Finding {
+	return gatewayMirrors(s, func(on subject, b law.Backend, g *law.Gateway) {
+		on.address(b, g, linkOf(s, b.Mirror.Cluster))
+	})
+}
+
+// address compares sets: a gateway may have several addresses, and the mirror all of them. A load balancer known by
 // host name has addresses that only a resolver beside the service mirror can tell, so there the names are compared with
 // those in the Link. An address that differs from the gateway's own but is the Link's and alive is a translated one
 // (linkerd multicluster link --gateway-addresses): worth a warning, not a failure.
-func compareAddress(s View, f *findings, b law.Backend, g *law.Gateway) {
-	name := "mirror Service " + serviceName(b.Service)
+func (on subject) address(b law.Backend, g *law.Gateway, link *law.Link) {
+	name := "mirror " + serviceName(b.Service)
 	switch {
 	case g == nil:
-		f.add(Unknown, name+": the gateway of cluster "+untrusted.Safe(b.Mirror.Cluster)+" could not be seen: no remote context", backendTags(b)...)
+		on.add(Unknown, "%s: the gateway of cluster %s could not be seen: no remote context", name, b.Mirror.Cluster)
 		return
 	case g.Unread != "" && !g.Found:
-		f.add(Unknown, name+": the gateway of cluster "+untrusted.Safe(b.Mirror.Cluster)+" could not be read"+because(g.Unread), backendTags(b)...)
+		on.add(Unknown, "%s: the gateway of cluster %s could not be read%s", name, b.Mirror.Cluster, because(g.Unread))
 		return
 	case !g.Found:
-		f.add(Failed, fmt.Sprintf("%s: cluster %s has no Service %s/%s", name, untrusted.Safe(g.Cluster), untrusted.Safe(g.Namespace),
-			untrusted.Safe(g.Name)), backendTags(b)...)
+		on.add(Failed, "%s: cluster %s has no Service %s/%s", name, g.Cluster, g.Namespace, g.Name)
 		return
 	case len(b.Endpoints) == 0:
-		f.add(Failed, name+" has no endpoints, the gateway is at "+list(g.Addresses), backendTags(b)...)
+		on.add(Failed, "%s has no endpoints, the gateway is at %s", name, list(g.Addresses))
 		return
 	}
-	have, link := addresses(b), linkOf(s, b.Mirror.Cluster)
-	given := link != nil && b.Ready() == len(b.Endpoints) && // alive at what the Link says, a host name being somebody else's to resolve
-		(sameSet(have, split(link.GatewayAddress)) || len(hostNames(split(link.GatewayAddress))) > 0)
-	if len(g.Addresses) == 0 {
-		says := fmt.Sprintf("the gateway of cluster %s has no address, %s leads to %s", untrusted.Safe(g.Cluster), name, list(have))
-		if given {
-			f.add(Warning, says+"; the Link says so too and the address is ready: it may be given by hand", backendTags(b)...)
-		} else {
-			f.add(Failed, says, backendTags(b)...)
-		}
+	have := addresses(b)
+	var linked []string
+	if link != nil {
+		linked = split(link.GatewayAddress)
+	}
+	// Alive at what the Link says, a host name being somebody else's to resolve: what differs may be meant.
+	given := Failed
+	if link != nil && b.Ready() == len(b.Endpoints) && (sameSet(have, linked) || hasHostName(linked)) {
+		given = Warning
+	}
+	if hasHostName(g.Addresses) {
+		on.hostName(name, g, link, linked, given)
 		return
 	}
-	if hosts := hostNames(g.Addresses); len(hosts) > 0 {
-		switch {
-		case link == nil:
-			f.add(Unknown, name+": the gateway is known by host name, "+list(hosts)+", and there is no Link to compare with", backendTags(b)...)
-		case sameSet(split(link.GatewayAddress), g.Addresses):
-			f.ok(name + ": Link and gateway agree on " + list(g.Addresses))
-		case given:
-			f.add(Warning, fmt.Sprintf("%s: the Link says %s, the gateway is at %s; what the Link says is ready: it may be given by hand", name,
-				list(split(link.GatewayAddress)), list(g.Addresses)), backendTags(b)...)
-		default:
-			f.add(Failed, fmt.Sprintf("%s: the Link says %s, the gateway is at %s", name, list(split(link.GatewayAddress)),
-				list(g.Addresses)), backendTags(b)...)
-		}
-		return
-	}
-	common := 0
-	for _, a := range have {
-		if slices.Contains(g.Addresses, a) {
-			common++
-		}
-	}
-	says := fmt.Sprintf("%s leads to %s, the gateway of cluster %s is at %s", name, list(have), untrusted.Safe(g.Cluster),
-		list(g.Addresses))
+	says := say("%s leads to %s, the gateway of cluster %s is at %s", name, list(have), g.Cluster, list(g.Addresses))
+	but := shown("")
 	switch {
+	case len(g.Addresses) == 0:
+		says = say("the gateway of cluster %s has no address, %s leads to %s", g.Cluster, name, list(have))
+		but = "; the Link says so too and the address is ready: it may be given by hand"
 	case sameSet(have, g.Addresses):
-		f.ok(name + " and gateway agree on " + list(have))
-	case common > 0:
-		f.add(Warning, says, backendTags(b)...)
-	case given:
-		f.add(Warning, says+"; the Link says so too and the address is ready: it may be a translated one", backendTags(b)...)
+		on.add(OK, "%s and gateway agree on %s", name, list(have))
+		return
+	case slices.ContainsFunc(have, func(a string) bool { return slices.Contains(g.Addresses, a) }):
+		on.add(Warning, "%s", says)
+		return
 	default:
-		f.add(Failed, says, backendTags(b)...)
+		but = "; the Link says so too and the address is ready: it may be a translated one"
+	}
+	if given == Failed {
+		but = ""
+	}
+	on.add(given, "%s%s", says, but)
+}
+
+// hostName is address for a gateway that is known by host name.
+func (on subject) hostName(name shown, g *law.Gateway, link *law.Link, linked []string, given Status) {
+	says := say("%s: the Link says %s, the gateway is at %s", name, list(linked), list(g.Addresses))
+	switch {
+	case link == nil:
+		on.add(Unknown, "%s: the gateway is known by host name, %s, and there is no Link to compare with", name,
+			list(hostNames(g.Addresses)))
+	case sameSet(linked, g.Addresses):
+		on.add(OK, "%s: Link and gateway agree on %s", name, list(g.Addresses))
+	case given == Warning:
+		on.add(Warning, "%s; what the Link says is ready: it may be given by hand", says)
+	default:
+		on.add(Failed, "%s", says)
 	}
 }
 
@@ -249,102 +244,87 @@ func addresses(b law.Backend) []string {
 }
 
 func hostNames(addresses []string) []string {
-	var out []string
-	for _, a := range addresses {
-		if net.ParseIP(a) == nil {
-			out = append(out, a)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(addresses), func(a string) bool { return net.ParseIP(a) != nil })
 }
 
+func hasHostName(addresses []string) bool { return len(hostNames(addresses)) > 0 }
+
+// split returns the words of a list with commas.
 func split(commaList string) []string {
-	var out []string
-	for _, a := range strings.Split(commaList, ",") {
-		if a = strings.TrimSpace(a); a != "" {
-			out = append(out, a)
-		}
-	}
-	return out
+	return strings.FieldsFunc(commaList, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 func sameSet(a, b []string) bool {
-	a, b = slices.Clone(a), slices.Clone(b)
-	slices.Sort(a)
-	slices.Sort(b)
-	return slices.Equal(slices.Compact(a), slices.Compact(b))
+	return slices.Equal(slices.Compact(slices.Sorted(slices.Values(a))), slices.Compact(slices.Sorted(slices.Values(b))))
 }
 
-func list(items []string) string {
+// list joins names, the first five of them.
+func list(items []string) shown {
 	if len(items) == 0 {
 		return "nothing"
 	}
+	const most = 5
 	var safe []string
-	for i, s := range items {
-		if i == 5 {
-			safe = append(safe, "...")
-			break
-		}
+	for _, s := range items[:min(most, len(items))] {
 		safe = append(safe, untrusted.Safe(s))
 	}
-	return strings.Join(safe, ", ")
+	if len(items) > most {
+		safe = append(safe, "...")
+	}
+	return shown(strings.Join(safe, ", "))
 }
 
 func relinkHint(s View) string {
-	for _, b := range s.Backends {
-		if b.Mirror == nil {
-			continue
-		}
-		if b.Mirror.Context == "" {
-			return "name the other cluster's context: --remote-context " + word(b.Mirror.Cluster) + "=CONTEXT"
-		}
-		return "link the clusters again: " + relink(s, b, "")
+	all := mirrors(s)
+	if len(all) == 0 {
+		return ""
 	}
-	return ""
+	return cmp.Or(contextHint(all[0]), "link the clusters again: "+relink(s, all[0], ""))
 }
 
 // relink is the command that writes the Link of a mirror's cluster anew.
 func relink(s View, b law.Backend, more string) string {
-	return fmt.Sprintf("linkerd --context %s multicluster link-gen --cluster-name %s%s | kubectl --context %s apply -f - "+
-		"(before Linkerd 2.18 it is multicluster link; give again what the Link was given by hand, such as --gateway-addresses)",
-		word(b.Mirror.Context), word(b.Mirror.Cluster), more, word(clientContext(s)))
+	return "linkerd --context " + word(b.Mirror.Context) + " multicluster link-gen --cluster-name " +
+		word(b.Mirror.Cluster) + more + " | kubectl --context " + word(clientContext(s)) + " apply -f - " +
+		"(before Linkerd 2.18 it is multicluster link; give again what the Link was given by hand, " +
+		"such as --gateway-addresses)"
 }
 
-func gatewaysAlive(s View) Finding {
-	f := newFindings()
-	gatewayMirrors(s, f, func(b law.Backend, g *law.Gateway) {
-		name := "mirror Service " + serviceName(b.Service)
-		cluster := untrusted.Safe(b.Mirror.Cluster)
-		switch {
-		case len(b.Endpoints) == 0:
-			f.add(Failed, name+" has no endpoints", backendTags(b)...)
-		case b.Ready() == 0:
-			f.add(Failed, fmt.Sprintf("%s: none of its addresses (%s) is ready: the service mirror's probe of the gateway fails",
-				name, list(addresses(b))), backendTags(b)...)
-		case g == nil:
-			f.add(Unknown, "the gateway of cluster "+cluster+" could not be seen: no remote context", backendTags(b)...)
-		case g.Unread != "":
-			f.add(Unknown, "the gateway of cluster "+cluster+" could not be read"+because(g.Unread), backendTags(b)...)
-		case !g.Found:
-			f.add(Failed, fmt.Sprintf("cluster %s has no Service %s/%s", cluster, untrusted.Safe(g.Namespace), untrusted.Safe(g.Name)), backendTags(b)...)
-		case len(g.Addresses) == 0 && b.Ready() == len(b.Endpoints) && g.Ready: // a NodePort, say, linked with --gateway-addresses
-			f.add(Warning, fmt.Sprintf("Service %s/%s of cluster %s has no load balancer address; it is ready, and so are the addresses that the mirror has, %s",
-				untrusted.Safe(g.Namespace), untrusted.Safe(g.Name), cluster, list(addresses(b))), backendTags(b)...)
-		case len(g.Addresses) == 0:
-			f.add(Failed, fmt.Sprintf("Service %s/%s of cluster %s has no load balancer address", untrusted.Safe(g.Namespace),
-				untrusted.Safe(g.Name), cluster), backendTags(b)...)
-		case !g.Ready:
-			f.add(Failed, fmt.Sprintf("no endpoint of Service %s/%s of cluster %s is ready", untrusted.Safe(g.Namespace),
-				untrusted.Safe(g.Name), cluster), backendTags(b)...)
-		default:
-			f.ok(fmt.Sprintf("gateway of cluster %s is ready at %s", cluster, list(g.Addresses)))
-		}
-	})
-	return f.seen(noMirrors)
+func gatewaysAlive(s View) Finding { return gatewayMirrors(s, subject.alive) }
+
+// alive looks at both ends of a mirror: its own addresses, and the gateway's Service.
+func (on subject) alive(b law.Backend, g *law.Gateway) {
+	name, cluster := "mirror "+serviceName(b.Service), b.Mirror.Cluster
+	gateway := shown("")
+	if g != nil {
+		gateway = say("Service %s/%s", g.Namespace, g.Name)
+	}
+	switch {
+	case len(b.Endpoints) == 0:
+		on.add(Failed, "%s has no endpoints", name)
+	case b.Ready() == 0:
+		on.add(Failed, "%s: none of its addresses (%s) is ready: the service mirror's probe of the gateway fails", name,
+			list(addresses(b)))
+	case g == nil:
+		on.add(Unknown, "the gateway of cluster %s could not be seen: no remote context", cluster)
+	case g.Unread != "":
+		on.add(Unknown, "the gateway of cluster %s could not be read%s", cluster, because(g.Unread))
+	case !g.Found:
+		on.add(Failed, "cluster %s has no %s", cluster, gateway)
+	case len(g.Addresses) == 0 && b.Ready() == len(b.Endpoints) && g.Ready: // a NodePort, say, with --gateway-addresses
+		on.add(Warning, "%s of cluster %s has no load balancer address; it is ready, and so are the addresses that the "+
+			"mirror has, %s", gateway, cluster, list(addresses(b)))
+	case len(g.Addresses) == 0:
+		on.add(Failed, "%s of cluster %s has no load balancer address", gateway, cluster)
+	case !g.Ready:
+		on.add(Failed, "no endpoint of %s of cluster %s is ready", gateway, cluster)
+	default:
+		on.add(OK, "gateway of cluster %s is ready at %s", cluster, list(g.Addresses))
+	}
 }
 
 func gatewayHint(s View) string {
-	if !slices.ContainsFunc(s.Backends, func(b law.Backend) bool { return b.Mirror != nil && b.Service.Found }) {
+	if !slices.ContainsFunc(mirrors(s), func(b law.Backend) bool { return b.Service.Found }) {
 		return "" // what is missing is the mirror: another check's hint
 	}
 	for _, g := range s.Gateways {
@@ -352,10 +332,6 @@ func gatewayHint(s View) string {
 			return "see the gateway: " + kubectlIn(g.Context, g.Namespace, "get", "deploy,service,endpointslices")
 		}
 	}
-	for _, b := range s.Backends {
-		if b.Mirror != nil && b.Mirror.Context == "" {
-			return "name the other cluster's context: --remote-context " + word(b.Mirror.Cluster) + "=CONTEXT"
-		}
-	}
-	return "see what the service mirror says: linkerd --context " + word(clientContext(s)) + " multicluster gateways"
+	return cmp.Or(anyContextHint(s),
+		"see what the service mirror says: linkerd --context "+word(clientContext(s))+" multicluster gateways")
 }

@@ -1,8 +1,8 @@
 package preflight
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"net"
 	"net/url"
 	"slices"
@@ -20,7 +20,7 @@ type Probed struct {
 	Root   []Answer            // of the root Service
 	Direct map[string][]Answer // of each backend that can be asked by itself, by name
 	Path   PathSeen            // which path the proxy follows
-	TLS    map[string]string   // by cluster: how the probes' connections to its gateway were secured, "true" where they were
+	TLS    map[string]string   // by cluster: how connections to its gateway were secured, "true" for mutual TLS
 }
 
 // PathSeen is which objects the client's proxy follows, as its own counters say.
@@ -33,7 +33,8 @@ type PathSeen struct {
 	Retries       int64
 }
 
-// Bounds of a probe: of an answer of a Service, of one page of a proxy's metrics as far as it is about the split, of one request.
+// Bounds of a probe: of an answer of a Service, of one page of a proxy's metrics as far as it is about the split, of
+// one request.
 const (
 	rootProbes    = 20
 	directProbes  = 2
@@ -44,9 +45,9 @@ const (
 	maxProbeError = 200
 )
 
-// Probe asks the source pod what only it can see: whether its proxy is ready, where the root's name leads, what the root and the
-// backends answer, and by the proxy's own counters which path the requests took. rawURL stands for the root Service; "" is its
-// name and port. The error is of the way to the pod.
+// Probe asks the source pod what only it can see: whether its proxy is ready, where the root's name leads, what the
+// root and the backends answer, and by the proxy's own counters which path the requests took. rawURL stands for the
+// root Service; "" is its name and port. The error is of the way to the pod.
 func Probe(ctx context.Context, v View, rawURL string, p Prober) (*Probed, error) {
 	if rawURL == "" {
 		rawURL = rootURL(v)
@@ -99,16 +100,9 @@ func Probe(ctx context.Context, v View, rawURL string, p Prober) (*Probed, error
 	return out, nil
 }
 
-// rootURL is the root Service by its name, with its namespace where the client is in another.
+// rootURL is the root Service by its name.
 func rootURL(v View) string {
-	host := v.Split.Root
-	if v.Root.Name != "" {
-		host = v.Root.Name
-	}
-	if v.Source.Namespace != v.Root.Namespace {
-		host += "." + v.Root.Namespace
-	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(int(v.Port))) + "/"
+	return "http://" + hostPort(v, cmp.Or(v.Root.Name, v.Split.Root), v.Root.Namespace, v.Port) + "/"
 }
 
 // backendURL is the URL with a backend's own Service in place of the root's.
@@ -117,29 +111,35 @@ func backendURL(rawURL string, v View, b law.Backend) string {
 	if err != nil {
 		return rawURL
 	}
-	host := b.Service.Name
-	if v.Source.Namespace != b.Service.Namespace {
-		host += "." + b.Service.Namespace
-	}
-	port := b.Port
-	if port == 0 {
-		port = v.Port
-	}
-	u.Host = net.JoinHostPort(host, strconv.Itoa(int(port)))
+	u.Host = hostPort(v, b.Service.Name, b.Service.Namespace, backendPort(v, b))
 	return u.String()
+}
+
+// hostPort names a Service as the source pod does: with its namespace where that is another.
+func hostPort(v View, name, namespace string, port int32) string {
+	if v.Source.Namespace != namespace {
+		name += "." + namespace
+	}
+	return net.JoinHostPort(name, strconv.Itoa(int(port)))
 }
 
 // answered reports whether the backend gave the pod an answer of its own.
 func (p *Probed) answered(backend string) bool {
+	own := func(a Answer) bool { return a.Status > 0 && a.Status < 400 }
+	return p != nil && slices.ContainsFunc(p.Direct[backend], own)
+}
+
+// refused reports whether the backend, or a proxy before it, answered the pod with a 403 that is not of the pod's own
+// proxy.
+func (p *Probed) refused(b law.Backend) bool {
 	if p == nil {
 		return false
 	}
-	for _, a := range p.Direct[backend] {
-		if a.Status > 0 && a.Status < 400 {
-			return true
-		}
+	answers := p.Direct[b.Name]
+	if b.IsRoot {
+		answers = p.Root
 	}
-	return false
+	return slices.ContainsFunc(answers, func(a Answer) bool { return a.Status == 403 && a.proxyError() == "" })
 }
 
 // dialled is the address that the pod's connections to the root went to, "" where that is not known.
@@ -158,34 +158,34 @@ func (p *Probed) dialled() string {
 // count is how many answers of the root fit.
 func (p *Probed) count(fits func(Answer) bool) int {
 	n := 0
-	if p != nil {
-		for _, a := range p.Root {
-			if fits(a) {
-				n++
-			}
+	if p == nil {
+		return n
+	}
+	for _, a := range p.Root {
+		if fits(a) {
+			n++
 		}
 	}
 	return n
 }
 
 // describe says in a few words what came back.
-func describe(a Answer) string {
-	switch {
+func describe(a Answer) shown {
+	switch e := a.proxyError(); {
 	case a.Empty:
 		return "an empty reply"
 	case a.Status == 0:
 		s := []rune(untrusted.Safe(a.Error))
-		return "no answer (" + string(s[:min(len(s), maxProbeError)]) + ")"
+		return shown("no answer (" + string(s[:min(len(s), maxProbeError)]) + ")")
+	case e != "":
+		return say("status %d by the client's own proxy (%s)", a.Status, e)
+	default:
+		return say("status %d", a.Status)
 	}
-	s := fmt.Sprintf("status %d", a.Status)
-	if e := a.proxyError(); e != "" {
-		s += " by the client's own proxy (" + untrusted.Safe(e) + ")"
-	}
-	return s
 }
 
 // unspoiled is about what stands between a backend's answer and the client. Only the pod can tell.
-func unspoiled(s View) (Status, string) {
+func unspoiled(s View) (Status, shown) {
 	p := s.Probed
 	if p == nil {
 		return Unknown, "what comes back to the pod was not looked at (--probe does)"
@@ -196,32 +196,17 @@ func unspoiled(s View) (Status, string) {
 	for _, a := range p.Root {
 		switch {
 		case a.Status == 0, a.Status >= 500 && a.proxyError() != "":
-			return Warning, fmt.Sprintf("%s: %s", untrusted.Safe(p.URL), describe(a))
+			return Warning, say("%s: %s", p.URL, describe(a))
 		case a.Status >= 300 && a.Status < 400:
-			return Warning, fmt.Sprintf("%s answers with a redirect (status %d) to %q", untrusted.Safe(p.URL), a.Status, untrusted.Safe(a.first("Location")))
+			return Warning, say("%s answers with a redirect (status %d) to %q", p.URL, a.Status, a.first("Location"))
 		case a.first("Age") != "" || strings.Contains(strings.ToLower(a.first("X-Cache")), "hit"):
-			return Warning, untrusted.Safe(p.URL) + " is answered by a cache (header Age or X-Cache): what it says of a backend was said once"
+			return Warning, say("%s is answered by a cache (header Age or X-Cache): "+
+				"what it says of a backend was said once", p.URL)
 		case strings.HasPrefix(a.first("Content-Type"), "text/html"):
-			return Warning, untrusted.Safe(p.URL) + " is answered with a page for browsers (text/html)"
+			return Warning, say("%s is answered with a page for browsers (text/html)", p.URL)
 		case a.Truncated:
-			return Warning, fmt.Sprintf("%s answers with more than %d bytes", untrusted.Safe(p.URL), probeBytes)
+			return Warning, say("%s answers with more than %d bytes", p.URL, probeBytes)
 		}
 	}
-	return OK, fmt.Sprintf("%d answers of %s: no redirect, no cache, no page for browsers", len(p.Root), untrusted.Safe(p.URL))
-}
-
-// judge compares the path that the counters tell with the one that the objects say.
-func (p PathSeen) judge(s View) (Status, string) {
-	pod := "the proxy of pod " + untrusted.Safe(s.Source.Name)
-	want := string(s.Law.Path)
-	switch {
-	case p.PerConnection:
-		return OK, pod + " does not look into connections: the split is drawn for each of them"
-	case p.Path == want:
-		return OK, fmt.Sprintf("%s counted %d requests on the path of a %s, which is what rules", pod, p.Requests, want)
-	case want == string(law.PathTrafficSplit) || want == "":
-		return Unknown, fmt.Sprintf("%s counted %d requests on the path %s; which it should be is not known", pod, p.Requests, untrusted.Safe(p.Path))
-	}
-	return Failed, fmt.Sprintf("%s counted %d requests on the path %s, though %s rules: it still uses what it looked up before", pod, p.Requests,
-		untrusted.Safe(p.Path), follows(s))
+	return OK, say("%d answers of %s: no redirect, no cache, no page for browsers", len(p.Root), p.URL)
 }

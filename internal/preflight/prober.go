@@ -2,11 +2,11 @@ package preflight
 
 import "context"
 
-// Prober reaches the source pod. A probe is a GET that the pod sends like any other client in it, on a connection of its own;
-// it is never counted.
+// Prober reaches the source pod. A probe is a GET that the pod sends like any other client in it, on a connection of
+// its own; it is never counted.
 type Prober interface {
-	// Fetch gets one URL from inside the pod. The error is only ever of the way to the pod, or of ctx; what went wrong between
-	// the pod and the URL is in the Answer.
+	// Fetch gets one URL from inside the pod. The error is only ever of the way to the pod, or of ctx; what went wrong
+	// between the pod and the URL is in the Answer.
 	Fetch(ctx context.Context, q Get) (Answer, error)
 }
 
@@ -24,7 +24,7 @@ type Answer struct {
 	Header     map[string][]string // canonical keys
 	Body       []byte
 	Truncated  bool   // there was more body than was asked for
-	Empty      bool   // the other end closed the connection without an answer, as a gateway does to a client outside the mesh
+	Empty      bool   // the other end hung up without an answer, as a gateway does to a client outside the mesh
 	Error      string // why there is no whole answer
 	RemoteAddr string // ADDRESS:PORT that the pod's connection went to; "" where that is not known
 }
@@ -37,5 +37,6 @@ func (a Answer) first(key string) string {
 	return ""
 }
 
-// proxyError is what the client's own proxy says of an answer that it made itself. Those of remote proxies lack the header.
+// proxyError is what the client's own proxy says of an answer that it made itself. Those of remote proxies lack the
+// header.
 func (a Answer) proxyError() string { return a.first("L5d-Proxy-Error") }

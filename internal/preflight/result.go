@@ -29,15 +29,15 @@ type Result struct {
 	Status   Status   `json:"status"`
 	Seen     string   `json:"seen"`            // what was seen, one sentence
 	Hint     string   `json:"hint,omitempty"`  // what to do, with the command; empty when ok
-	Apply    string   `json:"apply,omitempty"` // YAML that mends it when it is applied, for what kubectl has no short command
-	// CausedBy is the id of the check whose finding explains this one; empty: it is a root cause. Mend that one first.
+	Apply    string   `json:"apply,omitempty"` // YAML that fixes it, where no short kubectl command does
+	// CausedBy is the id of the check whose finding explains this one; empty: it is a root cause. Fix that one first.
 	CausedBy string `json:"causedBy,omitempty"`
 	// Waived is the user's word to go on in spite of it; empty: there is none.
 	Waived string `json:"waived,omitempty"`
 }
 
-// Waive lets the findings of the checks with these ids stand without forbidding a verdict. what is how the user said so. Only
-// failures are waived: the rest forbids nothing. It returns the ids that name no check.
+// Waive lets the findings of the checks with these ids stand without forbidding a verdict. what is how the user said
+// so. Only failures are waived: the rest forbids nothing. It returns the ids that name no check.
 func Waive(results []Result, ids []string, what string) (unknown []string) {
 	for _, id := range ids {
 		known := false

@@ -1,64 +1,52 @@
 package preflight
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/law"
-	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 func splitChecks() []Check {
 	return []Check{
 		{
-			ID: "SB031", Category: "split", Name: "the split exists", Severity: Fatal,
+			ID: "SB031", Name: "the split exists", Severity: Fatal,
 			Func: on(aboutSplit, splitFound),
 			Hint: func(s View) string {
-				return "name one that exists; to see them: " + kubectl(s, s.Split.Namespace, "get", strings.Join(splitResources(s), ","))
+				return "name one that exists; to see them: " +
+					kubectl(s, s.Split.Namespace, "get", strings.Join(splitResources(s), ","))
 			},
 		},
 		{
-			ID: "SB014", Category: "split", Name: "the weights can be used", Severity: Fatal,
-			After: []string{"SB031"}, Func: on(aboutSplit, weightsUsable),
-			Hint: func(s View) string {
-				if !s.Split.Found {
-					return ""
-				}
-				if s.Split.WeightErr != nil && strings.HasPrefix(s.Split.WeightErr.Object, "ServiceProfile") {
-					return "write weights of 0 and above, at least one above 0: " + kubectl(s, s.Split.Profile.Namespace, "edit",
-						"serviceprofile", s.Split.Profile.Name)
-				}
-				return "write weights of 0 and above, at least one above 0: " + editSplit(s)
-			},
+			ID: "SB014", Name: "the weights can be used", Severity: Fatal,
+			After: []string{"SB031"}, Func: on(aboutSplit, weightsUsable), Hint: weightsHint,
 		},
 		{
-			ID: "SB003", Category: "split", Name: "the SMI adaptor runs", Severity: Fatal,
+			ID: "SB003", Name: "the SMI adaptor runs", Severity: Fatal,
 			After: []string{"SB031"}, Func: on(aboutSplit, adaptorRuns), Hint: adaptorHint,
 		},
 		{
-			ID: "SB004", Category: "split", Name: "proxies are told the weights of the split", Severity: Fatal,
+			ID: "SB004", Name: "proxies are told the weights of the split", Severity: Fatal,
 			After: []string{"SB031", "SB014", "SB016", "SB003", "SB005", "SB006", "SB021"},
 			Func:  on(aboutSplit, profileAgrees), Hint: profileHint,
 		},
 		{
-			ID: "SB005", Category: "split", Name: "no other split has the same root Service", Severity: Fatal,
-			After: []string{"SB031"}, Func: on(aboutSplit, noRivals),
-			Hint: rivalsHint,
+			ID: "SB005", Name: "no other split has the same root Service", Severity: Fatal,
+			After: []string{"SB031"}, Func: on(aboutSplit, noRivals), Hint: rivalsHint,
 		},
 		{
-			ID: "SB006", Category: "split", Name: "no ServiceProfile of the client's namespace hides the split", Severity: Fatal,
+			ID: "SB006", Name: "no ServiceProfile of the client's namespace hides the split", Severity: Fatal,
 			After: []string{"SB035"}, Func: hiddenByNone,
 			Hint: func(s View) string {
 				if s.Split.Profile.State != law.ProfileFound {
 					return profilesHint(s)
 				}
-				return "see what it says, and delete it if it is not meant: " + kubectl(s, s.Split.Profile.Namespace, "get",
-					"serviceprofile", s.Split.Profile.Name, "-o", "yaml")
+				return "see what it says, and delete it if it is not meant: " +
+					kubectl(s, s.Split.Profile.Namespace, "get", "serviceprofile", s.Split.Profile.Name, "-o", "yaml")
 			},
 		},
 		{
-			ID: "SB016", Category: "split", Name: "root and backends are Services of the split's namespace", Severity: Fatal,
+			ID: "SB016", Name: "root and backends are Services of the split's namespace", Severity: Fatal,
 			After: []string{"SB031"}, Func: namesLocal,
 			Hint: func(s View) string {
 				if !s.Split.Found {
@@ -68,15 +56,16 @@ func splitChecks() []Check {
 			},
 		},
 		{
-			ID: "SB021", Category: "split", Name: "the route is accepted and fits the request", Severity: Fatal,
+			ID: "SB021", Name: "the route is accepted and fits the request", Severity: Fatal,
 			After: []string{"SB031", "SB014", "SB005", "SB007"}, Func: routeRules, Hint: routeHint,
 		},
 		{
-			ID: "SB023", Category: "split", Name: "nobody else drives the weights", Severity: Warn,
+			ID: "SB023", Name: "nobody else drives the weights", Severity: Warn,
 			After: []string{"SB031"}, Func: on(aboutSplit, undriven),
 			Hint: func(s View) string {
-				return "pause it for the measurement; a change of weights in the middle makes the run invalid. To see who writes: " +
-					kubectl(s, s.Split.Namespace, "get", strings.ToLower(s.Split.Kind), s.Split.Name, "--show-managed-fields", "-o", "yaml")
+				return "pause it for the measurement; a change of weights in the middle makes the run invalid. " +
+					"To see who writes: " + kubectl(s, s.Split.Namespace, "get", strings.ToLower(s.Split.Kind), s.Split.Name,
+					"--show-managed-fields", "-o", "yaml")
 			},
 		},
 	}
@@ -108,81 +97,88 @@ func splitResources(s View) []string {
 	return all[:min(1, len(all))]
 }
 
-func isTrafficSplit(s View) bool { return s.Split.Kind == string(law.PathTrafficSplit) }
-
-func splitName(s View) string {
-	return s.Split.Kind + " " + untrusted.Safe(s.Split.Namespace) + "/" + untrusted.Safe(s.Split.Name)
+func weightsHint(s View) string {
+	const write = "write weights of 0 and above, at least one above 0: "
+	switch err := s.Split.WeightErr; {
+	case !s.Split.Found:
+		return ""
+	case err != nil && strings.HasPrefix(err.Object, "ServiceProfile"):
+		return write + kubectl(s, s.Split.Profile.Namespace, "edit", "serviceprofile", s.Split.Profile.Name)
+	}
+	return write + editSplit(s)
 }
 
-func splitFound(s View) (Status, string) {
+func isTrafficSplit(s View) bool { return s.Split.Kind == string(law.PathTrafficSplit) }
+
+func splitName(s View) shown { return say("%s %s/%s", s.Split.Kind, s.Split.Namespace, s.Split.Name) }
+
+func profileName(s View) shown {
+	return say("ServiceProfile %s/%s", s.Split.Profile.Namespace, s.Split.Profile.Name)
+}
+
+func splitFound(s View) (Status, shown) {
 	if s.Split.Found {
-		return OK, fmt.Sprintf("%s (%s), root Service %s", splitName(s), untrusted.Safe(s.Split.APIVersion), untrusted.Safe(s.Split.Root))
+		return OK, say("%s (%s), root Service %s", splitName(s), s.Split.APIVersion, s.Split.Root)
 	}
-	seen := untrusted.Safe(s.Split.Why)
+	seen := say("%s", s.Split.Why)
 	if seen == "" {
 		seen = "there is no " + splitName(s)
 	}
 	if len(s.Split.Others) > 0 {
-		seen += "; there are: " + strings.Join(s.Split.Others, ", ")
+		seen += "; there are: " + shown(strings.Join(s.Split.Others, ", "))
 	}
 	return Failed, seen
 }
 
-func weightsUsable(s View) (Status, string) {
+func weightsUsable(s View) (Status, shown) {
+	weights := s.Split.Effective
 	switch {
 	case s.Split.WeightErr != nil:
-		return Failed, s.Split.WeightErr.Error()
+		return Failed, shown(s.Split.WeightErr.Error())
 	case !s.Split.Found:
 		return Unknown, "there is no split to read weights from"
 	case s.Split.AllZero && len(s.Split.Declared) == 0:
 		return Failed, splitName(s) + " names no backend: proxies send everything to the root Service itself"
 	case s.Split.AllZero:
 		return Failed, "every weight is 0: proxies then send everything to the root Service's own endpoints"
-	case len(s.Split.Effective) == 0:
+	case len(weights) == 0:
 		return Unknown, "no effective weights could be read"
 	}
-	live := 0
-	for _, w := range s.Split.Effective {
-		if w.Weight > 0 {
-			live++
-		}
+	live := slices.DeleteFunc(slices.Clone(weights), func(w law.Weight) bool { return w.Weight <= 0 })
+	if len(live) == 1 {
+		return OK, say("%s: one backend gets everything", weights)
 	}
-	if live == 1 {
-		return OK, s.Split.Effective.String() + ": one backend gets everything"
-	}
-	return OK, s.Split.Effective.String()
+	return OK, say("%s", weights)
 }
 
-func declared(s View) string {
+func declared(s View) shown {
 	var parts []string
 	for _, d := range s.Split.Declared {
-		parts = append(parts, untrusted.Safe(d.Service)+"="+untrusted.Safe(d.Raw))
+		parts = append(parts, string(say("%s=%s", d.Service, d.Raw)))
 	}
-	return strings.Join(parts, ",")
+	return shown(strings.Join(parts, ","))
 }
 
-func profileAgrees(s View) (Status, string) {
-	if s.Split.Found && !isTrafficSplit(s) {
-		return routeAgrees(s)
-	}
-	p := s.Split.Profile
-	name := fmt.Sprintf("ServiceProfile %s/%s", untrusted.Safe(p.Namespace), untrusted.Safe(p.Name))
+func profileAgrees(s View) (Status, shown) {
+	p, name := s.Split.Profile, profileName(s)
 	switch {
 	case !s.Split.Found:
 		return Unknown, "there is no split to compare with"
+	case !isTrafficSplit(s):
+		return routeAgrees(s)
 	case p.State == law.ProfileNotServed:
 		return OK, "this cluster has no ServiceProfiles, so nothing stands between the split and the proxies"
 	case p.State == law.ProfileAbsent:
-		return Failed, fmt.Sprintf("there is no ServiceProfile %s.%s.svc.*, and Linkerd's proxies read the weights nowhere else", untrusted.Safe(s.Split.Root), untrusted.Safe(s.Split.Namespace))
+		return Failed, say("there is no ServiceProfile %s.%s.svc.*, and Linkerd's proxies read the weights nowhere else",
+			s.Split.Root, s.Split.Namespace)
 	case p.State != law.ProfileFound:
 		return Unknown, "ServiceProfiles could not be read"
 	case p.Overrides == 0:
 		return Failed, name + " has no dstOverrides: proxies are not told of the split"
 	case s.Split.Differs && s.Split.WeightErr != nil:
-		return Failed, name + " and the split cannot be compared: " + s.Split.WeightErr.Error()
+		return Failed, name + " and the split cannot be compared: " + shown(s.Split.WeightErr.Error())
 	case s.Split.Differs:
-		return Failed, fmt.Sprintf("%s says %s, the split says %s, and proxies obey the first", name, s.Split.Effective.String(),
-			declared(s))
+		return Failed, say("%s says %s, the split says %s, and proxies obey the first", name, s.Split.Effective, declared(s))
 	case p.Skip: // the annotation's value does not matter, "false" skips too
 		return Warning, name + " agrees now, but its annotation smi.linkerd.io/skip makes the SMI adaptor leave it alone"
 	}
@@ -191,18 +187,16 @@ func profileAgrees(s View) (Status, string) {
 
 func profileHint(s View) string {
 	p := s.Split.Profile
-	if !isTrafficSplit(s) {
+	switch {
+	case !isTrafficSplit(s):
 		return routeHint(s)
-	}
-	if !s.Split.Found {
+	case !s.Split.Found:
 		return ""
-	}
-	if p.State == law.ProfileUnread {
+	case p.State == law.ProfileUnread:
 		return profilesHint(s)
-	}
-	if p.State == law.ProfileFound && p.Skip {
-		return "let the SMI adaptor write it again: " + kubectl(s, p.Namespace, "annotate", "serviceprofile", p.Name,
-			"smi.linkerd.io/skip-")
+	case p.State == law.ProfileFound && p.Skip:
+		return "let the SMI adaptor write it again: " +
+			kubectl(s, p.Namespace, "annotate", "serviceprofile", p.Name, "smi.linkerd.io/skip-")
 	}
 	return "the SMI adaptor copies the split into the ServiceProfile; see whether it runs: " +
 		kubectl(s, "linkerd-smi", "get", "deploy", "smi-adaptor")
@@ -210,51 +204,54 @@ func profileHint(s View) string {
 
 // profilesHint is for ServiceProfiles that could not be read.
 func profilesHint(s View) string {
-	return "ask for the verb list on serviceprofiles: " + kubectl(s, s.Split.Namespace, "auth", "can-i", "list",
-		"serviceprofiles.linkerd.io")
+	return "ask for the verb list on serviceprofiles: " +
+		kubectl(s, s.Split.Namespace, "auth", "can-i", "list", "serviceprofiles.linkerd.io")
 }
 
-// noRivals is about other splits of the same root. Of two TrafficSplits the last one written wins, and deleting either clears
-// both; a ServiceProfile, which a TrafficSplit becomes, comes before every route.
-func noRivals(s View) (Status, string) {
-	if !s.Split.Found {
-		return Unknown, "there is no split to compare with"
-	}
-	equal, other := []string{}, []string{}
+// ofTrafficSplit reports whether a rival is a TrafficSplit.
+func ofTrafficSplit(rival string) bool { return strings.HasPrefix(rival, "ts/") }
+
+// noRivals is about other splits of the same root. Of two TrafficSplits the last one written wins, and deleting either
+// clears both; a ServiceProfile, which a TrafficSplit becomes, comes before every route.
+func noRivals(s View) (Status, shown) {
+	var equal, other []string
 	for _, r := range s.Split.Rivals {
-		if isTrafficSplit(s) && strings.HasPrefix(r, "ts/") {
+		if isTrafficSplit(s) && ofTrafficSplit(r) {
 			equal = append(equal, r)
 		} else {
 			other = append(other, r)
 		}
 	}
-	root := untrusted.Safe(s.Split.Root)
+	first, before := ruledOut(s)
 	switch {
+	case !s.Split.Found:
+		return Unknown, "there is no split to compare with"
 	case len(equal) > 0:
-		return Failed, fmt.Sprintf("%s and %s all have the root Service %s: the last one written wins, and deleting either ends both",
-			splitName(s), strings.Join(equal, ", "), root)
-	case !isTrafficSplit(s) && !s.Law.Rules(s.Split) && len(s.Law.Objects) > 0 &&
-		(s.Law.Path == law.PathServiceProfile || s.Law.Path == law.PathTrafficSplit):
-		return Failed, fmt.Sprintf("%s comes before %s for root Service %s, which is ignored", s.Law.Objects[0], splitName(s), root)
+		return Failed, say("%s and %s all have the root Service %s: the last one written wins, and deleting either ends both",
+			splitName(s), shown(strings.Join(equal, ", ")), s.Split.Root)
+	case before && (s.Law.Path == law.PathServiceProfile || s.Law.Path == law.PathTrafficSplit):
+		return Failed, say("%s comes before %s for root Service %s, which is ignored", first, splitName(s), s.Split.Root)
 	case len(other) > 0:
-		return Warning, fmt.Sprintf("%s names the root Service %s too; proxies follow %s", strings.Join(other, ", "), root, follows(s))
+		return Warning, say("%s names the root Service %s too; proxies follow %s",
+			shown(strings.Join(other, ", ")), s.Split.Root, follows(s))
 	}
-	return OK, splitName(s) + " is the only split of root Service " + root
+	return OK, say("%s is the only split of root Service %s", splitName(s), s.Split.Root)
 }
 
-// profileBefore is the ServiceProfile that takes the root from a split that proxies would read themselves, if there is one.
-func profileBefore(s View) (law.ObjectRef, bool) {
-	if isTrafficSplit(s) || s.Law.Rules(s.Split) || len(s.Law.Objects) == 0 || s.Law.Objects[0].Kind != "ServiceProfile" {
+// ruledOut returns the object that takes the root from a split that proxies would read themselves, if there is one.
+func ruledOut(s View) (law.ObjectRef, bool) {
+	if isTrafficSplit(s) || s.Law.Rules(s.Split) || len(s.Law.Objects) == 0 {
 		return law.ObjectRef{}, false
 	}
 	return s.Law.Objects[0], true
 }
 
-// rivalsHint names what has to go. Of a ServiceProfile that the SMI adaptor wrote that is the TrafficSplit, or it comes back.
+// rivalsHint names what has to go. Of a ServiceProfile that the SMI adaptor wrote that is the TrafficSplit, or it comes
+// back.
 func rivalsHint(s View) string {
 	rivals := s.Split.Rivals
-	if p, ok := profileBefore(s); ok {
-		written := slices.IndexFunc(rivals, func(r string) bool { return strings.HasPrefix(r, "ts/") })
+	if p, ok := ruledOut(s); ok && p.Kind == "ServiceProfile" {
+		written := slices.IndexFunc(rivals, ofTrafficSplit)
 		if written < 0 {
 			return "routes count once the ServiceProfile is gone; what it says of retries and timeouts goes with it: " +
 				kubectl(s, p.Namespace, "delete", "serviceprofile", p.Name)
@@ -264,75 +261,63 @@ func rivalsHint(s View) string {
 	if len(rivals) == 0 {
 		return ""
 	}
-	short, name, _ := strings.Cut(rivals[0], "/")
-	return "keep one of them: " + kubectl(s, s.Split.Namespace, "delete", strings.ToLower(string(law.KindOf(short)))+"/"+name)
+	kind, name, _ := strings.Cut(rivals[0], "/")
+	return "keep one of them: " +
+		kubectl(s, s.Split.Namespace, "delete", strings.ToLower(string(law.KindOf(kind)))+"/"+name)
 }
 
 // follows names what proxies obey.
-func follows(s View) string {
+func follows(s View) shown {
 	if len(s.Law.Objects) == 0 {
 		return "none of them: the root Service alone gets everything"
 	}
-	return s.Law.Objects[0].String()
+	return say("%s", s.Law.Objects[0])
 }
 
-// hiddenByNone is notHidden, which is about what may be read where nothing could be.
+// hiddenByNone is about the split, and where nothing could be read about what may be read.
 func hiddenByNone(s View) Finding {
-	status, seen := notHidden(s)
-	f := about(aboutSplit, status, seen)
-	if status == Unknown {
-		f.items[0].tags = append(f.items[0].tags, aboutRule("serviceprofiles"))
-	}
-	return f
-}
-
-func notHidden(s View) (Status, string) {
-	p := s.Split.Profile
-	switch p.State {
-	case law.ProfileNotServed, law.ProfileAbsent:
-		return OK, "there is no such ServiceProfile"
-	case law.ProfileFound:
+	f := newFindings()
+	on, p := f.about(aboutSplit), s.Split.Profile
+	switch {
+	case p.State == law.ProfileNotServed || p.State == law.ProfileAbsent:
+		on.add(OK, "there is no such ServiceProfile")
+	case p.State != law.ProfileFound:
+		on.tags = append(on.tags, aboutRule("serviceprofiles"))
+		on.add(Unknown, "ServiceProfiles could not be read")
+	case p.Namespace == s.Split.Namespace:
+		on.add(OK, "%s is of the split's own namespace", profileName(s))
+	case p.Hides != "":
+		on.add(Failed, "%s is of the client's namespace and comes first; it hides %s", profileName(s), p.Hides)
 	default:
-		return Unknown, "ServiceProfiles could not be read"
+		on.add(Failed, "%s is of the client's namespace and comes first", profileName(s))
 	}
-	if p.Namespace != s.Split.Namespace {
-		seen := fmt.Sprintf("ServiceProfile %s/%s is of the client's namespace and comes first", untrusted.Safe(p.Namespace),
-			untrusted.Safe(p.Name))
-		if p.Hides != "" {
-			seen += "; it hides " + untrusted.Safe(p.Hides)
-		}
-		return Failed, seen
-	}
-	return OK, fmt.Sprintf("ServiceProfile %s/%s is of the split's own namespace", untrusted.Safe(p.Namespace), untrusted.Safe(p.Name))
+	return f.seen("")
 }
 
 func namesLocal(s View) Finding {
-	if s.Split.Found && !isTrafficSplit(s) {
-		return about(aboutSplit, OK, "a "+s.Split.Kind+" names the namespaces of its Services itself")
-	}
-	if !s.Split.Found {
+	switch {
+	case !s.Split.Found:
 		return about(aboutSplit, Unknown, "there is no split to read names from")
+	case !isTrafficSplit(s):
+		return about(aboutSplit, OK, say("a %s names the namespaces of its Services itself", s.Split.Kind))
 	}
-	f := newFindings()
-	for _, name := range append([]string{s.Split.Root}, declaredNames(s)...) {
-		if strings.Contains(name, ".") {
-			tags := []string{aboutSplit, aboutBackend(name)}
-			for _, b := range s.Backends { // as the adaptor writes it
-				if strings.HasPrefix(b.Name, name+"."+s.Split.Namespace+".svc.") {
-					tags = append(tags, aboutBackend(b.Name))
-				}
-			}
-			f.add(Failed, fmt.Sprintf("%q is not a bare name: the SMI adaptor takes it for a Service of namespace %s",
-				untrusted.Safe(name), untrusted.Safe(s.Split.Namespace)), tags...)
-		}
-	}
-	return f.seen("all names are bare")
-}
-
-func declaredNames(s View) []string {
-	var names []string
+	names := []string{s.Split.Root}
 	for _, d := range s.Split.Declared {
 		names = append(names, d.Service)
 	}
-	return names
+	f := newFindings()
+	for _, name := range names {
+		if !strings.Contains(name, ".") {
+			continue
+		}
+		on := f.about(aboutSplit, aboutBackend(name))
+		for _, b := range s.Backends { // as the adaptor writes it
+			if strings.HasPrefix(b.Name, name+"."+s.Split.Namespace+".svc.") {
+				on.tags = append(on.tags, aboutBackend(b.Name))
+			}
+		}
+		on.add(Failed, "%q is not a bare name: the SMI adaptor takes it for a Service of namespace %s",
+			name, s.Split.Namespace)
+	}
+	return f.seen("all names are bare")
 }
