@@ -12,8 +12,8 @@ import (
 // room for what a bot adds.
 const MaxMarkdown = 60_000
 
-// Markdown renders an outline for a pull request: a marker by which a bot finds its own comment again, the headline, and
-// what is not needed at once folded away, or left out where the whole would be too long. Its errors are those of w.
+// Markdown renders an outline for a pull request: a marker by which a bot finds its own comment again, the headline,
+// and what is not needed at once folded away, or left out where the whole would be too long. Its errors are those of w.
 func Markdown(w io.Writer, o report.Outline) error {
 	doc := markdown(o, everything)
 	if len(doc) > MaxMarkdown {

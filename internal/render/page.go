@@ -12,8 +12,8 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// Page is one HTML page of ours: a report, or what `splitbench serve` shows. It is whole in itself: it refers to nothing
-// outside, and its content security policy lets only its own scripts and its own style act, by their hashes.
+// Page is one HTML page of ours: a report, or what `splitbench serve` shows. It is whole in itself: it refers to
+// nothing outside, and its content security policy lets only its own scripts and its own style act, by their hashes.
 type Page struct {
 	Title   string        // plain text
 	Body    template.HTML // made by a template of html/template

@@ -1,8 +1,8 @@
 // Package render writes the outline of a document in one format: text for a terminal, Markdown for a pull request, a
 // page of HTML, JUnit's XML. Each block of an outline is rendered in one place of each format.
 //
-// It refuses to decide: it chooses no words and knows no kind of document. It refuses to trust: whatever text an outline
-// holds is escaped where it is written.
+// It refuses to decide: it chooses no words and knows no kind of document. It refuses to trust: whatever text an
+// outline holds is escaped where it is written.
 package render
 
 import (

@@ -6,7 +6,8 @@ import (
 
 // sharesSection is what each backend got, beside what was declared.
 func sharesSection(r Report) Section {
-	return Section{ID: "shares", Title: "Shares", Blocks: []Block{backendTable(r), sharesFigure(r), Paragraph(quantileNote(r))}}
+	return Section{ID: "shares", Title: "Shares", Blocks: []Block{backendTable(r), sharesFigure(r),
+		Paragraph(quantileNote(r))}}
 }
 
 // backendColumn is one column of the table of backends.
@@ -148,11 +149,13 @@ func chartNumbers(t Table) Details {
 }
 
 func overTimeTable(r Report) Table {
-	if r.Series == nil || r.Series.OverTime == nil || r.Series.OverTime.Windows < 2 || r.Series.OverTime.Windows > 10*MaxWindows {
+	if r.Series == nil || r.Series.OverTime == nil || r.Series.OverTime.Windows < 2 ||
+		r.Series.OverTime.Windows > 10*MaxWindows {
 		return Table{}
 	}
 	o := r.Series.OverTime
-	t := Table{Caption: "Requests by the window in which they were sent, in seconds since the first.", Columns: headings(1, "From")}
+	t := Table{Caption: "Requests by the window in which they were sent, in seconds since the first.",
+		Columns: headings(1, "From")}
 	for _, b := range o.Backends {
 		t.Columns = append(t.Columns, Column{Title: b.Backend})
 	}
@@ -195,7 +198,8 @@ func latencyTable(r Report) Table {
 	t := Table{
 		Caption: "Response times: from the instant at which a request was planned to be sent, " +
 			"so that waiting for a slow answer counts.",
-		Columns:  headings(1, "Backend", "Answers", "p50", "p90", "p99", "p99.9", "Slowest", "Service time p50", "Service time p99"),
+		Columns: headings(1, "Backend", "Answers", "p50", "p90", "p99", "p99.9", "Slowest", "Service time p50",
+			"Service time p99"),
 		Sortable: true,
 	}
 	add := func(name Cell, l Latency) {

@@ -91,8 +91,8 @@ func byCause(checks []preflight.Result) []preflight.Result {
 	return out
 }
 
-// FindingsOutline is one line for each finding that is not green and stands for itself: state, id, split, what was seen.
-// What follows from it is counted behind it. A split without findings has no line.
+// FindingsOutline is one line for each finding that is not green and stands for itself: state, id, split, what was
+// seen. What follows from it is counted behind it. A split without findings has no line.
 func FindingsOutline(all []SplitChecks) Outline {
 	l := List{OneLine: true}
 	for _, s := range all {

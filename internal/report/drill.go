@@ -12,13 +12,14 @@ type Drill struct {
 	Answered   int64            `json:"answered"`   // complete answers below status 500
 	Lost       int64            `json:"lost"`       // the others
 	LostByKind map[string]int64 `json:"lostByKind"` // error class, or "http 502"
-	Accounted  bool             `json:"accounted"`  // every planned request has its result; false where the run was cut short
-	Outage     Span             `json:"outage"`     // all the time with losses, together
-	Limits     DrillLimits      `json:"limits"`
-	Failovers  []Failover       `json:"failovers"` // in order of time
-	Events     []DrillEvent     `json:"events"`
-	Unwatched  []string         `json:"unwatched"` // what the API did not tell, and why
-	Timeline   Timeline         `json:"timeline"`
+	// every planned request has its result; false where the run was cut short
+	Accounted bool         `json:"accounted"`
+	Outage    Span         `json:"outage"` // all the time with losses, together
+	Limits    DrillLimits  `json:"limits"`
+	Failovers []Failover   `json:"failovers"` // in order of time
+	Events    []DrillEvent `json:"events"`
+	Unwatched []string     `json:"unwatched"` // what the API did not tell, and why
+	Timeline  Timeline     `json:"timeline"`
 }
 
 // DrillLimits are what was allowed; null: anything.
@@ -79,7 +80,8 @@ type Timeline struct {
 	Backends []TimelineShare `json:"backends"`
 	P50Ms    []*float64      `json:"p50Ms"` // of answers; null in a bin without any
 	MaxMs    []*float64      `json:"maxMs"`
-	Losses   []TimelineLoss  `json:"losses,omitempty"` // what Lost is made of; absent in documents of versions that did not tell
+	// what Lost is made of; absent in documents of versions that did not tell
+	Losses []TimelineLoss `json:"losses,omitempty"`
 }
 
 // TimelineLoss is one kind of losses, in the bins that have any.
@@ -101,7 +103,8 @@ type drillReport struct{ splitReport }
 func (d drillReport) title() string { return d.subject() + ", failover drill" }
 
 func (d drillReport) headline() string {
-	lost := fmt.Sprintf("%s of %s lost, outage %s", plural(d.Drill.Lost, "request"), count(d.Drill.Sent), spanText(d.Drill.Outage))
+	lost := fmt.Sprintf("%s of %s lost, outage %s", plural(d.Drill.Lost, "request"), count(d.Drill.Sent),
+		spanText(d.Drill.Outage))
 	switch d.Verdict.Outcome {
 	case Pass:
 		return "the failover kept within its limits: " + lost
@@ -157,7 +160,8 @@ func (d *Drill) sentences() []string {
 	if !d.Accounted {
 		accounted = "the run was cut short, those after that were not sent"
 	}
-	s = append(s, fmt.Sprintf("Requests: %s sent, %s answered, %s lost; %s.", count(d.Sent), count(d.Answered), lostText(d), accounted))
+	s = append(s, fmt.Sprintf("Requests: %s sent, %s answered, %s lost; %s.", count(d.Sent), count(d.Answered),
+		lostText(d), accounted))
 	return s
 }
 

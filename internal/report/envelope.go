@@ -52,7 +52,8 @@ func conclusions(r Report) []Section {
 		{ID: "do", Title: "What to do", Note: NoteDo, Blocks: []Block{bullets(r.Verdict.Remedies)}},
 		{ID: "rests", Title: "What the verdict rests on", Level: Comment, Blocks: []Block{bullets(rules(r))}},
 		{ID: "warnings", Title: "Warnings", Note: NoteWarn, Blocks: []Block{bullets(warnings(r))}},
-		{ID: "unattributed", Title: "Unattributed answers", Folded: true, Blocks: []Block{specimenLines(r.Unattributed.Specimens)}},
+		{ID: "unattributed", Title: "Unattributed answers", Folded: true,
+			Blocks: []Block{specimenLines(r.Unattributed.Specimens)}},
 	}
 }
 
@@ -63,13 +64,15 @@ const maxSpecimenText = 160
 func specimenLines(specimens []Specimen) Verbatim {
 	var lines Verbatim
 	for _, s := range specimens {
-		lines = append(lines, fmt.Sprintf("request %d, status %d: %s", s.Seq, s.Status, untrusted.Cut(s.Body, maxSpecimenText)))
+		lines = append(lines, fmt.Sprintf("request %d, status %d: %s", s.Seq, s.Status,
+			untrusted.Cut(s.Body, maxSpecimenText)))
 	}
 	return lines
 }
 
 func checkSection(checks []preflight.Result) Section {
-	s := Section{ID: "checks", Title: "What was checked", Level: Comment, Folded: true, Blocks: []Block{checkTable(checks)}}
+	s := Section{ID: "checks", Title: "What was checked", Level: Comment, Folded: true,
+		Blocks: []Block{checkTable(checks)}}
 	if len(checks) == 0 {
 		s.Level, s.Blocks = Page, paragraphs("Nothing was checked before the run.")
 	}
@@ -78,7 +81,8 @@ func checkSection(checks []preflight.Result) Section {
 
 func checkTable(checks []preflight.Result) Table {
 	t := Table{
-		Caption: checksSummary(checks) + ".", Columns: headings(5, "State", "Check", "What was seen", "What to do", "Id"), Sortable: true,
+		Caption: checksSummary(checks) + ".", Sortable: true,
+		Columns: headings(5, "State", "Check", "What was seen", "What to do", "Id"),
 	}
 	for _, c := range checks {
 		todo := ""
@@ -115,7 +119,8 @@ func splitSections(s *Split) []Section {
 		after = yamlLines(s.YAMLAfter)
 	}
 	return []Section{
-		{ID: "split", Title: "The split before the run", Level: Page, Blocks: []Block{Paragraph(writerSentence(s)), yamlLines(s.YAMLBefore)}},
+		{ID: "split", Title: "The split before the run", Level: Page,
+			Blocks: []Block{Paragraph(writerSentence(s)), yamlLines(s.YAMLBefore)}},
 		{ID: "split-after", Title: "The split after the run", Level: Page, Blocks: []Block{after}},
 	}
 }
@@ -126,7 +131,8 @@ func yamlLines(doc string) Verbatim {
 
 // statisticsSection are the numbers behind the verdict.
 func statisticsSection(r Report) Section {
-	s := Section{ID: "statistics", Title: "Statistics", Level: Comment, Folded: true, Blocks: []Block{bullets(statistics(r))}}
+	s := Section{ID: "statistics", Title: "Statistics", Level: Comment, Folded: true,
+		Blocks: []Block{bullets(statistics(r))}}
 	if s.Blocks[0].empty() {
 		s.Level, s.Blocks = Page, paragraphs("Nothing was judged.")
 	}

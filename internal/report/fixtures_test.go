@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -415,13 +414,4 @@ func hostileInput() Input {
 	in.Run.Labels = map[string]string{hostile: hostile}
 	in.Signatures = map[string]string{hostile: hostile}
 	return in
-}
-
-func inputNames() []string {
-	var names []string
-	for name := range inputs() {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -5,18 +5,19 @@ import (
 	"math"
 )
 
-// GatewayCost is how much longer answers take that cross a gateway. The split itself sends requests at random to both sides
-// at the same moments, so the difference is that of a concurrent randomised comparison. Windows of time are the unit of
-// replication: intervals hold where requests of one moment are alike, too.
+// GatewayCost is how much longer answers take that cross a gateway. The split itself sends requests at random to both
+// sides at the same moments, so the difference is that of a concurrent randomised comparison. Windows of time are the
+// unit of replication: intervals hold where requests of one moment are alike, too.
 type GatewayCost struct {
-	Why           string         `json:"why,omitempty"` // why it is not stated; then nothing else is set
-	Reference     string         `json:"reference,omitempty"`
-	Level         float64        `json:"level,omitempty"`         // of each interval
-	Windows       int            `json:"windows,omitempty"`       // of the run
-	WindowSeconds float64        `json:"windowSeconds,omitempty"` // length of each
-	SharedLagMs   *float64       `json:"sharedLagMs,omitempty"`   // where the generator was late: by how much 99 of 100 requests at most, on both sides alike
-	Backends      []BackendTimes `json:"backends,omitempty"`
-	Costs         []BackendCost  `json:"costs,omitempty"` // one for each backend of another cluster
+	Why           string  `json:"why,omitempty"` // why it is not stated; then nothing else is set
+	Reference     string  `json:"reference,omitempty"`
+	Level         float64 `json:"level,omitempty"`         // of each interval
+	Windows       int     `json:"windows,omitempty"`       // of the run
+	WindowSeconds float64 `json:"windowSeconds,omitempty"` // length of each
+	// where the generator was late: by how much 99 of 100 requests at most, on both sides alike
+	SharedLagMs *float64       `json:"sharedLagMs,omitempty"`
+	Backends    []BackendTimes `json:"backends,omitempty"`
+	Costs       []BackendCost  `json:"costs,omitempty"` // one for each backend of another cluster
 }
 
 // BackendTimes are quantiles of one backend's response times.
@@ -104,7 +105,8 @@ func signedMs(v float64) string {
 // costTable is a row for each quantile, in milliseconds: each side, and what the gateway adds.
 func costTable(g *GatewayCost) Table {
 	t := Table{
-		Caption: "Response times of each side and what the gateway adds, in ms, with likely ranges.", Columns: headings(1, "ms"),
+		Caption: "Response times of each side and what the gateway adds, in ms, with likely ranges.",
+		Columns: headings(1, "ms"),
 	}
 	for _, b := range g.Backends {
 		t.Columns = append(t.Columns, Column{Title: b.Backend})
@@ -138,7 +140,8 @@ func costTable(g *GatewayCost) Table {
 
 // decileTable is where in the distribution the cost lies.
 func decileTable(g *GatewayCost) Table {
-	t := Table{Caption: "What the gateway adds at each decile of the response time, in ms, with likely ranges.", Columns: headings(1, "Decile")}
+	t := Table{Caption: "What the gateway adds at each decile of the response time, in ms, with likely ranges.",
+		Columns: headings(1, "Decile")}
 	for i, c := range g.Costs {
 		t.Columns = append(t.Columns, Column{Title: "cost of " + c.Backend})
 		for j, d := range c.Shift {
@@ -175,11 +178,12 @@ func costSections(g *GatewayCost) []Section {
 
 // costNote says how the ranges came about.
 func costNote(g *GatewayCost) string {
-	note := fmt.Sprintf("Response times in ms, ranges %s sure, from %d windows of %s in which both sides were measured at the same moments. %s",
+	note := fmt.Sprintf("Response times in ms, ranges %s sure, from %d windows of %s in which both sides were measured "+
+		"at the same moments. %s",
 		percent(g.Level), g.Windows, seconds(g.WindowSeconds), rareMoments)
 	if g.SharedLagMs != nil {
-		note += fmt.Sprintf(" The generator was late, for both sides alike: 99 of 100 requests by at most %s, which is in the "+
-			"times of each and not in their difference at the median.", msText(*g.SharedLagMs))
+		note += fmt.Sprintf(" The generator was late, for both sides alike: 99 of 100 requests by at most %s, which is in "+
+			"the times of each and not in their difference at the median.", msText(*g.SharedLagMs))
 	}
 	return note
 }

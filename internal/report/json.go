@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// WriteJSON writes a document, of whatever kind, indented. The same document always gives the same bytes. Characters that
-// could act on a terminal (C1 controls, direction marks) are written as JSON escapes, which is the same document.
+// WriteJSON writes a document, of whatever kind, indented. The same document always gives the same bytes. Characters
+// that could act on a terminal (C1 controls, direction marks) are written as JSON escapes, which is the same document.
 func WriteJSON(w io.Writer, document any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -26,8 +26,8 @@ func WriteJSON(w io.Writer, document any) error {
 	return err
 }
 
-// EscapeUnprintable writes what could act where it is shown as JSON escapes. It works on encoded JSON: outside strings everything is printable ASCII, so whatever is not is
-// inside one.
+// EscapeUnprintable writes what could act where it is shown as JSON escapes. It works on encoded JSON: outside strings
+// everything is printable ASCII, so whatever is not is inside one.
 func EscapeUnprintable(doc []byte) []byte {
 	var out bytes.Buffer
 	for len(doc) > 0 {
@@ -75,7 +75,8 @@ func ReadJSON(in io.Reader) (Report, error) {
 	}
 	group, _, _ := strings.Cut(APIVersion, "/")
 	switch {
-	case !slices.Contains([]string{Kind, KindLatencyReport, KindDrillReport, KindWatchReport}, head.Kind) || !strings.HasPrefix(head.APIVersion, group+"/"):
+	case !slices.Contains([]string{Kind, KindLatencyReport, KindDrillReport, KindWatchReport},
+		head.Kind) || !strings.HasPrefix(head.APIVersion, group+"/"):
 		return Report{}, fmt.Errorf("read report: %w: it is %q of %q, want %q of %q",
 			ErrNotReport, head.Kind, head.APIVersion, Kind, APIVersion)
 	case head.APIVersion != APIVersion:

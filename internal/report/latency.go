@@ -10,20 +10,22 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 )
 
-// Measured is the outcome of a comparison of latencies that was given no margin: it could be measured, and there was nothing
-// to decide.
+// Measured is the outcome of a comparison of latencies that was given no margin: it could be measured, and there was
+// nothing to decide.
 const Measured = "measured"
 
 // Comparison is what `latency` found: targets measured in interleaved rounds, each against one of them.
 type Comparison struct {
-	Against     string             `json:"against"`      // the target that the others are compared with; empty with one target
-	Targets     []LatencyTarget    `json:"targets"`      // as given, Against last
-	Rounds      int                `json:"rounds"`       // of each target: the unit of replication
-	RoundTime   float64            `json:"roundSeconds"` // of one target
-	Rate        float64            `json:"ratePerSecond"`
-	WarmUp      int64              `json:"warmUpRequests"` // before each round, not counted
-	Level       float64            `json:"level"`          // of each interval; of several differences, which share the error rate, at least
-	Margin      *Margin            `json:"margin"`         // null: nothing was to be decided
+	// the target that the others are compared with; empty with one target
+	Against   string          `json:"against"`
+	Targets   []LatencyTarget `json:"targets"`      // as given, Against last
+	Rounds    int             `json:"rounds"`       // of each target: the unit of replication
+	RoundTime float64         `json:"roundSeconds"` // of one target
+	Rate      float64         `json:"ratePerSecond"`
+	WarmUp    int64           `json:"warmUpRequests"` // before each round, not counted
+	// of each interval; of several differences, which share the error rate, at least
+	Level       float64            `json:"level"`
+	Margin      *Margin            `json:"margin"` // null: nothing was to be decided
 	Differences []TargetDifference `json:"differences"`
 	Sweep       *Sweep             `json:"sweep"`    // null where one rate was measured
 	Baseline    *Baseline          `json:"baseline"` // null where no earlier run was given
@@ -75,8 +77,8 @@ type Sweep struct {
 	Target string      `json:"target"`
 	Limit  *SweepLimit `json:"limit"` // null: none was given
 	Steps  []SweepStep `json:"steps"` // by rate
-	// HoldsAt and BreaksAt are the highest rate at which the limit held and the lowest at which it broke, null where there is
-	// none.
+	// HoldsAt and BreaksAt are the highest rate at which the limit held and the lowest at which it broke, null where there
+	// is none.
 	HoldsAt  *float64 `json:"holdsAtPerSecond"`
 	BreaksAt *float64 `json:"breaksAtPerSecond"`
 	Sentence string   `json:"sentence"`
@@ -279,7 +281,8 @@ func differenceTable(title string, d TargetDifference, words map[string]string) 
 			shown += ", " + q.Outcome
 		}
 		t.Rows = append(t.Rows, []Cell{
-			{Text: quantileName(q.Quantile)}, timeCell(q.Ms, q.LowMs, q.HighMs, true), {Text: fmt.Sprintf("%.2g", q.P)}, {Text: shown},
+			{Text: quantileName(q.Quantile)}, timeCell(q.Ms, q.LowMs, q.HighMs, true), {Text: fmt.Sprintf("%.2g", q.P)},
+			{Text: shown},
 		})
 	}
 	return t
@@ -288,7 +291,8 @@ func differenceTable(title string, d TargetDifference, words map[string]string) 
 func sweepTable(steps []SweepStep) Table {
 	t := Table{Caption: timesCaption, Columns: headings(1, "rate", "sent", "answered", "errors")}
 	for i, x := range steps {
-		cells := []Cell{{Text: rate(x.Rate)}, countCell(x.Sent), numberCell(rate(x.Achieved), x.Achieved), countCell(x.Errors)}
+		cells := []Cell{{Text: rate(x.Rate)}, countCell(x.Sent), numberCell(rate(x.Achieved), x.Achieved),
+			countCell(x.Errors)}
 		for _, q := range x.Quantiles {
 			if i == 0 {
 				t.Columns = append(t.Columns, Column{Title: quantileName(q.Quantile) + " ms"})

@@ -2,15 +2,16 @@ package report
 
 // Law is which object rules for the requests, by which of its rules, and how a backend is drawn if it is obeyed.
 type Law struct {
-	Provider  string       `json:"provider"` // linkerd | istio | traefik
-	Path      string       `json:"path"`     // ServiceProfile | TrafficSplit | HTTPRoute | ... | default
-	Rule      string       `json:"rule,omitempty"`
-	Probe     string       `json:"probe"`     // the request that it was asked for
-	NullModel string       `json:"nullModel"` // random-per-request | random-per-connection | weighted-round-robin | sticky
-	Unit      string       `json:"unit"`      // what is drawn: request | connection
-	Why       string       `json:"why,omitempty"`
-	Objects   []LawObject  `json:"objects"`           // that say so, the ruling one first
-	NotObeyed []LawObject  `json:"notObeyed"`         // that say something for the same root Service, and why they do not rule
+	Provider  string      `json:"provider"` // linkerd | istio | traefik
+	Path      string      `json:"path"`     // ServiceProfile | TrafficSplit | HTTPRoute | ... | default
+	Rule      string      `json:"rule,omitempty"`
+	Probe     string      `json:"probe"`     // the request that it was asked for
+	NullModel string      `json:"nullModel"` // random-per-request | random-per-connection | weighted-round-robin | sticky
+	Unit      string      `json:"unit"`      // what is drawn: request | connection
+	Why       string      `json:"why,omitempty"`
+	Objects   []LawObject `json:"objects"` // that say so, the ruling one first
+	// that say something for the same root Service, and why they do not rule
+	NotObeyed []LawObject  `json:"notObeyed"`
 	NotRead   string       `json:"notRead,omitempty"` // what could not be read and might rule instead
 	Backends  []LawBackend `json:"backends"`          // probabilities of one draw
 }

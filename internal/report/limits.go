@@ -8,9 +8,9 @@ import (
 // CodeLimit is the code of a reason that is about a limit of a response time, not about shares.
 const CodeLimit = "latency-limit"
 
-// Limited is a report with the outcome of a limit of a response time that a suite sets beside the shares. A limit makes no verdict
-// better: the outcome is the worse of both, and what the text says of a limit that does not hold is among the reasons. An invalid
-// report stays as it is.
+// Limited is a report with the outcome of a limit of a response time that a suite sets beside the shares. A limit makes
+// no verdict better: the outcome is the worse of both, and what the text says of a limit that does not hold is among
+// the reasons. An invalid report stays as it is.
 func Limited(r Report, outcome, text string) Report {
 	if outcome == Pass || r.Verdict.Outcome == Invalid {
 		return r

@@ -18,8 +18,9 @@ type LoadReport struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
 
-	Target    LoadTarget       `json:"target"`
-	Load      Load             `json:"load"`     // quantiles are null where the generator was late: what they hold would be its own
+	Target LoadTarget `json:"target"`
+	// quantiles are null where the generator was late: what they hold would be its own
+	Load      Load             `json:"load"`
 	Errors    map[string]int64 `json:"errors"`   // requests without a complete answer, by class
 	Backends  map[string]int64 `json:"backends"` // answers by the rule that named them; "(unattributed)": none did
 	Dials     LoadDials        `json:"dials"`
@@ -61,11 +62,12 @@ type Dial struct {
 
 // LoadGenerator says whether the numbers are those of the target or of the generator.
 type LoadGenerator struct {
-	OnTime            bool     `json:"onTime"`
-	Why               []string `json:"why"`               // why not
-	Late              int64    `json:"late"`              // requests sent more than 10 ms late
-	OwnLimitPerSecond *float64 `json:"ownLimitPerSecond"` // what selftest found here, with this engine; null: not asked for
-	OwnLimitShare     *float64 `json:"ownLimitShare"`     // the rate as a share of it
+	OnTime bool     `json:"onTime"`
+	Why    []string `json:"why"`  // why not
+	Late   int64    `json:"late"` // requests sent more than 10 ms late
+	// what selftest found here, with this engine; null: not asked for
+	OwnLimitPerSecond *float64 `json:"ownLimitPerSecond"`
+	OwnLimitShare     *float64 `json:"ownLimitShare"` // the rate as a share of it
 }
 
 // LoadRun identifies the attack.
@@ -122,7 +124,8 @@ func quantileRow(name string, q Quantiles) []Cell {
 }
 
 func loadHeadline(r LoadReport) string {
-	s := fmt.Sprintf("%s in %s, %s", plural(r.Load.Requests, "request"), seconds(r.Load.DurationSeconds), rate(r.Load.RatePerSecond))
+	s := fmt.Sprintf("%s in %s, %s", plural(r.Load.Requests, "request"), seconds(r.Load.DurationSeconds),
+		rate(r.Load.RatePerSecond))
 	if r.Load.TargetRatePerSecond > 0 {
 		s += " of " + rate(r.Load.TargetRatePerSecond)
 	}
@@ -208,7 +211,8 @@ func searchLines(s *LoadSearch) (lines []string) {
 		if !t.OK {
 			text = t.Why
 		}
-		lines = append(lines, fmt.Sprintf("%s: %s (p99 %s, errors %s)", rate(t.RatePerSecond), text, ms(&t.P99Ms), percent(t.ErrorShare)))
+		lines = append(lines, fmt.Sprintf("%s: %s (p99 %s, errors %s)", rate(t.RatePerSecond), text, ms(&t.P99Ms),
+			percent(t.ErrorShare)))
 	}
 	return lines
 }

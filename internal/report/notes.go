@@ -52,7 +52,8 @@ func warnings(r Report) []string {
 			us(r.Load.SendLag.P99Us)))
 	}
 	if r.Load != nil && r.Load.Dropped > 0 {
-		w = append(w, fmt.Sprintf("The samples of %s were dropped because the stream was slow; they are counted all the same.",
+		w = append(w, fmt.Sprintf("The samples of %s were dropped because the stream was slow; they are counted all the "+
+			"same.",
 			plural(r.Load.Dropped, "request")))
 	}
 	for _, c := range r.Checks {
@@ -101,7 +102,8 @@ func unseenSentence(checks []preflight.Result) string {
 	case 1:
 		return checkSentence(unseen[0])
 	}
-	return fmt.Sprintf("%d things could not be seen, and are not known to hold: %s. What was lacking is in the list of checks.",
+	return fmt.Sprintf("%d things could not be seen, and are not known to hold: %s. What was lacking is in the list of "+
+		"checks.",
 		len(unseen), strings.Join(names, "; "))
 }
 

@@ -104,9 +104,9 @@ func said(o Outline) string {
 }
 
 func TestGoldenOutlines(t *testing.T) {
-	for _, name := range inputNames() {
+	for name, in := range inputs() {
 		t.Run(name, func(t *testing.T) {
-			r := Build(inputs()[name])
+			r := Build(in)
 			golden(t, name+".json", asJSON(t, r))
 			golden(t, name+".outline", []byte(dump(r.Outline())))
 		})
@@ -143,6 +143,7 @@ func TestTablesAreWhole(t *testing.T) {
 }
 
 func TestWhatEveryReportMustSay(t *testing.T) {
+	all := inputs()
 	for name, want := range map[string][]string{
 		"pass":                    {"would have noticed a shift of about 5 points", "99 times in 100"},
 		"simulated":               {"simulated: both clusters"},
@@ -156,7 +157,7 @@ func TestWhatEveryReportMustSay(t *testing.T) {
 		"counts-only":             {"26,000 requests in all (16,000 more)"},
 		"nothing":                 {"no request was sent"},
 	} {
-		text := said(Build(inputs()[name]).Outline())
+		text := said(Build(all[name]).Outline())
 		for _, w := range want {
 			if !strings.Contains(text, w) {
 				t.Errorf("%s does not say %q:\n%s", name, w, text)

@@ -15,30 +15,35 @@ type Plan struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
 
-	Gate             string        `json:"gate"`
-	Alpha            float64       `json:"alpha"`
-	Power            float64       `json:"power"`
-	Requests         int64         `json:"requests"`        // the number that the plan is about
-	Automatic        bool          `json:"automatic"`       // it was worked out, not given
-	PlannedRequests  *int64        `json:"plannedRequests"` // that pass with the wanted power when the split is on target; null where no number would
-	Why              string        `json:"why,omitempty"`
-	RatePerSecond    float64       `json:"ratePerSecond"`
-	Seconds          float64       `json:"seconds"`          // that sending takes
-	PassOnTarget     float64       `json:"passOnTarget"`     // probability of a pass when every true share is its weight's; at least
-	LikelyHalfPoints float64       `json:"likelyHalfPoints"` // half width of the likely range of the largest share, percentage points
+	Gate      string  `json:"gate"`
+	Alpha     float64 `json:"alpha"`
+	Power     float64 `json:"power"`
+	Requests  int64   `json:"requests"`  // the number that the plan is about
+	Automatic bool    `json:"automatic"` // it was worked out, not given
+	// that pass with the wanted power when the split is on target; null where no number would
+	PlannedRequests *int64  `json:"plannedRequests"`
+	Why             string  `json:"why,omitempty"`
+	RatePerSecond   float64 `json:"ratePerSecond"`
+	Seconds         float64 `json:"seconds"` // that sending takes
+	// probability of a pass when every true share is its weight's; at least
+	PassOnTarget float64 `json:"passOnTarget"`
+	// half width of the likely range of the largest share, percentage points
+	LikelyHalfPoints float64       `json:"likelyHalfPoints"`
 	Backends         []PlanBackend `json:"backends"`
 	Weights          string        `json:"weightsFrom"` // where the weights come from
 }
 
 // PlanBackend is one row of a plan.
 type PlanBackend struct {
-	Name             string   `json:"name"`
-	Weight           int64    `json:"weight"`
-	ExpectedShare    float64  `json:"expectedShare"`
-	Expected         float64  `json:"expected"` // requests
-	TolerancePoints  float64  `json:"tolerancePoints"`
-	NoticeablePoints *float64 `json:"noticeablePoints"` // smallest shift that would be noticed with the wanted power; null for weight 0
-	FailAtTwice      *float64 `json:"failAtTwice"`      // probability of a fail when its share is off by twice its tolerance; at least; null for weight 0
+	Name            string  `json:"name"`
+	Weight          int64   `json:"weight"`
+	ExpectedShare   float64 `json:"expectedShare"`
+	Expected        float64 `json:"expected"` // requests
+	TolerancePoints float64 `json:"tolerancePoints"`
+	// smallest shift that would be noticed with the wanted power; null for weight 0
+	NoticeablePoints *float64 `json:"noticeablePoints"`
+	// probability of a fail when its share is off by twice its tolerance; at least; null for weight 0
+	FailAtTwice *float64 `json:"failAtTwice"`
 }
 
 // Outline is the plan as people read it.
@@ -63,13 +68,15 @@ func (p Plan) Outline() Outline {
 func planHeadline(p Plan) string {
 	s := fmt.Sprintf("%s requests", count(p.Requests))
 	if p.RatePerSecond > 0 {
-		s += fmt.Sprintf(", %s at %s a second", time.Duration(p.Seconds*float64(time.Second)).Round(100*time.Millisecond), statisticValue(p.RatePerSecond))
+		s += fmt.Sprintf(", %s at %s a second", time.Duration(p.Seconds*float64(time.Second)).Round(100*time.Millisecond),
+			statisticValue(p.RatePerSecond))
 	}
 	return s
 }
 
 func planSentences(p Plan) []string {
-	s := []string{fmt.Sprintf("If the split is right, it passes with a probability of %s at least. If it is wrong, a pass has a probability of %s at most.",
+	s := []string{fmt.Sprintf("If the split is right, it passes with a probability of %s at least. If it is wrong, a "+
+		"pass has a probability of %s at most.",
 		chance(p.PassOnTarget), chance(p.Alpha))}
 	switch {
 	case p.PlannedRequests == nil:
@@ -77,11 +84,14 @@ func planSentences(p Plan) []string {
 	case p.Automatic:
 		s = append(s, fmt.Sprintf("That is the number that passes a split on target %s of the time.", chance(p.Power)))
 	case p.Requests < *p.PlannedRequests:
-		s = append(s, fmt.Sprintf("To pass a split on target %s of the time, send %s.", chance(p.Power), count(*p.PlannedRequests)))
+		s = append(s, fmt.Sprintf("To pass a split on target %s of the time, send %s.", chance(p.Power),
+			count(*p.PlannedRequests)))
 	default:
-		s = append(s, fmt.Sprintf("%s would do to pass a split on target %s of the time.", count(*p.PlannedRequests), chance(p.Power)))
+		s = append(s, fmt.Sprintf("%s would do to pass a split on target %s of the time.", count(*p.PlannedRequests),
+			chance(p.Power)))
 	}
-	s = append(s, fmt.Sprintf("The likely range of the largest share will be about %s to each side.", points(p.LikelyHalfPoints)))
+	s = append(s, fmt.Sprintf("The likely range of the largest share will be about %s to each side.",
+		points(p.LikelyHalfPoints)))
 	if p.Weights != "" {
 		s = append(s, "Weights from "+p.Weights+".")
 	}

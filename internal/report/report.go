@@ -27,34 +27,38 @@ type Report struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
 
-	Verdict       Verdict            `json:"verdict"`
-	GoodnessOfFit *GoodnessOfFit     `json:"goodnessOfFit"` // null where nothing was measured
-	Sequential    *SequentialLooks   `json:"sequential"`    // null where the number of requests was fixed
-	Backends      []Backend          `json:"backends"`
-	Unattributed  Unattributed       `json:"unattributed"`
-	Comparison    *Comparison        `json:"comparison,omitempty"` // of a LatencyReport
-	Drill         *Drill             `json:"drill,omitempty"`      // of a DrillReport
-	Watch         *Watch             `json:"watch,omitempty"`      // of a WatchReport
-	Diagnostics   []Diagnostic       `json:"diagnostics"`
-	GatewayCost   *GatewayCost       `json:"gatewayCost"` // null where no backend is of another cluster, or nothing was timed
-	Latency       *Latency           `json:"latency"`     // over all attributed requests; null where nothing was timed
-	Load          *Load              `json:"load"`
-	Witness       *Witness           `json:"witness"`
-	Segments      []Segment          `json:"segments,omitempty"` // of a run whose weights were changed
-	Checks        []preflight.Result `json:"checks"`
-	Split         *Split             `json:"split"`
-	Source        *Source            `json:"source"`
-	Run           *Run               `json:"run"`
-	Warnings      []string           `json:"warnings"`
-	Baseline      *RunComparison     `json:"baseline,omitempty"` // an earlier run that this one was compared with; it changes no verdict
-	Series        *Series            `json:"series"`             // what charts are drawn from; last, since it is the longest; null where nothing was sent
+	Verdict       Verdict          `json:"verdict"`
+	GoodnessOfFit *GoodnessOfFit   `json:"goodnessOfFit"` // null where nothing was measured
+	Sequential    *SequentialLooks `json:"sequential"`    // null where the number of requests was fixed
+	Backends      []Backend        `json:"backends"`
+	Unattributed  Unattributed     `json:"unattributed"`
+	Comparison    *Comparison      `json:"comparison,omitempty"` // of a LatencyReport
+	Drill         *Drill           `json:"drill,omitempty"`      // of a DrillReport
+	Watch         *Watch           `json:"watch,omitempty"`      // of a WatchReport
+	Diagnostics   []Diagnostic     `json:"diagnostics"`
+	// null where no backend is of another cluster, or nothing was timed
+	GatewayCost *GatewayCost       `json:"gatewayCost"`
+	Latency     *Latency           `json:"latency"` // over all attributed requests; null where nothing was timed
+	Load        *Load              `json:"load"`
+	Witness     *Witness           `json:"witness"`
+	Segments    []Segment          `json:"segments,omitempty"` // of a run whose weights were changed
+	Checks      []preflight.Result `json:"checks"`
+	Split       *Split             `json:"split"`
+	Source      *Source            `json:"source"`
+	Run         *Run               `json:"run"`
+	Warnings    []string           `json:"warnings"`
+	// an earlier run that this one was compared with; it changes no verdict
+	Baseline *RunComparison `json:"baseline,omitempty"`
+	// what charts are drawn from; last, since it is the longest; null where nothing was sent
+	Series *Series `json:"series"`
 }
 
 // Verdict is the conclusion: what a gate acts on.
 type Verdict struct {
-	Outcome            string             `json:"outcome"`                      // pass | fail | inconclusive | invalid
-	StatisticalOutcome string             `json:"statisticalOutcome,omitempty"` // of the counts alone, without limits of response times; set where it is not the outcome
-	Gate               string             `json:"gate"`                         // tolerance | chisquare
+	Outcome string `json:"outcome"` // pass | fail | inconclusive | invalid
+	// of the counts alone, without limits of response times; set where it is not the outcome
+	StatisticalOutcome string             `json:"statisticalOutcome,omitempty"`
+	Gate               string             `json:"gate"` // tolerance | chisquare
 	Reasons            []string           `json:"reasons"`
 	ReasonCodes        []string           `json:"reasonCodes"` // one for each reason, for machines
 	Remedies           []string           `json:"remedies"`    // what to do, in order; empty for a pass
@@ -112,12 +116,13 @@ type Statistic struct {
 // SequentialLooks says how a run that may stop early came to its outcome. Intervals of backends are then confidence
 // sequences, which hold together at all looks; the p-values of fixed-size tests are nominal: they ignore the looks.
 type SequentialLooks struct {
-	Every    int64        `json:"every"`    // counted requests between two looks
-	Looks    int64        `json:"looks"`    // that were made
-	Requests int64        `json:"requests"` // at the last look, in the order in which they were sent
-	Maximum  int64        `json:"maximum"`  // requests that the plan allowed
-	LnE      *float64     `json:"lnE"`      // ln of the e-value against the weights; null where a weight-0 backend answered
-	Anytime  *Probability `json:"anytime"`  // p that is valid at any look
+	Every    int64 `json:"every"`    // counted requests between two looks
+	Looks    int64 `json:"looks"`    // that were made
+	Requests int64 `json:"requests"` // at the last look, in the order in which they were sent
+	Maximum  int64 `json:"maximum"`  // requests that the plan allowed
+	// ln of the e-value against the weights; null where a weight-0 backend answered
+	LnE     *float64     `json:"lnE"`
+	Anytime *Probability `json:"anytime"` // p that is valid at any look
 }
 
 // Interval is a confidence interval of a share; Low and High are null where it could not be estimated.
@@ -268,16 +273,17 @@ type Source struct {
 
 // Run identifies the run and how to repeat it.
 type Run struct {
-	ID        string            `json:"id"`
-	Dir       string            `json:"dir,omitempty"`
-	Started   time.Time         `json:"started"`
-	Ended     time.Time         `json:"ended"`
-	URL       string            `json:"url"`
-	Command   []string          `json:"command"`
-	Seed      uint64            `json:"seed"`
-	Tool      string            `json:"tool"`                // version and commit
-	Simulated string            `json:"simulated,omitempty"` // what was simulated, in one sentence; empty on a real cluster
-	Complete  bool              `json:"complete"`            // false: the run was cut short
-	CutShort  string            `json:"cutShort,omitempty"`  // by what, e.g. "SIGINT"
+	ID      string    `json:"id"`
+	Dir     string    `json:"dir,omitempty"`
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended"`
+	URL     string    `json:"url"`
+	Command []string  `json:"command"`
+	Seed    uint64    `json:"seed"`
+	Tool    string    `json:"tool"` // version and commit
+	// what was simulated, in one sentence; empty on a real cluster
+	Simulated string            `json:"simulated,omitempty"`
+	Complete  bool              `json:"complete"`           // false: the run was cut short
+	CutShort  string            `json:"cutShort,omitempty"` // by what, e.g. "SIGINT"
 	Labels    map[string]string `json:"labels,omitempty"`
 }

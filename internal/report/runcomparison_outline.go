@@ -26,9 +26,9 @@ func runsHeadline(c RunComparison) string {
 
 // runsRule says what was asked, and what a pass and a fail mean.
 func runsRule(v ComparisonVerdict) string {
-	return fmt.Sprintf("A pass means that every share moved by less than %s and no latency, nor the gateway's cost, grew by more than %s; "+
-		"a fail that one did. Either is wrong at most %s of the time, whatever the number of questions (%d); slow moments that a run met "+
-		"fewer than about 20 times make latencies less sure.",
+	return fmt.Sprintf("A pass means that every share moved by less than %s and no latency, nor the gateway's cost, "+
+		"grew by more than %s; a fail that one did. Either is wrong at most %s of the time, whatever the number of "+
+		"questions (%d); slow moments that a run met fewer than about 20 times make latencies less sure.",
 		points(v.SharePoints), v.Margin, percent(v.Alpha), v.Questions)
 }
 
@@ -84,7 +84,8 @@ func shareChangeTable(changes []ShareChange) Table {
 			}
 			likely = signed(*s.LowPoints) + " to " + signed(*s.HighPoints)
 		}
-		t.Rows = append(t.Rows, row(s.Backend, weights, share(s.BaseShare), share(s.NewShare), points, likely, cmp.Or(s.Outcome, dash)))
+		t.Rows = append(t.Rows, row(s.Backend, weights, share(s.BaseShare), share(s.NewShare), points, likely,
+			cmp.Or(s.Outcome, dash)))
 	}
 	return t
 }
@@ -130,13 +131,17 @@ const comparisonScript = "splitbench-comparison"
 // Outline is the comparison as people read it.
 func (c RunComparison) Outline() Outline {
 	o := Outline{
-		Word: strings.ToUpper(c.Verdict.Outcome), Outcome: c.Verdict.Outcome, Title: "comparison of runs", Headline: runsHeadline(c),
-		Marker: "compare:" + c.Base.Subject, Script: comparisonScript,
-		Sections: []Section{{ID: "base", Title: "Base", Blocks: []Block{Fields{{Label: "Base", Text: comparedRunText(c.Base)}}}}},
+		Word: strings.ToUpper(c.Verdict.Outcome), Outcome: c.Verdict.Outcome, Title: "comparison of runs",
+		Headline: runsHeadline(c),
+		Marker:   "compare:" + c.Base.Subject, Script: comparisonScript,
+		Sections: []Section{{ID: "base", Title: "Base", Blocks: []Block{
+			Fields{{Label: "Base", Text: comparedRunText(c.Base)}},
+		}}},
 	}
 	for i, x := range c.Changes {
 		blocks := []Block{Fields{{Label: "New", Text: comparedRunText(x.Run) + ": " + x.Outcome}}}
-		o.Sections = append(o.Sections, Section{ID: fmt.Sprintf("new-%d", i+1), Title: x.Run.ID, Blocks: append(blocks, x.blocks()...)})
+		o.Sections = append(o.Sections, Section{ID: fmt.Sprintf("new-%d", i+1), Title: x.Run.ID,
+			Blocks: append(blocks, x.blocks()...)})
 	}
 	rule := Section{ID: "rule", Title: "How to read this", Blocks: paragraphs(tildeNote, runsRule(c.Verdict))}
 	o.Sections = outlined(append(o.Sections, rule)...)

@@ -5,12 +5,13 @@ import (
 	"strings"
 )
 
-// Segment is a part of a run whose weights were changed while it sent, judged by the weights that held for it. It is for
-// information: the outcome of such a run is invalid.
+// Segment is a part of a run whose weights were changed while it sent, judged by the weights that held for it. It is
+// for information: the outcome of such a run is invalid.
 type Segment struct {
-	FromSeconds float64          `json:"fromSeconds"` // sending of its first request, from the burst's start
-	ToSeconds   float64          `json:"toSeconds"`   // of its last
-	Requests    int64            `json:"requests"`    // attributed ones; those that may belong to either of two segments are in neither
+	FromSeconds float64 `json:"fromSeconds"` // sending of its first request, from the burst's start
+	ToSeconds   float64 `json:"toSeconds"`   // of its last
+	// attributed ones; those that may belong to either of two segments are in neither
+	Requests    int64            `json:"requests"`
 	Backends    []SegmentBackend `json:"backends"`
 	Outcome     string           `json:"outcome,omitempty"` // pass | fail | inconclusive
 	Pearson     *Statistic       `json:"pearson"`
@@ -27,8 +28,9 @@ type SegmentBackend struct {
 	ObservedShare *float64 `json:"observedShare"` // null where nothing was observed
 }
 
-// Propagation is how long it took from the API server's word of a write to the first request that was drawn by it. Low and
-// high hold that with 95 % by the answers; the clocks add their error. null with a why where the answers do not show it.
+// Propagation is how long it took from the API server's word of a write to the first request that was drawn by it. Low
+// and high hold that with 95 % by the answers; the clocks add their error. null with a why where the answers do not
+// show it.
 type Propagation struct {
 	What           string   `json:"what"`           // object that was written
 	WriteAtSeconds float64  `json:"writeAtSeconds"` // from the burst's start
@@ -65,7 +67,8 @@ func segmentSentences(r Report) []string {
 				shares = append(shares, b.Name+" "+percent(*b.ObservedShare))
 			}
 		}
-		text := fmt.Sprintf("by %s from %s to %s: %s", strings.Join(weights, "/"), seconds(s.FromSeconds), seconds(s.ToSeconds),
+		text := fmt.Sprintf("by %s from %s to %s: %s", strings.Join(weights, "/"), seconds(s.FromSeconds),
+			seconds(s.ToSeconds),
 			plural(s.Requests, "request"))
 		if len(shares) > 0 {
 			text += ", " + strings.Join(shares, ", ")

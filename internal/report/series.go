@@ -15,7 +15,8 @@ type OverTime struct {
 	Windows       int           `json:"windows"`
 	Backends      []WindowCount `json:"backends"`
 	Unattributed  []int64       `json:"unattributed"` // requests of each window without a known backend
-	Errors        []int64       `json:"errors"`       // requests of each window that failed or were answered with a status of 500 and above
+	// requests of each window that failed or were answered with a status of 500 and above
+	Errors []int64 `json:"errors"`
 }
 
 // WindowCount is what one backend answered in each window.

@@ -36,7 +36,8 @@ func (d splitReport) headline() string {
 	case Pass:
 		return fmt.Sprintf("traffic follows the %s weights (%s)", weights, size(d.Report))
 	case Fail:
-		return fmt.Sprintf("traffic does NOT follow the %s weights: %s (%s)", weights, worstSentence(d.Report), size(d.Report))
+		return fmt.Sprintf("traffic does NOT follow the %s weights: %s (%s)", weights, worstSentence(d.Report),
+			size(d.Report))
 	case Inconclusive:
 		n, _ := requestsOf(d.Report)
 		return fmt.Sprintf("%s cannot tell whether traffic follows the %s weights", plural(n, unitOf(d.Report)), weights)
@@ -155,7 +156,8 @@ func sequentialSentence(r Report) string {
 	if q == nil {
 		return ""
 	}
-	text := fmt.Sprintf("Looked every %s, %s of at most %s: likely ranges hold at all looks together; what else is said of chance ignores that.",
+	text := fmt.Sprintf("Looked every %s, %s of at most %s: likely ranges hold at all looks together; what else is said "+
+		"of chance ignores that.",
 		plural(q.Every, "request"), count(q.Requests), count(q.Maximum))
 	if r.Verdict.Outcome == Pass || r.Verdict.Outcome == Fail {
 		return "Decided after " + plural(q.Requests, "request") + ". " + text
@@ -170,7 +172,8 @@ func informationSentence(r Report) string {
 		return ""
 	}
 	if r.Verdict.Outcome == Inconclusive {
-		return fmt.Sprintf("The counts alone would be a %s, but what they rest on does not hold.", r.Verdict.StatisticalOutcome)
+		return fmt.Sprintf("The counts alone would be a %s, but what they rest on does not hold.",
+			r.Verdict.StatisticalOutcome)
 	}
 	return fmt.Sprintf("For information only: the counts alone would be %s.", article(r.Verdict.StatisticalOutcome))
 }
@@ -279,7 +282,8 @@ func enoughSentence(need *RequestsNeeded, have string, more func(int64) string) 
 	return s + ": there it takes " + more(*need.IfAsObserved) + "."
 }
 
-// usersSentence says what the split means for those who use the service. It needs times of every backend and enough of them.
+// usersSentence says what the split means for those who use the service. It needs times of every backend and enough of
+// them.
 func usersSentence(r Report) string {
 	if (r.Verdict.Outcome != Pass && r.Verdict.Outcome != Fail) || len(r.Backends) != 2 {
 		return ""
@@ -298,7 +302,8 @@ func usersSentence(r Report) string {
 		if difference < 0.05*max(*p, *q) {
 			return s + fmt.Sprintf(", which is about as fast at the median (%s and %s).", ms(q), ms(p))
 		}
-		s += fmt.Sprintf(", which is %s %s than %s at the median (%s instead of %s)", ms(&difference), word, a.Name, ms(q), ms(p))
+		s += fmt.Sprintf(", which is %s %s than %s at the median (%s instead of %s)", ms(&difference), word, a.Name, ms(q),
+			ms(p))
 	}
 	return s + "."
 }

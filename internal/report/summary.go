@@ -19,8 +19,8 @@ const (
 	KindDrill   = "drill"   // what a failover does
 )
 
-// Summary is what a list of runs shows of each one: a few hundred bytes, so that a thousand runs are listed without reading
-// a thousand reports. It says nothing that the report does not say.
+// Summary is what a list of runs shows of each one: a few hundred bytes, so that a thousand runs are listed without
+// reading a thousand reports. It says nothing that the report does not say.
 type Summary struct {
 	Schema    string            `json:"schema"`
 	ID        string            `json:"id"`
@@ -66,8 +66,8 @@ var ErrNotSummary = errors.New("not a summary of a run")
 // maxSummary bounds what ReadSummary takes.
 const maxSummary = 1 << 20
 
-// ReadSummary reads what WriteSummary wrote. Another kind of file is ErrNotSummary, another version ErrNewer; keys that are
-// not known are passed over, because a list must also show the runs of a later version.
+// ReadSummary reads what WriteSummary wrote. Another kind of file is ErrNotSummary, another version ErrNewer; keys that
+// are not known are passed over, because a list must also show the runs of a later version.
 func ReadSummary(b []byte) (Summary, error) {
 	var s Summary
 	if len(b) > maxSummary {

@@ -10,11 +10,12 @@ import (
 
 // Watch is what anytime-valid monitoring has seen: looks without end, with one error rate for all of them together.
 type Watch struct {
-	Requests  int64         `json:"requests"` // with a known backend
-	Lost      int64         `json:"lost"`     // without
-	Looks     int64         `json:"looks"`
-	Seconds   float64       `json:"seconds"` // since the first request
-	LnE       *float64      `json:"lnE"`     // ln of the e-value against the weights; null after an answer of a weight-0 backend
+	Requests int64   `json:"requests"` // with a known backend
+	Lost     int64   `json:"lost"`     // without
+	Looks    int64   `json:"looks"`
+	Seconds  float64 `json:"seconds"` // since the first request
+	// ln of the e-value against the weights; null after an answer of a weight-0 backend
+	LnE       *float64      `json:"lnE"`
 	Anytime   *Probability  `json:"anytime"`
 	Backends  []WatchedPart `json:"backends"`
 	SetAside  int64         `json:"setAside"` // results of looks that broke off, counted nowhere
@@ -84,8 +85,10 @@ func (f WatchFailure) String() string {
 	if f.Side == SideLeak {
 		return fmt.Sprintf("%s has weight 0 and answered %s", f.Backend, plural(f.Observed, "request"))
 	}
-	text := fmt.Sprintf("%s answered %s of the %s of the last %s (%s), %s the %s where its tolerance ends", f.Backend, count(f.Observed),
-		plural(f.Requests, "request"), seconds(f.Seconds), percent(float64(f.Observed)/float64(f.Requests)), f.Side, percent(f.Edge))
+	text := fmt.Sprintf("%s answered %s of the %s of the last %s (%s), %s the %s where its tolerance ends", f.Backend,
+		count(f.Observed),
+		plural(f.Requests, "request"), seconds(f.Seconds), percent(float64(f.Observed)/float64(f.Requests)), f.Side,
+		percent(f.Edge))
 	if f.Unattributed > 0 {
 		text += fmt.Sprintf(", wherever the %s without a known backend went", count(f.Unattributed))
 	}
@@ -150,13 +153,16 @@ func (w *Watch) sentences() []string {
 		holds = "if it had been the same all the time" // which it was not, if it left its tolerance later
 	}
 	for _, b := range w.Backends {
-		s = append(s, fmt.Sprintf("%s: weight %d, %s answers, likely range %s %s.", b.Backend, b.Weight, count(b.Observed), likelyRange(b.Interval), holds))
+		s = append(s, fmt.Sprintf("%s: weight %d, %s answers, likely range %s %s.", b.Backend, b.Weight, count(b.Observed),
+			likelyRange(b.Interval), holds))
 	}
 	if w.LnE != nil {
-		s = append(s, fmt.Sprintf("Evidence that the weights are not met exactly, over all of the watch: e = %.3g after %s; from 1/alpha on it would be shown.", math.Exp(*w.LnE), plural(w.Looks, "look")))
+		s = append(s, fmt.Sprintf("Evidence that the weights are not met exactly, over all of the watch: e = %.3g after "+
+			"%s; from 1/alpha on it would be shown.", math.Exp(*w.LnE), plural(w.Looks, "look")))
 	}
 	if w.GapCount > 0 {
-		s = append(s, fmt.Sprintf("%s of together %s, in which nothing was measured; %s of looks that broke off are counted nowhere.", plural(w.GapCount, "gap"), seconds(w.GapTime), plural(w.SetAside, "result")))
+		s = append(s, fmt.Sprintf("%s of together %s, in which nothing was measured; %s of looks that broke off are "+
+			"counted nowhere.", plural(w.GapCount, "gap"), seconds(w.GapTime), plural(w.SetAside, "result")))
 	}
 	if w.Lost > 0 {
 		s = append(s, fmt.Sprintf("%s without a known backend.", plural(w.Lost, "request")))

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Witness is what the client's own proxy counted between right before and right after the burst. What is null or empty was
-// not counted by this proxy; available false says why nothing was.
+// Witness is what the client's own proxy counted between right before and right after the burst. What is null or empty
+// was not counted by this proxy; available false says why nothing was.
 type Witness struct {
 	Available bool   `json:"available"`
 	Why       string `json:"why,omitempty"` // why it is not available
@@ -18,12 +18,13 @@ type Witness struct {
 	Unit    string `json:"unit,omitempty"`    // what the verdict counts: request | connection | draw
 	UnitWhy string `json:"unitWhy,omitempty"` // set where that is not the request
 
-	Draws         []WitnessDraws `json:"draws,omitempty"`
-	Requests      int64          `json:"requests"`           // that the client sent meanwhile, the warm-up included
-	Background    int64          `json:"backgroundRequests"` // draws beyond those: of others in the pod
-	Retries       int64          `json:"retries"`
-	Outcome       string         `json:"outcome,omitempty"`       // of the draws alone against the weights: pass | fail | inconclusive
-	GoodnessOfFit *Statistic     `json:"goodnessOfFit,omitempty"` // Pearson's chi-square of the draws alone
+	Draws      []WitnessDraws `json:"draws,omitempty"`
+	Requests   int64          `json:"requests"`           // that the client sent meanwhile, the warm-up included
+	Background int64          `json:"backgroundRequests"` // draws beyond those: of others in the pod
+	Retries    int64          `json:"retries"`
+	// of the draws alone against the weights: pass | fail | inconclusive
+	Outcome       string     `json:"outcome,omitempty"`
+	GoodnessOfFit *Statistic `json:"goodnessOfFit,omitempty"` // Pearson's chi-square of the draws alone
 
 	Agrees      bool     `json:"agrees"`      // each backend was drawn for all that it answered
 	Undisturbed bool     `json:"undisturbed"` // nothing was found that takes the verdict away
@@ -58,7 +59,8 @@ func unitOf(r Report) string {
 	return unitRequest
 }
 
-// witnessSentence is the second witness in one line: what the proxy drew, whether that fits the weights and the answers.
+// witnessSentence is the second witness in one line: what the proxy drew, whether that fits the weights and the
+// answers.
 func witnessSentence(w *Witness) string {
 	switch {
 	case w == nil:
@@ -113,7 +115,8 @@ func witnessSections(w *Witness) []Section {
 		if d.DrawnShare != nil {
 			share = numberCell(shareColumn(*d.DrawnShare), *d.DrawnShare)
 		}
-		draws.Rows = append(draws.Rows, []Cell{{Text: d.Backend, Key: i + 1}, countCell(d.Drawn), share, countCell(d.Answered)})
+		draws.Rows = append(draws.Rows, []Cell{{Text: d.Backend, Key: i + 1}, countCell(d.Drawn), share,
+			countCell(d.Answered)})
 	}
 	var facts Fields
 	facts.add("Proxy", w.Proxy)
