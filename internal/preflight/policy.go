@@ -96,15 +96,17 @@ func (on subject) policies(name shown, pods law.PodSet) {
 }
 
 func policyHint(s View) string {
-	const policies = "servers.policy.linkerd.io,authorizationpolicies.policy.linkerd.io"
 	if hint := anyContextHint(s); hint != "" {
 		return hint
 	}
 	for _, g := range s.Gateways {
 		if slices.Contains(g.Pods.InboundPolicy, "deny") {
-			return "let the clients' mesh in at the gateway; to see what is there: " +
-				kubectlIn(g.Context, g.Namespace, "get", policies)
+			return "let the clients' mesh in at the gateway; to see what is there: " + seePolicies(g.Context, g.Namespace)
 		}
 	}
-	return "let the client's identity in; to see what is there: " + kubectl(s, s.Split.Namespace, "get", policies)
+	return "let the client's identity in; to see what is there: " + seePolicies(clientContext(s), s.Split.Namespace)
+}
+
+func seePolicies(context, namespace string) string {
+	return kubectlIn(context, namespace, "get", "servers.policy.linkerd.io,authorizationpolicies.policy.linkerd.io")
 }
