@@ -38,10 +38,10 @@ type Diagnostic struct {
 	Runs, ExpectedRuns int64   // requests in a row with the same backend
 	Lag                int     // most requests back that a request may depend on
 	Period             int     // requests after which where they go repeats; 0: no turn of the weights was seen
-	Connections        int
-	Requests           int64 // examined
-	Independent        int64 // requests that tell as much as those; 0: not known
-	ChangeAt           int   // requests before the largest change
+	Connections        int     // that carried the requests
+	Requests           int64   // examined
+	Independent        int64   // requests that tell as much as those; 0: not known
+	ChangeAt           int     // requests before the largest change
 
 	Text, Cause string // of a finding that is not this package's
 }
