@@ -30,9 +30,9 @@ func newAnalyze(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "analyze [RUN... | FILE]",
 		Short: "Judge stored runs again, another load test's results, or counts from anywhere",
-		Long: `analyze judges a stored run again; several runs of one split together; a report by its own counts, as the page or the
-JSON that a run wrote; a file of results that vegeta wrote, as gob, CSV or JSON; or counts from anywhere. What names a
-regular file is a file, anything else a run.`,
+		Long: `analyze judges a stored run again; several runs of one split together; a report by its own counts, as the
+page or the JSON that a run wrote; a file of results that vegeta wrote, as gob, CSV or JSON; or counts from anywhere.
+What names a regular file is a file, anything else a run.`,
 		Example: `  splitbench analyze latest --tolerance 2pt
   splitbench analyze latest latest~1
   splitbench analyze report.html
@@ -50,7 +50,8 @@ regular file is a file, anything else a run.`,
 	}
 	return a.command(cmd, &n.cfg, work,
 		under("Counts and files", bound(n.countFlags), bound(classifyFlag)),
-		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(&n.result.failOn), bound(seedFlag)),
+		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(&n.result.failOn),
+			bound(seedFlag)),
 		under("Output", reportFlag(&n.result.render), bound(resultsFlag)),
 	)
 }
@@ -75,15 +76,18 @@ func (n *analyzeCommand) judge(args []string, flags *pflag.FlagSet) (report.Repo
 	file := slices.IndexFunc(args, isFile)
 	switch {
 	case file >= 0 && len(args) > 1:
-		return report.Report{}, fmt.Errorf("analyze %s: a file of results is judged alone: leave out the other arguments", args[file])
+		return report.Report{}, fmt.Errorf("analyze %s: a file of results is judged alone: leave out the other arguments",
+			args[file])
 	case file >= 0 && n.counts != "":
 		return report.Report{}, fmt.Errorf("--counts: a file brings its own; leave them out, or leave out %q", args[file])
 	case file >= 0:
 		return n.judgeFile(args[file], flags)
 	case len(n.cfg.Rules) > 0:
-		return report.Report{}, errors.New("--classify: only the answers in a file of results can be told apart now; name an existing file")
+		return report.Report{}, errors.New("--classify: only the answers in a file of results can be told apart now; name " +
+			"an existing file")
 	case len(args) > 0 && (n.weights != "" || n.counts != ""):
-		return report.Report{}, fmt.Errorf("--weights, --counts: a run brings its own; leave them out, or leave out %q", args[0])
+		return report.Report{}, fmt.Errorf("--weights, --counts: a run brings its own; leave them out, or leave out %q",
+			args[0])
 	case len(args) > 0:
 		return n.judgeRuns(args, flags)
 	}
@@ -138,7 +142,8 @@ func (n *analyzeCommand) judgeFile(name string, flags *pflag.FlagSet) (report.Re
 	r, ok, err := reportFile(name)
 	switch {
 	case ok && (n.weights != "" || n.counts != "" || len(n.cfg.Rules) > 0):
-		return r, fmt.Errorf("--weights, --counts, --classify: a report brings its own; leave them out, or leave out %q", name)
+		return r, fmt.Errorf("--weights, --counts, --classify: a report brings its own; leave them out, or leave out %q",
+			name)
 	case err != nil:
 		return r, fmt.Errorf("analyze %s: %w", name, err)
 	case ok:
@@ -149,7 +154,8 @@ func (n *analyzeCommand) judgeFile(name string, flags *pflag.FlagSet) (report.Re
 
 func (n *analyzeCommand) judgeAnswers(name string) (report.Report, error) {
 	if n.weights == "" {
-		return report.Report{}, errors.New("--weights: a file of results does not say what was declared; give them, for example --weights a=50,b=50")
+		return report.Report{}, errors.New("--weights: a file of results does not say what was declared; give them, for " +
+			"example --weights a=50,b=50")
 	}
 	w, err := analyze.ParseWeights(n.weights)
 	if err != nil {

@@ -164,12 +164,11 @@ func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "splitbench",
 		Short: "Prove that the traffic split you declared is the split you get",
-		Long: `splitbench runs request bursts from a meshed client pod, sees which cluster's backend answered each one, and tests
-the observed shares against the declared weights.
+		Long: `splitbench runs request bursts from a meshed client pod, sees which cluster's backend answered each one, and
+tests the observed shares against the declared weights.
 
-Exit codes: 0 pass, 1 fail, 2 wrong command line or local file, 3 inconclusive, 4 could not be measured,
-130/143 interrupted (what was measured is kept). Every flag can be set by a variable: --results-dir is
-SPLITBENCH_RESULTS_DIR.`,
+Exit codes: 0 pass, 1 fail, 2 wrong command line or local file, 3 inconclusive, 4 could not be measured, 130/143
+interrupted (what was measured is kept). Every flag can be set by a variable: --results-dir is SPLITBENCH_RESULTS_DIR.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: displayName()},

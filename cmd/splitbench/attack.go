@@ -43,9 +43,9 @@ func newAttack(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "attack URL",
 		Short: "Send requests from here and measure, without Kubernetes",
-		Long: `attack is the load generator alone: it sends requests to a URL from this machine, on time, and says what came of them.
-Every request has one result and is never sent twice; latencies count from the planned instants; a generator that was late
-says so, and its latencies are not offered as facts.
+		Long: `attack is the load generator alone: it sends requests to a URL from this machine, on time, and says what came
+of them. Every request has one result and is never sent twice; latencies count from the planned instants; a generator
+that was late says so, and its latencies are not offered as facts.
 
 Exit codes: 0 it ran to its end, 2 wrong command line or local file, 4 nothing was answered or a limit ended it,
 130/143 interrupted.`,
@@ -80,7 +80,8 @@ func (c *attackCommand) register(flags *pflag.FlagSet, cfg *bench.Config) {
 
 func (c *attackCommand) fileFlags(flags *pflag.FlagSet, _ *bench.Config) {
 	flags.StringVar(&c.out, "out", "", "file for the results, one by one")
-	flags.StringVar(&c.to, "to", "ndjson", "format of --out: vegeta (gob), csv, json (all three as vegeta writes them) or ndjson")
+	flags.StringVar(&c.to, "to", "ndjson",
+		"format of --out: vegeta (gob), csv, json (all three as vegeta writes them) or ndjson")
 	c.toFlag = flags.Lookup("to")
 }
 

@@ -119,7 +119,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	if !errors.As(err, &unknown) || !knows(cmd.Root(), unknown.GetSpecifiedName()) {
 		return valueError(err)
 	}
-	return fmt.Errorf("--%s: has no meaning for %s; see %s --help", unknown.GetSpecifiedName(), cmd.Name(), cmd.CommandPath())
+	return fmt.Errorf("--%s: has no meaning for %s; see %s --help",
+		unknown.GetSpecifiedName(), cmd.Name(), cmd.CommandPath())
 }
 
 // knows says whether the command or one below it has the flag.

@@ -117,9 +117,10 @@ func newCompare(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compare BASE NEW...",
 		Short: "Say what changed between runs: shares, latency, what the gateway costs",
-		Long: `compare sets each later run against the first. A pass means that no share moved and no latency grew by more than the
-margins, shown at --alpha; a fail that one did, whatever the number of runs and quantiles. Windows of time, not requests, are
-what the latencies are compared by. "No difference proven" is not "no difference": the likely range says how large one could be.
+		Long: `compare sets each later run against the first. A pass means that no share moved and no latency grew by more
+than the margins, shown at --alpha; a fail that one did, whatever the number of runs and quantiles. Windows of time,
+not requests, are what the latencies are compared by. "No difference proven" is not "no difference": the likely range
+says how large one could be.
 
 Each -l stands for the newest run with those labels, in place of a name: the first is the base.`,
 		Example: `  splitbench results compare latest~1 latest --margin 5ms
@@ -144,7 +145,8 @@ Each -l stands for the newest run with those labels, in place of a name: the fir
 		return cmp.Or(err, outcomeError(r.Verdict.Outcome, failOn))
 	}
 	labelsFlag := bound(func(flags *pflag.FlagSet, _ *bench.Config) {
-		flags.StringArrayVarP(&labels, "label", "l", nil, "KEY=VALUE: the newest run with it; repeatable, the first is the base")
+		flags.StringArrayVarP(&labels, "label", "l", nil,
+			"KEY=VALUE: the newest run with it; repeatable, the first is the base")
 	})
 	return a.command(cmd, &cfg, work,
 		under("Runs", labelsFlag, bound(resultsFlag)), under("Verdict", &m, bound(alphaFlag), failOnFlag(&failOn)),

@@ -25,8 +25,9 @@ func newCompletion() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell|kubectl",
 		Short: "Print the completion script of a shell",
-		Long: `completion prints the script by which a shell completes splitbench. kubectl completes its plugins by a program named
-kubectl_complete-splitbench on the PATH; "completion kubectl --install" makes that name, a link to this program.`,
+		Long: `completion prints the script by which a shell completes splitbench. kubectl completes its plugins by a
+program named kubectl_complete-splitbench on the PATH; "completion kubectl --install" makes that name, a link to this
+program.`,
 		Example: `  source <(splitbench completion bash)
   splitbench completion kubectl --install`,
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
@@ -47,7 +48,8 @@ kubectl_complete-splitbench on the PATH; "completion kubectl --install" makes th
 				return root.GenPowerShellCompletionWithDesc(w)
 			case "kubectl":
 				if !cmd.Flags().Changed("install") {
-					return fmt.Errorf("completion kubectl: kubectl reads no script: say --install to make the link %s on the PATH", kubectlComplete)
+					return fmt.Errorf("completion kubectl: kubectl reads no script: say --install to make the link %s on the PATH",
+						kubectlComplete)
 				}
 				return installKubectlCompletion(w, install)
 			}

@@ -50,8 +50,8 @@ func newDemo(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the main job on two clusters inside this process",
-		Long: `demo starts the two clusters of the multicluster walkthrough inside this process, on loopback, and runs splitbench
-on them. Nothing but this program is needed. The report says what was simulated.`,
+		Long: `demo starts the two clusters of the multicluster walkthrough inside this process, on loopback, and runs
+splitbench on them. Nothing but this program is needed. The report says what was simulated.`,
 		Example: `  splitbench demo
   splitbench demo --true-weights podinfo=65,podinfo-east=35
   splitbench demo --serve`,
@@ -74,8 +74,10 @@ on them. Nothing but this program is needed. The report says what was simulated.
 	return a.command(cmd, &w.cfg, work,
 		under("Simulation", bound(w.worldFlags)),
 		under("Target", urlFlag{}, bound(classifyFlag)),
-		under("Load", &amountFlags{requests: demoRequests, rate: demoRate}, bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
-		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(&w.result.failOn), &sequentialFlags{}, bound(seedFlag)),
+		under("Load", &amountFlags{requests: demoRequests, rate: demoRate}, bound(connectionFlags), warmUpFlag(20),
+			ceilingFlags{}),
+		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(&w.result.failOn),
+			&sequentialFlags{}, bound(seedFlag)),
 		under("Output", reportFlag(&w.result.render), bound(resultsFlag), bound(labelFlag), &w.result.sinks),
 		under("Pods", bound(execFlag), bound(witnessFlag)),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),

@@ -51,7 +51,8 @@ func (c *exportCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
 	flags.StringVar(&c.out, "out", "", "file to write; default: stdout")
 	flags.StringVar((*string)(&c.options.Clock), "clock", string(export.ResponseTime),
 		"which latency vegeta's formats hold: response (from the planned instant) or service")
-	flags.BoolVar(&c.options.PerBackend, "per-backend", false, "name vegeta's attacks RUN/BACKEND, for a line each in its plot")
+	flags.BoolVar(&c.options.PerBackend, "per-backend", false,
+		"name vegeta's attacks RUN/BACKEND, for a line each in its plot")
 }
 
 func (c *exportCommand) complete(*bench.Config) error {

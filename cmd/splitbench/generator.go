@@ -63,7 +63,8 @@ func put(to *map[string]string, key, value string) {
 type reuseFlags struct{ reuse attack.Reuse }
 
 func (r *reuseFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
-	flags.DurationVar(&r.reuse.MaxAge, "connection-age", 0, "age at which a connection is replaced by a new one; 0: any age")
+	flags.DurationVar(&r.reuse.MaxAge, "connection-age", 0,
+		"age at which a connection is replaced by a new one; 0: any age")
 	flags.StringVar((*string)(&cfg.Load.Template.Order), "connection-order", string(attack.OrderLIFO),
 		"which idle connection to use next: lifo, fifo or random")
 }
@@ -111,7 +112,8 @@ func (d *dialFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 			return nil
 		})
 	read(flags, "cacert", "", "PEM file of the authorities to trust instead of the system's", into(&d.tls.CA, os.ReadFile))
-	flags.StringVar(&d.tls.ServerName, "tls-name", "", "name to expect in the server's certificate; default: the URL's host")
+	flags.StringVar(&d.tls.ServerName, "tls-name", "",
+		"name to expect in the server's certificate; default: the URL's host")
 	flags.BoolVar(&d.tls.Insecure, "insecure", false, "do not verify the server's certificate")
 }
 

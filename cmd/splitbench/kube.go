@@ -119,7 +119,8 @@ func (c *clusterFlags) prepare(cfg *bench.Config, args []string) error {
 			clusterName, contextName = "", r
 		}
 		if _, ok := raw.Contexts[contextName]; !ok {
-			return fmt.Errorf("--remote-context %q: the kubeconfig has no context %q; it has %s", r, contextName, contextNames(raw))
+			return fmt.Errorf("--remote-context %q: the kubeconfig has no context %q; it has %s",
+				r, contextName, contextNames(raw))
 		}
 		remote := genericclioptions.NewConfigFlags(true)
 		remote.KubeConfig, remote.Context = c.config.KubeConfig, &contextName

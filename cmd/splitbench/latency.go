@@ -33,13 +33,14 @@ func newLatency(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "latency TARGET [TARGET...] --against TARGET",
 		Short: "Measure what the gateway costs: targets in interleaved rounds",
-		Long: `latency sends requests from the client pod to each target in turn, in rounds whose order is drawn and then reversed
-(ABBA), and compares p50, p90 and p99 with the rounds as the unit of replication. A target is a Service of the namespace, as
-svc/NAME or svc/NAME:PORT. Of the root of a split only the answers of its own pods count.
+		Long: `latency sends requests from the client pod to each target in turn, in rounds whose order is drawn and then
+reversed (ABBA), and compares p50, p90 and p99 with the rounds as the unit of replication. A target is a Service of
+the namespace, as svc/NAME or svc/NAME:PORT. Of the root of a split only the answers of its own pods count.
 
-With --margin the outcome is pass where p50 and p90 (--quantiles) are shown to be slower by less, fail where one is shown to be
-slower by more, else inconclusive. Without it there is nothing to decide: the report says what is slower, or that no difference is
-proven. With --rates one target is measured at several rates, and with --limit the rate is found at which it breaks.`,
+With --margin the outcome is pass where p50 and p90 (--quantiles) are shown to be slower by less, fail where one is
+shown to be slower by more, else inconclusive. Without it there is nothing to decide: the report says what is slower,
+or that no difference is proven. With --rates one target is measured at several rates, and with --limit the rate is
+found at which it breaks.`,
 		Example: `  splitbench latency svc/podinfo-east --against svc/podinfo -n test --from deploy/frontend -c nginx --margin 50ms
   splitbench latency svc/podinfo-east --against svc/podinfo -n test --from deploy/frontend --baseline latest
   splitbench latency svc/podinfo-east -n test --from deploy/frontend --rates 100,500,1000 --limit p99=100ms`,
@@ -75,7 +76,8 @@ func (c *latencyCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
 	flags.DurationVar(&c.cfg.Round, "round-duration", 2*time.Second, "length of a round, and of each step of a sweep")
 	flags.StringVar(&c.cfg.Path, "path", "/", "what to request of each target")
 	flags.StringSliceVar(&c.rates, "rates", nil, "sweep: measure one target at these rates per second")
-	flags.StringVar(&c.limit, "limit", "", "what must hold in a sweep, such as p99=50ms; the rate at which it breaks is found")
+	flags.StringVar(&c.limit, "limit", "",
+		"what must hold in a sweep, such as p99=50ms; the rate at which it breaks is found")
 	flags.StringVar(&c.baseline, "baseline", "", "an earlier run of the same targets to compare with")
 }
 

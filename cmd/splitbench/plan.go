@@ -51,7 +51,8 @@ func newPlan(a *app) *cobra.Command {
 		under("Clusters and client pod", &c.cluster),
 		under("Target", bound(c.weightsFlag), bound(throughFlag)),
 		under("Load", requestsFlag("auto"), rateFlag("50")),
-		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(new(report.FailOn)), bound(seedFlag)),
+		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(new(report.FailOn)),
+			bound(seedFlag)),
 		under("Output", outputFlag(&output, "text", "json")),
 		c.cluster.kubectl(),
 	))

@@ -34,8 +34,9 @@ func newPrune(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prune",
 		Short: "Delete old runs",
-		Long: `prune deletes the runs that are not among the newest --keep and are older than --older-than, of those with the labels if
-some are given. Pinned runs and runs that are being written always stay. It prints the id of each run that goes.`,
+		Long: `prune deletes the runs that are not among the newest --keep and are older than --older-than, of those with
+the labels if some are given. Pinned runs and runs that are being written always stay. It prints the id of each run
+that goes.`,
 		Example: `  splitbench results prune --keep 50 --older-than 30d --keep-failed --dry-run`,
 		Args:    cobra.NoArgs,
 	}

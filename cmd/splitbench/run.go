@@ -29,7 +29,8 @@ func (c *runCommand) sections() []section {
 		under("Load", &amountFlags{}, bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
 		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(&c.result.failOn), &sequentialFlags{}, &expectFlags{},
 			bound(ignoreFlag), bound(seedFlag)),
-		under("Output", reportFlag(&c.result.render), bound(c.dryRunFlag), bound(resultsFlag), bound(labelFlag), &c.result.sinks),
+		under("Output", reportFlag(&c.result.render), bound(c.dryRunFlag), bound(resultsFlag), bound(labelFlag),
+			&c.result.sinks),
 		under("Comparison with an earlier run", &baselineFlags{}),
 		under("Several splits", bound(c.suiteFlags)),
 		under("Pods", podFlags{}, bound(execFlag), bound(witnessFlag)),
@@ -40,11 +41,13 @@ func (c *runCommand) sections() []section {
 }
 
 func (c *runCommand) dryRunFlag(flags *pflag.FlagSet, _ *bench.Config) {
-	flags.BoolVar(&c.dryRun, "dry-run", false, "print pod, container, commands, requests and permissions, and send nothing")
+	flags.BoolVar(&c.dryRun, "dry-run", false,
+		"print pod, container, commands, requests and permissions, and send nothing")
 }
 
 func (c *runCommand) suiteFlags(flags *pflag.FlagSet, _ *bench.Config) {
-	flags.StringVarP(&c.suite, "filename", "f", "", "file of several splits to run one after the other, such as splitbench.yaml")
+	flags.StringVarP(&c.suite, "filename", "f", "",
+		"file of several splits to run one after the other, such as splitbench.yaml")
 	flags.BoolVar(&c.allSplits, "all-splits", false, "run every split of the namespace, one after the other")
 }
 

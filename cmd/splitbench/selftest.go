@@ -31,9 +31,9 @@ func newSelfTest(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "selftest",
 		Short: "Measure what the generator can do on this machine",
-		Long: `selftest measures the generator itself, against a server inside this process: how many requests per second it can
-send at most, how late it sends them at 1,000 a second, and how exact its timer is. Nothing but loopback sees traffic. A
-measurement at a small share of that limit is one of its target, not of its generator.`,
+		Long: `selftest measures the generator itself, against a server inside this process: how many requests per second it
+can send at most, how late it sends them at 1,000 a second, and how exact its timer is. Nothing but loopback sees
+traffic. A measurement at a small share of that limit is one of its target, not of its generator.`,
 		Example: `  splitbench selftest
   splitbench selftest --engine std -o json`,
 		Args: cobra.NoArgs,

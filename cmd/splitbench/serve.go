@@ -37,12 +37,14 @@ func newServe(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Show stored runs in a browser: list, filter, open, compare",
-		Long: `serve shows the runs of a results folder on a local page, read-only, until interrupted. It listens on this machine alone;
-to listen elsewhere it wants a token, which whoever opens the page gives once as ?token=TOKEN, or as a bearer token. The token is read
-from --token-file or from SPLITBENCH_SERVE_TOKEN, never from the command line, which others can see.
+		Long: `serve shows the runs of a results folder on a local page, read-only, until interrupted. It listens on this
+machine alone; to listen elsewhere it wants a token, which whoever opens the page gives once as ?token=TOKEN, or as a
+bearer token. The token is read from --token-file or from SPLITBENCH_SERVE_TOKEN, never from the command line, which
+others can see.
 
-With --gate-flagger it answers Flagger's webhook too, at POST /v1/flagger: from the newest stored run of the split that is named, 200 if
-it passed, 412 with the reason if not, 503 while there is none. It starts no run. The token is the password in the webhook's URL.`,
+With --gate-flagger it answers Flagger's webhook too, at POST /v1/flagger: from the newest stored run of the split
+that is named, 200 if it passed, 412 with the reason if not, 503 while there is none. It starts no run. The token is
+the password in the webhook's URL.`,
 		Example: `  splitbench serve
   splitbench serve --gate-flagger
   splitbench serve --listen :8080 --token-file /run/secrets/splitbench`,
@@ -68,7 +70,8 @@ func (c *serveCommand) complete(*bench.Config) (err error) {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	if !local && c.token == "" {
-		return fmt.Errorf("--listen %q: others could read the runs: set a token with --token-file or SPLITBENCH_SERVE_TOKEN, "+
+		return fmt.Errorf("--listen %q: others could read the runs: set a token with --token-file or "+
+			"SPLITBENCH_SERVE_TOKEN, "+
 			"or listen on 127.0.0.1", c.listen)
 	}
 	return nil
@@ -103,7 +106,8 @@ func (a *app) serveToken(file string) (string, error) {
 		}
 	}
 	if token != "" && len(token) < leastToken {
-		return "", fmt.Errorf("the token has %d characters: want %d at least, for example from: openssl rand -hex 16", len(token), leastToken)
+		return "", fmt.Errorf("the token has %d characters: want %d at least, for example from: openssl rand -hex 16",
+			len(token), leastToken)
 	}
 	return token, nil
 }

@@ -67,7 +67,8 @@ func (c *runCommand) runSuite(ctx context.Context, flags *pflag.FlagSet, args []
 	case c.suite != "" && c.allSplits:
 		return errors.New("--filename and --all-splits: give one of them")
 	case output != "text" && output != "json" && output != "markdown":
-		return fmt.Errorf("-o %q: several splits are printed as text, markdown or json; --junit writes a file beside it", output)
+		return fmt.Errorf("-o %q: several splits are printed as text, markdown or json; --junit writes a file beside it",
+			output)
 	}
 	suite, err := c.splits(ctx)
 	if err != nil {

@@ -99,7 +99,8 @@ func readSuite(name string) (suiteFile, error) {
 	}
 	s, err := parseSuite(b)
 	if err != nil {
-		return suiteFile{}, fmt.Errorf("--filename %q: %s", name, untrusted.Printable(strings.Join(strings.Fields(err.Error()), " ")))
+		return suiteFile{}, fmt.Errorf("--filename %q: %s",
+			name, untrusted.Printable(strings.Join(strings.Fields(err.Error()), " ")))
 	}
 	return s, nil
 }
