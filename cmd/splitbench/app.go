@@ -188,9 +188,9 @@ interrupted (what was measured is kept). Every flag can be set by a variable: --
 	root.PersistentFlags().StringVar(&a.color, "color", "auto", "auto, always or never")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
-		newDemo(a), newCheck(a), newPlan(a), newRun(a), newAnalyze(a), newReport(a), newResults(a), newLatency(a), newDrill(a),
-		newMark(a), newWatch(a), newAttack(a), newSelfTest(a), newExplain(a), newConvert(a), newRBAC(a), newServe(a),
-		newVersion(a), newCompletion(),
+		newDemo(a), newCheck(a), newPlan(a), newRun(a), newAnalyze(a), newReport(a), newResults(a), newLatency(a),
+		newDrill(a), newMark(a), newWatch(a), newAttack(a), newSelfTest(a), newExplain(a), newConvert(a), newRBAC(a),
+		newServe(a), newVersion(a), newCompletion(),
 	)
 	return root
 }

@@ -69,8 +69,9 @@ func (c *attackCommand) register(flags *pflag.FlagSet, cfg *bench.Config) {
 	rateFlag("50")(flags, cfg)
 	flags.Uint64Var(&c.requests, "requests", 0, "requests to send; with --rate or --duration it fixes the other")
 	flags.DurationVar(&c.duration, "duration", defaultAttackTime, "how long to send")
-	flags.StringVar(&c.schedule, "schedule", string(attack.ShapeConstant), "constant, poisson, closed (as fast as the connections "+
-		"go, up to --max-rate), steps=RATExTIME,..., ramp=FROM:TO:TIME or sine=MEAN:AMPLITUDE:PERIOD")
+	flags.StringVar(&c.schedule, "schedule", string(attack.ShapeConstant),
+		"constant, poisson, closed (as fast as the connections go, up to --max-rate), steps=RATExTIME,..., "+
+			"ramp=FROM:TO:TIME or sine=MEAN:AMPLITUDE:PERIOD")
 	flags.StringVar(&c.search, "search", "", "FROM:TO: look for the highest rate between them at which nothing fails and "+
 		"--max-response-time holds, each tried for --duration")
 	flags.BoolVar(&c.selfTest, "selftest", false,

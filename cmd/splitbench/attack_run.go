@@ -33,7 +33,9 @@ func (r *attackRun) once(ctx context.Context, out, to string) error {
 		}
 		return nil
 	}
-	facts := export.Facts{Run: r.in.Run.ID, URL: r.plan.URL, Method: r.plan.Method, Started: r.in.Run.Started, Backends: r.names}
+	facts := export.Facts{
+		Run: r.in.Run.ID, URL: r.plan.URL, Method: r.plan.Method, Started: r.in.Run.Started, Backends: r.names,
+	}
 	return toFile(out, r.stdout, func(w io.Writer) error { return write(w, to, facts, export.Options{}, r.results(ctx)) })
 }
 
@@ -41,7 +43,9 @@ func (r *attackRun) once(ctx context.Context, out, to string) error {
 // before the planned one is no error, what was measured is still to be said.
 func (r *attackRun) results(ctx context.Context) iter.Seq2[attack.Result, error] {
 	return func(yield func(attack.Result, error) bool) {
-		e := attack.NewEngine(r.plan, attack.EngineOptions{Unmatched: func(x attack.Specimen) { r.in.Specimens = append(r.in.Specimens, x) }})
+		e := attack.NewEngine(r.plan, attack.EngineOptions{Unmatched: func(x attack.Specimen) {
+			r.in.Specimens = append(r.in.Specimens, x)
+		}})
 		defer e.Close()
 		if err := r.warmUp(ctx, e); err != nil {
 			yield(attack.Result{}, err)
@@ -104,8 +108,9 @@ func (r *attackRun) ended(ctx context.Context, err error) bool {
 	var abort *attack.AbortError
 	var gaveUp *attack.GaveUpError
 	run := &r.in.Run
+	closed := r.plan.Shape != nil && r.plan.Shape.Kind == attack.ShapeClosed
 	switch {
-	case errors.As(err, &abort) && abort.Reason == attack.AbortTime && r.plan.Shape != nil && r.plan.Shape.Kind == attack.ShapeClosed:
+	case errors.As(err, &abort) && abort.Reason == attack.AbortTime && closed:
 		return true // a closed loop for a given time ends so
 	case errors.As(err, &abort):
 		run.EndReason, run.EndText = string(abort.Reason), abort.Saw
@@ -165,7 +170,8 @@ func (r *attackRun) search(ctx context.Context, c *attackCommand) error {
 			r.in = tried[i]
 		}
 		search.Trials = append(search.Trials, report.LoadTrial{
-			RatePerSecond: t.Rate, OK: t.OK, Why: t.Why, P99Ms: float64(t.P99) / float64(time.Millisecond), ErrorShare: t.ErrorShare,
+			RatePerSecond: t.Rate, OK: t.OK, Why: t.Why, ErrorShare: t.ErrorShare,
+			P99Ms: float64(t.P99) / float64(time.Millisecond),
 		})
 	}
 	r.in.Search = &search

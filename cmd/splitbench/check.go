@@ -236,7 +236,8 @@ func (k *checkCommand) unread(err error, snap law.Snapshot) error {
 
 func unreadCheck(err error, e *mesh.Error, snap law.Snapshot) preflight.Result {
 	return preflight.Result{
-		ID: "SB000", Category: "clusters", Name: "the clusters can be read", Severity: preflight.Fatal, Status: preflight.Failed,
+		ID: "SB000", Category: "clusters", Name: "the clusters can be read",
+		Severity: preflight.Fatal, Status: preflight.Failed,
 		Seen: untrusted.Printable(strings.TrimSuffix(err.Error(), "; "+e.Hint)), Hint: untrusted.Printable(e.Hint),
 		Apply: preflight.MissingRules(preflight.View{Snapshot: snap}),
 	}

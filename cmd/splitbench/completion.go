@@ -56,7 +56,8 @@ program.`,
 			return fmt.Errorf("completion %q: want bash, zsh, fish, powershell or kubectl", args[0])
 		},
 	}
-	cmd.Flags().StringVar(&install, "install", "", "folder on the PATH to make the link in; without a value, where this program lies")
+	cmd.Flags().StringVar(&install, "install", "",
+		"folder on the PATH to make the link in; without a value, where this program lies")
 	cmd.Flags().Lookup("install").NoOptDefVal = beside
 	return cmd
 }
@@ -105,7 +106,8 @@ func quietly(cmd *cobra.Command, c completer, prefix string) ([]string, cobra.Sh
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, prefix) }), cobra.ShellCompDirectiveNoFileComp
+	names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, prefix) })
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // askCluster is a completion by what a cluster has.
@@ -121,7 +123,9 @@ func (k *kubeFlags) askCluster(ask func(context.Context, mesh.Client, string) ([
 	}
 }
 
-func (k *kubeFlags) completeSplits(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+func (k *kubeFlags) completeSplits(
+	cmd *cobra.Command, args []string, prefix string,
+) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -38,7 +38,10 @@ and changes nothing.`,
 		ValidArgsFunction: c.kube.completeSplits,
 	}
 	return c.kube.completions(a.command(cmd, &c.cfg, c.convert,
-		under("Cluster", &c.kube), under("Conversion", bound(c.fileFlags), outputFlag(&c.output, "yaml", "json")), c.kube.kubectl()))
+		under("Cluster", &c.kube),
+		under("Conversion", bound(c.fileFlags), outputFlag(&c.output, "yaml", "json")),
+		c.kube.kubectl(),
+	))
 }
 
 func (c *convertCommand) fileFlags(flags *pflag.FlagSet, _ *bench.Config) {

@@ -46,8 +46,9 @@ func newExport(a *app) *cobra.Command {
 }
 
 func (c *exportCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
-	flags.StringVar(&c.to, "to", "ndjson", "vegeta (gob), csv, json (both as vegeta writes them), ndjson, benchfmt (for benchstat: "+
-		"a line for each round of a latency run, or each backend of a run) or prom")
+	flags.StringVar(&c.to, "to", "ndjson",
+		"vegeta (gob), csv, json (both as vegeta writes them), ndjson, benchfmt (for benchstat: "+
+			"a line for each round of a latency run, or each backend of a run) or prom")
 	flags.StringVar(&c.out, "out", "", "file to write; default: stdout")
 	flags.StringVar((*string)(&c.options.Clock), "clock", string(export.ResponseTime),
 		"which latency vegeta's formats hold: response (from the planned instant) or service")

@@ -41,7 +41,7 @@ With --margin the outcome is pass where p50 and p90 (--quantiles) are shown to b
 shown to be slower by more, else inconclusive. Without it there is nothing to decide: the report says what is slower,
 or that no difference is proven. With --rates one target is measured at several rates, and with --limit the rate is
 found at which it breaks.`,
-		Example: `  splitbench latency svc/podinfo-east --against svc/podinfo -n test --from deploy/frontend -c nginx --margin 50ms
+		Example: `  splitbench latency svc/podinfo-east --against svc/podinfo -n test --from deploy/frontend --margin 50ms
   splitbench latency svc/podinfo-east --against svc/podinfo -n test --from deploy/frontend --baseline latest
   splitbench latency svc/podinfo-east -n test --from deploy/frontend --rates 100,500,1000 --limit p99=100ms`,
 		Args: cobra.MinimumNArgs(1),

@@ -72,7 +72,8 @@ var reportForms = map[string]renderFunc{
 	"junit":       func(w io.Writer, r report.Report) error { return render.JUnit(w, "splitbench", r.Suite()) },
 }
 
-const reportFormNames = "text, json, yaml, markdown, html, junit, openmetrics, jsonpath=TEMPLATE or go-template=TEMPLATE"
+const reportFormNames = "text, json, yaml, markdown, html, junit, openmetrics, " +
+	"jsonpath=TEMPLATE or go-template=TEMPLATE"
 
 // reportFlag registers -o of a report; nil is text. What could not be written is refused before anything is sent,
 // templates that cannot be read included.

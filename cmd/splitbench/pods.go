@@ -21,7 +21,8 @@ func (podFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 		into(&cfg.Query.Pods, parsePods))
 	flags.BoolVar(&cfg.Resume, "resume", false,
 		"resume a run whose stream broke, as a further segment; what may have been sent is not sent again")
-	read(flags, "via", string(bench.ViaAuto), "how to get the load generator into the pod: "+enumerate(bench.Vias(), " or "),
+	read(flags, "via", string(bench.ViaAuto),
+		"how to get the load generator into the pod: "+enumerate(bench.Vias(), " or "),
 		oneOf(&cfg.Via, bench.Vias()...))
 	flags.StringVar(&cfg.Image, "ephemeral-image", "",
 		"image with a shell for --via ephemeral, which adds a container to the pod that stays in its spec")

@@ -28,7 +28,8 @@ type progress struct {
 }
 
 func (a *app) newProgress() *progress {
-	return &progress{w: a.talk(), terminal: !a.quiet && isTerminal(a.stderr) && a.getenv("TERM") != "dumb" && a.getenv("CI") == ""}
+	moving := isTerminal(a.stderr) && a.getenv("TERM") != "dumb" && a.getenv("CI") == ""
+	return &progress{w: a.talk(), terminal: moving && !a.quiet}
 }
 
 func (p *progress) show(x bench.Progress) {

@@ -21,8 +21,8 @@ import (
 var roleOf = map[string]string{
 	"check": mesh.CommandCheck, "plan": mesh.CommandPlan, "run": mesh.CommandRun, "convert": mesh.CommandConvert,
 	"latency": mesh.CommandRun, "drill": mesh.CommandRun, "watch": mesh.CommandRun,
-	"analyze": "", "report": "", "results": "", "demo": "", "explain": "", "attack": "", "serve": "", "selftest": "", "rbac": "",
-	"version": "", "completion": "", "mark": "",
+	"analyze": "", "report": "", "results": "", "demo": "", "explain": "", "attack": "", "serve": "", "selftest": "",
+	"rbac": "", "version": "", "completion": "", "mark": "",
 }
 
 // rbacCommand is `rbac`.
@@ -46,7 +46,7 @@ missing. "rbac view" prints a ClusterRole that lets holders of the role view rea
 
 The cluster is asked which kinds it serves, and nothing else; with --offline all kinds are taken to be there. Who may
 run commands in a pod (create on pods/exec) can read that pod's secrets.`,
-		Example: `  splitbench rbac run ts/podinfo --context west -n test --from deploy/frontend | kubectl --context west apply -f -
+		Example: `  splitbench rbac run ts/podinfo -n test --from deploy/frontend | kubectl apply -f -
   splitbench rbac run ts/podinfo --context east -n test --remote --for-user auditor
   splitbench rbac check ts/podinfo -n test --from deploy/frontend --offline --required-only
   splitbench rbac view`,
@@ -54,7 +54,10 @@ run commands in a pod (create on pods/exec) can read that pod's secrets.`,
 		ValidArgs: append(sorted(roleOf), "view"),
 	}
 	return c.cluster.completions(a.command(cmd, &c.cfg, c.print,
-		under("Clusters and client pod", &c.cluster, bound(throughFlag)), under("Roles", bound(c.roleFlags)), c.cluster.kubectl()))
+		under("Clusters and client pod", &c.cluster, bound(throughFlag)),
+		under("Roles", bound(c.roleFlags)),
+		c.cluster.kubectl(),
+	))
 }
 
 func (c *rbacCommand) roleFlags(flags *pflag.FlagSet, _ *bench.Config) {

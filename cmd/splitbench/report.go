@@ -108,5 +108,8 @@ func newReport(a *app) *cobra.Command {
 		return a.conclude(ctx, r, result)
 	}
 	return a.command(cmd, &cfg, work,
-		under("Run", &runs), under("Output", reportFlag(&result.render), &result.sinks), under("Verdict", failOnFlag(&result.failOn)))
+		under("Run", &runs),
+		under("Output", reportFlag(&result.render), &result.sinks),
+		under("Verdict", failOnFlag(&result.failOn)),
+	)
 }

@@ -53,7 +53,10 @@ func newList(a *app) *cobra.Command {
   splitbench results list --outcome fail -o name`,
 		Args: cobra.NoArgs,
 	}
-	return a.command(cmd, &c.cfg, c.list, under("Runs", &c.runs, bound(c.outcomeFlag)), under("Output", outputFlag(&c.output, "text", "wide", "name", "json")))
+	return a.command(cmd, &c.cfg, c.list,
+		under("Runs", &c.runs, bound(c.outcomeFlag)),
+		under("Output", outputFlag(&c.output, "text", "wide", "name", "json")),
+	)
 }
 
 func (c *listCommand) outcomeFlag(flags *pflag.FlagSet, _ *bench.Config) {
@@ -131,8 +134,9 @@ func runTable(w io.Writer, lines []runLine, columns int) error {
 			pinned = "pinned"
 		}
 		rows[i] = []string{
-			untrusted.Safe(l.ID), untrusted.Safe(l.Outcome), l.Status, untrusted.Safe(l.Kind), untrusted.Safe(l.Split), l.Started,
-			untrusted.Safe(l.Weights), fmt.Sprint(l.Requests), untrusted.Safe(labelText(l.Labels)), pinned, untrusted.Safe(l.Tool),
+			untrusted.Safe(l.ID), untrusted.Safe(l.Outcome), l.Status, untrusted.Safe(l.Kind), untrusted.Safe(l.Split),
+			l.Started, untrusted.Safe(l.Weights), fmt.Sprint(l.Requests), untrusted.Safe(labelText(l.Labels)), pinned,
+			untrusted.Safe(l.Tool),
 		}[:columns]
 	}
 	return render.Table(w, titles[:columns], rows)

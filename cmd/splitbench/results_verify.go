@@ -59,7 +59,9 @@ func (a *app) verify(folders []store.Folder, output form) error {
 		if err != nil {
 			return err
 		}
-		line := verified{ID: f.ID, State: string(v.State), Text: untrusted.Printable(v.String()), Problems: []problem{}, Extra: v.Extra}
+		line := verified{
+			ID: f.ID, State: string(v.State), Text: untrusted.Printable(v.String()), Problems: []problem{}, Extra: v.Extra,
+		}
 		for _, p := range v.Problems {
 			line.Problems = append(line.Problems, problem{File: p.File, Why: p.Why})
 		}

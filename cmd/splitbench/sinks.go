@@ -70,7 +70,9 @@ func writeJUnit(name string, all ...report.Report) error {
 	if name == "" {
 		return nil
 	}
-	return replaceFile("--junit", name, func(w io.Writer) error { return render.JUnit(w, "splitbench", report.ReportSuites(all)...) })
+	return replaceFile("--junit", name, func(w io.Writer) error {
+		return render.JUnit(w, "splitbench", report.ReportSuites(all)...)
+	})
 }
 
 // replaceFile writes a file whole or not at all, over one that is there: a CI job writes the same name each time.

@@ -152,7 +152,9 @@ func (c *runCommand) splits(ctx context.Context) (suiteFile, error) {
 }
 
 // configure reads one split's configuration: the command line's flags, then the settings'.
-func (c *runCommand) configure(parent *pflag.FlagSet, s suiteSplit, settings suiteSettings, alpha float64) (suiteRun, error) {
+func (c *runCommand) configure(
+	parent *pflag.FlagSet, s suiteSplit, settings suiteSettings, alpha float64,
+) (suiteRun, error) {
 	one := &runCommand{app: c.app}
 	sections, flags := one.sections(), pflag.NewFlagSet("run", pflag.ContinueOnError)
 	register(flags, &one.cfg, sections)
@@ -206,7 +208,9 @@ func copyFlag(to *pflag.FlagSet, from *pflag.Flag) error {
 // it inconclusive, and neither makes anything better.
 func resultOf(s suiteSplit, r report.Report, limits []limit) suiteResult {
 	sum := report.Summarize(r)
-	out := suiteResult{Name: s.Name, Split: s.Split, Run: sum.ID, Requests: sum.Requests, Limits: []limitOutcome{}, report: r}
+	out := suiteResult{
+		Name: s.Name, Split: s.Split, Run: sum.ID, Requests: sum.Requests, Limits: []limitOutcome{}, report: r,
+	}
 	if r.Verdict.Outcome != report.Invalid {
 		for _, l := range limits {
 			out.Limits = append(out.Limits, l.check(r)...)
@@ -288,7 +292,9 @@ func (s suiteReport) writeText(w io.Writer) error {
 	rows := make([][]string, len(s.Splits))
 	count := map[string]int{}
 	for i, x := range s.Splits {
-		rows[i] = []string{untrusted.Safe(x.Name), x.Outcome, fmt.Sprint(x.Requests), untrusted.Safe(x.Split), untrusted.Safe(x.Run)}
+		rows[i] = []string{
+			untrusted.Safe(x.Name), x.Outcome, fmt.Sprint(x.Requests), untrusted.Safe(x.Split), untrusted.Safe(x.Run),
+		}
 		count[x.Outcome]++
 	}
 	if err := render.Table(w, []string{"NAME", "OUTCOME", "REQUESTS", "SPLIT", "RUN"}, rows); err != nil {
@@ -301,10 +307,11 @@ func (s suiteReport) writeText(w io.Writer) error {
 			}
 		}
 	}
-	_, err := fmt.Fprintf(w, `
-%d pass, %d fail, %d inconclusive, %d invalid. A wrong verdict anywhere among these splits comes up at most %.4g %% of the time:
-each was judged at alpha %.4g, which is %g divided by their number (Bonferroni).
-`, count[report.Pass], count[report.Fail], count[report.Inconclusive], count[report.Invalid], 100*s.Alpha, s.AlphaPerSplit, s.Alpha)
+	fmt.Fprintf(w, "\n%d pass, %d fail, %d inconclusive, %d invalid. ",
+		count[report.Pass], count[report.Fail], count[report.Inconclusive], count[report.Invalid])
+	_, err := fmt.Fprintf(w, "A wrong verdict anywhere among these splits comes up at most %.4g %% of the time:\n"+
+		"each was judged at alpha %.4g, which is %g divided by their number (Bonferroni).\n",
+		100*s.Alpha, s.AlphaPerSplit, s.Alpha)
 	return err
 }
 

@@ -97,7 +97,9 @@ func (a *app) serveMetrics(ctx context.Context, address string, cfg *bench.Watch
 	cfg.State = p.set
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", p)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
+	}
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := server.Serve(l); err != nil && err != http.ErrServerClosed {
