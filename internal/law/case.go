@@ -38,7 +38,7 @@ type Case struct {
 
 	leaves       []leafWeight // of the split object
 	root         serviceRef   // of the split
-	declaredLaw  []Weight     // what the rule of the route that was named says, whoever rules
+	declaredLaw  Weights      // what the rule of the route that was named says, whoever rules
 	profileRef   ObjectRef
 	profileRules bool // the profile has routes or targets, so that proxies follow it and no route
 }

@@ -1,8 +1,10 @@
 package law
 
 import (
+	"cmp"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,16 +39,21 @@ func Changes(before, after Snapshot) []Change {
 		add("split object", Written(b.Generation, b.ResourceVersion), Written(a.Generation, a.ResourceVersion))
 	}
 	if b.Profile.UID == a.Profile.UID {
-		add("ServiceProfile", Written(b.Profile.Generation, b.Profile.ResourceVersion), Written(a.Profile.Generation, a.Profile.ResourceVersion))
+		add("ServiceProfile", Written(b.Profile.Generation, b.Profile.ResourceVersion),
+			Written(a.Profile.Generation, a.Profile.ResourceVersion))
 	} else if b.EffectiveFrom == a.EffectiveFrom { // else it was said above
 		add("ServiceProfile", b.Profile.UID, a.Profile.UID)
 	}
 	add("Service "+before.Root.Name, before.Root.Identity(), after.Root.Identity())
 	changesOfPod(add, "source pod", before.Source, after.Source)
-	changesOfOthers(add, before.Others, after.Others)
+	others := by(func(p Pod) string { return p.Name }, after.Others)
+	for _, p := range before.Others {
+		changesOfPod(add, "source pod", p, others[p.Name])
+	}
 	changesOfThrough(add, before.Through, after.Through)
 
-	old, now := byName(before.Backends), byName(after.Backends)
+	name := func(b Backend) string { return b.Name }
+	old, now := by(name, before.Backends), by(name, after.Backends)
 	for _, b := range before.Backends {
 		add("Service of backend "+b.Name, b.Service.Identity(), now[b.Name].Service.Identity())
 		add("endpoints of backend "+b.Name, where(b), where(now[b.Name]))
@@ -75,12 +82,7 @@ func Written(generation int64, resourceVersion string) string {
 }
 
 // OrNone is s, or "none" for nothing.
-func OrNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
-}
+func OrNone(s string) string { return cmp.Or(s, "none") }
 
 // Identity is the Service as far as its clients notice; "" where it is not there.
 func (s Service) Identity() string {
@@ -113,45 +115,27 @@ func (p Pod) ProxyState() string {
 }
 
 func changesOfThrough(add func(what, a, b string), before, after *Through) {
-	pods := func(t *Through) map[string]Pod {
-		out := map[string]Pod{}
-		if t != nil {
-			for _, p := range t.Pods {
-				out[p.UID] = p
-			}
-		}
-		return out
-	}
-	old, now := pods(before), pods(after)
-	uids := make([]string, 0, len(old)+len(now))
-	for uid := range old {
-		uids = append(uids, uid)
-	}
-	for uid := range now {
-		if _, ok := old[uid]; !ok {
-			uids = append(uids, uid)
-		}
-	}
-	sort.Strings(uids)
-	for _, uid := range uids {
+	uid := func(p Pod) string { return p.UID }
+	old, now := by(uid, before.pods()), by(uid, after.pods())
+	all := maps.Clone(old)
+	maps.Copy(all, now)
+	for _, uid := range slices.Sorted(maps.Keys(all)) {
 		changesOfPod(add, "pod that draws", old[uid], now[uid])
 	}
 }
 
-func changesOfOthers(add func(what, a, b string), before, after []Pod) {
-	now := map[string]Pod{}
-	for _, p := range after {
-		now[p.Name] = p
+func (t *Through) pods() []Pod {
+	if t == nil {
+		return nil
 	}
-	for _, p := range before {
-		changesOfPod(add, "source pod", p, now[p.Name])
-	}
+	return t.Pods
 }
 
-func byName(bs []Backend) map[string]Backend {
-	out := map[string]Backend{}
-	for _, b := range bs {
-		out[b.Name] = b
+// by is a list by a key of its entries.
+func by[T any](key func(T) string, list []T) map[string]T {
+	out := map[string]T{}
+	for _, x := range list {
+		out[key(x)] = x
 	}
 	return out
 }
@@ -162,20 +146,19 @@ func where(b Backend) string {
 	if b.Name == "" || !b.Service.Found {
 		return ""
 	}
-	var parts []string
 	switch {
 	case b.Unread != "":
-		parts = append(parts, "not read")
+		return "not read"
 	case b.Mirror == nil:
-		parts = append(parts, SomeReady(b.Ready()))
-	default:
-		for _, e := range b.Endpoints {
-			state := ""
-			if !e.Ready {
-				state = " not ready"
-			}
-			parts = append(parts, fmt.Sprintf("%s:%d%s", e.Address, e.Port, state))
+		return SomeReady(b.Ready())
+	}
+	var parts []string
+	for _, e := range b.Endpoints {
+		state := ""
+		if !e.Ready {
+			state = " not ready"
 		}
+		parts = append(parts, fmt.Sprintf("%s:%d%s", e.Address, e.Port, state))
 	}
 	return strings.Join(parts, ", ")
 }

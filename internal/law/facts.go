@@ -113,10 +113,8 @@ type RemoteSplit struct {
 
 // Of is the namespace's facts, and whether there are any.
 func (f Facts) Of(namespace string) (Namespace, bool) {
-	for _, n := range f.Namespaces {
-		if n.Name == namespace {
-			return n, true
-		}
+	if n := find(f.Namespaces, func(n *Namespace) bool { return n.Name == namespace }); n != nil {
+		return *n, true
 	}
 	return Namespace{}, false
 }
@@ -132,10 +130,5 @@ type MirrorStatus struct {
 
 // StatusOf is what the Link says of a remote Service, nil where it says nothing.
 func (l Link) StatusOf(remote string) *MirrorStatus {
-	for i := range l.Status {
-		if l.Status[i].Remote == remote {
-			return &l.Status[i]
-		}
-	}
-	return nil
+	return find(l.Status, func(s *MirrorStatus) bool { return s.Remote == remote })
 }

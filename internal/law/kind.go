@@ -117,11 +117,3 @@ func ruleText(u *unstructured.Unstructured) string {
 	}
 	return "(" + strings.Join(rules, "; ") + ")"
 }
-
-// orOne is a weight that is 1 where it is not given.
-func orOne(w *int64) int64 {
-	if w == nil {
-		return 1
-	}
-	return *w
-}

@@ -1,6 +1,7 @@
 package law
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,10 +55,8 @@ func (c *Case) Provider() Provider {
 	if c.Kind == PathVirtualService {
 		return ProviderIstio
 	}
-	for i := range c.Objects.routes {
-		if strings.HasPrefix(c.Objects.routes[i].controller(), "istio.io/") {
-			return ProviderIstio
-		}
+	if find(c.Objects.routes, func(r *route) bool { return strings.HasPrefix(r.controller(), "istio.io/") }) != nil {
+		return ProviderIstio
 	}
 	return ProviderLinkerd
 }
@@ -90,6 +89,11 @@ func (c *Case) Decide() {
 	c.obeyLaw()
 }
 
+// defaultLaw is the law where nothing splits.
+func (q question) defaultLaw() *Law {
+	return &Law{Path: PathDefault, NullModel: RandomPerRequest, Backends: q.rootAlone()}
+}
+
 // linkerdLaw follows Linkerd's precedence: a ServiceProfile that says anything, then routes, then nothing.
 func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 	s := &c.Split
@@ -99,16 +103,17 @@ func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 		law = c.profileLaw(q)
 		bound, _ := q.bound(c.Objects.routes)
 		for _, r := range bound {
-			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: "a ServiceProfile with routes or dstOverrides comes before every route"})
+			why := "a ServiceProfile with routes or dstOverrides comes before every route"
+			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: why})
 		}
 	case law != nil:
 	case s.Kind == string(PathTrafficSplit) && s.Found && s.Profile.State != ProfileFound:
-		law = c.splitLaw(q)
+		law = c.settledLaw(q, PathTrafficSplit, s.Object())
 	default:
-		law = &Law{Path: PathDefault, NullModel: RandomPerRequest, Backends: q.rootAlone()}
+		law = q.defaultLaw()
 	}
-	for i := range c.Objects.virtual {
-		if v := &c.Objects.virtual[i]; v.namesHost(q) {
+	for _, v := range c.Objects.virtual {
+		if v.namesHost(q) {
 			shadowed = append(shadowed, Shadowed{Object: v.ref, Why: "Linkerd reads no VirtualServices"})
 		}
 	}
@@ -129,32 +134,27 @@ func (c *Case) istioLaw(q question) (*Law, []Shadowed) {
 	}
 	switch {
 	case law == nil && byRoute == nil:
-		return &Law{Path: PathDefault, NullModel: RandomPerRequest, Backends: q.rootAlone()}, shadowed
-	case law == nil:
-		return byRoute, shadowed
-	case byRoute == nil:
-		return law, shadowed
+		return q.defaultLaw(), shadowed
+	case law == nil || byRoute == nil:
+		return cmp.Or(law, byRoute), shadowed
 	}
 	first, second := law, byRoute
 	if c.createdAt(byRoute.Objects[0]).Before(c.createdAt(law.Objects[0])) {
 		first, second = byRoute, law
 	}
-	doubt := fmt.Sprintf("which of %s and %s Istio obeys (both name one host; the older was taken)", first.Objects[0], second.Objects[0])
+	older, younger := first.Objects[0], second.Objects[0]
+	doubt := fmt.Sprintf("which of %s and %s Istio obeys (both name one host; the older was taken)", older, younger)
 	c.Objects.Unread = append(c.Objects.Unread, doubt)
 	c.note("not known: %s", doubt)
-	return first, append(shadowed, Shadowed{Object: second.Objects[0], Why: first.Objects[0].String() + " names the same host and is older"})
+	return first, append(shadowed, Shadowed{Object: younger, Why: older.String() + " names the same host and is older"})
 }
 
 func (c *Case) createdAt(o ObjectRef) time.Time {
-	for i := range c.Objects.routes {
-		if c.Objects.routes[i].ref == o {
-			return c.Objects.routes[i].created
-		}
+	if r := find(c.Objects.routes, func(r *route) bool { return r.ref == o }); r != nil {
+		return r.created
 	}
-	for i := range c.Objects.virtual {
-		if c.Objects.virtual[i].ref == o {
-			return c.Objects.virtual[i].created
-		}
+	if v := find(c.Objects.virtual, func(v *virtualService) bool { return v.ref == o }); v != nil {
+		return v.created
 	}
 	return time.Time{}
 }
@@ -174,11 +174,6 @@ func (c *Case) profileLaw(q question) *Law {
 		objects = append(objects, c.Split.Object())
 	}
 	return c.settledLaw(q, PathServiceProfile, objects...)
-}
-
-// splitLaw is the law of a TrafficSplit that no ServiceProfile stands in for.
-func (c *Case) splitLaw(q question) *Law {
-	return c.settledLaw(q, PathTrafficSplit, c.Split.Object())
 }
 
 // settledLaw is a law whose weights, or why they cannot be used, stand in the split already.
@@ -203,7 +198,8 @@ func (c *Case) lawBackends(q question, ws Weights) []LawBackend {
 			b.Probability = float64(w.Weight) / float64(sum)
 		}
 		if s, known := q.service(ns, name); known && !s.Found {
-			b.Problem = "there is no Service " + untrusted.Safe(ns) + "/" + untrusted.Safe(name) + ": after three seconds of 504 its share goes to the others"
+			b.Problem = fmt.Sprintf("there is no Service %s/%s: after three seconds of 504 its share goes to the others",
+				untrusted.Safe(ns), untrusted.Safe(name))
 		}
 		out = append(out, b)
 	}
@@ -228,27 +224,29 @@ func (c *Case) obeyLaw() {
 	if law.Path == PathServiceProfile || law.Path == PathTrafficSplit {
 		return
 	}
-	declared := s.Effective
-	if c.declaredLaw != nil {
-		declared = c.declaredLaw
-	}
-	s.Effective = nil
+	declared := c.declared()
+	s.Effective = weightsOf(law.Backends)
 	for _, b := range law.Backends {
-		s.Effective = append(s.Effective, Weight{Service: b.Name, Weight: b.Weight})
 		if b.Port != 0 {
 			c.Ports[b.Name] = b.Port
 		}
 	}
-	switch {
-	case len(law.Objects) > 0:
+	s.EffectiveFrom = "the root Service alone: nothing splits it"
+	if len(law.Objects) > 0 {
 		s.EffectiveFrom = law.Objects[0].String()
-	default:
-		s.EffectiveFrom = "the root Service alone: nothing splits it"
 	}
 	if law.Problem != "" && s.WeightErr == nil {
 		s.WeightErr = &WeightError{Object: s.EffectiveFrom, Field: "spec", Why: law.Problem}
 	}
 	s.Differs = s.Differs || s.Found && !law.Rules(*s) && !sameLaw(declared, s.Effective)
+}
+
+// declared is what the object that was named says, whoever rules.
+func (c *Case) declared() Weights {
+	if c.declaredLaw != nil {
+		return c.declaredLaw
+	}
+	return c.Split.Effective
 }
 
 // keepDeclared keeps the backends that the split names and the law leaves out, with weight 0: an answer of theirs is looked

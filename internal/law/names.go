@@ -30,13 +30,13 @@ func Candidates(what string, names []string) string {
 	return "there are: " + strings.Join(Listed(names), ", ")
 }
 
-// brief is an error as a part of a sentence: bounded and on one line.
-func brief(err error) string { return untrusted.Cut(untrusted.Safe(err.Error()), 300) }
+// Brief is an error as a part of a sentence: bounded and on one line.
+func Brief(err error) string { return untrusted.Short(err.Error(), 300) }
 
-// reason is what a condition gives as its reason, in brackets.
-func reason(r string) string {
+// Reason is what a condition gives as its reason, in brackets.
+func Reason(r string) string {
 	if r == "" {
 		return ""
 	}
-	return " (" + untrusted.Cut(untrusted.Safe(r), 100) + ")"
+	return " (" + untrusted.Short(r, 100) + ")"
 }

@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/yaml"
 )
 
 // Pick finds the split that is meant, and leaves it in c.Split with what it says itself. That it is missing is for a check to
@@ -57,8 +54,8 @@ func (c *Case) nothingSplits() string {
 		}
 	}
 	last := len(kinds) - 1
-	return fmt.Sprintf("nothing splits Service %s in namespace %s: there is no %s or %s for it, nor one of that name", c.Name, c.Namespace,
-		strings.Join(kinds[:last], ", "), kinds[last])
+	return fmt.Sprintf("nothing splits Service %s in namespace %s: there is no %s or %s for it, nor one of that name",
+		c.Name, c.Namespace, strings.Join(kinds[:last], ", "), kinds[last])
 }
 
 // candidate is a split object and the root Service that it names.
@@ -75,29 +72,22 @@ func (c *Case) candidates() []candidate {
 	return out
 }
 
-// splitOf is the split that an object is, less its weights.
-func splitOf(ref ObjectRef, u *unstructured.Unstructured) Split {
-	s := Split{
-		Kind: ref.Kind, APIVersion: ref.APIVersion, Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID,
-		ResourceVersion: ref.ResourceVersion, Generation: ref.Generation, Found: true, YAML: yamlOf(u),
-	}
-	s.LastWriter, s.LastWritten = lastWriter(u)
-	return s
-}
-
 // declare keeps what the object that was named says, whoever rules.
 func (c *Case) declare(bs []LawBackend) {
-	for _, b := range bs {
-		c.Split.Declared = append(c.Split.Declared, Declared{Service: b.Name, Raw: fmt.Sprint(b.Weight)})
-		c.declaredLaw = append(c.declaredLaw, Weight{Service: b.Name, Weight: b.Weight})
+	c.declaredLaw = weightsOf(bs)
+	for _, w := range c.declaredLaw {
+		c.Split.Declared = append(c.Split.Declared, Declared{Service: w.Service, Raw: fmt.Sprint(w.Weight)})
 	}
 }
 
-func (c *Case) rootName(r serviceRef) string {
-	if r.namespace == c.Namespace {
-		return r.name
+// rootName is a Service as the rest of the Snapshot names it: with its namespace where that is not the split's.
+func (c *Case) rootName(r serviceRef) string { return nameIn(c.Namespace, r.namespace, r.name) }
+
+func nameIn(own, namespace, service string) string {
+	if namespace == own {
+		return service
 	}
-	return r.name + "." + r.namespace
+	return service + "." + namespace
 }
 
 // onlyRoot takes the one root Service that is split for the name that was not given. Several TrafficSplits of one root are
@@ -114,30 +104,24 @@ func (c *Case) onlyRoot() error {
 		}
 	}
 	var names []string
+	oneRoot := true
 	for _, s := range all {
 		names = append(names, s.short)
-		if s.root != all[0].root {
-			names = names[:0]
-			break
-		}
+		oneRoot = oneRoot && s.root == all[0].root
 	}
-	if len(names) == len(all) {
-		if len(all) == 1 {
-			kind, name, _ := strings.Cut(all[0].short, "/")
-			c.Kind, c.Name = KindOf(kind), name
-			return nil
-		}
+	switch {
+	case len(all) == 1:
+		kind, name, _ := strings.Cut(all[0].short, "/")
+		c.Kind, c.Name = KindOf(kind), name
+	case oneRoot:
 		c.Name = all[0].root
-		return nil
+	default:
+		return &Unclear{
+			Several: true, Object: "in namespace " + c.Namespace,
+			Cause: fmt.Sprintf("%d splits fit", len(all)), Hint: "name one; " + Candidates("splits", names),
+		}
 	}
-	names = nil
-	for _, s := range all {
-		names = append(names, s.short)
-	}
-	return &Unclear{
-		Several: true, Object: "in namespace " + c.Namespace,
-		Cause: fmt.Sprintf("%d splits fit", len(all)), Hint: "name one; " + Candidates("splits", names),
-	}
+	return nil
 }
 
 // nameOthers lists the other splits of the namespace, and which of them have the same root.
@@ -154,16 +138,6 @@ func (c *Case) nameOthers() {
 		}
 	}
 	s.Others, s.Rivals = Listed(others), Listed(rivals)
-}
-
-// yamlOf is the object for the record, less what only servers read.
-func yamlOf(u *unstructured.Unstructured) []byte {
-	bare := u.DeepCopy()
-	bare.SetManagedFields(nil)
-	if b, err := yaml.Marshal(bare.Object); err == nil && len(b) <= maxYAML {
-		return b
-	}
-	return nil
 }
 
 // cutLast takes name.namespace apart.

@@ -1,8 +1,9 @@
 package law
 
 import (
+	"cmp"
 	"fmt"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -47,7 +48,7 @@ func pickProfile(items []unstructured.Unstructured, root, rootNS, clientNS strin
 		}
 		return r
 	}
-	sort.SliceStable(fit, func(i, j int) bool { return rank(fit[i]) < rank(fit[j]) })
+	slices.SortStableFunc(fit, func(a, b *unstructured.Unstructured) int { return rank(a) - rank(b) })
 	if len(fit) == 0 {
 		return nil, ""
 	}
@@ -67,13 +68,9 @@ func readProfile(u *unstructured.Unstructured, rootNS string) (Profile, []overri
 	}
 	_, p.Skip = u.GetAnnotations()["smi.linkerd.io/skip"] // any value counts, "false" too
 	p.LastWriter, p.LastWritten = lastWriter(u)
-	readRoutes(u, &p)
+	p.readRoutes(u)
 	leaves, declared, weightErr := readLeaves(u, "ServiceProfile "+p.Namespace+"/"+p.Name, "dstOverrides", "authority")
 	p.Overrides = len(declared)
-	routes, _, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "routes")
-	if list, ok := routes.([]any); ok {
-		p.Routes = len(list)
-	}
 	var out []override
 	var notes []string
 	ports := map[string]int32{}
@@ -84,9 +81,8 @@ func readProfile(u *unstructured.Unstructured, rootNS string) (Profile, []overri
 				untrusted.Safe(p.Name), untrusted.Safe(l.leaf)))
 		}
 		if before, dup := ports[name]; dup && before != port {
-			notes = append(notes,
-				fmt.Sprintf("ServiceProfile %s sends traffic to Service %s on two ports; they are counted as one backend",
-					untrusted.Safe(p.Name), untrusted.Safe(name)))
+			notes = append(notes, fmt.Sprintf("ServiceProfile %s sends traffic to Service %s on two ports; they are counted as one backend",
+				untrusted.Safe(p.Name), untrusted.Safe(name)))
 		}
 		ports[name] = port
 		out = append(out, override{leafWeight: leafWeight{leaf: name, tenThousandth: l.tenThousandth}, port: port})
@@ -176,11 +172,12 @@ func (c *Case) obeyProfile(items []unstructured.Unstructured) {
 		return
 	}
 	object := c.profileRef.String()
-	if weightErr != nil {
-		if s.WeightErr == nil {
-			s.WeightErr = weightErr
-		}
+	unusable := func(why *WeightError) {
+		s.WeightErr = cmp.Or(s.WeightErr, why)
 		s.Effective, s.EffectiveFrom, s.Differs = nil, object, true
+	}
+	if weightErr != nil {
+		unusable(weightErr)
 		return
 	}
 	// The split's own order first, its backends with weight 0 where the profile leaves them out: the split names them, so
@@ -195,17 +192,10 @@ func (c *Case) obeyProfile(items []unstructured.Unstructured) {
 	}
 	obeyed, allZero, err := effective(s.Root, leaves)
 	if err != nil {
-		if s.WeightErr == nil {
-			s.WeightErr = &WeightError{Object: object, Field: "spec.dstOverrides", Why: err.Error()}
-		}
-		s.Effective, s.EffectiveFrom, s.Differs = nil, object, true
+		unusable(&WeightError{Object: object, Field: "spec.dstOverrides", Why: err.Error()})
 		return
 	}
-	declared := s.Effective
-	if c.declaredLaw != nil {
-		declared = c.declaredLaw
-	}
-	s.Differs = s.Found && !sameLaw(declared, obeyed)
+	s.Differs = s.Found && !sameLaw(c.declared(), obeyed)
 	s.Effective, s.EffectiveFrom, s.AllZero = obeyed, object, allZero && len(overrides) > 0
 }
 
@@ -217,16 +207,15 @@ func lawTextOf(ds []Declared) string {
 	return strings.Join(parts, ",")
 }
 
-// readRoutes reads what a ServiceProfile says besides its overrides.
-func readRoutes(u *unstructured.Unstructured, p *Profile) {
+// readRoutes reads what a ServiceProfile says besides its overrides; entries of another shape count as routes that say nothing.
+func (p *Profile) readRoutes(u *unstructured.Unstructured) {
 	p.OpaquePorts, _, _ = unstructured.NestedStringSlice(u.Object, "spec", "opaquePorts")
-	routes, _, _ := unstructured.NestedSlice(u.Object, "spec", "routes")
+	raw, _, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "routes")
+	routes, _ := raw.([]any)
+	p.Routes = len(routes)
 	for _, r := range routes {
-		route, ok := r.(map[string]any)
-		if !ok {
-			continue
-		}
-		if retried, _ := route["isRetryable"].(bool); retried {
+		route, _ := r.(map[string]any)
+		if route["isRetryable"] == true {
 			p.Retryable++
 		}
 		if timeout, _ := route["timeout"].(string); timeout != "" {

@@ -20,12 +20,7 @@ func notHTTP(provider Provider, s Service, port int32) string {
 	if !s.Found || port == 0 {
 		return ""
 	}
-	var p Port
-	for _, x := range s.Ports {
-		if x.Port == port {
-			p = x
-		}
-	}
+	p, _ := s.PortOf(port)
 	switch provider {
 	case ProviderLinkerd:
 		return linkerdOpaque(s, p, port)

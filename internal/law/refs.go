@@ -114,5 +114,5 @@ func (r Ref) WeightsText(u *unstructured.Unstructured) string {
 	if len(declared) == 0 {
 		return ""
 	}
-	return "(" + untrusted.Cut(untrusted.Safe(lawTextOf(declared)), 300) + ")"
+	return "(" + untrusted.Short(lawTextOf(declared), 300) + ")"
 }

@@ -1,11 +1,11 @@
 package law
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -52,7 +52,7 @@ func routeWeightsOf(u *unstructured.Unstructured) []Weights {
 	for _, r := range readRoute(u).spec.Rules {
 		var ws Weights
 		for _, ref := range r.BackendRefs {
-			ws = append(ws, Weight{Service: ref.Name, Weight: orOne(ref.Weight)})
+			ws = append(ws, Weight{Service: ref.Name, Weight: orElse(ref.Weight, 1)})
 		}
 		out = append(out, ws)
 	}
@@ -62,8 +62,7 @@ func routeWeightsOf(u *unstructured.Unstructured) []Weights {
 // routesOf are the routes of one kind that have a Service for a parent.
 func (c *Case) routesOf(kind Path) []candidate {
 	var out []candidate
-	for i := range c.Objects.routes {
-		r := &c.Objects.routes[i]
+	for _, r := range c.Objects.routes {
 		if p := r.parentsOf(); r.kind == kind && r.ref.Namespace == c.Namespace && len(p) > 0 {
 			out = append(out, candidate{ShortName(kind, r.ref.Name), c.rootName(p[0])})
 		}
@@ -73,13 +72,10 @@ func (c *Case) routesOf(kind Path) []candidate {
 
 // route is one Gateway API route, of whichever kind.
 type route struct {
-	ref     ObjectRef
-	kind    Path
-	created time.Time
-	object  *unstructured.Unstructured
-	problem string // why the control plane takes no notice of it; empty: it does
-	spec    routeSpec
-	status  routeStatus
+	listed
+	kind   Path
+	spec   routeSpec
+	status routeStatus
 }
 
 type routeSpec struct {
@@ -149,17 +145,15 @@ type backendRef struct {
 	Filters   []routeFilter `json:"filters"`
 }
 
-// readRoute takes one route apart. It never fails: a route that cannot be read says why in problem.
+// readRoute takes one route apart.
 func readRoute(u *unstructured.Unstructured) route {
-	r := route{ref: refOf(u), kind: Path(u.GetKind()), created: u.GetCreationTimestamp().UTC(), object: u}
-	spec, _ := u.Object["spec"].(map[string]any)
-	if err := Decode(spec, &r.spec); err != nil {
-		r.problem = "its spec cannot be read: " + brief(err)
+	r := route{kind: Path(u.GetKind())}
+	if r.listed = readObject(u, &r.spec); r.problem != "" {
 		return r
 	}
 	if status, ok := u.Object["status"].(map[string]any); ok {
 		if err := Decode(status, &r.status); err != nil {
-			r.problem = "its status cannot be read: " + brief(err)
+			r.problem = "its status cannot be read: " + Brief(err)
 			return r
 		}
 	}
@@ -175,23 +169,6 @@ func readRoute(u *unstructured.Unstructured) route {
 	return r
 }
 
-// Decode reads a part of an unstructured object into a typed one.
-func Decode(from, to any) error {
-	b, err := json.Marshal(from)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(b, to)
-}
-
-// refOf names the version of an object that was read.
-func refOf(u *unstructured.Unstructured) ObjectRef {
-	return ObjectRef{
-		APIVersion: untrusted.Cut(u.GetAPIVersion(), 253), Kind: untrusted.Cut(u.GetKind(), 63), Namespace: u.GetNamespace(), Name: u.GetName(),
-		UID: string(u.GetUID()), ResourceVersion: u.GetResourceVersion(), Generation: u.GetGeneration(),
-	}
-}
-
 // unusable says what makes Linkerd's policy controller leave the whole route out: it converts all of a route or none.
 func (r route) unusable() string {
 	for i, rule := range r.spec.Rules {
@@ -199,12 +176,13 @@ func (r route) unusable() string {
 			switch f.Type {
 			case "RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect":
 			default:
-				return fmt.Sprintf("spec.rules[%d] has a filter %q, which mesh control planes of Linkerd do not take; they then leave the whole route out", i, untrusted.Safe(f.Type))
+				return fmt.Sprintf("spec.rules[%d] has a filter %q, which mesh control planes of Linkerd do not take; "+
+					"they then leave the whole route out", i, untrusted.Safe(f.Type))
 			}
 		}
 		for j, m := range rule.Matches {
 			if _, err := r.compile(m); err != nil {
-				return fmt.Sprintf("spec.rules[%d].matches[%d]: %s", i, j, brief(err))
+				return fmt.Sprintf("spec.rules[%d].matches[%d]: %s", i, j, Brief(err))
 			}
 		}
 	}
@@ -215,12 +193,8 @@ func (r route) unusable() string {
 }
 
 func isCoreService(group, kind *string, absent string) bool {
-	k := absent
-	if kind != nil {
-		k = *kind
-	}
-	g := group == nil || *group == "" || strings.EqualFold(*group, "core")
-	return g && strings.EqualFold(k, "Service")
+	g := orElse(group, "")
+	return (g == "" || strings.EqualFold(g, "core")) && strings.EqualFold(orElse(kind, absent), "Service")
 }
 
 // parentsOf are the Services that the route is bound to, as namespace/name pairs with a port (0: all ports). A parent
@@ -231,14 +205,8 @@ func (r route) parentsOf() []serviceRef {
 		if !isCoreService(p.Group, p.Kind, "Gateway") {
 			continue
 		}
-		ref := serviceRef{namespace: r.ref.Namespace, name: p.Name}
-		if p.Namespace != nil && *p.Namespace != "" {
-			ref.namespace = *p.Namespace
-		}
-		if p.Port != nil {
-			ref.port = *p.Port
-		}
-		out = append(out, ref)
+		ns := cmp.Or(orElse(p.Namespace, ""), r.ref.Namespace)
+		out = append(out, serviceRef{namespace: ns, name: p.Name, port: orElse(p.Port, 0)})
 	}
 	return out
 }
@@ -262,7 +230,7 @@ func (r route) accepted(service string) (ok bool, why string) {
 			if c.Status == "True" {
 				return true, ""
 			}
-			why = "its condition Accepted is " + untrusted.Safe(c.Status) + reason(c.Reason)
+			why = "its condition Accepted is " + untrusted.Safe(c.Status) + Reason(c.Reason)
 		}
 	}
 	return false, why

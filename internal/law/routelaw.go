@@ -1,8 +1,10 @@
 package law
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -23,22 +25,7 @@ type question struct {
 }
 
 // name is a Service as the rest of the Snapshot names it.
-func (q question) name(namespace, service string) string {
-	if namespace == q.names {
-		return service
-	}
-	return service + "." + namespace
-}
-
-// byPrecedence sorts routes as Linkerd does, from the oldest to the youngest and by name.
-func byPrecedence(routes []*route) {
-	slices.SortStableFunc(routes, func(a, b *route) int {
-		if c := a.created.Compare(b.created); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ref.Namespace+"/"+a.ref.Name, b.ref.Namespace+"/"+b.ref.Name)
-	})
-}
+func (q question) name(namespace, service string) string { return nameIn(q.names, namespace, service) }
 
 // bound sorts the routes into those that the client's proxy may follow for the root Service and port, and those that name
 // the root and are of no effect. Routes of other roots are neither.
@@ -78,7 +65,8 @@ func (q question) bound(routes []route) (inForce []*route, shadowed []Shadowed) 
 		}
 		inForce = append(inForce, r)
 	}
-	byPrecedence(inForce)
+	name := func(o ObjectRef) string { return o.Namespace + "/" + o.Name }
+	slices.SortStableFunc(inForce, func(a, b *route) int { return a.older(b.listed, name) })
 	return inForce, shadowed
 }
 
@@ -89,20 +77,18 @@ func (q question) byRoutes(all []route) (*Law, []Shadowed) {
 	if len(inForce) == 0 {
 		return nil, shadowed
 	}
-	var kind Path
-	for _, k := range routes() {
-		if slices.ContainsFunc(inForce, func(r *route) bool { return r.kind == k.Path }) {
-			kind = k.Path
-			break
-		}
-	}
+	shadow := func(r *route, why string) { shadowed = append(shadowed, Shadowed{Object: r.ref, Why: why}) }
+	kinds := routes() // the first of them that is there rules
+	kind := kinds[slices.IndexFunc(kinds, func(k Kind) bool {
+		return slices.ContainsFunc(inForce, func(r *route) bool { return r.kind == k.Path })
+	})].Path
 	var same []*route
 	for _, r := range inForce {
-		if r.kind != kind {
-			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: fmt.Sprintf("a %s on the same Service comes before a %s", kind, r.kind)})
-			continue
+		if r.kind == kind {
+			same = append(same, r)
+		} else {
+			shadow(r, fmt.Sprintf("a %s on the same Service comes before a %s", kind, r.kind))
 		}
-		same = append(same, r)
 	}
 	law := &Law{Path: kind, NullModel: RandomPerRequest}
 	switch {
@@ -110,7 +96,10 @@ func (q question) byRoutes(all []route) (*Law, []Shadowed) {
 		law.NullModel, law.ModelWhy = RandomPerConnection, "a "+string(kind)+" splits connections"
 	case q.opaque != "" && q.provider == ProviderLinkerd:
 		// The proxy has no HTTP to match; its policy's opaque route is the root Service itself.
-		return q.opaqueDefault(same, shadowed)
+		for _, r := range same {
+			shadow(r, "to the proxy the port is not HTTP: "+q.opaque)
+		}
+		return nil, shadowed
 	}
 	m, ok := bestRule(same, q.probe)
 	if !ok {
@@ -127,19 +116,11 @@ func (q question) byRoutes(all []route) (*Law, []Shadowed) {
 	}
 	for _, r := range same {
 		if r != m.route {
-			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: fmt.Sprintf("%s fits %s better, or as well and is older", m.route.ref, q.probe)})
+			shadow(r, fmt.Sprintf("%s fits %s better, or as well and is older", m.route.ref, q.probe))
 		}
 	}
 	law.Backends, law.Problem = q.backendsOf(m.route, m.rule)
 	return law, shadowed
-}
-
-// opaqueDefault is Linkerd's law of a port that it does not take for HTTP: routes of HTTP say nothing there.
-func (q question) opaqueDefault(routes []*route, shadowed []Shadowed) (*Law, []Shadowed) {
-	for _, r := range routes {
-		shadowed = append(shadowed, Shadowed{Object: r.ref, Why: "to the proxy the port is not HTTP: " + q.opaque})
-	}
-	return nil, shadowed
 }
 
 func routeNames(routes []*route) string {
@@ -154,15 +135,18 @@ func routeNames(routes []*route) string {
 }
 
 // String is the request as sentences name it.
-func (p Probe) String() string {
-	method, path := p.Method, p.Path
-	if method == "" {
-		method = "GET"
+func (p Probe) String() string { return untrusted.Safe(p.method() + " " + cmp.Or(p.Path, "/")) }
+
+func (p Probe) method() string { return cmp.Or(p.Method, "GET") }
+
+// target is the path of the request, and its query as far as it can be read.
+func (p Probe) target() (path string, query url.Values) {
+	path, raw, _ := strings.Cut(p.Path, "?")
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		query = nil
 	}
-	if path == "" {
-		path = "/"
-	}
-	return untrusted.Safe(method + " " + path)
+	return cmp.Or(path, "/"), query
 }
 
 // maxRouteWeight is the largest weight that the Gateway API allows.
@@ -180,7 +164,7 @@ func (q question) backendsOf(r *route, rule int) ([]LawBackend, string) {
 	}
 	var out []LawBackend
 	for i, ref := range refs {
-		w := orOne(ref.Weight)
+		w := orElse(ref.Weight, 1)
 		if w < 0 || w > maxRouteWeight {
 			return nil, fmt.Sprintf("%s[%d].weight is %d: weights are 0 to %d", field, i, w, maxRouteWeight)
 		}
@@ -197,12 +181,10 @@ func (q question) backend(r *route, ref backendRef, weight int64) LawBackend {
 	if q.provider == ProviderLinkerd {
 		ns = q.rootNS
 	}
-	if ref.Namespace != nil && *ref.Namespace != "" {
-		ns = *ref.Namespace
-	}
+	ns = cmp.Or(orElse(ref.Namespace, ""), ns)
 	b := LawBackend{Name: q.name(ns, ref.Name), Namespace: ns, Service: untrusted.Cut(ref.Name, 253), Weight: weight}
-	if ref.Port != nil && *ref.Port > 0 && *ref.Port <= math.MaxUint16 {
-		b.Port = int32(*ref.Port)
+	if port := orElse(ref.Port, 0); port > 0 && port <= math.MaxUint16 {
+		b.Port = int32(port)
 	}
 	s, known := q.service(ns, ref.Name)
 	switch {
@@ -223,22 +205,27 @@ func (q question) rootAlone() []LawBackend {
 	return []LawBackend{{Name: q.name(q.rootNS, q.root), Namespace: q.rootNS, Service: q.root, Weight: 1, Probability: 1}}
 }
 
+// weightsOf are the weights of backends by name.
+func weightsOf(bs []LawBackend) Weights {
+	var out Weights
+	for _, b := range bs {
+		out = append(out, Weight{Service: b.Name, Weight: b.Weight})
+	}
+	return out
+}
+
 // merged adds up backends of one name: their answers cannot be told apart. The first port stands.
 func merged(in []LawBackend) []LawBackend {
 	var out []LawBackend
-	at := map[string]int{}
 	for _, b := range in {
-		i, ok := at[b.Name]
-		if !ok {
-			at[b.Name] = len(out)
+		have := find(out, func(o *LawBackend) bool { return o.Name == b.Name })
+		if have == nil {
 			out = append(out, b)
 			continue
 		}
-		out[i].Weight += b.Weight
-		out[i].Probability += b.Probability
-		if out[i].Problem == "" {
-			out[i].Problem = b.Problem
-		}
+		have.Weight += b.Weight
+		have.Probability += b.Probability
+		have.Problem = cmp.Or(have.Problem, b.Problem)
 	}
 	return out
 }
@@ -246,17 +233,11 @@ func merged(in []LawBackend) []LawBackend {
 // distribution fills in probabilities: weight over sum. A lone backend gets everything whatever its weight, as the proxies of
 // Linkerd and Istio have it. The second result says why there is no distribution.
 func distribution(in []LawBackend, field string) ([]LawBackend, string) {
-	var sum int64
-	for _, b := range in {
-		sum += b.Weight
-	}
 	if len(in) == 1 {
-		if in[0].Weight == 0 {
-			in[0].Weight = 1
-		}
-		in[0].Probability = 1
+		in[0].Weight, in[0].Probability = max(in[0].Weight, 1), 1
 		return in, ""
 	}
+	sum := weightsOf(in).Sum()
 	switch {
 	case sum == 0:
 		return nil, field + ": the weights sum to nothing, which proxies cannot draw by"

@@ -1,12 +1,11 @@
 package law
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -41,7 +40,7 @@ func (v compiledValue) fits(s string) bool {
 type specificity struct{ host, path, method, headers, query int }
 
 func (s specificity) less(o specificity) bool {
-	return slices.Compare([]int{s.host, s.path, s.method, s.headers, s.query}, []int{o.host, o.path, o.method, o.headers, o.query}) < 0
+	return cmp.Or(s.host-o.host, s.path-o.path, s.method-o.method, s.headers-o.headers, s.query-o.query) < 0
 }
 
 // maxPattern bounds a regular expression of an object.
@@ -62,28 +61,27 @@ func anchored(expr string) (*regexp.Regexp, error) {
 func compileValues(in []valueMatch) ([]compiledValue, error) {
 	var out []compiledValue
 	for _, v := range in {
-		c := compiledValue{name: v.Name, exact: v.Value}
-		switch kind := orElse(v.Type, "Exact"); kind {
-		case "Exact":
-		case "RegularExpression":
-			re, err := anchored(v.Value)
-			if err != nil {
-				return nil, err
-			}
-			c.re = re
-		default:
-			return nil, fmt.Errorf("a match of type %q", untrusted.Safe(kind))
+		c, err := compileValue(v, "match")
+		if err != nil {
+			return nil, err
 		}
 		out = append(out, c)
 	}
 	return out, nil
 }
 
-func orElse(s *string, otherwise string) string {
-	if s == nil {
-		return otherwise
+// compileValue makes the match of one value ready; what names it where its type is not known.
+func compileValue(v valueMatch, what string) (compiledValue, error) {
+	c := compiledValue{name: v.Name, exact: v.Value}
+	var err error
+	switch kind := orElse(v.Type, "Exact"); kind {
+	case "Exact":
+	case "RegularExpression":
+		c.re, err = anchored(v.Value)
+	default:
+		err = fmt.Errorf("a %s of type %q", what, untrusted.Safe(kind))
 	}
-	return *s
+	return c, err
 }
 
 // compile makes a match ready. Its error is why the control plane cannot convert it.
@@ -147,36 +145,28 @@ func grpcPath(raw json.RawMessage) (func(string) (int, bool), error) {
 			return nil, errors.New("its method is not a gRPC method")
 		}
 	}
-	parts := [2]compiledValue{}
-	given := [2]*string{m.Service, m.Method}
-	for i, g := range given {
-		if g == nil {
+	var parts [2]func(string) bool // nil: not given
+	for i, given := range [2]*string{m.Service, m.Method} {
+		if given == nil {
 			continue
 		}
-		parts[i].exact = *g
-		switch kind := orElse(m.Type, "Exact"); kind {
-		case "Exact":
-		case "RegularExpression":
-			re, err := anchored(*g)
-			if err != nil {
-				return nil, err
-			}
-			parts[i].re = re
-		default:
-			return nil, fmt.Errorf("a method match of type %q", untrusted.Safe(kind))
+		part, err := compileValue(valueMatch{Type: m.Type, Value: *given}, "method match")
+		if err != nil {
+			return nil, err
 		}
+		parts[i] = part.fits
 	}
 	return func(p string) (int, bool) {
 		service, method, _ := strings.Cut(strings.TrimPrefix(p, "/"), "/")
 		length := 0
 		for i, s := range [2]string{service, method} {
-			if given[i] == nil {
-				continue
-			}
-			if !parts[i].fits(s) {
+			switch {
+			case parts[i] == nil:
+			case !parts[i](s):
 				return 0, false
+			default:
+				length += len(s)
 			}
-			length += len(s)
 		}
 		return length, true
 	}, nil
@@ -185,25 +175,17 @@ func grpcPath(raw json.RawMessage) (func(string) (int, bool), error) {
 // fits asks the match of a request.
 func (m compiledMatch) fits(p Probe) (specificity, bool) {
 	var s specificity
-	method := p.Method
-	if method == "" {
-		method = "GET"
-	}
 	if m.method != "" {
-		if m.method != method {
+		if m.method != p.method() {
 			return s, false
 		}
 		s.method = 1
 	}
-	path, rawQuery, _ := strings.Cut(p.Path, "?")
-	if path == "" {
-		path = "/"
-	}
+	path, query := p.target()
 	ok := false
 	if s.path, ok = m.path(path); !ok {
 		return s, false
 	}
-	query := queryOf(rawQuery)
 	for _, h := range m.headers {
 		if v, there := headerOf(p, h.name); !there || !h.fits(v) {
 			return s, false
@@ -216,15 +198,6 @@ func (m compiledMatch) fits(p Probe) (specificity, bool) {
 	}
 	s.headers, s.query = len(m.headers), len(m.query)
 	return s, true
-}
-
-// queryOf reads what can be read of a query.
-func queryOf(raw string) url.Values {
-	q, err := url.ParseQuery(raw)
-	if err != nil {
-		return nil
-	}
-	return q
 }
 
 func headerOf(p Probe, name string) (string, bool) {

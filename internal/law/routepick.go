@@ -24,14 +24,14 @@ func (c *Case) routeMeant() *route {
 	if c.Kind != "" {
 		return c.namedRoute(c.Kind, c.Name)
 	}
-	name, ns := c.Name, c.Namespace
+	name, ns, splits := c.Name, c.Namespace, c.Objects.TrafficSplits
 	if base, other, ok := cutLast(name); ok {
 		if _, own := c.Services[name]; !own {
 			name, ns = base, other
 		}
 	}
 	c.root = serviceRef{namespace: ns, name: name}
-	byRoot := slices.ContainsFunc(c.Objects.TrafficSplits, func(u unstructured.Unstructured) bool { return RootOf(&u) == c.Name })
+	byRoot := find(splits, func(u *unstructured.Unstructured) bool { return RootOf(u) == c.Name }) != nil
 	if byRoot {
 		if u, _ := pickProfile(c.Objects.Profiles, name, ns, c.ClientNamespace); u != nil {
 			return nil
@@ -39,25 +39,19 @@ func (c *Case) routeMeant() *route {
 	}
 	q := c.question()
 	q.port = c.Port
-	in, _ := q.bound(c.Objects.routes)
-	if len(in) > 0 {
-		if law, _ := q.byRoutes(c.Objects.routes); law != nil {
-			for _, r := range in {
-				if len(law.Objects) > 0 && r.ref == law.Objects[0] && r.ref.Namespace == c.Namespace {
-					return r
-				}
-			}
-		}
-	}
-	if byRoot || slices.ContainsFunc(c.Objects.TrafficSplits, func(u unstructured.Unstructured) bool { return u.GetName() == c.Name }) {
-		return nil
-	}
-	for i := range c.Objects.routes { // one that names the root and is of no effect: checks say why
-		r := &c.Objects.routes[i]
-		if slices.ContainsFunc(r.parentsOf(), func(p serviceRef) bool { return p.name == name && p.namespace == ns }) &&
-			r.ref.Namespace == c.Namespace {
+	if law, _ := q.byRoutes(c.Objects.routes); law != nil {
+		ruling := func(r *route) bool { return r.ref == law.Objects[0] && r.ref.Namespace == c.Namespace }
+		if r := find(c.Objects.routes, ruling); r != nil {
 			return r
 		}
+	}
+	if byRoot || find(splits, func(u *unstructured.Unstructured) bool { return u.GetName() == c.Name }) != nil {
+		return nil
+	}
+	root := serviceRef{namespace: ns, name: name}
+	// One that names the root and is of no effect: checks say why.
+	if r := find(c.Objects.routes, func(r *route) bool { return r.ref.Namespace == c.Namespace && r.boundTo(root) }); r != nil {
+		return r
 	}
 	for _, k := range routes() {
 		if r := c.namedRoute(k.Path, c.Name); r != nil {
@@ -70,18 +64,21 @@ func (c *Case) routeMeant() *route {
 // namedRoute finds a route of the split's namespace by kind and name. Of two HTTPRoutes of one name in two groups that of
 // the Gateway API is taken.
 func (c *Case) namedRoute(kind Path, name string) *route {
-	for i := range c.Objects.routes {
-		if r := &c.Objects.routes[i]; r.kind == kind && r.ref.Name == name && r.ref.Namespace == c.Namespace {
-			return r
-		}
-	}
-	return nil
+	return find(c.Objects.routes, func(r *route) bool { return r.kind == kind && r.is(c.Namespace, name) })
+}
+
+// boundTo reports whether the Service is one of the route's parents, by whichever port.
+func (r route) boundTo(root serviceRef) bool {
+	return slices.ContainsFunc(r.parentsOf(), func(p serviceRef) bool {
+		p.port = 0
+		return p == root
+	})
 }
 
 // takeRoute makes a route the split of the Snapshot. Its root is the Service that was asked for, else the first that it is
 // bound to.
 func (c *Case) takeRoute(r *route) {
-	s := splitOf(r.ref, r.object)
+	s := splitOf(r.raw)
 	parents := r.parentsOf()
 	root := serviceRef{}
 	for i, p := range parents {
@@ -106,9 +103,7 @@ func (c *Case) takeRoute(r *route) {
 	if m, ok := bestRule([]*route{r}, q.probe); ok {
 		c.Split.Declared = q.declared(r, m.rule)
 		backends, _ := q.backendsOf(r, m.rule)
-		for _, b := range backends {
-			c.declaredLaw = append(c.declaredLaw, Weight{Service: b.Name, Weight: b.Weight})
-		}
+		c.declaredLaw = weightsOf(backends)
 	}
 	if r.problem != "" && s.WeightErr == nil {
 		c.Split.WeightErr = &WeightError{Object: r.ref.String(), Field: "spec", Why: r.problem}
@@ -119,7 +114,7 @@ func (c *Case) takeRoute(r *route) {
 func (q question) declared(r *route, rule int) []Declared {
 	var out []Declared
 	for _, ref := range r.spec.Rules[rule].BackendRefs {
-		out = append(out, Declared{Service: q.backend(r, ref, 0).Name, Raw: fmt.Sprint(orOne(ref.Weight))})
+		out = append(out, Declared{Service: q.backend(r, ref, 0).Name, Raw: fmt.Sprint(orElse(ref.Weight, 1))})
 	}
 	return out
 }

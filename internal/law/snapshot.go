@@ -130,24 +130,24 @@ type Service struct {
 	Settings       map[string]string `json:"settings"` // its annotations about retries, timeouts and circuit breaking
 }
 
+// PortOf is the Service's TCP port of that number, and whether it has it.
+func (s Service) PortOf(port int32) (p Port, ok bool) {
+	if p := find(s.Ports, func(p *Port) bool { return p.Port == port }); p != nil {
+		return *p, true
+	}
+	return Port{}, false
+}
+
 // HasPort reports whether the Service has the TCP port.
 func (s Service) HasPort(port int32) bool {
-	for _, p := range s.Ports {
-		if p.Port == port {
-			return true
-		}
-	}
-	return false
+	_, ok := s.PortOf(port)
+	return ok
 }
 
 // PortName is the name that endpoints bear for a port of the Service.
 func (s Service) PortName(port int32) string {
-	for _, p := range s.Ports {
-		if p.Port == port {
-			return p.Name
-		}
-	}
-	return ""
+	p, _ := s.PortOf(port)
+	return p.Name
 }
 
 // Backend is one leaf of the split.

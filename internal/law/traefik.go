@@ -1,9 +1,11 @@
 package law
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -34,7 +36,7 @@ func traefikServiceKind() Kind {
 			}
 			var ws Weights
 			for _, e := range w.Services {
-				ws = append(ws, Weight{Service: e.Name, Weight: orOne(e.Weight)})
+				ws = append(ws, Weight{Service: e.Name, Weight: orElse(e.Weight, 1)})
 			}
 			return []Weights{ws}
 		},
@@ -49,7 +51,7 @@ func (c *Case) pickTraefik() (bool, error) {
 	if t == nil {
 		return false, nil
 	}
-	c.Split = splitOf(t.ref, t.object)
+	c.Split = splitOf(t.raw)
 	if c.Through != nil {
 		through := c.Through.Service
 		c.root = serviceRef{namespace: through.Namespace, name: through.Name}
@@ -62,10 +64,8 @@ func (c *Case) pickTraefik() (bool, error) {
 }
 
 type traefikService struct {
-	ref     ObjectRef
-	object  *unstructured.Unstructured
-	problem string
-	spec    traefikSpec
+	listed
+	spec traefikSpec
 }
 
 type traefikSpec struct {
@@ -87,10 +87,8 @@ type traefikEntry struct {
 }
 
 func readTraefikService(u *unstructured.Unstructured) traefikService {
-	t := traefikService{ref: refOf(u), object: u}
-	spec, _ := u.Object["spec"].(map[string]any)
-	if err := Decode(spec, &t.spec); err != nil {
-		t.problem = "its spec cannot be read: " + brief(err)
+	var t traefikService
+	if t.listed = readObject(u, &t.spec); t.problem != "" {
 		return t
 	}
 	switch {
@@ -134,7 +132,8 @@ func (q question) flatten(all []traefikService, t *traefikService, share *big.Ra
 	above[key] = true
 	defer delete(above, key)
 	if s := t.spec.Weighted.Sticky; s != nil && s.Cookie != nil {
-		law.NullModel, law.ModelWhy = StickyAssignment, t.ref.String()+" has a sticky cookie; requests without one, as splitbench's, take turns by weight"
+		law.NullModel = StickyAssignment
+		law.ModelWhy = t.ref.String() + " has a sticky cookie; requests without one, as splitbench's, take turns by weight"
 	}
 	field := t.ref.String() + ": spec.weighted.services"
 	weights, sum, problem := t.weights(field)
@@ -144,16 +143,10 @@ func (q question) flatten(all []traefikService, t *traefikService, share *big.Ra
 	var out []portion
 	for i, e := range t.spec.Weighted.Services {
 		p := new(big.Rat).Mul(share, big.NewRat(weights[i], sum))
-		ns := e.Namespace
-		if ns == "" {
-			ns = t.ref.Namespace
-		}
+		ns := cmp.Or(e.Namespace, t.ref.Namespace)
 		switch e.Kind {
 		case "", "Service":
 			out = append(out, portion{q.traefikBackend(e, ns), p})
-			if len(out) > maxBackends {
-				return nil, fmt.Sprintf("%s leads to more than %d backends", field, maxBackends)
-			}
 		case "TraefikService":
 			inner := findTraefik(all, ns, e.Name)
 			if inner == nil {
@@ -166,11 +159,12 @@ func (q question) flatten(all []traefikService, t *traefikService, share *big.Ra
 			if problem != "" {
 				return nil, problem
 			}
-			if out = append(out, below...); len(out) > maxBackends {
-				return nil, fmt.Sprintf("%s leads to more than %d backends", field, maxBackends)
-			}
+			out = append(out, below...)
 		default:
 			return nil, fmt.Sprintf("%s[%d].kind is %q: want Service or TraefikService", field, i, untrusted.Safe(e.Kind))
+		}
+		if len(out) > maxBackends {
+			return nil, fmt.Sprintf("%s leads to more than %d backends", field, maxBackends)
 		}
 	}
 	return out, ""
@@ -179,10 +173,7 @@ func (q question) flatten(all []traefikService, t *traefikService, share *big.Ra
 // weights are those of the entries: absent is 1, and what is not above 0 is never drawn.
 func (t *traefikService) weights(field string) (ws []int64, sum int64, problem string) {
 	for i, e := range t.spec.Weighted.Services {
-		w := int64(1)
-		if e.Weight != nil {
-			w = max(0, *e.Weight)
-		}
+		w := max(0, orElse(e.Weight, 1))
 		if w > math.MaxInt32 {
 			return nil, 0, fmt.Sprintf("%s[%d].weight is %d: too large to be meant", field, i, w)
 		}
@@ -195,12 +186,7 @@ func (t *traefikService) weights(field string) (ws []int64, sum int64, problem s
 }
 
 func findTraefik(all []traefikService, namespace, name string) *traefikService {
-	for i := range all {
-		if all[i].ref.Namespace == namespace && all[i].ref.Name == name {
-			return &all[i]
-		}
-	}
-	return nil
+	return find(all, func(t *traefikService) bool { return t.is(namespace, name) })
 }
 
 func (q question) traefikBackend(e traefikEntry, ns string) LawBackend {
@@ -220,7 +206,8 @@ func (q question) traefikBackend(e traefikEntry, ns string) LawBackend {
 	}
 	switch {
 	case known && !s.Found:
-		b.Problem = fmt.Sprintf("there is no Service %s/%s: Traefik leaves the whole weighted service out", untrusted.Safe(ns), untrusted.Safe(e.Name))
+		b.Problem = fmt.Sprintf("there is no Service %s/%s: Traefik leaves the whole weighted service out",
+			untrusted.Safe(ns), untrusted.Safe(e.Name))
 	case known && b.Port != 0 && !s.HasPort(b.Port):
 		b.Problem = fmt.Sprintf("Service %s/%s has no port %d", untrusted.Safe(ns), untrusted.Safe(e.Name), b.Port)
 	}
@@ -237,13 +224,11 @@ type portion struct {
 func wholeWeights(ps []portion, field string) ([]LawBackend, string) {
 	var out []LawBackend
 	var shares []*big.Rat
-	at := map[string]int{}
 	common := big.NewInt(1) // of the denominators
 	for _, p := range ps {
-		i, ok := at[p.Name]
-		if !ok {
+		i := slices.IndexFunc(out, func(b LawBackend) bool { return b.Name == p.Name })
+		if i < 0 {
 			i = len(out)
-			at[p.Name] = i
 			out, shares = append(out, p.LawBackend), append(shares, new(big.Rat))
 		}
 		shares[i].Add(shares[i], p.share)

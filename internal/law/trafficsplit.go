@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -23,9 +22,8 @@ func trafficSplit() Kind {
 		},
 		splits: func(c *Case) []candidate {
 			var out []candidate
-			for i := range c.Objects.TrafficSplits {
-				u := &c.Objects.TrafficSplits[i]
-				out = append(out, candidate{ShortName(PathTrafficSplit, u.GetName()), RootOf(u)})
+			for _, u := range c.Objects.TrafficSplits {
+				out = append(out, candidate{ShortName(PathTrafficSplit, u.GetName()), RootOf(&u)})
 			}
 			return out
 		},
@@ -35,7 +33,9 @@ func trafficSplit() Kind {
 
 // TrafficSplits are the splits of SMI.
 func TrafficSplits() Resource {
-	return Resource{Group: "split.smi-spec.io", Plural: "trafficsplits", Versions: []string{"v1alpha4", "v1alpha3", "v1alpha2", "v1alpha1"}}
+	return Resource{
+		Group: "split.smi-spec.io", Plural: "trafficsplits", Versions: []string{"v1alpha4", "v1alpha3", "v1alpha2", "v1alpha1"},
+	}
 }
 
 // Bounds of one object. An API server lets an object be 1.5 MB; no split that means anything comes near these.
@@ -64,21 +64,21 @@ func (c *Case) pickTrafficSplit() (bool, error) {
 func PickTrafficSplit(
 	items []unstructured.Unstructured, namespace, name string, kindNamed bool,
 ) (*unstructured.Unstructured, error) {
-	var byName, byRoot []*unstructured.Unstructured
+	var byName, byRoot, all []*unstructured.Unstructured
 	for i := range items {
-		if items[i].GetName() == name {
-			byName = append(byName, &items[i])
+		u := &items[i]
+		all = append(all, u)
+		if u.GetName() == name {
+			byName = append(byName, u)
 		}
-		if RootOf(&items[i]) == name {
-			byRoot = append(byRoot, &items[i])
+		if RootOf(u) == name {
+			byRoot = append(byRoot, u)
 		}
 	}
 	fit := byRoot
 	switch {
 	case name == "":
-		for i := range items {
-			fit = append(fit, &items[i])
-		}
+		fit = all
 	case kindNamed, len(byRoot) == 0:
 		fit = byName
 	}
@@ -92,18 +92,14 @@ func PickTrafficSplit(
 	if name == "" {
 		object = "in namespace " + namespace
 	}
+	var names []string
+	for _, u := range fit {
+		names = append(names, ShortName(PathTrafficSplit, u.GetName()))
+	}
 	return nil, &Unclear{
 		Several: true, Object: object,
-		Cause: fmt.Sprintf("%d TrafficSplits fit", len(fit)), Hint: "name one; " + Candidates("TrafficSplits", splitNames(fit)),
+		Cause: fmt.Sprintf("%d TrafficSplits fit", len(fit)), Hint: "name one; " + Candidates("TrafficSplits", names),
 	}
-}
-
-func splitNames(items []*unstructured.Unstructured) []string {
-	var names []string
-	for _, i := range items {
-		names = append(names, "ts/"+i.GetName())
-	}
-	return names
 }
 
 // RootOf is the name of the root Service of a TrafficSplit, "" where it names none.
@@ -115,19 +111,13 @@ func RootOf(u *unstructured.Unstructured) string {
 // readSplit takes one TrafficSplit apart. Weights that cannot be used are told in WeightErr; the leaves are returned as far
 // as they can be used.
 func readSplit(u *unstructured.Unstructured) (Split, []leafWeight) {
-	s := Split{
-		Kind: "TrafficSplit", APIVersion: u.GetAPIVersion(), Namespace: u.GetNamespace(), Name: u.GetName(),
-		UID: string(u.GetUID()), ResourceVersion: u.GetResourceVersion(), Generation: u.GetGeneration(),
-		Found: true, Root: RootOf(u),
-	}
-	object := "TrafficSplit " + s.Namespace + "/" + s.Name
-	s.LastWriter, s.LastWritten = lastWriter(u)
-	s.Drivers = drivers(u)
+	s := splitOf(u)
+	s.Kind, s.Root, s.Drivers = string(PathTrafficSplit), RootOf(u), drivers(u)
+	object := s.Object().String()
 	if matches, found, err := unstructured.NestedFieldNoCopy(u.Object, "spec", "matches"); found && err == nil {
 		list, ok := matches.([]any)
 		s.Matches = !ok || len(list) > 0
 	}
-	s.YAML = yamlOf(u)
 	if s.Root == "" {
 		s.WeightErr = &WeightError{Object: object, Field: "spec.service", Why: "names no root Service"}
 	}
@@ -187,19 +177,6 @@ func readLeaves(u *unstructured.Unstructured, object, list, name string) ([]leaf
 	return leaves, declared, first
 }
 
-// lastWriter is who wrote the object last by its managedFields, status aside.
-func lastWriter(u *unstructured.Unstructured) (string, time.Time) {
-	var who string
-	var when time.Time
-	for _, f := range u.GetManagedFields() {
-		if f.Subresource == "status" || f.Time == nil || f.Time.Time.Before(when) {
-			continue
-		}
-		who, when = untrusted.Cut(untrusted.Safe(f.Manager), 128), f.Time.UTC()
-	}
-	return who, when
-}
-
 // labelFailover marks a split that linkerd-failover rewrites.
 const labelFailover = "failover.linkerd.io/controlled-by"
 
@@ -208,7 +185,7 @@ const labelFailover = "failover.linkerd.io/controlled-by"
 func drivers(u *unstructured.Unstructured) []string {
 	var out []string
 	add := func(s string) {
-		if s = untrusted.Cut(untrusted.Safe(s), 200); !slices.Contains(out, s) && len(out) < maxListed {
+		if s = untrusted.Short(s, 200); !slices.Contains(out, s) && len(out) < maxListed {
 			out = append(out, s)
 		}
 	}

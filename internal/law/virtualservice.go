@@ -3,10 +3,8 @@ package law
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -42,8 +40,7 @@ func virtualServiceKind() Kind {
 		},
 		splits: func(c *Case) []candidate {
 			var out []candidate
-			for i := range c.Objects.virtual {
-				v := &c.Objects.virtual[i]
+			for _, v := range c.Objects.virtual {
 				if roots := v.roots(); v.ref.Namespace == c.Namespace && len(roots) > 0 {
 					out = append(out, candidate{ShortName(PathVirtualService, v.ref.Name), c.rootName(roots[0])})
 				}
@@ -66,11 +63,8 @@ func DestinationRules() Resource {
 }
 
 type virtualService struct {
-	ref     ObjectRef
-	created time.Time
-	object  *unstructured.Unstructured
-	problem string
-	spec    virtualSpec
+	listed
+	spec virtualSpec
 }
 
 type virtualSpec struct {
@@ -93,12 +87,14 @@ type virtualRule struct {
 
 // virtualRoute is a rule of TLS or TCP.
 type virtualRoute struct {
-	Match []struct {
-		Port     int64    `json:"port"`
-		SniHosts []string `json:"sniHosts"`
-		Gateways []string `json:"gateways"`
-	} `json:"match"`
+	Match []connectionMatch    `json:"match"`
 	Route []virtualDestination `json:"route"`
+}
+
+type connectionMatch struct {
+	Port     int64    `json:"port"`
+	SniHosts []string `json:"sniHosts"`
+	Gateways []string `json:"gateways"`
 }
 
 type virtualDestination struct {
@@ -139,25 +135,19 @@ func (c *Case) pickVirtual() (bool, error) {
 	var v *virtualService
 	switch c.Kind {
 	case PathVirtualService:
-		for i := range c.Objects.virtual {
-			if x := &c.Objects.virtual[i]; x.ref.Namespace == c.Namespace && x.ref.Name == c.Name {
-				v = x
-			}
-		}
+		v = find(c.Objects.virtual, func(v *virtualService) bool { return v.is(c.Namespace, c.Name) })
 	case "":
 		c.root = serviceRef{namespace: c.Namespace, name: c.Name}
 		if law, _ := c.question().byVirtualServices(c.Objects.virtual, c.SourceLabels); law != nil {
-			for i := range c.Objects.virtual {
-				if x := &c.Objects.virtual[i]; x.ref == law.Objects[0] && x.ref.Namespace == c.Namespace {
-					v = x
-				}
-			}
+			v = find(c.Objects.virtual, func(v *virtualService) bool {
+				return v.ref == law.Objects[0] && v.ref.Namespace == c.Namespace
+			})
 		}
 	}
 	if v == nil {
 		return false, nil
 	}
-	s := splitOf(v.ref, v.object)
+	s := splitOf(v.raw)
 	roots := v.roots()
 	if c.root.name == "" && len(roots) > 0 {
 		c.root = roots[0]
@@ -166,13 +156,13 @@ func (c *Case) pickVirtual() (bool, error) {
 		}
 	}
 	if len(roots) == 0 {
-		s.WeightErr = &WeightError{Object: v.ref.String(), Field: "spec.hosts", Raw: strings.Join(v.spec.Hosts, ","), Why: "names no Service in full"}
+		s.WeightErr = &WeightError{
+			Object: v.ref.String(), Field: "spec.hosts", Raw: strings.Join(v.spec.Hosts, ","), Why: "names no Service in full",
+		}
 	}
 	s.Root = c.rootName(c.root)
 	c.Split = s
-	q := c.question()
-	law := q.ofVirtualService(v, c.SourceLabels)
-	c.declare(law.Backends)
+	c.declare(c.question().ofVirtualService(v, c.SourceLabels).Backends)
 	if v.problem != "" && s.WeightErr == nil {
 		c.Split.WeightErr = &WeightError{Object: v.ref.String(), Field: "spec", Why: v.problem}
 	}
@@ -180,11 +170,8 @@ func (c *Case) pickVirtual() (bool, error) {
 }
 
 func readVirtualService(u *unstructured.Unstructured) virtualService {
-	v := virtualService{ref: refOf(u), created: u.GetCreationTimestamp().UTC(), object: u}
-	spec, _ := u.Object["spec"].(map[string]any)
-	if err := Decode(spec, &v.spec); err != nil {
-		v.problem = "its spec cannot be read: " + brief(err)
-	}
+	var v virtualService
+	v.listed = readObject(u, &v.spec)
 	n := 0
 	for _, r := range v.spec.HTTP {
 		n += len(r.Route)
@@ -239,7 +226,7 @@ func (v virtualService) idle(q question) string {
 	switch {
 	case v.problem != "":
 		return v.problem
-	case len(v.spec.Gateways) > 0 && !slices.Contains(v.spec.Gateways, "mesh"):
+	case !ofMesh(v.spec.Gateways):
 		return "it is for gateways (" + untrusted.Safe(strings.Join(v.spec.Gateways, ", ")) + "), not for sidecars: spec.gateways lacks mesh"
 	case !v.exportedTo(q.clientNS):
 		return "it is not exported to namespace " + untrusted.Safe(q.clientNS) + " (spec.exportTo)"
@@ -248,15 +235,9 @@ func (v virtualService) idle(q question) string {
 }
 
 func (v virtualService) exportedTo(namespace string) bool {
-	if len(v.spec.ExportTo) == 0 {
-		return true
-	}
-	for _, to := range v.spec.ExportTo {
-		if to == "*" || to == namespace || to == "." && v.ref.Namespace == namespace {
-			return true
-		}
-	}
-	return false
+	return len(v.spec.ExportTo) == 0 || slices.ContainsFunc(v.spec.ExportTo, func(to string) bool {
+		return to == "*" || to == namespace || to == "." && v.ref.Namespace == namespace
+	})
 }
 
 // byVirtualServices is the law of the VirtualServices of the root, nil where none is in force.
@@ -277,12 +258,8 @@ func (q question) byVirtualServices(all []virtualService, labels map[string]stri
 	if len(fit) == 0 {
 		return nil, shadowed
 	}
-	slices.SortStableFunc(fit, func(a, b *virtualService) int {
-		if c := a.created.Compare(b.created); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ref.Name+"."+a.ref.Namespace, b.ref.Name+"."+b.ref.Namespace)
-	})
+	name := func(o ObjectRef) string { return o.Name + "." + o.Namespace }
+	slices.SortStableFunc(fit, func(a, b *virtualService) int { return a.older(b.listed, name) })
 	for _, v := range fit[1:] {
 		shadowed = append(shadowed, Shadowed{Object: v.ref, Why: fmt.Sprintf("%s names the same host and is older", fit[0].ref)})
 	}
@@ -295,7 +272,7 @@ func (q question) ofVirtualService(v *virtualService, labels map[string]string) 
 	if q.opaque != "" {
 		law.NullModel, law.ModelWhy = RandomPerConnection, q.opaque
 		for _, r := range v.spec.TCP {
-			if fits := len(r.Match) == 0; fits || slices.ContainsFunc(r.Match, q.connectionFits) {
+			if len(r.Match) == 0 || slices.ContainsFunc(r.Match, q.connectionFits) {
 				law.Backends, law.Problem = q.destinations(v, r.Route, v.ref.String()+": spec.tcp")
 				return law
 			}
@@ -318,7 +295,8 @@ func (q question) ofVirtualService(v *virtualService, labels map[string]string) 
 		}
 		switch {
 		case r.Redirect != nil || r.DirectResponse != nil:
-			law.Problem = fmt.Sprintf("%s: %s answers %s itself, with a redirect or a fixed response: no backend is drawn", v.ref, field, q.probe)
+			law.Problem = fmt.Sprintf("%s: %s answers %s itself, with a redirect or a fixed response: no backend is drawn",
+				v.ref, field, q.probe)
 		case r.Delegate != nil:
 			law.Problem = fmt.Sprintf("%s: %s delegates to another VirtualService, which this version does not follow", v.ref, field)
 		default:
@@ -334,14 +312,12 @@ func (q question) ofVirtualService(v *virtualService, labels map[string]string) 
 	return law
 }
 
-func (q question) connectionFits(m struct {
-	Port     int64    `json:"port"`
-	SniHosts []string `json:"sniHosts"`
-	Gateways []string `json:"gateways"`
-},
-) bool {
-	return (m.Port == 0 || m.Port == int64(q.port)) && (len(m.Gateways) == 0 || slices.Contains(m.Gateways, "mesh"))
+func (q question) connectionFits(m connectionMatch) bool {
+	return (m.Port == 0 || m.Port == int64(q.port)) && ofMesh(m.Gateways)
 }
+
+// ofMesh reports whether something that names gateways is for sidecars: those that it names, or all where it names none.
+func ofMesh(gateways []string) bool { return len(gateways) == 0 || slices.Contains(gateways, "mesh") }
 
 // ruleFits asks a rule's matches, any of which may fit.
 func (q question) ruleFits(r virtualRule, labels map[string]string) (bool, string) {
@@ -351,7 +327,7 @@ func (q question) ruleFits(r virtualRule, labels map[string]string) (bool, strin
 	for _, m := range r.Match {
 		ok, err := q.virtualFits(m, labels)
 		if err != nil {
-			return false, brief(err)
+			return false, Brief(err)
 		}
 		if ok {
 			return true, ""
@@ -361,16 +337,9 @@ func (q question) ruleFits(r virtualRule, labels map[string]string) (bool, strin
 }
 
 func (q question) virtualFits(m virtualMatch, labels map[string]string) (bool, error) {
-	path, rawQuery, _ := strings.Cut(q.probe.Path, "?")
-	if path == "" {
-		path = "/"
-	}
-	method := q.probe.Method
-	if method == "" {
-		method = "GET"
-	}
+	path, query := q.probe.target()
 	if m.Port != 0 && m.Port != int64(q.port) || m.SourceNamespace != "" && m.SourceNamespace != q.clientNS ||
-		len(m.Gateways) > 0 && !slices.Contains(m.Gateways, "mesh") {
+		!ofMesh(m.Gateways) {
 		return false, nil
 	}
 	for k, v := range m.SourceLabels {
@@ -382,40 +351,36 @@ func (q question) virtualFits(m virtualMatch, labels map[string]string) (bool, e
 		path = strings.ToLower(path)
 		m.URI = m.URI.lower()
 	}
-	for _, part := range []struct {
-		match *stringMatch
-		value string
-	}{{m.URI, path}, {m.Method, method}, {m.Authority, q.probe.Host}, {m.Scheme, "http"}} {
-		if part.match == nil {
-			continue
+	// A value that has to fit, or with unwanted must not; there says whether the request has it.
+	fits := func(m *stringMatch, value string, there, unwanted bool) (bool, error) {
+		if m == nil || !there {
+			return m == nil || unwanted, nil
 		}
-		if ok, err := part.match.fits(part.value); !ok || err != nil {
-			return false, err
-		}
+		ok, err := m.fits(value)
+		return ok != unwanted, err
+	}
+	type part struct {
+		match           *stringMatch
+		value           string
+		there, unwanted bool
+	}
+	parts := []part{
+		{m.URI, path, true, false}, {m.Method, q.probe.method(), true, false}, {m.Authority, q.probe.Host, true, false},
+		{m.Scheme, "http", true, false},
 	}
 	for name, want := range m.Headers {
 		v, there := headerOf(q.probe, name)
-		if !there {
-			return false, nil
-		}
-		if ok, err := want.fits(v); !ok || err != nil {
-			return false, err
-		}
+		parts = append(parts, part{&want, v, there, false})
 	}
 	for name, unwanted := range m.WithoutHeaders {
-		if v, there := headerOf(q.probe, name); there {
-			if ok, err := unwanted.fits(v); ok || err != nil {
-				return false, err
-			}
-		}
+		v, there := headerOf(q.probe, name)
+		parts = append(parts, part{&unwanted, v, there, true})
 	}
-	query := queryOf(rawQuery)
 	for name, want := range m.QueryParams {
-		vs := query[name]
-		if len(vs) == 0 {
-			return false, nil
-		}
-		if ok, err := want.fits(vs[0]); !ok || err != nil {
+		parts = append(parts, part{&want, query.Get(name), query.Has(name), false})
+	}
+	for _, p := range parts {
+		if ok, err := fits(p.match, p.value, p.there, p.unwanted); !ok || err != nil {
 			return false, err
 		}
 	}
@@ -441,12 +406,8 @@ func (m stringMatch) fits(value string) (bool, error) {
 	case m.Prefix != nil:
 		return strings.HasPrefix(value, *m.Prefix), nil
 	case m.Regex != nil:
-		var re *regexp.Regexp
 		re, err := anchored(*m.Regex)
-		if err != nil {
-			return false, err
-		}
-		return re.MatchString(value), nil
+		return err == nil && re.MatchString(value), err
 	}
 	return true, nil
 }
@@ -469,17 +430,20 @@ func (q question) destinations(v *virtualService, ds []virtualDestination, field
 }
 
 func (q question) destination(v *virtualService, d virtualDestination) LawBackend {
-	b := LawBackend{Name: untrusted.Cut(d.Destination.Host, 253), Service: untrusted.Cut(d.Destination.Host, 253), Subset: untrusted.Cut(d.Destination.Subset, 253), Weight: d.Weight}
+	host := untrusted.Cut(d.Destination.Host, 253)
+	b := LawBackend{Name: host, Service: host, Subset: untrusted.Cut(d.Destination.Subset, 253), Weight: d.Weight}
 	if n := d.Destination.Port.Number; n > 0 && n <= math.MaxUint16 {
 		b.Port = int32(n)
 	}
 	ref, ok := hostOf(d.Destination.Host, v.ref.Namespace)
 	if !ok {
-		b.Problem = fmt.Sprintf("destination %q is not a Service's name in full, and only bare names are completed: Istio knows it by a ServiceEntry or answers 503", untrusted.Safe(d.Destination.Host))
+		b.Problem = fmt.Sprintf("destination %q is not a Service's name in full, and only bare names are completed: "+
+			"Istio knows it by a ServiceEntry or answers 503", untrusted.Safe(d.Destination.Host))
 	} else {
 		b.Namespace, b.Service, b.Name = ref.namespace, ref.name, q.name(ref.namespace, ref.name)
 		if s, known := q.service(ref.namespace, ref.name); known && !s.Found {
-			b.Problem = fmt.Sprintf("there is no Service %s/%s: its share is answered with 503", untrusted.Safe(ref.namespace), untrusted.Safe(ref.name))
+			b.Problem = fmt.Sprintf("there is no Service %s/%s: its share is answered with 503",
+				untrusted.Safe(ref.namespace), untrusted.Safe(ref.name))
 		}
 	}
 	if b.Subset != "" {

@@ -23,7 +23,7 @@ type WeightError struct {
 
 // Error names object, field, what is written there and why it cannot be used.
 func (e *WeightError) Error() string {
-	return fmt.Sprintf("%s: %s is %s: %s", untrusted.Safe(e.Object), e.Field, strconv.Quote(untrusted.Cut(untrusted.Safe(e.Raw), 80)), e.Why)
+	return fmt.Sprintf("%s: %s is %s: %s", untrusted.Safe(e.Object), e.Field, strconv.Quote(untrusted.Short(e.Raw, 80)), e.Why)
 }
 
 // leafWeight is one entry of a split in the unit that Linkerd's control plane sends to proxies: ten-thousandths of the

@@ -27,7 +27,9 @@ func Review(ctx context.Context, c Client, wanted []law.Access) ([]law.Access, e
 		slots <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-slots }()
-			out[i], errs[i] = remember(c.memo, fmt.Sprintf("review %+v", wanted[i]), func() (law.Access, error) { return review(ctx, c, wanted[i]) })
+			out[i], errs[i] = remember(c.memo, fmt.Sprintf("review %+v", wanted[i]), func() (law.Access, error) {
+				return review(ctx, c, wanted[i])
+			})
 		})
 	}
 	wait.Wait()
@@ -62,23 +64,29 @@ func execAccess(namespace string) []law.Access {
 	}
 }
 
-// localAccess is what a discovery reads in the client's cluster.
+// optional is an access without which a discovery knows less, and works.
+func optional(verb, group, resource, namespace, why string) law.Access {
+	return law.Access{Verb: verb, Group: group, Resource: resource, Namespace: namespace, Optional: true, For: why}
+}
+
+// named is the access to one object of a resource.
+func named(group, resource, namespace, name, why string) law.Access {
+	a := optional("get", group, resource, namespace, why)
+	a.Name = name
+	return a
+}
+
+// localAccess is what a discovery reads in the client's cluster. What is not served need not be asked for: the kinds of splits of
+// meshes that are not here.
 func (d *finder) localAccess(ctx context.Context) []law.Access {
 	ns, from := d.t.Namespace, d.t.FromNamespace
 	out := []law.Access{{Verb: "list", Resource: "services", Namespace: ns, For: "root and backends"}}
-	add := func(verb, group, resource, namespace, why string) {
-		out = append(out, law.Access{Verb: verb, Group: group, Resource: resource, Namespace: namespace, Optional: true, For: why})
-	}
-	need := func(verb, group, resource, namespace, why string) {
-		out = append(out, law.Access{Verb: verb, Group: group, Resource: resource, Namespace: namespace, For: why})
-	}
-	named := func(group, resource, namespace, name, why string) {
-		out = append(out, law.Access{Verb: "get", Group: group, Resource: resource, Namespace: namespace, Name: name, Optional: true, For: why})
-	}
-	// What is not served need not be asked for: the kinds of splits of meshes that are not here.
-	custom := func(k law.Resource, namespace, why string) {
-		if d.serves(ctx, k) {
-			add("list", k.Group, k.Plural, namespace, why)
+	add := func(as ...law.Access) { out = append(out, as...) }
+	list := func(r law.Resource, namespace, why string, required bool) {
+		if d.serves(ctx, r) {
+			a := optional("list", r.Group, r.Plural, namespace, why)
+			a.Optional = !required
+			add(a)
 		}
 	}
 	for _, k := range law.Kinds() {
@@ -90,82 +98,85 @@ func (d *finder) localAccess(ctx context.Context) []law.Access {
 			where = ""
 		}
 		for _, r := range k.Resources {
-			if d.serves(ctx, r) {
-				required := k.Needed && k.Essential(d.t.splitKind)
-				out = append(out, law.Access{Verb: "list", Group: r.Group, Resource: r.Plural, Namespace: where, Optional: !required, For: k.For})
-			}
+			list(r, where, k.For, k.Needed && k.Essential(d.t.splitKind))
 		}
 		for _, r := range k.Beside {
-			custom(r, ns, "which pods a subset has")
+			list(r, ns, "which pods a subset has", false)
 		}
 	}
-	custom(law.ServiceProfiles(), ns, "what proxies obey")
+	list(law.ServiceProfiles(), ns, "what proxies obey", false)
 	if d.t.clientNS != ns {
-		custom(law.ServiceProfiles(), d.t.clientNS, "a profile that hides the split's")
+		list(law.ServiceProfiles(), d.t.clientNS, "a profile that hides the split's", false)
 	}
 	for _, k := range policyKinds() {
-		custom(k, ns, "whom the backends' proxies let in")
+		list(k, ns, "whom the backends' proxies let in", false)
 	}
-	custom(law.Links(), "", "the other clusters")
-	add("list", "discovery.k8s.io", "endpointslices", ns, "whether backends have ready endpoints")
-	add("get", "", "endpoints", ns, "where mirrors lead")
-	add("list", "", "pods", ns, "the pods behind backends")
-	add("list", "apps", "deployments", ns, "rollouts")
-	named("", "namespaces", "", ns, "settings of the namespace")
+	list(law.Links(), "", "the other clusters", false)
+	add(optional("list", "discovery.k8s.io", "endpointslices", ns, "whether backends have ready endpoints"),
+		optional("get", "", "endpoints", ns, "where mirrors lead"),
+		optional("list", "", "pods", ns, "the pods behind backends"),
+		optional("list", "apps", "deployments", ns, "rollouts"),
+		named("", "namespaces", "", ns, "settings of the namespace"))
 	if d.t.clientNS != ns {
-		named("", "namespaces", "", d.t.clientNS, "settings of the client's namespace")
+		add(named("", "namespaces", "", d.t.clientNS, "settings of the client's namespace"))
 	}
 	if d.serves(ctx, law.ServiceProfiles()) {
-		named("", "configmaps", controlNamespace, controlConfigMap, "networks of Linkerd")
-		named("", "configmaps", controlNamespace, anchorsConfigMap, "trust anchors of Linkerd")
+		add(named("", "configmaps", controlNamespace, controlConfigMap, "networks of Linkerd"),
+			named("", "configmaps", controlNamespace, anchorsConfigMap, "trust anchors of Linkerd"))
 	}
-	named("", "configmaps", ciliumNamespace, ciliumConfigMap, "settings of the network plugin")
+	add(named("", "configmaps", ciliumNamespace, ciliumConfigMap, "settings of the network plugin"))
 	if d.serves(ctx, law.TrafficSplits()) {
-		named("apps", "deployments", smiNamespace, smiDeployment, "the SMI adaptor")
+		add(named("apps", "deployments", smiNamespace, smiDeployment, "the SMI adaptor"))
 	}
+	return append(out, d.sourceAccess(from)...)
+}
+
+// sourceAccess is what finding the source pod and running the agent in it needs; nothing where no pod was named.
+func (d *finder) sourceAccess(from string) []law.Access {
+	kind := d.t.fromKind.name
+	pods := law.Access{Verb: "list", Resource: "pods", Namespace: from, For: "the source pod"}
+	var out []law.Access
 	switch {
 	case d.t.Selector != "":
-		need("list", "", "pods", from, "the source pod")
-	case d.t.fromKind == "pod":
-		need("get", "", "pods", from, "the source pod")
-	case d.t.fromKind != "":
-		need("get", "apps", d.t.fromKind+"s", from, "the source pod's workload")
-		need("list", "", "pods", from, "the source pod")
+		out = append(out, pods)
+	case kind == "pod":
+		pods.Verb = "get"
+		out = append(out, pods)
+	case kind != "":
+		workload := law.Access{Verb: "get", Group: "apps", Resource: kind + "s", Namespace: from, For: "the source pod's workload"}
+		out = append(out, workload, pods)
+	default:
+		return nil
 	}
-	if d.t.fromKind != "" || d.t.Selector != "" {
-		add("get", "", "nodes", "", "the platform of the source pod")
-		out = append(out, execAccess(from)...)
-	}
-	return out
+	out = append(out, optional("get", "", "nodes", "", "the platform of the source pod"))
+	return append(out, execAccess(from)...)
 }
 
 // remoteAccess is what it reads in the cluster behind a mirror.
 func remoteAccess(cluster string, namespaces []string, profiles, policies bool) []law.Access {
 	var out []law.Access
-	add := func(verb, group, resource, namespace, why string) {
-		out = append(out, law.Access{Cluster: cluster, Verb: verb, Group: group, Resource: resource, Namespace: namespace, Optional: true, For: why})
-	}
 	for _, ns := range namespaces {
-		add("get", "", "services", ns, "the Service behind a mirror")
-		add("list", "discovery.k8s.io", "endpointslices", ns, "its endpoints")
-		add("list", "", "pods", ns, "its pods")
-		if profiles {
-			add("list", law.ServiceProfiles().Group, law.ServiceProfiles().Plural, ns, "whether that cluster splits the Service again")
+		out = append(out, optional("get", "", "services", ns, "the Service behind a mirror"),
+			optional("list", "discovery.k8s.io", "endpointslices", ns, "its endpoints"),
+			optional("list", "", "pods", ns, "its pods"))
+		if p := law.ServiceProfiles(); profiles {
+			out = append(out, optional("list", p.Group, p.Plural, ns, "whether that cluster splits the Service again"))
 		}
 	}
 	if policies {
 		for _, ns := range append(slices.Clone(namespaces), linkNamespace) {
 			for _, k := range policyKinds() {
-				add("list", k.Group, k.Plural, ns, "whom the proxies there let in")
+				out = append(out, optional("list", k.Group, k.Plural, ns, "whom the proxies there let in"))
 			}
 		}
 	}
-	add("get", "", "services", linkNamespace, "the gateway")
-	out[len(out)-1].Name = gatewayService
-	add("list", "discovery.k8s.io", "endpointslices", linkNamespace, "whether the gateway is ready")
-	add("list", "", "pods", linkNamespace, "the gateway's pods")
-	add("get", "", "configmaps", controlNamespace, "trust anchors of Linkerd")
-	out[len(out)-1].Name = anchorsConfigMap
+	out = append(out, named("", "services", linkNamespace, gatewayService, "the gateway"),
+		optional("list", "discovery.k8s.io", "endpointslices", linkNamespace, "whether the gateway is ready"),
+		optional("list", "", "pods", linkNamespace, "the gateway's pods"),
+		named("", "configmaps", controlNamespace, anchorsConfigMap, "trust anchors of Linkerd"))
+	for i := range out {
+		out[i].Cluster = cluster
+	}
 	return out
 }
 
@@ -175,22 +186,19 @@ func (d *finder) reviewRemote(ctx context.Context, cluster string, c Client) {
 		return
 	}
 	var namespaces []string
-	for _, b := range d.snap.Backends {
-		if b.Mirror == nil || b.Mirror.Cluster != cluster {
-			continue
-		}
-		if ns, _, _ := strings.Cut(b.Mirror.Remote, "/"); ns != "" && !slices.Contains(namespaces, ns) {
-			namespaces = append(namespaces, ns)
-		}
+	for _, b := range d.mirrorsOf(cluster) {
+		ns, _, _ := strings.Cut(b.Mirror.Remote, "/")
+		namespaces = addOnce(namespaces, ns)
 	}
 	if len(namespaces) == 0 {
 		return
 	}
 	groups, err := c.groups(ctx)
 	profiles := err == nil && len(law.ServiceProfiles().ServedBy(groups)) > 0
-	got, err := Review(ctx, c, remoteAccess(cluster, namespaces, profiles, err == nil && len(policyServers().ServedBy(groups)) > 0))
+	policies := err == nil && len(policyServers().ServedBy(groups)) > 0
+	got, err := Review(ctx, c, remoteAccess(cluster, namespaces, profiles, policies))
 	if err != nil {
-		d.note("permissions in cluster %s could not be asked for: %s", untrusted.Safe(cluster), brief(err))
+		d.note("permissions in cluster %s could not be asked for: %s", untrusted.Safe(cluster), law.Brief(err))
 		return
 	}
 	d.snap.Access = append(d.snap.Access, got...)
@@ -208,7 +216,7 @@ func (d *finder) accessStep(ctx context.Context) error {
 	}
 	got, err := Review(ctx, d.local, wanted)
 	if err != nil {
-		d.note("permissions could not be asked for: %s", brief(err))
+		d.note("permissions could not be asked for: %s", law.Brief(err))
 		return nil
 	}
 	d.snap.Access = append(d.snap.Access, got...)

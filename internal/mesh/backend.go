@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -31,14 +32,12 @@ func (d *finder) backendsStep(ctx context.Context) error {
 		}
 	}
 	for _, w := range weights {
-		b := law.Backend{Name: w.Service, Weight: w.Weight, IsRoot: w.Service == s.Split.Root, Port: s.Port}
+		b := law.Backend{Name: w.Service, Weight: w.Weight, IsRoot: w.Service == s.Split.Root}
+		b.Port = cmp.Or(d.c.Ports[w.Service], s.Port)
 		for _, l := range s.Law.Backends {
 			if l.Name == w.Service {
 				b.Subset = l.Subset
 			}
-		}
-		if p := d.c.Ports[w.Service]; p != 0 {
-			b.Port = p
 		}
 		b.Service = d.serviceOf(ctx, w.Service)
 		if m, ok := d.mirrors[w.Service]; ok {
@@ -75,7 +74,7 @@ func (d *finder) readBackendEndpoints(ctx context.Context) {
 		}
 		es, identity, err := readEndpoints(ctx, d.local, ns, b.Service.Name, port)
 		if err != nil {
-			b.Unread = brief(err)
+			b.Unread = law.Brief(err)
 			d.note("endpoints of mirror Service %s/%s could not be read: %s", untrusted.Safe(ns), untrusted.Safe(b.Service.Name), b.Unread)
 		}
 		b.Endpoints, b.Mirror.GatewayIdentity = es, identity

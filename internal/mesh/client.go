@@ -1,9 +1,11 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -56,25 +58,18 @@ func Connect(cfg *rest.Config, contextName string) (Client, error) {
 	}
 	date := &dateHeader{}
 	own.Wrap(date.wrap)
-	kube, err := kubernetes.NewForConfig(own)
-	if err != nil {
-		return Client{}, usage("connect", "--context "+untrusted.Safe(contextName), brief(err), "check the kubeconfig")
-	}
-	dyn, err := dynamic.NewForConfig(own)
-	if err != nil {
-		return Client{}, usage("connect", "--context "+untrusted.Safe(contextName), brief(err), "check the kubeconfig")
-	}
 	endless := rest.CopyConfig(own)
 	endless.Timeout = 0
-	watcher, err := dynamic.NewForConfig(endless)
-	if err != nil {
-		return Client{}, usage("connect", "--context "+untrusted.Safe(contextName), brief(err), "check the kubeconfig")
+	kube, err1 := kubernetes.NewForConfig(own)
+	dyn, err2 := dynamic.NewForConfig(own)
+	watcher, err3 := dynamic.NewForConfig(endless)
+	meta, err4 := metadata.NewForConfig(own)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
+		return Client{}, usage("connect", "--context "+untrusted.Safe(contextName), law.Brief(err), "check the kubeconfig")
 	}
-	meta, err := metadata.NewForConfig(own)
-	if err != nil {
-		return Client{}, usage("connect", "--context "+untrusted.Safe(contextName), brief(err), "check the kubeconfig")
-	}
-	return Client{Context: contextName, server: own.Host, kube: kube, dynamic: dyn, watcher: watcher, metadata: meta, date: date}, nil
+	return Client{
+		Context: contextName, server: own.Host, kube: kube, dynamic: dyn, watcher: watcher, metadata: meta, date: date,
+	}, nil
 }
 
 // version asks who is there: the first call, so that a dead API server is named as such. Its answer also tells how far the
@@ -120,13 +115,8 @@ func (c Client) list(
 	}
 	if c.wide && namespace != "" {
 		if all, err := read(""); err == nil { // else all namespaces may not be listed, or hold too many
-			var out []unstructured.Unstructured
-			for i := range all {
-				if all[i].GetNamespace() == namespace {
-					out = append(out, all[i])
-				}
-			}
-			return out, nil
+			elsewhere := func(u unstructured.Unstructured) bool { return u.GetNamespace() != namespace }
+			return slices.DeleteFunc(slices.Clone(all), elsewhere), nil
 		}
 	}
 	return read(namespace)
@@ -153,13 +143,8 @@ const (
 )
 
 func (c Client) pages(ctx context.Context, gvr schema.GroupVersionResource, ns string) ([]unstructured.Unstructured, error) {
-	out, more, err := paged(maxObject, metav1.ListOptions{}, func(o metav1.ListOptions) ([]unstructured.Unstructured, string, error) {
-		l, err := c.dynamic.Resource(gvr).Namespace(ns).List(ctx, o)
-		if err != nil {
-			return nil, "", err
-		}
-		return l.Items, l.GetContinue(), nil
-	})
+	items := func(l *unstructured.UnstructuredList) []unstructured.Unstructured { return l.Items }
+	out, more, err := paged(ctx, c.dynamic.Resource(gvr).Namespace(ns), metav1.ListOptions{}, maxObject, items)
 	if err == nil && more {
 		return nil, fmt.Errorf("more than %d %s", maxObject, gvr.Resource)
 	}

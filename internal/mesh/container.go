@@ -1,9 +1,9 @@
 package mesh
 
 import (
-	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	core "k8s.io/api/core/v1"
@@ -44,10 +44,8 @@ func pickContainer(pod *core.Pod, named string) (c *core.Container, why, note st
 		note = fmt.Sprintf("pod %s: its default-container annotation names %q, which cannot be used", pod.Name, untrusted.Safe(def))
 	}
 	if len(names) == 0 {
-		return nil, "", note, &Error{
-			Kind: KindNotFound, Op: "choose container of", Object: "pod " + pod.Name,
-			Cause: errors.New("it has no container but the proxy"), Hint: "name another pod with --from",
-		}
+		return nil, "", note, notFound("choose container of", "pod "+pod.Name, "it has no container but the proxy",
+			"name another pod with --from")
 	}
 	why = "first container that is not the proxy"
 	if len(pod.Spec.Containers) == 1 {
@@ -61,19 +59,14 @@ func namedContainer(pod *core.Pod, c *core.Container, named string, names []stri
 		return c, "-c", "", nil
 	}
 	cause := "it has no such container"
-	for _, ic := range pod.Spec.InitContainers {
-		if ic.Name == named {
-			cause = "that is an init container"
-		}
+	if slices.ContainsFunc(pod.Spec.InitContainers, func(c core.Container) bool { return c.Name == named }) {
+		cause = "that is an init container"
 	}
 	if isProxy(named) {
 		cause = "requests of the proxy itself are not split, and its image has no shell"
 	}
-	return nil, "", "", &Error{
-		Kind: KindNotFound, Op: "choose container of", Object: fmt.Sprintf("pod %s with -c %q",
-			pod.Name, untrusted.Safe(named)),
-		Cause: errors.New(cause), Hint: law.Candidates("containers", names),
-	}
+	return nil, "", "", notFound("choose container of", fmt.Sprintf("pod %s with -c %q", pod.Name, untrusted.Safe(named)),
+		cause, law.Candidates("containers", names))
 }
 
 // readProxy finds the proxy where either kind of injection puts it: among the containers, or among the init containers as a
@@ -101,7 +94,7 @@ func readProxy(pod *core.Pod, p *law.Pod) {
 		if s.Name != proxy.Name {
 			continue
 		}
-		p.ProxyReady, p.ProxyRestarts, p.ProxyImageID = s.Ready, s.RestartCount, untrusted.Cut(untrusted.Safe(s.ImageID), 500)
+		p.ProxyReady, p.ProxyRestarts, p.ProxyImageID = s.Ready, s.RestartCount, untrusted.Short(s.ImageID, 500)
 		if s.State.Running != nil {
 			p.ProxyStartedAt = s.State.Running.StartedAt.UTC()
 		}
@@ -142,7 +135,7 @@ func containerProblem(pod *core.Pod, container string) string {
 		return "the pod is terminating"
 	}
 	if pod.Status.Phase != core.PodRunning {
-		return "the pod is " + untrusted.Safe(string(pod.Status.Phase)) + reason(pod.Status.Reason)
+		return "the pod is " + untrusted.Safe(string(pod.Status.Phase)) + law.Reason(pod.Status.Reason)
 	}
 	for _, s := range pod.Status.ContainerStatuses {
 		if s.Name != container {
@@ -152,17 +145,10 @@ func containerProblem(pod *core.Pod, container string) string {
 		case s.State.Running != nil:
 			return ""
 		case s.State.Waiting != nil:
-			return "container " + container + " is waiting" + reason(s.State.Waiting.Reason)
+			return "container " + container + " is waiting" + law.Reason(s.State.Waiting.Reason)
 		case s.State.Terminated != nil:
-			return "container " + container + " has ended" + reason(s.State.Terminated.Reason)
+			return "container " + container + " has ended" + law.Reason(s.State.Terminated.Reason)
 		}
 	}
 	return "container " + container + " has not started"
-}
-
-func reason(r string) string {
-	if r == "" {
-		return ""
-	}
-	return " (" + untrusted.Cut(untrusted.Safe(r), 100) + ")"
 }

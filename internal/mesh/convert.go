@@ -1,8 +1,6 @@
 package mesh
 
 import (
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
-
 	"bytes"
 	"context"
 	"errors"
@@ -14,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -26,27 +25,26 @@ func ReadForConversion(ctx context.Context, c Client, q Query) (law.Sources, err
 		return law.Sources{}, err
 	}
 	if t.splitKind != "" && t.splitKind != law.PathTrafficSplit {
-		return law.Sources{}, usage("convert", fmt.Sprintf("%q", untrusted.Safe(q.Split)), "only a TrafficSplit is converted", "name one as ts/NAME")
+		return law.Sources{}, usage("convert", fmt.Sprintf("%q", untrusted.Safe(q.Split)), "only a TrafficSplit is converted",
+			"name one as ts/NAME")
 	}
 	groups, err := c.groups(ctx)
 	if err != nil {
 		return law.Sources{}, apiError(c, "list", "API groups", err)
 	}
 	items, err := c.list(ctx, law.TrafficSplits(), law.TrafficSplits().ServedBy(groups), t.Namespace)
-	if errors.Is(err, errNotServed) {
-		return law.Sources{}, &Error{
-			Kind: KindNotFound, Op: "find split", Object: untrusted.Safe(q.Split) + " in namespace " + t.Namespace,
-			Cause: errors.New("context " + untrusted.Safe(c.Context) + " serves no TrafficSplits (split.smi-spec.io)"), Hint: "name a file with -f",
-		}
+	in := "in namespace " + t.Namespace
+	missing := func(object, cause, hint string) (law.Sources, error) {
+		return law.Sources{}, notFound("find split", object, cause, hint)
 	}
-	if err != nil {
-		return law.Sources{}, apiError(c, "list", "TrafficSplits in namespace "+t.Namespace, err)
-	}
-	if t.splitName == "" && len(items) == 0 {
-		return law.Sources{}, &Error{
-			Kind: KindNotFound, Op: "find split", Object: "in namespace " + t.Namespace, Cause: errors.New("there is no TrafficSplit"),
-			Hint: "name its namespace with -n, or a file with -f",
-		}
+	switch {
+	case errors.Is(err, errNotServed):
+		return missing(untrusted.Safe(q.Split)+" "+in,
+			"context "+untrusted.Safe(c.Context)+" serves no TrafficSplits (split.smi-spec.io)", "name a file with -f")
+	case err != nil:
+		return law.Sources{}, apiError(c, "list", "TrafficSplits "+in, err)
+	case t.splitName == "" && len(items) == 0:
+		return missing(in, "there is no TrafficSplit", "name its namespace with -n, or a file with -f")
 	}
 	u, err := law.PickTrafficSplit(items, t.Namespace, t.splitName, t.splitKind != "")
 	var unclear *law.Unclear
@@ -58,10 +56,7 @@ func ReadForConversion(ctx context.Context, c Client, q Query) (law.Sources, err
 		for i := range items {
 			names = append(names, "ts/"+items[i].GetName())
 		}
-		return law.Sources{}, &Error{
-			Kind: KindNotFound, Op: "find split", Object: untrusted.Safe(q.Split) + " in namespace " + t.Namespace,
-			Cause: errors.New("there is no such TrafficSplit"), Hint: law.Candidates("TrafficSplits", names),
-		}
+		return missing(untrusted.Safe(q.Split)+" "+in, "there is no such TrafficSplit", law.Candidates("TrafficSplits", names))
 	}
 	out := law.Sources{Split: u, Version: routeVersion(groups)}
 	services, err := c.servicesOf(ctx, t.Namespace)
@@ -101,8 +96,10 @@ func ReadConversionFile(r io.Reader) ([]law.Sources, error) {
 	}
 	var splits []*unstructured.Unstructured
 	ports := map[string][]law.Port{}
-	take := func(u *unstructured.Unstructured) {
+	take := func(o runtime.Object) error {
+		u, ok := o.(*unstructured.Unstructured)
 		switch {
+		case !ok:
 		case u.GetKind() == "TrafficSplit" && strings.HasPrefix(u.GetAPIVersion(), law.TrafficSplits().Group+"/"):
 			splits = append(splits, u)
 		case u.GetKind() == "Service" && u.GetAPIVersion() == "v1":
@@ -111,32 +108,31 @@ func ReadConversionFile(r io.Reader) ([]law.Sources, error) {
 				ports[svc.Namespace+"/"+svc.Name] = readService(&svc).Ports
 			}
 		}
+		return nil
 	}
 	d := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(b), 4096)
 	for n := 1; ; n++ {
-		var o map[string]any
-		if err := d.Decode(&o); errors.Is(err, io.EOF) {
+		u := &unstructured.Unstructured{}
+		err := d.Decode(&u.Object)
+		if errors.Is(err, io.EOF) {
 			break
-		} else if err != nil {
-			return nil, fmt.Errorf("document %d: %s", n, brief(err))
 		}
-		u := &unstructured.Unstructured{Object: o}
-		if u.IsList() {
-			if err := u.EachListItem(func(i runtime.Object) error {
-				if item, ok := i.(*unstructured.Unstructured); ok {
-					take(item)
-				}
-				return nil
-			}); err != nil {
-				return nil, fmt.Errorf("document %d: %s", n, brief(err))
-			}
-			continue
+		switch {
+		case err != nil:
+		case u.IsList():
+			err = u.EachListItem(take)
+		default:
+			err = take(u)
 		}
-		take(u)
+		if err != nil {
+			return nil, fmt.Errorf("document %d: %s", n, law.Brief(err))
+		}
 	}
 	var out []law.Sources
 	for _, u := range splits {
-		out = append(out, law.Sources{Split: u, Ports: ports[u.GetNamespace()+"/"+law.RootOf(u)], Version: "gateway.networking.k8s.io/v1"})
+		out = append(out, law.Sources{
+			Split: u, Ports: ports[u.GetNamespace()+"/"+law.RootOf(u)], Version: "gateway.networking.k8s.io/v1",
+		})
 	}
 	return out, nil
 }

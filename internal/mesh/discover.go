@@ -92,7 +92,7 @@ func (d *finder) clusterStep(ctx context.Context) error {
 		if e.Kind == KindUnreachable || e.Kind == KindForbidden && !isForbidden(err) {
 			return e
 		}
-		d.note("the version of the client's cluster could not be read: %s", brief(err))
+		d.note("the version of the client's cluster could not be read: %s", law.Brief(err))
 	}
 	c.Version = v
 	d.snap.Clusters = append(d.snap.Clusters, c)

@@ -1,9 +1,11 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 
 	core "k8s.io/api/core/v1"
@@ -21,23 +23,18 @@ const maxEndpoints = 100_000
 // readSlices lists the EndpointSlices of the Services in one call (a label selector with a set) and gives the endpoints by
 // Service. A Service without a slice has an empty list.
 func readSlices(ctx context.Context, c Client, ns string, services map[string]string) (map[string][]law.Endpoint, error) {
-	names := make([]string, 0, len(services))
-	for n := range services {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	found, err := c.slicesOf(ctx, ns, names)
+	found, err := c.slicesOf(ctx, ns, slices.Sorted(maps.Keys(services)))
 	if err != nil {
 		return nil, err
 	}
 	out := map[string][]law.Endpoint{}
-	for _, n := range names {
-		for i := range found[n] {
-			if out[n] = append(out[n], sliceEndpoints(&found[n][i], services[n])...); len(out[n]) > maxEndpoints {
-				return nil, fmt.Errorf("service %s has more than %d endpoints", untrusted.Safe(n), maxEndpoints)
+	for name, port := range services {
+		for i := range found[name] {
+			if out[name] = append(out[name], sliceEndpoints(&found[name][i], port)...); len(out[name]) > maxEndpoints {
+				return nil, fmt.Errorf("service %s has more than %d endpoints", untrusted.Safe(name), maxEndpoints)
 			}
 		}
-		sortEndpoints(out[n])
+		sortEndpoints(out[name])
 	}
 	return out, nil
 }
@@ -49,13 +46,8 @@ func (c Client) slicesOf(ctx context.Context, ns string, names []string) (map[st
 		selector += " in (" + strings.Join(names, ",") + ")"
 	}
 	return remember(c.memo, "slices "+ns+" "+selector, func() (map[string][]discoveryv1.EndpointSlice, error) {
-		items, _, err := paged(maxEndpoints, metav1.ListOptions{LabelSelector: selector}, func(o metav1.ListOptions) ([]discoveryv1.EndpointSlice, string, error) {
-			l, err := c.kube.DiscoveryV1().EndpointSlices(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		})
+		items, _, err := paged(ctx, c.kube.DiscoveryV1().EndpointSlices(ns), metav1.ListOptions{LabelSelector: selector}, maxEndpoints,
+			func(l *discoveryv1.EndpointSliceList) []discoveryv1.EndpointSlice { return l.Items })
 		out := map[string][]discoveryv1.EndpointSlice{}
 		for i := range items {
 			name := items[i].Labels[discoveryv1.LabelServiceName]
@@ -77,15 +69,19 @@ func sliceEndpoints(s *discoveryv1.EndpointSlice, portName string) []law.Endpoin
 	var out []law.Endpoint
 	for _, e := range s.Endpoints {
 		ready := e.Conditions.Ready == nil || *e.Conditions.Ready // nil means "unknown", which consumers take for ready
-		pod := ""
-		if e.TargetRef != nil && e.TargetRef.Kind == "Pod" {
-			pod = e.TargetRef.Name
-		}
 		for _, a := range e.Addresses {
-			out = append(out, law.Endpoint{Address: a, Port: port, Ready: ready, Pod: pod})
+			out = append(out, law.Endpoint{Address: a, Port: port, Ready: ready, Pod: podOf(e.TargetRef)})
 		}
 	}
 	return out
+}
+
+// podOf is the name of the pod that an address is of.
+func podOf(target *core.ObjectReference) string {
+	if target == nil || target.Kind != "Pod" {
+		return ""
+	}
+	return target.Name
 }
 
 // readEndpoints reads the core/v1 Endpoints of one Service. Deprecated as the kind is, it is the one that Linkerd's service
@@ -108,11 +104,7 @@ func readEndpoints(ctx context.Context, c Client, ns, service, portName string) 
 			}
 		}
 		for _, a := range addresses {
-			pod := ""
-			if a.TargetRef != nil && a.TargetRef.Kind == "Pod" {
-				pod = a.TargetRef.Name
-			}
-			out = append(out, law.Endpoint{Address: a.IP, Port: port, Ready: ready, Pod: pod})
+			out = append(out, law.Endpoint{Address: a.IP, Port: port, Ready: ready, Pod: podOf(a.TargetRef)})
 		}
 	}
 	for _, s := range e.Subsets {
@@ -139,19 +131,13 @@ func (c Client) endpoints(ctx context.Context, ns, service string) (*core.Endpoi
 			}
 		}
 	}
-	return remember(c.memo, "endpoints "+ns+"/"+service, func() (*core.Endpoints, error) {
-		return c.kube.CoreV1().Endpoints(ns).Get(ctx, service, metav1.GetOptions{})
-	})
+	return get(ctx, c, "endpoints", ns, service, c.kube.CoreV1().Endpoints(ns))
 }
 
 // sortEndpoints makes two reads of the same endpoints equal: servers give slices and addresses in any order.
 func sortEndpoints(es []law.Endpoint) {
-	sort.Slice(es, func(i, j int) bool {
-		a, b := es[i], es[j]
-		if a.Address != b.Address {
-			return a.Address < b.Address
-		}
-		return a.Port < b.Port
+	slices.SortFunc(es, func(a, b law.Endpoint) int {
+		return cmp.Or(cmp.Compare(a.Address, b.Address), cmp.Compare(a.Port, b.Port))
 	})
 }
 
@@ -171,7 +157,7 @@ func endpointsOf(
 	for name, port := range services {
 		es, _, err2 := readEndpoints(ctx, c, ns, name, port)
 		if err2 != nil {
-			unread[name] = brief(err)
+			unread[name] = law.Brief(err)
 			continue
 		}
 		out[name] = es

@@ -50,6 +50,10 @@ func (e *Error) Error() string {
 // Unwrap gives the cause, so that errors.Is sees context.Canceled and API statuses.
 func (e *Error) Unwrap() error { return e.Cause }
 
+func notFound(op, object, cause, hint string) *Error {
+	return &Error{Kind: KindNotFound, Op: op, Object: object, Cause: errors.New(cause), Hint: hint}
+}
+
 func usage(op, object, cause, hint string) *Error {
 	return &Error{Kind: KindUsage, Op: op, Object: object, Cause: errors.New(cause), Hint: hint}
 }
@@ -75,6 +79,3 @@ func apiError(c Client, op, object string, err error) *Error {
 	}
 	return e
 }
-
-// brief is an error as a part of a note: bounded and on one line.
-func brief(err error) string { return untrusted.Cut(untrusted.Safe(err.Error()), 300) }

@@ -18,7 +18,7 @@ func sightOf(err error) (law.Sight, string) {
 	case apierrors.IsNotFound(err), errors.Is(err, errNotServed):
 		return law.Absent, ""
 	}
-	return law.Unread, brief(err)
+	return law.Unread, law.Brief(err)
 }
 
 // factsStep reads what is asked of the client's cluster. Nothing of it ends a discovery.
@@ -33,11 +33,7 @@ func (d *finder) factsStep(ctx context.Context) error {
 	f.SocketLB = d.readSocketLB(ctx)
 	control := d.snap.Source.ControlPlane
 	f.Networks = d.readNetworks(ctx, control)
-	names := []string{d.t.Namespace}
-	if !slices.Contains(names, d.t.clientNS) {
-		names = append(names, d.t.clientNS)
-	}
-	for _, n := range names {
+	for _, n := range slices.Compact([]string{d.t.Namespace, d.t.clientNS}) {
 		f.Namespaces = append(f.Namespaces, readNamespace(ctx, d.local, n))
 	}
 	for i := range d.snap.Backends {

@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -50,7 +51,7 @@ func readAdaptor(ctx context.Context, c Client) law.Adaptor {
 	}
 	d, readErr := c.deployment(ctx, a.Namespace, a.Name)
 	if err != nil && apierrors.IsNotFound(readErr) {
-		why := fmt.Sprintf("it is not in namespace %s, and other namespaces could not be listed: %s", smiNamespace, brief(err))
+		why := fmt.Sprintf("it is not in namespace %s, and other namespaces could not be listed: %s", smiNamespace, law.Brief(err))
 		return law.Adaptor{Sight: law.Unread, Why: why, Name: a.Name}
 	}
 	if a.Sight, a.Why = sightOf(readErr); a.Sight == law.Seen {
@@ -66,10 +67,10 @@ func (d *finder) readSocketLB(ctx context.Context) law.SocketLB {
 	cm, err := d.local.configMap(ctx, ciliumNamespace, ciliumConfigMap)
 	if s.Sight, s.Why = sightOf(err); s.Sight == law.Seen {
 		// An agent that replaces kube-proxy turns socket balancing on, whatever bpf-lb-sock says: the chart writes "false" there.
-		enabled := slices.Contains([]string{"true", "strict"}, cm.Data["kube-proxy-replacement"]) || cm.Data["bpf-lb-sock"] == "true"
-		s.InPods = enabled && cm.Data["bpf-lb-sock-hostns-only"] != "true"
+		replacement, sock, hostOnly := cm.Data["kube-proxy-replacement"], cm.Data["bpf-lb-sock"], cm.Data["bpf-lb-sock-hostns-only"]
+		s.InPods = (replacement == "true" || replacement == "strict" || sock == "true") && hostOnly != "true"
 		s.Settings = fmt.Sprintf("kube-proxy-replacement=%q, bpf-lb-sock=%q, bpf-lb-sock-hostns-only=%q",
-			untrusted.Cut(untrusted.Safe(cm.Data["kube-proxy-replacement"]), 20), untrusted.Cut(untrusted.Safe(cm.Data["bpf-lb-sock"]), 20), untrusted.Cut(untrusted.Safe(cm.Data["bpf-lb-sock-hostns-only"]), 20))
+			untrusted.Short(replacement, 20), untrusted.Short(sock, 20), untrusted.Short(hostOnly, 20))
 		return s
 	}
 	if s.Sight == law.Unread {
@@ -80,27 +81,33 @@ func (d *finder) readSocketLB(ctx context.Context) law.SocketLB {
 		return s
 	}
 	items, err := d.local.list(ctx, felix, felix.ServedBy(d.groups), "")
-	sight, why := sightOf(err)
-	if sight == law.Unread {
+	if sight, why := sightOf(err); sight == law.Unread {
 		s.Sight, s.Why, s.Object = sight, why, "FelixConfiguration "+calicoFelixConfig
 		return s
 	}
-	for i := range items {
-		if items[i].GetName() != calicoFelixConfig {
-			continue
-		}
-		on, _, _ := unstructured.NestedBool(items[i].Object, "spec", "bpfEnabled")
-		how, _, _ := unstructured.NestedString(items[i].Object, "spec", "bpfConnectTimeLoadBalancing")
-		s.Sight, s.Object = law.Seen, "FelixConfiguration "+calicoFelixConfig
-		// Unset it is TCP, unless the field of before Calico 3.27 says no.
-		older, told, _ := unstructured.NestedBool(items[i].Object, "spec", "bpfConnectTimeLoadBalancingEnabled")
-		s.InPods = on && how != "Disabled" && (how != "" || older || !told)
-		s.Settings = fmt.Sprintf("bpfEnabled=%v, bpfConnectTimeLoadBalancing=%q", on, untrusted.Cut(untrusted.Safe(how), 20))
-		if told {
-			s.Settings += fmt.Sprintf(", bpfConnectTimeLoadBalancingEnabled=%v", older)
-		}
+	if i := slices.IndexFunc(items, func(u unstructured.Unstructured) bool { return u.GetName() == calicoFelixConfig }); i >= 0 {
+		readFelix(&items[i], &s)
 	}
 	return s
+}
+
+// readFelix reads whether Calico balances at connect(): unset it does for TCP, unless the field of before Calico 3.27 says no.
+func readFelix(u *unstructured.Unstructured, s *law.SocketLB) {
+	var felix struct {
+		Spec struct {
+			BPFEnabled bool
+			Balancing  string `json:"bpfConnectTimeLoadBalancing"`
+			Older      *bool  `json:"bpfConnectTimeLoadBalancingEnabled"`
+		}
+	}
+	_ = law.Decode(u.Object, &felix) // what is of another type than Calico's is not set
+	c := felix.Spec
+	s.Sight, s.Object = law.Seen, "FelixConfiguration "+calicoFelixConfig
+	s.InPods = c.BPFEnabled && c.Balancing != "Disabled" && (c.Balancing != "" || c.Older == nil || *c.Older)
+	s.Settings = fmt.Sprintf("bpfEnabled=%v, bpfConnectTimeLoadBalancing=%q", c.BPFEnabled, untrusted.Short(c.Balancing, 20))
+	if c.Older != nil {
+		s.Settings += fmt.Sprintf(", bpfConnectTimeLoadBalancingEnabled=%v", *c.Older)
+	}
 }
 
 // readNetworks takes the networks from the proxy's own environment, which is what it goes by, else from the control plane's
@@ -109,7 +116,7 @@ func (d *finder) readNetworks(ctx context.Context, control string) law.Networks 
 	if list := d.snap.Source.ProfileNetworks; list != "" {
 		return law.Networks{Sight: law.Seen, Object: "the proxy of pod " + d.snap.Source.Name, CIDRs: splitList(list)}
 	}
-	ns := orDefault(control, controlNamespace)
+	ns := cmp.Or(control, controlNamespace)
 	n := law.Networks{Object: "ConfigMap " + ns + "/" + controlConfigMap}
 	cm, err := d.local.configMap(ctx, ns, controlConfigMap)
 	if n.Sight, n.Why = sightOf(err); n.Sight != law.Seen {
@@ -128,7 +135,7 @@ func (d *finder) readNetworks(ctx context.Context, control string) law.Networks 
 
 // readAnchors reads the trust anchors of a cluster's mesh. Only their fingerprints are kept.
 func readAnchors(ctx context.Context, c Client, role, control string) law.TrustAnchors {
-	a := law.TrustAnchors{Cluster: role, Namespace: orDefault(control, controlNamespace)}
+	a := law.TrustAnchors{Cluster: role, Namespace: cmp.Or(control, controlNamespace)}
 	cm, err := c.configMap(ctx, a.Namespace, anchorsConfigMap)
 	if a.Sight, a.Why = sightOf(err); a.Sight != law.Seen {
 		return a
@@ -154,9 +161,7 @@ func readAnchors(ctx context.Context, c Client, role, control string) law.TrustA
 
 func readNamespace(ctx context.Context, c Client, name string) law.Namespace {
 	n := law.Namespace{Name: name}
-	ns, err := remember(c.memo, "namespace "+name, func() (*core.Namespace, error) {
-		return c.kube.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
-	})
+	ns, err := get(ctx, c, "namespace", "", name, c.kube.CoreV1().Namespaces())
 	if n.Sight, n.Why = sightOf(err); n.Sight == law.Seen {
 		n.OpaquePorts, n.SkipOutbound = annotation(ns, law.AnnOpaquePorts), annotation(ns, annSkipOutbound)
 		n.SkipSubnets, n.InboundPolicy = annotation(ns, annSkipSubnets), annotation(ns, annInboundPolicy)
@@ -166,14 +171,7 @@ func readNamespace(ctx context.Context, c Client, name string) law.Namespace {
 
 // annotation is the value of an annotation, bounded and safe to print.
 func annotation(o metav1.Object, key string) string {
-	return untrusted.Cut(untrusted.Safe(o.GetAnnotations()[key]), 300)
-}
-
-func orDefault(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
+	return untrusted.Short(o.GetAnnotations()[key], 300)
 }
 
 const maxCIDRs = 1000
@@ -183,38 +181,30 @@ func splitList(s string) []string {
 	var out []string
 	for _, part := range strings.Split(s, ",") {
 		if part = strings.TrimSpace(part); part != "" && len(out) < maxCIDRs {
-			out = append(out, untrusted.Cut(untrusted.Safe(part), 100))
+			out = append(out, untrusted.Short(part, 100))
 		}
 	}
 	return out
 }
 
 func (c Client) configMap(ctx context.Context, ns, name string) (*core.ConfigMap, error) {
-	return remember(c.memo, "configmap "+ns+"/"+name, func() (*core.ConfigMap, error) {
-		return c.kube.CoreV1().ConfigMaps(ns).Get(ctx, name, metav1.GetOptions{})
-	})
+	return get(ctx, c, "configmap", ns, name, c.kube.CoreV1().ConfigMaps(ns))
 }
 
 // credentials says whether the control plane can ask the other cluster for its pods: a Secret of this type must be in its
 // namespace. Only the names of Secrets are read, never what they hold.
 func (d *finder) credentials(ctx context.Context, cluster string) (law.Sight, string) {
-	ns := orDefault(d.snap.Source.ControlPlane, controlNamespace)
+	ns := cmp.Or(d.snap.Source.ControlPlane, controlNamespace)
 	l, err := remember(d.local.memo, "secrets "+ns, func() (*metav1.PartialObjectMetadataList, error) {
 		return d.local.metadata.Resource(core.SchemeGroupVersion.WithResource("secrets")).Namespace(ns).List(ctx,
 			metav1.ListOptions{FieldSelector: "type=" + typeCredentials, Limit: pageSize})
 	})
-	if apierrors.IsNotFound(err) {
-		return law.Absent, ""
+	sight, why := sightOf(err)
+	named := func(o metav1.PartialObjectMetadata) bool { return o.Name == "cluster-credentials-"+cluster }
+	if sight == law.Seen && !slices.ContainsFunc(l.Items, named) {
+		sight = law.Absent
 	}
-	if err != nil {
-		return law.Unread, brief(err)
-	}
-	for i := range l.Items {
-		if l.Items[i].Name == "cluster-credentials-"+cluster {
-			return law.Seen, ""
-		}
-	}
-	return law.Absent, ""
+	return sight, why
 }
 
 const typeCredentials = "mirror.linkerd.io/remote-kubeconfig"

@@ -1,9 +1,11 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
@@ -17,7 +19,7 @@ import (
 // readProxySettings keeps what the pod's own proxy was told when the pod was made. The arguments of the init container are what
 // the traffic rules were made of; annotations only count where another plugin made the rules and left no such container.
 func readProxySettings(pod *core.Pod, p *law.Pod) {
-	p.ControlPlane = untrusted.Cut(untrusted.Safe(pod.Labels["linkerd.io/control-plane-ns"]), 63)
+	p.ControlPlane = untrusted.Short(pod.Labels["linkerd.io/control-plane-ns"], 63)
 	p.InboundPolicy, p.ProfileNetworks = proxyEnv(pod, envInboundPolicy), proxyEnv(pod, envNetworks)
 	p.SkipFrom = "annotations"
 	p.SkipOutbound, p.SkipSubnets = annotation(pod, annSkipOutbound), annotation(pod, annSkipSubnets)
@@ -41,10 +43,10 @@ const (
 func argument(args []string, flag string) string {
 	for i, a := range args {
 		if a == flag && i+1 < len(args) {
-			return untrusted.Cut(untrusted.Safe(args[i+1]), 300)
+			return untrusted.Short(args[i+1], 300)
 		}
-		if len(a) > len(flag) && a[:len(flag)+1] == flag+"=" {
-			return untrusted.Cut(untrusted.Safe(a[len(flag)+1:]), 300)
+		if value, ok := strings.CutPrefix(a, flag+"="); ok {
+			return untrusted.Short(value, 300)
 		}
 	}
 	return ""
@@ -52,15 +54,10 @@ func argument(args []string, flag string) string {
 
 // proxyEnv is a variable of the proxy's container, "" where it is not set outright.
 func proxyEnv(pod *core.Pod, name string) string {
-	for _, list := range [][]core.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
-		for i := range list {
-			if law.ProviderOf(list[i].Name) != law.ProviderLinkerd {
-				continue
-			}
-			for _, e := range list[i].Env {
-				if e.Name == name {
-					return untrusted.Cut(untrusted.Safe(e.Value), 1000)
-				}
+	for _, c := range slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers) {
+		for _, e := range c.Env {
+			if e.Name == name && law.ProviderOf(c.Name) == law.ProviderLinkerd {
+				return untrusted.Short(e.Value, 1000)
 			}
 		}
 	}
@@ -73,7 +70,7 @@ func podSet(ctx context.Context, c Client, policies *policyReader, svc law.Servi
 		return law.PodSet{Sight: law.Absent}
 	}
 	pods, more, err := c.podsOf(ctx, svc.Namespace, labels.SelectorFromSet(svc.Selector))
-	set := law.PodSet{}
+	var set law.PodSet
 	if set.Sight, set.Why = sightOf(err); set.Sight != law.Seen {
 		return set
 	}
@@ -98,10 +95,7 @@ func podSet(ctx context.Context, c Client, policies *policyReader, svc law.Servi
 		}
 		set.OpaquePorts = addOnce(set.OpaquePorts, annotation(pod, law.AnnOpaquePorts))
 		// The variable is what the proxy goes by. Where it is not set, what the pod was to get is the next best.
-		policy := proxyEnv(pod, envInboundPolicy)
-		if policy == "" {
-			policy = annotation(pod, annInboundPolicy)
-		}
+		policy := cmp.Or(proxyEnv(pod, envInboundPolicy), annotation(pod, annInboundPolicy))
 		if !slices.Contains(set.InboundPolicy, policy) {
 			set.InboundPolicy = append(set.InboundPolicy, policy)
 		}
@@ -130,7 +124,7 @@ func builtOf(pod *core.Pod, p law.Pod) law.Built {
 	b := law.Built{Name: pod.Name, UID: string(pod.UID), ImageIDs: map[string]string{}, ProxyImageID: p.ProxyImageID}
 	for _, s := range pod.Status.ContainerStatuses {
 		if !isProxy(s.Name) && s.ImageID != "" && len(b.ImageIDs) < maxImages {
-			b.ImageIDs[untrusted.Safe(s.Name)] = untrusted.Cut(untrusted.Safe(s.ImageID), 500)
+			b.ImageIDs[untrusted.Safe(s.Name)] = untrusted.Short(s.ImageID, 500)
 		}
 	}
 	return b
@@ -158,13 +152,8 @@ func (c Client) podsOf(ctx context.Context, ns string, sel labels.Selector) ([]*
 		more bool
 	}
 	all, err := remember(c.memo, "pods "+ns+" "+asked, func() (read, error) {
-		pods, more, err := paged(limit, metav1.ListOptions{LabelSelector: asked}, func(o metav1.ListOptions) ([]core.Pod, string, error) {
-			l, err := c.kube.CoreV1().Pods(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		})
+		pods, more, err := paged(ctx, c.kube.CoreV1().Pods(ns), metav1.ListOptions{LabelSelector: asked}, limit,
+			func(l *core.PodList) []core.Pod { return l.Items })
 		return read{pods, more}, err
 	})
 	if err != nil {
@@ -186,9 +175,7 @@ func (c Client) deployments(ctx context.Context, ns string) (*apps.DeploymentLis
 }
 
 func (c Client) deployment(ctx context.Context, ns, name string) (*apps.Deployment, error) {
-	return remember(c.memo, "deployment "+ns+"/"+name, func() (*apps.Deployment, error) {
-		return c.kube.AppsV1().Deployments(ns).Get(ctx, name, metav1.GetOptions{})
-	})
+	return get(ctx, c, "deployment", ns, name, c.kube.AppsV1().Deployments(ns))
 }
 
 // backendsOf are the Services of backends whose pods are in the cluster ("": the client's), as that cluster has them.

@@ -47,24 +47,13 @@ func (d *finder) readRemoteFacts(ctx context.Context, cluster string, c Client) 
 	if d.t.SplitOnly {
 		return
 	}
-	control := ""
-	for _, l := range d.snap.Links {
-		if l.TargetCluster == cluster {
-			control = l.TargetControlPlane
-		}
-	}
 	groups, err := c.groups(ctx)
 	policies := &policyReader{groups}
 	if err != nil {
 		policies = nil
 	}
-	mirrored := false
-	for i := range d.snap.Backends {
-		b := &d.snap.Backends[i]
-		if b.Mirror == nil || b.Mirror.Cluster != cluster {
-			continue
-		}
-		mirrored = true
+	mirrors := d.mirrorsOf(cluster)
+	for _, b := range mirrors {
 		if !b.Mirror.RemoteFound {
 			continue
 		}
@@ -72,11 +61,17 @@ func (d *finder) readRemoteFacts(ctx context.Context, cluster string, c Client) 
 		if err == nil {
 			b.Mirror.RemoteSplit, b.Mirror.RemoteSplitWhy = readRemoteSplit(ctx, c, groups, b.Mirror)
 		} else {
-			b.Mirror.RemoteSplitWhy = brief(err)
+			b.Mirror.RemoteSplitWhy = law.Brief(err)
 		}
 	}
-	if !mirrored {
+	if len(mirrors) == 0 {
 		return
+	}
+	control := ""
+	for _, l := range d.snap.Links {
+		if l.TargetCluster == cluster {
+			control = l.TargetControlPlane
+		}
 	}
 	d.snap.Facts.Anchors = append(d.snap.Facts.Anchors, readAnchors(ctx, c, cluster, control))
 	d.snap.Facts.Rollouts = append(d.snap.Facts.Rollouts, d.rollouts(ctx, c, cluster, d.backendsOf(cluster))...)
@@ -121,21 +116,14 @@ func (c Client) serviceOf(ctx context.Context, ns, name string) (*core.Service, 
 			return nil, apierrors.NewNotFound(core.Resource("services"), name)
 		}
 	}
-	return remember(c.memo, "service "+ns+"/"+name, func() (*core.Service, error) {
-		return c.kube.CoreV1().Services(ns).Get(ctx, name, metav1.GetOptions{})
-	})
+	return get(ctx, c, "service", ns, name, c.kube.CoreV1().Services(ns))
 }
 
 // servicesOf lists the Services of a namespace.
 func (c Client) servicesOf(ctx context.Context, ns string) ([]core.Service, error) {
 	return remember(c.memo, "services "+ns, func() ([]core.Service, error) {
-		out, more, err := paged(maxObject, metav1.ListOptions{}, func(o metav1.ListOptions) ([]core.Service, string, error) {
-			l, err := c.kube.CoreV1().Services(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		})
+		out, more, err := paged(ctx, c.kube.CoreV1().Services(ns), metav1.ListOptions{}, maxObject,
+			func(l *core.ServiceList) []core.Service { return l.Items })
 		if err == nil && more {
 			err = errTooMany
 		}
@@ -154,8 +142,7 @@ func readMirrorStatus(u *unstructured.Unstructured) []law.MirrorStatus {
 			}
 		}
 	}
-	raw, found, err := unstructured.NestedMap(u.Object, "status")
-	if err != nil || !found || law.Decode(raw, &status) != nil {
+	if law.Decode(u.Object["status"], &status) != nil {
 		return nil
 	}
 	var out []law.MirrorStatus
@@ -163,11 +150,11 @@ func readMirrorStatus(u *unstructured.Unstructured) []law.MirrorStatus {
 		if len(out) == maxObject {
 			break
 		}
-		m := law.MirrorStatus{Remote: untrusted.Cut(untrusted.Safe(s.RemoteRef.Namespace+"/"+s.RemoteRef.Name), 300)}
+		m := law.MirrorStatus{Remote: untrusted.Short(s.RemoteRef.Namespace+"/"+s.RemoteRef.Name, 300)}
 		for _, c := range s.Conditions {
 			if c.Type == "Mirrored" {
-				m.Mirrored, m.Local = c.Status == "True", untrusted.Cut(untrusted.Safe(c.LocalRef.Name), 253)
-				m.Reason, m.Message = untrusted.Cut(untrusted.Safe(c.Reason), 100), untrusted.Cut(untrusted.Safe(c.Message), 300)
+				m.Mirrored, m.Local = c.Status == "True", untrusted.Short(c.LocalRef.Name, 253)
+				m.Reason, m.Message = untrusted.Short(c.Reason, 100), untrusted.Short(c.Message, 300)
 			}
 		}
 		out = append(out, m)

@@ -15,7 +15,7 @@ func routeSettings(svc *core.Service) map[string]string {
 	for k, v := range svc.Annotations {
 		for _, prefix := range []string{"retry.linkerd.io/", "timeout.linkerd.io/", "balancer.linkerd.io/failure-accrual"} {
 			if strings.HasPrefix(k, prefix) && len(out) < maxNamed {
-				out[untrusted.Cut(untrusted.Safe(k), 100)] = untrusted.Cut(untrusted.Safe(v), 100)
+				out[untrusted.Short(k, 100)] = untrusted.Short(v, 100)
 			}
 		}
 	}

@@ -1,14 +1,15 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
 	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -35,12 +36,10 @@ func readMirror(svc *core.Service) (law.Mirror, bool) {
 	if svc.Labels[labelMirrored] != "true" {
 		return law.Mirror{}, false
 	}
-	m := law.Mirror{Cluster: svc.Labels[labelCluster], Mode: law.MirrorGateway}
-	if c := svc.Labels[labelRemoteDiscovery]; c != "" {
+	discovered := svc.Labels[labelRemoteDiscovery]
+	m := law.Mirror{Cluster: cmp.Or(svc.Labels[labelCluster], discovered), Mode: law.MirrorGateway}
+	if discovered != "" {
 		m.Mode, m.Remote = law.MirrorRemoteDiscovery, svc.Namespace+"/"+svc.Labels[labelRemoteService]
-		if m.Cluster == "" {
-			m.Cluster = c
-		}
 	}
 	if svc.Annotations[annFederated] != "" || svc.Annotations[annFederatedHere] != "" {
 		m.Mode = law.MirrorFederated
@@ -70,7 +69,7 @@ func (d *finder) linksStep(ctx context.Context) error {
 	}
 	if err != nil {
 		if !errors.Is(err, errNotServed) { // no multicluster extension: nothing to note
-			d.note("Links could not be read: %s", brief(err))
+			d.note("Links could not be read: %s", law.Brief(err))
 		}
 		return nil
 	}
@@ -106,16 +105,8 @@ func readLink(u *unstructured.Unstructured) (law.Link, linkSelectors) {
 // linkSelector reads one of a Link's label selectors. Absent, empty or malformed selects nothing, as the service mirror has
 // it and unlike Kubernetes' own rule for empty selectors.
 func linkSelector(u *unstructured.Unstructured, field string) labels.Selector {
-	raw, found, err := unstructured.NestedFieldNoCopy(u.Object, "spec", field)
-	if err != nil || !found {
-		return labels.Nothing()
-	}
-	var ls metav1.LabelSelector
-	if law.Decode(raw, &ls) != nil {
-		return labels.Nothing()
-	}
-	sel, err := metav1.LabelSelectorAsSelector(&ls)
-	if err != nil || sel.Empty() {
+	sel, ok := selectorOf(u, field)
+	if !ok || sel.Empty() {
 		return labels.Nothing()
 	}
 	return sel
@@ -124,11 +115,9 @@ func linkSelector(u *unstructured.Unstructured, field string) labels.Selector {
 // exported reports whether the target cluster's Service is mirrored by the Link of that cluster, or, where no Link could be
 // read, whether it bears the usual label.
 func (d *finder) exported(cluster string, svc *core.Service) bool {
-	for i, l := range d.snap.Links {
-		if l.TargetCluster == cluster {
-			set := labels.Set(svc.Labels)
-			return d.links[i].gateway.Matches(set) || d.links[i].discovery.Matches(set)
-		}
+	if i := slices.IndexFunc(d.snap.Links, func(l law.Link) bool { return l.TargetCluster == cluster }); i >= 0 {
+		set := labels.Set(svc.Labels)
+		return d.links[i].gateway.Matches(set) || d.links[i].discovery.Matches(set)
 	}
 	v := svc.Labels[labelExported]
 	return v == "true" || v == "remote-discovery"

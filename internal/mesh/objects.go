@@ -44,10 +44,10 @@ func (d *finder) readKind(ctx context.Context, k law.Kind) error {
 		case err != nil && len(items) == 0 && k.Essential(d.t.splitKind):
 			return apiError(d.local, "list", string(k.Path)+"s in namespace "+d.t.Namespace, err)
 		case err != nil && k.Needed:
-			d.note("%s could not be read: %s", where, brief(err))
+			d.note("%s could not be read: %s", where, law.Brief(err))
 		case err != nil:
 			d.c.Objects.Unread = append(d.c.Objects.Unread, where)
-			d.note("%s could not be read, and may rule: %s", where, brief(err))
+			d.note("%s could not be read, and may rule: %s", where, law.Brief(err))
 		}
 		served = true
 		d.c.Objects.Add(k, items)
@@ -95,7 +95,7 @@ func (d *finder) profilesStep(ctx context.Context) {
 		case errors.Is(err, errNotServed):
 			o.ProfilesState = law.ProfileNotServed
 		case err != nil:
-			o.ProfilesState, o.ProfilesWhy = law.ProfileUnread, brief(err)
+			o.ProfilesState, o.ProfilesWhy = law.ProfileUnread, law.Brief(err)
 		}
 		if err != nil {
 			return

@@ -2,7 +2,6 @@ package mesh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	core "k8s.io/api/core/v1"
@@ -58,10 +57,12 @@ func (d *finder) readNode(ctx context.Context, p *law.Pod) {
 	}
 	node, err := d.local.kube.CoreV1().Nodes().Get(ctx, p.Node, metav1.GetOptions{})
 	if err != nil {
-		d.note("node %s of the source pod could not be read, so its architecture is not known: %s", untrusted.Safe(p.Node), brief(err))
+		d.note("node %s of the source pod could not be read, so its architecture is not known: %s",
+			untrusted.Safe(p.Node), law.Brief(err))
 		return
 	}
-	p.OS, p.Arch = untrusted.Cut(untrusted.Safe(node.Status.NodeInfo.OperatingSystem), 32), untrusted.Cut(untrusted.Safe(node.Status.NodeInfo.Architecture), 32)
+	info := node.Status.NodeInfo
+	p.OS, p.Arch = untrusted.Short(info.OperatingSystem, 32), untrusted.Short(info.Architecture, 32)
 }
 
 // throughStep reads the Service whose pods draw the backend, and those pods.
@@ -76,46 +77,31 @@ func (d *finder) throughStep(ctx context.Context) error {
 		for n := range d.services {
 			names = append(names, "svc/"+n)
 		}
-		return &Error{
-			Kind: KindNotFound, Op: "find Service", Object: object + " in namespace " + d.t.Namespace,
-			Cause: errors.New("there is no such Service"), Hint: law.Candidates("Services", names),
-		}
+		return notFound("find Service", object+" in namespace "+d.t.Namespace, "there is no such Service",
+			law.Candidates("Services", names))
 	}
 	if len(svc.Selector) == 0 {
-		return &Error{
-			Kind: KindNotFound, Op: "find pods of", Object: object,
-			Cause: errors.New("the Service has no selector, so nobody can say which pods draw"),
-			Hint:  "name a Service that selects pods",
-		}
+		return notFound("find pods of", object, "the Service has no selector, so nobody can say which pods draw",
+			"name a Service that selects pods")
 	}
-	sel := labels.SelectorFromSet(svc.Selector)
-	l, err := d.local.kube.CoreV1().Pods(svc.Namespace).List(ctx, metav1.ListOptions{
-		LabelSelector: sel.String(),
-		Limit:         pageSize,
-	})
+	pods, err := d.podsOf(ctx, svc.Namespace, labels.SelectorFromSet(svc.Selector), "are behind "+object)
 	if err != nil {
 		return apiError(d.local, "list", "pods of "+object, err)
 	}
-	if l.Continue != "" {
-		d.note("more than %d pods are behind %s; only the first were looked at", pageSize, object)
-	}
 	through := &law.Through{Service: svc}
-	for i := range l.Items {
-		if pod := &l.Items[i]; pod.DeletionTimestamp == nil && pod.Status.Phase == core.PodRunning {
+	for i := range pods {
+		if pod := &pods[i]; pod.DeletionTimestamp == nil && pod.Status.Phase == core.PodRunning {
 			p, _, err := readPod(pod, "")
 			if err != nil { // a pod of nothing but the proxy still draws
-				d.note("pod %s behind %s: %s", p.Name, object, brief(err))
+				d.note("pod %s behind %s: %s", p.Name, object, law.Brief(err))
 				readProxy(pod, &p)
 			}
 			through.Pods = append(through.Pods, p)
 		}
 	}
 	if len(through.Pods) == 0 {
-		return &Error{
-			Kind: KindNotFound, Op: "find pods of", Object: object,
-			Cause: fmt.Errorf("none of the %d pods that it selects is running", len(l.Items)),
-			Hint:  "wait for them, or name another Service",
-		}
+		return notFound("find pods of", object, fmt.Sprintf("none of the %d pods that it selects is running", len(pods)),
+			"wait for them, or name another Service")
 	}
 	d.snap.Through = through
 	return nil

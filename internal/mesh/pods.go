@@ -37,10 +37,8 @@ func (d *finder) otherSources(candidates []core.Pod, ready int, label string) er
 		d.snap.Others = append(d.snap.Others, p)
 	}
 	if d.t.Pods != AllPods && len(d.snap.Others)+1 < d.t.Pods {
-		return &Error{
-			Kind: KindNotFound, Op: "find source pods", Object: untrusted.Safe(label) + " in namespace " + d.t.FromNamespace,
-			Cause: fmt.Errorf("%d pods are ready, --pods asks for %d", ready, d.t.Pods), Hint: "wait for more, or lower --pods",
-		}
+		return notFound("find source pods", untrusted.Safe(label)+" in namespace "+d.t.FromNamespace,
+			fmt.Sprintf("%d pods are ready, --pods asks for %d", ready, d.t.Pods), "wait for more, or lower --pods")
 	}
 	d.note("%d pods fit %s and are ready; %d of them send", ready, untrusted.Safe(label), len(d.snap.Others)+1)
 	return nil

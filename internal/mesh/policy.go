@@ -50,7 +50,7 @@ func (r *policyReader) on(ctx context.Context, c Client, pod *core.Pod, port int
 	}
 	servers, err := c.list(ctx, policyServers(), policyServers().ServedBy(r.groups), pod.Namespace)
 	if err != nil {
-		return nil, brief(err)
+		return nil, law.Brief(err)
 	}
 	var out []law.ServerOn
 	why := ""
@@ -59,7 +59,10 @@ func (r *policyReader) on(ctx context.Context, c Client, pod *core.Pod, port int
 		if !serverSelects(u, pod, port) {
 			continue
 		}
-		s := law.ServerOn{Name: pod.Namespace + "/" + u.GetName(), AccessPolicy: text(u, "spec", "accessPolicy"), ProxyProtocol: text(u, "spec", "proxyProtocol")}
+		s := law.ServerOn{
+			Name: pod.Namespace + "/" + u.GetName(), AccessPolicy: text(u, "spec", "accessPolicy"),
+			ProxyProtocol: text(u, "spec", "proxyProtocol"),
+		}
 		var unread string
 		if s.Authorizations, unread = r.authorizations(ctx, c, u); unread != "" {
 			why = unread
@@ -71,20 +74,12 @@ func (r *policyReader) on(ctx context.Context, c Client, pod *core.Pod, port int
 
 func text(u *unstructured.Unstructured, path ...string) string {
 	s, _, _ := unstructured.NestedString(u.Object, path...)
-	return untrusted.Cut(untrusted.Safe(s), 100)
+	return untrusted.Short(s, 100)
 }
 
 func serverSelects(u *unstructured.Unstructured, pod *core.Pod, port int32) bool {
-	raw, found, err := unstructured.NestedMap(u.Object, "spec", "podSelector")
-	if err != nil || !found {
-		return false
-	}
-	var ls metav1.LabelSelector
-	if law.Decode(raw, &ls) != nil {
-		return false
-	}
-	sel, err := metav1.LabelSelectorAsSelector(&ls)
-	if err != nil || !sel.Matches(labels.Set(pod.Labels)) {
+	sel, ok := selectorOf(u, "podSelector")
+	if !ok || !sel.Matches(labels.Set(pod.Labels)) {
 		return false
 	}
 	value, _, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "port")
@@ -97,7 +92,8 @@ func serverSelects(u *unstructured.Unstructured, pod *core.Pod, port int32) bool
 		}
 		// A native sidecar is an init container, and the gateway's only named port is its proxy's.
 		for _, container := range slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers) {
-			if slices.ContainsFunc(container.Ports, func(cp core.ContainerPort) bool { return cp.Name == p && cp.ContainerPort == port }) {
+			fits := func(cp core.ContainerPort) bool { return cp.Name == p && cp.ContainerPort == port }
+			if slices.ContainsFunc(container.Ports, fits) {
 				return true
 			}
 		}
@@ -105,31 +101,44 @@ func serverSelects(u *unstructured.Unstructured, pod *core.Pod, port int32) bool
 	return false
 }
 
+// selectorOf reads a label selector of an object's spec; not ok where it is absent or malformed.
+func selectorOf(u *unstructured.Unstructured, field string) (sel labels.Selector, ok bool) {
+	raw, found, err := unstructured.NestedFieldNoCopy(u.Object, "spec", field)
+	var ls metav1.LabelSelector
+	if err != nil || !found || law.Decode(raw, &ls) != nil {
+		return nil, false
+	}
+	sel, err = metav1.LabelSelectorAsSelector(&ls)
+	return sel, err == nil
+}
+
 // authorizations are the objects that let somebody through to the Server: policies that target it or its namespace, and the
-// older ServerAuthorizations. Whom they let in is not worked out here.
-// A policy of an HTTPRoute or GRPCRoute may be of this Server's routes: it is counted, for it is not certain that nobody is let in.
+// older ServerAuthorizations. Whom they let in is not worked out here. A policy of an HTTPRoute or GRPCRoute may be of this
+// Server's routes: it is counted, for it is not certain that nobody is let in.
 func (r *policyReader) authorizations(ctx context.Context, c Client, server *unstructured.Unstructured) (out []string, unread string) {
-	policies, err := c.list(ctx, authorizationPolicies(), authorizationPolicies().ServedBy(r.groups), server.GetNamespace())
-	if err != nil && !errors.Is(err, errNotServed) {
-		unread = brief(err)
-	} else {
-		for i := range policies {
-			kind, name := text(&policies[i], "spec", "targetRef", "kind"), text(&policies[i], "spec", "targetRef", "name")
-			if kind == "Namespace" || kind == "HTTPRoute" || kind == "GRPCRoute" || kind == "Server" && name == server.GetName() {
-				out = append(out, "AuthorizationPolicy "+policies[i].GetName())
+	take := func(k law.Resource, what string, fits func(*unstructured.Unstructured) bool) {
+		items, err := c.list(ctx, k, k.ServedBy(r.groups), server.GetNamespace())
+		if err != nil && !errors.Is(err, errNotServed) {
+			unread = law.Brief(err)
+		}
+		for i := range items {
+			if fits(&items[i]) {
+				out = append(out, what+" "+items[i].GetName())
 			}
 		}
 	}
-	older, err := c.list(ctx, serverAuthorizations(), serverAuthorizations().ServedBy(r.groups), server.GetNamespace())
-	if err != nil && !errors.Is(err, errNotServed) {
-		unread = brief(err)
-	} else {
-		for i := range older {
-			name := text(&older[i], "spec", "server", "name")
-			if name == server.GetName() || name == "" {
-				out = append(out, "ServerAuthorization "+older[i].GetName())
-			}
+	take(authorizationPolicies(), "AuthorizationPolicy", func(u *unstructured.Unstructured) bool {
+		switch text(u, "spec", "targetRef", "kind") {
+		case "Namespace", "HTTPRoute", "GRPCRoute":
+			return true
+		case "Server":
+			return text(u, "spec", "targetRef", "name") == server.GetName()
 		}
-	}
+		return false
+	})
+	take(serverAuthorizations(), "ServerAuthorization", func(u *unstructured.Unstructured) bool {
+		name := text(u, "spec", "server", "name")
+		return name == server.GetName() || name == ""
+	})
 	return law.Listed(out), unread
 }

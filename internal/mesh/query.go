@@ -49,7 +49,7 @@ type target struct {
 	Query
 	splitName string   // "" where Split was empty
 	splitKind law.Path // of KIND/NAME; "" where a bare name was given, or that of a Service
-	fromKind  string   // "deployment", "statefulset", "daemonset", "replicaset", "pod" or ""
+	fromKind  workKind // "deployment", "statefulset", "daemonset", "replicaset", "pod" or none
 	fromName  string
 	selector  labels.Selector
 	through   string // Service name
@@ -88,23 +88,21 @@ func (q Query) parse() (target, error) {
 // splitForms is what a SPLIT may look like.
 const splitForms = "write ts/NAME, httproute/NAME, grpcroute/NAME, vs/NAME, traefikservice/NAME, or the name of the root Service"
 
-// kindOf maps what kubectl's users type before the slash to one word.
-func kindOf(s string) string {
-	switch strings.ToLower(s) {
-	case "svc", "service", "services":
-		return "service"
-	case "po", "pod", "pods":
-		return "pod"
-	case "deploy", "deployment", "deployments", "deployment.apps", "deployments.apps":
-		return "deployment"
-	case "sts", "statefulset", "statefulsets", "statefulset.apps", "statefulsets.apps":
-		return "statefulset"
-	case "ds", "daemonset", "daemonsets", "daemonset.apps", "daemonsets.apps":
-		return "daemonset"
-	case "rs", "replicaset", "replicasets", "replicaset.apps", "replicasets.apps":
-		return "replicaset"
+// workKind is a kind of objects that pods come from, by its name and short name.
+type workKind struct{ name, short, group string }
+
+// kindOf is the kind that kubectl's users type before the slash.
+func kindOf(s string) workKind {
+	s = strings.ToLower(s)
+	for _, k := range []workKind{
+		{"service", "svc", ""}, {"pod", "po", ""}, {"deployment", "deploy", ".apps"}, {"statefulset", "sts", ".apps"},
+		{"daemonset", "ds", ".apps"}, {"replicaset", "rs", ".apps"},
+	} {
+		if s == k.short || strings.TrimSuffix(strings.TrimSuffix(s, k.group), "s") == k.name {
+			return k
+		}
 	}
-	return ""
+	return workKind{}
 }
 
 func (t *target) parseSplit() error {
@@ -117,7 +115,7 @@ func (t *target) parseSplit() error {
 		t.splitName = t.Split
 	} else {
 		t.splitName = name
-		if t.splitKind = law.KindOf(kind); t.splitKind == "" && kindOf(kind) != "service" {
+		if t.splitKind = law.KindOf(kind); t.splitKind == "" && kindOf(kind).name != "service" {
 			return usage("read", object, "not a kind of split", splitForms)
 		}
 	}
@@ -148,9 +146,7 @@ func (t *target) parseFrom() error {
 		kind, name = "pod", t.From
 	}
 	t.fromKind, t.fromName = kindOf(kind), name
-	switch t.fromKind {
-	case "pod", "deployment", "statefulset", "daemonset", "replicaset":
-	default:
+	if t.fromKind.name == "" || t.fromKind.name == "service" {
 		return usage("read", object, "no source of this kind", "write deploy/NAME, sts/NAME, ds/NAME, rs/NAME or pod/NAME")
 	}
 	if len(validation.IsDNS1123Subdomain(name)) > 0 {
@@ -168,7 +164,7 @@ func (t *target) parseThrough() error {
 	if !found {
 		kind, name = "svc", t.Through
 	}
-	if kindOf(kind) != "service" || len(validation.IsDNS1123Subdomain(name)) > 0 {
+	if kindOf(kind).name != "service" || len(validation.IsDNS1123Subdomain(name)) > 0 {
 		return usage("read", object, "not a Service", "write svc/NAME")
 	}
 	t.through = name

@@ -33,7 +33,8 @@ func (d *finder) serves(ctx context.Context, k law.Resource) bool {
 // resources names what a version of a group serves.
 func (c Client) resources(ctx context.Context, groupVersion string) ([]string, error) {
 	return remember(c.memo, "resources "+groupVersion, func() ([]string, error) {
-		l, err := discovery.ToDiscoveryInterfaceWithContext(c.kube.Discovery()).ServerResourcesForGroupVersionWithContext(ctx, groupVersion)
+		server := discovery.ToDiscoveryInterfaceWithContext(c.kube.Discovery())
+		l, err := server.ServerResourcesForGroupVersionWithContext(ctx, groupVersion)
 		if err != nil {
 			return nil, err
 		}
@@ -54,8 +55,8 @@ func Missing(ctx context.Context, c Client, accesses []law.Access) []string {
 	}
 	var out []string
 	for _, a := range accesses {
-		if a.Namespace != "" && !slices.Contains(there, a.Namespace) && !slices.Contains(out, a.Namespace) {
-			out = append(out, a.Namespace)
+		if a.Namespace != "" && !slices.Contains(there, a.Namespace) {
+			out = addOnce(out, a.Namespace)
 		}
 	}
 	return out
@@ -97,12 +98,16 @@ func Needs(ctx context.Context, c *Client, command string, q Query, remote bool)
 			return a.Resource != law.TrafficSplits().Plural && (a.Resource != "services" || a.Optional)
 		}), nil
 	case CommandPlan:
-		return slices.DeleteFunc(all, func(a law.Access) bool { return !saysTheLaw(a) && (a.Optional || a.Subresource != "") }), nil
+		return slices.DeleteFunc(all, func(a law.Access) bool {
+			return !saysTheLaw(a) && (a.Optional || a.Subresource != "")
+		}), nil
 	case CommandCheck: // that a run may be started is one of its checks
 		return all, nil
 	case CommandRun:
-		if t.fromKind != "" || t.Selector != "" { // the second look is at the pod that was found
-			all = law.Once(append(all, law.Access{Verb: "get", Resource: "pods", Namespace: t.FromNamespace, For: "whether the source pod is the same after the run"}))
+		if t.fromKind.name != "" || t.Selector != "" { // the second look is at the pod that was found
+			all = law.Once(append(all, law.Access{
+				Verb: "get", Resource: "pods", Namespace: t.FromNamespace, For: "whether the source pod is the same after the run",
+			}))
 		}
 		return append(all, d.watchAccess(all)...), nil
 	}
@@ -117,16 +122,15 @@ func saysTheLaw(a law.Access) bool { return a.Subresource == "" && law.SaysTheLa
 func (d *finder) watchAccess(read []law.Access) []law.Access {
 	var out []law.Access
 	seen := map[string]bool{}
+	objects := []string{"services", "pods", "endpoints", "endpointslices"}
 	for _, a := range read {
-		watched := saysTheLaw(a) || a.Subresource == "" && a.Name == "" && slices.Contains([]string{"services", "pods", "endpoints", "endpointslices"}, a.Resource)
+		watched := saysTheLaw(a) || a.Subresource == "" && a.Name == "" && slices.Contains(objects, a.Resource)
 		key := a.Namespace + "/" + a.What()
 		if !watched || a.Namespace == "" || seen[key] || saysTheLaw(a) && !d.mayRule(a) {
 			continue
 		}
 		seen[key] = true
-		out = append(out, law.Access{
-			Verb: "watch", Group: a.Group, Resource: a.Resource, Namespace: a.Namespace, Optional: true, For: "seeing at once that it changes during the run",
-		})
+		out = append(out, optional("watch", a.Group, a.Resource, a.Namespace, "seeing at once that it changes during the run"))
 	}
 	return out
 }

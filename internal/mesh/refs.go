@@ -33,15 +33,24 @@ func stateOf(r law.Ref, objects map[string]*unstructured.Unstructured) string {
 	for _, u := range objects {
 		switch r.Resource {
 		case "services":
-			return serviceState(u)
+			return stateAs(u, func(s *core.Service) string { return readService(s).Identity() })
 		case "pods":
-			return podState(u)
+			return stateAs(u, podState)
 		case "endpoints":
-			return endpointsState(u)
+			return stateAs(u, endpointsState)
 		}
 		return strings.TrimSpace(law.Written(u.GetGeneration(), u.GetResourceVersion()) + " " + r.WeightsText(u))
 	}
 	return ""
+}
+
+// stateAs is the state of an object of a known kind.
+func stateAs[T any](u *unstructured.Unstructured, state func(*T) string) string {
+	var o T
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &o); err != nil {
+		return "unreadable"
+	}
+	return state(&o)
 }
 
 func slicesState(objects map[string]*unstructured.Unstructured) string {
@@ -60,29 +69,14 @@ func slicesState(objects map[string]*unstructured.Unstructured) string {
 	return law.SomeReady(ready)
 }
 
-func serviceState(u *unstructured.Unstructured) string {
-	var s core.Service
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &s); err != nil {
-		return "unreadable"
-	}
-	return readService(&s).Identity()
+func podState(pod *core.Pod) string {
+	p := law.Pod{UID: string(pod.UID)}
+	readProxy(pod, &p)
+	return strings.TrimSpace(p.UID + " " + p.ProxyState())
 }
 
-func podState(u *unstructured.Unstructured) string {
-	var p core.Pod
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &p); err != nil {
-		return "unreadable"
-	}
-	out := law.Pod{UID: string(p.UID)}
-	readProxy(&p, &out)
-	return strings.TrimSpace(out.UID + " " + out.ProxyState())
-}
-
-func endpointsState(u *unstructured.Unstructured) string {
-	var e core.Endpoints //nolint:staticcheck // deprecated as it is, it is what service mirrors write
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &e); err != nil {
-		return "unreadable"
-	}
+//nolint:staticcheck // deprecated as it is, it is what service mirrors write
+func endpointsState(e *core.Endpoints) string {
 	var parts []string
 	for _, s := range e.Subsets {
 		for _, a := range s.Addresses {

@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -46,38 +47,39 @@ func (d *finder) remotesStep(ctx context.Context) error {
 // clusterNames are the target clusters in the order of the backends, then of the Links.
 func (d *finder) clusterNames() []string {
 	var names []string
-	add := func(n string) {
-		if n != "" && !slices.Contains(names, n) {
-			names = append(names, n)
-		}
-	}
 	for _, b := range d.snap.Backends {
 		if b.Mirror != nil {
-			add(b.Mirror.Cluster)
+			names = addOnce(names, b.Mirror.Cluster)
 		}
 	}
 	for _, l := range d.snap.Links {
-		add(l.TargetCluster)
+		names = addOnce(names, l.TargetCluster)
 	}
 	return names
 }
 
-func (d *finder) mirrored(cluster string) bool {
-	return slices.ContainsFunc(d.snap.Backends, func(b law.Backend) bool { return b.Mirror != nil && b.Mirror.Cluster == cluster })
+// mirrorsOf are the backends that mirror Services of the cluster.
+func (d *finder) mirrorsOf(cluster string) []*law.Backend {
+	var out []*law.Backend
+	for i := range d.snap.Backends {
+		if b := &d.snap.Backends[i]; b.Mirror != nil && b.Mirror.Cluster == cluster {
+			out = append(out, b)
+		}
+	}
+	return out
 }
+
+func (d *finder) mirrored(cluster string) bool { return len(d.mirrorsOf(cluster)) > 0 }
 
 // remoteFor matches a target cluster to a remote: by the name the user gave, by the name of the context, or, where there is
 // one unnamed remote and one cluster that is mirrored, to that one.
 func (d *finder) remoteFor(cluster string, clusters []string) int {
-	for i, r := range d.remotes {
-		if r.Cluster == cluster {
-			return i
-		}
+	if i := slices.IndexFunc(d.remotes, func(r Remote) bool { return r.Cluster == cluster }); i >= 0 {
+		return i
 	}
-	for i, r := range d.remotes {
-		if r.Cluster == "" && r.Client.Context == cluster {
-			return i
-		}
+	byContext := func(r Remote) bool { return r.Cluster == "" && r.Client.Context == cluster }
+	if i := slices.IndexFunc(d.remotes, byContext); i >= 0 {
+		return i
 	}
 	mirrored := 0
 	for _, c := range clusters {
@@ -99,13 +101,11 @@ func (d *finder) readRemote(ctx context.Context, cluster string, c Client) {
 	v, skew, err := c.version(ctx)
 	entry.SkewMs = skew
 	if err != nil && !isForbidden(err) {
-		entry.Problem = brief(apiError(c, "connect", "--remote-context "+untrusted.Safe(c.Context), err))
+		entry.Problem = law.Brief(apiError(c, "connect", "--remote-context "+untrusted.Safe(c.Context), err))
 		d.snap.Clusters = append(d.snap.Clusters, entry)
 		d.note("cluster %s could not be read: %s", untrusted.Safe(cluster), entry.Problem)
-		for i := range d.snap.Backends {
-			if m := d.snap.Backends[i].Mirror; m != nil && m.Cluster == cluster {
-				m.Context, m.RemoteUnread = c.Context, entry.Problem
-			}
+		for _, b := range d.mirrorsOf(cluster) {
+			b.Mirror.Context, b.Mirror.RemoteUnread = c.Context, entry.Problem
 		}
 		d.snap.Gateways = append(d.snap.Gateways, law.Gateway{
 			Cluster: cluster, Context: c.Context, Namespace: linkNamespace,
@@ -116,11 +116,9 @@ func (d *finder) readRemote(ctx context.Context, cluster string, c Client) {
 	entry.Version = v
 	d.snap.Clusters = append(d.snap.Clusters, entry)
 	d.reviewRemote(ctx, cluster, c)
-	for i := range d.snap.Backends {
-		if m := d.snap.Backends[i].Mirror; m != nil && m.Cluster == cluster {
-			m.Context = c.Context
-			d.readRemoteService(ctx, c, &d.snap.Backends[i])
-		}
+	for _, b := range d.mirrorsOf(cluster) {
+		b.Mirror.Context = c.Context
+		d.readRemoteService(ctx, c, b)
 	}
 	d.snap.Gateways = append(d.snap.Gateways, d.readGateway(ctx, cluster, c))
 	d.readRemoteFacts(ctx, cluster, c)
@@ -135,7 +133,7 @@ func (d *finder) readRemoteService(ctx context.Context, c Client, b *law.Backend
 		return
 	}
 	if err != nil {
-		m.RemoteUnread = brief(err)
+		m.RemoteUnread = law.Brief(err)
 		d.note("Service %s of cluster %s could not be read: %s", untrusted.Safe(m.Remote), untrusted.Safe(m.Cluster), m.RemoteUnread)
 		return
 	}
@@ -170,7 +168,7 @@ func (d *finder) readGateway(ctx context.Context, cluster string, c Client) law.
 			continue
 		}
 		if err != nil {
-			g.Unread = brief(err)
+			g.Unread = law.Brief(err)
 			d.note("the gateway of cluster %s could not be read: %s", untrusted.Safe(cluster), g.Unread)
 			return g
 		}
@@ -201,11 +199,7 @@ func (d *finder) readGateway(ctx context.Context, cluster string, c Client) law.
 func gatewayAddresses(svc *core.Service) []string {
 	var out []string
 	for _, in := range svc.Status.LoadBalancer.Ingress {
-		a := in.IP
-		if a == "" {
-			a = in.Hostname
-		}
-		if a != "" && !slices.Contains(out, a) {
+		if a := cmp.Or(in.IP, in.Hostname); a != "" && !slices.Contains(out, a) {
 			out = append(out, untrusted.Cut(a, 253))
 		}
 	}

@@ -30,7 +30,7 @@ func readService(svc *core.Service) law.Service {
 		if p.Protocol == "" || p.Protocol == core.ProtocolTCP {
 			port := law.Port{Name: p.Name, Port: p.Port}
 			if p.AppProtocol != nil {
-				port.AppProtocol = untrusted.Cut(untrusted.Safe(*p.AppProtocol), 100)
+				port.AppProtocol = untrusted.Short(*p.AppProtocol, 100)
 			}
 			s.Ports = append(s.Ports, port)
 		}
@@ -50,19 +50,16 @@ func (d *finder) servicesStep(ctx context.Context) error {
 		return apiError(d.local, "list", "Services in namespace "+d.t.Namespace, err)
 	}
 	for i := range items {
-		d.addService(&items[i])
+		name := items[i].Name
+		d.services[name] = readService(&items[i])
+		if m, ok := readMirror(&items[i]); ok {
+			d.mirrors[name] = m
+		}
 	}
 	if len(d.services) == 0 {
 		return d.namespaceExists(ctx)
 	}
 	return nil
-}
-
-func (d *finder) addService(svc *core.Service) {
-	d.services[svc.Name] = readService(svc)
-	if m, ok := readMirror(svc); ok {
-		d.mirrors[svc.Name] = m
-	}
 }
 
 func (d *finder) namespaceExists(ctx context.Context) error {
@@ -76,21 +73,12 @@ func (d *finder) namespaceExists(ctx context.Context) error {
 	case !apierrors.IsNotFound(err):
 		return apiError(d.local, "read", "namespace "+d.t.Namespace, err)
 	}
-	e := &Error{
-		Kind: KindNotFound, Op: "find namespace", Object: "-n " + d.t.Namespace,
-		Cause: errors.New("there is no such namespace in context " + untrusted.Safe(d.local.Context)),
+	hint := "its namespaces may not be listed; check the name and --context"
+	if names, err := Namespaces(ctx, d.local); err == nil {
+		hint = law.Candidates("namespaces", names)
 	}
-	l, err := d.local.kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{Limit: pageSize})
-	if err != nil {
-		e.Hint = "its namespaces may not be listed; check the name and --context"
-		return e
-	}
-	var names []string
-	for _, ns := range l.Items {
-		names = append(names, ns.Name)
-	}
-	e.Hint = law.Candidates("namespaces", names)
-	return e
+	return notFound("find namespace", "-n "+d.t.Namespace,
+		"there is no such namespace in context "+untrusted.Safe(d.local.Context), hint)
 }
 
 // service is the Service that a backend's name stands for: "name" in the split's namespace, "name.namespace" in another.
@@ -100,14 +88,14 @@ func (d *finder) service(ctx context.Context, name string) law.Service {
 		return s
 	}
 	missing := law.Service{Namespace: d.t.Namespace, Name: name}
-	base, ns, dotted := strings.Cut(name, ".")
-	if !dotted || strings.Contains(ns, ".") || ns == "" {
+	base, ns, _ := strings.Cut(name, ".")
+	if strings.Contains(ns, ".") || ns == "" {
 		return missing
 	}
 	svc, err := d.local.kube.CoreV1().Services(ns).Get(ctx, base, metav1.GetOptions{})
 	if err != nil {
 		if !apierrors.IsNotFound(err) {
-			d.note("Service %s/%s could not be read: %s", untrusted.Safe(ns), untrusted.Safe(base), brief(err))
+			d.note("Service %s/%s could not be read: %s", untrusted.Safe(ns), untrusted.Safe(base), law.Brief(err))
 		}
 		return law.Service{Namespace: ns, Name: base}
 	}

@@ -1,16 +1,19 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"sort"
+	"slices"
 	"strconv"
 
+	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -35,7 +38,7 @@ func (d *finder) sourceStep(ctx context.Context) error {
 	case d.t.From == "":
 		d.note("no source pod was named (--from or -l): nothing about the client could be seen")
 		return nil
-	case d.t.fromKind == "pod":
+	case d.t.fromKind.name == "pod":
 		return d.sourcePod(ctx)
 	default:
 		label = "--from " + d.t.From
@@ -43,25 +46,25 @@ func (d *finder) sourceStep(ctx context.Context) error {
 			return err
 		}
 	}
-	if pods, err = d.podsOf(ctx, w.selector); err != nil {
-		return err
+	if pods, err = d.podsOf(ctx, d.t.FromNamespace, w.selector, "fit "+untrusted.Safe(w.selector.String())); err != nil {
+		return apiError(d.local, "list", "pods in namespace "+d.t.FromNamespace, err)
 	}
 	if len(pods) == 0 {
 		return d.noPods(ctx, label)
 	}
-	ready := usablePods(pods)
+	ready := slices.DeleteFunc(slices.Clone(pods), func(p core.Pod) bool { return !usable(&p) })
 	if d.t.Selector != "" && len(ready) > 1 && d.t.Pods == 0 {
 		return &Error{
-			Kind: KindAmbiguous, Op: "find source pod", Object: label, Cause: fmt.Errorf("%d running pods fit",
-				len(ready)),
-			Hint: "name one with --from pod/NAME, or their workload with --from deploy/NAME; " + law.Candidates("pods", namesOf(ready)),
+			Kind: KindAmbiguous, Op: "find source pod", Object: label, Cause: fmt.Errorf("%d running pods fit", len(ready)),
+			Hint: "name one with --from pod/NAME, or their workload with --from deploy/NAME; " +
+				law.Candidates("pods", namesOf(ready)),
 		}
 	}
 	fit := ready
 	if len(fit) == 0 {
 		fit = pods // none is ready: the checks say so of the one that is looked at
 	}
-	if w.label == "" && d.t.fromKind == "deployment" {
+	if w.label == "" && d.t.fromKind.name == "deployment" {
 		w = d.newestRevision(ctx, w, fit)
 	}
 	chosen := pickPod(fit, w)
@@ -105,107 +108,73 @@ func (d *finder) setSource(ctx context.Context, pod *core.Pod, label string) err
 	return d.pinnedSources(ctx)
 }
 
-// podsOf lists the pods that a selector fits: the first page of them, since one is enough and they come sorted by name.
-func (d *finder) podsOf(ctx context.Context, sel labels.Selector) ([]core.Pod, error) {
-	l, err := d.local.kube.CoreV1().Pods(d.t.FromNamespace).List(ctx, metav1.ListOptions{
-		LabelSelector: sel.String(),
-		Limit:         pageSize,
-	})
+// podsOf lists the pods that a selector fits: the first page of them, since one is enough and they come sorted by name. fit
+// says of the note that there are more how pods are chosen.
+func (d *finder) podsOf(ctx context.Context, ns string, sel labels.Selector, fit string) ([]core.Pod, error) {
+	l, err := d.local.kube.CoreV1().Pods(ns).List(ctx, metav1.ListOptions{LabelSelector: sel.String(), Limit: pageSize})
 	if err != nil {
-		return nil, apiError(d.local, "list", "pods in namespace "+d.t.FromNamespace, err)
+		return nil, err
 	}
 	if l.Continue != "" {
-		d.note("more than %d pods fit %s; only the first were looked at", pageSize, untrusted.Safe(sel.String()))
+		d.note("more than %d pods %s; only the first were looked at", pageSize, fit)
 	}
 	return l.Items, nil
 }
 
 // noPods is the error for a source that is not there; it offers the pods that are.
 func (d *finder) noPods(ctx context.Context, label string) error {
-	e := &Error{
-		Kind: KindNotFound, Op: "find source pod", Object: untrusted.Safe(label) + " in namespace " + d.t.FromNamespace,
-		Cause: errors.New("there is no such pod"),
-	}
 	var names []string
 	if l, err := d.local.kube.CoreV1().Pods(d.t.FromNamespace).List(ctx, metav1.ListOptions{Limit: pageSize}); err == nil {
-		for _, p := range l.Items {
-			names = append(names, "pod/"+p.Name)
-		}
+		names = namesOf(l.Items)
 	}
-	e.Hint = law.Candidates("pods", names)
-	return e
+	return notFound("find source pod", untrusted.Safe(label)+" in namespace "+d.t.FromNamespace, "there is no such pod",
+		law.Candidates("pods", names))
+}
+
+// workloads are the workloads of the kind that --from names. They are read unstructured: of each kind the selector alone counts.
+func (d *finder) workloads() dynamic.ResourceInterface {
+	kind := apps.SchemeGroupVersion.WithResource(d.t.fromKind.name + "s")
+	return d.local.dynamic.Resource(kind).Namespace(d.t.FromNamespace)
 }
 
 func (d *finder) readWorkload(ctx context.Context) (workload, error) {
-	apps, ns, name := d.local.kube.AppsV1(), d.t.FromNamespace, d.t.fromName
-	var sel *metav1.LabelSelector
 	var w workload
-	var err error
-	switch d.t.fromKind {
-	case "deployment":
-		o, e := apps.Deployments(ns).Get(ctx, name, metav1.GetOptions{})
-		sel, err = o.Spec.Selector, e
-	case "statefulset":
-		o, e := apps.StatefulSets(ns).Get(ctx, name, metav1.GetOptions{})
-		sel, err = o.Spec.Selector, e
-		w.label, w.revision = "controller-revision-hash", o.Status.UpdateRevision
-	case "daemonset":
-		o, e := apps.DaemonSets(ns).Get(ctx, name, metav1.GetOptions{})
-		sel, err = o.Spec.Selector, e
-	case "replicaset":
-		o, e := apps.ReplicaSets(ns).Get(ctx, name, metav1.GetOptions{})
-		sel, err = o.Spec.Selector, e
-	}
-	object := "--from " + untrusted.Safe(d.t.From)
+	object, in := "--from "+untrusted.Safe(d.t.From), " in namespace "+d.t.FromNamespace
+	u, err := d.workloads().Get(ctx, d.t.fromName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return w, &Error{
-			Kind: KindNotFound, Op: "find source pod", Object: object + " in namespace " + ns,
-			Cause: errors.New("there is no such " + d.t.fromKind), Hint: d.workloads(ctx),
-		}
+		return w, notFound("find source pod", object+in, "there is no such "+d.t.fromKind.name, d.otherWorkloads(ctx))
 	}
 	if err != nil {
-		return w, apiError(d.local, "read", object+" in namespace "+ns, err)
+		return w, apiError(d.local, "read", object+in, err)
 	}
-	if w.selector, err = metav1.LabelSelectorAsSelector(sel); err != nil || w.selector.Empty() {
+	var read struct {
+		Spec   struct{ Selector *metav1.LabelSelector }
+		Status struct{ UpdateRevision string }
+	}
+	if err = law.Decode(u.Object, &read); err == nil {
+		w.selector, err = metav1.LabelSelectorAsSelector(read.Spec.Selector)
+	}
+	if err != nil || w.selector.Empty() {
 		return w, &Error{
 			Kind: KindServer, Op: "find source pod", Object: object, Cause: errors.New("its selector fits no pod"),
 			Hint: "name the pod itself with --from pod/NAME",
 		}
 	}
+	if d.t.fromKind.name == "statefulset" {
+		w.label, w.revision = "controller-revision-hash", read.Status.UpdateRevision
+	}
 	return w, nil
 }
 
-// workloads is the hint that lists workloads of the kind that was asked for.
-func (d *finder) workloads(ctx context.Context) string {
-	apps, ns, opts := d.local.kube.AppsV1(), d.t.FromNamespace, metav1.ListOptions{Limit: pageSize}
+// otherWorkloads is the hint that lists workloads of the kind that was asked for.
+func (d *finder) otherWorkloads(ctx context.Context) string {
 	var names []string
-	switch d.t.fromKind {
-	case "deployment":
-		if l, err := apps.Deployments(ns).List(ctx, opts); err == nil {
-			for _, o := range l.Items {
-				names = append(names, "deploy/"+o.Name)
-			}
-		}
-	case "statefulset":
-		if l, err := apps.StatefulSets(ns).List(ctx, opts); err == nil {
-			for _, o := range l.Items {
-				names = append(names, "sts/"+o.Name)
-			}
-		}
-	case "daemonset":
-		if l, err := apps.DaemonSets(ns).List(ctx, opts); err == nil {
-			for _, o := range l.Items {
-				names = append(names, "ds/"+o.Name)
-			}
-		}
-	case "replicaset":
-		if l, err := apps.ReplicaSets(ns).List(ctx, opts); err == nil {
-			for _, o := range l.Items {
-				names = append(names, "rs/"+o.Name)
-			}
+	if l, err := d.workloads().List(ctx, metav1.ListOptions{Limit: pageSize}); err == nil {
+		for i := range l.Items {
+			names = append(names, d.t.fromKind.short+"/"+l.Items[i].GetName())
 		}
 	}
-	return law.Candidates(d.t.fromKind+"s", names)
+	return law.Candidates(d.t.fromKind.name+"s", names)
 }
 
 const labelTemplateHash = "pod-template-hash"
@@ -228,7 +197,7 @@ func (d *finder) newestRevision(ctx context.Context, w workload, pods []core.Pod
 	l, err := d.local.kube.AppsV1().ReplicaSets(d.t.FromNamespace).List(ctx,
 		metav1.ListOptions{LabelSelector: w.selector.String(), Limit: pageSize})
 	if err != nil {
-		d.note("ReplicaSets could not be read, so the newest pod tells the newest revision: %s", brief(err))
+		d.note("ReplicaSets could not be read, so the newest pod tells the newest revision: %s", law.Brief(err))
 		return w
 	}
 	best := -1
@@ -254,16 +223,6 @@ func usable(p *core.Pod) bool {
 	return false
 }
 
-func usablePods(pods []core.Pod) []core.Pod {
-	var out []core.Pod
-	for i := range pods {
-		if usable(&pods[i]) {
-			out = append(out, pods[i])
-		}
-	}
-	return out
-}
-
 func namesOf(pods []core.Pod) []string {
 	var names []string
 	for i := range pods {
@@ -274,16 +233,14 @@ func namesOf(pods []core.Pod) []string {
 
 // pickPod takes the oldest pod of the newest revision, by name where two are of one age: the same one every time.
 func pickPod(pods []core.Pod, w workload) *core.Pod {
-	current := func(p *core.Pod) bool { return w.label == "" || p.Labels[w.label] == w.revision }
-	sort.SliceStable(pods, func(i, j int) bool {
-		a, b := &pods[i], &pods[j]
-		if current(a) != current(b) {
-			return current(a)
+	older := func(p *core.Pod) int {
+		if w.label == "" || p.Labels[w.label] == w.revision {
+			return 0
 		}
-		if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
-			return a.CreationTimestamp.Before(&b.CreationTimestamp)
-		}
-		return a.Name < b.Name
+		return 1
+	}
+	slices.SortStableFunc(pods, func(a, b core.Pod) int {
+		return cmp.Or(older(&a)-older(&b), a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
 	})
 	return &pods[0]
 }

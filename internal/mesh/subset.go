@@ -11,8 +11,6 @@ import (
 
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/untrusted"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // subsetsStep narrows the endpoints of backends that are subsets of a Service to their pods, by the labels that a
@@ -45,8 +43,8 @@ func (d *finder) subsetsStep(ctx context.Context) error {
 			}
 			d.narrow(ctx, &d.snap.Backends[b], set)
 		case unread != nil:
-			d.snap.Backends[b].Unread = "DestinationRules could not be read: " + brief(unread)
-			d.note("DestinationRules could not be read, so which pods subset %s has is not known: %s", untrusted.Safe(lb.Name), brief(unread))
+			d.snap.Backends[b].Unread = "DestinationRules could not be read: " + law.Brief(unread)
+			d.note("DestinationRules could not be read, so which pods subset %s has is not known: %s", untrusted.Safe(lb.Name), law.Brief(unread))
 		default:
 			lb.Problem = fmt.Sprintf("no DestinationRule names subset %s of Service %s/%s: its share is answered with 503", untrusted.Safe(lb.Subset), untrusted.Safe(lb.Namespace), untrusted.Safe(lb.Service))
 			d.snap.Backends[b].Endpoints = nil
@@ -57,20 +55,15 @@ func (d *finder) subsetsStep(ctx context.Context) error {
 
 // narrow keeps the endpoints whose pods bear the labels.
 func (d *finder) narrow(ctx context.Context, b *law.Backend, set map[string]string) {
-	l, err := d.local.kube.CoreV1().Pods(b.Service.Namespace).List(ctx, metav1.ListOptions{
-		LabelSelector: labels.SelectorFromSet(set).String(), Limit: pageSize,
-	})
+	pods, err := d.podsOf(ctx, b.Service.Namespace, labels.SelectorFromSet(set), "bear the labels of subset "+untrusted.Safe(b.Name))
 	if err != nil {
-		b.Unread = "pods of the subset could not be read: " + brief(err)
-		d.note("pods of subset %s could not be read: %s", untrusted.Safe(b.Name), brief(err))
+		b.Unread = "pods of the subset could not be read: " + law.Brief(err)
+		d.note("pods of subset %s could not be read: %s", untrusted.Safe(b.Name), law.Brief(err))
 		return
 	}
-	if l.Continue != "" {
-		d.note("more than %d pods bear the labels of subset %s; only the first were looked at", pageSize, untrusted.Safe(b.Name))
-	}
 	of := map[string]bool{}
-	for i := range l.Items {
-		of[l.Items[i].Name] = true
+	for i := range pods {
+		of[pods[i].Name] = true
 	}
 	b.Endpoints = slices.DeleteFunc(slices.Clone(b.Endpoints), func(e law.Endpoint) bool { return !of[e.Pod] })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -89,20 +90,16 @@ func Watch(ctx context.Context, clients map[string]Client, refs []law.Ref) *Watc
 			continue
 		}
 		first.Add(1)
-		w.wg.Add(1)
 		s := &stream{w: w, c: c, ref: ref, ready: sync.OnceFunc(first.Done)}
-		go func() {
-			defer w.wg.Done()
+		w.wg.Go(func() {
 			defer s.ready()
 			s.follow(ctx)
-		}()
+		})
 	}
-	w.wg.Add(1)
-	go func() {
-		defer w.wg.Done()
+	w.wg.Go(func() {
 		first.Wait()
 		close(w.ready)
-	}()
+	})
 	go func() { // ends after all of the above, whom Close waits for
 		w.wg.Wait()
 		close(w.events)
@@ -120,7 +117,7 @@ func (w *Watcher) Events() <-chan Event { return w.events }
 func (w *Watcher) Gaps() []Gap {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return append([]Gap(nil), w.gaps...)
+	return slices.Clone(w.gaps)
 }
 
 // Close ends the streams and waits for them. Events that nobody took stay in the channel.
@@ -132,12 +129,9 @@ func (w *Watcher) Close() {
 func (w *Watcher) gap(ref law.Ref, text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, g := range w.gaps {
-		if g.Ref == ref {
-			return
-		}
+	if !slices.ContainsFunc(w.gaps, func(g Gap) bool { return g.Ref == ref }) {
+		w.gaps = append(w.gaps, Gap{ref, text})
 	}
-	w.gaps = append(w.gaps, Gap{ref, text})
 }
 
 // stream follows one ref.
@@ -177,12 +171,12 @@ func (s *stream) follow(ctx context.Context) {
 			pause = firstPause
 			continue
 		case apierrors.IsForbidden(err), apierrors.IsMethodNotSupported(err), apierrors.IsUnauthorized(err):
-			s.w.gap(s.ref, "it may not be watched, so it was read once a second: "+brief(err))
+			s.w.gap(s.ref, "it may not be watched, so it was read once a second: "+law.Brief(err))
 			pause, s.lost = pollPause, !s.known
 		case s.known && (errors.Is(err, errStreamEnded) || apierrors.IsResourceExpired(err) || apierrors.IsGone(err)):
 			pause = firstPause
 		case !s.known:
-			s.w.gap(s.ref, "it could not be read at first: "+brief(err))
+			s.w.gap(s.ref, "it could not be read at first: "+law.Brief(err))
 		}
 		s.ready()
 		select {

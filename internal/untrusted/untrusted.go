@@ -50,6 +50,9 @@ func Printable(s string) string {
 	return b.String()
 }
 
+// Short is Safe bounded to n bytes.
+func Short(s string, n int) string { return Cut(Safe(s), n) }
+
 // Cut is s bounded to n bytes, at the border of a character, with three dots where something was left out.
 func Cut(s string, n int) string {
 	if len(s) <= n {
