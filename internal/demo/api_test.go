@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -420,5 +421,23 @@ func TestKubectl(t *testing.T) {
 	out = run("auth", "can-i", "create", "pods/exec", "-n", "test")
 	if strings.TrimSpace(out) != "yes" {
 		t.Errorf("can-i: %s", out)
+	}
+}
+
+// YAML takes an unquoted no for false, which once was the short name of nodes.
+func TestShortNamesAreNotBooleans(t *testing.T) {
+	served, err := readResources(westSite())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range served {
+		for _, name := range r.ShortNames {
+			if name == "true" || name == "false" {
+				t.Errorf("%s have the short name %q", r.Name, name)
+			}
+		}
+	}
+	if nodes, ok := served.byName("nodes"); !ok || !slices.Equal(nodes.ShortNames, []string{"no"}) {
+		t.Errorf("nodes: %v", nodes)
 	}
 }

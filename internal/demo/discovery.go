@@ -12,18 +12,12 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// resource is one line of the fixtures' list of what is served.
+// resource is one line of the fixtures' list of what is served: what discovery says of it, and where it is served.
 type resource struct {
-	Name       string   `json:"name"` // plural, unique
-	Singular   string   `json:"singular"`
-	Kind       string   `json:"kind"`
-	Group      string   `json:"group"`
-	Versions   []string `json:"versions"` // in order of preference
-	Short      []string `json:"short"`
-	Namespaced bool     `json:"namespaced"`
-	Verbs      []string `json:"verbs"`
-	Categories []string `json:"categories"`
-	Clusters   []string `json:"clusters"`
+	metav1.APIResource `json:",inline"`
+
+	Versions []string `json:"versions"` // in order of preference
+	Clusters []string `json:"clusters"` // empty: all
 }
 
 func (r resource) groupResource() schema.GroupResource {
@@ -106,10 +100,8 @@ func (rs resources) list(group, v string) (l metav1.APIResourceList, ok bool) {
 		if r.Group != group || !slices.Contains(r.Versions, v) {
 			continue
 		}
-		l.APIResources = append(l.APIResources, metav1.APIResource{
-			Name: r.Name, SingularName: r.Singular, Namespaced: r.Namespaced, Kind: r.Kind, Verbs: r.Verbs,
-			ShortNames: r.Short, Categories: r.Categories,
-		})
+		r.Group = "" // that of the list
+		l.APIResources = append(l.APIResources, r.APIResource)
 		if r.Kind == "Pod" {
 			l.APIResources = append(l.APIResources, metav1.APIResource{
 				Name: "pods/exec", Namespaced: true, Kind: "PodExecOptions", Verbs: []string{"create", "get"},

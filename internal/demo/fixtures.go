@@ -69,12 +69,8 @@ func readFixtures(name string, s site) ([]fixture, error) {
 	}
 	var found []fixture
 	for i, doc := range docs {
-		text, err := yaml.YAMLToJSONStrict(doc)
-		if err != nil {
-			return nil, fmt.Errorf("fixture %s, document %d: %w", name, i+1, err)
-		}
 		object := &unstructured.Unstructured{} // its decoder keeps whole numbers whole
-		if err := object.UnmarshalJSON(text); err != nil {
+		if err := yaml.UnmarshalStrict(doc, object); err != nil {
 			return nil, fmt.Errorf("fixture %s, document %d: %w", name, i+1, err)
 		}
 		f, err := takeHints(object)
@@ -87,11 +83,7 @@ func readFixtures(name string, s site) ([]fixture, error) {
 }
 
 func readDocuments(name string, s site) ([][]byte, error) {
-	text, err := fixtureFiles.ReadFile("fixtures/" + name)
-	if err != nil {
-		return nil, fmt.Errorf("fixture %s: %w", name, err)
-	}
-	t, err := template.New(name).Option("missingkey=error").Parse(string(text))
+	t, err := template.ParseFS(fixtureFiles, "fixtures/"+name)
 	if err != nil {
 		return nil, fmt.Errorf("fixture %s: %w", name, err)
 	}

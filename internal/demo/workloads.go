@@ -2,7 +2,6 @@ package demo
 
 import (
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -174,10 +174,7 @@ func setAnnotation(m *metav1.ObjectMeta, name, value string) {
 
 // withLabel returns a copy of the labels with one more.
 func withLabel(labels map[string]string, name, value string) map[string]string {
-	out := map[string]string{}
-	maps.Copy(out, labels)
-	out[name] = value
-	return out
+	return k8slabels.Merge(labels, k8slabels.Set{name: value})
 }
 
 // decode returns the object as one of the API's types.
