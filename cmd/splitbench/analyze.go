@@ -191,9 +191,5 @@ func (n *analyzeCommand) judgeCounts() (report.Report, error) {
 	if err != nil {
 		return report.Report{}, fmt.Errorf("--counts: %w", err)
 	}
-	d, err := analyze.Judge(w, c, n.cfg.Options)
-	if err != nil {
-		return report.Report{}, err
-	}
-	return report.Build(report.Input{Weights: w, Counts: c, Options: n.cfg.Options, Decision: &d}), nil
+	return judge.AnalyzeCounts(w, c, n.cfg.Options)
 }

@@ -50,7 +50,7 @@ func AnalyzeAnswers(answers iter.Seq2[export.Answer, error], w analyze.Weights, 
 type foreign struct {
 	tally      *Tally
 	classifier *attack.Classifier
-	specimens  []attack.Specimen
+	specimens  []report.Specimen
 	readable   bool // some answer has a header or a body
 	answered   bool // some request has an answer
 	run        report.Run
@@ -64,7 +64,7 @@ func (f *foreign) add(a export.Answer) {
 		f.answered = true
 		f.readable = f.readable || len(a.Header) > 0 || len(a.Body) > 0
 		if r.Backend == attack.Unattributed && len(f.specimens) < attack.MaxSpecimens {
-			f.specimens = append(f.specimens, attack.Specimen{
+			f.specimens = append(f.specimens, report.Specimen{
 				Seq: r.Seq, Status: r.Status, Body: string(a.Body[:min(len(a.Body), attack.MaxSpecimenBody)]),
 			})
 		}
@@ -96,7 +96,7 @@ func (f *foreign) inOrder() {
 
 // overTime counts windows once the first sending is known: instants in a file count from whenever the other tool liked. Nil where
 // the order of all requests was not kept.
-func (f *foreign) overTime() *report.OverTime {
+func (f *foreign) overTime(weights analyze.Weights) *report.OverTime {
 	if !f.tally.ordered() {
 		return nil
 	}
@@ -104,7 +104,7 @@ func (f *foreign) overTime() *report.OverTime {
 	for _, o := range f.tally.observations {
 		w.add(attack.Result{Sent: o.Sent, Backend: int16(o.Backend), Status: statusOf(o)})
 	}
-	return w.overTime(f.tally.N)
+	return w.overTime(f.tally.N, weights)
 }
 
 func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Options) report.Report {
@@ -115,31 +115,30 @@ func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Opti
 	}
 	f.run.Seed, f.run.Complete = o.Seed, true
 	m := record.Manifest{Weights: w, Options: o, Signatures: map[string]string{}}
-	in := inputOf(m, true)
-	in.Counts, in.Run, in.Specimens = t.counts, &f.run, f.specimens
+	doc := newDraft(m, true)
+	doc.counts, doc.Run, doc.Unattributed.Specimens = t.counts, &f.run, f.specimens
 	// SendLags stay unknown, and OnTime would be said to be false only if it were known to be.
-	in.Load = &report.LoadFacts{
-		Backends: t.backends, Unattributed: t.rest, Duration: t.last - t.first, Engine: "vegeta", EndReason: "done", OnTime: true,
-		OverTime: f.overTime(),
-	}
-	in.Warnings = []string{"a file of results does not say when requests should have been sent: times count from the sending, " +
+	doc.answers, doc.rest = t.backends, t.rest
+	doc.Load = &report.Load{DurationSeconds: (t.last - t.first).Seconds(), Engine: "vegeta", EndReason: "done", OnTime: true}
+	doc.Series = &report.Series{OverTime: f.overTime(w)}
+	doc.Warnings = []string{"a file of results does not say when requests should have been sent: times count from the sending, " +
 		"so what a late generator or a stalled server hid is not in them"}
 	for _, r := range rules {
 		text := strings.TrimPrefix(r.Text, r.Backend+"=") + " (--classify)"
-		if have := in.Signatures[r.Backend]; have != "" {
+		if have := doc.signatures[r.Backend]; have != "" {
 			text = have + ", or " + text
 		}
-		in.Signatures[r.Backend] = text
+		doc.signatures[r.Backend] = text
 	}
 	switch {
 	case f.answered && !f.readable:
-		in.Specimens = nil // they would all be empty
-		in.Invalid = []string{fmt.Sprintf("none of the %d results has a body or a header, by which a backend could be recognised", t.N)}
-		in.Remedies = []string{"run the load test again so that bodies are kept: vegeta attack without -max-body, " +
+		doc.Unattributed.Specimens = nil // they would all be empty
+		doc.invalid = []string{fmt.Sprintf("none of the %d results has a body or a header, by which a backend could be recognised", t.N)}
+		doc.remedies = []string{"run the load test again so that bodies are kept: vegeta attack without -max-body, " +
 			"written as gob, CSV or JSON (what splitbench exports has none: name the run itself)"}
 	case t.unknown > 0:
-		in.Remedies = []string{"compare --classify with the answers that name no backend; -max-body of vegeta attack cuts them short"}
+		doc.remedies = []string{"compare --classify with the answers that name no backend; -max-body of vegeta attack cuts them short"}
 	}
-	judge(&in, m, t, wire.Totals{})
-	return report.Build(in)
+	judge(&doc, m, t, wire.Totals{})
+	return doc.finish()
 }

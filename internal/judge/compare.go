@@ -52,9 +52,7 @@ func (o CompareOptions) Validate() error {
 func JudgedQuantiles() []float64 { return []float64{0.5, 0.9} }
 
 // shown are the quantiles that are not judged.
-func (o CompareOptions) shown() []float64 {
-	return slices.DeleteFunc(analyze.DefaultQuantiles(), func(q float64) bool { return slices.Contains(o.Quantiles, q) })
-}
+func (o CompareOptions) shown() []float64 { return others(o.Quantiles) }
 
 func (o CompareOptions) marginText() string {
 	var parts []string
@@ -278,7 +276,7 @@ func shareChanges(c *report.RunChange, base, l sideRun, o CompareOptions, family
 		if hasIt {
 			after = &n.weight
 		}
-		c.Shares = append(c.Shares, report.ShareChangeOf(name, before, after, s, c.SameWeights))
+		c.Shares = append(c.Shares, shareChange(name, before, after, s, c.SameWeights))
 	}
 	return nil
 }
@@ -289,35 +287,26 @@ func latencyChanges(c *report.RunChange, base, l sideRun, o CompareOptions, fami
 		if !ok {
 			continue
 		}
-		d, err := analyze.JudgeLatency(s.blocks, before, o.Quantiles, o.margin(before.Quantile(0.5)), o.Alpha, false)
+		d, err := decide(s.blocks, before, o.Quantiles, o.margin(before.Quantile(0.5)), o.Alpha, false)
 		if err != nil {
 			return err
 		}
 		outcome := priced(&d, o.Alpha, family)
-		var shown analyze.LatencyDecision
-		if more := o.shown(); len(more) > 0 {
-			if shown, err = analyze.JudgeLatency(s.blocks, before, more, analyze.Margin{}, o.Alpha, false); err != nil {
-				return err
-			}
-		}
-		c.Latency = append(c.Latency, report.LatencyChangeOf(s.name, outcome, d, shown))
+		c.Latency = append(c.Latency, latencyChange(s.name, outcome, d))
 	}
 	return nil
 }
 
 // priced takes back a fail that does not hold for as many questions as were asked.
-func priced(d *analyze.LatencyDecision, alpha float64, family int) analyze.Outcome {
-	outcome := analyze.Pass
+func priced(d *analyze.LatencyDecision, alpha float64, family int) string {
+	outcome := report.Pass
 	for i := range d.Quantiles {
 		v := &d.Quantiles[i]
 		if v.Outcome == analyze.Fail && v.Beyond.P > alpha/float64(family) {
 			v.Outcome = analyze.Inconclusive
 		}
-		switch {
-		case v.Outcome == analyze.Fail:
-			outcome = analyze.Fail
-		case v.Outcome != analyze.Pass && outcome == analyze.Pass:
-			outcome = analyze.Inconclusive
+		if v.Outcome != "" { // "": shown, not judged
+			outcome = report.WorseOutcome(outcome, string(v.Outcome))
 		}
 	}
 	return outcome
@@ -337,13 +326,19 @@ func costChanges(c *report.RunChange, base, l sideRun, o CompareOptions, family 
 		if err != nil {
 			return err
 		}
-		c.GatewayCost = append(c.GatewayCost, report.CostChangeOf(x.name, o.Quantiles, judged, o.shown(), shown))
+		c.GatewayCost = append(c.GatewayCost, costChange(x.name, judged, shown))
 	}
 	return nil
 }
 
-func costsAt(base, l sideCost, quantiles []float64, o CompareOptions, family int) ([]analyze.CostChange, error) {
-	var out []analyze.CostChange
+// costAt is the change of a cost at one quantile.
+type costAt struct {
+	quantile float64
+	analyze.CostChange
+}
+
+func costsAt(base, l sideCost, quantiles []float64, o CompareOptions, family int) ([]costAt, error) {
+	var out []costAt
 	for _, q := range quantiles {
 		far := base.far.Quantile(q)
 		m := o.margin(far)
@@ -352,7 +347,7 @@ func costsAt(base, l sideCost, quantiles []float64, o CompareOptions, family int
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, ch)
+		out = append(out, costAt{q, ch})
 	}
 	return out, nil
 }

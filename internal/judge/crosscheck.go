@@ -23,30 +23,30 @@ type crossCheck struct {
 	ordered *Tally // what the counts were made of, in order; nil: no order is known
 }
 
-// crossChecked holds the run against its second witness: it fills in.Witness, adds what takes the verdict away, and says
+// crossChecked holds the run against its second witness: it fills doc.Witness, adds what takes the verdict away, and says
 // what is to be judged. Without a witness it changes nothing but that the report says so.
-func crossChecked(in *report.Input, m record.Manifest, t *Tally, totals wire.Totals) crossCheck {
-	out := crossCheck{unit: witness.UnitRequest, counts: in.Counts, ordered: t}
+func crossChecked(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) crossCheck {
+	out := crossCheck{unit: witness.UnitRequest, counts: doc.counts, ordered: t}
 	if m.Before == nil {
 		return out
 	}
 	if w := m.Witness; w != nil {
-		in.Witness = &report.Witness{Why: w.Why, Proxy: string(w.Kind), URL: w.URL}
+		doc.Witness = &report.Witness{Why: w.Why, Proxy: string(w.Kind), URL: w.URL}
 		if w.Why == "" {
-			out.read(in, m, totals)
+			out.read(doc, m, totals)
 		}
-		if !in.Witness.Available {
-			in.Warnings = append(in.Warnings, "there is no second witness: "+untrusted.Safe(in.Witness.Why)+"; --witness off does not ask for one")
+		if !doc.Witness.Available {
+			doc.Warnings = append(doc.Warnings, "there is no second witness: "+untrusted.Safe(doc.Witness.Why)+"; --witness off does not ask for one")
 		}
 	}
-	out.count(in, m, t)
+	out.count(doc, m, t)
 	return out
 }
 
 // read reads the two pages of each proxy.
-func (out *crossCheck) read(in *report.Input, m record.Manifest, totals wire.Totals) {
+func (out *crossCheck) read(doc *draft, m record.Manifest, totals wire.Totals) {
 	target := witness.TargetOf(*m.Before)
-	r := in.Witness
+	r := doc.Witness
 	d, err := proxyDelta(m.Witness, target)
 	if err != nil {
 		r.Why = untrusted.Safe(err.Error())
@@ -61,17 +61,17 @@ func (out *crossCheck) read(in *report.Input, m record.Manifest, totals wire.Tot
 		switch f.Effect {
 		case witness.Invalid:
 			r.Undisturbed = false
-			in.Invalid = append(in.Invalid, f.Text)
-			in.Remedies = append(in.Remedies, remedy(f, m)...)
+			doc.invalid = append(doc.invalid, f.Text)
+			doc.remedies = append(doc.remedies, remedy(f, m)...)
 		case witness.Unit:
 			if f.Unit == witness.UnitConnection && m.Law().NullModel == law.RandomPerConnection {
 				continue // the objects say so too, and the plan and the judge know
 			}
 			out.unit, out.why = f.Unit, f.Text
-			in.Remedies = append(in.Remedies, remedy(f, m)...)
-			in.Warnings = append(in.Warnings, f.Text)
+			doc.remedies = append(doc.remedies, remedy(f, m)...)
+			doc.Warnings = append(doc.Warnings, f.Text)
 		case witness.Note:
-			in.Warnings = append(in.Warnings, f.Text)
+			doc.Warnings = append(doc.Warnings, f.Text)
 		}
 	}
 	if d.Draws == nil {
@@ -81,10 +81,10 @@ func (out *crossCheck) read(in *report.Input, m record.Manifest, totals wire.Tot
 	var disagree string
 	r.Background, disagree = d.Agree(target, counted.N, sent)
 	if r.Agrees = disagree == ""; !r.Agrees {
-		in.Invalid = append(in.Invalid, disagree)
+		doc.invalid = append(doc.invalid, disagree)
 	}
 	r.Draws = drawsOf(d, target, counted)
-	out.judgeDraws(in, m, d)
+	out.judgeDraws(doc, m, d)
 }
 
 // proxyDelta is what the proxies of all pods did together.
@@ -119,21 +119,21 @@ func proxyDelta(w *record.WitnessFacts, target witness.Target) (witness.Delta, e
 }
 
 // judgeDraws tests the draws by themselves against the weights.
-func (out *crossCheck) judgeDraws(in *report.Input, m record.Manifest, d witness.Delta) {
+func (out *crossCheck) judgeDraws(doc *draft, m record.Manifest, d witness.Delta) {
 	draws := analyze.Counts{N: d.Draws}
 	alone, err := analyze.Judge(m.Weights, draws, m.Options)
 	if err != nil {
-		in.Warnings = append(in.Warnings, "the proxy's draws cannot be judged: "+untrusted.Safe(err.Error()))
+		doc.Warnings = append(doc.Warnings, "the proxy's draws cannot be judged: "+untrusted.Safe(err.Error()))
 		return
 	}
-	in.Witness.Outcome = string(alone.Outcome)
-	s := report.StatisticOf(alone.GoodnessOfFit.Pearson)
-	in.Witness.GoodnessOfFit = &s
+	doc.Witness.Outcome = string(alone.Outcome)
+	s := statistic(alone.GoodnessOfFit.Pearson)
+	doc.Witness.GoodnessOfFit = &s
 	if out.unit == witness.UnitDraw {
 		out.counts, out.ordered = draws, nil
 		return
 	}
-	in.Diagnostics = append(in.Diagnostics, witnessLine(alone, m.Weights, in.Counts, m.Options, d.Draws, in.Witness.Background))
+	doc.Diagnostics = append(doc.Diagnostics, witnessLine(alone, m.Weights, doc.counts, m.Options, d.Draws, doc.Witness.Background))
 }
 
 const nameWitness = "witness"
@@ -215,16 +215,16 @@ func remedy(f witness.Finding, m record.Manifest) []string {
 }
 
 // count makes the counts of another unit than the request.
-func (out *crossCheck) count(in *report.Input, m record.Manifest, t *Tally) {
+func (out *crossCheck) count(doc *draft, m record.Manifest, t *Tally) {
 	if out.unit == witness.UnitRequest {
 		return
 	}
-	if in.Witness == nil {
-		in.Witness = &report.Witness{Why: "it was not asked for"}
+	if doc.Witness == nil {
+		doc.Witness = &report.Witness{Why: "it was not asked for"}
 	}
-	in.Witness.Unit, in.Witness.UnitWhy = out.unit, out.why
+	doc.Witness.Unit, doc.Witness.UnitWhy = out.unit, out.why
 	if m.Sequential != nil {
-		in.Invalid = append(in.Invalid, "--sequential looked at answers to requests, which cannot be judged here: "+out.why)
+		doc.invalid = append(doc.invalid, "--sequential looked at answers to requests, which cannot be judged here: "+out.why)
 		return
 	}
 	if out.unit == witness.UnitConnection {
@@ -233,12 +233,12 @@ func (out *crossCheck) count(in *report.Input, m record.Manifest, t *Tally) {
 			err = oneBackendEach(t)
 		}
 		if err != nil {
-			in.Invalid = append(in.Invalid, "the proxy draws for each connection, and connections cannot be judged: "+err.Error())
+			doc.invalid = append(doc.invalid, "the proxy draws for each connection, and connections cannot be judged: "+err.Error())
 			return
 		}
 		out.counts, out.ordered = conns.counts, conns
 	}
-	in.Counts = out.counts
+	doc.counts = out.counts
 }
 
 // oneBackendEach checks what a proxy that draws for each connection cannot but do: that all answers over one connection came

@@ -17,7 +17,7 @@ import (
 )
 
 // facts of a run of two backends whose proxy said these pages.
-func testified(before, after string, conns bool, n int64) (report.Input, crossCheck) {
+func testified(before, after string, conns bool, n int64) (draft, crossCheck) {
 	m := record.Manifest{
 		Weights: analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}}, Options: analyze.DefaultOptions(),
 		Before: &law.Snapshot{
@@ -44,7 +44,7 @@ func testified(before, after string, conns bool, n int64) (report.Input, crossCh
 	}
 	t.sorted()
 	totals := wire.Totals{Requests: uint64(n), Tally: outcomes.Entries(), Reason: wire.ReasonDone}
-	in := report.Input{Counts: t.counts}
+	in := draft{counts: t.counts}
 	return in, crossChecked(&in, m, t, totals)
 }
 
@@ -64,9 +64,9 @@ route_actual_request_total{direction="outbound",dst="podinfo.test.svc.cluster.lo
 `, requests, attempts)
 	}
 	in, got := testified(queue("http", 0, 0), queue("http", 560, 540)+route(1000, 1100), false, 1000)
-	if got.unit != witness.UnitDraw || !cmp.Equal(got.counts.N, []int64{560, 540}) || !cmp.Equal(in.Counts.N, []int64{560, 540}) ||
-		in.Witness.Unit != witness.UnitDraw || in.Witness.Retries != 100 || len(in.Invalid) > 0 {
-		t.Errorf("unit %q, counts %v, witness %+v, invalid %q", got.unit, got.counts, in.Witness, in.Invalid)
+	if got.unit != witness.UnitDraw || !cmp.Equal(got.counts.N, []int64{560, 540}) || !cmp.Equal(in.counts.N, []int64{560, 540}) ||
+		in.Witness.Unit != witness.UnitDraw || in.Witness.Retries != 100 || len(in.invalid) > 0 {
+		t.Errorf("unit %q, counts %v, witness %+v, invalid %q", got.unit, got.counts, in.Witness, in.invalid)
 	}
 }
 
@@ -74,13 +74,13 @@ route_actual_request_total{direction="outbound",dst="podinfo.test.svc.cluster.lo
 func TestOpaquePortsChangeTheUnit(t *testing.T) {
 	t.Parallel()
 	in, got := testified(queue("tcp", 0, 0), queue("tcp", 50, 50), true, 1000)
-	if got.unit != witness.UnitConnection || !cmp.Equal(in.Counts.N, []int64{50, 50}) || len(in.Invalid) > 0 || got.ordered == nil || got.ordered.N != 100 {
-		t.Errorf("unit %q, counts %v, invalid %q", got.unit, in.Counts, in.Invalid)
+	if got.unit != witness.UnitConnection || !cmp.Equal(in.counts.N, []int64{50, 50}) || len(in.invalid) > 0 || got.ordered == nil || got.ordered.N != 100 {
+		t.Errorf("unit %q, counts %v, invalid %q", got.unit, in.counts, in.invalid)
 	}
 	// Answers of different backends over one connection: something else draws.
 	in, got = testified(queue("tcp", 0, 0), queue("tcp", 50, 50), false, 1000)
-	if len(in.Invalid) != 1 {
-		t.Errorf("unit %q, invalid %q", got.unit, in.Invalid)
+	if len(in.invalid) != 1 {
+		t.Errorf("unit %q, invalid %q", got.unit, in.invalid)
 	}
 }
 
@@ -92,8 +92,8 @@ func TestDrawsThatDoNotFollowTheWeights(t *testing.T) {
 		in.Witness.Background != 8000 {
 		t.Errorf("diagnostics %+v, witness %+v", in.Diagnostics, in.Witness)
 	}
-	if in, _ = testified(queue("http", 0, 0), queue("http", 1000, 3000), false, 4000); in.Witness.Agrees || len(in.Invalid) != 1 ||
-		!strings.Contains(in.Invalid[0], "podinfo answered 2000 requests, and the proxy drew it 1000 times") {
-		t.Errorf("invalid %q", in.Invalid)
+	if in, _ = testified(queue("http", 0, 0), queue("http", 1000, 3000), false, 4000); in.Witness.Agrees || len(in.invalid) != 1 ||
+		!strings.Contains(in.invalid[0], "podinfo answered 2000 requests, and the proxy drew it 1000 times") {
+		t.Errorf("invalid %q", in.invalid)
 	}
 }

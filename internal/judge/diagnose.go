@@ -12,14 +12,14 @@ import (
 
 // diagnose checks what the decision takes for granted and lets it be kept, qualified or made inconclusive. Where the
 // order of requests was not kept whole, it says so and checks nothing.
-func diagnose(in *report.Input, d analyze.Decision, w analyze.Weights, t *Tally, dropped uint64) analyze.Decision {
+func diagnose(doc *draft, d analyze.Decision, w analyze.Weights, t *Tally, dropped uint64) analyze.Decision {
 	if t == nil || !t.ordered() || dropped > 0 {
-		in.Warnings = append(in.Warnings, "the order of requests was not kept whole: that they are independent and alike over time was not checked")
+		doc.Warnings = append(doc.Warnings, "the order of requests was not kept whole: that they are independent and alike over time was not checked")
 		return d
 	}
 	g, err := analyze.Diagnose(t.observations, w, analyze.DiagnoseOptions{})
 	if err != nil {
-		in.Warnings = append(in.Warnings, "that requests are independent and alike over time could not be checked: "+untrusted.Safe(err.Error()))
+		doc.Warnings = append(doc.Warnings, "that requests are independent and alike over time could not be checked: "+untrusted.Safe(err.Error()))
 		return d
 	}
 	for i := range g.Items {
@@ -27,13 +27,13 @@ func diagnose(in *report.Input, d analyze.Decision, w analyze.Weights, t *Tally,
 			g.Items[i].OK, g.Items[i].Impact = true, analyze.Keep
 		}
 	}
-	after, err := analyze.Conclude(d, w, in.Counts, g)
+	after, err := analyze.Conclude(d, w, doc.counts, g)
 	if err != nil {
-		in.Warnings = append(in.Warnings, "what the order of requests shows could not be weighed: "+untrusted.Safe(err.Error()))
+		doc.Warnings = append(doc.Warnings, "what the order of requests shows could not be weighed: "+untrusted.Safe(err.Error()))
 		return d
 	}
 	for _, item := range g.Items {
-		in.Diagnostics = append(in.Diagnostics, diagnostic(item, d.Outcome, &after))
+		doc.Diagnostics = append(doc.Diagnostics, diagnostic(item, d.Outcome, &after))
 	}
 	return after
 }

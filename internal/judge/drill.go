@@ -28,24 +28,25 @@ const outageJoin = time.Second
 
 // concludeDrill is where a live drill and a stored one become the same.
 func concludeDrill(m record.Manifest, totals wire.Totals, t *Tally, shots []Shot) report.Report {
-	in := inputOf(m, m.Complete(totals))
-	in.Specimens, in.Judged = totals.Specimens, &report.Judged{Outcome: report.Measured}
+	doc := newDraft(m, m.Complete(totals))
+	doc.Unattributed.Specimens, doc.Verdict.Outcome = specimensOf(totals.Specimens), report.Measured
 	facts := m.Drill
 	if facts == nil {
 		facts = &record.DrillFacts{}
 	}
-	in.Drill = &report.Drill{
+	doc.Drill = &report.Drill{
 		LostByKind: map[string]int64{}, Failovers: []report.Failover{}, Events: []report.DrillEvent{}, Unwatched: append([]string{}, facts.Unwatched...),
 		Timeline: report.Timeline{BinMs: timelineBin.Milliseconds(), Backends: []report.TimelineShare{}},
 	}
-	if len(in.Invalid) == 0 && in.Interrupted == "" && len(shots) == 0 && !m.Refused() {
-		in.Invalid = append(in.Invalid, "no request was sent")
+	if len(doc.invalid) == 0 && m.Interrupted == "" && len(shots) == 0 && !m.Refused() {
+		doc.invalid = append(doc.invalid, "no request was sent")
 	}
 	if t != nil && t.N > 0 {
 		t.sorted()
-		in.Counts, in.Load = t.counts, loadFacts(m.Plan, totals, t)
+		doc.counts = t.counts
+		doc.take(m.Plan, totals, t)
 	}
-	j := drillJudge{in: &in, d: in.Drill, m: m, facts: facts, shots: slices.Clone(shots)}
+	j := drillJudge{doc: &doc, d: doc.Drill, m: m, facts: facts, shots: slices.Clone(shots)}
 	slices.SortStableFunc(j.shots, func(a, b Shot) int { return cmp.Compare(a.sent, b.sent) })
 	j.count(totals)
 	j.events()
@@ -53,11 +54,11 @@ func concludeDrill(m record.Manifest, totals wire.Totals, t *Tally, shots []Shot
 	if len(shots) > 0 {
 		j.judge()
 	}
-	return report.Build(in)
+	return doc.finish()
 }
 
 type drillJudge struct {
-	in    *report.Input
+	doc   *draft
 	d     *report.Drill
 	m     record.Manifest
 	facts *record.DrillFacts
@@ -77,7 +78,7 @@ func (j *drillJudge) count(totals wire.Totals) {
 	}
 	d.Accounted = totals.Dropped == 0 && uint64(d.Sent) == j.m.Plan.Requests && d.Sent == d.Answered+d.Lost
 	if totals.Dropped > 0 {
-		j.in.Invalid = append(j.in.Invalid, fmt.Sprintf("the results of %d of %d requests were lost on the way: not every request is accounted for", totals.Dropped, totals.Requests))
+		j.doc.invalid = append(j.doc.invalid, fmt.Sprintf("the results of %d of %d requests were lost on the way: not every request is accounted for", totals.Dropped, totals.Requests))
 	}
 	if j.facts.MaxLost != nil {
 		n := *j.facts.MaxLost
@@ -99,8 +100,8 @@ func (j *drillJudge) events() {
 			e.Weights[w.Backend] = w.W
 		}
 		j.d.Events = append(j.d.Events, e)
-		if j.in.Load != nil {
-			j.in.Load.Marks = append(j.in.Load.Marks, report.Mark{AtSeconds: e.AtSeconds, Text: f.Kind + ": " + f.Text})
+		if j.doc.Series != nil {
+			j.doc.Series.Marks = append(j.doc.Series.Marks, report.Mark{AtSeconds: e.AtSeconds, Text: f.Kind + ": " + f.Text})
 		}
 	}
 }
@@ -115,7 +116,7 @@ func (j *drillJudge) timeline() {
 	}
 	last := j.shots[len(j.shots)-1].sent
 	if last > maxTimeline {
-		j.in.Warnings = append(j.in.Warnings, fmt.Sprintf("the drill was longer than %s: there is no timeline of it", maxTimeline))
+		j.doc.Warnings = append(j.doc.Warnings, fmt.Sprintf("the drill was longer than %s: there is no timeline of it", maxTimeline))
 		return
 	}
 	bins := int(last/timelineBin) + 1
@@ -164,7 +165,7 @@ func (j *drillJudge) judge() {
 	}
 	silences, err := analyze.Silences(shots, weights)
 	if err != nil {
-		j.in.Invalid = append(j.in.Invalid, "the timeline cannot be read: "+untrusted.Safe(err.Error()))
+		j.doc.invalid = append(j.doc.invalid, "the timeline cannot be read: "+untrusted.Safe(err.Error()))
 		return
 	}
 	outage := analyze.Outage(shots, outageJoin)
@@ -173,41 +174,41 @@ func (j *drillJudge) judge() {
 		j.d.Failovers = append(j.d.Failovers, j.failover(s))
 	}
 	if j.d.Lost == 0 && len(silences) == 0 {
-		j.in.Judged.Outcome = report.Inconclusive
-		j.in.Judged.Reasons = []analyze.Reason{{Code: analyze.CodeNoRequests, Text: "nothing failed while it ran: no failover was drilled"}}
-		j.in.Remedies = append(j.in.Remedies, breakSomething)
+		j.doc.Verdict.Outcome = report.Inconclusive
+		j.doc.because(analyze.Reason{Code: analyze.CodeNoRequests, Text: "nothing failed while it ran: no failover was drilled"})
+		j.doc.remedies = append(j.doc.remedies, breakSomething)
 		return
 	}
 	j.limits(outage)
-	if len(silences) == 0 && j.in.Judged.Outcome == report.Pass { // a stray loss is no failover that was survived
-		j.in.Judged.Outcome = report.Inconclusive
-		j.in.Judged.Reasons = []analyze.Reason{{Code: analyze.CodeNoRequests, Text: "requests were lost, but no backend fell silent: no failover was drilled"}}
-		j.in.Remedies = append(j.in.Remedies, breakSomething)
+	if len(silences) == 0 && j.doc.Verdict.Outcome == report.Pass { // a stray loss is no failover that was survived
+		j.doc.Verdict.Outcome = report.Inconclusive
+		j.doc.because(analyze.Reason{Code: analyze.CodeNoRequests, Text: "requests were lost, but no backend fell silent: no failover was drilled"})
+		j.doc.remedies = append(j.doc.remedies, breakSomething)
 	}
 }
 
 const breakSomething = "break something while it runs, such as: kubectl scale deploy/podinfo --replicas=0"
 
 func (j *drillJudge) limits(outage analyze.Bounded) {
-	outcome := analyze.Pass
-	add := func(o analyze.Outcome, code, format string, args ...any) {
-		outcome = worse(outcome, o)
-		j.in.Judged.Reasons = append(j.in.Judged.Reasons, analyze.Reason{Code: code, Text: fmt.Sprintf(format, args...)})
+	outcome := report.Pass
+	add := func(o, code, format string, args ...any) {
+		outcome = report.WorseOutcome(outcome, o)
+		j.doc.because(analyze.Reason{Code: code, Text: fmt.Sprintf(format, args...)})
 	}
 	if l := j.facts.MaxLost; l != nil && j.d.Lost > *l {
-		add(analyze.Fail, analyze.CodeOutside, "%d requests were lost, %d are allowed", j.d.Lost, *l)
+		add(report.Fail, analyze.CodeOutside, "%d requests were lost, %d are allowed", j.d.Lost, *l)
 	}
 	if l := j.facts.MaxOutage; l != nil {
 		switch {
 		case outage.Low > *l:
-			add(analyze.Fail, analyze.CodeOutside, "the outage lasted at least %s, %s are allowed", outage.Low.Round(time.Millisecond), *l)
+			add(report.Fail, analyze.CodeOutside, "the outage lasted at least %s, %s are allowed", outage.Low.Round(time.Millisecond), *l)
 		case outage.High > *l:
-			add(analyze.Inconclusive, analyze.CodeEdge, "the outage lasted between %s and %s, %s are allowed; a higher --rate tells better",
+			add(report.Inconclusive, analyze.CodeEdge, "the outage lasted between %s and %s, %s are allowed; a higher --rate tells better",
 				outage.Low.Round(time.Millisecond), outage.High.Round(time.Millisecond), *l)
 		}
 	}
 	if j.facts.MaxLost != nil || j.facts.MaxOutage != nil {
-		j.in.Judged.Outcome = string(outcome)
+		j.doc.Verdict.Outcome = outcome
 	}
 }
 

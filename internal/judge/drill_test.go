@@ -14,7 +14,7 @@ func TestAStrayLossIsNoFailover(t *testing.T) {
 	t.Parallel()
 	for allowed, want := range map[int64]string{10: report.Inconclusive, 0: report.Fail} {
 		outage := 5 * time.Second
-		j := drillJudge{in: &report.Input{Judged: &report.Judged{Outcome: report.Measured}}, d: &report.Drill{Lost: 1}, facts: &record.DrillFacts{MaxLost: &allowed, MaxOutage: &outage}}
+		j := drillJudge{doc: &draft{Report: report.Report{Verdict: report.Verdict{Outcome: report.Measured}}}, d: &report.Drill{Lost: 1}, facts: &record.DrillFacts{MaxLost: &allowed, MaxOutage: &outage}}
 		j.m.Weights = analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}}
 		for i := range 3000 {
 			at := time.Duration(i) * 20 * time.Millisecond
@@ -24,8 +24,8 @@ func TestAStrayLossIsNoFailover(t *testing.T) {
 			}
 			j.shots = append(j.shots, s)
 		}
-		if j.judge(); j.in.Judged.Outcome != want || len(j.d.Failovers) != 0 {
-			t.Errorf("%d lost are allowed: %s with %d failovers, want %s", allowed, j.in.Judged.Outcome, len(j.d.Failovers), want)
+		if j.judge(); j.doc.Verdict.Outcome != want || len(j.d.Failovers) != 0 {
+			t.Errorf("%d lost are allowed: %s with %d failovers, want %s", allowed, j.doc.Verdict.Outcome, len(j.d.Failovers), want)
 		}
 	}
 }

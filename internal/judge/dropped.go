@@ -42,7 +42,7 @@ func (t *Tally) useTotals(totals wire.Totals) {
 		if b := int(x.Backend); b >= 0 && b < len(t.backends) {
 			a = &t.backends[b]
 		}
-		a.Service, a.Response = expand(x.Service, every), expand(x.Response, every)
+		a.service, a.response = expand(x.Service, every), expand(x.Response, every)
 	}
 }
 

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -89,55 +90,63 @@ func windowsOf(length time.Duration) (n int, window time.Duration) {
 }
 
 // gatewayCost computes what the gateway costs from a run's own answers; nil where no backend is of another cluster.
-func gatewayCost(m record.Manifest, t *Tally, totals wire.Totals) *report.CostFacts {
+func gatewayCost(m record.Manifest, t *Tally, totals wire.Totals) *report.GatewayCost {
 	reference, others := costSides(m)
 	if len(others) == 0 {
 		return nil
 	}
-	facts := &report.CostFacts{Level: 1 - m.Options.Alpha}
-	if facts.Why = costRefusal(m, t, totals, reference); facts.Why != "" {
-		return facts
+	if why := costRefusal(m, t, totals, reference); why != "" {
+		return &report.GatewayCost{Why: why}
 	}
-	if !t.onTime(totals) {
-		facts.SharedLag = t.lagP99()
+	n, window := windowsOf(t.last + time.Nanosecond)
+	out := &report.GatewayCost{
+		Reference: m.Weights[reference].Backend, Level: 1 - m.Options.Alpha, Windows: n, WindowSeconds: window.Seconds(),
 	}
-	length := t.last + time.Nanosecond
-	facts.Reference = m.Weights[reference].Backend
-	facts.Windows, facts.Window = windowsOf(length)
-	blocks, err := t.cost.windows(len(m.Weights), facts.Windows, facts.Window)
+	if lag := t.lagP99(); !t.onTime(totals) && lag > 0 {
+		out.SharedLagMs = report.Ms(float64(lag))
+	}
+	blocks, err := t.cost.windows(len(m.Weights), n, window)
 	if err != nil {
-		facts.Why = untrusted.Safe(err.Error())
-		return facts
+		return &report.GatewayCost{Why: untrusted.Safe(err.Error())}
 	}
 	for _, i := range append([]int{reference}, others...) {
+		name := m.Weights[i].Backend
 		if blocks[i].Samples() == 0 {
-			facts.Why = fmt.Sprintf("%s did not answer once without an error", m.Weights[i].Backend)
-			return facts
+			return &report.GatewayCost{Why: name + " did not answer once without an error"}
 		}
-		b := report.BackendCostFacts{Name: m.Weights[i].Backend, Path: pathOf(m, i), Levels: analyze.DefaultQuantiles()}
-		for _, q := range b.Levels {
-			b.Times = append(b.Times, blocks[i].Interval(q, facts.Level))
-			if i == reference {
-				continue
-			}
-			d, err := analyze.Difference(blocks[i], blocks[reference], q, facts.Level, true)
-			if err != nil {
-				facts.Why = untrusted.Safe(err.Error())
-				return facts
-			}
-			b.Differences = append(b.Differences, d)
+		out.Backends = append(out.Backends, report.BackendTimes{
+			Backend: name, Requests: int64(blocks[i].Samples()), Quantiles: quantileTimes(blocks[i], out.Level),
+		})
+		if i == reference {
+			continue
 		}
-		for decile := 1; decile <= 9 && i != reference; decile++ {
-			d, err := analyze.Difference(blocks[i], blocks[reference], float64(decile)/10, facts.Level, true)
-			if err != nil {
-				facts.Why = untrusted.Safe(err.Error())
-				return facts
-			}
-			b.Shift = append(b.Shift, d)
+		c := report.BackendCost{Backend: name, Path: pathOf(m, i)}
+		deciles := []float64{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9}
+		var errAt, errShift error
+		c.Quantiles, errAt = quantileDifferences(blocks[i], blocks[reference], analyze.DefaultQuantiles(), out.Level)
+		c.Shift, errShift = quantileDifferences(blocks[i], blocks[reference], deciles, out.Level)
+		if err := cmp.Or(errAt, errShift); err != nil {
+			return &report.GatewayCost{Why: untrusted.Safe(err.Error())}
 		}
-		facts.Backends = append(facts.Backends, b)
+		c.Say(out.Reference)
+		out.Costs = append(out.Costs, c)
 	}
-	return facts
+	return out
+}
+
+// quantileDifferences are those of one backend's times less another's.
+func quantileDifferences(far, near *analyze.Blocks, quantiles []float64, level float64) (out []report.QuantileDifference, err error) {
+	for _, q := range quantiles {
+		d, err := analyze.Difference(far, near, q, level, true)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, report.QuantileDifference{
+			Quantile: q, Ms: report.Ms(float64(d.Difference)), LowMs: report.Ms(d.DifferenceCI.Low), HighMs: report.Ms(d.DifferenceCI.High),
+			Why: d.DifferenceCI.Why,
+		})
+	}
+	return out, nil
 }
 
 // costSides are the backend of the client's own cluster that the others are compared with, the one of most weight, and

@@ -51,11 +51,11 @@ func TestGatewayCostOfALateGenerator(t *testing.T) {
 			t.Error("99 of 100 within 1.5 ms beside a median of 1 ms is no fact")
 		}
 		f := gatewayCost(costManifest(), tl, whole)
-		if f == nil || f.Why != "" || f.SharedLag != 1500*time.Microsecond || len(f.Backends) != 2 {
+		if f == nil || f.Why != "" || f.SharedLagMs == nil || *f.SharedLagMs != 1.5 || len(f.Backends) != 2 {
 			t.Fatalf("%+v", f)
 		}
-		if d := f.Backends[1].Differences[0]; d.Difference != int64(40*time.Millisecond) {
-			t.Errorf("cost at the median %d", d.Difference)
+		if d := f.Costs[0].Quantiles[0]; d.Ms == nil || *d.Ms != 40 {
+			t.Errorf("cost at the median %+v", d)
 		}
 	}
 }

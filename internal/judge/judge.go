@@ -6,6 +6,7 @@
 package judge
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -48,75 +49,77 @@ func Conclude(m record.Manifest, e Evidence) report.Report {
 
 // conclude judges a run of a split.
 func conclude(m record.Manifest, totals wire.Totals, t *Tally) report.Report {
-	in := inputOf(m, m.Complete(totals))
-	in.Specimens = totals.Specimens
-	in.Steps = stepsOf(m)
+	doc := newDraft(m, m.Complete(totals))
+	doc.Unattributed.Specimens = specimensOf(totals.Specimens)
 	if m.Before != nil {
-		in.Warnings = append(in.Warnings, m.Before.Notes...)
+		doc.Warnings = append(doc.Warnings, m.Before.Notes...)
+		doc.Source.Steps = stepsOf(m)
 	}
 	if t != nil && t.N > 0 {
 		t.sorted()
-		in.Counts = t.counts
+		doc.counts = t.counts
 		if totals.Reason != "" {
-			in.Counts = exact(totals, len(m.Weights))
+			doc.counts = exact(totals, len(m.Weights))
 		}
 		t.useTotals(totals)
-		in.Load = loadFacts(m.Plan, totals, t)
-		in.Load.Marks = marksOf(m, totals, in.Load.Duration)
-		in.GatewayCost = gatewayCost(m, t, totals)
-		in.Pods = podsOf(m, t)
+		doc.take(m.Plan, totals, t)
+		doc.Series.Marks = marksOf(m, totals, t.last-t.first)
+		doc.GatewayCost = gatewayCost(m, t, totals)
+		if doc.Source != nil {
+			doc.Source.Pods = podsOf(m, t)
+		}
 		if curl.Drives(totals.Engine) {
-			in.Load.OnTime = false
-			in.Warnings = append(in.Warnings, "the requests were sent by "+totals.Engine+" of the image, one after the other, because no agent "+
+			doc.Load.OnTime = false
+			doc.Warnings = append(doc.Warnings, "the requests were sent by "+totals.Engine+" of the image, one after the other, because no agent "+
 				"could be put there or --via says so: counts are right, times are no facts about the mesh")
 		}
-		in.Warnings = append(in.Warnings, segmentsText(m, t)...)
-		judge(&in, m, t, totals)
+		doc.Warnings = append(doc.Warnings, segmentsText(m, t)...)
+		judge(&doc, m, t, totals)
 	}
-	return report.Build(in)
+	return doc.finish()
 }
 
 // judge makes the one decision and adds what forbids it.
-func judge(in *report.Input, m record.Manifest, t *Tally, totals wire.Totals) {
+func judge(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) {
 	var d analyze.Decision
 	var err error
-	seen := crossChecked(in, m, t, totals)
+	seen := crossChecked(doc, m, t, totals)
 	counted := seen.ordered
 	switch {
 	case m.Sequential != nil:
-		d, counted, err = sequential(in, m, t)
+		d, counted, err = sequential(doc, m, t)
 	case seen.unit != witness.UnitRequest:
-		d, err = analyze.Judge(m.Weights, in.Counts, m.Options)
+		d, err = analyze.Judge(m.Weights, doc.counts, m.Options)
 	default:
-		d, counted, err = judgeLaw(in, m, t)
+		d, counted, err = judgeLaw(doc, m, t)
 	}
 	if err != nil {
-		in.Invalid = append(in.Invalid, "the counts cannot be judged: "+untrusted.Safe(err.Error()))
+		doc.invalid = append(doc.invalid, "the counts cannot be judged: "+untrusted.Safe(err.Error()))
 		return
 	}
 	seen.say(&d)
-	d = diagnose(in, d, m.Weights, counted, totals.Dropped)
-	in.Decision = &d
+	d = diagnose(doc, d, m.Weights, counted, totals.Dropped)
+	doc.decision = &d
 	if m.After == nil && m.Before != nil && len(m.Failures) == 0 && m.Interrupted == "" {
-		in.Invalid = append(in.Invalid, "whether the split stayed the same during the run was not seen: splitbench was killed before it could look again")
+		doc.invalid = append(doc.invalid, "whether the split stayed the same during the run was not seen: splitbench was killed before it could look again")
 	}
 	if m.After != nil {
 		changes := law.Changes(*m.Before, *m.After)
-		in.Segments = segments(m, t, totals)
-		if text := propagation(m, t); text != "" && len(changes) > 0 && len(in.Segments) == 0 {
-			in.Warnings = append(in.Warnings, text)
+		doc.Segments = segments(m, t, totals)
+		if text := propagation(m, t); text != "" && len(changes) > 0 && len(doc.Segments) == 0 {
+			doc.Warnings = append(doc.Warnings, text)
 		}
 		for _, c := range changes {
-			in.Invalid = append(in.Invalid, "changed during the run: "+untrusted.Safe(c.String()))
+			doc.invalid = append(doc.invalid, "changed during the run: "+untrusted.Safe(c.String()))
 		}
-		in.Invalid = append(in.Invalid, moved(m, changes, totals)...)
+		doc.invalid = append(doc.invalid, moved(m, changes, totals)...)
 	}
 	if n := unknown(m, totals, t); n > 0 && d.Outcome == analyze.Pass {
-		in.Invalid = append(in.Invalid, unknownReason(n))
+		doc.invalid = append(doc.invalid, unknownReason(n))
 	}
-	if why := overloaded(in.Load, totals); why != "" {
-		in.Invalid = append(in.Invalid, why)
-		in.Remedies = append(in.Remedies, "lower --rate, or raise --connections if answers are slow")
+	if why := overloaded(doc.Load, totals); why != "" {
+		doc.invalid = append(doc.invalid, why)
+		doc.remedies = append(doc.remedies, "lower --rate, or raise --connections if answers are slow")
 	}
 }
 
@@ -146,32 +149,38 @@ const leastRate = 0.5
 const leastDelay = 0.25
 
 // overloaded says why the generator did not carry out the plan, "" where it did.
-func overloaded(l *report.LoadFacts, totals wire.Totals) string {
+func overloaded(l *report.Load, totals wire.Totals) string {
 	if curl.Drives(totals.Engine) { // as fast as it goes
 		return ""
 	}
-	if l.TargetRate <= 0 || l.Duration <= 0 || totals.Requests < 2 || totals.Reason != wire.ReasonDone {
+	if l.TargetRatePerSecond <= 0 || l.DurationSeconds <= 0 || totals.Requests < 2 || totals.Reason != wire.ReasonDone {
 		return ""
 	}
-	planned := float64(totals.Requests-1) / l.TargetRate
-	if rate := float64(totals.Requests-1) / l.Duration.Seconds(); rate < leastRate*l.TargetRate && l.Duration.Seconds() > planned+leastDelay {
-		return fmt.Sprintf("the generator was overloaded: it sent %.3g requests per second, %.3g were planned", rate, l.TargetRate)
+	planned := float64(totals.Requests-1) / l.TargetRatePerSecond
+	rate := float64(totals.Requests-1) / l.DurationSeconds
+	if rate < leastRate*l.TargetRatePerSecond && l.DurationSeconds > planned+leastDelay {
+		return fmt.Sprintf("the generator was overloaded: it sent %.3g requests per second, %.3g were planned", rate, l.TargetRatePerSecond)
 	}
 	return ""
 }
 
-func loadFacts(p attack.Plan, totals wire.Totals, t *Tally) *report.LoadFacts {
-	reason := totals.Reason
-	if reason == "" {
-		reason = "cut"
+// take has the report say what the tally holds of a burst.
+func (doc *draft) take(p attack.Plan, totals wire.Totals, t *Tally) {
+	doc.answers, doc.rest, doc.lags = t.backends, t.rest, t.lags
+	doc.cpu = time.Duration(totals.CPUUs) * time.Microsecond
+	doc.Load = &report.Load{
+		WarmUpRequests: int64(totals.WarmUp), Dropped: int64(totals.Dropped), TargetRatePerSecond: p.Rate.PerSecond(),
+		DurationSeconds: (t.last - t.first).Seconds(), Connections: totals.Connections, Engine: totals.Engine,
+		EndReason: cmp.Or(totals.Reason, "cut"), OnTime: t.onTime(totals),
 	}
-	return &report.LoadFacts{
-		Backends: t.backends, Unattributed: t.rest,
-		WarmUp: int64(totals.WarmUp), Dropped: int64(totals.Dropped), TargetRate: p.Rate.PerSecond(),
-		Duration: t.last - t.first, SendLags: t.lags, CPU: time.Duration(totals.CPUUs) * time.Microsecond,
-		Connections: totals.Connections, Engine: totals.Engine, EndReason: reason, OnTime: t.onTime(totals),
-		OverTime: t.windows.overTime(t.N),
+	doc.Series = &report.Series{OverTime: t.windows.overTime(t.N, doc.weights)}
+}
+
+func specimensOf(s []attack.Specimen) (out []report.Specimen) {
+	for _, x := range s {
+		out = append(out, report.Specimen{Seq: x.Seq, Status: x.Status, Body: x.Body})
 	}
+	return out
 }
 
 // Analyze computes the report of a stored run again, from its manifest and its samples. override, when not nil, changes

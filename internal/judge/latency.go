@@ -15,26 +15,26 @@ import (
 
 // concludeLatency is where a live comparison and a stored one become the same.
 func concludeLatency(m record.Manifest, times []Times, baseline *store.Folder) report.Report {
-	in := inputOf(m, m.Undisturbed())
-	in.Judged = &report.Judged{Outcome: report.Measured}
+	doc := newDraft(m, m.Undisturbed())
+	doc.Verdict.Outcome = report.Measured
 	c := &report.Comparison{Level: 1 - m.Options.Alpha, Targets: []report.LatencyTarget{}, Differences: []report.TargetDifference{}}
-	in.Comparison = c
+	doc.Comparison = c
 	p := m.Latency
 	if p == nil {
-		in.Invalid = append(in.Invalid, "it is not known what was to be compared")
-		return report.Build(in)
+		doc.invalid = append(doc.invalid, "it is not known what was to be compared")
+		return doc.finish()
 	}
 	c.Rounds, c.RoundTime, c.Rate, c.WarmUp = p.Rounds, p.Round.Seconds(), m.Plan.Rate.PerSecond(), int64(m.Plan.WarmUp)
 	c.Margin = marginOf(p)
 	if p.Against && len(p.Targets) > 0 {
 		c.Against = p.Targets[len(p.Targets)-1].Name
 	}
-	j := &latencyJudge{in: &in, m: m, p: p, c: c, times: times}
+	j := &latencyJudge{doc: &doc, m: m, p: p, c: c, times: times}
 	j.targets()
 	switch {
 	case p.Sweep:
 		j.sweep()
-	case len(in.Invalid) == 0 && in.Interrupted == "":
+	case len(doc.invalid) == 0 && m.Interrupted == "":
 		j.compare()
 		if baseline != nil {
 			j.baseline(*baseline)
@@ -42,7 +42,7 @@ func concludeLatency(m record.Manifest, times []Times, baseline *store.Folder) r
 	default:
 		j.compare() // for information
 	}
-	return report.Build(in)
+	return doc.finish()
 }
 
 func marginOf(p *record.LatencyPlan) *report.Margin {
@@ -62,7 +62,7 @@ func marginOf(p *record.LatencyPlan) *report.Margin {
 
 // latencyJudge fills in a comparison.
 type latencyJudge struct {
-	in     *report.Input
+	doc    *draft
 	m      record.Manifest
 	p      *record.LatencyPlan
 	c      *report.Comparison
@@ -71,7 +71,7 @@ type latencyJudge struct {
 }
 
 func (j *latencyJudge) invalid(format string, args ...any) {
-	j.in.Invalid = append(j.in.Invalid, fmt.Sprintf(format, args...))
+	j.doc.invalid = append(j.doc.invalid, fmt.Sprintf(format, args...))
 }
 
 // errorShare is the share of failed requests from which on the answers that did come are no fair sample of the target's.
@@ -95,7 +95,7 @@ func (j *latencyJudge) targets() {
 		}
 		j.blocks[i] = b
 		row.Counted = int64(b.Samples())
-		row.Quantiles = report.TimesOfBlocks(b, analyze.DefaultQuantiles(), j.c.Level)
+		row.Quantiles = quantileTimes(b, j.c.Level)
 		j.c.Targets = append(j.c.Targets, row)
 		switch {
 		case j.p.Sweep || times.Sent == 0:
@@ -110,11 +110,11 @@ func (j *latencyJudge) targets() {
 		case !times.onTime(b.Quantile(medianOfTimes)):
 			j.invalid("the generator was late: the times are its own as much as those of %s", t.Name)
 			const remedy = "lower --rate, or raise --connections if answers are slow"
-			if !slices.Contains(j.in.Remedies, remedy) {
-				j.in.Remedies = append(j.in.Remedies, remedy)
+			if !slices.Contains(j.doc.remedies, remedy) {
+				j.doc.remedies = append(j.doc.remedies, remedy)
 			}
 		}
-		if times.Sent > 0 && times.rounds < j.p.Rounds && !j.p.Sweep && j.in.Interrupted == "" && len(j.m.Failures) == 0 {
+		if times.Sent > 0 && times.rounds < j.p.Rounds && !j.p.Sweep && j.m.Interrupted == "" && len(j.m.Failures) == 0 {
 			j.invalid("%d of %d rounds of %s were carried out", times.rounds, j.p.Rounds, t.Name)
 		}
 	}
@@ -135,7 +135,7 @@ func (j *latencyJudge) compare() {
 	if !j.p.Against || last < 1 || len(j.times) <= last || j.blocks[last] == nil {
 		return
 	}
-	outcome := analyze.Pass
+	outcome := report.Pass
 	alpha := j.m.Options.Alpha / float64(last)
 	for i := range last {
 		if j.blocks[i] == nil {
@@ -148,37 +148,29 @@ func (j *latencyJudge) compare() {
 		if errA != nil || errB != nil || a.Samples() == 0 || b.Samples() == 0 {
 			return
 		}
-		d, err := j.decide(a, b, alpha, true)
+		d, err := decide(a, b, j.judgedQuantiles(), j.p.Margin, alpha, true)
 		if err != nil {
 			j.invalid("%s", untrusted.Safe(err.Error()))
 			return
 		}
-		j.c.Differences = append(j.c.Differences, report.DifferenceOf(j.p.Targets[i].Name, j.p.Targets[last].Name, d))
-		outcome = worse(outcome, d.Outcome)
+		j.c.Differences = append(j.c.Differences, differenceOf(j.p.Targets[i].Name, j.p.Targets[last].Name, d))
+		outcome = report.WorseOutcome(outcome, string(d.Outcome))
 		if d.Judged && d.Outcome != analyze.Pass {
 			d.Reason.Target = j.p.Targets[i].Name
-			j.in.Judged.Reasons = append(j.in.Judged.Reasons, d.Reason)
+			j.doc.because(d.Reason)
 		}
 		if d.Judged && d.Outcome == analyze.Inconclusive && d.Needed > 0 {
-			j.in.Remedies = append(j.in.Remedies, fmt.Sprintf("run it again with --rounds %d", min(record.MaxRounds, d.Needed)))
+			j.doc.remedies = append(j.doc.remedies, fmt.Sprintf("run it again with --rounds %d", min(record.MaxRounds, d.Needed)))
 		}
 	}
 	if j.p.Margin.Set {
-		j.in.Judged.Outcome = string(outcome)
+		j.doc.Verdict.Outcome = outcome
 	}
 }
 
 func equalRounds(a, b [][]int64) (first, second [][]int64) {
 	n := min(len(a), len(b))
 	return a[:n], b[:n]
-}
-
-func worse(a, b analyze.Outcome) analyze.Outcome {
-	rank := map[analyze.Outcome]int{analyze.Pass: 0, analyze.Inconclusive: 1, analyze.Fail: 2}
-	if rank[b] > rank[a] {
-		return b
-	}
-	return a
 }
 
 // analyzeLatency computes the report of a stored comparison again.

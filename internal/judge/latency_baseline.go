@@ -36,7 +36,7 @@ func (j *latencyJudge) baseline(f store.Folder) {
 // notCompared says why there is nothing to compare, which no margin makes a pass.
 func (j *latencyJudge) notCompared(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	j.in.Warnings = append(j.in.Warnings, text)
+	j.doc.Warnings = append(j.doc.Warnings, text)
 	j.judged(analyze.Inconclusive, text)
 }
 
@@ -49,8 +49,8 @@ func (j *latencyJudge) judged(o analyze.Outcome, why string) {
 	if o == analyze.Inconclusive {
 		code = analyze.CodeTooFew
 	}
-	j.in.Judged.Outcome = string(worse(analyze.Outcome(j.in.Judged.Outcome), o))
-	j.in.Judged.Reasons = append(j.in.Judged.Reasons, analyze.Reason{Code: code, Text: why})
+	j.doc.worsen(string(o))
+	j.doc.because(analyze.Reason{Code: code, Text: why})
 }
 
 // against judges what an earlier run measured against this one's. A fail pays for the number of questions: each target's own times
@@ -71,12 +71,12 @@ func (j *latencyJudge) against(old record.Manifest, times []Times) {
 			j.notCompared("--baseline %s: %s was not measured in both runs", old.ID, t.Name)
 			continue
 		}
-		d, err := j.decide(j.blocks[i], before, j.m.Options.Alpha/float64(questions), false)
+		d, err := decide(j.blocks[i], before, j.judgedQuantiles(), j.p.Margin, j.m.Options.Alpha/float64(questions), false)
 		if err != nil {
 			j.notCompared("--baseline %s: %s: %s", old.ID, t.Name, untrusted.Safe(err.Error()))
 			continue
 		}
-		x := report.DifferenceOf(t.Name, t.Name+" of "+old.ID, d)
+		x := differenceOf(t.Name, t.Name+" of "+old.ID, d)
 		b.Differences = append(b.Differences, x)
 		j.judged(d.Outcome, "against the baseline: "+x.Sentence)
 	}
@@ -120,7 +120,7 @@ func (j *latencyJudge) cost(b *report.Baseline, id string, before, now sideCost,
 	for i, q := range quantiles {
 		p[i] = pOfCost(before, now, q)
 	}
-	x := report.CostDifferenceOf(now.name+" over "+j.c.Against, id, quantiles, changes, analyze.Holm(p), j.m.Options.Alpha/float64(questions), j.p.Margin.Set)
+	x := costDifference(now.name+" over "+j.c.Against, id, changes, analyze.Holm(p), j.m.Options.Alpha/float64(questions), j.p.Margin.Set)
 	b.Costs = append(b.Costs, x)
 	j.judged(analyze.Outcome(x.Outcome), "against the baseline: "+x.Sentence)
 }

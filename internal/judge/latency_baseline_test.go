@@ -24,14 +24,14 @@ func skewed(rng *rand.Rand, base time.Duration) Times {
 func againstBaseline(now, then [2]Times, margin time.Duration) report.Report {
 	m, old := latencyManifest(margin), latencyManifest(0)
 	m.Latency.Rounds, old.Latency.Rounds, old.ID = 24, 24, "20261101t000000z-test-podinfo-aaaa"
-	in := report.Input{Options: m.Options, Judged: &report.Judged{Outcome: report.Measured}}
+	in := draft{options: m.Options, Report: report.Report{Verdict: report.Verdict{Outcome: report.Measured}}}
 	c := &report.Comparison{Level: 1 - m.Options.Alpha, Against: "svc/b", Margin: marginOf(m.Latency)}
 	in.Comparison = c
-	j := &latencyJudge{in: &in, m: m, p: m.Latency, c: c, times: now[:]}
+	j := &latencyJudge{doc: &in, m: m, p: m.Latency, c: c, times: now[:]}
 	j.targets()
 	j.compare()
 	j.against(old, then[:])
-	return report.Build(in)
+	return in.finish()
 }
 
 // The truth is known: the far side takes 40 ms and the near side 2 ms, and then the far side changes. At 4,800 answers for each
@@ -121,14 +121,14 @@ func TestBaselineThatCannotBeCompared(t *testing.T) {
 	m := latencyManifest(time.Second)
 	m.Latency.Rounds = 24
 	judge := func(old record.Manifest, then []Times) report.Report {
-		in := report.Input{Options: m.Options, Judged: &report.Judged{Outcome: report.Measured}}
+		in := draft{options: m.Options, Report: report.Report{Verdict: report.Verdict{Outcome: report.Measured}}}
 		c := &report.Comparison{Against: "svc/b"}
 		in.Comparison = c
-		j := &latencyJudge{in: &in, m: m, p: m.Latency, c: c, times: now[:]}
+		j := &latencyJudge{doc: &in, m: m, p: m.Latency, c: c, times: now[:]}
 		j.targets()
 		j.compare()
 		j.against(old, then)
-		return report.Build(in)
+		return in.finish()
 	}
 	if r := judge(latencyManifest(0), now[:]); r.Verdict.Outcome != report.Pass {
 		t.Fatalf("against itself: %s %q", r.Verdict.Outcome, r.Verdict.Reasons)

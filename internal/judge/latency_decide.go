@@ -15,23 +15,27 @@ func (j *latencyJudge) judgedQuantiles() []float64 {
 	return j.p.Quantiles
 }
 
-// decide judges one target against another at the quantiles that were asked for. The other quantiles are shown: theirs have
-// the differences that are proven, and no outcome.
-func (j *latencyJudge) decide(first, second *analyze.Blocks, alpha float64, paired bool) (analyze.LatencyDecision, error) {
-	judged := j.judgedQuantiles()
-	d, err := analyze.JudgeLatency(first, second, judged, j.p.Margin, alpha, paired)
+// others are the quantiles that are shown beside those that are judged.
+func others(judged []float64) []float64 {
+	return slices.DeleteFunc(analyze.DefaultQuantiles(), func(q float64) bool { return slices.Contains(judged, q) })
+}
+
+// decide judges the times of one side against another's at some quantiles. The other quantiles are shown: theirs have the
+// differences that are proven, and no outcome.
+func decide(first, second *analyze.Blocks, judged []float64, m analyze.Margin, alpha float64, paired bool) (analyze.LatencyDecision, error) {
+	d, err := analyze.JudgeLatency(first, second, judged, m, alpha, paired)
 	if err != nil {
 		return analyze.LatencyDecision{}, err
 	}
-	others := slices.DeleteFunc(analyze.DefaultQuantiles(), func(q float64) bool { return slices.Contains(judged, q) })
-	if len(others) == 0 {
+	shown := others(judged)
+	if len(shown) == 0 {
 		return d, nil
 	}
-	shown, err := analyze.JudgeLatency(first, second, others, analyze.Margin{}, alpha, paired)
+	more, err := analyze.JudgeLatency(first, second, shown, analyze.Margin{}, alpha, paired)
 	if err != nil {
 		return analyze.LatencyDecision{}, err
 	}
-	for _, v := range shown.Quantiles {
+	for _, v := range more.Quantiles {
 		v.Outcome = ""
 		d.Quantiles = append(d.Quantiles, v)
 	}

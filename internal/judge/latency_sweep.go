@@ -31,7 +31,7 @@ func (j *latencyJudge) sweep() {
 		}
 		blocks, err := analyze.NewBlocks(cutInto(b.took, sweepWindows))
 		if err == nil {
-			step.Quantiles = report.TimesOfBlocks(blocks, analyze.DefaultQuantiles(), j.c.Level)
+			step.Quantiles = quantileTimes(blocks, j.c.Level)
 		}
 		if l := j.p.Limit; l != nil {
 			step.State, step.Why = judgeStep(b, l, j.m.Options.Alpha/float64(len(j.times[0].steps)))
@@ -118,29 +118,29 @@ func (j *latencyJudge) decideSweep(s *report.Sweep) {
 	last := s.Steps[len(s.Steps)-1]
 	switch {
 	case s.BreaksAt == nil && last.State != stepHolds:
-		j.in.Judged.Outcome = report.Inconclusive
+		j.doc.Verdict.Outcome = report.Inconclusive
 		s.Sentence = fmt.Sprintf("Whether %s keeps to a %s at %g requests per second cannot be told: %s.", s.Target, limit, last.Rate, last.Why)
-		j.in.Judged.Reasons = append(j.in.Judged.Reasons, analyze.Reason{Code: analyze.CodeTooFew, Text: s.Sentence})
-		j.in.Remedies = append(j.in.Remedies, "measure each rate for longer with --round-duration, or give a --limit of a lower quantile")
+		j.doc.because(analyze.Reason{Code: analyze.CodeTooFew, Text: s.Sentence})
+		j.doc.remedies = append(j.doc.remedies, "measure each rate for longer with --round-duration, or give a --limit of a lower quantile")
 	case s.BreaksAt == nil:
-		j.in.Judged.Outcome = report.Pass
+		j.doc.Verdict.Outcome = report.Pass
 		s.Sentence = fmt.Sprintf("%s keeps to a %s at every rate up to %g per second.", s.Target, limit, *s.HoldsAt)
 		if n := unclearSteps(s.Steps); n > 0 {
 			s.Sentence = fmt.Sprintf("%s keeps to a %s at %g requests per second; at %d of %d rates below it, that cannot be told.", s.Target, limit,
 				*s.HoldsAt, n, len(s.Steps)-1)
 		}
 	case s.HoldsAt == nil:
-		j.in.Judged.Outcome = report.Fail
+		j.doc.Verdict.Outcome = report.Fail
 		s.Sentence = fmt.Sprintf("%s does not keep to a %s even at %g requests per second.", s.Target, limit, *s.BreaksAt)
 		if s.Steps[0].State == stepUnclear {
 			s.Sentence = fmt.Sprintf("%s breaks a %s at %g requests per second; at lower rates that cannot be told.", s.Target, limit, *s.BreaksAt)
 		}
 	default:
-		j.in.Judged.Outcome = report.Fail
+		j.doc.Verdict.Outcome = report.Fail
 		s.Sentence = fmt.Sprintf("%s keeps to a %s up to %g requests per second and breaks it at %g.", s.Target, limit, *s.HoldsAt, *s.BreaksAt)
 	}
-	if j.in.Judged.Outcome == report.Fail {
-		j.in.Judged.Reasons = append(j.in.Judged.Reasons, analyze.Reason{Code: analyze.CodeOutside, Text: s.Sentence})
+	if j.doc.Verdict.Outcome == report.Fail {
+		j.doc.because(analyze.Reason{Code: analyze.CodeOutside, Text: s.Sentence})
 	}
 }
 

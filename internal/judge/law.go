@@ -6,12 +6,11 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/record"
-	"github.com/splitbench/splitbench/internal/report"
 )
 
 // judgeLaw makes the one decision by the null model of the law: requests that are drawn one by one, connections where each
 // of them is one draw, or turns by weight. The tally that it gives is what the decision counted.
-func judgeLaw(in *report.Input, m record.Manifest, t *Tally) (analyze.Decision, *Tally, error) {
+func judgeLaw(doc *draft, m record.Manifest, t *Tally) (analyze.Decision, *Tally, error) {
 	switch m.Law().NullModel {
 	case law.RandomPerConnection:
 		if r := m.Plan.Reuse; r == nil || r.MaxRequests != 1 {
@@ -19,17 +18,17 @@ func judgeLaw(in *report.Input, m record.Manifest, t *Tally) (analyze.Decision, 
 			if err != nil {
 				return analyze.Decision{}, nil, err
 			}
-			in.Counts, t = byConnection.counts, byConnection
-			in.Warnings = append(in.Warnings, fmt.Sprintf(
+			doc.counts, t = byConnection.counts, byConnection
+			doc.Warnings = append(doc.Warnings, fmt.Sprintf(
 				"the split is drawn for each connection, so the %d connections were counted, each by its first answer, not the requests", t.N))
 		}
 	case law.WeightedRoundRobin, law.StickyAssignment:
-		d, turns, err := analyze.JudgeTurns(m.Weights, in.Counts, m.Options, turnsOf(*m.Before))
+		d, turns, err := analyze.JudgeTurns(m.Weights, doc.counts, m.Options, turnsOf(*m.Before))
 		t.turns = turns.Within
 		return d, t, err
 	case law.RandomPerRequest:
 	}
-	d, err := analyze.Judge(m.Weights, in.Counts, m.Options)
+	d, err := analyze.Judge(m.Weights, doc.counts, m.Options)
 	return d, t, err
 }
 

@@ -37,20 +37,20 @@ func TestConnectionsAreTheUnit(t *testing.T) {
 	t.Parallel()
 	m := manifestOf(law.RandomPerConnection, law.PathTCPRoute, 40)
 	pinned := tallyOf(4000, func(i int) int { return i % 100 }, func(i int) int { return i % 100 % 2 })
-	in := report.Input{Counts: pinned.counts}
+	in := draft{counts: pinned.counts}
 	d, counted, err := judgeLaw(&in, m, pinned)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.Outcome != analyze.Inconclusive || d.Requests != 100 || counted.N != 100 || in.Counts.N[0] != 50 || in.Counts.N[1] != 50 {
-		t.Errorf("outcome %s of %d draws, counts %v", d.Outcome, d.Requests, in.Counts.N)
+	if d.Outcome != analyze.Inconclusive || d.Requests != 100 || counted.N != 100 || in.counts.N[0] != 50 || in.counts.N[1] != 50 {
+		t.Errorf("outcome %s of %d draws, counts %v", d.Outcome, d.Requests, in.counts.N)
 	}
 	if len(in.Warnings) != 1 || !strings.Contains(in.Warnings[0], "100 connections were counted") {
 		t.Errorf("warnings %q", in.Warnings)
 	}
 	// One connection for each request: nothing to reduce.
 	m.Plan.Reuse = &attack.Reuse{MinRequests: 1, MaxRequests: 1}
-	in = report.Input{Counts: pinned.counts}
+	in = draft{counts: pinned.counts}
 	if d, _, err = judgeLaw(&in, m, pinned); err != nil || d.Outcome != analyze.Pass || len(in.Warnings) != 0 {
 		t.Errorf("outcome %s, %v, warnings %q", d.Outcome, err, in.Warnings)
 	}
@@ -70,10 +70,10 @@ func TestTurnsAreJudgedAsTurns(t *testing.T) {
 		m := manifestOf(model, law.PathTraefikService, 1)
 		alternating := tallyOf(4000, func(i int) int { return i }, func(i int) int { return i % 2 })
 		alternating.sorted()
-		in := report.Input{Counts: alternating.counts, Load: &report.LoadFacts{}}
+		in := draft{counts: alternating.counts, Report: report.Report{Load: &report.Load{}}}
 		judge(&in, m, alternating, wire.Totals{})
-		if in.Decision == nil || in.Decision.Outcome != analyze.Pass || in.Decision.Reasons[0].Code != name {
-			t.Fatalf("%q: decision %+v", model, in.Decision)
+		if in.decision == nil || in.decision.Outcome != analyze.Pass || in.decision.Reasons[0].Code != name {
+			t.Fatalf("%q: decision %+v", model, in.decision)
 		}
 		flagged := false
 		for _, d := range in.Diagnostics {

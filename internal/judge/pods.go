@@ -39,7 +39,15 @@ func podsOf(m record.Manifest, t *Tally) []report.SourcePod {
 		if i < len(t.lostByPod) {
 			out[i].Lost = t.lostByPod[i]
 		}
-		out[i] = report.NewSourcePod(out[i], record.BackendNames(m.Weights), counts.N)
+		known := attributed(counts)
+		out[i].Requests = known + counts.Unattributed
+		for b, w := range m.Weights {
+			share := report.PodShare{Name: w.Backend, Observed: counts.N[b]}
+			if known > 0 {
+				share.ObservedShare = report.Finite(float64(share.Observed) / float64(known))
+			}
+			out[i].Backends = append(out[i].Backends, share)
+		}
 	}
 	return out
 }

@@ -123,37 +123,37 @@ func splitText(m record.Manifest) string {
 
 func (p *pool) report() report.Report {
 	first := p.runs[0]
-	in := inputOf(record.Manifest{
+	doc := newDraft(record.Manifest{
 		Weights: p.weights, Options: p.options, Before: first.m.Before, After: first.m.After, Agent: first.m.Agent, Signatures: first.m.Signatures,
 	}, true)
-	in.Run = p.run()
+	doc.Run = p.run()
 	// From here on in the order in which they ran, so that what is said of time is true.
 	slices.SortStableFunc(p.runs, func(a, b poolRun) int { return a.m.Started.Compare(b.m.Started) })
 	unknown := int64(0)
 	for _, r := range p.runs {
 		for i, n := range r.counts.N {
-			in.Counts.N[i] += n
+			doc.counts.N[i] += n
 		}
-		in.Counts.Unattributed += r.counts.Unattributed
+		doc.counts.Unattributed += r.counts.Unattributed
 		unknown += completeOf(r.alone.Unattributed)
-		r.qualify(&in)
+		r.qualify(&doc)
 	}
-	in.Warnings = append(in.Warnings, p.warnings()...)
-	d, err := p.judge(&in)
+	doc.Warnings = append(doc.Warnings, p.warnings()...)
+	d, err := p.judge(&doc)
 	if err != nil {
-		in.Invalid = append(in.Invalid, "the counts cannot be judged: "+untrusted.Safe(err.Error()))
-		return report.Build(in)
+		doc.invalid = append(doc.invalid, "the counts cannot be judged: "+untrusted.Safe(err.Error()))
+		return doc.finish()
 	}
 	order := p.inOrder()
-	d = diagnose(&in, d, p.weights, order, 0)
+	d = diagnose(&doc, d, p.weights, order, 0)
 	for _, r := range p.runs {
-		in.Diagnostics = append(in.Diagnostics, r.downgrades(order.ordered())...)
+		doc.Diagnostics = append(doc.Diagnostics, r.downgrades(order.ordered())...)
 	}
-	in.Decision = &d
+	doc.decision = &d
 	if unknown > 0 && d.Outcome == analyze.Pass {
-		in.Invalid = append(in.Invalid, unknownReason(unknown))
+		doc.invalid = append(doc.invalid, unknownReason(unknown))
 	}
-	return report.Build(in)
+	return doc.finish()
 }
 
 // run is when and of what the runs were, without a name: none of theirs is that of the whole.
@@ -179,21 +179,21 @@ func (p *pool) run() *report.Run {
 }
 
 // qualify takes over what one run by itself has against a verdict.
-func (r *poolRun) qualify(in *report.Input) {
+func (r *poolRun) qualify(doc *draft) {
 	if r.alone.Verdict.Outcome == report.Invalid {
 		for _, why := range r.alone.Verdict.Reasons {
-			in.Invalid = append(in.Invalid, fmt.Sprintf("run %s is invalid: %s", r.id, why))
+			doc.invalid = append(doc.invalid, fmt.Sprintf("run %s is invalid: %s", r.id, why))
 		}
 	}
 	for _, c := range r.m.Checks {
 		seen := func(x preflight.Result) bool { return x.ID == c.ID && x.Status == c.Status && x.Seen == c.Seen }
-		if !slices.ContainsFunc(in.Checks, seen) {
-			in.Checks = append(in.Checks, c)
+		if !slices.ContainsFunc(doc.Checks, seen) {
+			doc.Checks = append(doc.Checks, c)
 		}
 	}
 	for _, s := range r.alone.Unattributed.Specimens {
-		if len(in.Specimens) < attack.MaxSpecimens {
-			in.Specimens = append(in.Specimens, attack.Specimen{Seq: s.Seq, Status: s.Status, Body: s.Body})
+		if have := &doc.Unattributed.Specimens; len(*have) < attack.MaxSpecimens {
+			*have = append(*have, s)
 		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 )
 
 // judge makes the one decision, and says how the runs compare and what they show together.
-func (p *pool) judge(in *report.Input) (analyze.Decision, error) {
-	d, err := analyze.Judge(p.weights, in.Counts, p.options)
+func (p *pool) judge(doc *draft) (analyze.Decision, error) {
+	d, err := analyze.Judge(p.weights, doc.counts, p.options)
 	if err != nil {
 		return d, err
 	}
@@ -23,17 +23,17 @@ func (p *pool) judge(in *report.Input) (analyze.Decision, error) {
 		if err := p.byLooks(&d); err != nil {
 			return d, err
 		}
-		in.Warnings = append(in.Warnings, "a run that stopped at what it saw (--sequential) is among them: the outcome and the likely "+
+		doc.Warnings = append(doc.Warnings, "a run that stopped at what it saw (--sequential) is among them: the outcome and the likely "+
 			"ranges hold all the same, p-values of tests of a fixed size do not")
 	}
-	if d, err = p.compare(in, d); err != nil {
+	if d, err = p.compare(doc, d); err != nil {
 		return d, err
 	}
 	combined, err := p.combine()
 	if err != nil {
 		return d, err
 	}
-	in.Diagnostics = append(in.Diagnostics, combined)
+	doc.Diagnostics = append(doc.Diagnostics, combined)
 	p.leaked(&d)
 	return d, nil
 }
@@ -84,7 +84,7 @@ func (p *pool) sequential() bool {
 const runsLevel = 0.001
 
 // compare asks whether the runs are draws from one split. They are parts of time, and judged as such.
-func (p *pool) compare(in *report.Input, d analyze.Decision) (analyze.Decision, error) {
+func (p *pool) compare(doc *draft, d analyze.Decision) (analyze.Decision, error) {
 	table := make([][]int64, len(p.runs))
 	for i, r := range p.runs {
 		table[i] = r.counts.N
@@ -100,7 +100,7 @@ func (p *pool) compare(in *report.Input, d analyze.Decision) (analyze.Decision, 
 		item.Text = p.differenceText()
 		item.Cause = "the weights that proxies obey, or the pods behind them, changed between the runs"
 	}
-	after, err := analyze.Conclude(d, p.weights, in.Counts, analyze.Diagnostics{Items: []analyze.Diagnostic{item}, DesignEffect: 1})
+	after, err := analyze.Conclude(d, p.weights, doc.counts, analyze.Diagnostics{Items: []analyze.Diagnostic{item}, DesignEffect: 1})
 	if err != nil {
 		return d, err
 	}
@@ -121,7 +121,7 @@ func (p *pool) compare(in *report.Input, d analyze.Decision) (analyze.Decision, 
 			return r.Code == analyze.CodeTooFew || r.Code == analyze.CodeEdge
 		})
 	}
-	in.Diagnostics = append(in.Diagnostics, line)
+	doc.Diagnostics = append(doc.Diagnostics, line)
 	return after, nil
 }
 

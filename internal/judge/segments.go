@@ -119,7 +119,7 @@ func judged(p stretch, used []analyze.Observation, o analyze.Options) report.Seg
 		return s
 	}
 	s.Outcome = string(d.Outcome)
-	st := report.StatisticOf(d.GoodnessOfFit.Pearson)
+	st := statistic(d.GoodnessOfFit.Pearson)
 	s.Pearson = &st
 	return s
 }

@@ -123,7 +123,7 @@ func (l *Looker) holds(look analyze.Look) bool {
 }
 
 // sequential judges a run by its looks. The same requests give the same looks, live and stored.
-func sequential(in *report.Input, m record.Manifest, t *Tally) (analyze.Decision, *Tally, error) {
+func sequential(doc *draft, m record.Manifest, t *Tally) (analyze.Decision, *Tally, error) {
 	l, err := NewLooker(m.Weights, m.Options, m.Sequential.Every)
 	if err != nil {
 		return analyze.Decision{}, nil, err
@@ -156,12 +156,12 @@ func sequential(in *report.Input, m record.Manifest, t *Tally) (analyze.Decision
 			}
 		}
 	}
-	in.Counts = counted.counts
-	d, err := analyze.Judge(m.Weights, in.Counts, m.Options)
+	doc.counts = counted.counts
+	d, err := analyze.Judge(m.Weights, doc.counts, m.Options)
 	if err != nil {
 		return analyze.Decision{}, nil, err
 	}
-	in.Sequential = l.apply(&d, m.Plan.Requests)
+	doc.Sequential = l.apply(&d, m.Plan.Requests)
 	leakAfter(&d, m.Weights, t)
 	return d, counted, nil
 }
@@ -187,7 +187,7 @@ func statusOf(o analyze.Observation) uint16 {
 
 // apply puts the sequential rule's outcome and intervals in the place of those of the fixed-size test, whose p-values
 // stay as nominal.
-func (l *Looker) apply(d *analyze.Decision, maximum uint64) *report.Sequential {
+func (l *Looker) apply(d *analyze.Decision, maximum uint64) *report.SequentialLooks {
 	d.Outcome = l.outcome
 	for i := range d.Backends {
 		if i < len(l.last.Intervals) && l.last.Intervals[i].Why == "" {
@@ -218,8 +218,8 @@ func (l *Looker) apply(d *analyze.Decision, maximum uint64) *report.Sequential {
 		}
 	}
 	d.Reasons = append(reasons, analyze.Reason{Code: "sequential", Text: text})
-	return &report.Sequential{
+	return &report.SequentialLooks{
 		Every: int64(l.every), Looks: int64(l.looks), Requests: int64(l.next), Maximum: int64(maximum),
-		LnE: l.last.LnE, Anytime: l.last.Anytime,
+		LnE: report.Finite(l.last.LnE), Anytime: probability(l.last.Anytime),
 	}
 }

@@ -3,6 +3,7 @@ package judge
 import (
 	"time"
 
+	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/wire"
@@ -79,7 +80,7 @@ func (w *windows) count() int {
 const maxNumbers = 4000
 
 // overTime is nil where nothing was counted. requests is how many were.
-func (w *windows) overTime(requests uint64) *report.OverTime {
+func (w *windows) overTime(requests uint64, weights analyze.Weights) *report.OverTime {
 	have := w.count()
 	if have == 0 || requests == 0 {
 		return nil
@@ -99,8 +100,8 @@ func (w *windows) overTime(requests uint64) *report.OverTime {
 		}
 		return v
 	}
-	for f := range c.fields - 2 {
-		out.Backends = append(out.Backends, report.WindowCount{Observed: column(f)})
+	for i, x := range weights {
+		out.Backends = append(out.Backends, report.WindowCount{Backend: x.Backend, Observed: column(i)})
 	}
 	out.Unattributed, out.Errors = column(c.fields-2), column(c.fields-1)
 	return out

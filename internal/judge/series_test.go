@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"github.com/splitbench/splitbench/analyze"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func TestWindowsLoseNothing(t *testing.T) {
 			}
 			w.add(r)
 		}
-		o := w.overTime(uint64(c.requests))
+		o := w.overTime(uint64(c.requests), make(analyze.Weights, w.fields-2))
 		if o == nil || o.Windows > c.most || o.Windows < 1 {
 			t.Errorf("%s: %+v, want at most %d windows", name, o, c.most)
 			continue
@@ -81,7 +82,7 @@ func TestWindowsBearAnyInstant(t *testing.T) {
 	for _, sent := range []time.Duration{0, -1, 1<<63 - 1, -1 << 63, time.Hour} {
 		w.add(attack.Result{Sent: sent, Status: 200})
 	}
-	if o := w.overTime(5); o == nil || o.Windows > report.MaxWindows || o.WindowSeconds <= 0 {
+	if o := w.overTime(5, make(analyze.Weights, 1)); o == nil || o.Windows > report.MaxWindows || o.WindowSeconds <= 0 {
 		t.Errorf("%+v", o)
 	}
 }
@@ -98,7 +99,7 @@ func TestWindowsKeepTheOrder(t *testing.T) {
 		}
 		w.add(r)
 	}
-	o := w.overTime(n)
+	o := w.overTime(n, make(analyze.Weights, 2))
 	for i := range o.Windows {
 		a, b := o.Backends[0].Observed[i], o.Backends[1].Observed[i]
 		middle := float64(i+1)*o.WindowSeconds > 5 && float64(i)*o.WindowSeconds < 5

@@ -7,7 +7,6 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -20,12 +19,12 @@ const (
 // Tally counts results as they come, live or from a stored run.
 type Tally struct {
 	counts       analyze.Counts
-	unknown      int64            // of Unattributed: complete answers that no rule matched
-	backends     []report.Answers // by backend
-	rest         report.Answers   // unattributed
-	lags         []int64          // nanoseconds
-	stride       uint64           // times are kept of every stride-th request
-	times        int              // requests whose times are kept
+	unknown      int64     // of Unattributed: complete answers that no rule matched
+	backends     []answers // by backend
+	rest         answers   // unattributed
+	lags         []int64   // nanoseconds
+	stride       uint64    // times are kept of every stride-th request
+	times        int       // requests whose times are kept
 	outcomes     wire.Tally
 	observations []analyze.Observation
 	first, last  time.Duration // instants of the first and the last sending
@@ -40,7 +39,7 @@ type Tally struct {
 }
 
 func NewTally(backends int) *Tally {
-	return &Tally{counts: analyze.Counts{N: make([]int64, backends)}, backends: make([]report.Answers, backends), stride: 1, windows: newWindows(backends)}
+	return &Tally{counts: analyze.Counts{N: make([]int64, backends)}, backends: make([]answers, backends), stride: 1, windows: newWindows(backends)}
 }
 
 func (t *Tally) Add(r attack.Result) {
@@ -107,7 +106,7 @@ func (t *Tally) podOf(r attack.Result) int {
 
 // time keeps the times of a request. When there are too many, every second one goes, by the requests' numbers, which
 // says nothing about how long they took.
-func (t *Tally) time(a *report.Answers, r attack.Result) {
+func (t *Tally) time(a *answers, r attack.Result) {
 	if t.stride == 0 || r.Seq%t.stride != 0 {
 		return
 	}
@@ -120,8 +119,8 @@ func (t *Tally) time(a *report.Answers, r attack.Result) {
 	t.times++
 	t.lags = append(t.lags, int64(r.SendLag()))
 	if r.Err == attack.OK {
-		a.Service = append(a.Service, int64(r.ServiceTime()))
-		a.Response = append(a.Response, int64(r.ResponseTime()))
+		a.service = append(a.service, int64(r.ServiceTime()))
+		a.response = append(a.response, int64(r.ResponseTime()))
 	}
 }
 
@@ -137,9 +136,9 @@ func (t *Tally) thin() {
 		return s[:n]
 	}
 	for i := range t.backends {
-		t.backends[i].Service, t.backends[i].Response = half(t.backends[i].Service), half(t.backends[i].Response)
+		t.backends[i].service, t.backends[i].response = half(t.backends[i].service), half(t.backends[i].response)
 	}
-	t.rest.Service, t.rest.Response = half(t.rest.Service), half(t.rest.Response)
+	t.rest.service, t.rest.response = half(t.rest.service), half(t.rest.response)
 	t.lags = half(t.lags)
 	t.times = len(t.lags)
 	t.stride *= 2
@@ -164,11 +163,11 @@ func (t *Tally) ordered() bool { return t.N > 0 && uint64(len(t.observations)) =
 func (t *Tally) sorted() {
 	t.statuses()
 	for i := range t.backends {
-		slices.Sort(t.backends[i].Service)
-		slices.Sort(t.backends[i].Response)
+		slices.Sort(t.backends[i].service)
+		slices.Sort(t.backends[i].response)
 	}
-	slices.Sort(t.rest.Service)
-	slices.Sort(t.rest.Response)
+	slices.Sort(t.rest.service)
+	slices.Sort(t.rest.response)
 	slices.Sort(t.lags)
 	slices.SortFunc(t.observations, func(a, b analyze.Observation) int { return cmp.Compare(a.Seq, b.Seq) })
 }
@@ -176,25 +175,25 @@ func (t *Tally) sorted() {
 // statuses fills in the counts by status and by error class.
 func (t *Tally) statuses() {
 	for i := range t.backends {
-		t.backends[i].Statuses, t.backends[i].Errors = nil, nil
+		t.backends[i].statuses, t.backends[i].errors = nil, nil
 	}
-	t.rest.Statuses, t.rest.Errors = nil, nil
+	t.rest.statuses, t.rest.errors = nil, nil
 	t.outcomes.Each(func(backend int16, status uint16, class attack.ErrorClass, n uint64) {
 		a := &t.rest
 		if b := int(backend); b >= 0 && b < len(t.backends) {
 			a = &t.backends[b]
 		}
 		if class != attack.OK {
-			if a.Errors == nil {
-				a.Errors = make(map[attack.ErrorClass]int64)
+			if a.errors == nil {
+				a.errors = make(map[attack.ErrorClass]int64)
 			}
-			a.Errors[class] += int64(n)
+			a.errors[class] += int64(n)
 			return
 		}
-		if a.Statuses == nil {
-			a.Statuses = make(map[uint16]int64)
+		if a.statuses == nil {
+			a.statuses = make(map[uint16]int64)
 		}
-		a.Statuses[status] += int64(n)
+		a.statuses[status] += int64(n)
 	})
 }
 
@@ -234,7 +233,7 @@ func (t *Tally) onTimeForCost(totals wire.Totals) bool {
 // medians are the least and the largest median response time of the backends that answered.
 func (t *Tally) medians() (fastest, slowest int64) {
 	for i := range t.backends {
-		times := t.backends[i].Response
+		times := t.backends[i].response
 		if len(times) == 0 {
 			continue
 		}

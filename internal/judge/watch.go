@@ -110,17 +110,16 @@ func (w *Watch) Outcome() string {
 func (w *Watch) Now() report.Watch {
 	out := w.Watch
 	out.Decided = w.passed
-	out.LnE, out.Anytime = nil, report.ProbabilityOf(w.look.Anytime)
-	if w.Looks > 0 && !math.IsInf(w.look.LnE, 0) {
-		lnE := w.look.LnE
-		out.LnE = &lnE
+	out.LnE, out.Anytime = nil, probability(w.look.Anytime)
+	if w.Looks > 0 {
+		out.LnE = report.Finite(w.look.LnE)
 	}
 	out.Backends = []report.WatchedPart{}
 	out.Gaps, out.Pods = append([]report.WatchGap{}, w.Gaps...), append([]string{}, w.Pods...)
 	for i, x := range w.weights {
 		part := report.WatchedPart{Backend: x.Backend, Weight: x.W, Observed: w.total.N[i]}
 		if i < len(w.look.Intervals) && w.look.Intervals[i].Low <= w.look.Intervals[i].High {
-			part.Interval = report.IntervalOf(w.look.Intervals[i])
+			part.Interval = interval(w.look.Intervals[i])
 		}
 		out.Backends = append(out.Backends, part)
 	}
@@ -133,21 +132,21 @@ func concludeWatch(m record.Manifest, w *Watch) report.Report {
 		w.weights, w.total.N = m.Weights, make([]int64, len(m.Weights))
 	}
 	s := w.Now()
-	in := inputOf(m, m.Undisturbed())
-	in.Counts, in.Watch, in.Judged = w.total, &s, &report.Judged{Outcome: w.Outcome()}
+	doc := newDraft(m, m.Undisturbed())
+	doc.counts, doc.Watch, doc.Verdict.Outcome = w.total, &s, w.Outcome()
 	switch {
 	case w.Failed:
 		code := analyze.CodeOutside
 		if s.Failure.Side == report.SideLeak {
 			code = analyze.CodeLeak
 		}
-		in.Judged.Reasons = []analyze.Reason{{Code: code, Text: s.Failure.String()}}
+		doc.because(analyze.Reason{Code: code, Text: s.Failure.String()})
 	case w.Looks == 0 && m.Undisturbed() && !m.Refused():
-		in.Invalid = append(in.Invalid, strings.TrimSuffix("nothing was measured: "+w.Why, ": "))
+		doc.invalid = append(doc.invalid, strings.TrimSuffix("nothing was measured: "+w.Why, ": "))
 	case !w.passed && len(m.Failures) == 0:
 		text := fmt.Sprintf("%d requests do not decide yet", s.Requests)
-		in.Judged.Reasons = []analyze.Reason{{Code: analyze.CodeTooFew, Text: text}}
-		in.Remedies = append(in.Remedies, "watch it longer, or at a higher --rate")
+		doc.because(analyze.Reason{Code: analyze.CodeTooFew, Text: text})
+		doc.remedies = append(doc.remedies, "watch it longer, or at a higher --rate")
 	}
-	return report.Build(in)
+	return doc.finish()
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,8 +22,8 @@ type CheckReport struct {
 
 // ChecksOf is the document of checks.
 func ChecksOf(checks []preflight.Result) CheckReport {
-	c := CheckReport{APIVersion: APIVersion, Kind: CheckKind, OK: len(failedChecks(checks)) == 0, Checks: list(checks)}
-	return mapStrings(c, validUTF8)
+	c := CheckReport{APIVersion: APIVersion, Kind: CheckKind, OK: len(FailedChecks(checks)) == 0, Checks: list(checks)}
+	return Storable(c)
 }
 
 // ChecksOutline lists checks by category, in the order in which categories first appear, each with its state and each
@@ -93,7 +94,7 @@ func checksSummary(checks []preflight.Result) string {
 		}
 	}
 	verdict := "the split can be measured"
-	switch failed := failedChecks(checks); {
+	switch failed := FailedChecks(checks); {
 	case len(failed) > 0:
 		verdict = "the split cannot be measured: " + plural(int64(len(failed)), "fatal failure")
 		if roots := rootsOf(failed); len(roots) < len(failed) {
@@ -105,4 +106,13 @@ func checksSummary(checks []preflight.Result) string {
 		verdict = "nothing forbids measuring, but not everything could be seen"
 	}
 	return fmt.Sprintf("%s: %s", strings.Join(parts, ", "), verdict)
+}
+
+// FailedChecks are the checks that forbid a verdict, root causes first, else in their order.
+func FailedChecks(checks []preflight.Result) []preflight.Result {
+	failed := slices.DeleteFunc(slices.Clone(checks), func(c preflight.Result) bool { return !c.Failure() })
+	slices.SortStableFunc(failed, func(a, b preflight.Result) int {
+		return cmp.Compare(min(len(a.CausedBy), 1), min(len(b.CausedBy), 1))
+	})
+	return failed
 }

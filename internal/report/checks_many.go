@@ -39,12 +39,12 @@ func (s SplitChecks) name() string {
 func CheckListOf(all []SplitChecks) CheckList {
 	doc := CheckList{APIVersion: APIVersion, Kind: CheckListKind, OK: true, Splits: []SplitChecks{}}
 	for _, s := range all {
-		s.OK = len(failedChecks(s.Checks)) == 0
+		s.OK = len(FailedChecks(s.Checks)) == 0
 		s.Checks, s.Notes = list(s.Checks), list(s.Notes)
 		doc.OK = doc.OK && s.OK
 		doc.Splits = append(doc.Splits, s)
 	}
-	return mapStrings(doc, validUTF8)
+	return Storable(doc)
 }
 
 // SplitsOutline is for each split what is not green, under its name, and one line for each split in the end.
@@ -63,7 +63,7 @@ func SplitsOutline(all []SplitChecks) Outline {
 		for _, c := range s.Checks {
 			worst = preflight.Worst(worst, c.Status)
 		}
-		if len(failedChecks(s.Checks)) > 0 {
+		if len(FailedChecks(s.Checks)) > 0 {
 			bad++
 		}
 		o.Sections = append(o.Sections, Section{Title: s.name(), Blocks: []Block{findings}})

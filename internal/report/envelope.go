@@ -103,7 +103,7 @@ func repeatSection(r Report) Section {
 		return s
 	}
 	s.Blocks = []Block{Verbatim{shellJoin(r.Run.Command)}}
-	if kindOf(r) == Kind {
+	if KindOf(r) == Kind {
 		s.Blocks = append(s.Blocks, Paragraph("Judge it again, from its page:"), Verbatim{"splitbench analyze report.html"})
 	}
 	return s

@@ -41,7 +41,7 @@ func shareBars(r Report) chart.Bars {
 	}
 	for i, b := range r.Backends {
 		bar := chart.Bar{Name: b.Name, Text: shareValue(b), Series: i, Value: b.ObservedShare, Target: b.ExpectedShare}
-		if low, high, ok := b.Interval.ends(); ok {
+		if low, high, ok := b.Interval.Ends(); ok {
 			bar.Range, bars.Ranges = &chart.Range{Low: low, High: high}, "likely range"
 		}
 		if t, ok := tolerance[b.Name]; ok {

@@ -22,8 +22,7 @@ func asJSON(t *testing.T, r Report) []byte {
 
 // What is shown is what is stored: a report read back says the same.
 func TestReadBackSaysTheSame(t *testing.T) {
-	for name, in := range inputs() {
-		r := Build(in)
+	for name, r := range documents(t) {
 		doc := asJSON(t, r)
 		back, err := ReadJSON(bytes.NewReader(doc))
 		if err != nil {
@@ -40,9 +39,9 @@ func TestReadBackSaysTheSame(t *testing.T) {
 }
 
 func TestJSONHasNothingThatActsOnATerminal(t *testing.T) {
-	in := hostileInput()
-	in.Warnings = append(in.Warnings, "tag \U000e0041 private \U0010fffd")
-	doc := asJSON(t, Build(in))
+	r := readDocument(t, "hostile")
+	r.Warnings = append(r.Warnings, "tag \U000e0041 private \U0010fffd")
+	doc := asJSON(t, r)
 	for _, r := range string(doc) {
 		if r != '\n' && !unicode.IsPrint(r) {
 			t.Errorf("JSON holds %U", r)
@@ -58,7 +57,7 @@ func TestJSONHasNothingThatActsOnATerminal(t *testing.T) {
 }
 
 func TestReadJSONRefuses(t *testing.T) {
-	good := string(asJSON(t, Build(inputs()["pass"])))
+	good := string(asJSON(t, readDocument(t, "pass")))
 	for name, c := range map[string]struct {
 		doc  string
 		want error
@@ -80,9 +79,9 @@ func TestReadJSONRefuses(t *testing.T) {
 }
 
 func FuzzReadJSON(f *testing.F) {
-	for _, in := range inputs() {
+	for _, r := range documents(f) {
 		var b bytes.Buffer
-		if err := WriteJSON(&b, Build(in)); err != nil {
+		if err := WriteJSON(&b, r); err != nil {
 			f.Fatal(err)
 		}
 		f.Add(b.Bytes())

@@ -14,7 +14,8 @@ const (
 // KindWatch is the kind of a stored watch.
 const KindWatch = "watch"
 
-func kindOf(r Report) string {
+// KindOf is the kind of document that a report is by what it holds.
+func KindOf(r Report) string {
 	switch {
 	case r.Comparison != nil:
 		return KindLatencyReport
@@ -55,7 +56,7 @@ type document interface {
 // document is the report as what it is about.
 func (r Report) document() document {
 	split := splitReport{r}
-	switch kindOf(r) {
+	switch KindOf(r) {
 	case KindLatencyReport:
 		return latencyReport{split}
 	case KindDrillReport:

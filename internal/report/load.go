@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -130,7 +131,7 @@ func loadHeadline(r LoadReport) string {
 		s += " of " + rate(r.Load.TargetRatePerSecond)
 	}
 	if !r.Run.Complete {
-		s += "; ended early: " + or(r.Run.EndText, r.Run.EndReason)
+		s += "; ended early: " + cmp.Or(r.Run.EndText, r.Run.EndReason)
 	}
 	return s
 }

@@ -20,6 +20,23 @@ const (
 	EffectDowngrade = "downgrade"
 )
 
+// Gates of verdicts that are not about shares.
+const (
+	GateMargin = "margin" // how much slower a quantile may be
+	GateOutage = "outage" // how much a failover may lose, and for how long
+	GateAlways = "anytime"
+)
+
+// WorseOutcome is the outcome of two together: one that could not be measured, else one that failed, else one that cannot tell.
+func WorseOutcome(a, b string) string {
+	for _, o := range []string{Invalid, Fail, Inconclusive} {
+		if a == o || b == o {
+			return o
+		}
+	}
+	return Pass
+}
+
 // NameCombined names the diagnostic that says what several independent runs show together; a reader wants it also where
 // nothing is wrong.
 const NameCombined = "combined-evidence"

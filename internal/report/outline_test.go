@@ -104,10 +104,8 @@ func said(o Outline) string {
 }
 
 func TestGoldenOutlines(t *testing.T) {
-	for name, in := range inputs() {
+	for name, r := range documents(t) {
 		t.Run(name, func(t *testing.T) {
-			r := Build(in)
-			golden(t, name+".json", asJSON(t, r))
 			golden(t, name+".outline", []byte(dump(r.Outline())))
 		})
 	}
@@ -130,9 +128,9 @@ func TestTablesAreWhole(t *testing.T) {
 			}
 		}
 	}
-	for name, in := range inputs() {
+	for name, r := range documents(t) {
 		ids := map[string]bool{}
-		for _, s := range Build(in).Outline().Sections {
+		for _, s := range r.Outline().Sections {
 			check(name, s.Blocks)
 			if s.ID == "" || s.Title == "" || ids[s.ID] {
 				t.Errorf("%s: section %q has the id %q, which it has not for itself", name, s.Title, s.ID)
@@ -143,7 +141,7 @@ func TestTablesAreWhole(t *testing.T) {
 }
 
 func TestWhatEveryReportMustSay(t *testing.T) {
-	all := inputs()
+	all := documents(t)
 	for name, want := range map[string][]string{
 		"pass":                    {"would have noticed a shift of about 5 points", "99 times in 100"},
 		"simulated":               {"simulated: both clusters"},
@@ -157,7 +155,7 @@ func TestWhatEveryReportMustSay(t *testing.T) {
 		"counts-only":             {"26,000 requests in all (16,000 more)"},
 		"nothing":                 {"no request was sent"},
 	} {
-		text := said(Build(all[name]).Outline())
+		text := said(all[name].Outline())
 		for _, w := range want {
 			if !strings.Contains(text, w) {
 				t.Errorf("%s does not say %q:\n%s", name, w, text)
@@ -167,7 +165,7 @@ func TestWhatEveryReportMustSay(t *testing.T) {
 }
 
 func TestMarkerNamesTheSplitNotTheRun(t *testing.T) {
-	a, b := Build(inputs()["pass"]), Build(inputs()["invalid-changed"])
+	a, b := readDocument(t, "pass"), readDocument(t, "invalid-changed")
 	b.Run.ID = "another"
 	if marker(a) != marker(b) || marker(a) != "west/test/podinfo" {
 		t.Errorf("markers %s and %s", marker(a), marker(b))

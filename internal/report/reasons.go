@@ -123,7 +123,9 @@ func advice(r analyze.Reason, unit string) string {
 	return text + "."
 }
 
-// neededWhy says why no number decides.
+// NeededWhy says why no number of requests decides.
+func NeededWhy(n analyze.Needed) string { return neededWhy(n, unitRequest) }
+
 func neededWhy(n analyze.Needed, unit string) string {
 	switch n.Why {
 	case analyze.NeedNothing:

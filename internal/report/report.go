@@ -77,6 +77,13 @@ type BackendTolerance struct {
 	Points  float64 `json:"points"`
 }
 
+// ToleranceRule is the tolerance as it was asked for, before it was worked out for each backend.
+type ToleranceRule struct {
+	Points        float64 `json:"points"`        // percentage points; 0: not set
+	RelativeShare float64 `json:"relativeShare"` // fraction of the backend's own expected share; 0: not set
+	LeakShare     float64 `json:"leakShare"`     // that all weight-0 backends together may receive
+}
+
 // Probability is a p-value with its natural logarithm. LnP is null where P is exactly 0.
 type Probability struct {
 	P      float64  `json:"p"`

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"time"
 )
 
@@ -89,4 +90,43 @@ type QuantileChange struct {
 	Different bool     `json:"different"` // true: a difference is proven
 	Outcome   string   `json:"outcome"`   // "" where it is shown and not judged
 	Why       string   `json:"why,omitempty"`
+}
+
+// Compared takes what a comparison says of a run from its report.
+func Compared(r Report) ComparedRun {
+	s := Summarize(r)
+	return ComparedRun{
+		ID: s.ID, Kind: s.Kind, Outcome: s.Outcome, Subject: s.Subject, Weights: s.Weights, Started: s.Started, Requests: s.Requests,
+		Labels: s.Labels, Tool: s.Tool,
+	}
+}
+
+// ConcludeChange fills in the outcome and reasons of one later run: of all that was judged, the worst. invalid are reasons
+// why there is nothing to judge.
+func ConcludeChange(c RunChange, invalid []string) RunChange {
+	c.Outcome, c.Reasons, c.Warnings = Pass, []string{}, list(c.Warnings)
+	judged := 0
+	take := func(outcome, sentence string) {
+		if outcome == "" {
+			return
+		}
+		judged++
+		if outcome != Pass {
+			c.Reasons = append(c.Reasons, sentence)
+		}
+		c.Outcome = WorseOutcome(c.Outcome, outcome)
+	}
+	for _, s := range c.Shares {
+		take(s.Outcome, s.Sentence)
+	}
+	for _, t := range slices.Concat(c.Latency, c.GatewayCost) {
+		take(t.Outcome, t.Sentence)
+	}
+	if judged == 0 {
+		c.Outcome, c.Reasons = Inconclusive, []string{"nothing of these runs can be compared against a margin"}
+	}
+	if len(invalid) > 0 {
+		c.Outcome, c.Reasons = Invalid, invalid
+	}
+	return c
 }

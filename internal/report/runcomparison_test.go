@@ -23,7 +23,7 @@ func comparisons() map[string]RunComparison {
 			Backend: name, BaseWeight: weight(from), NewWeight: weight(to), BaseShare: num(base), NewShare: num(latest),
 			Points: num(100 * (latest - base)), LowPoints: num(low), HighPoints: num(high), Outcome: outcome,
 		}
-		s.Sentence = shareSentence(s)
+		s.Say()
 		return s
 	}
 	times := func(name string, d, low, high float64, outcome, more, less string) TimeChange {
@@ -31,7 +31,7 @@ func comparisons() map[string]RunComparison {
 			{Quantile: 0.5, BaseMs: num(38.1), NewMs: num(38.1 + d), Ms: num(d), LowMs: num(low), HighMs: num(high), Different: low > 0 || high < 0, Outcome: outcome},
 			{Quantile: 0.99, BaseMs: num(61), NewMs: num(61 + d), Ms: num(d), Why: "needs about 6,520 answers"},
 		}}
-		t.Sentence = timeSentence(t, more, less)
+		t.Say(more, less)
 		return t
 	}
 	document := func(changes ...RunChange) RunComparison {
@@ -90,7 +90,7 @@ func TestGoldenComparisons(t *testing.T) {
 
 // A run that was compared with an earlier one says so in every form, and the document is one that the schema knows.
 func TestReportsHoldTheirBaseline(t *testing.T) {
-	r := Build(inputs()["pass"])
+	r := readDocument(t, "pass")
 	c := comparisons()["compare-fail"]
 	r.Baseline = &c
 	js := asJSON(t, r)

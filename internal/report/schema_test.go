@@ -47,8 +47,7 @@ func decode(t *testing.T, doc []byte) any {
 func TestReportsOfEveryOutcomeFitTheSchema(t *testing.T) {
 	schema := compile(t, reportSchema)
 	seen := map[string]bool{}
-	for name, in := range inputs() {
-		r := Build(in)
+	for name, r := range documents(t) {
 		seen[r.Verdict.Outcome] = true
 		var b bytes.Buffer
 		if err := WriteJSON(&b, r); err != nil {
@@ -67,7 +66,7 @@ func TestReportsOfEveryOutcomeFitTheSchema(t *testing.T) {
 
 func TestChecksFitTheSchema(t *testing.T) {
 	schema := compile(t, checkSchema)
-	for _, checks := range [][]preflight.Result{nil, greenChecks(), hostileInput().Checks, inputs()["invalid-off-mesh"].Checks} {
+	for _, checks := range [][]preflight.Result{nil, greenChecks(), readDocument(t, "hostile").Checks, readDocument(t, "invalid-off-mesh").Checks} {
 		var b bytes.Buffer
 		if err := WriteJSON(&b, ChecksOf(checks)); err != nil {
 			t.Fatal(err)
@@ -80,7 +79,7 @@ func TestChecksFitTheSchema(t *testing.T) {
 
 func TestListsOfChecksFitTheSchema(t *testing.T) {
 	schema := compile(t, listSchema)
-	for _, all := range [][]SplitChecks{nil, {{Namespace: "test", Split: "ts/podinfo", Checks: greenChecks()}, {Namespace: "test", Split: "ts/x", Checks: hostileInput().Checks, Notes: []string{"a note"}}}} {
+	for _, all := range [][]SplitChecks{nil, {{Namespace: "test", Split: "ts/podinfo", Checks: greenChecks()}, {Namespace: "test", Split: "ts/x", Checks: readDocument(t, "hostile").Checks, Notes: []string{"a note"}}}} {
 		var b bytes.Buffer
 		if err := WriteJSON(&b, CheckListOf(all)); err != nil {
 			t.Fatal(err)
@@ -95,7 +94,7 @@ func TestListsOfChecksFitTheSchema(t *testing.T) {
 func TestSchemaRefuses(t *testing.T) {
 	schema := compile(t, reportSchema)
 	var b bytes.Buffer
-	if err := WriteJSON(&b, Build(inputs()["pass"])); err != nil {
+	if err := WriteJSON(&b, readDocument(t, "pass")); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(map[string]any){

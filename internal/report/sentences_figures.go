@@ -17,14 +17,14 @@ func shareValue(b Backend) string {
 		return "nothing observed"
 	}
 	s := percent(*b.ObservedShare)
-	if low, high, ok := b.Interval.ends(); ok {
+	if low, high, ok := b.Interval.Ends(); ok {
 		s += fmt.Sprintf(", likely %s to %s", percent(low), percent(high))
 	}
 	return s + ", weight " + percent(b.ExpectedShare)
 }
 
-// ends are the ends of an interval that has both.
-func (i *Interval) ends() (low, high float64, ok bool) {
+// Ends are the ends of an interval that has both.
+func (i *Interval) Ends() (low, high float64, ok bool) {
 	if i == nil || i.Low == nil || i.High == nil {
 		return 0, 0, false
 	}

@@ -14,9 +14,9 @@ import (
 )
 
 // longDrill is a drill of ten minutes at so many requests in each 100 ms, all answered by podinfo.
-func longDrill(each int64) Report {
+func longDrill(tb testing.TB, each int64) Report {
 	const bins = 6000
-	in := drillInput()
+	r := readDocument(tb, "drill")
 	t := Timeline{
 		BinMs: 100, Sent: make([]int64, bins), Lost: make([]int64, bins), P50Ms: make([]*float64, bins), MaxMs: make([]*float64, bins),
 		Backends: []TimelineShare{{Backend: "podinfo", Answered: make([]int64, bins)}},
@@ -25,8 +25,8 @@ func longDrill(each int64) Report {
 		v := 1 + float64(i%13)/10
 		t.Sent[i], t.Backends[0].Answered[i], t.P50Ms[i], t.MaxMs[i] = each, each, &v, &v
 	}
-	in.Drill.Timeline, in.Drill.Failovers, in.Drill.Events = t, nil, nil
-	return Build(in)
+	r.Drill.Timeline, r.Drill.Failovers, r.Drill.Events = t, nil, nil
+	return r
 }
 
 // timelineShown is a drill's timeline by what its blocks are.
@@ -109,7 +109,7 @@ func lossesIn(t *testing.T, f *Figure) map[string]chart.Stack {
 // its kind, and kinds that are too many for rows of their own share one.
 func TestTimelineHidesNoLoss(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
-	r := longDrill(1000)
+	r := longDrill(t, 1000)
 	type loss struct {
 		kind string
 		bin  int
@@ -145,7 +145,7 @@ func TestTimelineHidesNoLoss(t *testing.T) {
 
 // A single lost request of 30,000 is shown from near in its own bin of 100 ms, with its kind.
 func TestTimelineLooksFromNear(t *testing.T) {
-	r := longDrill(5)
+	r := longDrill(t, 5)
 	lose(&r, "timeout", 4321)
 	v := timelineOf(r)
 	if len(v.Near) != 1 || v.Near[0].Title != "From 430.1s to 434.2s" {
@@ -171,7 +171,7 @@ func TestTimelineLooksFromNear(t *testing.T) {
 		t.Errorf("%d charts from near, %q", len(v.Near), v.More)
 	}
 	// A long outage is shown from near where it began and where it ended.
-	long := longDrill(5)
+	long := longDrill(t, 5)
 	at := func(s float64) *Instant { return &Instant{AtSeconds: s, LowSeconds: s, HighSeconds: s} }
 	for i := 1000; i < 3000; i++ {
 		lose(&long, "timeout", i)
@@ -188,7 +188,7 @@ func TestTimelineLooksFromNear(t *testing.T) {
 
 // Figures of ten minutes stay small: drawings grow with their width, not with the drill.
 func TestTimelineIsSmall(t *testing.T) {
-	r := longDrill(5)
+	r := longDrill(t, 5)
 	for i := 600; i < 1200; i++ {
 		lose(&r, []string{"timeout", "http 502", "dial"}[i%3], i)
 	}
@@ -199,7 +199,7 @@ func TestTimelineIsSmall(t *testing.T) {
 
 // The borders that the weights declare follow the changes of the weights.
 func TestTimelineDrawsTheWeights(t *testing.T) {
-	v := timelineOf(Build(drillInput()))
+	v := timelineOf(readDocument(t, "drill"))
 	plot := plotOf(t, v.Whole)
 	want := []chart.Rule{{Y: 0.5, To: 14.1}, {Y: 0, From: 14.1, To: 48}} // at 14.1 s podinfo-east was to get all
 	if diff := cmp.Diff(want, plot.Panels[0].Rules); diff != "" {
@@ -234,9 +234,9 @@ func TestTimelineBearsAnything(t *testing.T) {
 			d.Events = []DrillEvent{{AtSeconds: huge, Kind: hostile, Text: hostile}, {AtSeconds: 3, Kind: hostile, Weights: map[string]int64{"x": -1}}}
 		},
 	} {
-		in := drillInput()
-		change(in.Drill)
-		if odd := notDrawable.FindString(drawn(Build(in))); odd != "" {
+		r := readDocument(t, "drill")
+		change(r.Drill)
+		if odd := notDrawable.FindString(drawn(r)); odd != "" {
 			t.Errorf("%s: a number that is none is drawn: %s", name, odd)
 		}
 	}

@@ -1,12 +1,12 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"strings"
 	"time"
 
-	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 )
 
@@ -31,8 +31,8 @@ func BuildLoad(in LoadInput) LoadReport {
 	r := LoadReport{
 		APIVersion: APIVersion, Kind: LoadKind,
 		Target: LoadTarget{
-			URL: p.URL, Method: p.Method, Protocol: or(string(p.Protocol), string(attack.ProtocolHTTP1)), Schedule: string(attack.ShapeConstant),
-			Connections: p.Connections, Streams: max(p.Streams, 1), Saturation: or(string(p.Saturation), string(attack.SaturationQueue)), ConnectTo: p.ConnectTo,
+			URL: p.URL, Method: p.Method, Protocol: cmp.Or(string(p.Protocol), string(attack.ProtocolHTTP1)), Schedule: string(attack.ShapeConstant),
+			Connections: p.Connections, Streams: max(p.Streams, 1), Saturation: cmp.Or(string(p.Saturation), string(attack.SaturationQueue)), ConnectTo: p.ConnectTo,
 		},
 		Errors: map[string]int64{}, Backends: map[string]int64{}, Dials: loadDials(in.Dials), Search: in.Search, Run: in.Run,
 		Warnings: []string{}, Specimens: []Specimen{},
@@ -44,8 +44,8 @@ func BuildLoad(in LoadInput) LoadReport {
 	r.Generator.OnTime = len(r.Generator.Why) == 0
 	r.Load = loadOf(in, r.Generator.Why)
 	if in.OwnLimit > 0 {
-		r.Generator.OwnLimitPerSecond = finite(in.OwnLimit)
-		r.Generator.OwnLimitShare = finite(r.Load.RatePerSecond / in.OwnLimit)
+		r.Generator.OwnLimitPerSecond = Finite(in.OwnLimit)
+		r.Generator.OwnLimitShare = Finite(r.Load.RatePerSecond / in.OwnLimit)
 	}
 	for class, n := range s.Errors {
 		r.Errors[class.String()] = int64(n)
@@ -70,13 +70,6 @@ func BuildLoad(in LoadInput) LoadReport {
 // unattributedName is in the place of a rule's name where none matched. No Service can be called that.
 const unattributedName = "(unattributed)"
 
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
 func loadOf(in LoadInput, late []string) Load {
 	s := in.Summary
 	l := Load{
@@ -88,43 +81,22 @@ func loadOf(in LoadInput, late []string) Load {
 		l.TargetRatePerSecond = in.Plan.Rate.PerSecond()
 	}
 	if in.CPU > 0 && s.Requests > 0 {
-		l.CPUUsPerRequest = finite(in.CPU.Seconds() * 1e6 / float64(s.Requests))
+		l.CPUUsPerRequest = Finite(in.CPU.Seconds() * 1e6 / float64(s.Requests))
 	}
 	for status, n := range s.Statuses {
 		l.StatusCodes[fmt.Sprint(status)] = int64(n)
 	}
 	n := s.Timed()
-	l.SendLag = SendLag{P50Us: enough(int64(s.Sent), 0.5, s.SendLag, time.Microsecond), P99Us: enough(int64(s.Sent), 0.99, s.SendLag, time.Microsecond)}
+	l.SendLag = SendLag{P50Us: QuantileOf(int64(s.Sent), 0.5, s.SendLag, time.Microsecond), P99Us: QuantileOf(int64(s.Sent), 0.99, s.SendLag, time.Microsecond)}
 	switch {
 	case n == 0:
 		l.Why = "nothing was timed"
 	case len(late) > 0:
 		l.Why = "the generator was late: " + strings.Join(late, "; ")
 	default:
-		l.ServiceTime, l.ResponseTime = summaryQuantiles(n, s.ServiceTime), summaryQuantiles(n, s.ResponseTime)
-		for _, q := range []float64{0.5, 0.9, 0.99, 0.999} {
-			if need := analyze.MinSamples(q, quantileLevel); int64(need) > n {
-				l.Why = tooFewForQuantile(q, need)
-				break
-			}
-		}
+		l.ServiceTime, l.ResponseTime, l.Why = QuantilesOf(n, s.ServiceTime), QuantilesOf(n, s.ResponseTime), TooFew(n)
 	}
 	return l
-}
-
-func summaryQuantiles(n int64, at func(float64) time.Duration) Quantiles {
-	return Quantiles{
-		P50Ms: enough(n, 0.5, at, time.Millisecond), P90Ms: enough(n, 0.9, at, time.Millisecond), P99Ms: enough(n, 0.99, at, time.Millisecond),
-		P999Ms: enough(n, 0.999, at, time.Millisecond), MaxMs: finite(float64(at(1)) / float64(time.Millisecond)),
-	}
-}
-
-// enough is a quantile of n times, nil where they are too few for it.
-func enough(n int64, q float64, at func(float64) time.Duration, unit time.Duration) *float64 {
-	if n == 0 || n < int64(analyze.MinSamples(q, quantileLevel)) {
-		return nil
-	}
-	return finite(float64(at(q)) / float64(unit))
 }
 
 func loadDials(d attack.Dials) LoadDials {
@@ -137,7 +109,7 @@ func loadDials(d attack.Dials) LoadDials {
 
 func dialOf(s attack.Spread) (d Dial) {
 	if s.N > 0 {
-		in := func(t time.Duration) *float64 { return finite(float64(t) / float64(time.Millisecond)) }
+		in := func(t time.Duration) *float64 { return Finite(float64(t) / float64(time.Millisecond)) }
 		d = Dial{P50Ms: in(s.P50), P99Ms: in(s.P99), MaxMs: in(s.Max)}
 	}
 	return d
@@ -148,7 +120,7 @@ func BuildSelfTest(a attack.Ability) SelfTest {
 	us := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 	return SelfTest{
 		APIVersion: APIVersion, Kind: SelfTestKind, Engine: a.Engine, CPUs: a.CPUs, Connections: a.Connections,
-		LimitPerSecond: a.Limit, SendLagRatePerSecond: a.LagRate, SendLag: SendLag{P50Us: finite(us(a.LagP50)), P99Us: finite(us(a.LagP99))},
+		LimitPerSecond: a.Limit, SendLagRatePerSecond: a.LagRate, SendLag: SendLag{P50Us: Finite(us(a.LagP50)), P99Us: Finite(us(a.LagP99))},
 		ServiceP50Us: us(a.ServiceP50), TimerLateP50Us: us(a.AlarmP50), TimerLateP99Us: us(a.AlarmP99),
 	}
 }

@@ -7,30 +7,27 @@ import (
 	"unicode/utf8"
 )
 
-// validUTF8 is text that JSON can hold.
-func validUTF8(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
-
-// mapStrings returns a deep copy of v in which f was applied to every string, map keys included.
-func mapStrings[T any](v T, f func(string) string) T {
+// Storable is a deep copy of a document in which all text is such that JSON can hold it, map keys included.
+func Storable[T any](document T) T {
 	var out T
-	copyMapped(reflect.ValueOf(&out).Elem(), reflect.ValueOf(&v).Elem(), f)
+	copyStorable(reflect.ValueOf(&out).Elem(), reflect.ValueOf(&document).Elem())
 	return out
 }
 
-func copyMapped(dst, src reflect.Value, f func(string) string) {
+func copyStorable(dst, src reflect.Value) {
 	switch src.Kind() {
 	case reflect.String:
-		dst.SetString(f(src.String()))
+		dst.SetString(strings.ToValidUTF8(src.String(), "\uFFFD"))
 	case reflect.Pointer:
 		if !src.IsNil() {
 			dst.Set(reflect.New(src.Type().Elem()))
-			copyMapped(dst.Elem(), src.Elem(), f)
+			copyStorable(dst.Elem(), src.Elem())
 		}
 	case reflect.Slice:
 		if !src.IsNil() {
 			dst.Set(reflect.MakeSlice(src.Type(), src.Len(), src.Len()))
 			for i := range src.Len() {
-				copyMapped(dst.Index(i), src.Index(i), f)
+				copyStorable(dst.Index(i), src.Index(i))
 			}
 		}
 	case reflect.Map:
@@ -38,8 +35,8 @@ func copyMapped(dst, src reflect.Value, f func(string) string) {
 			dst.Set(reflect.MakeMapWithSize(src.Type(), src.Len()))
 			for it := src.MapRange(); it.Next(); {
 				key, value := reflect.New(src.Type().Key()).Elem(), reflect.New(src.Type().Elem()).Elem()
-				copyMapped(key, it.Key(), f)
-				copyMapped(value, it.Value(), f)
+				copyStorable(key, it.Key())
+				copyStorable(value, it.Value())
 				dst.SetMapIndex(key, value)
 			}
 		}
@@ -47,7 +44,7 @@ func copyMapped(dst, src reflect.Value, f func(string) string) {
 		dst.Set(src) // unexported fields, as those of time.Time, are copied as they are
 		for i := range src.NumField() {
 			if src.Type().Field(i).IsExported() {
-				copyMapped(dst.Field(i), src.Field(i), f)
+				copyStorable(dst.Field(i), src.Field(i))
 			}
 		}
 	default:

@@ -1,24 +1,24 @@
-package report
+package judge
 
 import (
 	"math"
 	"testing"
 
 	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/report"
 )
 
 // The example of the JSON contract, judged by package analyze itself. 17.9776 = 2 * 212^2 / 5000; ln p of it at one
 // degree of freedom is -10.7086 (R 4.4: pchisq(17.9776, 1, lower=FALSE, log=TRUE)).
 func TestContractExample(t *testing.T) {
 	w, c := twoWeights(50, 50), analyze.Counts{N: []int64{5212, 4788}}
-	for gate, want := range map[analyze.Gate]string{analyze.GateTolerance: Inconclusive, analyze.GateChiSquare: Fail} {
+	for gate, want := range map[analyze.Gate]string{analyze.GateTolerance: report.Inconclusive, analyze.GateChiSquare: report.Fail} {
 		o := analyze.DefaultOptions()
 		o.Gate, o.Tolerance = gate, analyze.Tolerance{Points: 2}
-		d, err := analyze.Judge(w, c, o)
+		r, err := AnalyzeCounts(w, c, o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := Build(Input{Weights: w, Counts: c, Options: o, Decision: &d})
 		if r.Verdict.Outcome != want || r.Verdict.Gate != string(gate) {
 			t.Errorf("gate %s: outcome %s of gate %s, want %s", gate, r.Verdict.Outcome, r.Verdict.Gate, want)
 		}

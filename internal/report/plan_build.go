@@ -1,8 +1,6 @@
 package report
 
-import (
-	"github.com/splitbench/splitbench/analyze"
-)
+import "github.com/splitbench/splitbench/analyze"
 
 // BuildPlan works out what requests would show. requests 0 means as many as are needed.
 func BuildPlan(w analyze.Weights, o analyze.Options, requests int64, ratePerSecond float64, from string) (Plan, error) {
@@ -21,7 +19,7 @@ func BuildPlan(w analyze.Weights, o analyze.Options, requests int64, ratePerSeco
 	if err != nil {
 		return Plan{}, err
 	}
-	p.Requests, p.Why, p.PassOnTarget, p.LikelyHalfPoints = requests, neededWhy(f.Planned, unitRequest), f.PassOnTarget, f.ExpectedLowPoints
+	p.Requests, p.Why, p.PassOnTarget, p.LikelyHalfPoints = requests, NeededWhy(f.Planned), f.PassOnTarget, f.ExpectedLowPoints
 	if f.Planned.Requests > 0 {
 		p.PlannedRequests = &f.Planned.Requests
 	}
@@ -33,9 +31,9 @@ func BuildPlan(w analyze.Weights, o analyze.Options, requests int64, ratePerSeco
 		b := PlanBackend{Name: x.Backend, Weight: x.W, TolerancePoints: f.TolerancePoints[i], ExpectedShare: shares[i]}
 		b.Expected = b.ExpectedShare * float64(requests)
 		if x.W > 0 {
-			b.FailAtTwice = finite(f.FailAtTwice[i])
+			b.FailAtTwice = Finite(f.FailAtTwice[i])
 			if i < len(f.NoticeablePoints) {
-				b.NoticeablePoints = finite(f.NoticeablePoints[i])
+				b.NoticeablePoints = Finite(f.NoticeablePoints[i])
 			}
 		}
 		p.Backends = append(p.Backends, b)

@@ -1,0 +1,136 @@
+package judge
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+)
+
+// splitOf is the split as it was read before the run, and what became of it.
+func splitOf(before, after *law.Snapshot) *report.Split {
+	if before == nil {
+		return nil
+	}
+	s := before.Split
+	out := &report.Split{
+		Kind: s.Kind, APIVersion: s.APIVersion, Namespace: s.Namespace, Name: s.Name, UID: s.UID,
+		ResourceVersion: s.ResourceVersion, Generation: s.Generation, Root: s.Root, WeightsFrom: s.EffectiveFrom,
+		LastWriter: s.LastWriter, LastWritten: s.LastWritten, YAMLBefore: yamlText(s.YAML), Law: lawOf(before.Law),
+	}
+	if after == nil {
+		out.Why = "it was not read again after the run"
+		return out
+	}
+	out.YAMLAfter = yamlText(after.Split.YAML)
+	if after.Split.Generation != s.Generation {
+		out.GenerationAfter = after.Split.Generation
+	}
+	out.Why = changeOf(s, after.Split)
+	out.Unchanged = out.Why == ""
+	return out
+}
+
+// maxYAML bounds what a report holds of one object, in bytes. The run's folder has all of it.
+const maxYAML = 32 << 10
+
+func yamlText(b []byte) string {
+	if len(b) > maxYAML {
+		return string(b[:maxYAML]) + "\n# cut: the whole of it is in the run's folder\n"
+	}
+	return string(b)
+}
+
+// changeOf says what changed of the split, nothing where it says the same. A new resourceVersion alone is no change:
+// controllers write annotations.
+func changeOf(a, b law.Split) string {
+	switch {
+	case a.Found && !b.Found:
+		return "it was deleted during the run"
+	case a.UID != b.UID:
+		return "it was deleted and created again during the run"
+	case a.Root != b.Root:
+		return fmt.Sprintf("its root Service changed from %s to %s during the run", a.Root, b.Root)
+	case !slices.Equal(a.Declared, b.Declared):
+		return "its declared weights changed during the run"
+	case !slices.Equal(a.Effective, b.Effective):
+		return "the weights that proxies obey changed during the run"
+	}
+	return ""
+}
+
+// sourceOf is where the requests came from.
+func sourceOf(before *law.Snapshot, a record.AgentFacts) *report.Source {
+	if before == nil {
+		return nil
+	}
+	p := before.Source
+	out := &report.Source{
+		Context: contextOf(before), Namespace: p.Namespace, Pod: p.Name, PodUID: p.UID, Node: p.Node,
+		Container: p.Container, ContainerWhy: p.ContainerWhy, Meshed: p.Meshed, ProxyImage: p.ProxyImage,
+		Transport: a.Transport, Agent: a.How,
+	}
+	if t := before.Through; t != nil {
+		out.Through = t.Service.Namespace + "/" + t.Service.Name
+	}
+	return out
+}
+
+func lawOf(l law.Law) *report.Law {
+	if l.NullModel == "" {
+		return nil
+	}
+	out := &report.Law{
+		Provider: string(l.Provider), Path: string(l.Path), Rule: l.Rule, Probe: l.Probe.String(), NullModel: string(l.NullModel),
+		Unit: "request", Why: l.ModelWhy, Objects: []report.LawObject{}, NotObeyed: []report.LawObject{}, NotRead: l.Unread, Backends: []report.LawBackend{},
+	}
+	if l.NullModel == law.RandomPerConnection {
+		out.Unit = "connection"
+	}
+	for _, o := range l.Objects {
+		out.Objects = append(out.Objects, lawObject(o, ""))
+	}
+	for _, s := range l.Shadowed {
+		out.NotObeyed = append(out.NotObeyed, lawObject(s.Object, s.Why))
+	}
+	for _, b := range l.Backends {
+		out.Backends = append(out.Backends, report.LawBackend{Name: b.Name, Weight: b.Weight, Probability: b.Probability, Problem: b.Problem})
+	}
+	return out
+}
+
+func lawObject(o law.ObjectRef, why string) report.LawObject {
+	return report.LawObject{
+		APIVersion: o.APIVersion, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion,
+		Generation: o.Generation, Why: why,
+	}
+}
+
+// clusterOf is the context of the cluster that a backend's pods run in.
+func clusterOf(s *law.Snapshot, backend string) string {
+	if s == nil {
+		return ""
+	}
+	for _, b := range s.Backends {
+		if b.Name != backend {
+			continue
+		}
+		if b.Mirror != nil {
+			return b.Mirror.Context
+		}
+		return contextOf(s)
+	}
+	return ""
+}
+
+// contextOf is the kubeconfig context of the client's cluster.
+func contextOf(s *law.Snapshot) string {
+	for _, c := range s.Clusters {
+		if c.Role == "client" {
+			return c.Context
+		}
+	}
+	return ""
+}

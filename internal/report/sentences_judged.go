@@ -1,0 +1,148 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/preflight"
+)
+
+// Sentences of what was judged: their words are data of the document, escaped later.
+
+// FailedCheck says which check forbids a verdict.
+func FailedCheck(c preflight.Result) string {
+	text := "check failed: " + c.Name
+	if c.Seen != "" {
+		text += " (" + c.Seen + ")"
+	}
+	if c.CausedBy != "" {
+		text += ", which follows from " + c.CausedBy
+	}
+	return text
+}
+
+// CutShort says what ended a run early, after so many requests. end is the end of the burst by the generator, if it is known.
+func CutShort(by string, kept int64, end string) string {
+	s := fmt.Sprintf("the run was cut short (%s) after %s", by, plural(kept, "request"))
+	if end != "" && end != by && end != "done" {
+		s += ", end of the burst: " + end
+	}
+	return s
+}
+
+// NoAnswers says that nothing came of the requests.
+func NoAnswers(sent int64) string {
+	if sent == 0 {
+		return "no request was sent"
+	}
+	return fmt.Sprintf("0 of %s were answered by a known backend", plural(sent, "request"))
+}
+
+// CheckCommand is the command that says what is wrong with a split, of any split where it is nil.
+func CheckCommand(s *Split) string {
+	if s == nil {
+		return "splitbench check"
+	}
+	return shellJoin([]string{"splitbench", "check", law.ShortName(law.Path(s.Kind), s.Name), "-n", s.Namespace})
+}
+
+// Say fills in the sentence: the difference at the median in words, or that none is proven.
+func (c *BackendCost) Say(reference string) {
+	way := "through the gateway"
+	if c.Path != PathGateway {
+		way = "from the other cluster"
+	}
+	who := fmt.Sprintf("Answers %s (%s)", way, c.Backend)
+	for _, q := range c.Quantiles {
+		if q.Quantile != 0.5 {
+			continue
+		}
+		if q.Ms == nil || q.LowMs == nil || q.HighMs == nil {
+			c.Sentence = fmt.Sprintf("%s and those of %s cannot be compared at the median: it %s.", who, reference, q.Why)
+			return
+		}
+		d, low, high := *q.Ms, *q.LowMs, *q.HighMs
+		switch {
+		case low > 0:
+			c.Sentence = fmt.Sprintf("%s take %s longer at the median, range %s to %s.", who, msText(d), msNumber(low), msNumber(high))
+		case high < 0:
+			c.Sentence = fmt.Sprintf("%s take %s less at the median, range %s to %s.", who, msText(-d), msNumber(-high), msNumber(-low))
+		default:
+			c.Sentence = fmt.Sprintf("%s: no difference proven at the median, range %s to %s.", who, msNumber(low), msText(high))
+		}
+		return
+	}
+}
+
+// quantileChange is a difference at one quantile as sentences say it: of targets or of runs.
+type quantileChange struct {
+	quantile      float64
+	ms, low, high *float64
+	different     bool
+	why           string
+}
+
+// words are "p50 slower by 1.2 ms (range 0.4 to 2.0)" with the words for more and less, and the name of the range.
+func (t quantileChange) words(more, less, span string, number func(float64) string) string {
+	name := quantileName(t.quantile)
+	switch {
+	case t.ms == nil || t.low == nil || t.high == nil:
+		return fmt.Sprintf("%s not known (%s)", name, t.why)
+	case !t.different:
+		return fmt.Sprintf("%s no difference proven (%s %s to %s ms)", name, span, number(*t.low), number(*t.high))
+	case *t.ms < 0:
+		return fmt.Sprintf("%s %s by %s (%s %s to %s)", name, less, msText(-*t.ms), span, msNumber(-*t.high), msNumber(-*t.low))
+	}
+	return fmt.Sprintf("%s %s by %s (%s %s to %s)", name, more, msText(*t.ms), span, msNumber(*t.low), msNumber(*t.high))
+}
+
+// Say fills in the sentence: each quantile's difference in the words for more and less.
+func (d *TargetDifference) Say(more, less string) {
+	var parts []string
+	for _, q := range d.Quantiles {
+		x := quantileChange{q.Quantile, q.Ms, q.LowMs, q.HighMs, q.Direction != analyze.DirectionNone, q.Why}
+		parts = append(parts, x.words(more, less, "range", msNumber))
+	}
+	d.Sentence = fmt.Sprintf("%s against %s: %s.", d.Target, d.Than, strings.Join(parts, "; "))
+}
+
+// Say fills in the sentence: each quantile's change in the words for more and less.
+func (t *TimeChange) Say(more, less string) {
+	var parts []string
+	for _, q := range t.Quantiles {
+		if q.Outcome == "" && (q.LowMs == nil || q.HighMs == nil) {
+			continue // shown only, and not known
+		}
+		x := quantileChange{q.Quantile, q.Ms, q.LowMs, q.HighMs, q.Different, q.Why}
+		parts = append(parts, x.words(more, less, "likely", signedMs))
+	}
+	t.Sentence = t.Name + ": " + strings.Join(parts, "; ")
+	if len(parts) == 0 {
+		t.Sentence += t.Why
+	}
+}
+
+// Say fills in the sentence.
+func (s *ShareChange) Say() {
+	switch {
+	case s.BaseWeight == nil:
+		s.Sentence = s.Backend + " is new in the split"
+		return
+	case s.NewWeight == nil:
+		s.Sentence = s.Backend + " is no longer in the split"
+		return
+	case s.Points == nil:
+		s.Sentence = s.Backend + ": the shares are not known in both runs"
+		return
+	}
+	s.Sentence = fmt.Sprintf("%s: no difference proven (likely %s to %s points)", s.Backend, signed(*s.LowPoints), signed(*s.HighPoints))
+	if *s.LowPoints > 0 || *s.HighPoints < 0 {
+		s.Sentence = fmt.Sprintf("%s: %s points (likely %s to %s)",
+			s.Backend, signed(*s.Points), signed(*s.LowPoints), signed(*s.HighPoints))
+	}
+	if s.Outcome == "" {
+		s.Sentence += "; its weight was changed, so this is not judged"
+	}
+}
