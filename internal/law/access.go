@@ -33,7 +33,8 @@ func Once(all []Access) []Access {
 	var out []Access
 	at := map[Access]int{}
 	for _, a := range all {
-		key := Access{Cluster: a.Cluster, Verb: a.Verb, Group: a.Group, Resource: a.Resource, Subresource: a.Subresource, Namespace: a.Namespace, Name: a.Name}
+		key := Access{Cluster: a.Cluster, Verb: a.Verb, Group: a.Group, Resource: a.Resource, Subresource: a.Subresource,
+			Namespace: a.Namespace, Name: a.Name}
 		i, ok := at[key]
 		if !ok {
 			at[key] = len(out)

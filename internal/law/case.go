@@ -1,9 +1,9 @@
 // Package law says which object's weights the client's proxy obeys, and by which distribution it draws a backend.
 //
-// It is pure: what API servers told is a Snapshot (internal/mesh fills it) and lists of objects; out of them and a request comes
-// a Law. It does no I/O, has no clock, and judges nothing: whether answers follow the law is for others to say. It is, with
-// internal/mesh, the only place that knows the API groups, labels and annotations of SMI, Linkerd, Istio, Traefik and the Gateway
-// API, and the only one that decides by those of Istio and Traefik.
+// It is pure: what API servers told is a Snapshot (internal/mesh fills it) and lists of objects; out of them and a
+// request comes a Law. It does no I/O, has no clock, and judges nothing: whether answers follow the law is for others
+// to say. It is, with internal/mesh, the only place that knows the API groups, labels and annotations of SMI, Linkerd,
+// Istio, Traefik and the Gateway API, and the only one that decides by those of Istio and Traefik.
 //
 // Invariant: a Law tells what the client's proxy obeys, not what the split object wishes.
 package law
@@ -14,7 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// Case is one split on its way to its law: what is asked, what was read, and what comes of it. Pick and then Decide fill the last.
+// Case is one split on its way to its law: what is asked, what was read, and what comes of it. Pick and then Decide
+// fill the last.
 type Case struct {
 	Namespace       string // of the split
 	ClientNamespace string // of the pods that draw

@@ -69,8 +69,8 @@ func Changes(before, after Snapshot) []Change {
 	return out
 }
 
-// Written says how often an object was written: by its generation, which only changes of what it says raise, or where the
-// server keeps none by its resourceVersion.
+// Written says how often an object was written: by its generation, which only changes of what it says raise, or where
+// the server keeps none by its resourceVersion.
 func Written(generation int64, resourceVersion string) string {
 	if generation > 0 {
 		return fmt.Sprintf("generation %d", generation)
@@ -140,8 +140,8 @@ func by[T any](key func(T) string, list []T) map[string]T {
 	return out
 }
 
-// where is the endpoints as far as a change of them changes the split. What could be read once and not again has changed:
-// that it stayed the same was not seen.
+// where is the endpoints as far as a change of them changes the split. What could be read once and not again has
+// changed: that it stayed the same was not seen.
 func where(b Backend) string {
 	if b.Name == "" || !b.Service.Found {
 		return ""
@@ -182,8 +182,8 @@ func SomeReady(n int) string {
 	return "none ready"
 }
 
-// changesOfLaw compares which object rules by which of its rules, and how often those that are read for nothing else were
-// written.
+// changesOfLaw compares which object rules by which of its rules, and how often those that are read for nothing else
+// were written.
 func changesOfLaw(add func(what, a, b string), before, after Snapshot) {
 	line := func(l Law) string {
 		return strings.Join(strings.Fields(string(l.Provider)+" "+string(l.Path)+" "+l.Rule+" "+string(l.NullModel)), " ")

@@ -1,6 +1,7 @@
 package law
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -36,7 +37,8 @@ func (c Conversion) YAML(head string) ([]byte, error) {
 // maxRefs is how many backendRefs the Gateway API takes in one rule.
 const maxRefs = 16
 
-// Sources are the objects that a conversion is made from: the split, and the ports of its root Service (nil: not known).
+// Sources are the objects that a conversion is made from: the split, and the ports of its root Service (nil: not
+// known).
 type Sources struct {
 	Split   *unstructured.Unstructured
 	Ports   []Port
@@ -46,56 +48,63 @@ type Sources struct {
 // Name is the split as sentences name it.
 func (s Sources) Name() string { return refOf(s.Split).String() }
 
-// Convert makes the HTTPRoute that splits requests to one port of the root Service as the TrafficSplit does on Linkerd. port 0
-// is the root's first TCP port. Errors: weights that cannot be used, a port that is not known, names that cannot be a
-// Service's, more backends than a rule takes.
+// Convert makes the HTTPRoute that splits requests to one port of the root Service as the TrafficSplit does on Linkerd.
+// port 0 is the root's first TCP port. Errors: weights that cannot be used, a port that is not known, names that cannot
+// be a Service's, more backends than a rule takes.
 func Convert(s Sources, port int32) (Conversion, error) {
 	split, leaves := readSplit(s.Split)
-	object := split.Object().String()
 	if split.WeightErr != nil {
 		return Conversion{}, split.WeightErr
 	}
-	ws, allZero, err := effective(split.Root, leaves)
-	if err != nil {
-		return Conversion{}, fmt.Errorf("%s: %w", object, err)
-	}
-	var out Conversion
 	first := int32(0)
 	if len(s.Ports) > 0 {
 		first = s.Ports[0].Port
 	}
-	if port == 0 {
-		port = first
+	name, port := split.Name, cmp.Or(port, first)
+	if first != 0 && port != first {
+		name = fmt.Sprintf("%s-%d", split.Name, port)
+	}
+	out, err := s.convert(split, leaves, name, port)
+	if err != nil {
+		return Conversion{}, fmt.Errorf("%s: %w", split.Object(), err)
+	}
+	return out, nil
+}
+
+func (s Sources) convert(split Split, leaves []leafWeight, name string, port int32) (Conversion, error) {
+	var out Conversion
+	ws, allZero, err := effective(split.Root, leaves)
+	if err != nil {
+		return out, err
 	}
 	if port <= 0 || port > math.MaxUint16 {
-		return Conversion{}, fmt.Errorf("%s: the ports of root Service %s are not known, and a backendRef needs one; name it with --port", object, untrusted.Safe(split.Root))
+		return out, fmt.Errorf("the ports of root Service %s are not known, and a backendRef needs one; name it with --port",
+			untrusted.Safe(split.Root))
 	}
-	var refs []any
-	ws, lost := withinLimit(routeWeights(ws, allZero))
-	for _, w := range ws {
-		ref, note, err := refTo(w.Service, split.Namespace, port)
-		if err != nil {
-			return Conversion{}, fmt.Errorf("%s: %w", object, err)
-		}
+	refTo := func(service string) (map[string]any, error) {
+		ref, note, err := refTo(service, split.Namespace, port)
 		if note != "" {
 			out.Warnings = append(out.Warnings, note)
+		}
+		return ref, err
+	}
+	var lost float64
+	out.Law, lost = withinLimit(routeWeights(ws, allZero))
+	var refs []any
+	for _, w := range out.Law {
+		ref, err := refTo(w.Service)
+		if err != nil {
+			return out, err
 		}
 		ref["weight"] = w.Weight
 		refs = append(refs, ref)
 	}
 	if len(refs) > maxRefs {
-		return Conversion{}, fmt.Errorf("%s: %d backends; a rule of an HTTPRoute takes %d at most", object, len(refs), maxRefs)
+		return out, fmt.Errorf("%d backends; a rule of an HTTPRoute takes %d at most", len(refs), maxRefs)
 	}
-	name := split.Name
-	if first != 0 && port != first {
-		name = fmt.Sprintf("%s-%d", split.Name, port)
-	}
-	parent, note, err := refTo(split.Root, split.Namespace, port)
+	parent, err := refTo(split.Root)
 	if err != nil {
-		return Conversion{}, fmt.Errorf("%s: %w", object, err)
-	}
-	if note != "" {
-		out.Warnings = append(out.Warnings, note)
+		return out, err
 	}
 	parent["group"], parent["kind"] = "", "Service"
 	if strings.HasPrefix(s.Version, "policy.linkerd.io/") {
@@ -109,13 +118,12 @@ func Convert(s Sources, port int32) (Conversion, error) {
 		"apiVersion": s.Version, "kind": "HTTPRoute", "metadata": meta,
 		"spec": map[string]any{"parentRefs": []any{parent}, "rules": []any{map[string]any{"backendRefs": refs}}},
 	}
-	out.Law = ws
 	out.Warnings = append(out.Warnings, s.warnings(split, port, allZero, lost)...)
 	return out, nil
 }
 
-// routeWeights are the weights that the route needs: reduced by their greatest common divisor; the root alone where the split
-// says nothing, since a route whose weights sum to nothing cannot be drawn by.
+// routeWeights are the weights that the route needs: reduced by their greatest common divisor; the root alone where the
+// split says nothing, since a route whose weights sum to nothing cannot be drawn by.
 func routeWeights(ws []Weight, allZero bool) []Weight {
 	out := slices.Clone(ws)
 	if allZero {
@@ -131,8 +139,8 @@ func routeWeights(ws []Weight, allZero bool) []Weight {
 	return out
 }
 
-// withinLimit scales weights to the largest that the Gateway API takes. lost is the largest error of a probability that this
-// makes, in points; 0: none. A weight above 0 stays above 0.
+// withinLimit scales weights to the largest that the Gateway API takes. lost is the largest error of a probability that
+// this makes, in points; 0: none. A weight above 0 stays above 0.
 func withinLimit(ws []Weight) (out []Weight, lost float64) {
 	var largest, sum, after int64
 	for _, w := range ws {
@@ -170,7 +178,8 @@ func refTo(name, namespace string, port int32) (ref map[string]any, note string,
 		return nil, "", fmt.Errorf("%q is not the name of a Service", untrusted.Safe(name))
 	}
 	ref["name"], ref["namespace"] = base, ns
-	return ref, fmt.Sprintf("%q is no Service of namespace %s, which is how the SMI adaptor reads it; the route names Service %s of namespace %s, so it does not follow the same law",
+	return ref, fmt.Sprintf("%q is no Service of namespace %s, which is how the SMI adaptor reads it; the route names "+
+		"Service %s of namespace %s, so it does not follow the same law",
 		untrusted.Safe(name), untrusted.Safe(namespace), base, ns), nil
 }
 
@@ -178,13 +187,16 @@ func refTo(name, namespace string, port int32) (ref map[string]any, note string,
 func (s Sources) warnings(split Split, port int32, allZero bool, lost float64) []string {
 	var out []string
 	if lost > 0 {
-		out = append(out, fmt.Sprintf("weights were scaled to %d, the most that a route takes: probabilities differ by up to %.2g points", maxRouteWeight, lost))
+		out = append(out, fmt.Sprintf("weights were scaled to %d, the most that a route takes: probabilities differ by up "+
+			"to %.2g points", maxRouteWeight, lost))
 	}
 	if allZero {
-		out = append(out, "every weight of the split is 0, which Linkerd takes for everything to the root Service; the route says so with a weight above 0, since one with weights of 0 alone cannot be drawn by")
+		out = append(out, "every weight of the split is 0, which Linkerd takes for everything to the root Service; the "+
+			"route says so with a weight above 0, since one with weights of 0 alone cannot be drawn by")
 	}
 	if split.Matches {
-		out = append(out, "the split has spec.matches, which Linkerd's SMI adaptor ignores; the route splits every request too")
+		out = append(out, "the split has spec.matches, which Linkerd's SMI adaptor ignores; the route splits every request "+
+			"too")
 	}
 	var others []string
 	for _, p := range s.Ports {
@@ -193,16 +205,23 @@ func (s Sources) warnings(split Split, port int32, allZero bool, lost float64) [
 		}
 	}
 	if len(others) > 0 {
-		out = append(out, fmt.Sprintf("the split holds for every port of %s, the route for port %d alone; see --port for %s", untrusted.Safe(split.Root), port, strings.Join(others, ", ")))
+		out = append(out, fmt.Sprintf("the split holds for every port of %s, the route for port %d alone; see --port for %s",
+			untrusted.Safe(split.Root), port, strings.Join(others, ", ")))
 	}
 	if s.Ports == nil {
 		out = append(out, fmt.Sprintf("that Service %s has port %d was not seen", untrusted.Safe(split.Root), port))
 	}
 	return append(out,
-		"a ServiceProfile with dstOverrides or routes comes before any route: delete the TrafficSplit and see that the profile's dstOverrides are gone",
-		"a client's proxy keeps the path that it has used: restart the client's pods after the change (linkerd2#12769, #14274)",
-		"a backend whose Service is missing: the split gives its share to the others after 3 s of 504, the route answers its share with 500",
-		"a backend without a ready endpoint: Linkerd gives its share to the others with either; other meshes answer it with 503 for a route",
-		"a route with two or more backends, all of weight 0, breaks the proxy; a split of that kind sends everything to the root Service",
-		"with a route the Service's annotations for retries, timeouts and circuit breaking take effect, which a split switches off")
+		"a ServiceProfile with dstOverrides or routes comes before any route: delete the TrafficSplit and see that the "+
+			"profile's dstOverrides are gone",
+		"a client's proxy keeps the path that it has used: restart the client's pods after the change (linkerd2#12769, "+
+			"#14274)",
+		"a backend whose Service is missing: the split gives its share to the others after 3 s of 504, the route answers "+
+			"its share with 500",
+		"a backend without a ready endpoint: Linkerd gives its share to the others with either; other meshes answer it "+
+			"with 503 for a route",
+		"a route with two or more backends, all of weight 0, breaks the proxy; a split of that kind sends everything to "+
+			"the root Service",
+		"with a route the Service's annotations for retries, timeouts and circuit breaking take effect, which a split "+
+			"switches off")
 }

@@ -1,9 +1,11 @@
 package law
 
-// Facts are what checks ask besides the split itself. Each says whether it was seen: what could not be read is not absent.
+// Facts are what checks ask besides the split itself. Each says whether it was seen: what could not be read is not
+// absent.
 type Facts struct {
-	Adaptor    Adaptor        `json:"adaptor"`    // what copies TrafficSplits into ServiceProfiles
-	SocketLB   SocketLB       `json:"socketLB"`   // what would take a connection's cluster IP away before the proxy sees it
+	Adaptor Adaptor `json:"adaptor"` // what copies TrafficSplits into ServiceProfiles
+	// what would take a connection's cluster IP away before the proxy sees it
+	SocketLB   SocketLB       `json:"socketLB"`
 	Networks   Networks       `json:"networks"`   // addresses that proxies ask the control plane about
 	Anchors    []TrustAnchors `json:"anchors"`    // of the client's cluster, then of each other one that a mirror leads to
 	Namespaces []Namespace    `json:"namespaces"` // of the split and of the client
@@ -75,24 +77,28 @@ type Rollout struct {
 
 // PodSet is what the pods behind a Service have in common, of the first page of them.
 type PodSet struct {
-	Sight         Sight      `json:"sight"`
-	Why           string     `json:"why"`
-	Looked        int        `json:"looked"`   // pods looked at
-	More          bool       `json:"more"`     // there are more than were looked at
-	Unmeshed      []string   `json:"unmeshed"` // names of those without a proxy, at most ten
-	UnmeshedPods  int        `json:"unmeshedPods"`
-	OpaquePorts   []string   `json:"opaquePorts"`          // values of their annotation
-	InboundPolicy []string   `json:"inboundPolicy"`        // default policies of their proxies, each once; "" where a proxy does not say
-	Servers       []ServerOn `json:"servers"`              // policy Servers of the port that the split sends to
-	ServersWhy    string     `json:"serversWhy,omitempty"` // why Servers or what authorises at them could not all be read; "": they were
-	Built         []Built    `json:"built"`                // which pods they were and what runs in them, in the API server's order, at most maxBuilt
+	Sight        Sight    `json:"sight"`
+	Why          string   `json:"why"`
+	Looked       int      `json:"looked"`   // pods looked at
+	More         bool     `json:"more"`     // there are more than were looked at
+	Unmeshed     []string `json:"unmeshed"` // names of those without a proxy, at most ten
+	UnmeshedPods int      `json:"unmeshedPods"`
+	OpaquePorts  []string `json:"opaquePorts"` // values of their annotation
+	// default policies of their proxies, each once; "" where a proxy does not say
+	InboundPolicy []string   `json:"inboundPolicy"`
+	Servers       []ServerOn `json:"servers"` // policy Servers of the port that the split sends to
+	// why Servers or what authorises at them could not all be read; "": they were
+	ServersWhy string `json:"serversWhy,omitempty"`
+	// which pods they were and what runs in them, in the API server's order, at most maxBuilt
+	Built []Built `json:"built"`
 }
 
 // Built is one pod behind a Service and the images that run in it, for the record: nothing is judged by it.
 type Built struct {
-	Name         string            `json:"name"`
-	UID          string            `json:"uid"`
-	ImageIDs     map[string]string `json:"imageIDs"`     // by container, as the node says, mostly NAME@sha256:...; the proxy is not among them
+	Name string `json:"name"`
+	UID  string `json:"uid"`
+	// by container, as the node says, mostly NAME@sha256:...; the proxy is not among them
+	ImageIDs     map[string]string `json:"imageIDs"`
 	ProxyImageID string            `json:"proxyImageID"` // "": no proxy, or its node has not said yet
 }
 

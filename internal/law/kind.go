@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// Kind is a kind of split: what it is called, where it is read, and how. Each is a value in a file of its own; who adds one adds
-// it to Kinds too.
+// Kind is a kind of split: what it is called, where it is read, and how. Each is a value in a file of its own; who adds
+// one adds it to Kinds too.
 type Kind struct {
 	Path      Path
 	Short     string     // before the slash on a command line
@@ -29,8 +29,8 @@ type Kind struct {
 	pick   func(*Case) (found bool, err error)         // makes the split that is meant c.Split, if it is of this kind
 }
 
-// Kinds are all kinds of splits: those that are looked for under any name first; routes in the order in which Linkerd prefers
-// them on one parent.
+// Kinds are all kinds of splits: those that are looked for under any name first; routes in the order in which Linkerd
+// prefers them on one parent.
 func Kinds() []Kind {
 	return slices.Concat([]Kind{trafficSplit()}, routes(), []Kind{virtualServiceKind(), traefikServiceKind()})
 }
@@ -101,8 +101,8 @@ func SaysTheLaw(group string) bool {
 	})
 }
 
-// ruleText is the weights of an object of any kind, for the sentence about its change: of all its rules, since which of them
-// fits a request is not known here.
+// ruleText is the weights of an object of any kind, for the sentence about its change: of all its rules, since which of
+// them fits a request is not known here.
 func ruleText(u *unstructured.Unstructured) string {
 	k := KindNamed(Path(u.GetKind()))
 	if k.rules == nil {

@@ -8,8 +8,8 @@ import (
 // against.
 type NullModel string
 
-// The null models. Linkerd and Envoy draw by weight for each request of HTTP and for each connection of everything else;
-// Traefik takes turns; a sticky assignment is made once for each client that keeps its cookie.
+// The null models. Linkerd and Envoy draw by weight for each request of HTTP and for each connection of everything
+// else; Traefik takes turns; a sticky assignment is made once for each client that keeps its cookie.
 const (
 	RandomPerRequest    NullModel = "random-per-request"
 	RandomPerConnection NullModel = "random-per-connection"
@@ -45,26 +45,18 @@ const (
 // Path is the kind of object whose rules the client's proxy follows for the probe request.
 type Path string
 
-// The paths. PathDefault is that no object says anything: the root Service's own endpoints get everything.
-const (
-	PathServiceProfile Path = "ServiceProfile"
-	PathTrafficSplit   Path = "TrafficSplit" // read by the proxy's control plane itself: no ServiceProfile stands in between
-	PathGRPCRoute      Path = "GRPCRoute"
-	PathHTTPRoute      Path = "HTTPRoute"
-	PathTLSRoute       Path = "TLSRoute"
-	PathTCPRoute       Path = "TCPRoute"
-	PathVirtualService Path = "VirtualService"
-	PathTraefikService Path = "TraefikService"
-	PathDefault        Path = "default"
-)
+// PathDefault is that no object says anything: the root Service's own endpoints get everything. The other paths stand in the
+// files of their kinds.
+const PathDefault Path = "default"
 
 // Law is the path that the probe request takes through the client's proxy, and by which distribution a backend is drawn
 // for it: which object rules, by which of its rules, and what the others that say something are worth. It is what the
 // objects say; that the proxy obeys them is for a witness to show.
 type Law struct {
-	Provider  Provider     `json:"provider"`
-	Path      Path         `json:"path"`
-	Rule      string       `json:"rule"` // the rule that fits the probe, e.g. "spec.rules[1]"; empty where the object has but one
+	Provider Provider `json:"provider"`
+	Path     Path     `json:"path"`
+	// the rule that fits the probe, e.g. "spec.rules[1]"; empty where the object has but one
+	Rule      string       `json:"rule"`
 	Probe     Probe        `json:"probe"`
 	NullModel NullModel    `json:"nullModel"`
 	ModelWhy  string       `json:"modelWhy"` // why that null model, where it is not the path's usual one
@@ -85,14 +77,16 @@ type Probe struct {
 
 // LawBackend is one backend of a Law.
 type LawBackend struct {
-	Name        string  `json:"name"` // as in Split.Effective: the Service's bare name, name.namespace elsewhere, with a subset name/subset
+	// as in Split.Effective: the Service's bare name, name.namespace elsewhere, with a subset name/subset
+	Name        string  `json:"name"`
 	Namespace   string  `json:"namespace"`
 	Service     string  `json:"service"`
 	Subset      string  `json:"subset,omitempty"`
 	Port        int32   `json:"port"`        // that the proxy dials; 0: the port that the client dialled
 	Weight      int64   `json:"weight"`      // only ratios matter
 	Probability float64 `json:"probability"` // of one draw; they sum to 1
-	Problem     string  `json:"problem"`     // why a request drawn for it is answered with an error, e.g. a missing Service; empty: none known
+	// why a request drawn for it is answered with an error, e.g. a missing Service; empty: none known
+	Problem string `json:"problem"`
 }
 
 // ObjectRef is an object in the version that was read.

@@ -61,8 +61,8 @@ func (c *Case) Provider() Provider {
 	return ProviderLinkerd
 }
 
-// Decide settles by which law the client's proxy draws, and lets the split's effective weights be its. The root Service and the
-// port that is dialled are known by then.
+// Decide settles by which law the client's proxy draws, and lets the split's effective weights be its. The root Service
+// and the port that is dialled are known by then.
 func (c *Case) Decide() {
 	c.settleProfile()
 	if c.root.name == "" && c.Kind != PathTraefikService {
@@ -123,8 +123,9 @@ func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 	return law, shadowed
 }
 
-// istioLaw is Istio's: VirtualServices, and routes of a Service, which Istio turns into VirtualServices of its own. Which of
-// the two it obeys where both name one host is not written down anywhere; the older is taken, and said to be in doubt.
+// istioLaw is Istio's: VirtualServices, and routes of a Service, which Istio turns into VirtualServices of its own.
+// Which of the two it obeys where both name one host is not written down anywhere; the older is taken, and said to be
+// in doubt.
 func (c *Case) istioLaw(q question) (*Law, []Shadowed) {
 	law, shadowed := q.byVirtualServices(c.Objects.virtual, c.SourceLabels)
 	byRoute, more := q.byRoutes(c.Objects.routes)
@@ -249,8 +250,8 @@ func (c *Case) declared() Weights {
 	return c.Split.Effective
 }
 
-// keepDeclared keeps the backends that the split names and the law leaves out, with weight 0: an answer of theirs is looked
-// for.
+// keepDeclared keeps the backends that the split names and the law leaves out, with weight 0: an answer of theirs is
+// looked for.
 func (c *Case) keepDeclared(law *Law) {
 	if len(law.Backends) == 0 {
 		return

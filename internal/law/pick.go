@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Pick finds the split that is meant, and leaves it in c.Split with what it says itself. That it is missing is for a check to
-// say. Its error is an *Unclear.
+// Pick finds the split that is meant, and leaves it in c.Split with what it says itself. That it is missing is for a
+// check to say. Its error is an *Unclear.
 func (c *Case) Pick() error {
 	if c.Name == "" {
 		if err := c.onlyRoot(); err != nil {
@@ -90,8 +90,8 @@ func nameIn(own, namespace, service string) string {
 	return service + "." + namespace
 }
 
-// onlyRoot takes the one root Service that is split for the name that was not given. Several TrafficSplits of one root are
-// told apart later.
+// onlyRoot takes the one root Service that is split for the name that was not given. Several TrafficSplits of one root
+// are told apart later.
 func (c *Case) onlyRoot() error {
 	all := c.candidates()
 	if len(c.Objects.TrafficSplits) == len(all) && len(all) > 0 {
@@ -100,7 +100,8 @@ func (c *Case) onlyRoot() error {
 	if len(all) == 0 {
 		return &Unclear{
 			Object: "in namespace " + c.Namespace,
-			Cause:  "there is no TrafficSplit and no route of a Service", Hint: "name one, as ts/NAME, and its namespace with -n",
+			Cause:  "there is no TrafficSplit and no route of a Service",
+			Hint:   "name one, as ts/NAME, and its namespace with -n",
 		}
 	}
 	var names []string

@@ -13,8 +13,11 @@ import (
 )
 
 // A TrafficSplit does nothing by itself on Linkerd 2.12 and later: the SMI adaptor copies it into dstOverrides of a
-// ServiceProfile, and that is what the destination controller sends to proxies. So the profile's weights are the ones to
-// test against wherever there is a profile.
+// ServiceProfile, and that is what the destination controller sends to proxies. So the profile's weights are the ones
+// to test against wherever there is a profile.
+
+// PathServiceProfile is Linkerd's path by a ServiceProfile.
+const PathServiceProfile Path = "ServiceProfile"
 
 // ServiceProfiles are what the destination controller of Linkerd sends to proxies.
 func ServiceProfiles() Resource {
@@ -27,10 +30,12 @@ type override struct {
 	port int32 // 0: the port that the client dialled
 }
 
-// pickProfile chooses the profile that the proxies of a client in clientNS obey for root in rootNS: the one of the client's
-// namespace hides the one of the root's. The profile's name is <root>.<rootNS>.svc.<cluster domain>; the domain is not
-// known here, so cluster.local is preferred where several exist. hidden is the name of the profile that is hidden, if any.
-func pickProfile(items []unstructured.Unstructured, root, rootNS, clientNS string) (p *unstructured.Unstructured, hidden string) {
+// pickProfile chooses the profile that the proxies of a client in clientNS obey for root in rootNS: the one of the
+// client's namespace hides the one of the root's. The profile's name is <root>.<rootNS>.svc.<cluster domain>; the
+// domain is not known here, so cluster.local is preferred where several exist. hidden is the name of the profile that
+// is hidden, if any.
+func pickProfile(items []unstructured.Unstructured, root, rootNS, clientNS string) (p *unstructured.Unstructured,
+	hidden string) {
 	prefix := root + "." + rootNS + ".svc."
 	var fit []*unstructured.Unstructured
 	for i := range items {
@@ -81,7 +86,8 @@ func readProfile(u *unstructured.Unstructured, rootNS string) (Profile, []overri
 				untrusted.Safe(p.Name), untrusted.Safe(l.leaf)))
 		}
 		if before, dup := ports[name]; dup && before != port {
-			notes = append(notes, fmt.Sprintf("ServiceProfile %s sends traffic to Service %s on two ports; they are counted as one backend",
+			notes = append(notes, fmt.Sprintf("ServiceProfile %s sends traffic to Service %s on two ports; they are counted "+
+				"as one backend",
 				untrusted.Safe(p.Name), untrusted.Safe(name)))
 		}
 		ports[name] = port
@@ -90,8 +96,9 @@ func readProfile(u *unstructured.Unstructured, rootNS string) (Profile, []overri
 	return p, out, notes, weightErr
 }
 
-// parseAuthority reads name.namespace.svc.domain[:port] and gives the Service as the rest of the Snapshot names it: by its
-// bare name in the root's namespace, as name.namespace in another. What is no such name is returned as it is, with false.
+// parseAuthority reads name.namespace.svc.domain[:port] and gives the Service as the rest of the Snapshot names it: by
+// its bare name in the root's namespace, as name.namespace in another. What is no such name is returned as it is, with
+// false.
 func parseAuthority(authority, rootNS string) (service string, port int32, ok bool) {
 	host := authority
 	if h, p, found := strings.Cut(authority, ":"); found {
@@ -119,7 +126,8 @@ func parseAuthority(authority, rootNS string) (service string, port int32, ok bo
 	return labels[0] + "." + labels[1], port, true
 }
 
-// settleProfile settles what the TrafficSplit says and lets the ServiceProfile of the root, which proxies obey, take its place.
+// settleProfile settles what the TrafficSplit says and lets the ServiceProfile of the root, which proxies obey, take
+// its place.
 func (c *Case) settleProfile() {
 	s := &c.Split
 	if c.root.name == "" {
@@ -141,7 +149,8 @@ func (c *Case) settleProfile() {
 		s.Profile.State = ProfileNotServed // whatever it says, this proxy does not read it
 	case c.Objects.ProfilesState == ProfileUnread:
 		s.Profile.State = ProfileUnread
-		c.note("ServiceProfiles could not be read, so what proxies obey is taken from the split itself: %s", c.Objects.ProfilesWhy)
+		c.note("ServiceProfiles could not be read, so what proxies obey is taken from the split itself: %s",
+			c.Objects.ProfilesWhy)
 	case c.Objects.ProfilesState == ProfileNotServed:
 		s.Profile.State = ProfileNotServed
 	default:
@@ -149,8 +158,9 @@ func (c *Case) settleProfile() {
 	}
 }
 
-// obeyProfile lets the profile's weights take the place of the split's. Proxies follow a profile that has routes or targets,
-// before any route of the Gateway API; an override of weight 0 is no target (linkerd2-proxy, service-profiles/src/proto.rs).
+// obeyProfile lets the profile's weights take the place of the split's. Proxies follow a profile that has routes or
+// targets, before any route of the Gateway API; an override of weight 0 is no target (linkerd2-proxy,
+// service-profiles/src/proto.rs).
 func (c *Case) obeyProfile(items []unstructured.Unstructured) {
 	s := &c.Split
 	u, hidden := pickProfile(items, c.root.name, c.root.namespace, c.ClientNamespace)
@@ -207,7 +217,8 @@ func lawTextOf(ds []Declared) string {
 	return strings.Join(parts, ",")
 }
 
-// readRoutes reads what a ServiceProfile says besides its overrides; entries of another shape count as routes that say nothing.
+// readRoutes reads what a ServiceProfile says besides its overrides; entries of another shape count as routes that say
+// nothing.
 func (p *Profile) readRoutes(u *unstructured.Unstructured) {
 	p.OpaquePorts, _, _ = unstructured.NestedStringSlice(u.Object, "spec", "opaquePorts")
 	raw, _, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "routes")
@@ -224,7 +235,8 @@ func (p *Profile) readRoutes(u *unstructured.Unstructured) {
 	}
 }
 
-// SplitOfProfile is how a ServiceProfile splits the Service once more for clients of its own namespace, nil where none does.
+// SplitOfProfile is how a ServiceProfile splits the Service once more for clients of its own namespace, nil where none
+// does.
 func SplitOfProfile(profiles []unstructured.Unstructured, namespace, service string) *RemoteSplit {
 	u, _ := pickProfile(profiles, service, namespace, namespace)
 	if u == nil {

@@ -9,7 +9,8 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// OpaqueByDefault reports a port that Linkerd never takes for HTTP unless an annotation says otherwise, an empty one too.
+// OpaqueByDefault reports a port that Linkerd never takes for HTTP unless an annotation says otherwise, an empty one
+// too.
 func OpaqueByDefault(port int32) bool {
 	return slices.Contains([]int32{25, 587, 3306, 4444, 5432, 6379, 9300, 11211}, port)
 }
@@ -41,7 +42,8 @@ func linkerdOpaque(s Service, p Port, port int32) string {
 	case "", "http", "kubernetes.io/h2c":
 		return ""
 	}
-	return fmt.Sprintf("port %d has appProtocol %q, which Linkerd takes for opaque TCP", port, untrusted.Safe(p.AppProtocol))
+	return fmt.Sprintf("port %d has appProtocol %q, which Linkerd takes for opaque TCP", port,
+		untrusted.Safe(p.AppProtocol))
 }
 
 // inPorts reads a list of ports and ranges: "25,4143-4150".

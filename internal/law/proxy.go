@@ -20,8 +20,8 @@ func ProviderOf(container string) Provider {
 	return ""
 }
 
-// UserOf is the user that the mesh's traffic rules let pass by the provider's proxy: requests of a process that runs as it are not
-// split at all.
+// UserOf is the user that the mesh's traffic rules let pass by the provider's proxy: requests of a process that runs as
+// it are not split at all.
 func UserOf(p Provider) int {
 	if p == ProviderIstio {
 		return 1337

@@ -25,8 +25,8 @@ type Ref struct {
 const RoleClient = "client"
 
 // Refs are the objects whose change during a run takes away what its verdict rests on: those that say the weights, the
-// Services, where the backends' endpoints are, and the pods that draw. An object that is not there is named too, where its
-// coming would change the weights.
+// Services, where the backends' endpoints are, and the pods that draw. An object that is not there is named too, where
+// its coming would change the weights.
 func (s Snapshot) Refs() []Ref {
 	var out []Ref
 	seen := map[string]bool{}
@@ -43,11 +43,13 @@ func (s Snapshot) Refs() []Ref {
 	}
 	service := func(v Service) {
 		if v.Found {
-			add(Ref{Version: "v1", Resource: "services", Namespace: v.Namespace, Name: v.Name, What: "Service " + v.Namespace + "/" + v.Name})
+			add(Ref{Version: "v1", Resource: "services", Namespace: v.Namespace, Name: v.Name,
+				What: "Service " + v.Namespace + "/" + v.Name})
 		}
 	}
 	pod := func(p Pod) {
-		add(Ref{Version: "v1", Resource: "pods", Namespace: p.Namespace, Name: p.Name, What: "pod " + p.Namespace + "/" + p.Name})
+		add(Ref{Version: "v1", Resource: "pods", Namespace: p.Namespace, Name: p.Name,
+			What: "pod " + p.Namespace + "/" + p.Name})
 	}
 	pod(s.Source)
 	service(s.Root)

@@ -13,8 +13,8 @@ type Resource struct {
 	Versions      []string // that can be read, newest first
 }
 
-// ServedBy is the versions of r to try, newest first: those that the API server serves; all known ones where it would not
-// tell; none where the group is not there.
+// ServedBy is the versions of r to try, newest first: those that the API server serves; all known ones where it would
+// not tell; none where the group is not there.
 func (r Resource) ServedBy(groups *metav1.APIGroupList) []string {
 	if groups == nil {
 		return r.Versions
@@ -36,5 +36,6 @@ func (r Resource) ServedBy(groups *metav1.APIGroupList) []string {
 
 // Links are the objects by which Linkerd's multicluster extension knows other clusters.
 func Links() Resource {
-	return Resource{Group: "multicluster.linkerd.io", Plural: "links", Versions: []string{"v1alpha3", "v1alpha2", "v1alpha1"}}
+	return Resource{Group: "multicluster.linkerd.io", Plural: "links",
+		Versions: []string{"v1alpha3", "v1alpha2", "v1alpha1"}}
 }

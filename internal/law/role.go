@@ -20,15 +20,17 @@ type Subject struct {
 // maxSubject bounds the name of a user or a group.
 const maxSubject = 253
 
-// RoleYAML is roles and bindings that grant the accesses, ready to apply: a Role for each namespace, a ClusterRole for what has
-// none, each bound to the subject. Optional accesses say so in a comment; without optional they are left out.
+// RoleYAML is roles and bindings that grant the accesses, ready to apply: a Role for each namespace, a ClusterRole for
+// what has none, each bound to the subject. Optional accesses say so in a comment; without optional they are left out.
 func RoleYAML(name string, accesses []Access, to Subject, optional bool) (string, error) {
-	if len(validation.IsDNS1123Subdomain(name)) > 0 || to.Name == "" || len(to.Name) > maxSubject || untrusted.Safe(to.Name) != to.Name {
+	if len(validation.IsDNS1123Subdomain(name)) > 0 || to.Name == "" || len(to.Name) > maxSubject ||
+		untrusted.Safe(to.Name) != to.Name {
 		return "", fmt.Errorf("%q: not a name that can be bound", untrusted.Safe(to.Name))
 	}
 	var docs []string
 	if to.Kind == "ServiceAccount" {
-		docs = append(docs, fmt.Sprintf("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: %s, namespace: %s}\n", to.Name, to.Namespace))
+		docs = append(docs, fmt.Sprintf("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: %s, namespace: %s}\n",
+			to.Name, to.Namespace))
 	}
 	var namespaces []string
 	for _, a := range accesses {
@@ -49,8 +51,10 @@ func RoleYAML(name string, accesses []Access, to Subject, optional bool) (string
 				b.WriteString(ruleLine(a))
 			}
 		}
-		docs = append(docs, b.String(), fmt.Sprintf("apiVersion: rbac.authorization.k8s.io/v1\nkind: %sBinding\nmetadata: %s\n"+
-			"roleRef: {apiGroup: rbac.authorization.k8s.io, kind: %s, name: %s}\nsubjects: [%s]\n", kind, meta, kind, name, to.yaml()))
+		docs = append(docs, b.String(), fmt.Sprintf("apiVersion: rbac.authorization.k8s.io/v1\nkind: %sBinding\nmetadata: "+
+			"%s\n"+
+			"roleRef: {apiGroup: rbac.authorization.k8s.io, kind: %s, name: %s}\nsubjects: "+
+			"[%s]\n", kind, meta, kind, name, to.yaml()))
 	}
 	return strings.Join(docs, "---\n"), nil
 }
@@ -74,13 +78,16 @@ func ruleLine(a Access) string {
 	if a.Optional {
 		mark = "optional: "
 	}
-	return fmt.Sprintf("- {apiGroups: [%q], resources: [%q]%s, verbs: [%q]} # %s%s\n", a.Group, resource, names, a.Verb, mark, a.For)
+	return fmt.Sprintf("- {apiGroups: [%q], resources: [%q]%s, verbs: [%q]} # %s%s\n", a.Group, resource, names, a.Verb,
+		mark, a.For)
 }
 
-// ViewRoleYAML is a ClusterRole that lets whoever has the role view read splits too, which none of the kinds' makers ships.
+// ViewRoleYAML is a ClusterRole that lets whoever has the role view read splits too, which none of the kinds' makers
+// ships.
 func ViewRoleYAML() string {
 	var b strings.Builder
-	b.WriteString("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: splitbench-view\n  labels:\n" +
+	b.WriteString("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: splitbench-view\n" +
+		"  labels:\n" +
 		"    rbac.authorization.k8s.io/aggregate-to-view: \"true\"\nrules:\n")
 	resources := []Resource{ServiceProfiles(), Links()}
 	for _, k := range Kinds() {

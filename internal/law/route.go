@@ -12,11 +12,19 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// Gateway API routes that are bound to a Service (GAMMA). They are read as Linkerd's policy controller reads them: typed,
-// so that a route with one field of the wrong type is no route at all, and unknown fields mean nothing.
+// Gateway API routes that are bound to a Service (GAMMA). They are read as Linkerd's policy controller reads them:
+// typed, so that a route with one field of the wrong type is no route at all, and unknown fields mean nothing.
 
-// routes are the kinds of routes in the order in which Linkerd prefers them on one parent; the two HTTPRoutes share one index
-// there.
+// The paths by routes.
+const (
+	PathGRPCRoute Path = "GRPCRoute"
+	PathHTTPRoute Path = "HTTPRoute"
+	PathTLSRoute  Path = "TLSRoute"
+	PathTCPRoute  Path = "TCPRoute"
+)
+
+// routes are the kinds of routes in the order in which Linkerd prefers them on one parent; the two HTTPRoutes share one
+// index there.
 func routes() []Kind {
 	const gateway = "gateway.networking.k8s.io"
 	kind := func(path Path, resources ...Resource) Kind {

@@ -11,7 +11,8 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// question is what a law is asked for: the root Service and port that the client dials, the client's namespace, the probe.
+// question is what a law is asked for: the root Service and port that the client dials, the client's namespace, the
+// probe.
 type question struct {
 	names    string // namespace that bare names of the Snapshot are of
 	root     string // name of the root Service, and its namespace
@@ -21,14 +22,15 @@ type question struct {
 	probe    Probe
 	provider Provider
 	service  func(namespace, name string) (s Service, known bool) // known false: it was not read
-	opaque   string                                               // why the proxy does not take the port for HTTP; empty: it does
+	// why the proxy does not take the port for HTTP; empty: it does
+	opaque string
 }
 
 // name is a Service as the rest of the Snapshot names it.
 func (q question) name(namespace, service string) string { return nameIn(q.names, namespace, service) }
 
-// bound sorts the routes into those that the client's proxy may follow for the root Service and port, and those that name
-// the root and are of no effect. Routes of other roots are neither.
+// bound sorts the routes into those that the client's proxy may follow for the root Service and port, and those that
+// name the root and are of no effect. Routes of other roots are neither.
 func (q question) bound(routes []route) (inForce []*route, shadowed []Shadowed) {
 	for i := range routes {
 		r := &routes[i]
@@ -53,7 +55,8 @@ func (q question) bound(routes []route) (inForce []*route, shadowed []Shadowed) 
 		case r.problem != "":
 			why = r.problem
 		case !fits:
-			why = fmt.Sprintf("its parentRef names port %d of Service %s, the requests go to port %d", port, untrusted.Safe(q.root), q.port)
+			why = fmt.Sprintf("its parentRef names port %d of Service %s, the requests go to port %d", port,
+				untrusted.Safe(q.root), q.port)
 		case r.ref.Namespace != q.rootNS && r.ref.Namespace != q.clientNS:
 			why = "it is a consumer's route: it holds for clients of namespace " + untrusted.Safe(r.ref.Namespace) + " alone"
 		case !accepted:
@@ -70,8 +73,8 @@ func (q question) bound(routes []route) (inForce []*route, shadowed []Shadowed) 
 	return inForce, shadowed
 }
 
-// byRoutes is the law of the routes that are bound to the root, nil where there are none in force; the shadowed ones are told
-// in either case.
+// byRoutes is the law of the routes that are bound to the root, nil where there are none in force; the shadowed ones
+// are told in either case.
 func (q question) byRoutes(all []route) (*Law, []Shadowed) {
 	inForce, shadowed := q.bound(all)
 	if len(inForce) == 0 {
@@ -193,9 +196,11 @@ func (q question) backend(r *route, ref backendRef, weight int64) LawBackend {
 	case b.Port == 0:
 		b.Problem = "its backendRef has no port: proxies answer its share with 500"
 	case known && !s.Found:
-		b.Problem = fmt.Sprintf("there is no Service %s/%s: proxies answer its share with 500", untrusted.Safe(ns), untrusted.Safe(ref.Name))
+		b.Problem = fmt.Sprintf("there is no Service %s/%s: proxies answer its share with 500", untrusted.Safe(ns),
+			untrusted.Safe(ref.Name))
 	case known && !s.HasPort(b.Port):
-		b.Problem = fmt.Sprintf("Service %s/%s has no port %d: nothing answers there", untrusted.Safe(ns), untrusted.Safe(ref.Name), b.Port)
+		b.Problem = fmt.Sprintf("Service %s/%s has no port %d: nothing answers there", untrusted.Safe(ns),
+			untrusted.Safe(ref.Name), b.Port)
 	}
 	return b
 }
@@ -230,8 +235,8 @@ func merged(in []LawBackend) []LawBackend {
 	return out
 }
 
-// distribution fills in probabilities: weight over sum. A lone backend gets everything whatever its weight, as the proxies of
-// Linkerd and Istio have it. The second result says why there is no distribution.
+// distribution fills in probabilities: weight over sum. A lone backend gets everything whatever its weight, as the
+// proxies of Linkerd and Istio have it. The second result says why there is no distribution.
 func distribution(in []LawBackend, field string) ([]LawBackend, string) {
 	if len(in) == 1 {
 		in[0].Weight, in[0].Probability = max(in[0].Weight, 1), 1

@@ -11,9 +11,10 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// Which rule of a route fits a request, as Linkerd's proxy decides it (linkerd2-proxy, linkerd/http/route): the best match
-// wins over all routes and rules, by host, then length of the path that matched, then method, number of headers, number of
-// query parameters; a tie goes to the rule that comes first, routes being sorted from the oldest to the youngest.
+// Which rule of a route fits a request, as Linkerd's proxy decides it (linkerd2-proxy, linkerd/http/route): the best
+// match wins over all routes and rules, by host, then length of the path that matched, then method, number of headers,
+// number of query parameters; a tie goes to the rule that comes first, routes being sorted from the oldest to the
+// youngest.
 
 // compiledMatch is a match that is ready to be asked.
 type compiledMatch struct {

@@ -19,7 +19,8 @@ func (c *Case) pickRoute() (bool, error) {
 	return true, nil
 }
 
-// routeMeant is the route that is named, or the ruling one of a root Service by whose name no TrafficSplit is obeyed. nil: none.
+// routeMeant is the route that is named, or the ruling one of a root Service by whose name no TrafficSplit is obeyed.
+// nil: none.
 func (c *Case) routeMeant() *route {
 	if c.Kind != "" {
 		return c.namedRoute(c.Kind, c.Name)
@@ -50,7 +51,10 @@ func (c *Case) routeMeant() *route {
 	}
 	root := serviceRef{namespace: ns, name: name}
 	// One that names the root and is of no effect: checks say why.
-	if r := find(c.Objects.routes, func(r *route) bool { return r.ref.Namespace == c.Namespace && r.boundTo(root) }); r != nil {
+	if r := find(c.Objects.routes, func(r *route) bool {
+		return r.ref.Namespace == c.Namespace &&
+			r.boundTo(root)
+	}); r != nil {
 		return r
 	}
 	for _, k := range routes() {
@@ -61,8 +65,8 @@ func (c *Case) routeMeant() *route {
 	return nil
 }
 
-// namedRoute finds a route of the split's namespace by kind and name. Of two HTTPRoutes of one name in two groups that of
-// the Gateway API is taken.
+// namedRoute finds a route of the split's namespace by kind and name. Of two HTTPRoutes of one name in two groups that
+// of the Gateway API is taken.
 func (c *Case) namedRoute(kind Path, name string) *route {
 	return find(c.Objects.routes, func(r *route) bool { return r.kind == kind && r.is(c.Namespace, name) })
 }
@@ -75,8 +79,8 @@ func (r route) boundTo(root serviceRef) bool {
 	})
 }
 
-// takeRoute makes a route the split of the Snapshot. Its root is the Service that was asked for, else the first that it is
-// bound to.
+// takeRoute makes a route the split of the Snapshot. Its root is the Service that was asked for, else the first that it
+// is bound to.
 func (c *Case) takeRoute(r *route) {
 	s := splitOf(r.raw)
 	parents := r.parentsOf()
@@ -88,7 +92,8 @@ func (c *Case) takeRoute(r *route) {
 	}
 	switch {
 	case len(parents) == 0:
-		s.WeightErr = &WeightError{Object: r.ref.String(), Field: "spec.parentRefs", Why: "names no Service as a parent (kind: Service), so no mesh follows it"}
+		s.WeightErr = &WeightError{Object: r.ref.String(), Field: "spec.parentRefs",
+			Why: "names no Service as a parent (kind: Service), so no mesh follows it"}
 	case len(parents) > 1:
 		c.note("%s is bound to %d Services; %s is the one that is looked at", r.ref, len(parents), untrusted.Safe(root.name))
 	}

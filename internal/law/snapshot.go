@@ -19,10 +19,11 @@ type Snapshot struct {
 	Gateways []Gateway `json:"gateways"`         // one for each remote cluster that a mirror names
 	Links    []Link    `json:"links"`
 	Clusters []Cluster `json:"clusters"`
-	Port     int32     `json:"port"`   // port of the root Service that the requests go to; 0: not known, the root Service was not found
-	Access   []Access  `json:"access"` // what the API server allows this user; empty where it would not say
-	Facts    Facts     `json:"facts"`  // what checks ask besides
-	Notes    []string  `json:"notes"`  // what could not be seen, one sentence each; never a reason to pass
+	// port of the root Service that the requests go to; 0: not known, the root Service was not found
+	Port   int32    `json:"port"`
+	Access []Access `json:"access"` // what the API server allows this user; empty where it would not say
+	Facts  Facts    `json:"facts"`  // what checks ask besides
+	Notes  []string `json:"notes"`  // what could not be seen, one sentence each; never a reason to pass
 }
 
 // Split is the object that declares the weights, and what proxies make of it.
@@ -35,31 +36,36 @@ type Split struct {
 	ResourceVersion string     `json:"resourceVersion"`
 	Generation      int64      `json:"generation"`
 	Found           bool       `json:"found"`
-	Root            string     `json:"root"`          // name of the root Service
-	Declared        []Declared `json:"declared"`      // as the object says it
-	Effective       Weights    `json:"effective"`     // as the client's proxy obeys it, without weight-0 entries being dropped
-	EffectiveFrom   string     `json:"effectiveFrom"` // object that Effective was read from, e.g. "ServiceProfile test/podinfo.test.svc.cluster.local"
-	Differs         bool       `json:"differs"`       // the object that proxies obey says other weights than the split
-	LastWriter      string     `json:"lastWriter"`    // managedFields manager that wrote it last
-	LastWritten     time.Time  `json:"lastWritten"`
-	Drivers         []string   `json:"drivers"` // programs that change the object by themselves, as its owners, labels and writers tell
-	YAML            []byte     `json:"yaml"`    // the object as read, less managedFields, for the record
+	Root            string     `json:"root"`     // name of the root Service
+	Declared        []Declared `json:"declared"` // as the object says it
+	// as the client's proxy obeys it, without weight-0 entries being dropped
+	Effective Weights `json:"effective"`
+	// object that Effective was read from, e.g. "ServiceProfile test/podinfo.test.svc.cluster.local"
+	EffectiveFrom string    `json:"effectiveFrom"`
+	Differs       bool      `json:"differs"`    // the object that proxies obey says other weights than the split
+	LastWriter    string    `json:"lastWriter"` // managedFields manager that wrote it last
+	LastWritten   time.Time `json:"lastWritten"`
+	// programs that change the object by themselves, as its owners, labels and writers tell
+	Drivers []string `json:"drivers"`
+	YAML    []byte   `json:"yaml"` // the object as read, less managedFields, for the record
 
-	Why       string       `json:"why"`       // why Found is false, e.g. that no version of the API is served
-	Others    []string     `json:"others"`    // the other splits of the namespace, as "ts/NAME", at most ten
-	Rivals    []string     `json:"rivals"`    // those of them that name the same root Service
-	Matches   bool         `json:"matches"`   // the split has spec.matches, which the SMI adaptor of Linkerd ignores
-	AnyKind   bool         `json:"-"`         // it was not found, and might have been of any kind: only its name was given
-	AllZero   bool         `json:"allZero"`   // every weight is zero: proxies then send everything to the root's own endpoints
-	WeightErr *WeightError `json:"weightErr"` // the first weight that cannot be used; Effective then lacks what it cannot say
+	Why     string   `json:"why"`     // why Found is false, e.g. that no version of the API is served
+	Others  []string `json:"others"`  // the other splits of the namespace, as "ts/NAME", at most ten
+	Rivals  []string `json:"rivals"`  // those of them that name the same root Service
+	Matches bool     `json:"matches"` // the split has spec.matches, which the SMI adaptor of Linkerd ignores
+	AnyKind bool     `json:"-"`       // it was not found, and might have been of any kind: only its name was given
+	// every weight is zero: proxies then send everything to the root's own endpoints
+	AllZero bool `json:"allZero"`
+	// the first weight that cannot be used; Effective then lacks what it cannot say
+	WeightErr *WeightError `json:"weightErr"`
 	Profile   Profile      `json:"profile"`
 }
 
 // Object is the split object in the version that was read.
 func (s Split) Object() ObjectRef {
 	return ObjectRef{
-		APIVersion: s.APIVersion, Kind: s.Kind, Namespace: s.Namespace, Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion,
-		Generation: s.Generation,
+		APIVersion: s.APIVersion, Kind: s.Kind, Namespace: s.Namespace, Name: s.Name,
+		UID: s.UID, ResourceVersion: s.ResourceVersion, Generation: s.Generation,
 	}
 }
 
@@ -81,17 +87,20 @@ type Profile struct {
 	Name            string       `json:"name"`
 	UID             string       `json:"uid"`
 	ResourceVersion string       `json:"resourceVersion"`
-	Generation      int64        `json:"generation"` // grows with every change of what it says, also with one that is taken back
-	Created         time.Time    `json:"created"`
-	Overrides       int          `json:"overrides"` // number of dstOverrides
-	Routes          int          `json:"routes"`    // number of routes; with none and no live override proxies follow routes of the Gateway API
-	Skip            bool         `json:"skip"`      // smi.linkerd.io/skip: the SMI adaptor leaves it alone
-	Retryable       int          `json:"retryable"` // routes that are retried
-	Timeouts        int          `json:"timeouts"`  // routes with a timeout
-	OpaquePorts     []string     `json:"opaquePorts"`
-	Hides           string       `json:"hides"` // profile of the root's own namespace that this one, of the client's namespace, hides
-	LastWriter      string       `json:"lastWriter"`
-	LastWritten     time.Time    `json:"lastWritten"`
+	// grows with every change of what it says, also with one that is taken back
+	Generation int64     `json:"generation"`
+	Created    time.Time `json:"created"`
+	Overrides  int       `json:"overrides"` // number of dstOverrides
+	// number of routes; with none and no live override proxies follow routes of the Gateway API
+	Routes      int      `json:"routes"`
+	Skip        bool     `json:"skip"`      // smi.linkerd.io/skip: the SMI adaptor leaves it alone
+	Retryable   int      `json:"retryable"` // routes that are retried
+	Timeouts    int      `json:"timeouts"`  // routes with a timeout
+	OpaquePorts []string `json:"opaquePorts"`
+	// profile of the root's own namespace that this one, of the client's namespace, hides
+	Hides       string    `json:"hides"`
+	LastWriter  string    `json:"lastWriter"`
+	LastWritten time.Time `json:"lastWritten"`
 }
 
 // Declared is one backend as the split object writes it.
@@ -125,7 +134,8 @@ type Service struct {
 	Selector     map[string]string `json:"selector"`
 	Ports        []Port            `json:"ports"`
 	OpaquePorts  string            `json:"opaquePorts"` // its annotation: ports that proxies do not look into
-	// OpaquePortsSet tells that the annotation is there. One that is empty puts the namespace's and Linkerd's default out of force.
+	// OpaquePortsSet tells that the annotation is there. One that is empty puts the namespace's and Linkerd's default out
+	// of force.
 	OpaquePortsSet bool              `json:"opaquePortsSet"`
 	Settings       map[string]string `json:"settings"` // its annotations about retries, timeouts and circuit breaking
 }
@@ -152,17 +162,20 @@ func (s Service) PortName(port int32) string {
 
 // Backend is one leaf of the split.
 type Backend struct {
-	Name       string     `json:"name"`             // Service name in the client's cluster
-	Weight     int64      `json:"weight"`           // effective weight
-	Subset     string     `json:"subset,omitempty"` // of the Service, as Istio's DestinationRules name it
-	IsRoot     bool       `json:"isRoot"`           // the root Service itself is this backend: it cannot be dialled un-split
-	Service    Service    `json:"service"`
-	Port       int32      `json:"port"`       // port that proxies dial on this backend
-	Mirror     *Mirror    `json:"mirror"`     // set where the Service mirrors one of another cluster, or would if it were there
-	Endpoints  []Endpoint `json:"endpoints"`  // as the client's cluster sees them; of a mirror: the gateway's addresses
-	Pods       PodSet     `json:"pods"`       // what its pods have in common
-	RemotePods []string   `json:"remotePods"` // names of the pods behind a mirror, from its own cluster; nil where that was not read
-	Unread     string     `json:"unread"`     // why Endpoints could not be read; empty: they were
+	Name   string `json:"name"`             // Service name in the client's cluster
+	Weight int64  `json:"weight"`           // effective weight
+	Subset string `json:"subset,omitempty"` // of the Service, as Istio's DestinationRules name it
+	// the root Service itself is this backend: it cannot be dialled un-split
+	IsRoot  bool    `json:"isRoot"`
+	Service Service `json:"service"`
+	Port    int32   `json:"port"` // port that proxies dial on this backend
+	// set where the Service mirrors one of another cluster, or would if it were there
+	Mirror    *Mirror    `json:"mirror"`
+	Endpoints []Endpoint `json:"endpoints"` // as the client's cluster sees them; of a mirror: the gateway's addresses
+	Pods      PodSet     `json:"pods"`      // what its pods have in common
+	// names of the pods behind a mirror, from its own cluster; nil where that was not read
+	RemotePods []string `json:"remotePods"`
+	Unread     string   `json:"unread"` // why Endpoints could not be read; empty: they were
 }
 
 // PodNames are the names of the pods that can answer for this backend, each once, nil where they could not be read.
@@ -210,25 +223,29 @@ type Endpoint struct {
 
 // Mirror is what the labels and annotations of a mirror Service say.
 type Mirror struct {
-	Cluster         string `json:"cluster"` // name of the target cluster, as the Link names it
-	Remote          string `json:"remote"`  // Service in the target cluster: namespace/name
-	Context         string `json:"context"` // kubeconfig context it was matched to; empty where none was given
-	RemoteFound     bool   `json:"remoteFound"`
-	RemoteExported  bool   `json:"remoteExported"`
-	RemoteReady     int    `json:"remoteReady"`  // ready endpoints of the remote Service
-	RemoteUnread    string `json:"remoteUnread"` // why the remote Service could not be read; empty: it was, or no context was given
-	Mode            string `json:"mode"`         // MirrorGateway, MirrorRemoteDiscovery or MirrorFederated
-	Supposed        bool   `json:"supposed"`     // there is no such Service: cluster and remote were read off its name and a Link
+	Cluster        string `json:"cluster"` // name of the target cluster, as the Link names it
+	Remote         string `json:"remote"`  // Service in the target cluster: namespace/name
+	Context        string `json:"context"` // kubeconfig context it was matched to; empty where none was given
+	RemoteFound    bool   `json:"remoteFound"`
+	RemoteExported bool   `json:"remoteExported"`
+	RemoteReady    int    `json:"remoteReady"` // ready endpoints of the remote Service
+	// why the remote Service could not be read; empty: it was, or no context was given
+	RemoteUnread string `json:"remoteUnread"`
+	Mode         string `json:"mode"` // MirrorGateway, MirrorRemoteDiscovery or MirrorFederated
+	// there is no such Service: cluster and remote were read off its name and a Link
+	Supposed        bool   `json:"supposed"`
 	GatewayIdentity string `json:"gatewayIdentity"`
 
-	RemoteService   Service      `json:"remoteService"`  // the Service in the target cluster
-	RemoteSplit     *RemoteSplit `json:"remoteSplit"`    // its own cluster splits it too
-	RemoteSplitWhy  string       `json:"remoteSplitWhy"` // why that could not be seen; empty: it was
-	Slices          Sight        `json:"slices"`         // of the mirror
-	SlicesWhy       string       `json:"slicesWhy"`
-	SliceIdentities []string     `json:"sliceIdentities"` // gateway identities that they name, each once; "" where one names none
-	Credentials     Sight        `json:"credentials"`     // of the target cluster in the control plane's namespace; for mirrors without a gateway
-	CredentialsWhy  string       `json:"credentialsWhy"`
+	RemoteService  Service      `json:"remoteService"`  // the Service in the target cluster
+	RemoteSplit    *RemoteSplit `json:"remoteSplit"`    // its own cluster splits it too
+	RemoteSplitWhy string       `json:"remoteSplitWhy"` // why that could not be seen; empty: it was
+	Slices         Sight        `json:"slices"`         // of the mirror
+	SlicesWhy      string       `json:"slicesWhy"`
+	// gateway identities that they name, each once; "" where one names none
+	SliceIdentities []string `json:"sliceIdentities"`
+	// of the target cluster in the control plane's namespace; for mirrors without a gateway
+	Credentials    Sight  `json:"credentials"`
+	CredentialsWhy string `json:"credentialsWhy"`
 }
 
 // The ways in which a mirror Service leads to the other cluster.
@@ -260,23 +277,26 @@ type Link struct {
 	GatewayAddress  string `json:"gatewayAddress"` // as written: a comma-separated list
 	GatewayPort     string `json:"gatewayPort"`
 	GatewayIdentity string `json:"gatewayIdentity"`
-	Selector        string `json:"selector"`  // which remote Services are mirrored through the gateway, as a label selector; empty: none
-	Discovery       string `json:"discovery"` // the same for remote discovery
+	// which remote Services are mirrored through the gateway, as a label selector; empty: none
+	Selector  string `json:"selector"`
+	Discovery string `json:"discovery"` // the same for remote discovery
 
-	TargetControlPlane string         `json:"targetControlPlane"` // namespace of Linkerd in the target cluster; "": the usual one
+	// namespace of Linkerd in the target cluster; "": the usual one
+	TargetControlPlane string         `json:"targetControlPlane"`
 	Status             []MirrorStatus `json:"status"`
 }
 
 // Pod is a pod that sends or draws requests.
 type Pod struct {
-	Namespace      string    `json:"namespace"`
-	Name           string    `json:"name"`
-	UID            string    `json:"uid"`
-	Node           string    `json:"node"`
-	OS             string    `json:"os"`
-	Arch           string    `json:"arch"`         // of the node, e.g. "linux", "amd64"; empty where it may not be read
-	Container      string    `json:"container"`    // container to exec into
-	ContainerWhy   string    `json:"containerWhy"` // how it was chosen: "-c", "default-container annotation", "first container that is not the proxy"
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	UID       string `json:"uid"`
+	Node      string `json:"node"`
+	OS        string `json:"os"`
+	Arch      string `json:"arch"`      // of the node, e.g. "linux", "amd64"; empty where it may not be read
+	Container string `json:"container"` // container to exec into
+	// how it was chosen: "-c", "default-container annotation", "first container that is not the proxy"
+	ContainerWhy   string    `json:"containerWhy"`
 	Image          string    `json:"image"`
 	ImageID        string    `json:"imageID"`      // of that container
 	WritableDirs   []string  `json:"writableDirs"` // emptyDir mounts of that container that are not read-only

@@ -13,8 +13,12 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// Weighted services of Traefik. Traefik itself draws, in each of its pods by itself: the entry with the earliest deadline
-// comes next, which is a weighted round robin without any chance (traefik pkg/server/service/loadbalancer/wrr/wrr.go).
+// Weighted services of Traefik. Traefik itself draws, in each of its pods by itself: the entry with the earliest
+// deadline comes next, which is a weighted round robin without any chance (traefik
+// pkg/server/service/loadbalancer/wrr/wrr.go).
+
+// PathTraefikService is Traefik's path by a TraefikService.
+const PathTraefikService Path = "TraefikService"
 
 func traefikServiceKind() Kind {
 	return Kind{
@@ -44,8 +48,8 @@ func traefikServiceKind() Kind {
 	}
 }
 
-// pickTraefik makes a TraefikService the split of the Snapshot. It has no root Service; requests go to Traefik itself, which
-// --through names.
+// pickTraefik makes a TraefikService the split of the Snapshot. It has no root Service; requests go to Traefik itself,
+// which --through names.
 func (c *Case) pickTraefik() (bool, error) {
 	t := findTraefik(c.Objects.traefik, c.Namespace, c.Name)
 	if t == nil {
@@ -119,7 +123,8 @@ func (q question) byTraefik(all []traefikService, t *traefikService) *Law {
 }
 
 // flatten gives the backends of a weighted service with their probabilities, share being that of the service itself.
-func (q question) flatten(all []traefikService, t *traefikService, share *big.Rat, above map[string]bool, law *Law) ([]portion, string) {
+func (q question) flatten(all []traefikService, t *traefikService, share *big.Rat, above map[string]bool,
+	law *Law) ([]portion, string) {
 	key := t.ref.Namespace + "/" + t.ref.Name
 	switch {
 	case t.problem != "":
@@ -150,7 +155,8 @@ func (q question) flatten(all []traefikService, t *traefikService, share *big.Ra
 		case "TraefikService":
 			inner := findTraefik(all, ns, e.Name)
 			if inner == nil {
-				return nil, fmt.Sprintf("%s[%d]: there is no TraefikService %s/%s", field, i, untrusted.Safe(ns), untrusted.Safe(e.Name))
+				return nil, fmt.Sprintf("%s[%d]: there is no TraefikService %s/%s", field, i, untrusted.Safe(ns),
+					untrusted.Safe(e.Name))
 			}
 			if len(law.Objects) <= maxBackends {
 				law.Objects = append(law.Objects, inner.ref)

@@ -10,8 +10,12 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// TrafficSplits are read unstructured. The SMI adaptor's CRD converts nothing between versions, so a weight stored as the
-// string "500m" is that string in v1alpha2 too, where every typed client fails on it, and on the whole list with it.
+// TrafficSplits are read unstructured. The SMI adaptor's CRD converts nothing between versions, so a weight stored as
+// the string "500m" is that string in v1alpha2 too, where every typed client fails on it, and on the whole list with
+// it.
+
+// PathTrafficSplit is that of a split which the proxy's control plane reads itself: no ServiceProfile stands in between.
+const PathTrafficSplit Path = "TrafficSplit"
 
 func trafficSplit() Kind {
 	return Kind{
@@ -34,7 +38,8 @@ func trafficSplit() Kind {
 // TrafficSplits are the splits of SMI.
 func TrafficSplits() Resource {
 	return Resource{
-		Group: "split.smi-spec.io", Plural: "trafficsplits", Versions: []string{"v1alpha4", "v1alpha3", "v1alpha2", "v1alpha1"},
+		Group: "split.smi-spec.io", Plural: "trafficsplits", Versions: []string{"v1alpha4", "v1alpha3", "v1alpha2",
+			"v1alpha1"},
 	}
 }
 
@@ -58,9 +63,9 @@ func (c *Case) pickTrafficSplit() (bool, error) {
 	return true, nil
 }
 
-// PickTrafficSplit finds the split that is meant among those of the namespace, nil if there is none. A bare name is the root
-// Service's first, and the split's own only where no split has such a root; with kindNamed it is the split's own. Its error is
-// an *Unclear.
+// PickTrafficSplit finds the split that is meant among those of the namespace, nil if there is none. A bare name is the
+// root Service's first, and the split's own only where no split has such a root; with kindNamed it is the split's own.
+// Its error is an *Unclear.
 func PickTrafficSplit(
 	items []unstructured.Unstructured, namespace, name string, kindNamed bool,
 ) (*unstructured.Unstructured, error) {
@@ -108,8 +113,8 @@ func RootOf(u *unstructured.Unstructured) string {
 	return s
 }
 
-// readSplit takes one TrafficSplit apart. Weights that cannot be used are told in WeightErr; the leaves are returned as far
-// as they can be used.
+// readSplit takes one TrafficSplit apart. Weights that cannot be used are told in WeightErr; the leaves are returned as
+// far as they can be used.
 func readSplit(u *unstructured.Unstructured) (Split, []leafWeight) {
 	s := splitOf(u)
 	s.Kind, s.Root, s.Drivers = string(PathTrafficSplit), RootOf(u), drivers(u)
@@ -180,8 +185,8 @@ func readLeaves(u *unstructured.Unstructured, object, list, name string) ([]leaf
 // labelFailover marks a split that linkerd-failover rewrites.
 const labelFailover = "failover.linkerd.io/controlled-by"
 
-// drivers names the programs that write the object by themselves: those that own it, those that it is labelled for, and those
-// that its managed fields name. A person's kubectl is none of them.
+// drivers names the programs that write the object by themselves: those that own it, those that it is labelled for, and
+// those that its managed fields name. A person's kubectl is none of them.
 func drivers(u *unstructured.Unstructured) []string {
 	var out []string
 	add := func(s string) {
@@ -199,7 +204,8 @@ func drivers(u *unstructured.Unstructured) []string {
 		if f.Subresource == "status" {
 			continue
 		}
-		for _, known := range []string{"flagger", "rollouts-controller", "argo", "kustomize-controller", "helm-controller", "failover"} {
+		for _, known := range []string{"flagger", "rollouts-controller", "argo", "kustomize-controller", "helm-controller",
+			"failover"} {
 			if strings.Contains(strings.ToLower(f.Manager), known) {
 				add(f.Manager + ", which wrote fields of it")
 			}

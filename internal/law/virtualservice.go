@@ -12,15 +12,19 @@ import (
 )
 
 // Istio's VirtualServices. Sidecars of Envoy draw by weight for each request (envoy source/common/router/
-// weighted_cluster_specifier.cc), for each connection where the port is not HTTP; the first rule that fits is taken, and of
-// several VirtualServices of one host only the oldest (IST0109).
+// weighted_cluster_specifier.cc), for each connection where the port is not HTTP; the first rule that fits is taken,
+// and of several VirtualServices of one host only the oldest (IST0109).
+
+// PathVirtualService is Istio's path by a VirtualService.
+const PathVirtualService Path = "VirtualService"
 
 func virtualServiceKind() Kind {
 	return Kind{
 		Path: PathVirtualService, Short: "vs", For: "what sidecars of Istio obey",
-		Resources: []Resource{{Group: istioGroup, Plural: "virtualservices", Versions: []string{"v1", "v1beta1", "v1alpha3"}}},
-		Beside:    []Resource{DestinationRules()},
-		Provider:  ProviderIstio, Everywhere: true, Home: IstioRoot,
+		Resources: []Resource{{Group: istioGroup, Plural: "virtualservices",
+			Versions: []string{"v1", "v1beta1", "v1alpha3"}}},
+		Beside:   []Resource{DestinationRules()},
+		Provider: ProviderIstio, Everywhere: true, Home: IstioRoot,
 		read: func(o *Objects, items []unstructured.Unstructured) {
 			for i := range items {
 				o.virtual = append(o.virtual, readVirtualService(&items[i]))
@@ -182,8 +186,8 @@ func readVirtualService(u *unstructured.Unstructured) virtualService {
 	return v
 }
 
-// hostOf completes a host as Istio does: a bare name is of the namespace of the VirtualService; one with a dot stands as it
-// is. ok is false where it is no Service's name in full.
+// hostOf completes a host as Istio does: a bare name is of the namespace of the VirtualService; one with a dot stands
+// as it is. ok is false where it is no Service's name in full.
 func hostOf(host, namespace string) (ref serviceRef, ok bool) {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if !strings.Contains(host, ".") {
@@ -227,7 +231,8 @@ func (v virtualService) idle(q question) string {
 	case v.problem != "":
 		return v.problem
 	case !ofMesh(v.spec.Gateways):
-		return "it is for gateways (" + untrusted.Safe(strings.Join(v.spec.Gateways, ", ")) + "), not for sidecars: spec.gateways lacks mesh"
+		return "it is for gateways (" + untrusted.Safe(strings.Join(v.spec.Gateways,
+			", ")) + "), not for sidecars: spec.gateways lacks mesh"
 	case !v.exportedTo(q.clientNS):
 		return "it is not exported to namespace " + untrusted.Safe(q.clientNS) + " (spec.exportTo)"
 	}
@@ -261,7 +266,8 @@ func (q question) byVirtualServices(all []virtualService, labels map[string]stri
 	name := func(o ObjectRef) string { return o.Name + "." + o.Namespace }
 	slices.SortStableFunc(fit, func(a, b *virtualService) int { return a.older(b.listed, name) })
 	for _, v := range fit[1:] {
-		shadowed = append(shadowed, Shadowed{Object: v.ref, Why: fmt.Sprintf("%s names the same host and is older", fit[0].ref)})
+		shadowed = append(shadowed, Shadowed{Object: v.ref, Why: fmt.Sprintf("%s names the same host and is older",
+			fit[0].ref)})
 	}
 	return q.ofVirtualService(fit[0], labels), shadowed
 }
@@ -298,7 +304,8 @@ func (q question) ofVirtualService(v *virtualService, labels map[string]string) 
 			law.Problem = fmt.Sprintf("%s: %s answers %s itself, with a redirect or a fixed response: no backend is drawn",
 				v.ref, field, q.probe)
 		case r.Delegate != nil:
-			law.Problem = fmt.Sprintf("%s: %s delegates to another VirtualService, which this version does not follow", v.ref, field)
+			law.Problem = fmt.Sprintf("%s: %s delegates to another VirtualService, which this version does not follow", v.ref,
+				field)
 		default:
 			law.Backends, law.Problem = q.destinations(v, r.Route, v.ref.String()+": "+field+".route")
 		}
@@ -316,7 +323,8 @@ func (q question) connectionFits(m connectionMatch) bool {
 	return (m.Port == 0 || m.Port == int64(q.port)) && ofMesh(m.Gateways)
 }
 
-// ofMesh reports whether something that names gateways is for sidecars: those that it names, or all where it names none.
+// ofMesh reports whether something that names gateways is for sidecars: those that it names, or all where it names
+// none.
 func ofMesh(gateways []string) bool { return len(gateways) == 0 || slices.Contains(gateways, "mesh") }
 
 // ruleFits asks a rule's matches, any of which may fit.

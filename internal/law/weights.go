@@ -23,7 +23,8 @@ type WeightError struct {
 
 // Error names object, field, what is written there and why it cannot be used.
 func (e *WeightError) Error() string {
-	return fmt.Sprintf("%s: %s is %s: %s", untrusted.Safe(e.Object), e.Field, strconv.Quote(untrusted.Short(e.Raw, 80)), e.Why)
+	return fmt.Sprintf("%s: %s is %s: %s", untrusted.Safe(e.Object), e.Field, strconv.Quote(untrusted.Short(e.Raw, 80)),
+		e.Why)
 }
 
 // leafWeight is one entry of a split in the unit that Linkerd's control plane sends to proxies: ten-thousandths of the
@@ -60,8 +61,8 @@ func rawWeight(v any) string {
 // Linkerd's destination controller computes them: MilliValue (which rounds any part of a thousandth up) times ten. The
 // second result says why it cannot be used; it is empty if it can.
 //
-// Trap: ParseQuantity computes 10 to the written exponent, so "1e1000000000" takes all memory, and it cuts the exponent to
-// 32 bits, so "1e4294967296" reads as 1. Exponents are therefore bounded first.
+// Trap: ParseQuantity computes 10 to the written exponent, so "1e1000000000" takes all memory, and it cuts the exponent
+// to 32 bits, so "1e4294967296" reads as 1. Exponents are therefore bounded first.
 func parseWeight(raw string) (uint64, string) {
 	const form = "want a whole number such as 50, or a quantity such as 500m"
 	switch {
@@ -94,11 +95,11 @@ func longExponent(raw string) bool {
 	return len(strings.TrimLeft(raw[i+1:], "+-0")) > 2
 }
 
-// effective gives the weights that a proxy draws by. Entries of the same leaf add up; an entry of weight 0 is never drawn;
-// if none is left everything goes to the root's own endpoints, if one is left everything goes to it. Entries of weight 0
-// stay in the result, since a split that names a backend with weight 0 says that it must not answer. The second result
-// tells that all weights were zero (or that there was no entry); the third is an overflow of the sum, with which Linkerd's
-// proxy cannot build a distribution.
+// effective gives the weights that a proxy draws by. Entries of the same leaf add up; an entry of weight 0 is never
+// drawn; if none is left everything goes to the root's own endpoints, if one is left everything goes to it. Entries of
+// weight 0 stay in the result, since a split that names a backend with weight 0 says that it must not answer. The
+// second result tells that all weights were zero (or that there was no entry); the third is an overflow of the sum,
+// with which Linkerd's proxy cannot build a distribution.
 func effective(root string, leaves []leafWeight) ([]Weight, bool, error) {
 	var order []string
 	merged := map[string]uint64{}
@@ -128,8 +129,8 @@ func effective(root string, leaves []leafWeight) ([]Weight, bool, error) {
 	return out, sum == 0, nil
 }
 
-// unitOf is the largest of "whole weights" and "thousandths" in which all weights are integers, so that 50 and 50 come out
-// as 50 and 50, and 500m and 1 as 500 and 1000. The 1 of an all-zero split is its own unit.
+// unitOf is the largest of "whole weights" and "thousandths" in which all weights are integers, so that 50 and 50 come
+// out as 50 and 50, and 500m and 1 as 500 and 1000. The 1 of an all-zero split is its own unit.
 func unitOf(weights map[string]uint64) uint64 {
 	for _, unit := range []uint64{10000, 10} {
 		fits := true

@@ -60,7 +60,8 @@ func review(ctx context.Context, c Client, a law.Access) (law.Access, error) {
 func execAccess(namespace string) []law.Access {
 	return []law.Access{
 		{Verb: "create", Resource: "pods", Subresource: "exec", Namespace: namespace, For: "requests from the source pod"},
-		{Verb: "get", Resource: "pods", Subresource: "exec", Namespace: namespace, Optional: true, For: "exec over WebSocket"},
+		{Verb: "get", Resource: "pods", Subresource: "exec", Namespace: namespace, Optional: true,
+			For: "exec over WebSocket"},
 	}
 }
 
@@ -76,8 +77,8 @@ func named(group, resource, namespace, name, why string) law.Access {
 	return a
 }
 
-// localAccess is what a discovery reads in the client's cluster. What is not served need not be asked for: the kinds of splits of
-// meshes that are not here.
+// localAccess is what a discovery reads in the client's cluster. What is not served need not be asked for: the kinds of
+// splits of meshes that are not here.
 func (d *finder) localAccess(ctx context.Context) []law.Access {
 	ns, from := d.t.Namespace, d.t.FromNamespace
 	out := []law.Access{{Verb: "list", Resource: "services", Namespace: ns, For: "root and backends"}}
@@ -143,7 +144,8 @@ func (d *finder) sourceAccess(from string) []law.Access {
 		pods.Verb = "get"
 		out = append(out, pods)
 	case kind != "":
-		workload := law.Access{Verb: "get", Group: "apps", Resource: kind + "s", Namespace: from, For: "the source pod's workload"}
+		workload := law.Access{Verb: "get", Group: "apps", Resource: kind + "s", Namespace: from,
+			For: "the source pod's workload"}
 		out = append(out, workload, pods)
 	default:
 		return nil

@@ -51,8 +51,8 @@ func (d *finder) backendsStep(ctx context.Context) error {
 	return d.subsetsStep(ctx)
 }
 
-// readBackendEndpoints fills Endpoints: of mirrors one by one from Endpoints, of all others from EndpointSlices, one list
-// for each namespace (which is one list, but for leaves that a profile takes from elsewhere).
+// readBackendEndpoints fills Endpoints: of mirrors one by one from Endpoints, of all others from EndpointSlices, one
+// list for each namespace (which is one list, but for leaves that a profile takes from elsewhere).
 func (d *finder) readBackendEndpoints(ctx context.Context) {
 	ordinary := map[string]map[string]string{} // namespace -> Service -> port name
 	for i := range d.snap.Backends {
@@ -75,7 +75,8 @@ func (d *finder) readBackendEndpoints(ctx context.Context) {
 		es, identity, err := readEndpoints(ctx, d.local, ns, b.Service.Name, port)
 		if err != nil {
 			b.Unread = law.Brief(err)
-			d.note("endpoints of mirror Service %s/%s could not be read: %s", untrusted.Safe(ns), untrusted.Safe(b.Service.Name), b.Unread)
+			d.note("endpoints of mirror Service %s/%s could not be read: %s", untrusted.Safe(ns),
+				untrusted.Safe(b.Service.Name), b.Unread)
 		}
 		b.Endpoints, b.Mirror.GatewayIdentity = es, identity
 	}
@@ -89,14 +90,15 @@ func (d *finder) readBackendEndpoints(ctx context.Context) {
 			}
 			b.Endpoints, b.Unread = got[b.Service.Name], unread[b.Service.Name]
 			if b.Unread != "" {
-				d.note("endpoints of Service %s/%s could not be read: %s", untrusted.Safe(ns), untrusted.Safe(b.Service.Name), b.Unread)
+				d.note("endpoints of Service %s/%s could not be read: %s", untrusted.Safe(ns), untrusted.Safe(b.Service.Name),
+					b.Unread)
 			}
 		}
 	}
 }
 
-// supposedMirror reads <service>-<cluster> for a Service that is not there: that is how mirrors are named, and the other
-// cluster can then be asked why it is missing.
+// supposedMirror reads <service>-<cluster> for a Service that is not there: that is how mirrors are named, and the
+// other cluster can then be asked why it is missing.
 func supposedMirror(ns, name string, links []law.Link) *law.Mirror {
 	for _, l := range links {
 		base, ok := strings.CutSuffix(name, "-"+l.TargetCluster)

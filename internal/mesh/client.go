@@ -41,17 +41,18 @@ type Client struct {
 	wide     bool // see Wide
 }
 
-// Connect makes the clients of one API server; it does not call it yet. Client-side rate limits are off, because a check is
-// a bounded number of calls and the server has its own limits; a timeout of 15 s a call is set where cfg has none. Warnings
-// of the server (deprecated Endpoints, which mirrors still are) are dropped: nobody at the terminal can act on them.
+// Connect makes the clients of one API server; it does not call it yet. Client-side rate limits are off, because a
+// check is a bounded number of calls and the server has its own limits; a timeout of 15 s a call is set where cfg has
+// none. Warnings of the server (deprecated Endpoints, which mirrors still are) are dropped: nobody at the terminal can
+// act on them.
 func Connect(cfg *rest.Config, contextName string) (Client, error) {
 	own := rest.CopyConfig(cfg)
 	own.QPS = -1
 	own.RateLimiter = nil
 	own.WarningHandlerWithContext = rest.NoWarnings{}
 	own.WarningHandler = rest.NoWarnings{}
-	// One wire format for typed and custom objects. Left empty, typed clients send protobuf, which an API server that is not
-	// Kubernetes' own (an embedded one, a proxy) may not read.
+	// One wire format for typed and custom objects. Left empty, typed clients send protobuf, which an API server that is
+	// not Kubernetes' own (an embedded one, a proxy) may not read.
 	own.ContentType, own.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
 	if own.Timeout == 0 {
 		own.Timeout = requestTimeout
@@ -72,8 +73,8 @@ func Connect(cfg *rest.Config, contextName string) (Client, error) {
 	}, nil
 }
 
-// version asks who is there: the first call, so that a dead API server is named as such. Its answer also tells how far the
-// server's clock is ahead of ours, in milliseconds.
+// version asks who is there: the first call, so that a dead API server is named as such. Its answer also tells how far
+// the server's clock is ahead of ours, in milliseconds.
 func (c Client) version(ctx context.Context) (string, *int64, error) {
 	type told struct {
 		version string
@@ -103,8 +104,9 @@ func (c Client) groups(ctx context.Context) (*metav1.APIGroupList, error) {
 // errNotServed says that the API server has no version of a resource that this package can read.
 var errNotServed = errors.New("not served")
 
-// list reads all objects of r in the namespace ("" for all namespaces) in the newest version that has it. A group may serve
-// a version for another of its kinds only, so a 404 on a list means "try the next version". errNotServed if none has it.
+// list reads all objects of r in the namespace ("" for all namespaces) in the newest version that has it. A group may
+// serve a version for another of its kinds only, so a 404 on a list means "try the next version". errNotServed if none
+// has it.
 func (c Client) list(
 	ctx context.Context, r law.Resource, versions []string, namespace string,
 ) ([]unstructured.Unstructured, error) {
@@ -142,7 +144,8 @@ const (
 	maxObject = 5000
 )
 
-func (c Client) pages(ctx context.Context, gvr schema.GroupVersionResource, ns string) ([]unstructured.Unstructured, error) {
+func (c Client) pages(ctx context.Context, gvr schema.GroupVersionResource, ns string) ([]unstructured.Unstructured,
+	error) {
 	items := func(l *unstructured.UnstructuredList) []unstructured.Unstructured { return l.Items }
 	out, more, err := paged(ctx, c.dynamic.Resource(gvr).Namespace(ns), metav1.ListOptions{}, maxObject, items)
 	if err == nil && more {

@@ -20,8 +20,8 @@ type dated struct {
 	next http.RoundTripper
 }
 
-// RoundTrip implements http.RoundTripper. The header has whole seconds and was written some time between sending and receiving,
-// so half a second is added and the middle of the two is compared with.
+// RoundTrip implements http.RoundTripper. The header has whole seconds and was written some time between sending and
+// receiving, so half a second is added and the middle of the two is compared with.
 func (d dated) RoundTrip(r *http.Request) (*http.Response, error) {
 	sent := time.Now()
 	res, err := d.next.RoundTrip(r)

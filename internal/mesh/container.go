@@ -21,9 +21,9 @@ const (
 // isProxy tells a mesh's proxy by its container's name.
 func isProxy(container string) bool { return law.ProviderOf(container) != "" }
 
-// pickContainer chooses the container to run in: the one that is named, else the default-container annotation's, else the
-// first that is not the proxy. The proxy is refused even by name: its image has no shell and no writable directory, and
-// its own traffic goes around the split, since the redirect to the proxy leaves out the proxy's user.
+// pickContainer chooses the container to run in: the one that is named, else the default-container annotation's, else
+// the first that is not the proxy. The proxy is refused even by name: its image has no shell and no writable directory,
+// and its own traffic goes around the split, since the redirect to the proxy leaves out the proxy's user.
 func pickContainer(pod *core.Pod, named string) (c *core.Container, why, note string, err error) {
 	var names []string
 	byName := map[string]*core.Container{}
@@ -41,7 +41,8 @@ func pickContainer(pod *core.Pod, named string) (c *core.Container, why, note st
 		if c := byName[def]; c != nil && !isProxy(def) {
 			return c, "default-container annotation", "", nil
 		}
-		note = fmt.Sprintf("pod %s: its default-container annotation names %q, which cannot be used", pod.Name, untrusted.Safe(def))
+		note = fmt.Sprintf("pod %s: its default-container annotation names %q, which cannot be used", pod.Name,
+			untrusted.Safe(def))
 	}
 	if len(names) == 0 {
 		return nil, "", note, notFound("choose container of", "pod "+pod.Name, "it has no container but the proxy",
@@ -54,7 +55,8 @@ func pickContainer(pod *core.Pod, named string) (c *core.Container, why, note st
 	return byName[names[0]], why, note, nil
 }
 
-func namedContainer(pod *core.Pod, c *core.Container, named string, names []string) (*core.Container, string, string, error) {
+func namedContainer(pod *core.Pod, c *core.Container, named string, names []string) (*core.Container, string, string,
+	error) {
 	if c != nil && !isProxy(named) {
 		return c, "-c", "", nil
 	}
@@ -69,8 +71,8 @@ func namedContainer(pod *core.Pod, c *core.Container, named string, names []stri
 		cause, law.Candidates("containers", names))
 }
 
-// readProxy finds the proxy where either kind of injection puts it: among the containers, or among the init containers as a
-// native sidecar (restartPolicy Always), which is Linkerd's default since 2.20.
+// readProxy finds the proxy where either kind of injection puts it: among the containers, or among the init containers
+// as a native sidecar (restartPolicy Always), which is Linkerd's default since 2.20.
 func readProxy(pod *core.Pod, p *law.Pod) {
 	statuses := pod.Status.ContainerStatuses
 	var proxy *core.Container

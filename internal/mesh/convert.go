@@ -56,7 +56,8 @@ func ReadForConversion(ctx context.Context, c Client, q Query) (law.Sources, err
 		for i := range items {
 			names = append(names, "ts/"+items[i].GetName())
 		}
-		return missing(untrusted.Safe(q.Split)+" "+in, "there is no such TrafficSplit", law.Candidates("TrafficSplits", names))
+		return missing(untrusted.Safe(q.Split)+" "+in, "there is no such TrafficSplit",
+			law.Candidates("TrafficSplits", names))
 	}
 	out := law.Sources{Split: u, Version: routeVersion(groups)}
 	services, err := c.servicesOf(ctx, t.Namespace)
@@ -71,7 +72,8 @@ func ReadForConversion(ctx context.Context, c Client, q Query) (law.Sources, err
 	return out, nil
 }
 
-// routeVersion is the API of the HTTPRoutes that the server serves, newest first; the Gateway API's v1 where it serves none.
+// routeVersion is the API of the HTTPRoutes that the server serves, newest first; the Gateway API's v1 where it serves
+// none.
 func routeVersion(groups *metav1.APIGroupList) string {
 	for _, r := range law.KindNamed(law.PathHTTPRoute).Resources {
 		if v := r.ServedBy(groups); len(v) > 0 {
@@ -84,8 +86,8 @@ func routeVersion(groups *metav1.APIGroupList) string {
 // maxConvertBytes bounds a file of objects.
 const maxConvertBytes = 16 << 20
 
-// ReadConversionFile reads TrafficSplits, and Services for their ports, from YAML or JSON documents; objects of other kinds
-// are passed over. A List is read as its items.
+// ReadConversionFile reads TrafficSplits, and Services for their ports, from YAML or JSON documents; objects of other
+// kinds are passed over. A List is read as its items.
 func ReadConversionFile(r io.Reader) ([]law.Sources, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxConvertBytes+1))
 	if err != nil {

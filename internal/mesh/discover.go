@@ -1,8 +1,9 @@
 // Package mesh reads from the API servers what a split says, what proxies make of it, and which pods are involved.
 //
 // It is the only place that knows API groups, labels and annotations of Kubernetes, SMI and Linkerd. It reads and never
-// writes, sends no request to a workload, and judges nothing: what it saw is a Snapshot, which others check. It does not
-// guess: what could not be read is a note or an "unread" reason in the Snapshot, so that nobody can mistake it for absent.
+// writes, sends no request to a workload, and judges nothing: what it saw is a Snapshot, which others check. It does
+// not guess: what could not be read is a note or an "unread" reason in the Snapshot, so that nobody can mistake it for
+// absent.
 //
 // Invariant: a Snapshot tells what the client's proxy obeys, not what the split object wishes.
 package mesh
@@ -46,8 +47,8 @@ type finder struct {
 //
 // A split, Service or Link that is missing is a fact of the Snapshot. What makes the question itself meaningless is an
 // *Error: a malformed query, an API server that does not answer or refuses what is needed, a namespace, source pod,
-// container or Service of q.Through that is not there. The Snapshot then holds what was read until then, permissions first. A
-// remote cluster that does not answer is told in Snapshot.Clusters.
+// container or Service of q.Through that is not there. The Snapshot then holds what was read until then, permissions
+// first. A remote cluster that does not answer is told in Snapshot.Clusters.
 func Discover(ctx context.Context, local Client, remotes []Remote, q Query) (law.Snapshot, error) {
 	t, err := q.parse()
 	if err != nil {
@@ -55,16 +56,16 @@ func Discover(ctx context.Context, local Client, remotes []Remote, q Query) (law
 	}
 	d := &finder{t: t, local: local.remembered(), remoteEndpoints: map[string][]law.Endpoint{}}
 	d.c = law.Case{
-		Namespace: t.Namespace, ClientNamespace: t.clientNS, Kind: t.splitKind, Name: t.splitName, Port: t.Port, Probe: t.Probe,
-		Ports: map[string]int32{},
+		Namespace: t.Namespace, ClientNamespace: t.clientNS, Kind: t.splitKind, Name: t.splitName, Port: t.Port,
+		Probe: t.Probe, Ports: map[string]int32{},
 	}
 	for _, r := range remotes {
 		d.remotes = append(d.remotes, Remote{Cluster: r.Cluster, Client: r.Client.remembered()})
 	}
 	d.snap.TakenAt = time.Now().UTC()
 	steps := []func(context.Context) error{
-		d.clusterStep, d.accessStep, d.servicesStep, d.sourceStep, d.throughStep, d.objectsStep, d.splitStep, d.rootStep, d.lawStep,
-		d.linksStep, d.backendsStep, d.remotesStep, d.factsStep,
+		d.clusterStep, d.accessStep, d.servicesStep, d.sourceStep, d.throughStep, d.objectsStep, d.splitStep, d.rootStep,
+		d.lawStep, d.linksStep, d.backendsStep, d.remotesStep, d.factsStep,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {

@@ -20,9 +20,10 @@ import (
 // maxEndpoints bounds what is kept of one Service, well above the pods that a cluster can run behind it.
 const maxEndpoints = 100_000
 
-// readSlices lists the EndpointSlices of the Services in one call (a label selector with a set) and gives the endpoints by
-// Service. A Service without a slice has an empty list.
-func readSlices(ctx context.Context, c Client, ns string, services map[string]string) (map[string][]law.Endpoint, error) {
+// readSlices lists the EndpointSlices of the Services in one call (a label selector with a set) and gives the endpoints
+// by Service. A Service without a slice has an empty list.
+func readSlices(ctx context.Context, c Client, ns string, services map[string]string) (map[string][]law.Endpoint,
+	error) {
 	found, err := c.slicesOf(ctx, ns, slices.Sorted(maps.Keys(services)))
 	if err != nil {
 		return nil, err
@@ -39,14 +40,17 @@ func readSlices(ctx context.Context, c Client, ns string, services map[string]st
 	return out, nil
 }
 
-// slicesOf lists the EndpointSlices of some Services, by Service; of all of the namespace where many splits are looked at.
-func (c Client) slicesOf(ctx context.Context, ns string, names []string) (map[string][]discoveryv1.EndpointSlice, error) {
+// slicesOf lists the EndpointSlices of some Services, by Service; of all of the namespace where many splits are looked
+// at.
+func (c Client) slicesOf(ctx context.Context, ns string, names []string) (map[string][]discoveryv1.EndpointSlice,
+	error) {
 	selector := discoveryv1.LabelServiceName
 	if !c.wide {
 		selector += " in (" + strings.Join(names, ",") + ")"
 	}
 	return remember(c.memo, "slices "+ns+" "+selector, func() (map[string][]discoveryv1.EndpointSlice, error) {
-		items, _, err := paged(ctx, c.kube.DiscoveryV1().EndpointSlices(ns), metav1.ListOptions{LabelSelector: selector}, maxEndpoints,
+		items, _, err := paged(ctx, c.kube.DiscoveryV1().EndpointSlices(ns), metav1.ListOptions{LabelSelector: selector},
+			maxEndpoints,
 			func(l *discoveryv1.EndpointSliceList) []discoveryv1.EndpointSlice { return l.Items })
 		out := map[string][]discoveryv1.EndpointSlice{}
 		for i := range items {
@@ -84,10 +88,11 @@ func podOf(target *core.ObjectReference) string {
 	return target.Name
 }
 
-// readEndpoints reads the core/v1 Endpoints of one Service. Deprecated as the kind is, it is the one that Linkerd's service
-// mirror writes; EndpointSlices of a mirror are only Kubernetes' copy of it, and may lag or lack annotations. A Service
-// without Endpoints has none, which is no error.
-func readEndpoints(ctx context.Context, c Client, ns, service, portName string) (es []law.Endpoint, identity string, err error) {
+// readEndpoints reads the core/v1 Endpoints of one Service. Deprecated as the kind is, it is the one that Linkerd's
+// service mirror writes; EndpointSlices of a mirror are only Kubernetes' copy of it, and may lag or lack annotations. A
+// Service without Endpoints has none, which is no error.
+func readEndpoints(ctx context.Context, c Client, ns, service, portName string) (es []law.Endpoint, identity string,
+	err error) {
 	e, err := c.endpoints(ctx, ns, service)
 	if apierrors.IsNotFound(err) {
 		return nil, "", nil
@@ -141,8 +146,8 @@ func sortEndpoints(es []law.Endpoint) {
 	})
 }
 
-// endpointsOf reads the endpoints of ordinary Services, from EndpointSlices, else from Endpoints where slices may not be
-// read. The second result says per Service why its endpoints could not be read.
+// endpointsOf reads the endpoints of ordinary Services, from EndpointSlices, else from Endpoints where slices may not
+// be read. The second result says per Service why its endpoints could not be read.
 func endpointsOf(
 	ctx context.Context, c Client, ns string, services map[string]string,
 ) (map[string][]law.Endpoint, map[string]string) {

@@ -33,8 +33,8 @@ type Error struct {
 	Hint   string // what to do; may be empty
 }
 
-// Error is one sentence: what was tried, on what, what was seen and what to do. The cause may quote a server, so it is made
-// safe to print.
+// Error is one sentence: what was tried, on what, what was seen and what to do. The cause may quote a server, so it is
+// made safe to print.
 func (e *Error) Error() string {
 	s := e.Op
 	if e.Object != "" {
@@ -60,7 +60,8 @@ func usage(op, object, cause, hint string) *Error {
 
 // apiError types what client-go returned. The context that ended is never dressed up as the server's fault.
 func apiError(c Client, op, object string, err error) *Error {
-	e := &Error{Kind: KindServer, Op: op, Object: object, Cause: fmt.Errorf("context %s: %w", untrusted.Safe(c.Context), err)}
+	e := &Error{Kind: KindServer, Op: op, Object: object, Cause: fmt.Errorf("context %s: %w", untrusted.Safe(c.Context),
+		err)}
 	var transport *url.Error
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -10,7 +10,8 @@ import (
 	"github.com/splitbench/splitbench/internal/law"
 )
 
-// sightOf classes the error of a read. Not served counts as absent: no object of a kind that the server does not know exists.
+// sightOf classes the error of a read. Not served counts as absent: no object of a kind that the server does not know
+// exists.
 func sightOf(err error) (law.Sight, string) {
 	switch {
 	case err == nil:
@@ -27,7 +28,8 @@ func (d *finder) factsStep(ctx context.Context) error {
 		return nil
 	}
 	f := &d.snap.Facts
-	if d.snap.Split.Found && d.snap.Split.Kind == string(law.PathTrafficSplit) && d.snap.Split.Profile.State != law.ProfileNotServed {
+	if d.snap.Split.Found && d.snap.Split.Kind == string(law.PathTrafficSplit) &&
+		d.snap.Split.Profile.State != law.ProfileNotServed {
 		f.Adaptor = readAdaptor(ctx, d.local)
 	}
 	f.SocketLB = d.readSocketLB(ctx)

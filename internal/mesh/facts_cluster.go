@@ -39,19 +39,21 @@ const (
 	calicoFelixConfig = "default"
 )
 
-// readAdaptor finds the SMI adaptor in the namespace that bears the extension's label, or in the usual one where namespaces may
-// not be listed. That it is not in the usual one does not say that it is nowhere.
+// readAdaptor finds the SMI adaptor in the namespace that bears the extension's label, or in the usual one where
+// namespaces may not be listed. That it is not in the usual one does not say that it is nowhere.
 func readAdaptor(ctx context.Context, c Client) law.Adaptor {
 	a := law.Adaptor{Namespace: smiNamespace, Name: smiDeployment}
 	l, err := remember(c.memo, "namespaces of smi", func() (*core.NamespaceList, error) {
-		return c.kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: labelExtension + "=smi", Limit: pageSize})
+		return c.kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: labelExtension + "=smi",
+			Limit: pageSize})
 	})
 	if err == nil && len(l.Items) > 0 {
 		a.Namespace = l.Items[0].Name
 	}
 	d, readErr := c.deployment(ctx, a.Namespace, a.Name)
 	if err != nil && apierrors.IsNotFound(readErr) {
-		why := fmt.Sprintf("it is not in namespace %s, and other namespaces could not be listed: %s", smiNamespace, law.Brief(err))
+		why := fmt.Sprintf("it is not in namespace %s, and other namespaces could not be listed: %s", smiNamespace,
+			law.Brief(err))
 		return law.Adaptor{Sight: law.Unread, Why: why, Name: a.Name}
 	}
 	if a.Sight, a.Why = sightOf(readErr); a.Sight == law.Seen {
@@ -60,14 +62,16 @@ func readAdaptor(ctx context.Context, c Client) law.Adaptor {
 	return a
 }
 
-// readSocketLB reads whether Cilium or Calico balance at connect(), for pods too. Such a connection goes to a pod from the start,
-// and the proxy never sees the Service that the split is of.
+// readSocketLB reads whether Cilium or Calico balance at connect(), for pods too. Such a connection goes to a pod from
+// the start, and the proxy never sees the Service that the split is of.
 func (d *finder) readSocketLB(ctx context.Context) law.SocketLB {
 	s := law.SocketLB{Object: "ConfigMap " + ciliumNamespace + "/" + ciliumConfigMap}
 	cm, err := d.local.configMap(ctx, ciliumNamespace, ciliumConfigMap)
 	if s.Sight, s.Why = sightOf(err); s.Sight == law.Seen {
-		// An agent that replaces kube-proxy turns socket balancing on, whatever bpf-lb-sock says: the chart writes "false" there.
-		replacement, sock, hostOnly := cm.Data["kube-proxy-replacement"], cm.Data["bpf-lb-sock"], cm.Data["bpf-lb-sock-hostns-only"]
+		// An agent that replaces kube-proxy turns socket balancing on, whatever bpf-lb-sock says: the chart writes "false"
+		// there.
+		replacement, sock := cm.Data["kube-proxy-replacement"], cm.Data["bpf-lb-sock"]
+		hostOnly := cm.Data["bpf-lb-sock-hostns-only"]
 		s.InPods = (replacement == "true" || replacement == "strict" || sock == "true") && hostOnly != "true"
 		s.Settings = fmt.Sprintf("kube-proxy-replacement=%q, bpf-lb-sock=%q, bpf-lb-sock-hostns-only=%q",
 			untrusted.Short(replacement, 20), untrusted.Short(sock, 20), untrusted.Short(hostOnly, 20))
@@ -85,13 +89,16 @@ func (d *finder) readSocketLB(ctx context.Context) law.SocketLB {
 		s.Sight, s.Why, s.Object = sight, why, "FelixConfiguration "+calicoFelixConfig
 		return s
 	}
-	if i := slices.IndexFunc(items, func(u unstructured.Unstructured) bool { return u.GetName() == calicoFelixConfig }); i >= 0 {
-		readFelix(&items[i], &s)
+	for i := range items {
+		if items[i].GetName() == calicoFelixConfig {
+			readFelix(&items[i], &s)
+		}
 	}
 	return s
 }
 
-// readFelix reads whether Calico balances at connect(): unset it does for TCP, unless the field of before Calico 3.27 says no.
+// readFelix reads whether Calico balances at connect(): unset it does for TCP, unless the field of before Calico 3.27
+// says no.
 func readFelix(u *unstructured.Unstructured, s *law.SocketLB) {
 	var felix struct {
 		Spec struct {
@@ -104,14 +111,15 @@ func readFelix(u *unstructured.Unstructured, s *law.SocketLB) {
 	c := felix.Spec
 	s.Sight, s.Object = law.Seen, "FelixConfiguration "+calicoFelixConfig
 	s.InPods = c.BPFEnabled && c.Balancing != "Disabled" && (c.Balancing != "" || c.Older == nil || *c.Older)
-	s.Settings = fmt.Sprintf("bpfEnabled=%v, bpfConnectTimeLoadBalancing=%q", c.BPFEnabled, untrusted.Short(c.Balancing, 20))
+	s.Settings = fmt.Sprintf("bpfEnabled=%v, bpfConnectTimeLoadBalancing=%q", c.BPFEnabled,
+		untrusted.Short(c.Balancing, 20))
 	if c.Older != nil {
 		s.Settings += fmt.Sprintf(", bpfConnectTimeLoadBalancingEnabled=%v", *c.Older)
 	}
 }
 
-// readNetworks takes the networks from the proxy's own environment, which is what it goes by, else from the control plane's
-// values, which is what a new proxy would be told.
+// readNetworks takes the networks from the proxy's own environment, which is what it goes by, else from the control
+// plane's values, which is what a new proxy would be told.
 func (d *finder) readNetworks(ctx context.Context, control string) law.Networks {
 	if list := d.snap.Source.ProfileNetworks; list != "" {
 		return law.Networks{Sight: law.Seen, Object: "the proxy of pod " + d.snap.Source.Name, CIDRs: splitList(list)}
@@ -191,8 +199,8 @@ func (c Client) configMap(ctx context.Context, ns, name string) (*core.ConfigMap
 	return get(ctx, c, "configmap", ns, name, c.kube.CoreV1().ConfigMaps(ns))
 }
 
-// credentials says whether the control plane can ask the other cluster for its pods: a Secret of this type must be in its
-// namespace. Only the names of Secrets are read, never what they hold.
+// credentials says whether the control plane can ask the other cluster for its pods: a Secret of this type must be in
+// its namespace. Only the names of Secrets are read, never what they hold.
 func (d *finder) credentials(ctx context.Context, cluster string) (law.Sight, string) {
 	ns := cmp.Or(d.snap.Source.ControlPlane, controlNamespace)
 	l, err := remember(d.local.memo, "secrets "+ns, func() (*metav1.PartialObjectMetadataList, error) {

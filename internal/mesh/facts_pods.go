@@ -16,8 +16,9 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// readProxySettings keeps what the pod's own proxy was told when the pod was made. The arguments of the init container are what
-// the traffic rules were made of; annotations only count where another plugin made the rules and left no such container.
+// readProxySettings keeps what the pod's own proxy was told when the pod was made. The arguments of the init container
+// are what the traffic rules were made of; annotations only count where another plugin made the rules and left no such
+// container.
 func readProxySettings(pod *core.Pod, p *law.Pod) {
 	p.ControlPlane = untrusted.Short(pod.Labels["linkerd.io/control-plane-ns"], 63)
 	p.InboundPolicy, p.ProfileNetworks = proxyEnv(pod, envInboundPolicy), proxyEnv(pod, envNetworks)
@@ -65,7 +66,8 @@ func proxyEnv(pod *core.Pod, name string) string {
 }
 
 // podSet looks at the first page of the pods that a Service selects. A Service without selector has none.
-func podSet(ctx context.Context, c Client, policies *policyReader, svc law.Service, endpoints []law.Endpoint) law.PodSet {
+func podSet(ctx context.Context, c Client, policies *policyReader, svc law.Service,
+	endpoints []law.Endpoint) law.PodSet {
 	if len(svc.Selector) == 0 {
 		return law.PodSet{Sight: law.Absent}
 	}
@@ -137,11 +139,12 @@ func addOnce(list []string, s string) []string {
 	return append(list, s)
 }
 
-// maxPods bounds the pods of a namespace that are read where many splits are looked at: enough to say of what they are made.
+// maxPods bounds the pods of a namespace that are read where many splits are looked at: enough to say of what they are
+// made.
 const maxPods = 2000
 
-// podsOf are the first page of the pods that a selector fits, and whether there are more. Where many splits are looked at, the
-// first pods of the namespace are read once for all of them.
+// podsOf are the first page of the pods that a selector fits, and whether there are more. Where many splits are looked
+// at, the first pods of the namespace are read once for all of them.
 func (c Client) podsOf(ctx context.Context, ns string, sel labels.Selector) ([]*core.Pod, bool, error) {
 	asked, limit := sel.String(), pageSize
 	if c.wide {
@@ -192,8 +195,8 @@ func (d *finder) backendsOf(cluster string) []law.Service {
 	return out
 }
 
-// rollouts are the Deployments behind the Services that are not at rest. What may not be listed is left out: a rollout is a
-// remark, and its absence proves nothing.
+// rollouts are the Deployments behind the Services that are not at rest. What may not be listed is left out: a rollout
+// is a remark, and its absence proves nothing.
 func (d *finder) rollouts(ctx context.Context, c Client, cluster string, services []law.Service) []law.Rollout {
 	var out []law.Rollout
 	done := map[string]bool{}

@@ -21,8 +21,8 @@ func (d *finder) readMirrorFacts(ctx context.Context, b *law.Backend) {
 		m.Credentials, m.CredentialsWhy = d.credentials(ctx, m.Cluster)
 		return
 	}
-	// Proxies read EndpointSlices. Kubernetes copies them from the Endpoints, annotations and all; one that lacks the gateway's
-	// identity makes a client dial in plain text.
+	// Proxies read EndpointSlices. Kubernetes copies them from the Endpoints, annotations and all; one that lacks the
+	// gateway's identity makes a client dial in plain text.
 	bySvc, err := d.local.slicesOf(ctx, b.Service.Namespace, []string{b.Service.Name})
 	if m.Slices, m.SlicesWhy = sightOf(err); m.Slices != law.Seen {
 		return
@@ -41,8 +41,8 @@ func (d *finder) readMirrorFacts(ctx context.Context, b *law.Backend) {
 	slices.Sort(m.SliceIdentities)
 }
 
-// readRemoteFacts reads what the target cluster says of the mirrored Services: the pods behind them, a split of their own, and the
-// anchors that the mesh there trusts.
+// readRemoteFacts reads what the target cluster says of the mirrored Services: the pods behind them, a split of their
+// own, and the anchors that the mesh there trusts.
 func (d *finder) readRemoteFacts(ctx context.Context, cluster string, c Client) {
 	if d.t.SplitOnly {
 		return
@@ -77,9 +77,10 @@ func (d *finder) readRemoteFacts(ctx context.Context, cluster string, c Client) 
 	d.snap.Facts.Rollouts = append(d.snap.Facts.Rollouts, d.rollouts(ctx, c, cluster, d.backendsOf(cluster))...)
 }
 
-// readRemoteSplit looks for a split of the mirrored Service in its own cluster. The gateway there asks for the profile of the
-// name that it is called by and obeys it, so the share of that cluster is split once more.
-func readRemoteSplit(ctx context.Context, c Client, groups *metav1.APIGroupList, m *law.Mirror) (*law.RemoteSplit, string) {
+// readRemoteSplit looks for a split of the mirrored Service in its own cluster. The gateway there asks for the profile
+// of the name that it is called by and obeys it, so the share of that cluster is split once more.
+func readRemoteSplit(ctx context.Context, c Client, groups *metav1.APIGroupList, m *law.Mirror) (*law.RemoteSplit,
+	string) {
 	ns, name, _ := strings.Cut(m.Remote, "/")
 	items, err := c.list(ctx, law.ServiceProfiles(), law.ServiceProfiles().ServedBy(groups), ns)
 	if sight, why := sightOf(err); sight == law.Unread {

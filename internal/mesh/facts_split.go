@@ -8,8 +8,8 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// routeSettings are the annotations of a Service that make its proxies retry, give up or break off. They count on the path of
-// routes only, and are remarks on the profile's.
+// routeSettings are the annotations of a Service that make its proxies retry, give up or break off. They count on the
+// path of routes only, and are remarks on the profile's.
 func routeSettings(svc *core.Service) map[string]string {
 	out := map[string]string{}
 	for k, v := range svc.Annotations {

@@ -16,14 +16,14 @@ type Found struct {
 	Split     string // as Query.Split has it: "ts/podinfo"
 }
 
-// Find names the splits of a namespace, "" for all namespaces, sorted: TrafficSplits, and routes that have a Service for a
-// parent. None is no error, nor is a kind that the API server does not serve.
+// Find names the splits of a namespace, "" for all namespaces, sorted: TrafficSplits, and routes that have a Service
+// for a parent. None is no error, nor is a kind that the API server does not serve.
 func Find(ctx context.Context, c Client, namespace string) ([]Found, error) {
 	return find(ctx, c, namespace, true)
 }
 
-// Splits names the splits of a namespace as a command line does, sorted. They are candidates: of routes that may not be read
-// none is offered.
+// Splits names the splits of a namespace as a command line does, sorted. They are candidates: of routes that may not be
+// read none is offered.
 func Splits(ctx context.Context, c Client, namespace string) ([]string, error) {
 	found, err := find(ctx, c, namespace, false)
 	var names []string

@@ -2,8 +2,8 @@ package mesh
 
 import "sync"
 
-// memo keeps the answers of one API server for the length of one look at it, so that what several questions need is read once.
-// A nil memo keeps nothing.
+// memo keeps the answers of one API server for the length of one look at it, so that what several questions need is
+// read once. A nil memo keeps nothing.
 type memo struct {
 	mu   sync.Mutex
 	held map[string]any
@@ -16,8 +16,8 @@ type answer[T any] struct {
 	err   error
 }
 
-// remember is read's answer, or the one that it gave before under the key. Errors are kept too: a server that refused once need
-// not be asked again in the same look.
+// remember is read's answer, or the one that it gave before under the key. Errors are kept too: a server that refused
+// once need not be asked again in the same look.
 func remember[T any](m *memo, key string, read func() (T, error)) (T, error) {
 	if m == nil {
 		return read()
@@ -36,8 +36,8 @@ func remember[T any](m *memo, key string, read func() (T, error)) (T, error) {
 	return a.value, a.err
 }
 
-// Wide is the client for a look at many splits: it lists a namespace, or the cluster, once, where for one split it would ask for
-// that split's objects alone.
+// Wide is the client for a look at many splits: it lists a namespace, or the cluster, once, where for one split it
+// would ask for that split's objects alone.
 func (c Client) Wide() Client {
 	c.wide = true
 	return c
@@ -51,8 +51,8 @@ func (c Client) remembered() Client {
 	return c.Remembering()
 }
 
-// Remembering is the client with a memory: the same question gets the same answer for as long as it is used. It is for one look
-// at a cluster; a later look needs another.
+// Remembering is the client with a memory: the same question gets the same answer for as long as it is used. It is for
+// one look at a cluster; a later look needs another.
 func (c Client) Remembering() Client {
 	c.memo = &memo{}
 	return c

@@ -102,8 +102,8 @@ func readLink(u *unstructured.Unstructured) (law.Link, linkSelectors) {
 	return l, sel
 }
 
-// linkSelector reads one of a Link's label selectors. Absent, empty or malformed selects nothing, as the service mirror has
-// it and unlike Kubernetes' own rule for empty selectors.
+// linkSelector reads one of a Link's label selectors. Absent, empty or malformed selects nothing, as the service mirror
+// has it and unlike Kubernetes' own rule for empty selectors.
 func linkSelector(u *unstructured.Unstructured, field string) labels.Selector {
 	sel, ok := selectorOf(u, field)
 	if !ok || sel.Empty() {
@@ -112,8 +112,8 @@ func linkSelector(u *unstructured.Unstructured, field string) labels.Selector {
 	return sel
 }
 
-// exported reports whether the target cluster's Service is mirrored by the Link of that cluster, or, where no Link could be
-// read, whether it bears the usual label.
+// exported reports whether the target cluster's Service is mirrored by the Link of that cluster, or, where no Link
+// could be read, whether it bears the usual label.
 func (d *finder) exported(cluster string, svc *core.Service) bool {
 	if i := slices.IndexFunc(d.snap.Links, func(l law.Link) bool { return l.TargetCluster == cluster }); i >= 0 {
 		set := labels.Set(svc.Labels)

@@ -12,8 +12,8 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// objectsStep lists whatever may say how the root's traffic is split, before it is known which of it is meant: a bare name
-// may be a root Service's, and only all kinds together tell what rules there.
+// objectsStep lists whatever may say how the root's traffic is split, before it is known which of it is meant: a bare
+// name may be a root Service's, and only all kinds together tell what rules there.
 func (d *finder) objectsStep(ctx context.Context) error {
 	c := &d.c
 	c.Source, c.Through, c.SourceLabels, c.Services = d.snap.Source, d.snap.Through, d.sourceLabels, d.services
@@ -29,8 +29,8 @@ func (d *finder) objectsStep(ctx context.Context) error {
 	return nil
 }
 
-// readKind lists the objects of a kind from every resource that is served. What cannot be listed and might rule is noted; where
-// the question cannot be answered without, it is an error.
+// readKind lists the objects of a kind from every resource that is served. What cannot be listed and might rule is
+// noted; where the question cannot be answered without, it is an error.
 func (d *finder) readKind(ctx context.Context, k law.Kind) error {
 	served := false
 	for _, r := range k.Resources {
@@ -58,10 +58,11 @@ func (d *finder) readKind(ctx context.Context, k law.Kind) error {
 	return nil
 }
 
-// listKind lists a kind's objects from the namespaces that count: that of the split and, of what several meshes read, that of the
-// client, since routes elsewhere hold for clients of their own namespace; or all, and where those may not be listed the likeliest.
-// where names what an error is about.
-func (d *finder) listKind(ctx context.Context, k law.Kind, r law.Resource) (items []unstructured.Unstructured, where string, err error) {
+// listKind lists a kind's objects from the namespaces that count: that of the split and, of what several meshes read,
+// that of the client, since routes elsewhere hold for clients of their own namespace; or all, and where those may not
+// be listed the likeliest. where names what an error is about.
+func (d *finder) listKind(ctx context.Context, k law.Kind, r law.Resource) (items []unstructured.Unstructured,
+	where string, err error) {
 	versions, name := r.ServedBy(d.groups), r.Plural+"."+r.Group
 	namespaces := []string{d.t.Namespace}
 	if !k.Needed {

@@ -22,8 +22,8 @@ func get[T any](ctx context.Context, c Client, what, ns, name string, from gette
 	return remember(c.memo, what+" "+ns+"/"+name, func() (T, error) { return from.Get(ctx, name, metav1.GetOptions{}) })
 }
 
-// paged reads a list page by page until it ends or has most items, and reports whether there was more. A continuation that has
-// expired (410, the server has compacted its history meanwhile) begins the list anew, once.
+// paged reads a list page by page until it ends or has most items, and reports whether there was more. A continuation
+// that has expired (410, the server has compacted its history meanwhile) begins the list anew, once.
 func paged[T any, L metav1.ListInterface](
 	ctx context.Context, from lister[L], opts metav1.ListOptions, most int, items func(L) []T,
 ) ([]T, bool, error) {

@@ -15,8 +15,8 @@ import (
 // AllPods asks for every ready pod, up to law.MaxPods.
 const AllPods = -1
 
-// otherSources takes further pods that send, in the order in which the first was chosen. Only ready ones can be waited for
-// at a start, so others are passed over, and their number is said.
+// otherSources takes further pods that send, in the order in which the first was chosen. Only ready ones can be waited
+// for at a start, so others are passed over, and their number is said.
 func (d *finder) otherSources(candidates []core.Pod, ready int, label string) error {
 	want := d.t.Pods
 	if want == AllPods {
@@ -76,5 +76,6 @@ func (q Query) checkPods() error {
 	if q.Pods == 0 || q.Pods == AllPods || q.Pods >= 1 && q.Pods <= law.MaxPods {
 		return nil
 	}
-	return usage("read", fmt.Sprintf("--pods %d", q.Pods), "no such number of pods", fmt.Sprintf("want 1 to %d, or all", law.MaxPods))
+	return usage("read", fmt.Sprintf("--pods %d", q.Pods), "no such number of pods",
+		fmt.Sprintf("want 1 to %d, or all", law.MaxPods))
 }

@@ -112,10 +112,11 @@ func selectorOf(u *unstructured.Unstructured, field string) (sel labels.Selector
 	return sel, err == nil
 }
 
-// authorizations are the objects that let somebody through to the Server: policies that target it or its namespace, and the
-// older ServerAuthorizations. Whom they let in is not worked out here. A policy of an HTTPRoute or GRPCRoute may be of this
-// Server's routes: it is counted, for it is not certain that nobody is let in.
-func (r *policyReader) authorizations(ctx context.Context, c Client, server *unstructured.Unstructured) (out []string, unread string) {
+// authorizations are the objects that let somebody through to the Server: policies that target it or its namespace, and
+// the older ServerAuthorizations. Whom they let in is not worked out here. A policy of an HTTPRoute or GRPCRoute may be
+// of this Server's routes: it is counted, for it is not certain that nobody is let in.
+func (r *policyReader) authorizations(ctx context.Context, c Client, server *unstructured.Unstructured) (out []string,
+	unread string) {
 	take := func(k law.Resource, what string, fits func(*unstructured.Unstructured) bool) {
 		items, err := c.list(ctx, k, k.ServedBy(r.groups), server.GetNamespace())
 		if err != nil && !errors.Is(err, errNotServed) {

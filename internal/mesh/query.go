@@ -14,13 +14,15 @@ import (
 // Query says which split is meant and where the requests come from.
 type Query struct {
 	Namespace string
-	Split     string // "ts/podinfo", "httproute/podinfo", or a root Service or a split by its bare name; "": the only one there is
+	// "ts/podinfo", "httproute/podinfo", or a root Service or a split by its bare name; "": the only one there is
+	Split     string
 	From      string // "deploy/frontend", "sts/…", "ds/…", "rs/…", "pod/NAME" or a bare pod name; "": no source pod
 	Selector  string // label selector that fits one pod, in place of From
 	Container string // container to run in; "": see Pod.ContainerWhy
 	Port      int32  // port of the root Service; 0: its first TCP port
 	Through   string // "svc/frontend": the Service whose pods draw the backend; "": the source pod draws
-	// FromNamespace is the namespace of the source pod where it is not Namespace. It decides which ServiceProfile is obeyed.
+	// FromNamespace is the namespace of the source pod where it is not Namespace. It decides which ServiceProfile is
+	// obeyed.
 	FromNamespace string
 	Probe         law.Probe // the request that the law is asked for; its zero value is GET / of the root Service
 	// SplitOnly leaves out Snapshot.Facts: for a second look, which asks whether what the verdict rests on has changed.
@@ -64,7 +66,8 @@ func (q Query) parse() (target, error) {
 	}
 	for _, ns := range []string{q.Namespace, t.FromNamespace} {
 		if msgs := validation.IsDNS1123Label(ns); len(msgs) > 0 {
-			return t, usage("read", fmt.Sprintf("--namespace %q", untrusted.Safe(ns)), "not a namespace's name", "name one with -n")
+			return t, usage("read", fmt.Sprintf("--namespace %q", untrusted.Safe(ns)), "not a namespace's name",
+				"name one with -n")
 		}
 	}
 	for _, step := range []func() error{t.parseSplit, t.parseFrom, t.parseThrough} {
@@ -86,7 +89,8 @@ func (q Query) parse() (target, error) {
 }
 
 // splitForms is what a SPLIT may look like.
-const splitForms = "write ts/NAME, httproute/NAME, grpcroute/NAME, vs/NAME, traefikservice/NAME, or the name of the root Service"
+const splitForms = "write ts/NAME, httproute/NAME, grpcroute/NAME, vs/NAME, traefikservice/NAME, or the name of the " +
+	"root Service"
 
 // workKind is a kind of objects that pods come from, by its name and short name.
 type workKind struct{ name, short, group string }
@@ -132,7 +136,8 @@ func (t *target) parseFrom() error {
 	if t.Selector != "" {
 		sel, err := labels.Parse(t.Selector)
 		if err != nil || sel.Empty() {
-			return usage("read", fmt.Sprintf("-l %q", untrusted.Safe(t.Selector)), "not a label selector", "write -l app=frontend")
+			return usage("read", fmt.Sprintf("-l %q", untrusted.Safe(t.Selector)), "not a label selector",
+				"write -l app=frontend")
 		}
 		t.selector = sel
 		return nil

@@ -10,9 +10,9 @@ import (
 	"github.com/splitbench/splitbench/internal/law"
 )
 
-// serves reports whether the client's cluster serves a kind. A group is served for one of its kinds as much as for all, and a
-// rule for a kind that is not there would be one too many; so groups of several kinds are asked which they have. Where a
-// server does not tell, the kind is taken to be served: reading it then says.
+// serves reports whether the client's cluster serves a kind. A group is served for one of its kinds as much as for all,
+// and a rule for a kind that is not there would be one too many; so groups of several kinds are asked which they have.
+// Where a server does not tell, the kind is taken to be served: reading it then says.
 func (d *finder) serves(ctx context.Context, k law.Resource) bool {
 	versions := k.ServedBy(d.groups)
 	if len(versions) == 0 || d.groups == nil || d.local.kube == nil {
@@ -70,9 +70,9 @@ const (
 	CommandConvert = "convert"
 )
 
-// Needs lists what a command needs of the client's cluster, or with remote of one that a mirror leads to: each with what it
-// is for, and whether the command works without it. It is the list that a discovery asks the API server about. A cluster is
-// asked only which kinds it serves; nil: all kinds are taken to be there.
+// Needs lists what a command needs of the client's cluster, or with remote of one that a mirror leads to: each with
+// what it is for, and whether the command works without it. It is the list that a discovery asks the API server about.
+// A cluster is asked only which kinds it serves; nil: all kinds are taken to be there.
 func Needs(ctx context.Context, c *Client, command string, q Query, remote bool) ([]law.Access, error) {
 	t, err := q.parse()
 	if err != nil {
@@ -89,7 +89,8 @@ func Needs(ctx context.Context, c *Client, command string, q Query, remote bool)
 		if command == CommandConvert || command == CommandPlan {
 			return nil, nil
 		}
-		return remoteAccess("", []string{t.Namespace}, d.serves(ctx, law.ServiceProfiles()), d.serves(ctx, policyServers())), nil
+		return remoteAccess("", []string{t.Namespace}, d.serves(ctx, law.ServiceProfiles()),
+			d.serves(ctx, policyServers())), nil
 	}
 	all := law.Once(d.localAccess(ctx))
 	switch command {
@@ -117,8 +118,8 @@ func Needs(ctx context.Context, c *Client, command string, q Query, remote bool)
 // saysTheLaw reports an access to objects that may rule.
 func saysTheLaw(a law.Access) bool { return a.Subresource == "" && law.SaysTheLaw(a.Group) }
 
-// watchAccess is what a run watches while it sends: the objects that its verdict rests on. Where that is refused it reads them
-// once a second, for which it needs to get them.
+// watchAccess is what a run watches while it sends: the objects that its verdict rests on. Where that is refused it
+// reads them once a second, for which it needs to get them.
 func (d *finder) watchAccess(read []law.Access) []law.Access {
 	var out []law.Access
 	seen := map[string]bool{}
@@ -130,13 +131,16 @@ func (d *finder) watchAccess(read []law.Access) []law.Access {
 			continue
 		}
 		seen[key] = true
-		out = append(out, optional("watch", a.Group, a.Resource, a.Namespace, "seeing at once that it changes during the run"))
+		out = append(out, optional("watch", a.Group, a.Resource, a.Namespace,
+			"seeing at once that it changes during the run"))
 	}
 	return out
 }
 
-// mayRule reports whether objects of the kind are watched: the split that was named, and the profile that may take its place.
+// mayRule reports whether objects of the kind are watched: the split that was named, and the profile that may take its
+// place.
 func (d *finder) mayRule(a law.Access) bool {
-	return d.t.splitKind == "" || a.Resource == law.ServiceProfiles().Plural ||
-		slices.ContainsFunc(law.KindNamed(d.t.splitKind).Resources, func(r law.Resource) bool { return r.Plural == a.Resource })
+	named := func(r law.Resource) bool { return r.Plural == a.Resource }
+	return d.t.splitKind == "" || named(law.ServiceProfiles()) ||
+		slices.ContainsFunc(law.KindNamed(d.t.splitKind).Resources, named)
 }

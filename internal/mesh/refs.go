@@ -21,8 +21,8 @@ func resourceOf(r law.Ref) schema.GroupVersionResource {
 // byLabel reports whether the ref stands for all objects that bear its Service's label.
 func byLabel(r law.Ref) bool { return r.Resource == "endpointslices" }
 
-// stateOf is what a verdict rests on of the objects that a ref stands for, in words; "" where there is none. A write that
-// leaves it the same, as to an object's status or to a pod's labels, is no change.
+// stateOf is what a verdict rests on of the objects that a ref stands for, in words; "" where there is none. A write
+// that leaves it the same, as to an object's status or to a pod's labels, is no change.
 func stateOf(r law.Ref, objects map[string]*unstructured.Unstructured) string {
 	if len(objects) == 0 {
 		return ""

@@ -24,7 +24,8 @@ func (d *finder) remotesStep(ctx context.Context) error {
 		i := d.remoteFor(name, clusters)
 		if i < 0 {
 			if d.mirrored(name) {
-				d.note("no --remote-context leads to cluster %s: its pods, export label and gateway were not read", untrusted.Safe(name))
+				d.note("no --remote-context leads to cluster %s: its pods, export label and gateway were not read",
+					untrusted.Safe(name))
 			}
 			continue
 		}
@@ -71,8 +72,8 @@ func (d *finder) mirrorsOf(cluster string) []*law.Backend {
 
 func (d *finder) mirrored(cluster string) bool { return len(d.mirrorsOf(cluster)) > 0 }
 
-// remoteFor matches a target cluster to a remote: by the name the user gave, by the name of the context, or, where there is
-// one unnamed remote and one cluster that is mirrored, to that one.
+// remoteFor matches a target cluster to a remote: by the name the user gave, by the name of the context, or, where
+// there is one unnamed remote and one cluster that is mirrored, to that one.
 func (d *finder) remoteFor(cluster string, clusters []string) int {
 	if i := slices.IndexFunc(d.remotes, func(r Remote) bool { return r.Cluster == cluster }); i >= 0 {
 		return i
@@ -134,14 +135,16 @@ func (d *finder) readRemoteService(ctx context.Context, c Client, b *law.Backend
 	}
 	if err != nil {
 		m.RemoteUnread = law.Brief(err)
-		d.note("Service %s of cluster %s could not be read: %s", untrusted.Safe(m.Remote), untrusted.Safe(m.Cluster), m.RemoteUnread)
+		d.note("Service %s of cluster %s could not be read: %s", untrusted.Safe(m.Remote), untrusted.Safe(m.Cluster),
+			m.RemoteUnread)
 		return
 	}
 	m.RemoteFound, m.RemoteExported, m.RemoteService = true, d.exported(m.Cluster, svc), readService(svc)
 	got, unread := endpointsOf(ctx, c, ns, map[string]string{name: readService(svc).PortName(b.Port)})
 	if why := unread[name]; why != "" {
 		m.RemoteUnread = why
-		d.note("pods of Service %s of cluster %s could not be read: %s", untrusted.Safe(m.Remote), untrusted.Safe(m.Cluster), why)
+		d.note("pods of Service %s of cluster %s could not be read: %s", untrusted.Safe(m.Remote), untrusted.Safe(m.Cluster),
+			why)
 		return
 	}
 	b.RemotePods = law.Backend{Endpoints: got[name]}.PodNames()
@@ -152,8 +155,8 @@ func (d *finder) readRemoteService(ctx context.Context, c Client, b *law.Backend
 // gatewayProxyPort is where the gateway's proxy takes requests in; its Service's port leads there.
 const gatewayProxyPort = 4143
 
-// readGateway reads the gateway's Service and whether something is ready behind it. It is looked for where the extension
-// puts it, then in the namespace of the cluster's Link.
+// readGateway reads the gateway's Service and whether something is ready behind it. It is looked for where the
+// extension puts it, then in the namespace of the cluster's Link.
 func (d *finder) readGateway(ctx context.Context, cluster string, c Client) law.Gateway {
 	g := law.Gateway{Cluster: cluster, Context: c.Context, Namespace: linkNamespace, Name: gatewayService}
 	namespaces := []string{linkNamespace}
@@ -194,8 +197,8 @@ func (d *finder) readGateway(ctx context.Context, cluster string, c Client) law.
 	return g
 }
 
-// gatewayAddresses are where a load balancer takes the gateway's traffic in: IPs, or host names where a cloud gives no IP. Of an
-// entry with both, a Link has the IP.
+// gatewayAddresses are where a load balancer takes the gateway's traffic in: IPs, or host names where a cloud gives no
+// IP. Of an entry with both, a Link has the IP.
 func gatewayAddresses(svc *core.Service) []string {
 	var out []string
 	for _, in := range svc.Status.LoadBalancer.Ingress {

@@ -38,9 +38,9 @@ func readService(svc *core.Service) law.Service {
 	return s
 }
 
-// servicesStep lists the Services of the namespace once: root, leaves and mirrors are looked up in the list, and its names
-// are what an error offers. A namespace without Services is asked for by name, since a list of nothing does not tell a
-// namespace that is empty from one that is not there.
+// servicesStep lists the Services of the namespace once: root, leaves and mirrors are looked up in the list, and its
+// names are what an error offers. A namespace without Services is asked for by name, since a list of nothing does not
+// tell a namespace that is empty from one that is not there.
 func (d *finder) servicesStep(ctx context.Context) error {
 	d.services, d.mirrors = map[string]law.Service{}, map[string]law.Mirror{}
 	items, err := d.local.servicesOf(ctx, d.t.Namespace)
@@ -81,8 +81,8 @@ func (d *finder) namespaceExists(ctx context.Context) error {
 		"there is no such namespace in context "+untrusted.Safe(d.local.Context), hint)
 }
 
-// service is the Service that a backend's name stands for: "name" in the split's namespace, "name.namespace" in another.
-// What cannot be a Service is not found.
+// service is the Service that a backend's name stands for: "name" in the split's namespace, "name.namespace" in
+// another. What cannot be a Service is not found.
 func (d *finder) service(ctx context.Context, name string) law.Service {
 	if s, ok := d.services[name]; ok {
 		return s

@@ -108,8 +108,8 @@ func (d *finder) setSource(ctx context.Context, pod *core.Pod, label string) err
 	return d.pinnedSources(ctx)
 }
 
-// podsOf lists the pods that a selector fits: the first page of them, since one is enough and they come sorted by name. fit
-// says of the note that there are more how pods are chosen.
+// podsOf lists the pods that a selector fits: the first page of them, since one is enough and they come sorted by name.
+// fit says of the note that there are more how pods are chosen.
 func (d *finder) podsOf(ctx context.Context, ns string, sel labels.Selector, fit string) ([]core.Pod, error) {
 	l, err := d.local.kube.CoreV1().Pods(ns).List(ctx, metav1.ListOptions{LabelSelector: sel.String(), Limit: pageSize})
 	if err != nil {
@@ -131,7 +131,8 @@ func (d *finder) noPods(ctx context.Context, label string) error {
 		law.Candidates("pods", names))
 }
 
-// workloads are the workloads of the kind that --from names. They are read unstructured: of each kind the selector alone counts.
+// workloads are the workloads of the kind that --from names. They are read unstructured: of each kind the selector
+// alone counts.
 func (d *finder) workloads() dynamic.ResourceInterface {
 	kind := apps.SchemeGroupVersion.WithResource(d.t.fromKind.name + "s")
 	return d.local.dynamic.Resource(kind).Namespace(d.t.FromNamespace)
@@ -179,8 +180,8 @@ func (d *finder) otherWorkloads(ctx context.Context) string {
 
 const labelTemplateHash = "pod-template-hash"
 
-// newestRevision finds the newest revision of a Deployment among pods of several: by its ReplicaSets' revision numbers, or
-// by the newest pod where ReplicaSets may not be listed. It asks nothing where all pods are of one revision.
+// newestRevision finds the newest revision of a Deployment among pods of several: by its ReplicaSets' revision numbers,
+// or by the newest pod where ReplicaSets may not be listed. It asks nothing where all pods are of one revision.
 func (d *finder) newestRevision(ctx context.Context, w workload, pods []core.Pod) workload {
 	hashes := map[string]bool{}
 	newest := &pods[0]

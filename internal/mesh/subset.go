@@ -44,9 +44,11 @@ func (d *finder) subsetsStep(ctx context.Context) error {
 			d.narrow(ctx, &d.snap.Backends[b], set)
 		case unread != nil:
 			d.snap.Backends[b].Unread = "DestinationRules could not be read: " + law.Brief(unread)
-			d.note("DestinationRules could not be read, so which pods subset %s has is not known: %s", untrusted.Safe(lb.Name), law.Brief(unread))
+			d.note("DestinationRules could not be read, so which pods subset %s has is not known: %s", untrusted.Safe(lb.Name),
+				law.Brief(unread))
 		default:
-			lb.Problem = fmt.Sprintf("no DestinationRule names subset %s of Service %s/%s: its share is answered with 503", untrusted.Safe(lb.Subset), untrusted.Safe(lb.Namespace), untrusted.Safe(lb.Service))
+			lb.Problem = fmt.Sprintf("no DestinationRule names subset %s of Service %s/%s: its share is answered with 503",
+				untrusted.Safe(lb.Subset), untrusted.Safe(lb.Namespace), untrusted.Safe(lb.Service))
 			d.snap.Backends[b].Endpoints = nil
 		}
 	}
@@ -55,7 +57,8 @@ func (d *finder) subsetsStep(ctx context.Context) error {
 
 // narrow keeps the endpoints whose pods bear the labels.
 func (d *finder) narrow(ctx context.Context, b *law.Backend, set map[string]string) {
-	pods, err := d.podsOf(ctx, b.Service.Namespace, labels.SelectorFromSet(set), "bear the labels of subset "+untrusted.Safe(b.Name))
+	pods, err := d.podsOf(ctx, b.Service.Namespace, labels.SelectorFromSet(set),
+		"bear the labels of subset "+untrusted.Safe(b.Name))
 	if err != nil {
 		b.Unread = "pods of the subset could not be read: " + law.Brief(err)
 		d.note("pods of subset %s could not be read: %s", untrusted.Safe(b.Name), law.Brief(err))

@@ -70,11 +70,11 @@ type Watcher struct {
 	gaps []Gap
 }
 
-// Watch follows the refs, each by the client of its cluster (by Ref.Cluster), and reports what changes of them: not each
-// write, but each that changes what a verdict rests on. It begins with what is there when it reads first, opens a stream
-// again where it breaks, through restarts of the API server too, and compares then what it missed: the Since of such a change
-// lies back. Where watching is forbidden it reads once a second, and says so in Gaps. It never fails: what cannot be
-// seen is a Gap. At most 64 refs are followed. The caller must drain Events or Close the Watcher.
+// Watch follows the refs, each by the client of its cluster (by Ref.Cluster), and reports what changes of them: not
+// each write, but each that changes what a verdict rests on. It begins with what is there when it reads first, opens a
+// stream again where it breaks, through restarts of the API server too, and compares then what it missed: the Since of
+// such a change lies back. Where watching is forbidden it reads once a second, and says so in Gaps. It never fails:
+// what cannot be seen is a Gap. At most 64 refs are followed. The caller must drain Events or Close the Watcher.
 func Watch(ctx context.Context, clients map[string]Client, refs []law.Ref) *Watcher {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &Watcher{events: make(chan Event, eventBuffer), ready: make(chan struct{}), cancel: cancel}
@@ -202,8 +202,8 @@ func (s *stream) options() metav1.ListOptions {
 	return metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", s.ref.Name).String()}
 }
 
-// read takes what is there now, and reports it where it is not what was there before. Who may get an object but not list
-// its kind is served too.
+// read takes what is there now, and reports it where it is not what was there before. Who may get an object but not
+// list its kind is served too.
 func (s *stream) read(ctx context.Context) error {
 	objects := map[string]*unstructured.Unstructured{}
 	l, err := s.resource(s.c.dynamic).List(ctx, s.options())

@@ -101,12 +101,14 @@ func (d Delta) Plus(o Delta) Delta {
 		d.Paths[which] += n
 	}
 	d.Path = pathOf(d)
-	d.Counter, d.Blurred, d.Restarted = cmp.Or(d.Counter, o.Counter), cmp.Or(d.Blurred, o.Blurred), cmp.Or(d.Restarted, o.Restarted)
+	d.Counter, d.Blurred = cmp.Or(d.Counter, o.Counter), cmp.Or(d.Blurred, o.Blurred)
+	d.Restarted = cmp.Or(d.Restarted, o.Restarted)
 	return d
 }
 
-// choose takes the draws from the best counter that moved. The route's own counter also has requests that were drawn for a
-// backend that is not there; the balancers' has all versions of both paths; the oldest cannot tell who a request was for.
+// choose takes the draws from the best counter that moved. The route's own counter also has requests that were drawn
+// for a backend that is not there; the balancers' has all versions of both paths; the oldest cannot tell who a request
+// was for.
 func (d *Delta) choose(before, after Page) {
 	still := false // a counter that did not move is taken where no other did
 	take := func(counter string, b, a Counts) bool {
@@ -135,8 +137,8 @@ func (d *Delta) choose(before, after Page) {
 	case take(counterQueue, before.Queue, after.Queue), take(counterRoute, before.Route, after.Route):
 		return
 	case !after.Queue.known() && take(counterLegacy, before.Legacy, after.Legacy):
-		d.Blurred = "the proxy is old: its counters do not tell requests that were drawn for a backend from those to the backend's " +
-			"own Service"
+		d.Blurred = "the proxy is old: its counters do not tell requests that were drawn for a backend from those to the " +
+			"backend's own Service"
 		return
 	}
 	if still = sum(d.Streams) == 0; still {
@@ -181,7 +183,8 @@ func difference(before, after Counts) ([]int64, int64) {
 
 // shrank reports a counter that went back while it is still there. One that is not there any more has expired.
 func shrank(before, after Page) bool {
-	for _, pair := range [][2]Counts{{before.Queue, after.Queue}, {before.Route, after.Route}, {before.Streams, after.Streams}} {
+	for _, pair := range [][2]Counts{{before.Queue, after.Queue}, {before.Route, after.Route},
+		{before.Streams, after.Streams}} {
 		for i, b := range pair[0].Leaves {
 			if a := pair[1].Leaves[i]; a.Known && b.Known && a.N < b.N {
 				return true

@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// Envoy counts by cluster, and a cluster does not know which route chose it. A draw of a cluster is a request that it took
-// in, or that it refused because no host of it was healthy, too much waited or the connection failed; a retry is not one,
-// because Envoy keeps to the cluster that it drew. That this adds up was seen with Envoy 1.40.0: 1,000 requests over three
-// clusters, one of them without hosts or refusing connections, one answering 500 with a retry each, give 1,000 draws.
+// Envoy counts by cluster, and a cluster does not know which route chose it. A draw of a cluster is a request that it
+// took in, or that it refused because no host of it was healthy, too much waited or the connection failed; a retry is
+// not one, because Envoy keeps to the cluster that it drew. That this adds up was seen with Envoy 1.40.0: 1,000
+// requests over three clusters, one of them without hosts or refusing connections, one answering 500 with a retry each,
+// give 1,000 draws.
 
 // envoyLine takes one line of Envoy's /stats, or of its /stats/prometheus.
 func (p *Page) envoyLine(s *scanner, line []byte, t Target) (bool, error) {
@@ -40,7 +41,8 @@ func (p *Page) envoyLine(s *scanner, line []byte, t Target) (bool, error) {
 		p.Uptime = Count{v, true}
 		return true, nil
 	}
-	// A name with dots may be split between the metric's name and the label: envoy_cluster_test_svc_cluster_local_upstream_rq_total.
+	// A name with dots may be split between the metric's name and the label:
+	// envoy_cluster_test_svc_cluster_local_upstream_rq_total.
 	rest, ok := strings.CutPrefix(n, "envoy_cluster_")
 	if !ok {
 		return false, nil
@@ -95,7 +97,8 @@ func (p *Page) envoyCounter(leaf int, counter string, value float64) (bool, erro
 		return false, err
 	}
 	switch counter {
-	case "upstream_rq_total", "upstream_cx_none_healthy", "upstream_rq_pending_overflow", "upstream_rq_pending_failure_eject":
+	case "upstream_rq_total", "upstream_cx_none_healthy", "upstream_rq_pending_overflow",
+		"upstream_rq_pending_failure_eject":
 		p.Queue.add(leaf, n)
 	case "upstream_rq_retry":
 		p.Queue.add(leaf, -n)
@@ -112,8 +115,8 @@ func (p *Page) envoyCounter(leaf int, counter string, value float64) (bool, erro
 	return true, nil
 }
 
-// envoyLeaf is the leaf that a cluster is of: by the Service's own name, by outbound|PORT|SUBSET|HOST of Istio, by HOST or
-// by NAMESPACE/NAME[:PORT]. -1 where none is.
+// envoyLeaf is the leaf that a cluster is of: by the Service's own name, by outbound|PORT|SUBSET|HOST of Istio, by HOST
+// or by NAMESPACE/NAME[:PORT]. -1 where none is.
 func (t Target) envoyLeaf(cluster string) int {
 	host, port, subset := strings.TrimSuffix(cluster, ";"), "", ""
 	if parts := strings.Split(host, "|"); len(parts) == 4 && parts[0] == "outbound" {

@@ -49,7 +49,8 @@ func (d Delta) Findings(t Target, expect Path, sent int64) []Finding {
 	var out []Finding
 	if d.Restarted != "" {
 		out = append(out, Finding{
-			Code: CodeRestarted, Effect: Invalid, Text: "the proxy of the client pod was not the same all the time: " + d.Restarted,
+			Code: CodeRestarted, Effect: Invalid, Text: "the proxy of the client pod was not the same all the time: " +
+				"" + d.Restarted,
 		})
 	}
 	if f, ok := d.stale(t, expect, sent); ok {
@@ -71,7 +72,8 @@ func (d Delta) Findings(t Target, expect Path, sent int64) []Finding {
 	}
 	if d.Retries > 0 {
 		f := Finding{Code: CodeRetries, Effect: Unit, Unit: UnitDraw, Text: fmt.Sprintf(
-			"the proxy drew anew for %d requests that failed, so that answers come from healthy backends more often than they are "+
+			"the proxy drew anew for %d requests that failed, so that answers come from healthy backends more often than they "+
+				"are "+
 				"drawn: the draws that the proxy counted are judged in place of the answers", d.Retries)}
 		if d.Kind == Envoy {
 			f.Effect, f.Unit = Note, ""
@@ -82,7 +84,8 @@ func (d Delta) Findings(t Target, expect Path, sent int64) []Finding {
 	if d.PerConnection() {
 		out = append(out, Finding{
 			Code: CodeConnections, Effect: Unit, Unit: UnitConnection, Text: fmt.Sprintf(
-				"the proxy does not look into the connections to this port: it drew a backend for each of %d connections, not for each "+
+				"the proxy does not look into the connections to this port: it drew a backend for each of %d connections, not "+
+					"for each "+
 					"request, so connections are judged", sum(d.Streams)),
 			Remedy: "for as many draws as requests, send one request on each connection: --requests-per-connection 1",
 		})
@@ -90,8 +93,8 @@ func (d Delta) Findings(t Target, expect Path, sent int64) []Finding {
 	return out
 }
 
-// stale is the first check of all: whether requests take the path that the objects say. A Linkerd proxy keeps the path that
-// it built for an address for as long as somebody uses it.
+// stale is the first check of all: whether requests take the path that the objects say. A Linkerd proxy keeps the path
+// that it built for an address for as long as somebody uses it.
 func (d Delta) stale(t Target, expect Path, sent int64) (Finding, bool) {
 	taken := d.Paths[expect]
 	if expect == PathUnknown || len(d.Paths) == 0 || taken > 0 && taken >= sent {
@@ -106,7 +109,8 @@ func (d Delta) stale(t Target, expect Path, sent int64) (Finding, bool) {
 	if other == PathUnknown || expect == PathDefault && taken > 0 {
 		return Finding{}, false
 	}
-	text := fmt.Sprintf("the client's proxy still uses the routes that it cached before the %s ruled: %d of its requests to %s/%s took ",
+	text := fmt.Sprintf("the client's proxy still uses the routes that it cached before the %s ruled: %d of its "+
+		"requests to %s/%s took ",
 		expect, d.Paths[other], t.Namespace, t.Root)
 	switch other {
 	case PathDefault:
@@ -116,7 +120,8 @@ func (d Delta) stale(t Target, expect Path, sent int64) (Finding, bool) {
 	}
 	return Finding{
 		Code: CodeStalePath, Effect: Invalid, Text: text + " (linkerd2 issues 11032, 12769 and 14274)",
-		Remedy: "restart the client's pods, whose proxies then read the objects anew: kubectl -n " + t.Namespace + " rollout restart",
+		Remedy: "restart the client's pods, whose proxies then read the objects anew: kubectl -n " + t.Namespace + " " +
+			"rollout restart",
 	}, true
 }
 
@@ -143,15 +148,16 @@ func (d Delta) redistributed(i int, l Leaf) (Finding, bool) {
 		l.Name, strings.Join(seen, ", ")), Remedy: "see why " + l.Name + " has no ready endpoint for this client"}
 	if d.Kind == Envoy {
 		f.Code, f.Effect = CodeRefused, Note
-		f.Text = fmt.Sprintf("the proxy had no healthy host for %s: it answers 503 for that share and gives it to nobody", l.Name)
+		f.Text = fmt.Sprintf("the proxy had no healthy host for %s: it answers 503 for that share and gives it to nobody",
+			l.Name)
 	}
 	return f, true
 }
 
-// Agree holds the draws against what the client counted by backend: whatever a backend answered, the proxy must have drawn
-// it for. What the proxy drew beyond that is of others in the pod, or had no answer that names its backend. background is how
-// many of those there were at least, known only where all requests are accounted for: sent are all that the client sent
-// between the two pages.
+// Agree holds the draws against what the client counted by backend: whatever a backend answered, the proxy must have
+// drawn it for. What the proxy drew beyond that is of others in the pod, or had no answer that names its backend.
+// background is how many of those there were at least, known only where all requests are accounted for: sent are all
+// that the client sent between the two pages.
 func (d Delta) Agree(t Target, counted []int64, sent int64) (background int64, disagreement string) {
 	if d.Draws == nil {
 		return 0, ""
@@ -159,7 +165,8 @@ func (d Delta) Agree(t Target, counted []int64, sent int64) (background int64, d
 	for i, n := range counted {
 		if i < len(d.Draws) && n > d.Draws[i] {
 			return 0, fmt.Sprintf("the proxy and the client disagree: %s answered %d requests, and the proxy drew it %d times: "+
-				"the answers are told apart wrongly, requests reach it past the split, or the proxy is not the one that was asked", t.Leaves[i].Name, n, d.Draws[i])
+				"the answers are told apart wrongly, requests reach it past the split, or the proxy is not the one that was "+
+				"asked", t.Leaves[i].Name, n, d.Draws[i])
 		}
 	}
 	return max(0, sum(d.Draws)+d.Other-sent), ""

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Names of Linkerd's counters, less _total, which some versions and scrapers leave out. Sources: linkerd2-proxy, registry
-// prefix "outbound" (linkerd/app/src/lib.rs) and labels of linkerd/app/outbound/src/metrics.rs.
+// Names of Linkerd's counters, less _total, which some versions and scrapers leave out. Sources: linkerd2-proxy,
+// registry prefix "outbound" (linkerd/app/src/lib.rs) and labels of linkerd/app/outbound/src/metrics.rs.
 const (
 	nameStarted     = "process_start_time_seconds"
 	nameProfile     = "route_request"
@@ -32,8 +32,8 @@ const (
 	directionWanted = "outbound"
 )
 
-// linkerdLine takes one line of a Linkerd proxy's page. Names are matched by what they begin and end with, so that a level
-// more or less in the registry's names, as between versions, does no harm.
+// linkerdLine takes one line of a Linkerd proxy's page. Names are matched by what they begin and end with, so that a
+// level more or less in the registry's names, as between versions, does no harm.
 func (p *Page) linkerdLine(s *scanner, line []byte, t Target) (bool, error) {
 	name, ls, value, err := s.sample(line)
 	if err != nil {
@@ -66,16 +66,12 @@ func (p *Page) linkerdLine(s *scanner, line []byte, t Target) (bool, error) {
 		if !parentIs(ls, t) {
 			return false, nil
 		}
-		return p.count(&p.Retries, value)
+		return take(value, p.Retries.add)
 	case n == nameTCPOpened, n == nameTLSOpened:
 		if !parentIs(ls, t) {
 			return false, nil
 		}
-		v, err := whole(value)
-		if err == nil {
-			p.path(PathConnections, v)
-		}
-		return err == nil, err
+		return take(value, func(n int64) { p.path(PathConnections, n) })
 	case n == nameProfile, n == nameAttempts:
 		return p.profile(n, ls, value, t)
 	case n == nameLegacy:
@@ -84,12 +80,13 @@ func (p *Page) linkerdLine(s *scanner, line []byte, t Target) (bool, error) {
 	return false, nil
 }
 
-func (p *Page) count(c *Count, value float64) (bool, error) {
+// take hands a sample's value on where it is a whole number.
+func take(value float64, to func(n int64)) (bool, error) {
 	n, err := whole(value)
 	if err != nil {
 		return false, err
 	}
-	c.add(n)
+	to(n)
 	return true, nil
 }
 
@@ -110,7 +107,8 @@ const (
 	notALeaf   = -1 // of the root, for a backend that the split does not have
 )
 
-// leafOf is the leaf that the labels name as a backend of the root. The same Service on another port is another backend.
+// leafOf is the leaf that the labels name as a backend of the root. The same Service on another port is another
+// backend.
 func (p *Page) leafOf(ls labels, t Target) int {
 	if !parentIs(ls, t) {
 		return notTheRoot
@@ -130,12 +128,7 @@ func (p *Page) byParent(c *Counts, ls labels, value float64, t Target) (bool, er
 	if leaf == notTheRoot {
 		return false, nil
 	}
-	n, err := whole(value)
-	if err != nil {
-		return false, err
-	}
-	c.add(leaf, n)
-	return true, nil
+	return take(value, func(n int64) { c.add(leaf, n) })
 }
 
 func (p *Page) endpoints(ls labels, value float64, t Target) (bool, error) {
@@ -146,7 +139,7 @@ func (p *Page) endpoints(ls labels, value float64, t Target) (bool, error) {
 	if !ls.is("endpoint_state", "ready") {
 		return true, nil
 	}
-	return p.count(&p.Ready[leaf], value)
+	return take(value, p.Ready[leaf].add)
 }
 
 // routeBackend counts a draw of the policy path. Under the default route, which has no object, there is no split.
@@ -154,10 +147,6 @@ func (p *Page) routeBackend(ls labels, value float64, t Target) (bool, error) {
 	leaf := p.leafOf(ls, t)
 	if leaf == notTheRoot {
 		return false, nil
-	}
-	n, err := whole(value)
-	if err != nil {
-		return false, err
 	}
 	kind := PathDefault
 	switch k := ls.get(labelRouteKind); {
@@ -168,28 +157,25 @@ func (p *Page) routeBackend(ls labels, value float64, t Target) (bool, error) {
 	case len(k) > 0 && !bytes.Equal(k, []byte(kindDefault)):
 		return false, nil // a kind of route that this version does not know
 	}
-	p.path(kind, n)
-	if kind != PathDefault {
-		p.Route.add(leaf, n)
-	}
-	return true, nil
+	return take(value, func(n int64) {
+		p.path(kind, n)
+		if kind != PathDefault {
+			p.Route.add(leaf, n)
+		}
+	})
 }
 
-// profile counts requests that took the ServiceProfile's path; attempts above requests are retries, each a draw of its own.
+// profile counts requests that took the ServiceProfile's path; attempts above requests are retries, each a draw of its
+// own.
 func (p *Page) profile(name string, ls labels, value float64, t Target) (bool, error) {
 	if !ls.is(directionLabel, directionWanted) || !authorityIs(ls.get("dst"), t.Root, t.Namespace, t.Port) {
 		return false, nil
 	}
-	n, err := whole(value)
-	if err != nil {
-		return false, err
-	}
+	path := PathProfile
 	if name == nameAttempts {
-		p.path(pathAttempts, n)
-	} else {
-		p.path(PathProfile, n)
+		path = pathAttempts
 	}
-	return true, nil
+	return take(value, func(n int64) { p.path(path, n) })
 }
 
 // pathAttempts keeps the attempts of the profile's path beside its requests.
@@ -216,12 +202,7 @@ func (p *Page) legacy(ls labels, value float64, t Target) (bool, error) {
 	if leaf < 0 {
 		return false, nil
 	}
-	n, err := whole(value)
-	if err != nil {
-		return false, err
-	}
-	p.Legacy.add(leaf, n)
-	return true, nil
+	return take(value, func(n int64) { p.Legacy.add(leaf, n) })
 }
 
 // authorityIs reports whether NAME.NAMESPACE.svc.DOMAIN:PORT is the Service; the rest may be missing from the right.

@@ -74,12 +74,13 @@ type Page struct {
 // ErrNoCounters says that a page has nothing of the target.
 var ErrNoCounters = errors.New("the page has no counter of this split")
 
-// Parse reads one page, in memory that does not grow with it. Lines that it does not know are passed over, and lines that
-// it cannot read are counted. Errors: those of r, ErrTooLong, and a page that is no page of metrics at all.
+// Parse reads one page, in memory that does not grow with it. Lines that it does not know are passed over, and lines
+// that it cannot read are counted. Errors: those of r, ErrTooLong, and a page that is no page of metrics at all.
 func Parse(r io.Reader, k Kind, t Target) (Page, error) {
 	n := len(t.Leaves)
 	p := Page{
-		Kind: k, Queue: newCounts(n), Route: newCounts(n), Legacy: newCounts(n), Streams: newCounts(n), Replies: newCounts(n), GateShut: newCounts(n),
+		Kind: k, Queue: newCounts(n), Route: newCounts(n), Legacy: newCounts(n), Streams: newCounts(n),
+		Replies: newCounts(n), GateShut: newCounts(n),
 		InFail: make([]bool, n), Ready: make([]Count, n), Paths: map[Path]Count{},
 	}
 	s := newScanner(r)

@@ -1,9 +1,9 @@
 // Package witness reads the second witness: the counters of the client's own proxy, which draws the backends and knows
 // nothing of the answers that the client counted.
 //
-// It takes pages of metrics as they were fetched, right before and right after the counted burst, and says what the proxy
-// drew between them and what disturbed it. It refuses to fetch, to judge a distribution, and to guess: a counter that is
-// not on a page is unknown and not zero, and what the counters cannot tell apart is said with them.
+// It takes pages of metrics as they were fetched, right before and right after the counted burst, and says what the
+// proxy drew between them and what disturbed it. It refuses to fetch, to judge a distribution, and to guess: a counter
+// that is not on a page is unknown and not zero, and what the counters cannot tell apart is said with them.
 //
 // Invariant: its memory does not grow with a page, whatever the page says: pages come from a pod and are hostile.
 package witness
@@ -79,8 +79,8 @@ func TargetOf(s law.Snapshot) Target {
 	return t
 }
 
-// Keep are the sets of strings that lines of a page have which say anything of the target: what an agent is asked to send
-// of a page of tens of megabytes. A line is wanted if it holds all strings of one set.
+// Keep are the sets of strings that lines of a page have which say anything of the target: what an agent is asked to
+// send of a page of tens of megabytes. A line is wanted if it holds all strings of one set.
 func (t Target) Keep(k Kind) [][]string {
 	if k == Envoy {
 		keep := [][]string{{"server.uptime"}, {"envoy_server_uptime"}}
@@ -95,7 +95,8 @@ func (t Target) Keep(k Kind) [][]string {
 	}
 	keep := [][]string{{"process_start_time_seconds"}}
 	parent := fmt.Sprintf("parent_name=%q", t.Root)
-	for _, name := range []string{"balancer", "outbound_http_route", "outbound_grpc_route", "outbound_tcp_", "outbound_tls_"} {
+	for _, name := range []string{"balancer", "outbound_http_route", "outbound_grpc_route", "outbound_tcp_",
+		"outbound_tls_"} {
 		keep = append(keep, []string{name, parent})
 	}
 	dst := fmt.Sprintf(`dst="%s.`, t.Root)
