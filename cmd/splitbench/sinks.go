@@ -71,7 +71,7 @@ func writeJUnit(name string, all ...report.Report) error {
 		return nil
 	}
 	return replaceFile("--junit", name, func(w io.Writer) error {
-		return render.JUnit(w, "splitbench", report.ReportSuites(all)...)
+		return render.JUnit(w, "splitbench", report.Suites(all)...)
 	})
 }
 

@@ -120,62 +120,6 @@ func quantileNote(r Report) string {
 	return ""
 }
 
-// overTimeSections are the shares over time, and what happened meanwhile.
-func overTimeSections(r Report) []Section {
-	figure, without := timeFigure(r)
-	var marks List
-	if r.Series != nil {
-		for _, m := range r.Series.Marks {
-			text := fmt.Sprintf("%s after the first request: %s", secondsOf(m.AtSeconds, 0.01), m.Text)
-			marks.Items = append(marks.Items, Item{Text: text})
-		}
-	}
-	marks.Ordered = true // by the numbers in the chart
-	return []Section{{
-		ID: "time", Title: "Share over time", Level: Page, Blocks: []Block{
-			figure, Paragraph(without), titled("What happened during the run", marks), chartNumbers(overTimeTable(r)),
-		},
-	}}
-}
-
-func titled(title string, l List) List {
-	l.Title = title
-	return l
-}
-
-// chartNumbers are the numbers of a chart, for readers of whatever kind.
-func chartNumbers(t Table) Details {
-	return Details{Summary: "The numbers of this chart", Blocks: []Block{t}}
-}
-
-func overTimeTable(r Report) Table {
-	if r.Series == nil || r.Series.OverTime == nil || r.Series.OverTime.Windows < 2 ||
-		r.Series.OverTime.Windows > 10*MaxWindows {
-		return Table{}
-	}
-	o := r.Series.OverTime
-	t := Table{Caption: "Requests by the window in which they were sent, in seconds since the first.",
-		Columns: headings(1, "From")}
-	for _, b := range o.Backends {
-		t.Columns = append(t.Columns, Column{Title: b.Backend})
-	}
-	t.Columns = append(t.Columns, headings(0, "No backend", "Errors")...)
-	at := func(v []int64, i int) Cell {
-		if i < len(v) {
-			return countCell(v[i])
-		}
-		return countCell(0)
-	}
-	for i := range o.Windows {
-		cells := row(secondsOf(float64(i)*o.WindowSeconds, o.WindowSeconds))
-		for _, b := range o.Backends {
-			cells = append(cells, at(b.Observed, i))
-		}
-		t.Rows = append(t.Rows, append(cells, at(o.Unattributed, i), at(o.Errors, i)))
-	}
-	return t
-}
-
 // timesSections are how long answers took, and what went wrong.
 func timesSections(r Report) []Section {
 	figure, without := latencyFigure(r)
@@ -224,7 +168,7 @@ func latencyTable(r Report) Table {
 // errorTable is what went wrong, by backend and kind; empty with a sentence where nothing did.
 func errorTable(r Report) (Table, string) {
 	t := Table{
-		Caption:  "Requests that failed, were answered with a status of 400 and above, or named no backend.",
+		Caption:  "Requests that failed, were answered with a status of 400 and above, or are unattributed.",
 		Columns:  headings(2, "Backend", "Kind", "Requests", "Of all"),
 		Sortable: true,
 	}
@@ -240,18 +184,18 @@ func errorTable(r Report) (Table, string) {
 			}
 		}
 	}
-	none := Cell{Text: "none named"}
+	none := Cell{Text: "unattributed"}
 	for _, class := range sortedKeys(r.Unattributed.Errors) {
 		add(none, class, r.Unattributed.Errors[class])
 	}
 	for _, status := range sortedKeys(r.Unattributed.Statuses) {
-		add(none, "answer of status "+status+" that names no backend", r.Unattributed.Statuses[status])
+		add(none, "answer of status "+status, r.Unattributed.Statuses[status])
 	}
 	switch {
 	case len(t.Rows) > 0:
 		return t, ""
 	case r.Unattributed.Requests > 0:
-		return t, plural(r.Unattributed.Requests, "request") + " named no backend; of what kind they were is not known."
+		return t, plural(r.Unattributed.Requests, "unattributed request") + "; of what kind they were is not known."
 	case all == 0:
 		return t, "No request was counted."
 	case r.Load == nil:

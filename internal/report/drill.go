@@ -149,9 +149,8 @@ func spanText(s Span) string {
 	return fmt.Sprintf("%.1fs (%.1f to %.1f)", s.Seconds, s.LowSeconds, s.HighSeconds)
 }
 
-func (d drillReport) sentences() []string { return d.Drill.sentences() }
-
-func (d *Drill) sentences() []string {
+func (r drillReport) sentences() []string {
+	d := r.Drill
 	var s []string
 	for _, f := range d.Failovers {
 		s = append(s, f.Sentences...)
@@ -160,23 +159,19 @@ func (d *Drill) sentences() []string {
 	if !d.Accounted {
 		accounted = "the run was cut short, those after that were not sent"
 	}
-	s = append(s, fmt.Sprintf("Requests: %s sent, %s answered, %s lost; %s.", count(d.Sent), count(d.Answered),
-		lostText(d), accounted))
-	return s
-}
-
-func lostText(d *Drill) string {
-	text := count(d.Lost)
-	if len(d.LostByKind) > 0 {
-		text += " (" + countsText(d.LostByKind) + ")"
+	lost := count(d.Lost)
+	if kinds := countsText(d.LostByKind); len(kinds) > 0 {
+		lost += " (" + strings.Join(kinds, ", ") + ")"
 	}
-	return text
+	return append(s, fmt.Sprintf("Requests: %s sent, %s answered, %s lost; %s.", count(d.Sent), count(d.Answered), lost,
+		accounted))
 }
 
-func countsText(m map[string]int64) string {
+// countsText are counts with what they are of, in the order of their names.
+func countsText(m map[string]int64) []string {
 	var parts []string
 	for _, k := range sortedKeys(m) {
-		parts = append(parts, fmt.Sprintf("%s %s", count(m[k]), k))
+		parts = append(parts, count(m[k])+" "+k)
 	}
-	return strings.Join(parts, ", ")
+	return parts
 }

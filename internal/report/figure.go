@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -24,7 +25,16 @@ func sharesFigure(r Report) *Figure {
 	if n, _ := requestsOf(r); n == 0 {
 		return nil
 	}
-	return &Figure{ID: "shares", Summary: sharesSummary(r), Caption: sharesCaption(r), Chart: shareBars(r)}
+	return barsFigure("shares", "Observed and expected shares.", sharesCaption(r), shareBars(r))
+}
+
+// barsFigure is bars, which are heard as they are read.
+func barsFigure(id, about, caption string, bars chart.Bars) *Figure {
+	said := make([]string, len(bars.Rows))
+	for i, row := range bars.Rows {
+		said[i] = row.Name + ": " + row.Text
+	}
+	return &Figure{ID: id, Summary: about + " " + strings.Join(said, "; ") + ".", Caption: caption, Chart: bars}
 }
 
 func shareBars(r Report) chart.Bars {
@@ -55,7 +65,6 @@ func shareBars(r Report) chart.Bars {
 // costFigure is what the gateway adds; nil where no difference has both ends of its range.
 func costFigure(g *GatewayCost) *Figure {
 	bars := chart.Bars{X: chart.Axis{Text: func(v float64) string { return signedMs(v) + " ms" }}}
-	var said []string
 	for i, cost := range g.Costs {
 		for _, q := range cost.Quantiles {
 			if q.Ms == nil || q.LowMs == nil || q.HighMs == nil {
@@ -66,19 +75,14 @@ func costFigure(g *GatewayCost) *Figure {
 				Text:   fmt.Sprintf("%s ms, likely %s to %s ms", signedMs(*q.Ms), signedMs(*q.LowMs), signedMs(*q.HighMs)),
 				Series: i + 1, Value: q.Ms, Range: &chart.Range{Low: *q.LowMs, High: *q.HighMs},
 			}
-			bars.Rows, said = append(bars.Rows, bar), append(said, bar.Name+": "+bar.Text)
+			bars.Rows = append(bars.Rows, bar)
 		}
 	}
-	if len(said) == 0 {
+	if len(bars.Rows) == 0 {
 		return nil
 	}
-	return &Figure{
-		ID:      "cost",
-		Summary: "What the gateway adds to the response time. " + strings.Join(said, "; ") + ".",
-		Caption: "What the gateway adds, at the quantiles of the response time. " +
-			"A range that holds the line at 0 proves no difference.",
-		Chart: bars,
-	}
+	return barsFigure("cost", "What the gateway adds to the response time.", "What the gateway adds, at the quantiles of "+
+		"the response time. A range that holds the line at 0 proves no difference.", bars)
 }
 
 // timeFigure is shares over time; nil with a sentence where there is nothing to draw.
@@ -166,4 +170,202 @@ func secondsOf(v, window float64) string {
 		decimals++
 	}
 	return strconv.FormatFloat(v, 'f', decimals, 64) + "s"
+}
+
+// latencyFigure is the response times of each backend by quantile; nil with a sentence where there is nothing to draw.
+func latencyFigure(r Report) (*Figure, string) {
+	timed := slices.ContainsFunc(r.Backends, func(b Backend) bool { return b.Latency != nil })
+	if r.Series == nil || r.Series.Latency == nil || len(r.Series.Latency.Curves) == 0 {
+		if timed {
+			return nil, "Too few answers for a chart of latencies."
+		}
+		return nil, "Nothing was timed."
+	}
+	l := r.Series.Latency
+	place := map[string]int{}
+	for i, b := range r.Backends {
+		place[b.Name] = i
+	}
+	panel := chart.Panel{Height: chart.High, Y: chart.Axis{Log: true, Text: axisMs}}
+	last, points := oneIn(0.5), 0
+	for _, curve := range l.Curves {
+		line := chart.Line{Name: curve.Backend, Series: place[curve.Backend]}
+		for i, v := range curve.Ms[:min(len(curve.Ms), len(l.Levels))] {
+			x := oneIn(l.Levels[i])
+			last = max(last, x)
+			line.Points = append(line.Points, chart.Point{X: x, Y: onAxis(v)})
+		}
+		points += len(line.Points)
+		panel.Lines = append(panel.Lines, line)
+	}
+	if points == 0 { // a document without times in its curves
+		return nil, "Nothing was timed."
+	}
+	plot := chart.Plot{
+		X: chart.Axis{
+			Log: true, Min: 1, Max: last, Ticks: []float64{1, 2, 10, 100, 1000, 10000}, Text: answeredOf,
+			Label: "share of the requests that were answered within that time",
+		},
+		Panels: []chart.Panel{panel},
+	}
+	return &Figure{ID: "latency", Summary: latencySummary(r), Caption: latencyCaption(), Chart: plot}, ""
+}
+
+// oneIn is of how many requests one takes longer than a quantile: on a logarithmic axis each step to the right is a
+// tenth of the requests before it.
+func oneIn(q float64) float64 { return 1 / (1 - min(q, 1-1e-9)) }
+
+// answeredOf is the share of requests that is answered before one of so many.
+func answeredOf(oneIn float64) string {
+	if oneIn == 1 {
+		return "fastest"
+	}
+	return strconv.FormatFloat((1-1/oneIn)*100, 'g', 6, 64) + "%"
+}
+
+// onAxis is a time as charts have it: below a microsecond nothing is told apart.
+func onAxis(ms float64) float64 { return max(ms, 0.001) }
+
+// axisMs writes milliseconds beside an axis.
+func axisMs(v float64) string {
+	switch {
+	case v >= 1000:
+		return strconv.FormatFloat(v/1000, 'g', 3, 64) + "s"
+	case v < 0.0995:
+		return strconv.FormatFloat(v*1000, 'g', 3, 64) + "µs"
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64) + "ms"
+}
+
+// Sentences that go with charts and tables, and what the words of a report mean.
+
+func shareValue(b Backend) string {
+	if b.ObservedShare == nil {
+		return "nothing observed"
+	}
+	s := percent(*b.ObservedShare)
+	if low, high, ok := b.Interval.Ends(); ok {
+		s += fmt.Sprintf(", likely %s to %s", percent(low), percent(high))
+	}
+	return s + ", weight " + percent(b.ExpectedShare)
+}
+
+// Ends are the ends of an interval that has both.
+func (i *Interval) Ends() (low, high float64, ok bool) {
+	if i == nil || i.Low == nil || i.High == nil {
+		return 0, 0, false
+	}
+	return *i.Low, *i.High, true
+}
+
+func sharesCaption(r Report) string {
+	for _, b := range r.Backends {
+		if b.Interval != nil && b.Interval.Level > 0 {
+			return fmt.Sprintf("The likely range is where the true share is, in %s of all such runs (%s). "+
+				"A share is right where its likely range lies within what the tolerance allows.", percent(b.Interval.Level),
+				b.Interval.Method)
+		}
+	}
+	return "Observed shares beside the declared weights."
+}
+
+func timeSummary(r Report) string {
+	o := r.Series.OverTime
+	totals := windowTotals(o)
+	var s []string
+	for i, b := range o.Backends {
+		if points := sharesOverTime(o, totals, b.Observed); i < maxLines && len(points) > 0 {
+			share := func(a, b chart.Point) int { return cmp.Compare(a.Y, b.Y) }
+			least, most := slices.MinFunc(points, share), slices.MaxFunc(points, share)
+			s = append(s, fmt.Sprintf("%s between %s and %s", b.Backend, percent(least.Y), percent(most.Y)))
+		}
+	}
+	return fmt.Sprintf("Share of each backend over time, in %d windows: %s. The numbers are in the table below.",
+		o.Windows, strings.Join(s, ", "))
+}
+
+func timeCaption(r Report) string {
+	o := r.Series.OverTime
+	var n int64
+	for _, v := range windowTotals(o) {
+		n += v
+	}
+	s := fmt.Sprintf("Each point is the share in a window of %s, about %s. Dashed lines across: the weights.",
+		secondsOf(o.WindowSeconds, o.WindowSeconds), plural(int64(math.Round(float64(n)/float64(o.Windows))), "request"))
+	if len(r.Backends) <= maxBands {
+		s += " The shaded bands hold about 99 of 100 such windows where the weights are obeyed."
+	}
+	return s
+}
+
+func latencySummary(r Report) string {
+	var s []string
+	for _, b := range r.Backends {
+		if b.Latency != nil {
+			q := b.Latency.ResponseTime
+			s = append(s, fmt.Sprintf("%s: median %s, 99 of 100 within %s", b.Name, ms(q.P50Ms), ms(q.P99Ms)))
+		}
+	}
+	return "Response time by quantile. " + strings.Join(s, "; ") + "."
+}
+
+func latencyCaption() string {
+	return "Each step to the right along the axis leaves a tenth of the requests: at 99% one in a hundred took longer. " +
+		"Both axes are logarithmic. Lines end where there are too few answers to know more."
+}
+
+// overTimeSections are the shares over time, and what happened meanwhile.
+func overTimeSections(r Report) []Section {
+	figure, without := timeFigure(r)
+	var marks List
+	if r.Series != nil {
+		for _, m := range r.Series.Marks {
+			text := fmt.Sprintf("%s after the first request: %s", secondsOf(m.AtSeconds, 0.01), m.Text)
+			marks.Items = append(marks.Items, Item{Text: text})
+		}
+	}
+	marks.Ordered = true // by the numbers in the chart
+	return []Section{{
+		ID: "time", Title: "Share over time", Level: Page, Blocks: []Block{
+			figure, Paragraph(without), titled("What happened during the run", marks), chartNumbers(overTimeTable(r)),
+		},
+	}}
+}
+
+func titled(title string, l List) List {
+	l.Title = title
+	return l
+}
+
+// chartNumbers are the numbers of a chart, for readers of whatever kind.
+func chartNumbers(t Table) Details {
+	return Details{Summary: "The numbers of this chart", Blocks: []Block{t}}
+}
+
+func overTimeTable(r Report) Table {
+	if r.Series == nil || r.Series.OverTime == nil || r.Series.OverTime.Windows < 2 ||
+		r.Series.OverTime.Windows > 10*MaxWindows {
+		return Table{}
+	}
+	o := r.Series.OverTime
+	t := Table{Caption: "Requests by the window in which they were sent, in seconds since the first.",
+		Columns: headings(1, "From")}
+	for _, b := range o.Backends {
+		t.Columns = append(t.Columns, Column{Title: b.Backend})
+	}
+	t.Columns = append(t.Columns, headings(0, "No backend", "Errors")...)
+	at := func(v []int64, i int) Cell {
+		if i < len(v) {
+			return countCell(v[i])
+		}
+		return countCell(0)
+	}
+	for i := range o.Windows {
+		cells := row(secondsOf(float64(i)*o.WindowSeconds, o.WindowSeconds))
+		for _, b := range o.Backends {
+			cells = append(cells, at(b.Observed, i))
+		}
+		t.Rows = append(t.Rows, append(cells, at(o.Unattributed, i), at(o.Errors, i)))
+	}
+	return t
 }

@@ -10,6 +10,14 @@ import (
 // dash stands for what is not known.
 const dash = "-"
 
+// known writes a value, nil as a dash.
+func known[T any](v *T, text func(T) string) string {
+	if v == nil {
+		return dash
+	}
+	return text(*v)
+}
+
 // count writes 12345 as 12,345.
 func count(n int64) string {
 	s := strconv.FormatInt(n, 10)
@@ -53,17 +61,12 @@ func likelyRange(i *Interval) string {
 	return strings.TrimSuffix(shareColumn(*i.Low), "%") + "-" + shareColumn(*i.High)
 }
 
-// points writes percentage points.
-func points(p float64) string {
-	s := strconv.FormatFloat(p, 'f', 1, 64)
-	if p < 0.95 {
-		s = strconv.FormatFloat(p, 'g', 2, 64)
+// points writes percentage points with as many digits as exactPercent.
+func points(x float64) string {
+	if s := digits(x); s != "1" {
+		return s + " points"
 	}
-	s = strings.TrimSuffix(s, ".0")
-	if s == "1" {
-		return "1 point"
-	}
-	return s + " points"
+	return "1 point"
 }
 
 // ms writes milliseconds, nil as a dash.
@@ -77,6 +80,18 @@ func ms(v *float64) string {
 		return strconv.FormatFloat(*v, 'f', 2, 64) + "ms"
 	}
 	return strconv.FormatFloat(*v, 'f', 1, 64) + "ms"
+}
+
+// micros writes microseconds for a sentence, as milliseconds where they are many.
+func micros(us *float64) string {
+	if us == nil {
+		return "an unknown time"
+	}
+	if *us < 1000 {
+		return strconv.FormatFloat(*us, 'f', 0, 64) + "us"
+	}
+	inMs := *us / 1000
+	return ms(&inMs)
 }
 
 // seconds writes a duration as people say it: 40s, 1m40s, 0.3s.

@@ -69,8 +69,13 @@ func (r Report) document() document {
 
 // notMeasured is the headline of what is not valid.
 func notMeasured(reasons []string) string {
+	return because("could not be measured", reasons)
+}
+
+// because gives the first reason of what could not be done.
+func because(what string, reasons []string) string {
 	if len(reasons) == 0 {
-		return "could not be measured"
+		return what
 	}
-	return "could not be measured: " + strings.TrimSuffix(reasons[0], ".")
+	return what + ": " + strings.TrimSuffix(reasons[0], ".")
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/chart"
 )
 
 // Measured is the outcome of a comparison of latencies that was given no margin: it could be measured, and there was
@@ -319,4 +320,108 @@ func middle(s string, limit int) string {
 	}
 	head := (limit - 2) / 2
 	return string(runes[:head]) + ".." + string(runes[len(runes)-(limit-2-head):])
+}
+
+// sweepSpread is how many times the lowest rate the highest may be on a linear axis; beyond it the low ones would be
+// one point.
+const sweepSpread = 8
+
+// sweepFigure is response times against the rate; nil where there are no two rates with a time.
+func sweepFigure(s *Sweep) *Figure {
+	if s == nil {
+		return nil
+	}
+	steps := slices.DeleteFunc(slices.Clone(s.Steps), func(x SweepStep) bool { return !(x.Rate > 0) })
+	slices.SortFunc(steps, func(a, b SweepStep) int { return cmp.Compare(a.Rate, b.Rate) })
+	panel := chart.Panel{Height: chart.High, Y: chart.Axis{Log: true, Text: axisMs}}
+	for i, level := range quantilesOf(steps) {
+		if i < maxLines {
+			panel.Lines = append(panel.Lines, sweepLine(steps, level, i))
+		}
+	}
+	timed := func(p chart.Point) bool { return p.Y > 0 }
+	drawn := slices.ContainsFunc(panel.Lines, func(l chart.Line) bool { return slices.ContainsFunc(l.Points, timed) })
+	if !drawn || steps[0].Rate == steps[len(steps)-1].Rate {
+		return nil
+	}
+	if l := s.Limit; l != nil {
+		text := "limit of " + quantileName(l.Quantile) + ": " + axisMs(l.Ms)
+		panel.Rules = append(panel.Rules, chart.Rule{Y: onAxis(l.Ms), Text: text})
+	}
+	plot := chart.Plot{
+		X: chart.Axis{
+			Log: steps[len(steps)-1].Rate/steps[0].Rate > sweepSpread, Label: "requests per second",
+			Text: func(v float64) string { return strings.TrimSuffix(rate(v), "/s") },
+		},
+		Panels: []chart.Panel{panel},
+	}
+	mark := func(at *float64, what string) {
+		if at != nil {
+			plot.Events = append(plot.Events, chart.Mark{At: *at, Text: what + " at " + rate(*at)})
+		}
+	}
+	mark(s.HoldsAt, "holds")
+	mark(s.BreaksAt, "breaks")
+	return &Figure{ID: "sweep", Summary: sweepSummary(s, steps), Caption: sweepCaption(s, plot.X.Log), Chart: plot}
+}
+
+// quantilesOf are the quantiles that were measured at any rate.
+func quantilesOf(steps []SweepStep) []float64 {
+	var levels []float64
+	for _, s := range steps {
+		for _, q := range s.Quantiles {
+			levels = append(levels, q.Quantile)
+		}
+	}
+	slices.Sort(levels)
+	return slices.Compact(levels)
+}
+
+// sweepLine is one quantile over the rates. It breaks where it is not known.
+func sweepLine(steps []SweepStep, level float64, series int) chart.Line {
+	line := chart.Line{Name: quantileName(level), Series: series, Dots: true}
+	for _, s := range steps {
+		p := timePoint(s.Rate, nil)
+		for _, q := range s.Quantiles {
+			if q.Quantile != level || q.Ms == nil {
+				continue
+			}
+			p = timePoint(s.Rate, q.Ms)
+			if q.LowMs != nil && q.HighMs != nil {
+				p.Range = &chart.Range{Low: onAxis(*q.LowMs), High: onAxis(*q.HighMs)}
+			}
+		}
+		line.Points = append(line.Points, p)
+	}
+	return line
+}
+
+func sweepSummary(s *Sweep, steps []SweepStep) string {
+	var parts []string
+	for _, x := range steps {
+		said := rate(x.Rate) + ":"
+		for _, q := range x.Quantiles {
+			if q.Ms != nil {
+				said += " " + quantileName(q.Quantile) + " " + msNumber(*q.Ms) + " ms"
+			}
+		}
+		if x.State != Measured {
+			said += ", limit " + x.State
+		}
+		parts = append(parts, said)
+	}
+	return "Response times of " + s.Target + " against the rate. " + strings.Join(parts, "; ") + "."
+}
+
+func sweepCaption(s *Sweep, log bool) string {
+	how := "linear"
+	if log {
+		how = "logarithmic"
+	}
+	text := "Response times against the rate of sending, on a " + how + " axis of rates and a logarithmic one of times. " +
+		"Bars are likely ranges; where there is none, too little was measured for one."
+	if s.Limit != nil {
+		text += " Dashed across: the limit. Dotted down: the highest rate at which it held and the lowest at which it broke."
+	}
+	return text
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -115,7 +114,7 @@ func (r LoadReport) Outline() Outline {
 			Section{ID: "measured", Title: "How it was measured", Blocks: []Block{loadFields(r)}},
 			Section{ID: "search", Title: "Highest rate", Blocks: paragraphs(searchLines(r.Search)...)},
 			Section{ID: "warnings", Title: "Warnings", Note: NoteWarn, Blocks: []Block{bullets(r.Warnings)}},
-			Section{ID: "unattributed", Title: "Answers that no rule names", Blocks: []Block{specimenLines(r.Specimens)}},
+			Section{ID: "unattributed", Title: "Unattributed answers", Blocks: []Block{specimenLines(r.Specimens)}},
 		),
 	}
 }
@@ -171,25 +170,10 @@ func loadFields(r LoadReport) Fields {
 	return f
 }
 
-// micros writes microseconds, as milliseconds where they are many.
-func micros(us *float64) string {
-	if us != nil && *us < 1000 {
-		return strconv.FormatFloat(*us, 'f', 0, 64) + "us"
-	}
-	if us == nil {
-		return dash
-	}
-	inMs := *us / 1000
-	return ms(&inMs)
-}
-
 // counted writes counts by name, the largest first.
 func counted(n map[string]int64) string {
 	names := slices.SortedFunc(maps.Keys(n), func(a, b string) int {
-		if n[a] != n[b] {
-			return int(min(max(n[b]-n[a], -1), 1))
-		}
-		return strings.Compare(a, b)
+		return cmp.Or(cmp.Compare(n[b], n[a]), cmp.Compare(a, b))
 	})
 	parts := make([]string, 0, len(names))
 	for _, name := range names {

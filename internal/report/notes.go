@@ -17,20 +17,17 @@ func unattributedSentence(r Report) string {
 		return ""
 	}
 	_, all := requestsOf(r)
-	var kinds []string
-	if unitOf(r) == unitRequest { // errors and statuses are of requests
-		for _, class := range sortedKeys(u.Errors) {
-			kinds = append(kinds, count(u.Errors[class])+" "+class)
-		}
-		for _, status := range sortedKeys(u.Statuses) {
-			kinds = append(kinds, count(u.Statuses[status])+" with status "+status)
-		}
-	}
 	what := ""
-	if len(kinds) > 0 {
-		what = " (" + strings.Join(kinds, ", ") + ")"
+	if unitOf(r) == unitRequest { // errors and statuses are of requests
+		statuses := make(map[string]int64, len(u.Statuses))
+		for status, n := range u.Statuses {
+			statuses["with status "+status] = n
+		}
+		if kinds := append(countsText(u.Errors), countsText(statuses)...); len(kinds) > 0 {
+			what = " (" + strings.Join(kinds, ", ") + ")"
+		}
 	}
-	return fmt.Sprintf("%s of %s had no answer that names a backend%s: %s.",
+	return fmt.Sprintf("%s of %s are unattributed%s: %s.",
 		count(u.Requests), plural(all, unitOf(r)), what, matter)
 }
 
@@ -49,7 +46,7 @@ func warnings(r Report) []string {
 	if r.Load != nil && !r.Load.OnTime && !(r.Load.SendLag.P99Us != nil && *r.Load.SendLag.P99Us == 0) {
 		w = append(w, fmt.Sprintf(
 			"The generator was late (99 of 100 requests within %s of the plan): the times are not the mesh's alone.",
-			us(r.Load.SendLag.P99Us)))
+			micros(r.Load.SendLag.P99Us)))
 	}
 	if r.Load != nil && r.Load.Dropped > 0 {
 		w = append(w, fmt.Sprintf("The samples of %s were dropped because the stream was slow; they are counted all the "+
@@ -65,14 +62,6 @@ func warnings(r Report) []string {
 		w = append(w, s)
 	}
 	return append(w, r.Warnings...)
-}
-
-func us(v *float64) string {
-	if v == nil {
-		return "an unknown time"
-	}
-	inMs := *v / 1000
-	return ms(&inMs)
 }
 
 func checkSentence(c preflight.Result) string {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -69,49 +70,74 @@ const (
 	FailOnNever        FailOn = "never"
 )
 
-// failOnValues are in the order of the table.
-func failOnValues() []FailOn {
-	return []FailOn{FailOnInconclusive, FailOnFail, FailOnInvalid, FailOnNever}
-}
+//nolint:gochecknoglobals // in the order of the table; it never changes
+var failOnValues = []FailOn{FailOnInconclusive, FailOnFail, FailOnInvalid, FailOnNever}
 
 // ParseFailOn reads the value of --fail-on; empty is the default, FailOnInconclusive.
 func ParseFailOn(s string) (FailOn, error) {
 	if s == "" {
 		return FailOnInconclusive, nil
 	}
-	var names []string
-	for _, f := range failOnValues() {
-		if s == string(f) {
-			return f, nil
-		}
-		names = append(names, string(f))
+	if slices.Contains(failOnValues, FailOn(s)) {
+		return FailOn(s), nil
 	}
-	return "", fmt.Errorf("--fail-on=%q: want one of %s", s, strings.Join(names, ", "))
+	return "", fmt.Errorf("--fail-on=%q: want one of inconclusive, fail, invalid, never", s)
 }
 
 // ExitCode is the exit code for an outcome; see FailOn for the table. An outcome that does not exist is a bug and
 // never green.
 func ExitCode(outcome string, failOn FailOn) int {
-	stop := map[FailOn]int{FailOnInconclusive: 1, FailOnFail: 2, FailOnInvalid: 3, FailOnNever: 4}
-	least, ok := stop[failOn]
-	if !ok {
-		least = 1
-	}
-	code, severity := 0, 0
-	switch outcome {
-	case Pass, Measured:
-		return ExitPass
-	case Inconclusive:
-		code, severity = ExitInconclusive, 1
-	case Fail:
-		code, severity = ExitFail, 2
-	case Invalid:
-		code, severity = ExitInvalid, 3
-	default:
+	code, known := map[string]int{
+		Pass: ExitPass, Measured: ExitPass, Inconclusive: ExitInconclusive, Fail: ExitFail, Invalid: ExitInvalid,
+	}[outcome]
+	severity := slices.Index([]string{Inconclusive, Fail, Invalid}, outcome)
+	switch {
+	case !known:
 		return ExitBug
-	}
-	if severity < least {
-		return 0
+	case severity < slices.Index(failOnValues, failOn): // a value that does not exist stops at all
+		return ExitPass
 	}
 	return code
+}
+
+// CodeLimit is the code of a reason that is about a limit of a response time, not about shares.
+const CodeLimit = "latency-limit"
+
+// Limited is a report with the outcome of a limit of a response time that a suite sets beside the shares. A limit makes
+// no verdict better: the outcome is the worse of both, and what the text says of a limit that does not hold is among
+// the reasons. An invalid report stays as it is.
+func Limited(r Report, outcome, text string) Report {
+	if outcome == Pass || r.Verdict.Outcome == Invalid {
+		return r
+	}
+	v := &r.Verdict
+	worse := WorseOutcome(v.Outcome, outcome)
+	if !hasCode(r, CodeLimit) && (worse != v.Outcome || v.StatisticalOutcome != "") {
+		v.StatisticalOutcome = v.Outcome
+	}
+	v.Outcome = worse
+	codes := make([]string, len(v.Reasons), len(v.Reasons)+1)
+	copy(codes, v.ReasonCodes)
+	v.ReasonCodes = append(codes, CodeLimit)
+	v.Reasons = append(slices.Clone(v.Reasons), text)
+	return r
+}
+
+// sharesOnly is the report as the shares alone would make it, and what is said of the limits that decide otherwise.
+func sharesOnly(r Report) (Report, string) {
+	if r.Verdict.StatisticalOutcome == "" || !hasCode(r, CodeLimit) {
+		return r, ""
+	}
+	v := &r.Verdict
+	v.Outcome, v.StatisticalOutcome = v.StatisticalOutcome, ""
+	var limits, reasons, codes []string
+	for i, reason := range v.Reasons {
+		if codeOf(r, i) == CodeLimit {
+			limits = append(limits, strings.TrimSuffix(reason, "."))
+		} else {
+			reasons, codes = append(reasons, reason), append(codes, codeOf(r, i))
+		}
+	}
+	v.Reasons, v.ReasonCodes = reasons, codes
+	return r, strings.Join(limits, "; ")
 }

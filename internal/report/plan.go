@@ -55,7 +55,7 @@ func (p Plan) Outline() Outline {
 	for _, b := range p.Backends {
 		t.Rows = append(t.Rows, row(
 			b.Name, fmt.Sprint(b.Weight), count(int64(math.Round(b.Expected))), points(b.TolerancePoints),
-			optional(b.NoticeablePoints, points), optional(b.FailAtTwice, chance),
+			known(b.NoticeablePoints, points), known(b.FailAtTwice, chance),
 		))
 	}
 	return Outline{
@@ -101,17 +101,10 @@ func planSentences(p Plan) []string {
 // chance is a probability in percent that never claims certainty.
 func chance(p float64) string {
 	switch {
-	case p > 0.9999 && p < 1 || p == 1:
+	case p > 0.9999:
 		return "more than 99.99 %"
 	case p > 0 && p < 0.0001:
 		return "less than 0.01 %"
 	}
 	return percent(p)
-}
-
-func optional(v *float64, f func(float64) string) string {
-	if v == nil {
-		return "-"
-	}
-	return f(*v)
 }

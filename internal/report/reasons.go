@@ -28,11 +28,11 @@ func Sentence(r analyze.Reason) string {
 	case analyze.CodeWithin:
 		return fmt.Sprintf("Traffic follows the %s: %s, tolerance %s; were any share outside its tolerance, "+
 			"counts like these would turn up in %s.",
-			weightsWords(r.Weights), gotReason(r), exactPoints(r.Points), inRuns(r.P))
+			weightsWords(r.Weights), gotReason(r), points(r.Points), inRuns(r.P))
 	case analyze.CodeOutside:
 		return fmt.Sprintf("Traffic does NOT follow the %s: %s within %s; were it inside, "+
 			"counts like these would turn up in %s.",
-			weightsWords(r.Weights), gotReason(r), exactPoints(r.Points), inRuns(r.P))
+			weightsWords(r.Weights), gotReason(r), points(r.Points), inRuns(r.P))
 	case analyze.CodeByChance:
 		return fmt.Sprintf("Traffic does NOT follow the %s: %s, more than chance explains.",
 			weightsWords(r.Weights), gotReason(r))
@@ -58,10 +58,11 @@ func Sentence(r analyze.Reason) string {
 			exactPercent(r.Low), exactPercent(r.High), exactPercent(math.Max(0, r.Expected-r.Points/100)),
 			exactPercent(math.Min(1, r.Expected+r.Points/100)), advice(r, unit))
 	case analyze.CodeChance:
-		return byChance(weightsWords(r.Weights), r.P)
+		return fmt.Sprintf("If the mesh really used the %s, a gap this large or larger would turn up in %s by chance.",
+			weightsWords(r.Weights), inRuns(r.P))
 	case analyze.CodeNoticeable:
 		return fmt.Sprintf("This run would have noticed a shift of about %s or more (%s times in 100).",
-			exactPoints(r.Points), digits(100*r.Power))
+			points(r.Points), digits(100*r.Power))
 	case analyze.CodeNoHits:
 		return fmt.Sprintf("%s has weight 0 and answered none of %s; its true share is at most %s.",
 			r.Backend, plural(r.Requests, unit), exactPercent(r.High))
@@ -211,8 +212,8 @@ func foundBy(d analyze.Diagnostic) (what, cause string) {
 	case d.Text != "":
 		return d.Text, d.Cause
 	case d.Name == analyze.DiagnosticSticky:
-		return fmt.Sprintf("requests in a row went to the same backend more often than chance does: %s runs, about %s expected",
-				count(d.Runs), count(d.ExpectedRuns)),
+		return fmt.Sprintf("requests in a row went to the same backend more often than chance does: %s runs, "+
+				"about %s expected", count(d.Runs), count(d.ExpectedRuns)),
 			"connections are pinned to a backend (a TCP or opaque port splits per connection)"
 	case d.Name == analyze.DiagnosticAlternating:
 		return fmt.Sprintf("requests alternate between backends more than chance does: %s runs, about %s expected",
@@ -234,7 +235,8 @@ func foundBy(d analyze.Diagnostic) (what, cause string) {
 			"a deterministic round robin splits the traffic; the shares are right, but not random"
 	case d.Name == analyze.DiagnosticTime:
 		return fmt.Sprintf("the shares differ from one part of the run to another; "+
-			"the largest change is after request %s of %s", count(int64(d.ChangeAt)), count(d.Requests)), "the weights changed during the run"
+				"the largest change is after request %s of %s", count(int64(d.ChangeAt)), count(d.Requests)),
+			"the weights changed during the run"
 	case d.Name == analyze.DiagnosticConnections:
 		return connectionsFinding(d)
 	}
@@ -246,7 +248,8 @@ func connectionsFinding(d analyze.Diagnostic) (what, cause string) {
 	switch {
 	case d.Backend != "":
 		return fmt.Sprintf("every request went to %s, on %s: if connections are pinned, "+
-			"they tell no more than one draw each", d.Backend, plural(int64(d.Connections), "connection")), "the split sends everything to one backend"
+				"they tell no more than one draw each", d.Backend, plural(int64(d.Connections), "connection")),
+			"the split sends everything to one backend"
 	case d.Independent > 0:
 		return fmt.Sprintf("requests of one connection stay together: %s on %d connections "+
 			"tell as much as %s independent ones", plural(d.Requests, unitRequest), d.Connections, count(d.Independent)), opaque
@@ -263,12 +266,6 @@ func weightsWords(w analyze.Weights) string {
 		return fmt.Sprintf("declared weights of %d backends", len(w))
 	}
 	return w.Ratio() + " weights"
-}
-
-// byChance says how often chance alone does what the counts show.
-func byChance(weights string, p analyze.PValue) string {
-	return fmt.Sprintf("If the mesh really used the %s, a gap this large or larger would turn up in %s by chance.",
-		weights, inRuns(p))
 }
 
 // inRuns says a probability as a frequency that needs no statistics to read: "about 37 of 100 runs", and below one in a
@@ -297,14 +294,6 @@ func inRuns(p analyze.PValue) string {
 
 // exactPercent writes a share as "49.4 %", with more digits below 1 %.
 func exactPercent(share float64) string { return digits(100*share) + " %" }
-
-// exactPoints writes percentage points with as many digits as exactPercent.
-func exactPoints(x float64) string {
-	if s := digits(x); s != "1" {
-		return s + " points"
-	}
-	return "1 point"
-}
 
 // digits writes a number with one decimal, or two significant ones where it is small, without trailing zeros.
 func digits(x float64) string {

@@ -294,3 +294,89 @@ type Run struct {
 	CutShort  string            `json:"cutShort,omitempty"` // by what, e.g. "SIGINT"
 	Labels    map[string]string `json:"labels,omitempty"`
 }
+
+// Law is which object rules for the requests, by which of its rules, and how a backend is drawn if it is obeyed.
+type Law struct {
+	Provider  string      `json:"provider"` // linkerd | istio | traefik
+	Path      string      `json:"path"`     // ServiceProfile | TrafficSplit | HTTPRoute | ... | default
+	Rule      string      `json:"rule,omitempty"`
+	Probe     string      `json:"probe"`     // the request that it was asked for
+	NullModel string      `json:"nullModel"` // random-per-request | random-per-connection | weighted-round-robin | sticky
+	Unit      string      `json:"unit"`      // what is drawn: request | connection
+	Why       string      `json:"why,omitempty"`
+	Objects   []LawObject `json:"objects"` // that say so, the ruling one first
+	// that say something for the same root Service, and why they do not rule
+	NotObeyed []LawObject  `json:"notObeyed"`
+	NotRead   string       `json:"notRead,omitempty"` // what could not be read and might rule instead
+	Backends  []LawBackend `json:"backends"`          // probabilities of one draw
+}
+
+// LawObject is an object in the version that was read.
+type LawObject struct {
+	APIVersion      string `json:"objectApiVersion"`
+	Kind            string `json:"kind"`
+	Namespace       string `json:"namespace"`
+	Name            string `json:"name"`
+	UID             string `json:"uid"`
+	ResourceVersion string `json:"resourceVersion"`
+	Generation      int64  `json:"generation"`
+	Why             string `json:"why,omitempty"` // why it does not rule
+}
+
+// LawBackend is one backend with the probability of one draw.
+type LawBackend struct {
+	Name        string  `json:"name"`
+	Weight      int64   `json:"weight"`
+	Probability float64 `json:"probability"`
+	Problem     string  `json:"problem,omitempty"`
+}
+
+// Series is what charts are drawn from. Its size is bounded whatever the number of requests, and it is data like the
+// rest: a chart is drawn from the stored report alone.
+type Series struct {
+	OverTime *OverTime      `json:"overTime"` // null where nothing was sent, or only counts are known
+	Marks    []Mark         `json:"marks"`    // what happened during the run, in order
+	Latency  *LatencyCurves `json:"latency"`  // null where nothing was timed
+}
+
+// OverTime counts the requests of each window of the run, by the instant at which they were sent. The windows follow
+// each other without a gap from the first counted request on; the last one may be shorter.
+type OverTime struct {
+	WindowSeconds float64       `json:"windowSeconds"`
+	Windows       int           `json:"windows"`
+	Backends      []WindowCount `json:"backends"`
+	Unattributed  []int64       `json:"unattributed"` // requests of each window without a known backend
+	// requests of each window that failed or were answered with a status of 500 and above
+	Errors []int64 `json:"errors"`
+}
+
+// WindowCount is what one backend answered in each window.
+type WindowCount struct {
+	Backend  string  `json:"backend"`
+	Observed []int64 `json:"observed"` // requests
+}
+
+// Mark is something that happened at one instant of the run.
+type Mark struct {
+	AtSeconds float64 `json:"atSeconds"` // since the first counted request
+	Text      string  `json:"text"`
+}
+
+// LatencyCurves are response times by quantile, from the planned instant of sending.
+type LatencyCurves struct {
+	Levels []float64      `json:"levels"` // quantiles, 0 to below 1
+	Curves []LatencyCurve `json:"curves"`
+}
+
+// LatencyCurve is the curve of one backend. It is shorter than the levels where the sample is too small for the rest.
+type LatencyCurve struct {
+	Backend string    `json:"backend"`
+	Ms      []float64 `json:"valuesMs"`
+}
+
+// MaxWindows is how many windows a report holds at most; MinPerWindow how many requests they hold on average at least,
+// where there are that many: below it a share says nothing.
+const (
+	MaxWindows   = 100
+	MinPerWindow = 50
+)

@@ -1,8 +1,9 @@
 package report
 
 import (
-	"fmt"
 	"strings"
+
+	"github.com/splitbench/splitbench/analyze"
 )
 
 // What several kinds of documents say.
@@ -10,16 +11,21 @@ import (
 // maxWeightsShown is how many weights a sentence can hold.
 const maxWeightsShown = 4
 
+// weightsOf are the declared weights.
+func weightsOf(r Report) analyze.Weights {
+	w := make(analyze.Weights, len(r.Backends))
+	for i, b := range r.Backends {
+		w[i] = analyze.Weight{Backend: b.Name, W: b.Weight}
+	}
+	return w
+}
+
 // weightsLabel is the declared split in a word: "90/10", or "declared" where that would be a list.
 func weightsLabel(r Report) string {
 	if len(r.Backends) == 0 || len(r.Backends) > maxWeightsShown {
 		return "declared"
 	}
-	var w []string
-	for _, b := range r.Backends {
-		w = append(w, fmt.Sprint(b.Weight))
-	}
-	return strings.Join(w, "/")
+	return weightsOf(r).Ratio()
 }
 
 // requestsOf are the counted requests: with a known backend, and in all.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -115,39 +116,29 @@ func worstSentence(r Report) string {
 // sentences say what chance could do, what the run would have noticed, and what is still possible.
 func (d splitReport) sentences() []string {
 	r, _ := sharesOnly(d.Report)
-	var s []string
-	add := func(sentence string) {
-		if sentence != "" {
-			s = append(s, sentence)
-		}
-	}
-	add(informationSentence(r))
-	add(sequentialSentence(r))
-	if r.Verdict.Outcome != Invalid {
-		add(chanceSentence(r))
-	}
+	s := []string{informationSentence(r), sequentialSentence(r), chanceSentence(r)}
 	for _, d := range r.Diagnostics {
 		if d.OK && d.Name == NameCombined {
-			add(d.Text)
+			s = append(s, d.Text)
 		}
 	}
 	switch r.Verdict.Outcome {
 	case Pass:
 		if r.Sequential == nil { // its likely ranges say it; the number is of a run of fixed size
-			add(noticedSentence(r))
+			s = append(s, noticedSentence(r))
 		}
 		for i, reason := range r.Verdict.Reasons {
 			if codeOf(r, i) == analyze.CodeNoHits {
-				add(reason)
+				s = append(s, reason)
 			}
 		}
 	case Inconclusive:
 		if !hasCode(r, analyze.CodeTooFew) && !hasCode(r, analyze.CodeEdge) { // whose text says it
-			add(rangeSentence(r))
+			s = append(s, rangeSentence(r))
 		}
-		add(neededSentence(r))
+		s = append(s, neededSentence(r))
 	}
-	return s
+	return slices.DeleteFunc(s, func(sentence string) bool { return sentence == "" })
 }
 
 // sequentialSentence says how many requests it took, and that tests of a fixed size do not know of the looks.
@@ -180,16 +171,16 @@ func informationSentence(r Report) string {
 
 // chanceSentence turns the exact p-value of the classical test into runs out of many.
 func chanceSentence(r Report) string {
-	if b, ok := worst(r); ok && b.Weight == 0 && b.Observed > 0 {
+	b, ok := worst(r)
+	switch {
+	case r.Verdict.Outcome == Invalid:
+		return ""
+	case ok && b.Weight == 0 && b.Observed > 0:
 		return fmt.Sprintf("Chance has no part in it: %s has weight 0 and must not answer at all.", b.Name)
-	}
-	if r.GoodnessOfFit == nil || r.GoodnessOfFit.Pearson.DF <= 0 {
+	case r.GoodnessOfFit == nil || r.GoodnessOfFit.Pearson.DF <= 0:
 		return ""
 	}
-	p := r.GoodnessOfFit.Pearson.Exact
-	if p == nil {
-		p = r.GoodnessOfFit.Pearson.Asymptotic
-	}
+	p := cmp.Or(r.GoodnessOfFit.Pearson.Exact, r.GoodnessOfFit.Pearson.Asymptotic)
 	if p == nil {
 		return ""
 	}
@@ -197,50 +188,33 @@ func chanceSentence(r Report) string {
 	if p.LnP != nil {
 		v.LnP = *p.LnP
 	}
-	return byChance(weightsLabel(r)+" weights", v)
+	return Sentence(analyze.Reason{Code: analyze.CodeChance, Weights: weightsOf(r), P: v})
 }
 
 // noticedSentence is the sensitivity of a pass: without it a pass of 30 requests would look like one of a million.
 func noticedSentence(r Report) string {
-	var least *Backend
-	for i, b := range r.Backends {
-		if b.NoticeablePoints != nil && (least == nil || *b.NoticeablePoints > *least.NoticeablePoints) {
-			least = &r.Backends[i]
+	most := 0.0
+	for _, b := range r.Backends {
+		if b.NoticeablePoints != nil {
+			most = max(most, *b.NoticeablePoints)
 		}
 	}
-	if least == nil {
+	if most == 0 {
 		return "How small a shift this run would have noticed could not be computed."
 	}
-	return fmt.Sprintf("This run would have noticed a shift of about %s or more (%s).",
-		points(*least.NoticeablePoints), times(r.Verdict.Power))
-}
-
-// times says a power: 0.9 is 9 times in 10.
-func times(power float64) string {
-	for _, of := range []float64{10, 100, 1000} {
-		if n := math.Round(power * of); math.Abs(n-power*of) < 1e-6 && n < of {
-			return fmt.Sprintf("%d times in %d", int(n), int(of))
-		}
-	}
-	return "nearly always"
+	return Sentence(analyze.Reason{Code: analyze.CodeNoticeable, Points: most, Power: r.Verdict.Power})
 }
 
 // rangeSentence says where the true share still can be, for the backend that is known least.
 func rangeSentence(r Report) string {
-	var widest *Backend
-	for i, b := range r.Backends {
-		if b.Interval == nil || b.Interval.Low == nil || b.Interval.High == nil {
-			continue
-		}
-		if widest == nil || *b.Interval.High-*b.Interval.Low > *widest.Interval.High-*widest.Interval.Low {
-			widest = &r.Backends[i]
+	widest, text := 0.0, ""
+	for _, b := range r.Backends {
+		if low, high, ok := b.Interval.Ends(); ok && high-low > widest {
+			widest, text = high-low, fmt.Sprintf("The true share of %s could be anywhere from %s to %s.", b.Name,
+				percent(low), percent(high))
 		}
 	}
-	if widest == nil {
-		return ""
-	}
-	return fmt.Sprintf("The true share of %s could be anywhere from %s to %s.", widest.Name,
-		percent(*widest.Interval.Low), percent(*widest.Interval.High))
+	return text
 }
 
 // neededSentence says how many requests more would decide.
@@ -250,36 +224,22 @@ func neededSentence(r Report) string {
 	if r.Verdict.StatisticalOutcome != "" || need == nil {
 		return "More requests of the same kind would not decide it."
 	}
-	more := func(n int64) string {
-		return fmt.Sprintf("%s in all (%s more)", plural(n, unitOf(r)), count(max(n-have, 0)))
+	var ways []string
+	add := func(n *int64, when string) {
+		if n != nil && *n > have {
+			ways = append(ways, fmt.Sprintf("%s in all (%s more) if %s", plural(*n, unitOf(r)), count(*n-have), when))
+		}
 	}
-	if need.IfOnTarget != nil && *need.IfOnTarget <= have {
-		return enoughSentence(need, plural(have, unitOf(r)), more)
-	}
+	add(need.IfOnTarget, "the split is right")
+	add(need.IfAsObserved, "it is as far off as it looks")
+	why := cmp.Or(need.IfAsObservedWhy, need.IfOnTargetWhy)
 	switch {
-	case need.IfOnTarget != nil && need.IfAsObserved != nil && *need.IfOnTarget != *need.IfAsObserved:
-		return fmt.Sprintf("To decide, send %s if the split is right, or %s if it is as far off as it looks.",
-			more(*need.IfOnTarget), more(*need.IfAsObserved))
-	case need.IfOnTarget != nil:
-		return fmt.Sprintf("To decide, send %s.", more(*need.IfOnTarget))
-	case need.IfAsObserved != nil:
-		return fmt.Sprintf("To decide, send %s if the split is as far off as it looks.", more(*need.IfAsObserved))
-	case need.IfOnTargetWhy != "":
-		return "No number of requests would decide it: " + strings.TrimSuffix(need.IfOnTargetWhy, ".") + "."
-	case need.IfAsObservedWhy != "":
-		return "No number of requests would decide it: " + strings.TrimSuffix(need.IfAsObservedWhy, ".") + "."
+	case len(ways) > 0:
+		return "To decide, send " + strings.Join(ways, ", or ") + "."
+	case why != "":
+		return "No number of requests would decide it: " + strings.TrimSuffix(why, ".") + "."
 	}
 	return "How many requests would decide it could not be computed."
-}
-
-// enoughSentence is for counts close to the edge of the tolerance: enough were sent for a split that is on target.
-func enoughSentence(need *RequestsNeeded, have string, more func(int64) string) string {
-	s := have + " are enough for a split that is on target, but this one looks as if it were at the edge " +
-		"of its tolerance"
-	if need.IfAsObserved == nil {
-		return s + ", where no number decides."
-	}
-	return s + ": there it takes " + more(*need.IfAsObserved) + "."
 }
 
 // usersSentence says what the split means for those who use the service. It needs times of every backend and enough of

@@ -162,20 +162,11 @@ func properties(r Report) Fields {
 	return f
 }
 
-// ReportSuites are the suites of reports.
-func ReportSuites(reports []Report) []Suite {
+// Suites are the suites of reports, or of the checks of splits.
+func Suites[T interface{ Suite() Suite }](all []T) []Suite {
 	var out []Suite
-	for _, r := range reports {
-		out = append(out, r.Suite())
-	}
-	return out
-}
-
-// Suites are the suites of the checks of splits.
-func Suites(all []SplitChecks) []Suite {
-	var out []Suite
-	for _, s := range all {
-		out = append(out, s.Suite())
+	for _, x := range all {
+		out = append(out, x.Suite())
 	}
 	return out
 }

@@ -26,14 +26,14 @@ func timelineBlocks(r Report) []Block {
 	if bins == 0 || d.Timeline.BinMs <= 0 {
 		return nil
 	}
-	whole := columnsOf(d.Timeline, 0, bins)
+	whole := columnsOf(d.Timeline, 0, bins, mostColumns)
 	blocks := []Block{timelineFigure(r, whole, "timeline"), momentsTable(d)}
 	near := whereToLook(d)
 	if whole.per == 1 {
 		near = nil
 	}
 	for i, w := range near[:min(len(near), mostNear)] {
-		c := columnsOf(d.Timeline, w[0], w[1])
+		c := columnsOf(d.Timeline, w[0], w[1], mostColumns)
 		f := timelineFigure(r, c, fmt.Sprintf("timeline-%d", i+1))
 		f.Title = fmt.Sprintf("From %s to %s", secondsOf(c.starts(), 0.1), secondsOf(c.lasts(), 0.1))
 		blocks = append(blocks, f)
@@ -51,9 +51,13 @@ type columns struct {
 	n             int
 }
 
-func columnsOf(t Timeline, from, to int) columns {
-	c := columns{t: t, from: from, to: to, per: max(1, (to-from+mostColumns-1)/mostColumns)}
-	c.n = (to - from + c.per - 1) / c.per
+func columnsOf(t Timeline, from, to, most int) columns {
+	return columns{t: t, from: from, to: to}.wide(max(1, (to-from+most-1)/most))
+}
+
+// wide are the same bins in columns of so many each.
+func (c columns) wide(per int) columns {
+	c.per, c.n = per, (c.to-c.from+per-1)/per
 	return c
 }
 
@@ -100,20 +104,20 @@ func (c columns) sum(v []int64, i int) int64 {
 	return n
 }
 
-// middle is the middle one of a list's values in column i, most the largest; false where there are none.
-func (c columns) middle(v []*float64, i int) (middle, most float64, ok bool) {
+// middle is the middle one of a list's values in column i, most the largest; nil where there are none.
+func (c columns) middle(v []*float64, i int) (middle, most *float64) {
 	from, to := c.span(i)
-	var have []float64
+	var have []*float64
 	for b := from; b < min(to, len(v)); b++ {
 		if v[b] != nil && *v[b] >= 0 {
-			have = append(have, *v[b])
+			have = append(have, v[b])
 		}
 	}
 	if len(have) == 0 {
-		return 0, 0, false
+		return nil, nil
 	}
-	slices.Sort(have)
-	return have[(len(have)-1)/2], have[len(have)-1], true
+	slices.SortFunc(have, func(a, b *float64) int { return cmp.Compare(*a, *b) })
+	return have[(len(have)-1)/2], have[len(have)-1]
 }
 
 // widthText is how much time a column is.
@@ -121,8 +125,8 @@ func (c columns) widthText() string {
 	return (time.Duration(c.per) * time.Duration(c.t.BinMs) * time.Millisecond).String()
 }
 
-// lossesOf are the losses of each kind by bins, most first, those of few in one row. A document of an older version has them
-// without their kinds.
+// lossesOf are the losses of each kind by bins, most first, those of few in one row. A document of an older version has
+// them without their kinds.
 func lossesOf(t Timeline) (kinds []string, lost [][]int64) {
 	losses := slices.Clone(t.Losses)
 	if len(losses) == 0 {
@@ -160,7 +164,8 @@ func lossesOf(t Timeline) (kinds []string, lost [][]int64) {
 	return kinds, lost
 }
 
-// whereToLook are the stretches of a drill, as bins, that are worth to be seen at full resolution: around its moments and losses.
+// whereToLook are the stretches of a drill, as bins, that are worth a look at full resolution: around its moments and
+// losses.
 func whereToLook(d *Drill) [][2]int {
 	bin := float64(d.Timeline.BinMs) / 1000
 	var moments, all []float64
@@ -259,14 +264,13 @@ func momentsTable(d *Drill) Table {
 	return t
 }
 
-// timelineNumbers is the chart in numbers, for readers of whatever kind. No bin with losses is left out: each row counts them.
+// timelineNumbers is the chart in numbers, for readers of whatever kind. No bin with losses is left out: each row
+// counts them.
 func timelineNumbers(d *Drill) Table {
-	bins := len(d.Timeline.Sent)
-	c := columns{t: d.Timeline, to: bins, per: (bins + numbersBound - 1) / numbersBound}
-	c.n = (bins + c.per - 1) / c.per
+	c := columnsOf(d.Timeline, 0, len(d.Timeline.Sent), numbersBound)
 	t := Table{
-		Caption: fmt.Sprintf("Requests by the %s in which they were sent, in seconds since the first. Times of answers in ms: "+
-			"the middle one of the medians of 100 ms, and the longest.", c.widthText()),
+		Caption: fmt.Sprintf("Requests by the %s in which they were sent, in seconds since the first. Times of answers in "+
+			"ms: the middle one of the medians of 100 ms, and the longest.", c.widthText()),
 		Columns: headings(1, "From", "Sent"),
 	}
 	for _, b := range d.Timeline.Backends {
@@ -286,21 +290,17 @@ func timelineNumbers(d *Drill) Table {
 		for _, l := range lost {
 			cells = append(cells, countCell(c.sum(l, i)))
 		}
-		p50, most := dash, dash
-		if v, _, ok := c.middle(d.Timeline.P50Ms, i); ok {
-			p50 = msNumber(v)
-		}
-		if _, v, ok := c.middle(d.Timeline.MaxMs, i); ok {
-			most = msNumber(v)
-		}
-		t.Rows = append(t.Rows, append(cells, row(p50, most)...))
+		p50, _ := c.middle(d.Timeline.P50Ms, i)
+		_, most := c.middle(d.Timeline.MaxMs, i)
+		t.Rows = append(t.Rows, append(cells, row(known(p50, msNumber), known(most, msNumber))...))
 	}
 	return t
 }
 
 // timelineSummary is the chart in words.
 func timelineSummary(d *Drill, c columns) string {
-	s := []string{fmt.Sprintf("Timeline from %s to %s, in columns of %s", secondsOf(c.starts(), 0.1), secondsOf(c.lasts(), 0.1), c.widthText())}
+	s := []string{fmt.Sprintf("Timeline from %s to %s, in columns of %s", secondsOf(c.starts(), 0.1),
+		secondsOf(c.lasts(), 0.1), c.widthText())}
 	var sent, lost int64
 	for i := range c.n {
 		sent, lost = sent+c.sum(c.t.Sent, i), lost+c.sum(c.t.Lost, i)

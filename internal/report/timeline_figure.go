@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -26,7 +27,8 @@ func timelineFigure(r Report, c columns, id string) *Figure {
 		})
 	}
 	for i, e := range d.Events {
-		plot.Events = append(plot.Events, chart.Mark{At: e.AtSeconds, Text: strconv.Itoa(i + 1), Shape: eventShape(e.Kind)})
+		shape := cmp.Or(eventShapes[e.Kind], chart.Square)
+		plot.Events = append(plot.Events, chart.Mark{At: e.AtSeconds, Text: strconv.Itoa(i + 1), Shape: shape})
 	}
 	return &Figure{ID: id, Summary: timelineSummary(d, c), Caption: timelineCaption(d, c), Chart: plot}
 }
@@ -47,9 +49,7 @@ func (c columns) forShares() columns {
 	for sent*int64(times) < leastShares*int64(c.n) && c.n/(times+1) >= leastColumns {
 		times++
 	}
-	c.per *= times
-	c.n = (c.to - c.from + c.per - 1) / c.per
-	return c
+	return c.wide(c.per * times)
 }
 
 // answersPanel is the requests of each column: from below the answers of each backend, of none that is known, and the
@@ -147,24 +147,19 @@ func lossPanels(c columns) []chart.Panel {
 // was answered.
 func timesPanel(c columns) chart.Panel {
 	median, longest := chart.Line{Name: "median", Series: 0}, chart.Line{Name: "longest", Series: 1}
-	known := false
+	answered := false
 	for i, from := range c.edges()[:c.n] {
+		middle, slowest := c.middle(c.t.P50Ms, i)
+		_, most := c.middle(c.t.MaxMs, i)
+		if middle == nil && c.sum(c.t.Sent, i) == 0 {
+			continue
+		}
+		answered = answered || middle != nil
 		at := from + float64(c.per)*c.bin()/2
-		middle, most, ok := c.middle(c.t.P50Ms, i)
-		if _, x, timed := c.middle(c.t.MaxMs, i); timed {
-			most = x
-		}
-		switch {
-		case ok:
-			known = true
-			median.Points = append(median.Points, chart.Point{X: at, Y: onAxis(middle)})
-			longest.Points = append(longest.Points, chart.Point{X: at, Y: onAxis(most)})
-		case c.sum(c.t.Sent, i) > 0:
-			median.Points = append(median.Points, unknownPoint(at))
-			longest.Points = append(longest.Points, unknownPoint(at))
-		}
+		median.Points = append(median.Points, timePoint(at, middle))
+		longest.Points = append(longest.Points, timePoint(at, cmp.Or(most, slowest)))
 	}
-	if !known {
+	if !answered {
 		return chart.Panel{Title: "No answer was timed", Height: 4}
 	}
 	return chart.Panel{
@@ -173,21 +168,18 @@ func timesPanel(c columns) chart.Panel {
 	}
 }
 
-// unknownPoint breaks a line.
-func unknownPoint(x float64) chart.Point { return chart.Point{X: x, Y: math.NaN()} }
-
-// eventShape tells kinds of events apart.
-func eventShape(kind string) chart.Shape {
-	switch kind {
-	case "mark":
-		return chart.Pin
-	case "weights":
-		return chart.Diamond
-	case "endpoints":
-		return chart.Circle
+// timePoint is a time on its axis; it breaks the line where it is not known.
+func timePoint(x float64, ms *float64) chart.Point {
+	if ms == nil {
+		return chart.Point{X: x, Y: math.NaN()}
 	}
-	return chart.Square
+	return chart.Point{X: x, Y: onAxis(*ms)}
 }
+
+// eventShapes tell kinds of events apart; the others are squares.
+//
+//nolint:gochecknoglobals // a table that never changes
+var eventShapes = map[string]chart.Shape{"mark": chart.Pin, "weights": chart.Diamond, "endpoints": chart.Circle}
 
 func timelineCaption(d *Drill, c columns) string {
 	s := fmt.Sprintf("Each column is %s of sending.", c.widthText())
