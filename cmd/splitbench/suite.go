@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
-	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -19,42 +17,11 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// suiteReport is what a suite prints as JSON. Its schema is docs/schema/suitereport.v1alpha1.json.
-type suiteReport struct {
-	APIVersion    string        `json:"apiVersion"`
-	Kind          string        `json:"kind"` // SuiteReport
-	Outcome       string        `json:"outcome"`
-	Alpha         float64       `json:"alpha"`         // over all splits together
-	AlphaPerSplit float64       `json:"alphaPerSplit"` // what each verdict was made at
-	Splits        []suiteResult `json:"splits"`
-}
-
-// suiteResult is one split of a suite.
-type suiteResult struct {
-	Name     string         `json:"name"`
-	Split    string         `json:"split"`
-	Outcome  string         `json:"outcome"`
-	Run      string         `json:"run"` // id; empty where nothing was stored
-	Requests int64          `json:"requests"`
-	Reasons  []string       `json:"reasons"`
-	Limits   []limitOutcome `json:"limits"`
-	report   report.Report  // its limits have made the verdict worse already, where they did
-}
-
-// limitOutcome is a limit and whether it held.
-type limitOutcome struct {
-	Backend  string  `json:"backend"`
-	Quantile float64 `json:"quantile"`
-	LimitMs  float64 `json:"limitMs"`
-	Outcome  string  `json:"outcome"`
-	Text     string  `json:"text"`
-}
-
 // suiteRun is one split of a suite, configured and not yet run.
 type suiteRun struct {
 	suiteSplit
 	cfg    bench.Config
-	limits []limit
+	limits []report.Limit
 }
 
 // runSuite runs several splits one after the other and ends as the worst of them. The error rate holds for all
@@ -75,10 +42,7 @@ func (c *runCommand) runSuite(ctx context.Context, flags *pflag.FlagSet, args []
 		return err
 	}
 	// All is read before anything is sent: a mistake in the last split is no surprise after the first hour.
-	out := suiteReport{
-		APIVersion: report.APIVersion, Kind: "SuiteReport", Outcome: report.Pass, Alpha: c.cfg.Options.Alpha,
-		AlphaPerSplit: c.cfg.Options.Alpha / float64(len(suite.Splits)),
-	}
+	out := report.NewSuiteReport(c.cfg.Options.Alpha, len(suite.Splits))
 	runs := make([]suiteRun, len(suite.Splits))
 	for i, s := range suite.Splits {
 		if runs[i], err = c.configure(flags, s, s.over(suite.Defaults), out.AlphaPerSplit); err != nil {
@@ -90,7 +54,7 @@ func (c *runCommand) runSuite(ctx context.Context, flags *pflag.FlagSet, args []
 			err = c.app.dryRun(ctx, s.cfg)
 		} else {
 			c.say("split %d of %d: %s", i+1, len(runs), s.Name)
-			err = out.run(ctx, c.app, s)
+			err = c.runOne(ctx, s, &out)
 		}
 		if err != nil {
 			return err
@@ -102,7 +66,7 @@ func (c *runCommand) runSuite(ctx context.Context, flags *pflag.FlagSet, args []
 	if c.dryRun {
 		return nil
 	}
-	if err := c.write(form(flags.Lookup("output").Value.String()), out.document()); err != nil {
+	if err := c.write(form(flags.Lookup("output").Value.String()), suiteDocument(out)); err != nil {
 		return err
 	}
 	delivered := c.deliverSuite(ctx, out)
@@ -112,17 +76,16 @@ func (c *runCommand) runSuite(ctx context.Context, flags *pflag.FlagSet, args []
 	return cmp.Or(outcomeError(out.Outcome, c.result.failOn), delivered)
 }
 
-// run carries out one split.
-func (s *suiteReport) run(ctx context.Context, a *app, one suiteRun) error {
-	p := a.newProgress()
+// runOne carries out one split.
+func (c *runCommand) runOne(ctx context.Context, one suiteRun, out *report.SuiteReport) error {
+	p := c.newProgress()
 	one.cfg.Progress = p.show
 	r, err := bench.Run(ctx, one.cfg)
 	p.end()
 	if err != nil {
 		return fmt.Errorf("split %s: %w", one.Name, err)
 	}
-	result := resultOf(one.suiteSplit, r, one.limits)
-	s.Splits, s.Outcome = append(s.Splits, result), report.WorseOutcome(s.Outcome, result.Outcome)
+	out.Add(one.Name, one.Split, r, one.limits)
 	return nil
 }
 
@@ -204,81 +167,14 @@ func copyFlag(to *pflag.FlagSet, from *pflag.Flag) error {
 	return to.Set(from.Name, from.Value.String())
 }
 
-// resultOf is one split's report with its limits: a limit that is broken fails a split, one that cannot be told makes
-// it inconclusive, and neither makes anything better.
-func resultOf(s suiteSplit, r report.Report, limits []limit) suiteResult {
-	sum := report.Summarize(r)
-	out := suiteResult{
-		Name: s.Name, Split: s.Split, Run: sum.ID, Requests: sum.Requests, Limits: []limitOutcome{}, report: r,
-	}
-	if r.Verdict.Outcome != report.Invalid {
-		for _, l := range limits {
-			out.Limits = append(out.Limits, l.check(r)...)
-		}
-	}
-	for _, o := range out.Limits {
-		out.report = report.Limited(out.report, o.Outcome, o.Text)
-	}
-	out.Outcome, out.Reasons = out.report.Verdict.Outcome, slices.Clone(out.report.Verdict.Reasons)
-	return out
-}
-
-// check holds the limit against the likely ranges of the report's response times, which windows of time made.
-func (l limit) check(r report.Report) []limitOutcome {
-	switch {
-	case r.GatewayCost == nil:
-		return []limitOutcome{l.unknown(l.backend, "its response times have no likely ranges")}
-	case r.GatewayCost.Why != "":
-		return []limitOutcome{l.unknown(l.backend, r.GatewayCost.Why)}
-	}
-	var out []limitOutcome
-	for _, b := range r.GatewayCost.Backends {
-		if l.backend != "*" && l.backend != b.Backend {
-			continue
-		}
-		i := slices.IndexFunc(b.Quantiles, func(q report.QuantileTime) bool { return math.Abs(q.Quantile-l.quantile) < 1e-9 })
-		if i < 0 {
-			return []limitOutcome{l.unknown(l.backend, "only p50, p90 and p99 have likely ranges")}
-		}
-		out = append(out, l.against(b.Backend, b.Quantiles[i]))
-	}
-	if len(out) == 0 {
-		return []limitOutcome{l.unknown(l.backend, "it is no backend of the split that answered")}
-	}
-	return out
-}
-
-// against holds the limit against the times of one backend.
-func (l limit) against(backend string, q report.QuantileTime) limitOutcome {
-	o := l.unknown(backend, "it "+q.Why)
-	switch {
-	case q.HighMs != nil && *q.HighMs <= o.LimitMs:
-		o.Outcome = report.Pass
-		o.Text = fmt.Sprintf("p%g of %s is at most %.4g ms, below %s", 100*l.quantile, backend, *q.HighMs, l.most)
-	case q.LowMs != nil && *q.LowMs > o.LimitMs:
-		o.Outcome = report.Fail
-		o.Text = fmt.Sprintf("p%g of %s is at least %.4g ms, above %s", 100*l.quantile, backend, *q.LowMs, l.most)
-	case q.LowMs != nil && q.HighMs != nil:
-		return l.unknown(backend, fmt.Sprintf("it is likely %.4g to %.4g ms", *q.LowMs, *q.HighMs))
-	}
-	return o
-}
-
-func (l limit) unknown(backend, why string) limitOutcome {
-	return limitOutcome{
-		Backend: backend, Quantile: l.quantile, LimitMs: float64(l.most.Microseconds()) / 1000, Outcome: report.Inconclusive,
-		Text: fmt.Sprintf("whether p%g of %s is below %s cannot be told: %s", 100*l.quantile, backend, l.most, why),
-	}
-}
-
-// document are the forms of a suite.
-func (s suiteReport) document() document {
+// suiteDocument are the forms of a suite.
+func suiteDocument(s report.SuiteReport) document {
 	return document{
-		"text": s.writeText,
+		"text": func(w io.Writer) error { return writeSuite(w, s) },
 		"json": jsonOf(s),
 		"markdown": func(w io.Writer) error {
 			for _, x := range s.Splits {
-				if err := render.Markdown(w, x.report.Outline()); err != nil {
+				if err := render.Markdown(w, x.Report.Outline()); err != nil {
 					return err
 				}
 				fmt.Fprintln(w)
@@ -288,7 +184,8 @@ func (s suiteReport) document() document {
 	}
 }
 
-func (s suiteReport) writeText(w io.Writer) error {
+// writeSuite writes a line for each split, why not all passed, and what the errors are.
+func writeSuite(w io.Writer, s report.SuiteReport) error {
 	rows := make([][]string, len(s.Splits))
 	count := map[string]int{}
 	for i, x := range s.Splits {
@@ -316,15 +213,15 @@ func (s suiteReport) writeText(w io.Writer) error {
 }
 
 // deliverSuite writes one JUnit file of all, and sends each report where one would be sent.
-func (c *runCommand) deliverSuite(ctx context.Context, s suiteReport) error {
+func (c *runCommand) deliverSuite(ctx context.Context, s report.SuiteReport) error {
 	each := c.result.sinks
 	each.junit = ""
 	reports := make([]report.Report, len(s.Splits))
 	var errs []error
 	for i, x := range s.Splits {
-		c.stepSummary(x.report)
-		reports[i] = x.report
-		errs = append(errs, c.deliver(ctx, each, x.report))
+		c.stepSummary(x.Report)
+		reports[i] = x.Report
+		errs = append(errs, c.deliver(ctx, each, x.Report))
 	}
 	return errors.Join(append(errs, writeJUnit(c.result.sinks.junit, reports...))...)
 }

@@ -7,9 +7,9 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/yaml"
@@ -141,50 +141,43 @@ func parseSuite(b []byte) (suiteFile, error) {
 	return s, nil
 }
 
-// apply sets the flags that the settings name and nobody else has set.
+// apply sets the flags that the settings name and nobody else has set. A setting is named as its flag is, in camel case
+// and where it is a list in the plural; labels and latency are no such settings.
 func (s suiteSettings) apply(flags *pflag.FlagSet) error {
-	set := func(name, value string) error {
-		if value == "" || flags.Changed(name) {
-			return nil
-		}
-		if err := flags.Set(name, value); err != nil {
-			return valueError(err)
-		}
-		return nil
-	}
-	for _, x := range [][2]string{
-		{"context", s.Context},
-		{"namespace", s.Namespace},
-		{"from", s.From},
-		{"from-namespace", s.FromNamespace},
-		{"selector", s.Selector},
-		{"container", s.Container},
-		{"through", s.Through},
-		{"url", s.URL},
-		{"requests", string(s.Requests)},
-		{"rate", string(s.Rate)},
-		{"duration", s.Duration},
-		{"timeout", s.Timeout},
-		{"tolerance", s.Tolerance},
-		{"gate", s.Gate},
-		{"power", string(s.Power)},
-		{"seed", string(s.Seed)},
-	} {
-		if err := set(x[0], x[1]); err != nil {
-			return err
-		}
-	}
-	for name, values := range map[string][]string{"remote-context": s.RemoteContexts, "classify": s.Classify} {
-		if flags.Changed(name) {
+	values := map[string]any{}
+	b, _ := json.Marshal(s) // of strings, lists and maps: it cannot fail
+	_ = json.Unmarshal(b, &values)
+	for _, key := range sorted(values) {
+		f := flags.Lookup(flagOf(key))
+		if f == nil || f.Changed {
 			continue
 		}
-		for _, v := range values {
-			if err := flags.Set(name, v); err != nil {
+		given, several := values[key].([]any)
+		if !several {
+			given = []any{values[key]}
+		}
+		for _, v := range given {
+			if err := flags.Set(f.Name, fmt.Sprint(v)); err != nil {
 				return valueError(err)
 			}
 		}
 	}
 	return nil
+}
+
+// flagOf is the flag of a setting: remote-context of remoteContexts.
+func flagOf(key string) string {
+	if key == "remoteContexts" {
+		key = "remoteContext"
+	}
+	var b strings.Builder
+	for _, r := range key {
+		if unicode.IsUpper(r) {
+			b.WriteByte('-')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
 }
 
 // over is these settings where they say something, else those below.
@@ -197,26 +190,20 @@ func (s suiteSettings) over(below suiteSettings) suiteSettings {
 	return out
 }
 
-// limit is the most that a quantile of a backend's response times may be.
-type limit struct {
-	backend  string // "*": each
-	quantile float64
-	most     time.Duration
-}
-
-func (s suiteSettings) limits() ([]limit, error) {
-	var out []limit
+// limits are those of the response times, by backend and quantile.
+func (s suiteSettings) limits() ([]report.Limit, error) {
+	var out []report.Limit
 	for _, backend := range slices.Sorted(maps.Keys(s.Latency)) {
 		for _, name := range slices.Sorted(maps.Keys(s.Latency[backend])) {
-			q, err := strconv.ParseFloat(strings.TrimPrefix(name, "p"), 64)
-			if err != nil || !strings.HasPrefix(name, "p") || !(q > 0 && q < 100) {
+			q, err := parseQuantile(name)
+			if err != nil {
 				return nil, fmt.Errorf("%s: %q: want p50, p90 or p99", backend, name)
 			}
 			most, err := time.ParseDuration(s.Latency[backend][name])
 			if err != nil || most <= 0 {
 				return nil, fmt.Errorf("%s: %s: %q: want a duration such as 50ms", backend, name, s.Latency[backend][name])
 			}
-			out = append(out, limit{backend, q / 100, most})
+			out = append(out, report.Limit{Backend: backend, Quantile: q, Most: most})
 		}
 	}
 	return out, nil

@@ -24,39 +24,11 @@ func TestTheExampleSuiteCanBeRead(t *testing.T) {
 	}
 	one := s.Splits[0].over(s.Defaults)
 	limits, err := one.limits()
-	if err != nil || len(limits) != 3 || limits[0] != (limit{"podinfo", 0.5, 20 * time.Millisecond}) {
+	if err != nil || len(limits) != 3 || limits[0] != (report.Limit{Backend: "podinfo", Quantile: 0.5, Most: 20 * time.Millisecond}) {
 		t.Errorf("limits %+v, %v", limits, err)
 	}
 	if one.Namespace != "test" || one.Rate != "100" || one.Tolerance != "5pt" || one.Labels["suite"] != "nightly" || s.Splits[1].Requests != "5000" {
 		t.Errorf("%+v", one)
-	}
-}
-
-func TestLimitsHaveThreeOutcomes(t *testing.T) {
-	num := func(v float64) *float64 { return &v }
-	r := report.Report{GatewayCost: &report.GatewayCost{Backends: []report.BackendTimes{
-		{Backend: "a", Quantiles: []report.QuantileTime{{Quantile: 0.5, LowMs: num(3), HighMs: num(5)}, {Quantile: 0.99, LowMs: num(8), Why: "needs about 6,520 answers"}}},
-	}}}
-	for _, x := range []struct {
-		name string
-		l    limit
-		r    report.Report
-		want string
-	}{
-		{"below", limit{"a", 0.5, 5 * time.Millisecond}, r, report.Pass},
-		{"above", limit{"*", 0.5, 2 * time.Millisecond}, r, report.Fail},
-		{"between", limit{"a", 0.5, 4 * time.Millisecond}, r, report.Inconclusive},
-		{"no upper end", limit{"a", 0.99, time.Second}, r, report.Inconclusive},
-		{"above without an upper end", limit{"a", 0.99, time.Millisecond}, r, report.Fail},
-		{"another quantile", limit{"a", 0.75, time.Second}, r, report.Inconclusive},
-		{"another backend", limit{"b", 0.5, time.Second}, r, report.Inconclusive},
-		{"nothing timed", limit{"a", 0.5, time.Second}, report.Report{}, report.Inconclusive},
-		{"late", limit{"a", 0.5, time.Second}, report.Report{GatewayCost: &report.GatewayCost{Why: "the generator was late"}}, report.Inconclusive},
-	} {
-		got := x.l.check(x.r)
-		if len(got) != 1 || got[0].Outcome != x.want || got[0].Text == "" {
-			t.Errorf("%s: %+v, want %s", x.name, got, x.want)
-		}
 	}
 }
 
@@ -70,8 +42,11 @@ func TestSuitesFitTheSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	num := func(v float64) *float64 { return &v }
-	s := suiteReport{APIVersion: report.APIVersion, Kind: "SuiteReport", Outcome: report.Pass, Alpha: 0.01, AlphaPerSplit: 0.0025}
-	limits := []limit{{"a", 0.5, 5 * time.Millisecond}, {"*", 0.5, 2 * time.Millisecond}, {"a", 0.99, time.Second}}
+	s := report.NewSuiteReport(0.01, 4)
+	limits := []report.Limit{
+		{Backend: "a", Quantile: 0.5, Most: 5 * time.Millisecond}, {Backend: "*", Quantile: 0.5, Most: 2 * time.Millisecond},
+		{Backend: "a", Quantile: 0.99, Most: time.Second},
+	}
 	for _, o := range []string{report.Pass, report.Fail, report.Inconclusive, report.Invalid} {
 		r := report.Report{
 			Verdict: report.Verdict{Outcome: o, Reasons: []string{}},
@@ -79,11 +54,10 @@ func TestSuitesFitTheSchema(t *testing.T) {
 				{Backend: "a", Quantiles: []report.QuantileTime{{Quantile: 0.5, LowMs: num(3), HighMs: num(5)}, {Quantile: 0.99, LowMs: num(8), Why: "needs about 6,520 answers"}}},
 			}},
 		}
-		s.Splits = append(s.Splits, resultOf(suiteSplit{Name: o, Split: "ts/podinfo"}, r, limits))
-		s.Outcome = report.WorseOutcome(s.Outcome, o)
+		s.Add(o, "ts/podinfo", r, limits)
 	}
 	var out bytes.Buffer
-	if err := s.document()["json"](&out); err != nil {
+	if err := suiteDocument(s)["json"](&out); err != nil {
 		t.Fatal(err)
 	}
 	read := func() map[string]any {
@@ -148,8 +122,10 @@ func FuzzParseSuite(f *testing.F) {
 func TestDocumentsAreHarmlessOnATerminal(t *testing.T) {
 	const hostile = "a\u009b31m\u202etxt\u2028\u0085\U000e0001<&>"
 	var suite, runs bytes.Buffer
-	s := suiteReport{Outcome: report.Invalid, Splits: []suiteResult{{Name: hostile, Split: hostile, Reasons: []string{hostile}, Limits: []limitOutcome{{Backend: hostile}}}}}
-	if err := s.document()["json"](&suite); err != nil {
+	s := report.SuiteReport{Outcome: report.Invalid, Splits: []report.SuiteResult{{
+		Name: hostile, Split: hostile, Reasons: []string{hostile}, Limits: []report.LimitOutcome{{Backend: hostile}},
+	}}}
+	if err := suiteDocument(s)["json"](&suite); err != nil {
 		t.Fatal(err)
 	}
 	if err := runList([]runLine{{ID: hostile}})["json"](&runs); err != nil {
@@ -162,7 +138,7 @@ func TestDocumentsAreHarmlessOnATerminal(t *testing.T) {
 			}
 		}
 	}
-	var back suiteReport
+	var back report.SuiteReport
 	if err := json.Unmarshal(suite.Bytes(), &back); err != nil || back.Splits[0].Name != hostile || back.Splits[0].Reasons[0] != hostile {
 		t.Errorf("%+v, %v", back, err)
 	}
