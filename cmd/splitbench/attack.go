@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +16,6 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/bench"
-	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -81,8 +79,8 @@ func (c *attackCommand) register(flags *pflag.FlagSet, cfg *bench.Config) {
 
 func (c *attackCommand) fileFlags(flags *pflag.FlagSet, _ *bench.Config) {
 	flags.StringVar(&c.out, "out", "", "file for the results, one by one")
-	flags.StringVar(&c.to, "to", "ndjson",
-		"format of --out: vegeta (gob), csv, json (all three as vegeta writes them) or ndjson")
+	read(flags, "to", "ndjson", "format of --out: vegeta (gob), csv, json (all three as vegeta writes them) or ndjson",
+		oneOf(&c.to, "vegeta", "csv", "json", "ndjson"))
 	c.toFlag = flags.Lookup("to")
 }
 
@@ -96,7 +94,7 @@ func (c *attackCommand) complete(*bench.Config) error {
 			return fmt.Errorf("--%s: a search makes its own rates, each constant for --duration; leave it out", name)
 		}
 	}
-	return checkFormat(c.to)
+	return nil
 }
 
 // plan works out the plan and the names of its rules' backends.
@@ -225,11 +223,7 @@ func (c *attackCommand) attack(ctx context.Context, args []string) error {
 		return err
 	}
 	r := report.BuildLoad(run.in)
-	err = c.write(c.output, document{
-		"text": func(w io.Writer) error { return render.Text(w, r.Outline(), c.textOptions()) },
-		"json": jsonOf(r),
-	})
-	switch {
+	switch err := c.write(c.output, c.outlined(r)); {
 	case err != nil:
 		return err
 	case ctx.Err() != nil:

@@ -48,13 +48,11 @@ more of each.`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: k.cluster.completeSplits,
 	}
-	return k.cluster.completions(a.command(cmd, &k.cfg, k.check,
-		under("Clusters and client pod", &k.cluster),
+	return k.cluster.command(a, cmd, &k.cfg, k.check,
 		under("Target", urlFlag{}, bound(throughFlag)),
 		under("Checks", k),
 		under("Output", outputFlag(&k.output, "text", "short", "json", "junit")),
-		k.cluster.kubectl(),
-	))
+	)
 }
 
 func (k *checkCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
@@ -170,12 +168,7 @@ func (k *checkCommand) many(ctx context.Context, found []mesh.Found) error {
 		}
 		all, results = append(all, split), append(results, split.Checks...)
 	}
-	err := k.write(k.output, document{
-		"text":  func(w io.Writer) error { return render.Text(w, report.SplitsOutline(all), k.textOptions()) },
-		"short": func(w io.Writer) error { return render.Text(w, report.FindingsOutline(all), k.textOptions()) },
-		"json":  jsonOf(report.CheckListOf(all)),
-		"junit": func(w io.Writer) error { return render.JUnit(w, "splitbench check", report.Suites(all)...) },
-	})
+	err := k.printAll(all, report.SplitsOutline(all), report.CheckListOf(all))
 	return cmp.Or(err, endOfChecks(results))
 }
 
@@ -208,12 +201,17 @@ func endOfChecks(checks []preflight.Result) error {
 
 // print writes the checks of one split.
 func (k *checkCommand) print(checks []preflight.Result) error {
-	one := []report.SplitChecks{{Checks: checks}}
+	return k.printAll([]report.SplitChecks{{Checks: checks}}, report.ChecksOutline(checks), report.ChecksOf(checks))
+}
+
+// printAll writes checks as text, which is their outline, as JSON, which is the document, and in the forms that one
+// split and several have alike.
+func (k *checkCommand) printAll(all []report.SplitChecks, outline report.Outline, doc any) error {
 	return k.write(k.output, document{
-		"text":  func(w io.Writer) error { return render.Text(w, report.ChecksOutline(checks), k.textOptions()) },
-		"short": func(w io.Writer) error { return render.Text(w, report.FindingsOutline(one), k.textOptions()) },
-		"json":  jsonOf(report.ChecksOf(checks)),
-		"junit": func(w io.Writer) error { return render.JUnit(w, "splitbench check", report.Suites(one)...) },
+		"text":  func(w io.Writer) error { return render.Text(w, outline, k.textOptions()) },
+		"short": func(w io.Writer) error { return render.Text(w, report.FindingsOutline(all), k.textOptions()) },
+		"json":  jsonOf(doc),
+		"junit": func(w io.Writer) error { return render.JUnit(w, "splitbench check", report.Suites(all)...) },
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/judge"
-	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -136,13 +134,7 @@ Each -l stands for the newest run with those labels, in place of a name: the fir
 		if err != nil {
 			return err
 		}
-		err = a.write(output, document{
-			"text":     func(w io.Writer) error { return render.Text(w, r.Outline(), a.textOptions()) },
-			"json":     jsonOf(r),
-			"markdown": func(w io.Writer) error { return render.Markdown(w, r.Outline()) },
-			"html":     func(w io.Writer) error { return render.HTML(w, r.Outline(), r) },
-		})
-		return cmp.Or(err, outcomeError(r.Verdict.Outcome, failOn))
+		return cmp.Or(a.write(output, a.outlined(r)), outcomeError(r.Verdict.Outcome, failOn))
 	}
 	labelsFlag := bound(func(flags *pflag.FlagSet, _ *bench.Config) {
 		flags.StringArrayVarP(&labels, "label", "l", nil,

@@ -96,51 +96,54 @@ func installKubectlCompletion(w io.Writer, dir string) error {
 	return err
 }
 
-// completer gives candidates; a cluster that does not answer or allow gives none, and never an error.
-type completer func(ctx context.Context) ([]string, error)
-
-func quietly(cmd *cobra.Command, c completer, prefix string) ([]string, cobra.ShellCompDirective) {
-	ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
-	defer cancel()
-	names, err := c(ctx)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+// quietly offers the candidates that begin with the prefix. A cluster that does not answer or allow gives none, and
+// never an error.
+func quietly(candidates func(ctx context.Context, args []string) ([]string, error)) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
+		defer cancel()
+		names, err := candidates(ctx, args)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, prefix) })
+		return names, cobra.ShellCompDirectiveNoFileComp
 	}
-	names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, prefix) })
-	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // askCluster is a completion by what a cluster has.
 func (k *kubeFlags) askCluster(ask func(context.Context, mesh.Client, string) ([]string, error)) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		return quietly(cmd, func(ctx context.Context) ([]string, error) {
-			var cfg bench.Config
-			if err := k.connect(&cfg); err != nil {
-				return nil, err
-			}
-			return ask(ctx, cfg.Local, cfg.Query.Namespace)
-		}, prefix)
-	}
+	return quietly(func(ctx context.Context, _ []string) ([]string, error) {
+		var cfg bench.Config
+		if err := k.connect(&cfg); err != nil {
+			return nil, err
+		}
+		return ask(ctx, cfg.Local, cfg.Query.Namespace)
+	})
 }
 
 func (k *kubeFlags) completeSplits(
 	cmd *cobra.Command, args []string, prefix string,
 ) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+	return first(k.askCluster(mesh.Splits))(cmd, args, prefix)
+}
+
+// first completes the first argument alone.
+func first(complete cobra.CompletionFunc) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return complete(cmd, args, prefix)
 	}
-	return k.askCluster(mesh.Splits)(cmd, args, prefix)
 }
 
 // completions registers what the flags can be completed with.
 func (k *kubeFlags) completions(cmd *cobra.Command) *cobra.Command {
-	contexts := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	contexts := quietly(func(context.Context, []string) ([]string, error) {
 		raw, err := k.config.ToRawKubeConfigLoader().RawConfig()
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		return sorted(raw.Contexts), cobra.ShellCompDirectiveNoFileComp
-	}
+		return sorted(raw.Contexts), err
+	})
 	namespaces := k.askCluster(func(ctx context.Context, c mesh.Client, _ string) ([]string, error) {
 		return mesh.Namespaces(ctx, c)
 	})
@@ -158,29 +161,19 @@ func (k *kubeFlags) completions(cmd *cobra.Command) *cobra.Command {
 }
 
 // completeRuns offers stored runs for the first argument.
-func completeRuns(dir *string) cobra.CompletionFunc {
-	more := completeMoreRuns(dir)
-	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		return more(cmd, nil, prefix)
-	}
-}
+func completeRuns(dir *string) cobra.CompletionFunc { return first(completeMoreRuns(dir)) }
 
 // completeMoreRuns offers stored runs and their aliases for every argument, each once.
 func completeMoreRuns(dir *string) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		return quietly(cmd, func(context.Context) ([]string, error) {
-			folders, err := store.List(*dir)
-			if err != nil {
-				return nil, err
-			}
-			names := []string{"latest"}
-			for _, f := range folders {
-				names = append(names, f.ID)
-			}
-			return slices.DeleteFunc(names, func(n string) bool { return slices.Contains(args, n) }), nil
-		}, prefix)
-	}
+	return quietly(func(_ context.Context, args []string) ([]string, error) {
+		folders, err := store.List(*dir)
+		if err != nil {
+			return nil, err
+		}
+		names := []string{"latest"}
+		for _, f := range folders {
+			names = append(names, f.ID)
+		}
+		return slices.DeleteFunc(names, func(n string) bool { return slices.Contains(args, n) }), nil
+	})
 }

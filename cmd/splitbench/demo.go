@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -120,34 +119,25 @@ func (w *demoCommand) start(ctx context.Context) (*demo.Clusters, error) {
 
 // connect points a run at the demo's clusters.
 func (w *demoCommand) connect(world *demo.Clusters) error {
-	west, err := demoREST(world, demoWest)
+	config, err := clientcmd.Load(world.Kubeconfig())
 	if err != nil {
 		return err
 	}
-	east, err := demoREST(world, demoEast)
-	if err != nil {
-		return err
+	var clients [2]mesh.Client
+	for i, name := range []string{demoEast, demoWest} { // the client's own last
+		w.cfg.REST, err = clientcmd.NewNonInteractiveClientConfig(*config, name, nil, nil).ClientConfig()
+		if err != nil {
+			return err
+		}
+		if clients[i], err = mesh.Connect(w.cfg.REST, name); err != nil {
+			return err
+		}
 	}
-	if w.cfg.Local, err = mesh.Connect(west, demoWest); err != nil {
-		return err
-	}
-	remote, err := mesh.Connect(east, demoEast)
-	if err != nil {
-		return err
-	}
-	w.cfg.REST, w.cfg.Simulated = west, world.Simulated()
-	w.cfg.Remotes = []mesh.Remote{{Client: remote}}
+	w.cfg.Local, w.cfg.Remotes = clients[1], []mesh.Remote{{Client: clients[0]}}
+	w.cfg.Simulated = world.Simulated()
 	q := &w.cfg.Query
 	q.Namespace, q.Split, q.From, q.Container = demoNamespace, demoSplit, demoFrom, demoContainer
 	return nil
-}
-
-func demoREST(world *demo.Clusters, contextName string) (*rest.Config, error) {
-	config, err := clientcmd.Load(world.Kubeconfig())
-	if err != nil {
-		return nil, err
-	}
-	return clientcmd.NewNonInteractiveClientConfig(*config, contextName, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
 }
 
 // serveDemo keeps the clusters up and says how to reach them.

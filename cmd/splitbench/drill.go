@@ -14,11 +14,12 @@ import (
 
 // drillCommand is `drill`.
 type drillCommand struct {
-	cfg       bench.DrillConfig
-	cluster   clusterFlags
-	result    resultFlags
+	cfg bench.DrillConfig
+	sender
+
 	maxLost   int64
 	maxOutage time.Duration
+	flags     *pflag.FlagSet // of all sections
 }
 
 func newDrill(a *app) *cobra.Command {
@@ -34,48 +35,37 @@ proxy did it, and when the split was back.
 With --max-lost or --max-outage the outcome is pass or fail. A drill in which nothing failed is inconclusive.`,
 		Example: `  splitbench drill ts/podinfo -n test --from deploy/frontend -c nginx --duration 10m --max-outage 5s
   splitbench mark latest "scaled podinfo to 0"`,
-		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: c.cluster.completeSplits,
 	}
-	work := func(ctx context.Context, args []string) error {
-		if err := c.validate(cmd.Flags()); err != nil {
-			return err
-		}
-		if err := c.cluster.prepareSource(&c.cfg.Config, args); err != nil {
-			return err
-		}
-		return a.measure(ctx, &c.cfg.Config, c.result, func() (report.Report, error) { return bench.Drill(ctx, c.cfg) })
-	}
-	return c.cluster.completions(a.command(cmd, &c.cfg.Config, work,
-		under("Clusters and client pod", &c.cluster),
+	c.flags = cmd.Flags()
+	do := func(ctx context.Context) (report.Report, error) { return bench.Drill(ctx, c.cfg) }
+	return c.command(a, cmd, &c.cfg.Config, do,
 		under("Target", urlFlag{}, bound(throughFlag), bound(classifyFlag)),
 		under("Load", &amountFlags{}, bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
-		under("Verdict", bound(c.lossFlags), failOnFlag(&c.result.failOn), bound(seedFlag)),
+		under("Verdict", c, failOnFlag(&c.result.failOn), bound(seedFlag)),
 		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
 		under("Pods", bound(execFlag)),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
 		under("Early end", &limitFlags{}),
-		c.cluster.kubectl(),
-	))
+	)
 }
 
-func (c *drillCommand) lossFlags(flags *pflag.FlagSet, _ *bench.Config) {
+func (c *drillCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
 	flags.Int64Var(&c.maxLost, "max-lost", 0, "requests that may be lost; default: any number")
 	flags.DurationVar(&c.maxOutage, "max-outage", 0, "how long requests may be lost in all; default: any time")
 }
 
-// validate tells flags that were not given from those that are 0.
-func (c *drillCommand) validate(flags *pflag.FlagSet) error {
+// complete tells flags that were not given from those that are 0.
+func (c *drillCommand) complete(*bench.Config) error {
 	if c.cfg.Load.Requests == 0 {
 		return fmt.Errorf("--duration: say how long to send, such as 10m")
 	}
-	if !flags.Changed("connections") {
+	if !c.flags.Changed("connections") {
 		c.cfg.Load.Connections = 0 // as many as requests that wait for their timeout need
 	}
-	if flags.Changed("max-lost") {
+	if c.flags.Changed("max-lost") {
 		c.cfg.MaxLost = &c.maxLost
 	}
-	if flags.Changed("max-outage") {
+	if c.flags.Changed("max-outage") {
 		c.cfg.MaxOutage = &c.maxOutage
 	}
 	if c.maxLost < 0 {

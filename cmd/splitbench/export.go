@@ -46,9 +46,10 @@ func newExport(a *app) *cobra.Command {
 }
 
 func (c *exportCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
-	flags.StringVar(&c.to, "to", "ndjson",
+	read(flags, "to", "ndjson",
 		"vegeta (gob), csv, json (both as vegeta writes them), ndjson, benchfmt (for benchstat: "+
-			"a line for each round of a latency run, or each backend of a run) or prom")
+			"a line for each round of a latency run, or each backend of a run) or prom",
+		oneOf(&c.to, "vegeta", "csv", "json", "ndjson", "benchfmt", "prom"))
 	flags.StringVar(&c.out, "out", "", "file to write; default: stdout")
 	flags.StringVar((*string)(&c.options.Clock), "clock", string(export.ResponseTime),
 		"which latency vegeta's formats hold: response (from the planned instant) or service")
@@ -60,7 +61,7 @@ func (c *exportCommand) complete(*bench.Config) error {
 	if c.out == "" && c.to == "vegeta" && isTerminal(c.stdout) {
 		return fmt.Errorf("--to vegeta: not written to a terminal; name a file with --out")
 	}
-	return checkFormat(c.to)
+	return nil
 }
 
 func (c *exportCommand) export(_ context.Context, args []string) error {
@@ -104,14 +105,7 @@ func (c *exportCommand) export(_ context.Context, args []string) error {
 	return nil
 }
 
-func checkFormat(to string) error {
-	switch to {
-	case "vegeta", "csv", "json", "ndjson", "benchfmt", "prom":
-		return nil
-	}
-	return fmt.Errorf("--to %q: want vegeta, csv, json, ndjson, benchfmt or prom", to)
-}
-
+// write writes samples in one of the formats that hold them one by one.
 func write(w io.Writer, to string, f export.Facts, o export.Options, samples iter.Seq2[attack.Result, error]) error {
 	switch to {
 	case "vegeta":

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // logins of cloud providers
@@ -16,6 +18,7 @@ import (
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/report"
 )
 
 // kubeFlags say which cluster and namespace: kubectl's, with kubectl's meanings.
@@ -94,7 +97,38 @@ func (c *clusterFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 	flags.StringVar(&q.FromNamespace, "from-namespace", "", "namespace of the pod to send from; default: the split's")
 }
 
+// command is app.command for one that reads clusters: the flags of those come first, kubectl's last.
+func (c *clusterFlags) command(
+	a *app, cmd *cobra.Command, cfg *bench.Config, work func(context.Context, []string) error, sections ...section,
+) *cobra.Command {
+	return c.completions(a.command(cmd, cfg, work, c.around(sections)...))
+}
+
+func (c *clusterFlags) around(sections []section) []section {
+	return slices.Concat([]section{under("Clusters and client pod", c)}, sections, []section{c.kubectl()})
+}
+
 func hasSource(q mesh.Query) bool { return q.From != "" || q.Selector != "" }
+
+// sender is a command that sends from a pod, and prints the report of what came back.
+type sender struct {
+	cluster clusterFlags
+	result  resultFlags
+}
+
+// command is clusterFlags.command for do, which is given all but the arguments.
+func (s *sender) command(
+	a *app, cmd *cobra.Command, cfg *bench.Config, do func(context.Context) (report.Report, error), sections ...section,
+) *cobra.Command {
+	cmd.Args, cmd.ValidArgsFunction = cobra.MaximumNArgs(1), s.cluster.completeSplits
+	work := func(ctx context.Context, args []string) error {
+		if err := s.cluster.prepareSource(cfg, args); err != nil {
+			return err
+		}
+		return a.measure(ctx, cfg, s.result, do)
+	}
+	return s.cluster.command(a, cmd, cfg, work, sections...)
+}
 
 // prepareSource prepares a command that sends, and so needs a pod.
 func (c *clusterFlags) prepareSource(cfg *bench.Config, args []string) error {

@@ -20,9 +20,8 @@ import (
 
 // latencyCommand is `latency`.
 type latencyCommand struct {
-	cfg     bench.LatencyConfig
-	cluster clusterFlags
-	result  resultFlags
+	cfg bench.LatencyConfig
+	sender
 
 	limit, baseline  string
 	rates, quantiles []string
@@ -51,10 +50,11 @@ found at which it breaks.`,
 		if err := c.cluster.prepareSource(&c.cfg.Config, nil); err != nil {
 			return err
 		}
-		return a.measure(ctx, &c.cfg.Config, c.result, func() (report.Report, error) { return bench.Latency(ctx, c.cfg) })
+		return a.measure(ctx, &c.cfg.Config, c.result, func(ctx context.Context) (report.Report, error) {
+			return bench.Latency(ctx, c.cfg)
+		})
 	}
-	return c.cluster.completions(a.command(cmd, &c.cfg.Config, work,
-		under("Clusters and client pod", &c.cluster),
+	return c.cluster.command(a, cmd, &c.cfg.Config, work,
 		under("Comparison", c),
 		under("Load", rateFlag("50"), bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
 		under("Verdict", bound(alphaFlag), failOnFlag(&c.result.failOn), bound(seedFlag)),
@@ -62,8 +62,7 @@ found at which it breaks.`,
 		under("Pods", bound(execFlag)),
 		under("Generator", engineFlags{}, &reuseFlags{}, &dialFlags{}),
 		under("Early end", &limitFlags{}),
-		c.cluster.kubectl(),
-	))
+	)
 }
 
 func (c *latencyCommand) register(flags *pflag.FlagSet, _ *bench.Config) {

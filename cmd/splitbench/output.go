@@ -51,6 +51,16 @@ func jsonOf(doc any) func(io.Writer) error {
 	return func(w io.Writer) error { return report.WriteJSON(w, doc) }
 }
 
+// outlined is a document whose outline is its text.
+func (a *app) outlined(doc interface{ Outline() report.Outline }) document {
+	return document{
+		"text":     func(w io.Writer) error { return render.Text(w, doc.Outline(), a.textOptions()) },
+		"json":     jsonOf(doc),
+		"markdown": func(w io.Writer) error { return render.Markdown(w, doc.Outline()) },
+		"html":     func(w io.Writer) error { return render.HTML(w, doc.Outline(), doc) },
+	}
+}
+
 // textOptions say what stdout can show.
 func (a *app) textOptions() render.TextOptions { return a.optionsOf(a.stdout) }
 
@@ -145,10 +155,12 @@ type resultFlags struct {
 }
 
 // measure shows where a measurement is while it goes on, and concludes with its report.
-func (a *app) measure(ctx context.Context, cfg *bench.Config, f resultFlags, do func() (report.Report, error)) error {
+func (a *app) measure(
+	ctx context.Context, cfg *bench.Config, f resultFlags, do func(context.Context) (report.Report, error),
+) error {
 	p := a.newProgress()
 	cfg.Progress = p.show
-	r, err := do()
+	r, err := do(ctx)
 	p.end()
 	if err != nil {
 		return err

@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/internal/bench"
-	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
@@ -42,20 +40,15 @@ func newPlan(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.write(output, document{
-			"text": func(w io.Writer) error { return render.Text(w, p.Outline(), a.textOptions()) },
-			"json": jsonOf(p),
-		})
+		return a.write(output, a.outlined(p))
 	}
-	return c.cluster.completions(a.command(cmd, &c.cfg, work,
-		under("Clusters and client pod", &c.cluster),
+	return c.cluster.command(a, cmd, &c.cfg, work,
 		under("Target", bound(c.weightsFlag), bound(throughFlag)),
 		under("Load", requestsFlag("auto"), rateFlag("50")),
 		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(new(report.FailOn)),
 			bound(seedFlag)),
 		under("Output", outputFlag(&output, "text", "json")),
-		c.cluster.kubectl(),
-	))
+	)
 }
 
 func (c *planCommand) weightsFlag(flags *pflag.FlagSet, _ *bench.Config) {

@@ -103,14 +103,17 @@ func lineOf(f store.Folder) (runLine, report.Summary) {
 	return line, s
 }
 
+// runsDocument is what is known of several runs, as JSON.
+type runsDocument[T any] struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Runs       []T    `json:"runs"`
+}
+
 // runList are the forms of a list.
 func runList(lines []runLine) document {
 	return document{
-		"json": jsonOf(struct {
-			APIVersion string    `json:"apiVersion"`
-			Kind       string    `json:"kind"`
-			Runs       []runLine `json:"runs"`
-		}{report.APIVersion, "RunList", lines}),
+		"json": jsonOf(runsDocument[runLine]{report.APIVersion, "RunList", lines}),
 		"name": func(w io.Writer) error {
 			for _, l := range lines {
 				fmt.Fprintln(w, untrusted.Safe(l.ID))

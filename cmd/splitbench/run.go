@@ -23,8 +23,7 @@ type runCommand struct {
 }
 
 func (c *runCommand) sections() []section {
-	return []section{
-		under("Clusters and client pod", &c.cluster),
+	return c.cluster.around([]section{
 		under("Target", urlFlag{}, bound(throughFlag), bound(classifyFlag)),
 		under("Load", &amountFlags{}, bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
 		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(&c.result.failOn),
@@ -36,8 +35,7 @@ func (c *runCommand) sections() []section {
 		under("Pods", podFlags{}, bound(execFlag), bound(witnessFlag)),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
 		under("Early end", &limitFlags{}),
-		c.cluster.kubectl(),
-	}
+	})
 }
 
 func (c *runCommand) dryRunFlag(flags *pflag.FlagSet, _ *bench.Config) {
@@ -80,7 +78,7 @@ func newRun(a *app) *cobra.Command {
 
 // runSplit carries out a run.
 func (a *app) runSplit(ctx context.Context, cfg *bench.Config, f resultFlags) error {
-	return a.measure(ctx, cfg, f, func() (report.Report, error) {
+	return a.measure(ctx, cfg, f, func(ctx context.Context) (report.Report, error) {
 		r, err := bench.Run(ctx, *cfg)
 		if err == nil {
 			a.stepSummary(r)

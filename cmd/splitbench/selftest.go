@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/bench"
-	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
@@ -43,11 +41,7 @@ traffic. A measurement at a small share of that limit is one of its target, not 
 		if err != nil {
 			return err
 		}
-		t := report.BuildSelfTest(ability)
-		return a.write(output, document{
-			"text": func(w io.Writer) error { return render.Text(w, t.Outline(), a.textOptions()) },
-			"json": jsonOf(t),
-		})
+		return a.write(output, a.outlined(report.BuildSelfTest(ability)))
 	}
 	return a.command(cmd, &cfg, work, under("Flags", &c, outputFlag(&output, "text", "json")))
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -77,9 +76,7 @@ func newVersion(a *app) *cobra.Command {
 	work := func(context.Context, []string) error {
 		v := readVersion()
 		if output == "json" {
-			enc := json.NewEncoder(a.stdout)
-			enc.SetIndent("", "  ")
-			return enc.Encode(v)
+			return report.WriteJSON(a.stdout, v)
 		}
 		_, err := fmt.Fprintf(a.stdout, "splitbench %s, %s, %s\n", toolVersion(), v.Go, v.Platform)
 		return err

@@ -20,9 +20,9 @@ import (
 
 // watchCommand is `watch`.
 type watchCommand struct {
-	cfg     bench.WatchConfig
-	cluster clusterFlags
-	result  resultFlags
+	cfg bench.WatchConfig
+	sender
+
 	metrics string
 }
 
@@ -41,24 +41,18 @@ Where its pod or the API server goes away it moves on to the next ready pod, and
 meanwhile is a gap. --metrics serves what it has seen so far, in gaps too.`,
 		Example: `  splitbench watch ts/podinfo -n test --from deploy/frontend -c nginx --rate 5 --for 1h
   splitbench watch ts/podinfo -n test --from deploy/frontend --metrics 127.0.0.1:9095`,
-		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: c.cluster.completeSplits,
 	}
-	work := func(ctx context.Context, args []string) error {
-		if err := c.cluster.prepareSource(&c.cfg.Config, args); err != nil {
-			return err
-		}
+	do := func(ctx context.Context) (report.Report, error) {
 		if c.metrics != "" {
 			stop, err := a.serveMetrics(ctx, c.metrics, &c.cfg)
 			if err != nil {
-				return err
+				return report.Report{}, err
 			}
 			defer stop()
 		}
-		return a.measure(ctx, &c.cfg.Config, c.result, func() (report.Report, error) { return bench.Watch(ctx, c.cfg) })
+		return bench.Watch(ctx, c.cfg)
 	}
-	a.command(cmd, &c.cfg.Config, work,
-		under("Clusters and client pod", &c.cluster),
+	c.command(a, cmd, &c.cfg.Config, do,
 		under("Target", urlFlag{}, bound(throughFlag), bound(classifyFlag)),
 		under("Watch", c),
 		under("Load", rateFlag("5"), bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
@@ -66,10 +60,9 @@ meanwhile is a gap. --metrics serves what it has seen so far, in gaps too.`,
 		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
 		under("Pods", bound(execFlag)),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
-		c.cluster.kubectl(),
 	)
 	cmd.Flags().Lookup("gate").Hidden = true // there is one
-	return c.cluster.completions(cmd)
+	return cmd
 }
 
 func (c *watchCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
