@@ -18,11 +18,12 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// analyzeCommand is `analyze`.
+// analyzeCommand holds the flags of `analyze`.
 type analyzeCommand struct {
-	cfg             bench.Config
-	weights, counts string
-	result          resultFlags
+	cfg     bench.Config
+	weights analyze.Weights
+	counts  string
+	result  resultFlags
 }
 
 func newAnalyze(a *app) *cobra.Command {
@@ -57,7 +58,7 @@ What names a regular file is a file, anything else a run.`,
 }
 
 func (n *analyzeCommand) countFlags(flags *pflag.FlagSet, _ *bench.Config) {
-	flags.StringVar(&n.weights, "weights", "", "declared weights: podinfo=50,podinfo-east=50")
+	read(flags, "weights", "", "declared weights: podinfo=50,podinfo-east=50", into(&n.weights, analyze.ParseWeights))
 	flags.StringVar(&n.counts, "counts", "",
 		"answers of each backend: podinfo=5212,podinfo-east=4788; unattributed=N for those of none")
 }
@@ -85,7 +86,7 @@ func (n *analyzeCommand) judge(args []string, flags *pflag.FlagSet) (report.Repo
 	case len(n.cfg.Rules) > 0:
 		return report.Report{}, errors.New("--classify: only the answers in a file of results can be told apart now; name " +
 			"an existing file")
-	case len(args) > 0 && (n.weights != "" || n.counts != ""):
+	case len(args) > 0 && (n.weights != nil || n.counts != ""):
 		return report.Report{}, fmt.Errorf("--weights, --counts: a run brings its own; leave them out, or leave out %q",
 			args[0])
 	case len(args) > 0:
@@ -141,7 +142,7 @@ func given(flags *pflag.FlagSet, o analyze.Options) func(*analyze.Options) {
 func (n *analyzeCommand) judgeFile(name string, flags *pflag.FlagSet) (report.Report, error) {
 	r, ok, err := reportFile(name)
 	switch {
-	case ok && (n.weights != "" || n.counts != "" || len(n.cfg.Rules) > 0):
+	case ok && (n.weights != nil || n.counts != "" || len(n.cfg.Rules) > 0):
 		return r, fmt.Errorf("--weights, --counts, --classify: a report brings its own; leave them out, or leave out %q",
 			name)
 	case err != nil:
@@ -153,20 +154,16 @@ func (n *analyzeCommand) judgeFile(name string, flags *pflag.FlagSet) (report.Re
 }
 
 func (n *analyzeCommand) judgeAnswers(name string) (report.Report, error) {
-	if n.weights == "" {
+	if n.weights == nil {
 		return report.Report{}, errors.New("--weights: a file of results does not say what was declared; give them, for " +
 			"example --weights a=50,b=50")
-	}
-	w, err := analyze.ParseWeights(n.weights)
-	if err != nil {
-		return report.Report{}, fmt.Errorf("--weights: %w", err)
 	}
 	f, err := os.Open(name)
 	if err != nil {
 		return report.Report{}, fmt.Errorf("analyze: %w", err)
 	}
 	defer f.Close()
-	r, err := judge.AnalyzeAnswers(export.ReadVegeta(f), w, n.cfg.Rules, n.cfg.Options)
+	r, err := judge.AnalyzeAnswers(export.ReadVegeta(f), n.weights, n.cfg.Rules, n.cfg.Options)
 	switch {
 	case errors.Is(err, export.ErrDamaged):
 		return r, fmt.Errorf("analyze %s: %w; a part is not judged", name, err)
@@ -180,16 +177,12 @@ func (n *analyzeCommand) judgeAnswers(name string) (report.Report, error) {
 }
 
 func (n *analyzeCommand) judgeCounts() (report.Report, error) {
-	if n.weights == "" || n.counts == "" {
+	if n.weights == nil || n.counts == "" {
 		return report.Report{}, fmt.Errorf("--weights, --counts: give both, or name a run")
 	}
-	w, err := analyze.ParseWeights(n.weights)
-	if err != nil {
-		return report.Report{}, fmt.Errorf("--weights: %w", err)
-	}
-	c, err := analyze.ParseCounts(n.counts, w)
+	c, err := analyze.ParseCounts(n.counts, n.weights)
 	if err != nil {
 		return report.Report{}, fmt.Errorf("--counts: %w", err)
 	}
-	return judge.AnalyzeCounts(w, c, n.cfg.Options)
+	return judge.AnalyzeCounts(n.weights, c, n.cfg.Options)
 }

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/go-logr/logr"
@@ -22,19 +23,19 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// surroundings is what a process gets from outside, so that a test can give it.
+// surroundings are the streams and environment of a process; tests bring their own.
 type surroundings struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
 }
 
-// exitCode ends a command that has said everything already.
+// exitCode ends a command that has already printed everything.
 type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
-// signalError is the cause of a context that a signal cancelled.
+// signalError is the cause of a context cancelled by a signal.
 type signalError struct{ sig syscall.Signal }
 
 func (e *signalError) Error() string {
@@ -44,12 +45,11 @@ func (e *signalError) Error() string {
 	return "SIGINT"
 }
 
-// code is what shells expect: 128 and the signal's number.
+// code returns what shells expect: 128 plus the number of the signal.
 func (e *signalError) code() int { return 128 + int(e.sig) }
 
-// process is the surroundings of a process of its own. The logger of Kubernetes' libraries is the process's too: they
-// log what they return as errors, and stderr is for what a user can act on. It is not for run to set, since tests run
-// several commands at a time.
+// process returns the surroundings of this process. It also silences the logger of the Kubernetes libraries, which log
+// errors that they return as well. The logger is global, so run, which tests call concurrently, must not set it.
 func process() surroundings {
 	klog.SetLogger(logr.Discard())
 	return surroundings{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
@@ -94,7 +94,7 @@ func run(ctx context.Context, args []string, s surroundings) int {
 	return code
 }
 
-// endOfSignal ends a command that goes on until a signal comes.
+// endOfSignal returns how a command ends that runs until a signal arrives.
 func endOfSignal(ctx context.Context) error {
 	var sig *signalError
 	if errors.As(context.Cause(ctx), &sig) {
@@ -103,37 +103,31 @@ func endOfSignal(ctx context.Context) error {
 	return nil
 }
 
-// interrupted ends a command whose run was cut short by a signal, and said so: no flag makes that green.
+// interrupted ends a command whose run a signal cut short. No flag turns that into success.
 type interrupted struct{}
 
 func (interrupted) Error() string { return "interrupted" }
 
-// onSignal cancels with the first SIGINT or SIGTERM; a second one ends the process as if nobody had listened.
+// onSignal cancels at the first SIGINT or SIGTERM. A second one kills the process, as by default.
 func onSignal(cancel context.CancelCauseFunc) (stop func()) {
 	signals := make(chan os.Signal, 1)
-	ended := make(chan struct{})
-	finished := make(chan struct{})
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	go func() {
-		defer close(finished)
-		select {
-		case sig := <-signals:
+	var listening sync.WaitGroup
+	listening.Go(func() {
+		if sig, ok := (<-signals).(syscall.Signal); ok { // nil once it is closed
 			signal.Stop(signals)
-			if s, ok := sig.(syscall.Signal); ok {
-				cancel(&signalError{s})
-			}
-		case <-ended:
+			cancel(&signalError{sig})
 		}
-	}()
+	})
 	return func() {
 		signal.Stop(signals)
-		close(ended)
-		<-finished
+		close(signals)
+		listening.Wait()
 	}
 }
 
-// codeOf maps errors to exit codes. Whatever nobody classed is the command line's fault or a bug: 2, never 1, which
-// means that a split was shown to be wrong.
+// codeOf maps errors to exit codes. An unclassified error is a wrong command line or a bug: 2, never 1, which means
+// that a split was shown to be wrong.
 func codeOf(err error) int {
 	var code exitCode
 	var cluster *mesh.Error
@@ -153,7 +147,7 @@ func codeOf(err error) int {
 	return report.ExitBug
 }
 
-// app is what the commands share.
+// app holds what all commands share.
 type app struct {
 	surroundings
 	quiet bool
@@ -195,7 +189,7 @@ interrupted (what was measured is kept). Every flag can be set by a variable: --
 	return root
 }
 
-// displayName is how the help names the program: as the user called it.
+// displayName returns the name of the program in its help: the one that the user called it by.
 func displayName() string {
 	if strings.HasPrefix(filepath.Base(os.Args[0]), "kubectl-") {
 		return "kubectl splitbench"
@@ -203,7 +197,7 @@ func displayName() string {
 	return "splitbench"
 }
 
-// colored says whether to colour what goes to w.
+// colored reports whether to colour output to w.
 func (a *app) colored(w io.Writer) bool {
 	switch a.color {
 	case "always":
@@ -219,10 +213,10 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Reports are read in lines of at most this many columns: longer ones are hard to find back in.
+// maxColumns bounds the width of reports: the eye loses its place in longer lines.
 const maxColumns = 120
 
-// width is how wide text may be: what the terminal has, 0 where that is not known.
+// width returns the width to wrap text at: that of the terminal, or 0 if unknown.
 func (a *app) width(w io.Writer) int {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -235,7 +229,7 @@ func (a *app) width(w io.Writer) int {
 	return min(columns, maxColumns)
 }
 
-// unicode says whether the terminal's locale promises more than ASCII. What goes to a file or a pipe is UTF-8.
+// unicode reports whether the locale of the terminal allows more than ASCII. Files and pipes get UTF-8.
 func (a *app) unicode(w io.Writer) bool {
 	if !isTerminal(w) {
 		return true

@@ -20,7 +20,7 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// attackCommand is `attack`.
+// attackCommand holds the flags of `attack`.
 type attackCommand struct {
 	*app
 	cfg    bench.Config
@@ -120,7 +120,7 @@ func (c *attackCommand) plan(url string) (p attack.Plan, names []string, err err
 	return p, names, overCeiling(p.Validate())
 }
 
-// overCeiling says which flag lifts a ceiling.
+// overCeiling adds the flag that lifts a ceiling.
 func overCeiling(err error) error {
 	if err == nil {
 		return nil
@@ -171,7 +171,7 @@ func (c *attackCommand) amount(p *attack.Plan) error {
 	return nil
 }
 
-// shorter is the smaller of two limits, of which 0 is none.
+// shorter returns the smaller of two limits, where 0 is no limit.
 func shorter(a, b time.Duration) time.Duration {
 	if a == 0 {
 		return b
@@ -234,7 +234,7 @@ func (c *attackCommand) attack(ctx context.Context, args []string) error {
 	return nil
 }
 
-// identify makes requests say whose they are, unless the user said otherwise.
+// identify adds headers that name the tool and the run, unless the user set them.
 func identify(p *attack.Plan, id string) {
 	header := map[string]string{"User-Agent": "splitbench/" + agent.Version() + " (" + id + ")", "X-Splitbench-Run": id}
 	for name, value := range p.Header {

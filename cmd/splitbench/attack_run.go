@@ -15,7 +15,7 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// attackRun is one use of `attack`, and what it came to so far.
+// attackRun is one attack and its results so far.
 type attackRun struct {
 	*app
 	plan  attack.Plan
@@ -81,7 +81,7 @@ func (r *attackRun) results(ctx context.Context) iter.Seq2[attack.Result, error]
 	}
 }
 
-// live is how it goes.
+// live describes the burst so far.
 func live(s *attack.Summary) string {
 	return fmt.Sprintf("%.0f/s, p99 %s, errors %d", s.Rate(), s.ResponseTime(0.99).Round(10*time.Microsecond), s.Failed())
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// checkCommand is `check`.
+// checkCommand holds the flags of `check`.
 type checkCommand struct {
 	*app
 	cfg     bench.Config

@@ -16,7 +16,7 @@ import (
 	"github.com/splitbench/splitbench/internal/bench"
 )
 
-// group is a few flags of one concern. A command has those whose groups it registers, and no others.
+// group is a few flags of one concern. A command has the flags of the groups that it registers, and no others.
 type group interface {
 	// register adds the flags. What needs no reading is bound to the configuration.
 	register(flags *pflag.FlagSet, cfg *bench.Config)
@@ -24,7 +24,7 @@ type group interface {
 	complete(cfg *bench.Config) error
 }
 
-// bound is a group that is complete as soon as it is parsed.
+// bound is a group that needs no work after parsing.
 type bound func(flags *pflag.FlagSet, cfg *bench.Config)
 
 func (b bound) register(flags *pflag.FlagSet, cfg *bench.Config) { b(flags, cfg) }
@@ -39,7 +39,7 @@ type section struct {
 
 func under(title string, groups ...group) section { return section{title, groups} }
 
-// sectionOf is the annotation of a flag that holds the title of its section.
+// sectionOf is the annotation that holds the title of a flag's section.
 const sectionOf = "splitbench/section"
 
 // command gives cmd its flags, and the order in which every command works: flags are parsed, completed and checked, and
@@ -112,7 +112,7 @@ func fromEnvironment(flags *pflag.FlagSet, getenv func(string) string) error {
 	return errors.Join(errs...)
 }
 
-// flagError tells what is wrong with a value, and says of a flag that other commands have just that: its user would
+// flagError explains a bad value, and says of a flag that only other commands have just that: its user would
 // search an unknown one for a typing error.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
@@ -123,13 +123,13 @@ func flagError(cmd *cobra.Command, err error) error {
 		unknown.GetSpecifiedName(), cmd.Name(), cmd.CommandPath())
 }
 
-// knows says whether the command or one below it has the flag.
+// knows reports whether the command or one of its subcommands has the flag.
 func knows(cmd *cobra.Command, name string) bool {
 	return cmd.Flags().Lookup(name) != nil ||
 		slices.ContainsFunc(cmd.Commands(), func(c *cobra.Command) bool { return knows(c, name) })
 }
 
-// flagSections are the flags of a command as its help shows them: a set for each section, with its title for a name.
+// flagSections returns the flags of a command as its help shows them: one set per section, named by its title.
 func flagSections(cmd *cobra.Command) []*pflag.FlagSet {
 	const global = "Global flags"
 	var out []*pflag.FlagSet

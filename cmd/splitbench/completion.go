@@ -111,7 +111,7 @@ func quietly(candidates func(ctx context.Context, args []string) ([]string, erro
 	}
 }
 
-// askCluster is a completion by what a cluster has.
+// askCluster completes from what a cluster has.
 func (k *kubeFlags) askCluster(ask func(context.Context, mesh.Client, string) ([]string, error)) cobra.CompletionFunc {
 	return quietly(func(ctx context.Context, _ []string) ([]string, error) {
 		var cfg bench.Config
@@ -141,7 +141,7 @@ func first(complete cobra.CompletionFunc) cobra.CompletionFunc {
 // completions registers what the flags can be completed with.
 func (k *kubeFlags) completions(cmd *cobra.Command) *cobra.Command {
 	contexts := quietly(func(context.Context, []string) ([]string, error) {
-		raw, err := k.config.ToRawKubeConfigLoader().RawConfig()
+		raw, err := k.kubeconfig()
 		return sorted(raw.Contexts), err
 	})
 	namespaces := k.askCluster(func(ctx context.Context, c mesh.Client, _ string) ([]string, error) {

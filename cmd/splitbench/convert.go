@@ -14,7 +14,7 @@ import (
 	"github.com/splitbench/splitbench/internal/mesh"
 )
 
-// convertCommand is `convert`.
+// convertCommand holds the flags of `convert`.
 type convertCommand struct {
 	*app
 	cfg    bench.Config

@@ -33,12 +33,12 @@ const (
 	demoRate     = "1000"
 )
 
-// demoCommand is `demo`.
+// demoCommand holds the flags of `demo`.
 type demoCommand struct {
 	cfg    bench.Config
 	result resultFlags
 
-	trueWeights          string
+	trueWeights          analyze.Weights
 	offMesh, gatewayDown bool
 	serve                bool
 	delay                time.Duration
@@ -85,8 +85,9 @@ splitbench on them. Nothing but this program is needed. The report says what was
 }
 
 func (w *demoCommand) worldFlags(flags *pflag.FlagSet, _ *bench.Config) {
-	flags.StringVar(&w.trueWeights, "true-weights", "",
-		"weights that the data plane obeys instead of the split's: podinfo=65,podinfo-east=35")
+	read(flags, "true-weights", "",
+		"weights that the data plane obeys instead of the split's: podinfo=65,podinfo-east=35",
+		into(&w.trueWeights, analyze.ParseWeights))
 	flags.BoolVar(&w.offMesh, "off-mesh", false, "the client pod has no proxy")
 	flags.BoolVar(&w.gatewayDown, "gateway-down", false, "the other cluster's gateway is gone")
 	flags.DurationVar(&w.delay, "gateway-delay", 0, "delay that the gateway adds to each answer; default 5ms")
@@ -99,15 +100,11 @@ func (w *demoCommand) start(ctx context.Context) (*demo.Clusters, error) {
 	if w.delay < 0 || w.delay > time.Minute {
 		return nil, fmt.Errorf("--gateway-delay %s: want 0 to 1m", w.delay)
 	}
-	if w.trueWeights != "" {
-		weights, err := analyze.ParseWeights(w.trueWeights)
-		if err != nil {
-			return nil, fmt.Errorf("--true-weights: %w", err)
-		}
+	if w.trueWeights != nil {
 		o.TrueWeights = map[string]int64{}
-		for _, x := range weights {
-			o.TrueWeights[x.Backend] = x.W
-		}
+	}
+	for _, x := range w.trueWeights {
+		o.TrueWeights[x.Backend] = x.W
 	}
 	// The clusters outlive an interruption: the run still has to say goodbye to its agent and to look at them again.
 	world, err := demo.Start(context.WithoutCancel(ctx), o)

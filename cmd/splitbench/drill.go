@@ -12,7 +12,7 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// drillCommand is `drill`.
+// drillCommand holds the flags of `drill`.
 type drillCommand struct {
 	cfg bench.DrillConfig
 	sender
@@ -54,7 +54,7 @@ func (c *drillCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
 	flags.DurationVar(&c.maxOutage, "max-outage", 0, "how long requests may be lost in all; default: any time")
 }
 
-// complete tells flags that were not given from those that are 0.
+// complete distinguishes flags that were not given from those that are 0.
 func (c *drillCommand) complete(*bench.Config) error {
 	if c.cfg.Load.Requests == 0 {
 		return fmt.Errorf("--duration: say how long to send, such as 10m")

@@ -22,7 +22,7 @@ import (
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// exportCommand is `results export`.
+// exportCommand holds the flags of `results export`.
 type exportCommand struct {
 	*app
 	cfg     bench.Config

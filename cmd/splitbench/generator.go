@@ -14,7 +14,7 @@ import (
 	"github.com/splitbench/splitbench/internal/bench"
 )
 
-// engineFlags say what sends, and what it speaks.
+// engineFlags choose the engine and its protocol.
 type engineFlags struct{}
 
 func (engineFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
@@ -59,7 +59,7 @@ func put(to *map[string]string, key, value string) {
 	(*to)[key] = value
 }
 
-// reuseFlags say which connection is used next, and until when.
+// reuseFlags choose the connection of the next request, and when to replace it.
 type reuseFlags struct{ reuse attack.Reuse }
 
 func (r *reuseFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
@@ -81,7 +81,7 @@ func (r *reuseFlags) complete(cfg *bench.Config) error {
 	return nil
 }
 
-// turnoverFlags are reuseFlags, and the flag of how many requests a connection carries.
+// turnoverFlags are reuseFlags plus how many requests a connection carries.
 type turnoverFlags struct {
 	reuseFlags
 	requests string // by default, in words
@@ -98,7 +98,7 @@ func (t *turnoverFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 	t.reuseFlags.register(flags, cfg)
 }
 
-// dialFlags say which address to connect to, and whom to trust there.
+// dialFlags choose the address to dial and the certificates to trust.
 type dialFlags struct{ tls attack.TLS }
 
 func (d *dialFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
@@ -124,7 +124,7 @@ func (d *dialFlags) complete(cfg *bench.Config) error {
 	return nil
 }
 
-// payloadFlags say what a request holds.
+// payloadFlags are the method and body of requests.
 type payloadFlags struct {
 	body string
 	file []byte

@@ -21,13 +21,13 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// kubeFlags say which cluster and namespace: kubectl's, with kubectl's meanings.
+// kubeFlags choose the cluster and namespace: kubectl's flags, with kubectl's meanings.
 type kubeFlags struct {
 	config *genericclioptions.ConfigFlags
 	all    *pflag.FlagSet // of config
 }
 
-// commonKubeFlags are those that are shown first. The others, which kubectl's users know, are shown last.
+// commonKubeFlags are shown first. The others, which users of kubectl know, come last.
 func commonKubeFlags() []string { return []string{"namespace", "context", "kubeconfig"} }
 
 func (k *kubeFlags) register(flags *pflag.FlagSet, _ *bench.Config) {
@@ -53,9 +53,9 @@ func (k *kubeFlags) kubectl() section {
 
 // connect turns the flags into clients. It makes no call yet.
 func (k *kubeFlags) connect(cfg *bench.Config) error {
-	raw, err := k.config.ToRawKubeConfigLoader().RawConfig()
+	raw, err := k.kubeconfig()
 	if err != nil {
-		return fmt.Errorf("read kubeconfig: %w", err)
+		return err
 	}
 	// client-go's own sentence about a context that is missing names no candidates.
 	name := raw.CurrentContext
@@ -75,11 +75,19 @@ func (k *kubeFlags) connect(cfg *bench.Config) error {
 	return err
 }
 
+func (k *kubeFlags) kubeconfig() (api.Config, error) {
+	raw, err := k.config.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return raw, fmt.Errorf("read kubeconfig: %w", err)
+	}
+	return raw, nil
+}
+
 func contextNames(raw api.Config) string { return strings.Join(sorted(raw.Contexts), ", ") }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// clusterFlags say which clusters, and which pod sends.
+// clusterFlags choose the clusters and the client pod.
 type clusterFlags struct {
 	kubeFlags
 	remotes []string
@@ -97,7 +105,7 @@ func (c *clusterFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 	flags.StringVar(&q.FromNamespace, "from-namespace", "", "namespace of the pod to send from; default: the split's")
 }
 
-// command is app.command for one that reads clusters: the flags of those come first, kubectl's last.
+// command is app.command for commands that read clusters: the cluster flags come first, kubectl's last.
 func (c *clusterFlags) command(
 	a *app, cmd *cobra.Command, cfg *bench.Config, work func(context.Context, []string) error, sections ...section,
 ) *cobra.Command {
@@ -110,13 +118,13 @@ func (c *clusterFlags) around(sections []section) []section {
 
 func hasSource(q mesh.Query) bool { return q.From != "" || q.Selector != "" }
 
-// sender is a command that sends from a pod, and prints the report of what came back.
+// sender is a command that sends requests from a pod and reports on the answers.
 type sender struct {
 	cluster clusterFlags
 	result  resultFlags
 }
 
-// command is clusterFlags.command for do, which is given all but the arguments.
+// command is clusterFlags.command for commands that measure one split with do.
 func (s *sender) command(
 	a *app, cmd *cobra.Command, cfg *bench.Config, do func(context.Context) (report.Report, error), sections ...section,
 ) *cobra.Command {
@@ -143,9 +151,9 @@ func (c *clusterFlags) prepare(cfg *bench.Config, args []string) error {
 	if err := c.connect(cfg); err != nil {
 		return err
 	}
-	raw, err := c.config.ToRawKubeConfigLoader().RawConfig()
+	raw, err := c.kubeconfig()
 	if err != nil {
-		return fmt.Errorf("read kubeconfig: %w", err)
+		return err
 	}
 	for _, r := range c.remotes {
 		clusterName, contextName, named := strings.Cut(r, "=")

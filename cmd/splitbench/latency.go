@@ -18,7 +18,7 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// latencyCommand is `latency`.
+// latencyCommand holds the flags of `latency`.
 type latencyCommand struct {
 	cfg bench.LatencyConfig
 	sender

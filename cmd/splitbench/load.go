@@ -16,7 +16,7 @@ import (
 	"github.com/splitbench/splitbench/internal/judge"
 )
 
-// rateFlag says how fast to send.
+// rateFlag is the flag of the request rate.
 func rateFlag(byDefault string) bound {
 	return func(flags *pflag.FlagSet, cfg *bench.Config) {
 		read(flags, "rate", byDefault, "requests per second, whatever the answers do: 50, 0.5, 30/m",
@@ -24,7 +24,7 @@ func rateFlag(byDefault string) bound {
 	}
 }
 
-// ceilingFlags say what must not be exceeded by mistake. They come after what they bound.
+// ceilingFlags guard against mistyped rates and amounts. Register them after the flags that they bound.
 type ceilingFlags struct{}
 
 func (ceilingFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
@@ -32,7 +32,7 @@ func (ceilingFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 	flags.Uint64Var(&cfg.Load.MaxRequests, "max-requests", attack.DefaultMaxRequests, "ceiling of --requests")
 }
 
-// complete tells of ceilings in the user's words; the plan checks them again.
+// complete reports exceeded ceilings by flag; the plan checks them again.
 func (ceilingFlags) complete(cfg *bench.Config) error {
 	switch l := cfg.Load; {
 	case !(l.MaxRate > 0) || math.IsInf(l.MaxRate, 0) || l.MaxRequests == 0:
@@ -45,7 +45,7 @@ func (ceilingFlags) complete(cfg *bench.Config) error {
 	return nil
 }
 
-// requestsFlag says how many requests to count.
+// requestsFlag is the flag of how many requests to count.
 func requestsFlag(byDefault string) bound {
 	return func(flags *pflag.FlagSet, cfg *bench.Config) {
 		read(flags, "requests", byDefault, "requests to count, or auto: as many as the tolerance, --alpha and --power need",
@@ -64,7 +64,7 @@ func parseRequests(s string) (uint64, error) {
 	return n, nil
 }
 
-// amountFlags are requests, rate and duration, of which two fix the third. A run has other defaults than the demo.
+// amountFlags are requests, rate and duration: two of them fix the third. Their defaults are the command's.
 type amountFlags struct {
 	requests, rate string // by default
 	duration       time.Duration
@@ -96,21 +96,21 @@ func (f *amountFlags) complete(cfg *bench.Config) error {
 	return nil
 }
 
-// connectionFlags are the flags of what waits for answers.
+// connectionFlags bound the connections and the wait for an answer.
 func connectionFlags(flags *pflag.FlagSet, cfg *bench.Config) {
 	flags.IntVar(&cfg.Load.Connections, "connections", attack.DefaultConnections,
 		"connections, and requests in flight, at most")
 	flags.DurationVar(&cfg.Load.Timeout, "timeout", attack.DefaultTimeout, "time limit of one request")
 }
 
-// warmUpFlag is the flag of requests that do not count.
+// warmUpFlag is the flag of uncounted requests at the start.
 func warmUpFlag(requests uint64) bound {
 	return func(flags *pflag.FlagSet, cfg *bench.Config) {
 		flags.Uint64Var(&cfg.Load.WarmUp, "warm-up", requests, "requests to send before the counted ones")
 	}
 }
 
-// classifyFlag says how to tell backends apart.
+// classifyFlag is the flag of rules that tell backends apart.
 func classifyFlag(flags *pflag.FlagSet, cfg *bench.Config) {
 	readEach(flags, "classify", "how to tell answers apart: BACKEND=json:/FIELD=VALUE, BACKEND=header:NAME=VALUE, "+
 		"BACKEND=regexp:EXPRESSION or BACKEND=literal:TEXT; repeatable", func(s string) error {
@@ -120,7 +120,7 @@ func classifyFlag(flags *pflag.FlagSet, cfg *bench.Config) {
 	})
 }
 
-// limitFlags say what ends a burst early.
+// limitFlags are the limits that end a burst early.
 type limitFlags struct {
 	maxErrors string // by default: an attack stops by itself where half of all fails; a run measures a backend that fails
 	limits    attack.Limits

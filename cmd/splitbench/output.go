@@ -19,7 +19,7 @@ import (
 	"github.com/splitbench/splitbench/internal/telemetry"
 )
 
-// form is a value of -o of a document that has some forms of its own.
+// form is a value of -o.
 type form string
 
 // outputFlag registers -o with the forms of a document, the first by default.
@@ -35,10 +35,10 @@ func outputFlag(to *form, forms ...form) bound {
 	}
 }
 
-// document is how one is written in each of its forms.
+// document writes itself in each of its forms.
 type document map[form]func(io.Writer) error
 
-// write writes a document to stdout in the form that -o names. What a person reads is not for --quiet.
+// write prints a document in the form that -o names. --quiet suppresses the forms for people.
 func (a *app) write(f form, d document) error {
 	if a.quiet && (f == "text" || f == "short") {
 		return nil
@@ -46,12 +46,12 @@ func (a *app) write(f form, d document) error {
 	return d[f](a.stdout)
 }
 
-// jsonOf is a document as JSON.
+// jsonOf writes a document as JSON.
 func jsonOf(doc any) func(io.Writer) error {
 	return func(w io.Writer) error { return report.WriteJSON(w, doc) }
 }
 
-// outlined is a document whose outline is its text.
+// outlined returns the forms of a document that has an outline.
 func (a *app) outlined(doc interface{ Outline() report.Outline }) document {
 	return document{
 		"text":     func(w io.Writer) error { return render.Text(w, doc.Outline(), a.textOptions()) },
@@ -61,7 +61,7 @@ func (a *app) outlined(doc interface{ Outline() report.Outline }) document {
 	}
 }
 
-// textOptions say what stdout can show.
+// textOptions describe what stdout can show.
 func (a *app) textOptions() render.TextOptions { return a.optionsOf(a.stdout) }
 
 func (a *app) optionsOf(w io.Writer) render.TextOptions {
@@ -147,14 +147,14 @@ func (a *app) print(r report.Report, write renderFunc) error {
 	return render.Text(a.stdout, r.Outline(), a.textOptions())
 }
 
-// resultFlags say where a report goes and how the command ends by it.
+// resultFlags choose where a report goes and which outcomes fail the command.
 type resultFlags struct {
 	render renderFunc
 	failOn report.FailOn
 	sinks  sinkFlags
 }
 
-// measure shows where a measurement is while it goes on, and concludes with its report.
+// measure shows the progress of a measurement and concludes with its report.
 func (a *app) measure(
 	ctx context.Context, cfg *bench.Config, f resultFlags, do func(context.Context) (report.Report, error),
 ) error {
@@ -180,7 +180,7 @@ func (a *app) conclude(ctx context.Context, r report.Report, f resultFlags) erro
 	return cmp.Or(outcomeError(r.Verdict.Outcome, f.failOn), delivered)
 }
 
-// outcomeError turns an outcome into the command's end.
+// outcomeError returns the exit code of an outcome as an error.
 func outcomeError(outcome string, failOn report.FailOn) error {
 	if code := report.ExitCode(outcome, failOn); code != 0 {
 		return exitCode(code)

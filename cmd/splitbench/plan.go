@@ -12,11 +12,11 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// planCommand is `plan`.
+// planCommand holds the flags of `plan`.
 type planCommand struct {
 	cfg     bench.Config
 	cluster clusterFlags
-	weights string
+	weights analyze.Weights
 }
 
 func newPlan(a *app) *cobra.Command {
@@ -52,12 +52,13 @@ func newPlan(a *app) *cobra.Command {
 }
 
 func (c *planCommand) weightsFlag(flags *pflag.FlagSet, _ *bench.Config) {
-	flags.StringVar(&c.weights, "weights", "", "declared weights, instead of a split: podinfo=50,podinfo-east=50")
+	read(flags, "weights", "", "declared weights, instead of a split: podinfo=50,podinfo-east=50",
+		into(&c.weights, analyze.ParseWeights))
 }
 
-// declared are the weights of --weights, or those that the proxies of a cluster obey.
+// declared returns the weights of --weights, or those that the proxies of a cluster obey.
 func (c *planCommand) declared(ctx context.Context, args []string) (analyze.Weights, string, error) {
-	if c.weights == "" {
+	if c.weights == nil {
 		if err := c.cluster.prepare(&c.cfg, args); err != nil {
 			return nil, "", err
 		}
@@ -66,9 +67,5 @@ func (c *planCommand) declared(ctx context.Context, args []string) (analyze.Weig
 	if len(args) > 0 {
 		return nil, "", fmt.Errorf("--weights: %q brings its own; leave one of them out", args[0])
 	}
-	w, err := analyze.ParseWeights(c.weights)
-	if err != nil {
-		return nil, "", fmt.Errorf("--weights: %w", err)
-	}
-	return w, "--weights", nil
+	return c.weights, "--weights", nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/splitbench/splitbench/podexec"
 )
 
-// podFlags say how many pods send, and how to get the load generator into them.
+// podFlags choose how many pods send, and how to get the load generator into them.
 type podFlags struct{}
 
 func (podFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
@@ -52,13 +52,13 @@ func parsePods(s string) (int, error) {
 	return n, nil
 }
 
-// execFlag says how to run a program in a container.
+// execFlag is the flag of the protocol that runs programs in containers.
 func execFlag(flags *pflag.FlagSet, cfg *bench.Config) {
 	read(flags, "exec-protocol", string(podexec.Auto), "auto, websocket or spdy",
 		oneOf(&cfg.Protocol, podexec.Auto, podexec.WebSocket, podexec.SPDY))
 }
 
-// witnessFlag says whose counters are compared with the answers.
+// witnessFlag is the flag of the proxy whose counters are compared with the answers.
 func witnessFlag(flags *pflag.FlagSet, cfg *bench.Config) {
 	read(flags, "witness", bench.WitnessAuto,
 		"counters of the client's proxy: auto, linkerd, envoy, off, or their http address in the pod",

@@ -10,7 +10,7 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// talk is where a command may talk: stderr, or nowhere with --quiet.
+// talk returns where messages go: stderr, or nowhere with --quiet.
 func (a *app) talk() io.Writer {
 	if a.quiet {
 		return io.Discard
@@ -18,7 +18,7 @@ func (a *app) talk() io.Writer {
 	return a.stderr
 }
 
-// progress shows where a run is: a bar on a terminal, else one line for each phase.
+// progress shows how far a run is: a bar on a terminal, else one line per phase.
 type progress struct {
 	w        io.Writer
 	terminal bool
@@ -53,7 +53,7 @@ func (p *progress) show(x bench.Progress) {
 	p.bar.Set64(int64(min(x.Requests, x.Planned))) //nolint:errcheck // a bar that cannot be drawn must not end a run
 }
 
-// describe says beside the bar how it goes.
+// describe sets the text beside the bar.
 func (p *progress) describe(text string) {
 	if p.bar != nil {
 		p.bar.Describe(text)
@@ -71,12 +71,12 @@ func (p *progress) end() {
 	}
 }
 
-// say tells what a command has done, on stderr unless --quiet.
+// say prints a message to stderr, unless --quiet.
 func (a *app) say(format string, args ...any) {
 	fmt.Fprintf(a.talk(), "splitbench: "+format+"\n", args...)
 }
 
-// warn tells what went wrong beside the result, whatever --quiet says.
+// warn prints a problem to stderr, even with --quiet.
 func (a *app) warn(format string, args ...any) {
 	fmt.Fprintf(a.stderr, "splitbench: %s\n", untrusted.Printable(fmt.Sprintf(format, args...)))
 }

@@ -25,7 +25,7 @@ var roleOf = map[string]string{
 	"rbac": "", "version": "", "completion": "", "mark": "",
 }
 
-// rbacCommand is `rbac`.
+// rbacCommand holds the flags of `rbac`.
 type rbacCommand struct {
 	*app
 	cfg                       bench.Config

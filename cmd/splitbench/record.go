@@ -10,12 +10,12 @@ import (
 	"github.com/splitbench/splitbench/internal/record"
 )
 
-// secretFlags are flags whose values must not be kept.
+// secretFlags returns the flags whose values must not be kept.
 func secretFlags() []string { return []string{"--token", "--password"} }
 
 const masked = record.Masked
 
-// commandLine is the command as a run keeps it: reports are made for pull requests, so secrets are masked.
+// commandLine returns the command as a run keeps it. Secrets are masked: reports end up in pull requests.
 func commandLine(args []string) []string {
 	out := []string{"splitbench"}
 	before := "" // the flag that the argument before was, where its value is still to come
@@ -36,10 +36,10 @@ func commandLine(args []string) []string {
 	return out
 }
 
-// headerFlag is the one whose values may hold a secret or not, as the header's name says.
+// headerFlag is the flag whose value is a secret or not depending on the name of the header.
 const headerFlag = "--header"
 
-// withoutSecret is the value of a flag as it may be kept.
+// withoutSecret returns the value of a flag as it may be kept.
 func withoutSecret(flag, value string) string {
 	if slices.Contains(secretFlags(), flag) {
 		return masked
@@ -50,8 +50,8 @@ func withoutSecret(flag, value string) string {
 	return withoutUser(value)
 }
 
-// resolvedFlags are the values of all flags as they hold for this run, wherever they came from, secrets masked; empty
-// ones are left out.
+// resolvedFlags returns the effective values of all flags, whatever their source, without the empty ones. Secrets are
+// masked.
 func resolvedFlags(flags *pflag.FlagSet) map[string]string {
 	out := map[string]string{}
 	flags.VisitAll(func(f *pflag.Flag) {

@@ -57,7 +57,7 @@ func named(runs *storedFlags, args []string) (report.Report, error) {
 	return storedReport(f)
 }
 
-// headOfFile is how much of a file says what it is.
+// headOfFile is how many bytes tell the type of a file.
 const headOfFile = 512
 
 // reportFile reads a report from a page or a JSON document; ok says that the file is one of those, whether or not it

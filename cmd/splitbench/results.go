@@ -141,7 +141,7 @@ func newMark(a *app) *cobra.Command {
 	return a.command(cmd, &cfg, work, under("Flags", bound(resultsFlag)))
 }
 
-// verified is one run in what verify prints.
+// verified is one run in the output of verify.
 type verified struct {
 	ID       string    `json:"id"`
 	State    string    `json:"state"` // complete, partial or damaged

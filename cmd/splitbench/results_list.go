@@ -35,7 +35,7 @@ type runLine struct {
 	Why      string            `json:"why,omitempty"` // why nothing is known of it
 }
 
-// listCommand is `results list`.
+// listCommand holds the flags of `results list`.
 type listCommand struct {
 	*app
 	cfg     bench.Config
@@ -103,14 +103,14 @@ func lineOf(f store.Folder) (runLine, report.Summary) {
 	return line, s
 }
 
-// runsDocument is what is known of several runs, as JSON.
+// runsDocument is the JSON of a list of runs.
 type runsDocument[T any] struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
 	Runs       []T    `json:"runs"`
 }
 
-// runList are the forms of a list.
+// runList returns the forms of a list.
 func runList(lines []runLine) document {
 	return document{
 		"json": jsonOf(runsDocument[runLine]{report.APIVersion, "RunList", lines}),

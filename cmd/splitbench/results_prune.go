@@ -17,7 +17,7 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// pruneCommand is `results prune`.
+// pruneCommand holds the flags of `results prune`.
 type pruneCommand struct {
 	*app
 	cfg                bench.Config

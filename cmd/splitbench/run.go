@@ -11,7 +11,7 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// runCommand is `run`.
+// runCommand holds the flags of `run`.
 type runCommand struct {
 	*app
 	cfg     bench.Config

@@ -59,7 +59,7 @@ func (r *storedFlags) readLabels(s string) error {
 
 func (r *storedFlags) complete(*bench.Config) error { return nil }
 
-// keep is the filter of the labels, nil without any.
+// keep returns the filter by labels, or nil without any.
 func (r *storedFlags) keep() func(store.Folder) bool {
 	if r.labels == nil {
 		return nil
@@ -85,7 +85,7 @@ func (r *storedFlags) open(args []string) (store.Folder, error) {
 	return f, err
 }
 
-// all are the runs that the arguments name; without any, all that the labels fit.
+// all returns the runs that the arguments name; without arguments, all with the labels.
 func (r *storedFlags) all(args []string) ([]store.Folder, error) {
 	var out []store.Folder
 	for _, name := range args {

@@ -13,7 +13,7 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// selfTestCommand is `selftest`.
+// selfTestCommand holds the flags of `selftest`.
 type selfTestCommand struct {
 	engine      string
 	connections int

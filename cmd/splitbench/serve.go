@@ -22,7 +22,7 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// serveCommand is `serve`.
+// serveCommand holds the flags of `serve`.
 type serveCommand struct {
 	*app
 	cfg               bench.Config
@@ -90,7 +90,7 @@ func (c *serveCommand) run(ctx context.Context, _ []string) error {
 	})
 }
 
-// leastToken is how short a token may be: what is shorter can be guessed over a network.
+// leastToken is the least length of a token: a shorter one can be guessed over a network.
 const leastToken = 16
 
 func (a *app) serveToken(file string) (string, error) {
@@ -112,7 +112,7 @@ func (a *app) serveToken(file string) (string, error) {
 	return token, nil
 }
 
-// Bounds of one connection to the page.
+// Bounds of one connection to a page of this program.
 const (
 	serveReadLimit  = 10 * time.Second
 	serveWriteLimit = time.Minute
@@ -120,30 +120,48 @@ const (
 	serveMaxHeader  = 16 << 10
 )
 
-// serve answers until the context ends. The address goes to stdout, so that a script can read it.
-func (a *app) serve(ctx context.Context, address string, o serve.Options) error {
+// server answers from when it listens until it is closed.
+type server struct {
+	http.Server
+	address net.Addr   // with the port that was free
+	ended   chan error // one, nil where it was closed
+}
+
+// listen starts a server.
+func listen(ctx context.Context, address string, h http.Handler) (*server, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
+		return nil, err
+	}
+	s := &server{address: l.Addr(), ended: make(chan error, 1), Server: http.Server{
+		Handler: h, ReadTimeout: serveReadLimit, WriteTimeout: serveWriteLimit, MaxHeaderBytes: serveMaxHeader,
+	}}
+	go func() {
+		err := s.Serve(l)
+		if errors.Is(err, http.ErrServerClosed) {
+			err = nil
+		}
+		s.ended <- err
+	}()
+	return s, nil
+}
+
+// serve answers until the context ends. The address goes to stdout, so that a script can read it.
+func (a *app) serve(ctx context.Context, address string, o serve.Options) error {
+	s, err := listen(ctx, address, serve.Handler(o))
+	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	server := &http.Server{
-		Handler: serve.Handler(o), ReadTimeout: serveReadLimit, WriteTimeout: serveWriteLimit, MaxHeaderBytes: serveMaxHeader,
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
-	fmt.Fprintf(a.stdout, "http://%s/\n", l.Addr())
+	fmt.Fprintf(a.stdout, "http://%s/\n", s.address)
 	a.say("showing %s, read-only, until interrupted", o.Dir)
 	select {
-	case err := <-ended:
+	case err := <-s.ended:
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), serveGrace)
 	defer cancel()
-	err = server.Shutdown(grace)
-	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
-	return cmp.Or(endOfSignal(ctx), err)
+	err = s.Shutdown(grace)
+	return cmp.Or(endOfSignal(ctx), errors.Join(err, <-s.ended))
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/splitbench/splitbench/internal/telemetry"
 )
 
-// sinkFlags say where a report goes besides stdout.
+// sinkFlags are further destinations of a report.
 type sinkFlags struct{ junit, pushGateway, otlp string }
 
 func (s *sinkFlags) register(flags *pflag.FlagSet, _ *bench.Config) {
@@ -91,7 +91,7 @@ func replaceFile(flag, name string, fill func(io.Writer) error) error {
 	return nil
 }
 
-// stepSummaryLimit is what GitHub takes of one step, in bytes.
+// stepSummaryLimit is how many bytes GitHub accepts from one step.
 const stepSummaryLimit = 1 << 20
 
 // stepSummary adds the report to the summary of a GitHub job, where there is one: the file is what other commands of

@@ -17,7 +17,7 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// suiteRun is one split of a suite, configured and not yet run.
+// suiteRun is one split of a suite, configured but not yet run.
 type suiteRun struct {
 	suiteSplit
 	cfg    bench.Config
@@ -89,7 +89,7 @@ func (c *runCommand) runOne(ctx context.Context, one suiteRun, out *report.Suite
 	return nil
 }
 
-// splits are those of the file, or all of the namespace.
+// splits returns the splits of the file, or all of the namespace.
 func (c *runCommand) splits(ctx context.Context) (suiteFile, error) {
 	if c.suite != "" {
 		return readSuite(c.suite)
@@ -167,7 +167,7 @@ func copyFlag(to *pflag.FlagSet, from *pflag.Flag) error {
 	return to.Set(from.Name, from.Value.String())
 }
 
-// suiteDocument are the forms of a suite.
+// suiteDocument returns the forms of a suite.
 func suiteDocument(s report.SuiteReport) document {
 	return document{
 		"text": func(w io.Writer) error { return writeSuite(w, s) },

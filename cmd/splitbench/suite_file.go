@@ -18,7 +18,7 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// suiteFile is splitbench.yaml. Keys that are not here are refused.
+// suiteFile is the content of splitbench.yaml. Unknown keys are refused.
 type suiteFile struct {
 	APIVersion string        `json:"apiVersion"`
 	Kind       string        `json:"kind"` // Suite
@@ -26,7 +26,7 @@ type suiteFile struct {
 	Splits     []suiteSplit  `json:"splits"`
 }
 
-// suiteSettings are flags of run by other names; what is left out is the default's, then the command line's.
+// suiteSettings are flags of run in camel case. The command line goes before a split, and a split before the defaults.
 type suiteSettings struct {
 	Context        string              `json:"context,omitempty"`
 	RemoteContexts []string            `json:"remoteContexts,omitempty"`
@@ -180,7 +180,7 @@ func flagOf(key string) string {
 	return b.String()
 }
 
-// over is these settings where they say something, else those below.
+// over returns these settings, and those below where these are unset.
 func (s suiteSettings) over(below suiteSettings) suiteSettings {
 	a, _ := json.Marshal(below) // of strings and maps: it cannot fail
 	b, _ := json.Marshal(s)

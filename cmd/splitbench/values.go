@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// readValue is a flag's value that is read as soon as it is given.
+// readValue is the value of a flag that is parsed as soon as it is set.
 type readValue struct {
 	pflag.Value
 	read func(string) error
@@ -19,7 +19,7 @@ type readValue struct {
 // Set implements pflag.Value.
 func (v readValue) Set(s string) error { return errorOr(v.read(s), v.Value, s) }
 
-// readList is a readValue of a flag that may be repeated.
+// readList is a readValue for flags that may be repeated.
 type readList struct {
 	pflag.Value
 	pflag.SliceValue
@@ -36,7 +36,7 @@ func errorOr(err error, to pflag.Value, s string) error {
 	return to.Set(s)
 }
 
-// read adds a flag whose text is read as soon as it is given, as the default is, unless that is empty.
+// read adds a flag that is parsed as soon as it is set. So is its default, unless that is empty.
 func read(flags *pflag.FlagSet, name, byDefault, usage string, read func(string) error) {
 	flags.String(name, byDefault, usage)
 	f := flags.Lookup(name)
@@ -48,14 +48,14 @@ func read(flags *pflag.FlagSet, name, byDefault, usage string, read func(string)
 	}
 }
 
-// readEach is read for a flag that may be repeated.
+// readEach is read for flags that may be repeated.
 func readEach(flags *pflag.FlagSet, name, usage string, read func(string) error) {
 	flags.StringArray(name, nil, usage)
 	f := flags.Lookup(name)
 	f.Value, f.DefValue = readList{f.Value, f.Value.(pflag.SliceValue), read}, ""
 }
 
-// into reads a text into a variable.
+// into parses a text into a variable.
 func into[T any](to *T, parse func(string) (T, error)) func(string) error {
 	return func(s string) error {
 		v, err := parse(s)
@@ -66,7 +66,7 @@ func into[T any](to *T, parse func(string) (T, error)) func(string) error {
 	}
 }
 
-// oneOf reads one of some words.
+// oneOf accepts one of some words.
 func oneOf[T ~string](to *T, words ...T) func(string) error {
 	return func(s string) error {
 		if !slices.Contains(words, T(s)) {
@@ -77,7 +77,7 @@ func oneOf[T ~string](to *T, words ...T) func(string) error {
 	}
 }
 
-// enumerate joins words with commas, and the last with another word.
+// enumerate joins words with commas, and the last one with another separator.
 func enumerate[T ~string](words []T, last string) string {
 	var b strings.Builder
 	for i, w := range words {
@@ -92,7 +92,7 @@ func enumerate[T ~string](words []T, last string) string {
 	return b.String()
 }
 
-// valueError says what is wrong with a flag's value, as the rest of the program does: with the flag's name first.
+// valueError explains a bad value of a flag as the rest of the program does: with the name of the flag first.
 func valueError(err error) error {
 	var bad *pflag.InvalidValueError
 	if !errors.As(err, &bad) {

@@ -13,7 +13,7 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// toleranceFlags say how far a share may be off, and by which test.
+// toleranceFlags choose how far a share may be off, and the test that decides.
 func toleranceFlags(flags *pflag.FlagSet, cfg *bench.Config) {
 	o := &cfg.Options
 	read(flags, "tolerance", "5pt,50%",
@@ -28,13 +28,13 @@ func alphaFlag(flags *pflag.FlagSet, cfg *bench.Config) {
 	flags.Float64Var(&cfg.Options.Alpha, "alpha", cfg.Options.Alpha, "error rate of the verdict, above 0 and below 0.5")
 }
 
-// powerFlag is the flag of what requests are planned for.
+// powerFlag is the flag of the power that requests are planned for.
 func powerFlag(flags *pflag.FlagSet, cfg *bench.Config) {
 	flags.Float64Var(&cfg.Options.Power, "power", cfg.Options.Power,
 		"chance that the planned requests suffice, above 0 and below 1")
 }
 
-// seedFlag is the flag of the random numbers.
+// seedFlag is the flag of the seed of random numbers.
 func seedFlag(flags *pflag.FlagSet, cfg *bench.Config) {
 	flags.Uint64Var(&cfg.Options.Seed, "seed", cfg.Options.Seed, "seed of all random numbers that are drawn here")
 }
@@ -47,7 +47,7 @@ func failOnFlag(to *report.FailOn) bound {
 	}
 }
 
-// sequentialFlags say whether to stop early.
+// sequentialFlags choose whether to stop early.
 type sequentialFlags struct {
 	on    bool
 	every int64
@@ -72,7 +72,7 @@ func (s *sequentialFlags) complete(cfg *bench.Config) error {
 	return nil
 }
 
-// expectFlags say what the weights must be.
+// expectFlags are the weights that must be found.
 type expectFlags struct{ wait time.Duration }
 
 func (e *expectFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
@@ -95,7 +95,7 @@ func (e *expectFlags) complete(cfg *bench.Config) error {
 	return nil
 }
 
-// ignoreFlag is the flag of checks that do not stop a run.
+// ignoreFlag is the flag of checks whose failure does not stop a run.
 func ignoreFlag(flags *pflag.FlagSet, cfg *bench.Config) {
 	flags.StringSliceVar(&cfg.IgnoreChecks, "ignore-check", nil,
 		"id of a check whose failure does not stop the run, such as SB008; repeatable; the report says so")

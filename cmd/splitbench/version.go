@@ -59,7 +59,7 @@ func readVersion() versionInfo {
 	return v
 }
 
-// toolVersion is the version as a run keeps it.
+// toolVersion returns the version as a run keeps it.
 func toolVersion() string {
 	v := readVersion()
 	s := v.Version

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -18,7 +17,7 @@ import (
 	"github.com/splitbench/splitbench/internal/telemetry"
 )
 
-// watchCommand is `watch`.
+// watchCommand holds the flags of `watch`.
 type watchCommand struct {
 	cfg bench.WatchConfig
 	sender
@@ -81,28 +80,20 @@ func (c *watchCommand) complete(*bench.Config) error {
 
 // serveMetrics serves the watch's state on /metrics until the returned function is called.
 func (a *app) serveMetrics(ctx context.Context, address string, cfg *bench.WatchConfig) (stop func(), err error) {
-	var listen net.ListenConfig
-	l, err := listen.Listen(ctx, "tcp", address)
+	p := &watchPage{}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", p)
+	s, err := listen(ctx, address, mux)
 	if err != nil {
 		return nil, &record.UsageError{Err: fmt.Errorf("--metrics %q: %w; name another address", address, err)}
 	}
-	p := &watchPage{}
 	cfg.State = p.set
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", p)
-	server := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		if err := server.Serve(l); err != nil && err != http.ErrServerClosed {
+	a.say("metrics on http://%s/metrics", s.address)
+	return func() {
+		s.Close() //nolint:errcheck // the process goes on without it
+		if err := <-s.ended; err != nil {
 			a.say("--metrics: %v", err)
 		}
-	})
-	a.say("metrics on http://%s/metrics", l.Addr())
-	return func() {
-		server.Close() //nolint:errcheck // the process goes on without it
-		serving.Wait()
 	}, nil
 }
 
