@@ -15,7 +15,6 @@ import (
 	"github.com/splitbench/splitbench/internal/export"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/report"
-	"github.com/splitbench/splitbench/internal/store"
 )
 
 // analyzeCommand holds the flags of `analyze`.
@@ -102,13 +101,9 @@ func isFile(name string) bool {
 
 // judgeRuns judges stored runs by their own options, but for those that were given now.
 func (n *analyzeCommand) judgeRuns(names []string, flags *pflag.FlagSet) (report.Report, error) {
-	var folders []store.Folder
-	for _, name := range names {
-		f, err := store.Open(n.cfg.ResultsDir, name)
-		if err != nil {
-			return report.Report{}, err
-		}
-		folders = append(folders, f)
+	folders, err := (&storedFlags{dir: n.cfg.ResultsDir}).each(names)
+	if err != nil {
+		return report.Report{}, err
 	}
 	r, err := judge.AnalyzeRuns(folders, given(flags, n.cfg.Options))
 	if len(names) > 1 && r.Run != nil {

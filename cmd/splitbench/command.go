@@ -43,10 +43,14 @@ func under(title string, groups ...group) section { return section{title, groups
 const sectionOf = "splitbench/section"
 
 // command gives cmd its flags, and the order in which every command works: flags are parsed, completed and checked, and
-// then the work is done. Sections are shown in the order in which they are given, the common ones first.
+// then the work is done. Sections are shown in the order in which they are given, the common ones first. A
+// command that measures nothing passes a nil cfg.
 func (a *app) command(
 	cmd *cobra.Command, cfg *bench.Config, work func(context.Context, []string) error, sections ...section,
 ) *cobra.Command {
+	if cfg == nil {
+		cfg = &bench.Config{}
+	}
 	register(cmd.Flags(), cfg, sections)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := a.complete(cmd.Flags(), cfg, sections); err != nil {

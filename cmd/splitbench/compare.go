@@ -96,11 +96,15 @@ func (b *baselineFlags) complete(cfg *bench.Config) error {
 	if err := b.marginFlags.complete(cfg); err != nil {
 		return err
 	}
-	f, err := store.Open(cfg.ResultsDir, b.name)
+	return openBaseline(cfg, b.name, b.options)
+}
+
+func openBaseline(cfg *bench.Config, name string, o judge.CompareOptions) error {
+	f, err := store.Open(cfg.ResultsDir, name)
 	if err != nil {
 		return fmt.Errorf("--baseline: %w", err)
 	}
-	cfg.Baseline = &judge.Baseline{Folder: f, Options: b.options}
+	cfg.Baseline = &judge.Baseline{Folder: f, Options: o}
 	return nil
 }
 
@@ -159,13 +163,11 @@ func comparedRuns(dir string, args, labels []string) ([]store.Folder, error) {
 		}
 		folders = append(folders, f)
 	}
-	for _, name := range args {
-		f, err := store.Open(dir, name)
-		if err != nil {
-			return nil, err
-		}
-		folders = append(folders, f)
+	named, err := (&storedFlags{dir: dir}).each(args)
+	if err != nil {
+		return nil, err
 	}
+	folders = append(folders, named...)
 	if len(folders) < 2 {
 		return nil, errors.New("name two runs at least: the base and what is compared with it, such as latest~1 latest")
 	}

@@ -25,7 +25,6 @@ import (
 // exportCommand holds the flags of `results export`.
 type exportCommand struct {
 	*app
-	cfg     bench.Config
 	runs    storedFlags
 	to, out string
 	options export.Options
@@ -42,7 +41,7 @@ func newExport(a *app) *cobra.Command {
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeRuns(&c.runs.dir),
 	}
-	return a.command(cmd, &c.cfg, c.export, under("Run", &c.runs), under("Output", c))
+	return a.command(cmd, nil, c.export, under("Run", &c.runs), under("Output", c))
 }
 
 func (c *exportCommand) register(flags *pflag.FlagSet, _ *bench.Config) {

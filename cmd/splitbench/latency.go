@@ -15,7 +15,6 @@ import (
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/report"
-	"github.com/splitbench/splitbench/internal/store"
 )
 
 // latencyCommand holds the flags of `latency`.
@@ -97,14 +96,10 @@ func (c *latencyCommand) complete(*bench.Config) (err error) {
 	if c.cfg.Limit, err = parseSweepLimit(c.limit); err != nil {
 		return err
 	}
-	if c.baseline != "" {
-		folder, err := store.Open(c.cfg.ResultsDir, c.baseline)
-		if err != nil {
-			return fmt.Errorf("--baseline: %w", err)
-		}
-		c.cfg.Baseline = &judge.Baseline{Folder: folder}
+	if c.baseline == "" {
+		return nil
 	}
-	return nil
+	return openBaseline(&c.cfg.Config, c.baseline, judge.CompareOptions{})
 }
 
 // parseMargin reads 5ms or 10%.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
@@ -68,17 +68,16 @@ func reportFile(name string) (r report.Report, ok bool, err error) {
 		return r, false, err
 	}
 	defer f.Close()
-	head := make([]byte, headOfFile)
-	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+	whole := bufio.NewReader(f)
+	head, err := whole.Peek(headOfFile)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return r, false, err
 	}
-	whole := io.MultiReader(bytes.NewReader(head[:n]), f)
 	switch {
-	case report.IsHTML(head[:n]):
+	case report.IsHTML(head):
 		r, err = report.ReadHTML(whole)
 		return r, true, err
-	case report.IsJSON(head[:n]):
+	case report.IsJSON(head):
 		r, err = report.ReadJSON(whole)
 		return r, true, err
 	}
@@ -87,7 +86,6 @@ func reportFile(name string) (r report.Report, ok bool, err error) {
 
 func newReport(a *app) *cobra.Command {
 	var (
-		cfg    bench.Config
 		runs   storedFlags
 		result = resultFlags{failOn: report.FailOnNever}
 	)
@@ -107,7 +105,7 @@ func newReport(a *app) *cobra.Command {
 		}
 		return a.conclude(ctx, r, result)
 	}
-	return a.command(cmd, &cfg, work,
+	return a.command(cmd, nil, work,
 		under("Run", &runs),
 		under("Output", reportFlag(&result.render), &result.sinks),
 		under("Verdict", failOnFlag(&result.failOn)),

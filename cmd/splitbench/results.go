@@ -28,7 +28,6 @@ func newResults(a *app) *cobra.Command {
 
 func newShow(a *app) *cobra.Command {
 	var (
-		cfg    bench.Config
 		render renderFunc
 		runs   storedFlags
 	)
@@ -54,12 +53,11 @@ func newShow(a *app) *cobra.Command {
 		}
 		return a.print(r, render)
 	}
-	return a.command(cmd, &cfg, work, under("Run", &runs), under("Output", reportFlag(&render)))
+	return a.command(cmd, nil, work, under("Run", &runs), under("Output", reportFlag(&render)))
 }
 
 func newPin(a *app) *cobra.Command {
 	var (
-		cfg  bench.Config
 		off  bool
 		runs storedFlags
 	)
@@ -95,7 +93,7 @@ func newPin(a *app) *cobra.Command {
 	offFlag := bound(func(flags *pflag.FlagSet, _ *bench.Config) {
 		flags.BoolVar(&off, "off", false, "let prune delete them again")
 	})
-	return a.command(cmd, &cfg, work, under("Runs", &runs, offFlag))
+	return a.command(cmd, nil, work, under("Runs", &runs, offFlag))
 }
 
 func newImport(a *app) *cobra.Command {
@@ -157,7 +155,6 @@ type problem struct {
 
 func newVerify(a *app) *cobra.Command {
 	var (
-		cfg    bench.Config
 		runs   storedFlags
 		output form
 	)
@@ -176,7 +173,7 @@ where one is damaged or is no run at all; a partial run was cut short and is as 
 		}
 		return a.verify(folders, output)
 	}
-	return a.command(cmd, &cfg, work, under("Runs", &runs), under("Output", outputFlag(&output, "text", "json")))
+	return a.command(cmd, nil, work, under("Runs", &runs), under("Output", outputFlag(&output, "text", "json")))
 }
 
 func (a *app) verify(folders []store.Folder, output form) error {

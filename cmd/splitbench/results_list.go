@@ -38,7 +38,6 @@ type runLine struct {
 // listCommand holds the flags of `results list`.
 type listCommand struct {
 	*app
-	cfg     bench.Config
 	runs    storedFlags
 	outcome string
 	output  form
@@ -53,7 +52,7 @@ func newList(a *app) *cobra.Command {
   splitbench results list --outcome fail -o name`,
 		Args: cobra.NoArgs,
 	}
-	return a.command(cmd, &c.cfg, c.list,
+	return a.command(cmd, nil, c.list,
 		under("Runs", &c.runs, bound(c.outcomeFlag)),
 		under("Output", outputFlag(&c.output, "text", "wide", "name", "json")),
 	)

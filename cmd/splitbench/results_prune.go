@@ -20,7 +20,6 @@ import (
 // pruneCommand holds the flags of `results prune`.
 type pruneCommand struct {
 	*app
-	cfg                bench.Config
 	runs               storedFlags
 	keep               int
 	olderThan          string
@@ -40,7 +39,7 @@ that goes.`,
 		Example: `  splitbench results prune --keep 50 --older-than 30d --keep-failed --dry-run`,
 		Args:    cobra.NoArgs,
 	}
-	return a.command(cmd, &c.cfg, c.prune, under("Runs", c, &c.runs))
+	return a.command(cmd, nil, c.prune, under("Runs", c, &c.runs))
 }
 
 func (c *pruneCommand) register(flags *pflag.FlagSet, _ *bench.Config) {

@@ -85,19 +85,25 @@ func (r *storedFlags) open(args []string) (store.Folder, error) {
 	return f, err
 }
 
-// all returns the runs that the arguments name; without arguments, all with the labels.
-func (r *storedFlags) all(args []string) ([]store.Folder, error) {
+// each opens runs by their names.
+func (r *storedFlags) each(names []string) ([]store.Folder, error) {
 	var out []store.Folder
-	for _, name := range args {
+	for _, name := range names {
 		f, err := r.open([]string{name})
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, f)
 	}
+	return out, nil
+}
+
+// all returns the runs that the arguments name; without arguments, all with the labels.
+func (r *storedFlags) all(args []string) ([]store.Folder, error) {
 	if len(args) > 0 {
-		return out, nil
+		return r.each(args)
 	}
+	var out []store.Folder
 	folders, err := store.List(r.dir)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil

@@ -22,7 +22,6 @@ type selfTestCommand struct {
 
 func newSelfTest(a *app) *cobra.Command {
 	var (
-		cfg    bench.Config
 		c      selfTestCommand
 		output form
 	)
@@ -43,7 +42,7 @@ traffic. A measurement at a small share of that limit is one of its target, not 
 		}
 		return a.write(output, a.outlined(report.BuildSelfTest(ability)))
 	}
-	return a.command(cmd, &cfg, work, under("Flags", &c, outputFlag(&output, "text", "json")))
+	return a.command(cmd, nil, work, under("Flags", &c, outputFlag(&output, "text", "json")))
 }
 
 func (c *selfTestCommand) register(flags *pflag.FlagSet, _ *bench.Config) {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/wire"
 )
@@ -70,7 +69,6 @@ func toolVersion() string {
 }
 
 func newVersion(a *app) *cobra.Command {
-	var cfg bench.Config
 	var output form
 	cmd := &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs}
 	work := func(context.Context, []string) error {
@@ -81,5 +79,5 @@ func newVersion(a *app) *cobra.Command {
 		_, err := fmt.Fprintf(a.stdout, "splitbench %s, %s, %s\n", toolVersion(), v.Go, v.Platform)
 		return err
 	}
-	return a.command(cmd, &cfg, work, under("Flags", outputFlag(&output, "text", "json")))
+	return a.command(cmd, nil, work, under("Flags", outputFlag(&output, "text", "json")))
 }
