@@ -41,9 +41,9 @@ func newAttack(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "attack URL",
 		Short: "Send requests from here and measure, without Kubernetes",
-		Long: `attack is the load generator alone: it sends requests to a URL from this machine, on time, and says what came
-of them. Every request has one result and is never sent twice; latencies count from the planned instants; a generator
-that was late says so, and its latencies are not offered as facts.
+		Long: `attack is the load generator alone: it sends requests to a URL from this machine, on schedule, and reports
+the results. Every request has one result and is never sent twice. Latencies count from the planned instants. If the
+generator was late, the report says so and does not present its latencies as facts.
 
 Exit codes: 0 it ran to its end, 2 wrong command line or local file, 4 nothing was answered or a limit ended it,
 130/143 interrupted.`,

@@ -36,11 +36,11 @@ func newCheck(a *app) *cobra.Command {
 	k := &checkCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "check [SPLIT]",
-		Short: "Say whether the split can be measured, and what is wrong where not",
-		Long: `check reads the clusters, tells root causes from consequences, and changes nothing. Without SPLIT it looks at
-every split of the namespace, with -A at every split of the cluster. With --probe the source pod sends some thirty
-requests and reads its own proxy's counters. It exits with 4 when a fatal check failed. splitbench explain CHECK says
-more of each.`,
+		Short: "Check whether the split can be measured, and what is wrong if not",
+		Long: `check reads the clusters, separates root causes from consequences, and changes nothing. Without SPLIT it
+checks every split of the namespace, with -A every split of the cluster. With --probe the source pod sends some thirty
+requests and reads its own proxy's counters. It exits with 4 if a fatal check failed. See splitbench explain CHECK for
+more about a check.`,
 		Example: `  splitbench check ts/podinfo --context west --remote-context east -n test --from deploy/frontend -c nginx
   splitbench check ts/podinfo -n test --from deploy/frontend --probe -o json
   splitbench check -A -o short

@@ -118,7 +118,7 @@ func newCompare(a *app) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "compare BASE NEW...",
-		Short: "Say what changed between runs: shares, latency, what the gateway costs",
+		Short: "Compare runs: shares, latency, what the gateway costs",
 		Long: `compare sets each later run against the first. A pass means that no share moved and no latency grew by more
 than the margins, shown at --alpha; a fail that one did, whatever the number of runs and quantiles. Windows of time,
 not requests, are what the latencies are compared by. "No difference proven" is not "no difference": the likely range

@@ -29,9 +29,9 @@ func newConvert(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "convert [SPLIT]",
 		Short: "Print the HTTPRoute that splits as a TrafficSplit does",
-		Long: `convert prints an HTTPRoute with the law of a TrafficSplit: whole weights of the same ratios, backends on the
-root Service's port. What differs all the same stands in comments above it. It reads the cluster, or a file with -f,
-and changes nothing.`,
+		Long: `convert prints an HTTPRoute that splits like a TrafficSplit: whole weights of the same ratios, backends on
+the root Service's port. Remaining differences are listed in comments above it. It reads the cluster, or a file with
+-f, and changes nothing.`,
 		Example: `  splitbench convert ts/podinfo --context west -n test > httproute.yaml
   splitbench convert -f trafficsplit.yaml --port 9898`,
 		Args:              cobra.MaximumNArgs(1),

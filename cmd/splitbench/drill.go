@@ -26,11 +26,11 @@ func newDrill(a *app) *cobra.Command {
 	c := &drillCommand{}
 	cmd := &cobra.Command{
 		Use:   "drill [SPLIT]",
-		Short: "Send steady traffic while you break something, and say what happened",
+		Short: "Send steady traffic while you break something, and report what happened",
 		Long: `drill sends requests at a steady rate and keeps a timeline: who answered, what was lost, the weights and
-endpoints as the API told them, and what you mark with splitbench mark. It breaks nothing itself. It finds the
-backends that fell silent, how many requests were lost, when the others carried all and whether the weights or the
-proxy did it, and when the split was back.
+endpoints as the API reported them, and what you mark with splitbench mark. It breaks nothing itself. It finds which
+backends fell silent, how many requests were lost, when the others carried everything, whether the weights or the
+proxy did that, and when the split was back.
 
 With --max-lost or --max-outage the outcome is pass or fail. A drill in which nothing failed is inconclusive.`,
 		Example: `  splitbench drill ts/podinfo -n test --from deploy/frontend -c nginx --duration 10m --max-outage 5s

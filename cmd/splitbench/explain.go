@@ -15,7 +15,7 @@ import (
 func newExplain(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain [CHECK]",
-		Short: "Print what a check looks at, why it fails and what to do; without an id, all of them",
+		Short: "Explain what a check looks at, why it fails and what to do; without an id, list all checks",
 		Example: `  splitbench explain SB012
   splitbench explain`,
 		Args: cobra.MaximumNArgs(1),

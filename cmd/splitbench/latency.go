@@ -31,14 +31,14 @@ func newLatency(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "latency TARGET [TARGET...] --against TARGET",
 		Short: "Measure what the gateway costs: targets in interleaved rounds",
-		Long: `latency sends requests from the client pod to each target in turn, in rounds whose order is drawn and then
-reversed (ABBA), and compares p50, p90 and p99 with the rounds as the unit of replication. A target is a Service of
-the namespace, as svc/NAME or svc/NAME:PORT. Of the root of a split only the answers of its own pods count.
+		Long: `latency sends requests from the client pod to each target in turn, in rounds of random order followed by the
+reverse order (ABBA), and compares p50, p90 and p99 with the rounds as the unit of replication. A target is a Service
+of the namespace, as svc/NAME or svc/NAME:PORT. For the root of a split only the answers of its own pods count.
 
-With --margin the outcome is pass where p50 and p90 (--quantiles) are shown to be slower by less, fail where one is
-shown to be slower by more, else inconclusive. Without it there is nothing to decide: the report says what is slower,
-or that no difference is proven. With --rates one target is measured at several rates, and with --limit the rate is
-found at which it breaks.`,
+With --margin the outcome is pass if p50 and p90 (--quantiles) are shown to be slower by less, fail if one is shown to
+be slower by more, else inconclusive. Without it there is nothing to decide: the report says what is slower, or that
+no difference is proven. With --rates one target is measured at several rates, and --limit finds the rate at which it
+breaks.`,
 		Example: `  splitbench latency svc/podinfo-east --against svc/podinfo -n test --from deploy/frontend --margin 50ms
   splitbench latency svc/podinfo-east --against svc/podinfo -n test --from deploy/frontend --baseline latest
   splitbench latency svc/podinfo-east -n test --from deploy/frontend --rates 100,500,1000 --limit p99=100ms`,

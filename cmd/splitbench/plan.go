@@ -24,7 +24,7 @@ func newPlan(a *app) *cobra.Command {
 	var output form
 	cmd := &cobra.Command{
 		Use:   "plan [SPLIT]",
-		Short: "Say how many requests are needed, how long they take and what they would notice",
+		Short: "Compute how many requests are needed, how long they take and what they would detect",
 		Example: `  splitbench plan --weights podinfo=90,podinfo-east=10 --tolerance 2pt
   splitbench plan ts/podinfo --context west -n test --requests 5000 --rate 100 -o json`,
 		Args:              cobra.MaximumNArgs(1),

@@ -39,13 +39,13 @@ func newRBAC(a *app) *cobra.Command {
 	c := &rbacCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "rbac COMMAND|view [SPLIT]",
-		Short: "Print the least role that a command needs",
-		Long: `rbac prints the Role, ClusterRole and their bindings that a command needs in the client's cluster, or with
---remote in a cluster that a mirror leads to, ready to apply. Rules marked optional cost a warning where they are
-missing. "rbac view" prints a ClusterRole that lets holders of the role view read splits too.
+		Short: "Print the minimal role that a command needs",
+		Long: `rbac prints the Role, ClusterRole and bindings that a command needs in the client's cluster, or with --remote
+in a cluster that a mirror leads to, ready to apply. Without a rule that is marked optional, the command only warns.
+"rbac view" prints a ClusterRole that lets holders of the role view read splits too.
 
-The cluster is asked which kinds it serves, and nothing else; with --offline all kinds are taken to be there. Who may
-run commands in a pod (create on pods/exec) can read that pod's secrets.`,
+The cluster is only asked which kinds it serves; --offline assumes all kinds. Whoever may run commands in a pod
+(create on pods/exec) can read that pod's secrets.`,
 		Example: `  splitbench rbac run ts/podinfo -n test --from deploy/frontend | kubectl apply -f -
   splitbench rbac run ts/podinfo --context east -n test --remote --for-user auditor
   splitbench rbac check ts/podinfo -n test --from deploy/frontend --offline --required-only

@@ -160,7 +160,7 @@ func newVerify(a *app) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "verify [RUN...]",
-		Short: "Say whether runs are complete, partial or damaged, and which file is",
+		Short: "Check whether runs are complete, partial or damaged, and which file is",
 		Long: `verify compares every file of the runs with their SHA256SUMS; without an argument, of all runs. Exit code 2
 where one is damaged or is no run at all; a partial run was cut short and is as it was written.`,
 		Args:              cobra.ArbitraryArgs,

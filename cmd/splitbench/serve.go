@@ -38,13 +38,13 @@ func newServe(a *app) *cobra.Command {
 		Use:   "serve",
 		Short: "Show stored runs in a browser: list, filter, open, compare",
 		Long: `serve shows the runs of a results folder on a local page, read-only, until interrupted. It listens on this
-machine alone; to listen elsewhere it wants a token, which whoever opens the page gives once as ?token=TOKEN, or as a
-bearer token. The token is read from --token-file or from SPLITBENCH_SERVE_TOKEN, never from the command line, which
-others can see.
+machine only; to listen elsewhere it needs a token, which browsers pass once as ?token=TOKEN, and programs as a bearer
+token. The token is read from --token-file or SPLITBENCH_SERVE_TOKEN, never from the command line, which others can
+see.
 
-With --gate-flagger it answers Flagger's webhook too, at POST /v1/flagger: from the newest stored run of the split
-that is named, 200 if it passed, 412 with the reason if not, 503 while there is none. It starts no run. The token is
-the password in the webhook's URL.`,
+With --gate-flagger it also answers Flagger's webhook at POST /v1/flagger from the newest stored run of the named
+split: 200 if it passed, 412 with the reason if not, 503 if there is none. It starts no run. The token is the password
+in the webhook's URL.`,
 		Example: `  splitbench serve
   splitbench serve --gate-flagger
   splitbench serve --listen :8080 --token-file /run/secrets/splitbench`,

@@ -30,14 +30,13 @@ func newWatch(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch [SPLIT]",
 		Short: "Watch a split at a low rate, without end or for a time",
-		Long: `watch sends requests at a low rate and looks every few seconds. However often it looks, the chance that it
-ever calls a split wrong whose shares stay inside their tolerances is at most --alpha, and a split that goes wrong is
-noticed as soon after a month as at the beginning. It ends at the first failure, after --for, or when interrupted.
-Weights that are changed, and backends that lose their last endpoint, are no failure: the watch ends as invalid and
-says so.
+		Long: `watch sends requests at a low rate and evaluates them every few seconds. However often it does, the chance of
+ever failing a split whose shares stay within their tolerances is at most --alpha, and a split that goes wrong is
+noticed as quickly after a month as at the start. It ends at the first failure, after --for, or when interrupted.
+Changed weights, and backends that lose their last endpoint, are no failure: the watch ends as invalid and says so.
 
-Where its pod or the API server goes away it moves on to the next ready pod, and says so; what is not measured
-meanwhile is a gap. --metrics serves what it has seen so far, in gaps too.`,
+If its pod or the API server goes away, it moves on to the next ready pod and says so; the time in between is a gap.
+--metrics serves the results so far, during gaps too.`,
 		Example: `  splitbench watch ts/podinfo -n test --from deploy/frontend -c nginx --rate 5 --for 1h
   splitbench watch ts/podinfo -n test --from deploy/frontend --metrics 127.0.0.1:9095`,
 	}
