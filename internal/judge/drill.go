@@ -17,12 +17,6 @@ import (
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// timelineBin is the resolution of a drill's timeline.
-const timelineBin = 100 * time.Millisecond
-
-// maxTimeline bounds the timeline: a stored drill may say any instants.
-const maxTimeline = 24 * time.Hour
-
 // outageJoin is how near to each other losses belong together.
 const outageJoin = time.Second
 
@@ -47,7 +41,7 @@ func concludeDrill(m record.Manifest, totals wire.Totals, t *Tally, shots []Shot
 		doc.take(m.Plan, totals, t)
 	}
 	j := drillJudge{doc: &doc, d: doc.Drill, m: m, facts: facts, shots: slices.Clone(shots)}
-	slices.SortStableFunc(j.shots, func(a, b Shot) int { return cmp.Compare(a.sent, b.sent) })
+	slices.SortStableFunc(j.shots, func(a, b Shot) int { return cmp.Compare(a.Sent, b.Sent) })
 	j.count(totals)
 	j.events()
 	j.timeline()
@@ -69,12 +63,12 @@ func (j *drillJudge) count(totals wire.Totals) {
 	d := j.d
 	for _, s := range j.shots {
 		d.Sent++
-		if s.failed == "" {
+		if !s.Lost {
 			d.Answered++
 			continue
 		}
 		d.Lost++
-		d.LostByKind[s.failed]++
+		d.LostByKind[s.kind]++
 	}
 	d.Accounted = totals.Dropped == 0 && uint64(d.Sent) == j.m.Plan.Requests && d.Sent == d.Answered+d.Lost
 	if totals.Dropped > 0 {
@@ -109,53 +103,11 @@ func (j *drillJudge) events() {
 // Rounded is a time in seconds, to the millisecond.
 func Rounded(s float64) float64 { return math.Round(s*1000) / 1000 }
 
-// timeline sorts the requests into bins by their sending.
-func (j *drillJudge) timeline() {
-	if len(j.shots) == 0 {
-		return
-	}
-	last := j.shots[len(j.shots)-1].sent
-	if last > maxTimeline {
-		j.doc.Warnings = append(j.doc.Warnings, fmt.Sprintf("the drill was longer than %s: there is no timeline of it", maxTimeline))
-		return
-	}
-	bins := int(last/timelineBin) + 1
-	t := &j.d.Timeline
-	t.Sent, t.Lost = make([]int64, bins), make([]int64, bins)
-	t.P50Ms, t.MaxMs = make([]*float64, bins), make([]*float64, bins)
-	for _, w := range j.m.Weights {
-		t.Backends = append(t.Backends, report.TimelineShare{Backend: w.Backend, Answered: make([]int64, bins)})
-	}
-	t.Losses = lossesByKind(j.shots)
-	times := make([][]int64, bins)
-	for _, s := range j.shots {
-		bin := int(max(s.sent, 0) / timelineBin)
-		t.Sent[bin]++
-		if s.failed != "" {
-			t.Lost[bin]++
-			continue
-		}
-		if b := int(s.backend); b >= 0 && b < len(t.Backends) {
-			t.Backends[b].Answered[bin]++
-		}
-		times[bin] = append(times[bin], int64(s.took))
-	}
-	for i, v := range times {
-		if len(v) > 0 {
-			slices.Sort(v)
-			p50, most := msOf(analyze.Quantile(v, 0.5)), msOf(v[len(v)-1])
-			t.P50Ms[i], t.MaxMs[i] = &p50, &most
-		}
-	}
-}
-
-func msOf(ns int64) float64 { return math.Round(float64(ns)/1e3) / 1e3 }
-
 // judge finds the failovers and holds them against the limits. A drill in which nothing failed is no pass.
 func (j *drillJudge) judge() {
 	shots := make([]analyze.Shot, len(j.shots))
 	for i, s := range j.shots {
-		shots[i] = analyze.Shot{Sent: s.sent, Done: s.done, Backend: int(s.backend), Lost: s.failed != ""}
+		shots[i] = s.Shot
 	}
 	weights := []analyze.Weighted{{W: j.m.Weights}}
 	for _, f := range j.facts.Events {

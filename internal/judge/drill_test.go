@@ -18,9 +18,9 @@ func TestAStrayLossIsNoFailover(t *testing.T) {
 		j.m.Weights = analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}}
 		for i := range 3000 {
 			at := time.Duration(i) * 20 * time.Millisecond
-			s := Shot{sent: at, done: at + 2*time.Millisecond, backend: drawn(i, 50)}
+			s := Shot{Shot: analyze.Shot{Sent: at, Done: at + 2*time.Millisecond, Backend: int(drawn(i, 50))}}
 			if i == 1500 {
-				s.failed, s.backend = "timeout", -1
+				s.kind, s.Lost, s.Backend = "timeout", true, -1
 			}
 			j.shots = append(j.shots, s)
 		}
