@@ -72,7 +72,7 @@ func (b band) differRange(total int64, lnAlpha, tests float64) (low, high int64)
 	return low, high
 }
 
-// firstCountNear is firstCount for the edge of a binomial tail: it starts where a normal tail of the same size ends,
+// firstCountNear is firstIn over 0..total+1 for the edge of a binomial tail: it starts where a normal tail of the same size ends,
 // on the side of the mean that side (1 or -1) names, and widens from there.
 func firstCountNear(total int64, p, depth, side float64, f func(n int64) bool) int64 {
 	sd := math.Sqrt(float64(total) * p * (1 - p))
@@ -86,28 +86,7 @@ func firstCountNear(total int64, p, depth, side float64, f func(n int64) bool) i
 	for high <= total && !f(high) {
 		high, step = high+step, 2*step
 	}
-	low, high = max(low, -1), min(high, total+1)
-	for high-low > 1 {
-		if mid := low + (high-low)/2; f(mid) {
-			high = mid
-		} else {
-			low = mid
-		}
-	}
-	return high
-}
-
-// firstCount is the smallest n in 0..total+1 for which f holds, f being false, then true; total+1 counts as true.
-func firstCount(total int64, f func(n int64) bool) int64 {
-	low, high := int64(-1), total+1
-	for high-low > 1 {
-		if mid := low + (high-low)/2; f(mid) {
-			high = mid
-		} else {
-			low = mid
-		}
-	}
-	return high
+	return firstIn(max(low, -1), min(high, total+1), f)
 }
 
 // test is everything that the tolerance gate needs to know about a split: fixed before the counts are.

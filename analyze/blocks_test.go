@@ -52,8 +52,8 @@ func mustBlocks(t *testing.T, v [][]int64) *Blocks {
 // qbinom(a/2) and qbinom(1-a/2)+1 of Binomial(n,q). The sample must be large enough for both.
 func orderStatistics(sorted []int64, q, level float64) (low, high float64) {
 	n, lnTail := int64(len(sorted)), math.Log((1-level)/2)
-	from := firstCount(n, func(x int64) bool { return lnLower(x, n, q, 1-q) >= lnTail-1e-12 })
-	to := firstCount(n, func(x int64) bool { return lnUpper(x+1, n, q, 1-q) <= lnTail+1e-12 }) + 1
+	from := firstIn(-1, n+1, func(x int64) bool { return lnLower(x, n, q, 1-q) >= lnTail-1e-12 })
+	to := firstIn(-1, n+1, func(x int64) bool { return lnUpper(x+1, n, q, 1-q) <= lnTail+1e-12 }) + 1
 	return float64(sorted[from-1]), float64(sorted[to-1])
 }
 

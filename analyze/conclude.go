@@ -47,7 +47,7 @@ func Conclude(d Decision, w Weights, c Counts, g Diagnostics) (Decision, error) 
 			continue
 		}
 		r.Complete, d.Outcome = d.Outcome, Inconclusive
-		d.NeededIfOnTarget, d.NeededIfAsObserved = Needed{Why: NeedLikeness}, Needed{Why: NeedLikeness}
+		d.need(Needed{Why: NeedLikeness})
 		added = append([]Reason{r}, added...)
 	}
 	if d.Outcome == Inconclusive {

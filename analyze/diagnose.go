@@ -93,17 +93,17 @@ func Diagnose(observations []Observation, w Weights, o DiagnoseOptions) (Diagnos
 
 // examination is the working state of Diagnose.
 type examination struct {
-	w    Weights
-	o    DiagnoseOptions
-	all  []Observation
-	seq  []int // backends of the attributed requests, in order
-	out  Diagnostics
-	deff map[string]float64 // design effect that a flagged check implies
-	few  bool
+	w      Weights
+	o      DiagnoseOptions
+	all    []Observation
+	seq    []int // backends of the attributed requests, in order
+	out    Diagnostics
+	effect float64 // design effect of the connections, and whether they are few
+	few    bool
 }
 
 func newExamination(all []Observation, w Weights, o DiagnoseOptions) *examination {
-	e := &examination{w: w, o: o, deff: map[string]float64{}}
+	e := &examination{w: w, o: o}
 	for _, x := range all {
 		if x.Backend >= 0 && x.Backend < len(w) {
 			e.all = append(e.all, x)
@@ -266,24 +266,6 @@ func (e *examination) errorRates() {
 	})
 }
 
-func leastExpected(table [][]int64) float64 {
-	var cols [2]float64
-	total := 0.0
-	for _, row := range table {
-		cols[0] += float64(row[0])
-		cols[1] += float64(row[1])
-	}
-	total = cols[0] + cols[1]
-	least := math.Inf(1)
-	for _, row := range table {
-		n := float64(row[0] + row[1])
-		if n > 0 {
-			least = math.Min(least, n*math.Min(cols[0], cols[1])/total)
-		}
-	}
-	return least
-}
-
 // conclude adjusts for multiplicity and settles what was found.
 func (e *examination) conclude() Diagnostics {
 	lnP := make([]float64, len(e.out.Items))
@@ -298,12 +280,9 @@ func (e *examination) conclude() Diagnostics {
 			d.Impact = Keep
 			continue
 		}
-		if d.Impact == Downgrade {
-			e.out.DesignEffect = math.Max(e.out.DesignEffect, e.deff[d.Name])
-		}
 		switch d.Name {
 		case DiagnosticConnections:
-			e.out.FewClusters = e.few
+			e.out.DesignEffect, e.out.FewClusters = math.Max(1, e.effect), e.few
 		case DiagnosticTime:
 			e.out.Change = Scan(e.seq, len(e.w), 10)
 			d.ChangeAt = e.out.Change.At

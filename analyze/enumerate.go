@@ -31,36 +31,8 @@ func exactG2(n, total, w1, w2 int64) float64 {
 	threshold -= 1e-9 * threshold
 	centre := int64(math.Floor(e1))
 	// low is the largest count at or below the centre that is extreme, -1 if none; high mirrors it.
-	low, high := int64(-1), total+1
-	if g(centre) >= threshold {
-		low = centre
-	} else if g(0) >= threshold {
-		a, b := int64(0), centre // extreme(a), not extreme(b)
-		for b-a > 1 {
-			if mid := a + (b-a)/2; g(mid) >= threshold {
-				a = mid
-			} else {
-				b = mid
-			}
-		}
-		low = a
-	}
-	if centre+1 <= total {
-		switch {
-		case g(centre+1) >= threshold:
-			high = centre + 1
-		case g(total) >= threshold:
-			a, b := centre+1, total
-			for b-a > 1 {
-				if mid := a + (b-a)/2; g(mid) >= threshold {
-					b = mid
-				} else {
-					a = mid
-				}
-			}
-			high = b
-		}
-	}
+	low := firstIn(-1, centre+1, func(x int64) bool { return g(x) < threshold }) - 1
+	high := firstIn(centre, total+1, func(x int64) bool { return g(x) >= threshold })
 	if low+1 >= high {
 		return 0
 	}
@@ -70,10 +42,7 @@ func exactG2(n, total, w1, w2 int64) float64 {
 // enumerateG is ln of the exact p of G by visiting every outcome; ok is false where there are more than
 // enumerationLimit.
 func enumerateG(n, w []int64) (lnP float64, ok bool) {
-	var total int64
-	for _, x := range n {
-		total += x
-	}
+	total := sumOf(n)
 	if outcomes(total, len(n)) > enumerationLimit {
 		return 0, false
 	}
@@ -106,10 +75,7 @@ type enumeration struct {
 }
 
 func newEnumeration(total int64, w []int64) *enumeration {
-	var sum float64
-	for _, x := range w {
-		sum += float64(x)
-	}
+	sum := float64(sumOf(w))
 	lg, _ := math.Lgamma(float64(total) + 1)
 	e := &enumeration{lnFactorial: lg}
 	for _, x := range w {

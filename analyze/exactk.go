@@ -73,11 +73,7 @@ func exactPearsonK(n, w []int64, maxStates int) (lnP float64, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	var total int64
-	for _, x := range n {
-		total += x
-	}
-	states := map[exactState]float64{{left: total}: 0}
+	states := map[exactState]float64{{left: sumOf(n)}: 0}
 	for j := 0; j < len(w)-2; j++ {
 		if states, ok = walk.step(j, states); !ok {
 			return 0, false
@@ -131,16 +127,8 @@ func newExactWalk(n, w []int64, maxStates int) (*exactWalk, bool) {
 		lcm: uint64(lcm), lnP: math.Inf(-1), states: maxStates, steps: maxStates * stepsPerState,
 		weights: make([]int64, len(w)), perUnit: make([]uint64, len(w)), rest: make([]int64, len(w)+1),
 	}
-	var total int64
-	for _, x := range n {
-		total += x
-	}
-	var sum int64
-	for _, x := range w {
-		sum += x
-	}
 	// The largest number formed is total^2 * lcm * sum, twice.
-	if 2*bits.Len64(uint64(total))+bits.Len64(walk.lcm)+bits.Len64(uint64(sum)) > 124 {
+	if 2*bits.Len64(uint64(sumOf(n)))+bits.Len64(walk.lcm)+bits.Len64(uint64(sumOf(w))) > 124 {
 		return nil, false
 	}
 	for j, i := range order {
@@ -287,4 +275,51 @@ func clampInt(x float64, high int64) int64 {
 		return 0
 	}
 	return int64(math.Min(x, float64(high)))
+}
+
+// exactPearson2 is the exact p of Pearson's statistic for two cells, in closed form: the statistic grows with the
+// distance of n from N*w1/(w1+w2), so the outcomes at least as far away are two binomial tails. Their ends are
+// computed in 128-bit integers, which decides ties exactly. w1, w2 > 0, n <= total.
+func exactPearson2(n, total, w1, w2 int64) float64 {
+	low, high, all := mirrorTails(n, total, w1, w2)
+	if all {
+		return 0
+	}
+	p, q := shares(w1, w2)
+	return lnAdd(lnLower(low, total, p, q), lnUpper(high, total, p, q))
+}
+
+// shares is w1/(w1+w2) and its complement.
+func shares(w1, w2 int64) (p, q float64) {
+	sum := float64(w1) + float64(w2)
+	return float64(w1) / sum, float64(w2) / sum
+}
+
+// mirrorTails returns the two tails {X <= low} and {X >= high} of counts at least as far from the expected one as n
+// is; all is true where n is exactly the expected count, and every outcome is as far.
+func mirrorTails(n, total, w1, w2 int64) (low, high int64, all bool) {
+	sum := uint64(w1) + uint64(w2)
+	hi, lo := bits.Mul64(uint64(total), uint64(w1))
+	quo, rem := bits.Div64(hi, lo, sum) // w1 < sum, so the quotient is below total
+	expected := int64(quo)              // the expected count is expected + rem/sum
+	switch {
+	case n == expected && rem == 0:
+		return 0, 0, true
+	case n > expected:
+		mirror := 2*expected - n
+		if rem >= sum-rem { // 2*rem >= sum: the floor of twice the fraction is 1
+			mirror++
+		}
+		return mirror, n, false
+	default:
+		mirror := 2*expected - n
+		switch {
+		case rem == 0:
+		case rem <= sum-rem:
+			mirror++
+		default:
+			mirror += 2
+		}
+		return n, mirror, false
+	}
 }

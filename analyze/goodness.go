@@ -22,14 +22,17 @@ func positiveCells(w Weights, c Counts) cells {
 			out.index = append(out.index, i)
 			out.w = append(out.w, x.W)
 			out.n = append(out.n, c.N[i])
-			out.total += c.N[i]
 		}
 	}
 	out.w = reduced(out.w)
-	for _, x := range out.w {
-		out.sum += float64(x)
-	}
+	out.total, out.sum = sumOf(out.n), float64(sumOf(out.w))
 	return out
+}
+
+// with are the same cells with other counts.
+func (c cells) with(n []int64) cells {
+	c.n, c.total = n, sumOf(n)
+	return c
 }
 
 func (c *cells) share(i int) float64 { return float64(c.w[i]) / c.sum }
@@ -57,6 +60,11 @@ func gValue(observed, expected []float64) float64 {
 	return 2 * sum
 }
 
+// chiSquareTest is a statistic with the p of its limit law.
+func chiSquareTest(value float64, df int) Statistic {
+	return Statistic{Value: value, DF: df, Asymptotic: pFromLn(ChiSquareLogSF(value, float64(df)), Asymptotic)}
+}
+
 // goodnessOfFit computes the classical test over the positive cells.
 func goodnessOfFit(c cells, o Options) GoodnessOfFit {
 	one := pFromLn(0, Exact)
@@ -66,12 +74,10 @@ func goodnessOfFit(c cells, o Options) GoodnessOfFit {
 	}
 	observed, expected := c.floats()
 	var out GoodnessOfFit
-	df := float64(len(c.n) - 1)
+	df := len(c.n) - 1
 	x2, g := pearsonValue(observed, expected), gValue(observed, expected)
-	out.Pearson = Statistic{Value: x2, DF: int(df), Asymptotic: pFromLn(ChiSquareLogSF(x2, df), Asymptotic)}
-	out.Pearson.Exact = exactPearson(c, x2, o)
-	out.G = Statistic{Value: g, DF: int(df), Asymptotic: pFromLn(ChiSquareLogSF(g, df), Asymptotic)}
-	out.G.Exact = exactG(c, g, o)
+	out.Pearson, out.G = chiSquareTest(x2, df), chiSquareTest(g, df)
+	out.Pearson.Exact, out.G.Exact = exactPearson(c, x2, o), exactG(c, g, o)
 	out.CohensW = math.Sqrt(x2 / float64(c.total))
 	for i := range observed {
 		d := math.Abs(observed[i]-expected[i]) / float64(c.total)
@@ -107,7 +113,7 @@ func exactG(c cells, g float64, o Options) PValue {
 	if lnP, ok := enumerateG(c.n, c.w); ok {
 		return pFromLn(lnP, Exact)
 	}
-	return simulated(c, g, o.Seed, lnGBound(g, len(c.n)), float64(len(c.n)-1), gValue)
+	return simulated(c, g, o.Seed, lnGBound(g, float64(len(c.n)-1)), float64(len(c.n)-1), gValue)
 }
 
 // simulated is the Monte-Carlo p, or the rigorous bound where the simulation could not see a p so small.
@@ -124,13 +130,4 @@ func simulated(c cells, value float64, seed uint64, lnBound, df float64, f func(
 		return pFromLn(lnBound, Bound)
 	}
 	return p
-}
-
-// lnGBound is Agrawal's bound (see lnPearsonBound) for G itself.
-func lnGBound(g float64, k int) float64 {
-	dims := float64(k - 1)
-	if g <= 2*dims {
-		return 0
-	}
-	return math.Min(0, -g/2+dims*(1+math.Log(g/(2*dims))))
 }

@@ -18,7 +18,7 @@ func (e *examination) groups() error {
 	pods := e.table(func(o Observation) int { return o.Pod })
 	if len(pods) >= 2 {
 		s := contingency(pods)
-		if s.DF > 0 && tableLeast(pods) >= 1 {
+		if s.DF > 0 && leastExpected(pods) >= 1 {
 			e.add(Diagnostic{Name: DiagnosticPods, P: s.Asymptotic, Impact: Downgrade})
 		}
 	}
@@ -40,7 +40,7 @@ func (e *examination) groups() error {
 
 // observedBackends is the number of backends that answered at all.
 func (e *examination) observedBackends() int {
-	return e.observedWeights().positive()
+	return e.observedWeights().Positive()
 }
 
 // windows cuts the run into equal parts in which the rarest observed backend is expected five times at least; nil where
@@ -89,23 +89,9 @@ func (e *examination) table(group func(Observation) int) [][]int64 {
 	return out
 }
 
-// tableLeast is the smallest expected count of a table over the columns in use.
-func tableLeast(table [][]int64) float64 {
-	rows, cols, total := margins(table)
-	least := math.Inf(1)
-	for _, r := range rows {
-		for _, c := range cols {
-			if r > 0 && c > 0 {
-				least = math.Min(least, r*c/total)
-			}
-		}
-	}
-	return least
-}
-
 // connections asks whether connections differ more than independent requests would.
 func (e *examination) connections(table [][]int64) {
-	if !slices.ContainsFunc(table, func(row []int64) bool { return rowSum(row) > 1 }) {
+	if !slices.ContainsFunc(table, func(row []int64) bool { return sumOf(row) > 1 }) {
 		e.out.Drawn = true // one request each: nothing to be pinned
 		return
 	}
@@ -114,14 +100,14 @@ func (e *examination) connections(table [][]int64) {
 		return
 	}
 	p := s.Asymptotic
-	if tableLeast(table) < 5 {
+	if leastExpected(table) < 5 {
 		p = e.shuffledContingency(table, s.Value)
 	}
 	e.out.Drawn = p.P > e.o.Alpha
 	found := Diagnostic{Name: DiagnosticConnections, P: p, Impact: Downgrade, Connections: len(table)}
 	if r, err := ClusterDesign(table, e.observedWeights()); err == nil {
 		effect := math.Max(1, r.Mean)
-		e.deff[DiagnosticConnections], e.few = effect, r.Few
+		e.effect, e.few = effect, r.Few
 		found.Independent = int64(math.Max(1, math.Round(float64(len(e.seq))/effect)))
 	}
 	e.add(found)
@@ -139,19 +125,11 @@ func (e *examination) oneBackend(connections int) {
 	if share == 0 || share == 1 {
 		return // a leak stands anyway, and a single backend has nothing to be pinned to
 	}
-	e.deff[DiagnosticConnections] = float64(len(e.seq)) / float64(connections)
+	e.effect = float64(len(e.seq)) / float64(connections)
 	e.add(Diagnostic{
 		Name: DiagnosticConnections, P: pFromLn(float64(len(e.seq))*math.Log(share), Exact), Impact: Downgrade,
 		Connections: connections, Backend: e.w[e.seq[0]].Backend,
 	})
-}
-
-func rowSum(row []int64) int64 {
-	var sum int64
-	for _, n := range row {
-		sum += n
-	}
-	return sum
 }
 
 // shuffledContingency is the p of the statistic of a sparse table, as the normal approximation of its permutation
@@ -172,7 +150,7 @@ func (e *examination) shuffledContingency(table [][]int64, observed float64) PVa
 		at := 0
 		for i, row := range table {
 			clear(shuffled[i])
-			for range rowSum(row) {
+			for range sumOf(row) {
 				shuffled[i][labels[at]]++
 				at++
 			}

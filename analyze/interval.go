@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mathext"
 )
@@ -22,17 +23,21 @@ const (
 // Wilson is the score interval for a share of x among n requests (E. B. Wilson 1927): the default for two backends. The
 // result is a share, 0 to 1; Why is set where n is 0 or an argument is out of range.
 func Wilson(x, n int64, level float64) Interval {
-	out, ok := newInterval(x, n, level, MethodWilson)
-	if !ok {
-		return out
+	return scoreInterval(x, n, level, 1, MethodWilson)
+}
+
+// scoreInterval is Wilson's interval with the level split over that many cells, which L. A. Goodman (1965) does for
+// several shares.
+func scoreInterval(x, n int64, level float64, cells int, method string) Interval {
+	out, ok := newInterval(x, n, level, method)
+	if ok {
+		out.Low, out.High = scoreEnds(float64(x), float64(n), ChiSquareISF((1-level)/float64(cells), 1))
 	}
-	z2 := ChiSquareISF(1-level, 1)
-	out.Low, out.High = scoreInterval(float64(x), float64(n), z2)
 	return out
 }
 
-// scoreInterval is Wilson's interval for z squared. The end that is 0 or 1 is exact.
-func scoreInterval(x, n, z2 float64) (low, high float64) {
+// scoreEnds are the ends of Wilson's interval for z squared. The end that is 0 or 1 is exact.
+func scoreEnds(x, n, z2 float64) (low, high float64) {
 	half := math.Sqrt(z2) * math.Sqrt(x*(n-x)/n+z2/4)
 	centre := x + z2/2
 	// centre^2 - half^2 = x^2(1+z2/n): the lower end without cancellation, and the upper end as its mirror image.
@@ -45,11 +50,16 @@ func scoreInterval(x, n, z2 float64) (low, high float64) {
 // ClopperPearson is the exact interval for a share of x among n requests (Clopper and Pearson 1934): its coverage is at
 // least the level for every true share. Result and Why as in Wilson.
 func ClopperPearson(x, n int64, level float64) Interval {
-	out, ok := newInterval(x, n, level, MethodClopperPearson)
-	if !ok {
-		return out
+	return exactInterval(x, n, level, 1, MethodClopperPearson)
+}
+
+// exactInterval is Clopper and Pearson's with the level split over that many cells.
+func exactInterval(x, n int64, level float64, cells int, method string) Interval {
+	out, ok := newInterval(x, n, level, method)
+	if ok {
+		tail := (1 - level) / 2 / float64(cells)
+		out.Low, out.High = lowerLimit(x, n, tail), upperLimit(x, n, tail)
 	}
-	out.Low, out.High = lowerLimit(x, n, (1-level)/2), upperLimit(x, n, (1-level)/2)
 	return out
 }
 
@@ -77,7 +87,7 @@ func upperLimit(x, n int64, tail float64) float64 {
 	if float64(n) <= inverseBetaGonumLimit {
 		return mathext.InvRegIncBeta(float64(x)+1, float64(n-x), 1-tail)
 	}
-	return solveShare(math.Log(tail), func(p float64) float64 { return -lnLower(x, n, p, 1-p) })
+	return solveShare(func(p float64) bool { return lnLower(x, n, p, 1-p) <= math.Log(tail) })
 }
 
 // lowerLimit is the one-sided exact lower bound of a share: the p with P(X >= x | n, p) = tail.
@@ -91,23 +101,12 @@ func lowerLimit(x, n int64, tail float64) float64 {
 	if float64(n) <= inverseBetaGonumLimit {
 		return mathext.InvRegIncBeta(float64(x), float64(n-x)+1, tail)
 	}
-	return solveShare(-math.Log(tail), func(p float64) float64 { return lnUpper(x, n, p, 1-p) })
+	return solveShare(func(p float64) bool { return lnUpper(x, n, p, 1-p) >= math.Log(tail) })
 }
 
-// solveShare finds p in (0,1) with f(p) = -target by bisection, f rising in p.
-func solveShare(target float64, f func(p float64) float64) float64 {
-	low, high := 0.0, 1.0
-	for range 200 {
-		mid := low + (high-low)/2
-		if mid <= low || mid >= high {
-			break
-		}
-		if f(mid) < -target {
-			low = mid
-		} else {
-			high = mid
-		}
-	}
+// solveShare is the p in (0,1) from which on f holds.
+func solveShare(f func(p float64) bool) float64 {
+	low, high := bisect(0, 1, 200, f)
 	return low + (high-low)/2
 }
 
@@ -115,41 +114,18 @@ func solveShare(target float64, f func(p float64) float64) float64 {
 // (they are one interval and its mirror image), Goodman's where every count is at least 5, exact Bonferroni
 // otherwise.
 func simultaneous(n []int64, level float64) []Interval {
-	var total int64
-	small := false
-	for _, x := range n {
-		total += x
-		small = small || x < normalApproximationFloor
-	}
+	total := sumOf(n)
+	small := slices.ContainsFunc(n, func(x int64) bool { return x < normalApproximationFloor })
 	out := make([]Interval, len(n))
 	for i, x := range n {
 		switch {
 		case len(n) == 2:
 			out[i] = Wilson(x, total, level)
 		case small || len(n) == 1:
-			out[i] = bonferroniInterval(x, total, level, len(n))
+			out[i] = exactInterval(x, total, level, len(n), MethodBonferroni)
 		default:
-			out[i] = goodmanInterval(x, total, level, len(n))
+			out[i] = scoreInterval(x, total, level, len(n), MethodGoodman)
 		}
-	}
-	return out
-}
-
-// goodmanInterval is one of k intervals of L. A. Goodman 1965: Wilson's with the level split over the cells.
-func goodmanInterval(x, total int64, level float64, k int) Interval {
-	out, ok := newInterval(x, total, level, MethodGoodman)
-	if ok {
-		out.Low, out.High = scoreInterval(float64(x), float64(total), ChiSquareISF((1-level)/float64(k), 1))
-	}
-	return out
-}
-
-// bonferroniInterval is one of k exact intervals with the level split over the cells.
-func bonferroniInterval(x, total int64, level float64, k int) Interval {
-	out, ok := newInterval(x, total, level, MethodBonferroni)
-	if ok {
-		tail := (1 - level) / 2 / float64(k)
-		out.Low, out.High = lowerLimit(x, total, tail), upperLimit(x, total, tail)
 	}
 	return out
 }

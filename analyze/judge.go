@@ -58,10 +58,7 @@ type judgement struct {
 }
 
 func newJudgement(w Weights, c Counts, o Options) *judgement {
-	j := &judgement{w: w, c: c, o: o, test: newTest(w, o), cells: positiveCells(w, c)}
-	for _, n := range c.N {
-		j.total += n
-	}
+	j := &judgement{w: w, c: c, o: o, test: newTest(w, o), cells: positiveCells(w, c), total: sumOf(c.N)}
 	j.hits = j.test.leaked(c.N)
 	return j
 }
@@ -146,7 +143,7 @@ func (j *judgement) backends() []BackendResult {
 	lnP := make([]float64, len(j.cells.n))
 	for r, n := range j.cells.n {
 		if len(j.cells.n) > 1 {
-			lnP[r] = exactPearson2(n, j.cells.total, j.cells.w[r], restOf(j.cells.w, r))
+			lnP[r] = exactPearson2(n, j.cells.total, j.cells.w[r], sumOf(j.cells.w)-j.cells.w[r])
 		}
 	}
 	if len(lnP) > 2 { // the two residuals of two backends are one test
@@ -202,27 +199,18 @@ func (j *judgement) zeroBackend(n int64) BackendResult {
 	return x
 }
 
-func restOf(w []int64, i int) int64 {
-	var sum int64
-	for j, x := range w {
-		if j != i {
-			sum += x
-		}
-	}
-	return sum
-}
-
 // needed fills in how many requests in all would decide.
 func (j *judgement) needed(d *Decision) {
 	switch {
 	case d.Outcome != Inconclusive:
-		why := Needed{Why: NeedNothing}
-		d.NeededIfOnTarget, d.NeededIfAsObserved = why, why
+		d.need(Needed{Why: NeedNothing})
 	case d.Unattributed.Decides:
-		why := Needed{Why: NeedUnattributed}
-		d.NeededIfOnTarget, d.NeededIfAsObserved = why, why
+		d.need(Needed{Why: NeedUnattributed})
 	default:
 		d.NeededIfOnTarget = j.test.neededOnTarget(j.o)
 		d.NeededIfAsObserved = j.test.neededAsObserved(j.c.N, j.total, j.o)
 	}
 }
+
+// need says the same of requests on target and as observed.
+func (d *Decision) need(n Needed) { d.NeededIfOnTarget, d.NeededIfAsObserved = n, n }

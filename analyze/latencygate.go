@@ -158,14 +158,7 @@ func smallestTail(clear func(tail float64) bool) float64 {
 	if clear(math.Exp(low)) {
 		return leastTail
 	}
-	for range 40 {
-		mid := low + (high-low)/2
-		if clear(math.Exp(mid)) {
-			high = mid
-		} else {
-			low = mid
-		}
-	}
+	_, high = bisect(low, high, 40, func(x float64) bool { return clear(math.Exp(x)) })
 	return math.Exp(high)
 }
 

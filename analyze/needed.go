@@ -181,14 +181,7 @@ func smallestTotal(start float64, enough func(total int64) bool) (int64, bool) {
 			break
 		}
 	}
-	for high-low > 1 {
-		if mid := low + (high-low)/2; enough(mid) {
-			high = mid
-		} else {
-			low = mid
-		}
-	}
-	return high, true
+	return firstIn(low, high, enough), true
 }
 
 // chiSquarePower is the power of the chi-square gate against the smallest shift outside the tolerance: exact for two
@@ -215,8 +208,8 @@ func (t *test) exactPower2(total int64) float64 {
 	lnAlpha := math.Log(t.alpha)
 	centre := int64(float64(total) * t.bands[0].pi)
 	extreme := func(n int64) bool { return exactPearson2(n, total, w1, w2) < lnAlpha }
-	high := centre + 1 + firstCount(total-centre-1, func(n int64) bool { return extreme(min(total, centre+1+n)) })
-	low := centre - firstCount(centre, func(n int64) bool { return extreme(max(0, centre-n)) })
+	high := centre + 1 + firstIn(-1, total-centre, func(n int64) bool { return extreme(min(total, centre+1+n)) })
+	low := centre - firstIn(-1, centre+1, func(n int64) bool { return extreme(max(0, centre-n)) })
 	delta := math.Min(t.bands[0].delta, t.bands[1].delta)
 	power := 1.0
 	for _, p := range []float64{t.bands[0].pi - delta, t.bands[0].pi + delta} {

@@ -114,7 +114,7 @@ func noncentralityFor(alpha, power float64, df int) float64 {
 // weight-0 backend, or a single one, it is the share at which at least one answer in n is as likely as power.
 func noticeable(w Weights, n int64, alpha, power float64) []float64 {
 	out := make([]float64, len(w))
-	positive := w.positive()
+	positive := w.Positive()
 	lambda := 0.0
 	if positive > 1 {
 		lambda = noncentralityFor(alpha, power, positive-1)

@@ -1,8 +1,6 @@
 package analyze
 
-import (
-	"math"
-)
+import "math"
 
 // MethodConfidenceSequence names the intervals of a Look.
 const MethodConfidenceSequence = "confidenceSequence"
@@ -226,28 +224,12 @@ func projection(n []float64, r int, threshold float64) (low, high float64) {
 	centre := n[r] / total
 	low, high = 0, 1
 	if n[r] > 0 {
-		low = bisect(centre, 0, inside)
+		low, _ = bisect(0, centre, 200, inside)
 	}
 	if others > 0 {
-		high = bisect(centre, 1, inside)
+		_, high = bisect(centre, 1, 200, func(t float64) bool { return !inside(t) })
 	}
 	return low, high
-}
-
-// bisect finds the edge of a set between a point in it and one outside, from outside.
-func bisect(in, out float64, inside func(float64) bool) float64 {
-	for range 200 {
-		mid := in + (out-in)/2
-		if mid == in || mid == out {
-			break
-		}
-		if inside(mid) {
-			in = mid
-		} else {
-			out = mid
-		}
-	}
-	return out
 }
 
 // CombineE is the ln of the e-value of several independent runs of the same split: e-values multiply, so their

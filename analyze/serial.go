@@ -49,50 +49,6 @@ func Runs(seq []int, k int) RunsResult {
 	return out
 }
 
-// margins are the sums of a table's rows and columns, and of all of it.
-func margins(table [][]int64) (rows, cols []float64, total float64) {
-	rows = make([]float64, len(table))
-	for i, row := range table {
-		for j, n := range row {
-			if len(cols) <= j {
-				cols = append(cols, 0)
-			}
-			rows[i] += float64(n)
-			cols[j] += float64(n)
-			total += float64(n)
-		}
-	}
-	return rows, cols, total
-}
-
-// contingency is Pearson's test of independence of rows and columns; empty ones do not count.
-func contingency(table [][]int64) Statistic {
-	rows, cols, total := margins(table)
-	out := Statistic{Asymptotic: pFromLn(0, Asymptotic)}
-	used := func(x []float64) (n int) {
-		for _, v := range x {
-			if v > 0 {
-				n++
-			}
-		}
-		return n
-	}
-	r, c := used(rows), used(cols)
-	if r < 2 || c < 2 {
-		return out
-	}
-	for i, row := range table {
-		for j, n := range row {
-			if e := rows[i] * cols[j] / total; e > 0 {
-				out.Value += (float64(n) - e) * (float64(n) - e) / e
-			}
-		}
-	}
-	out.DF = (r - 1) * (c - 1)
-	out.Asymptotic = pFromLn(ChiSquareLogSF(out.Value, float64(out.DF)), Asymptotic)
-	return out
-}
-
 // LjungBox tests an indicator series ("was it this backend?") for autocorrelation at lags 1..lag (Ljung and Box
 // 1978). The p is a survival function: R's Box.test takes 1-CDF and prints 0 for small ones. A constant series, or
 // one no longer than the lag, has nothing to test and p = 1.
@@ -129,8 +85,5 @@ func LjungBox(series []bool, lag int) Statistic {
 		r := c / c0
 		out.Value += r * r / float64(n-h)
 	}
-	out.Value *= float64(n) * (float64(n) + 2)
-	out.DF = lag
-	out.Asymptotic = pFromLn(ChiSquareLogSF(out.Value, float64(lag)), Asymptotic)
-	return out
+	return chiSquareTest(out.Value*float64(n)*(float64(n)+2), lag)
 }

@@ -1,6 +1,9 @@
 package analyze
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Codes of the reasons of JudgeTurns.
 const (
@@ -42,7 +45,7 @@ func JudgeTurns(w Weights, c Counts, o Options, turns Turns) (Decision, TurnsRes
 	if turns.Instances < 1 || turns.Levels < 1 {
 		return d, TurnsResult{}, inputErrorf("turns: %d instances, %d levels: want at least 1", turns.Instances, turns.Levels)
 	}
-	res := turnsOf(d, c, turns)
+	res := turnsOf(d, w, c, turns)
 	switch {
 	case d.Requests == 0 || leaksOf(d) > 0:
 		return d, res, nil
@@ -50,19 +53,19 @@ func JudgeTurns(w Weights, c Counts, o Options, turns Turns) (Decision, TurnsRes
 		d.Reasons = append(d.Reasons, res.reason(CodeTurnsBroken, w, d))
 		return d, res, nil
 	}
-	widest := float64(turns.Instances*turns.Levels*max(1, w.positive()-1)) + float64(c.Unattributed)
+	widest := float64(turns.Instances*turns.Levels*max(1, w.Positive()-1)) + float64(c.Unattributed)
 	need := int64(0)
 	for i, b := range d.Backends {
 		if b.Weight > 0 && b.TolerancePoints > 0 {
 			need = max(need, int64(math.Floor((math.Abs(res.Deviation[i])+widest)/(b.TolerancePoints/100)))+1)
 		}
 	}
-	kept := keepCode(d.Reasons, CodeNoHits)
+	kept := slices.DeleteFunc(slices.Clone(d.Reasons), func(r Reason) bool { return r.Code != CodeNoHits })
 	d.Unattributed.Decides = false
 	all := d.Requests + c.Unattributed
 	if t := newTest(w, o); c.Unattributed > 0 && len(t.zero) > 0 && t.leakOutcome(c.Unattributed, all) != Pass {
-		why := Needed{Why: NeedUnattributed}
-		d.Outcome, d.Unattributed.Decides, d.NeededIfOnTarget, d.NeededIfAsObserved = Inconclusive, true, why, why
+		d.Outcome, d.Unattributed.Decides = Inconclusive, true
+		d.need(Needed{Why: NeedUnattributed})
 		undecided := res.reason(CodeUnattributed, w, d)
 		undecided.Requests = c.Unattributed
 		d.Reasons = append([]Reason{undecided}, kept...)
@@ -74,21 +77,16 @@ func JudgeTurns(w Weights, c Counts, o Options, turns Turns) (Decision, TurnsRes
 		return d, res, nil
 	}
 	d.Outcome = Inconclusive
-	d.NeededIfOnTarget, d.NeededIfAsObserved = Needed{Requests: need}, Needed{Requests: need}
+	d.need(Needed{Requests: need})
 	few := res.reason(CodeTurnsFew, w, d)
 	few.OnTarget = d.NeededIfOnTarget
 	d.Reasons = append([]Reason{few}, kept...)
 	return d, res, nil
 }
 
-func turnsOf(d Decision, c Counts, turns Turns) TurnsResult {
+func turnsOf(d Decision, w Weights, c Counts, turns Turns) TurnsResult {
 	res := TurnsResult{Within: true, Bound: make([]float64, len(d.Backends)), Deviation: make([]float64, len(d.Backends))}
-	k := 0
-	for _, b := range d.Backends {
-		if b.Weight > 0 {
-			k++
-		}
-	}
+	k := w.Positive()
 	for i, b := range d.Backends {
 		if b.Weight == 0 {
 			continue
@@ -135,13 +133,4 @@ func leaksOf(d Decision) (n int64) {
 		}
 	}
 	return n
-}
-
-func keepCode(reasons []Reason, code string) (out []Reason) {
-	for _, r := range reasons {
-		if r.Code == code {
-			out = append(out, r)
-		}
-	}
-	return out
 }

@@ -78,7 +78,7 @@ func TestTurnsKeepTheirBound(t *testing.T) {
 				c.N[s.next()]++
 			}
 		}
-		if res := turnsOf(sharesOf(w, c), c, Turns{Instances: instances, Levels: 1}); !res.Within {
+		if res := turnsOf(sharesOf(w, c), w, c, Turns{Instances: instances, Levels: 1}); !res.Within {
 			t.Errorf("weights %v, counts %v: off by %v, bound %v", w, c.N, res.Deviation, res.Bound)
 		}
 	}
@@ -138,7 +138,7 @@ func TestRandomDrawsAreNoTurns(t *testing.T) {
 		for range n {
 			c.N[draw.IntN(2)]++
 		}
-		if turnsOf(sharesOf(turnWeights(50, 50), c), c, Turns{1, 1}).Within {
+		if w := turnWeights(50, 50); turnsOf(sharesOf(w, c), w, c, Turns{1, 1}).Within {
 			within++
 		}
 	}

@@ -66,7 +66,7 @@ func (t *test) worstDiffers(n []int64, m, all int64) float64 {
 			most += to - n[i]
 		}
 		if len(t.zero) > 0 && t.leak > 0 {
-			bound := firstCount(all, func(x int64) bool {
+			bound := firstIn(-1, all+1, func(x int64) bool {
 				return lnUpper(x, all, t.leak, 1-t.leak)+math.Log(t.factor) <= level
 			})
 			if bound <= hits {
@@ -86,43 +86,30 @@ func (t *test) worstDiffers(n []int64, m, all int64) float64 {
 			return math.Inf(-1)
 		}
 	}
-	for range 60 {
-		mid := low + (high-low)/2
-		if possible(mid) {
-			low = mid
-		} else {
-			high = mid
-		}
-	}
+	low, _ = bisect(low, high, 60, func(level float64) bool { return !possible(level) })
 	return low
 }
 
 // leastPearson distributes m further requests so that Pearson's statistic is as small as whole requests allow: each in
 // turn to the cell that adds least, done at once by water-filling n+m = max(n, lambda*pi) and one by one for the rest.
 func leastPearson(c cells, m int64) []int64 {
-	level := 0.0 // n_i/pi_i up to which the cells are filled
-	low, high := 0.0, 2*(float64(c.total)+float64(m))*c.sum
-	for range 200 {
-		mid := low + (high-low)/2
-		used := 0.0
-		for i, n := range c.n {
-			used += math.Max(0, math.Floor(mid*c.share(i))-float64(n))
-		}
-		if used <= float64(m) {
-			low = mid
-		} else {
-			high = mid
-		}
+	added := func(level float64, i int) float64 {
+		return math.Max(0, math.Floor(level*c.share(i))-float64(c.n[i]))
 	}
-	level = low
+	// level is n_i/pi_i up to which the cells are filled.
+	level, _ := bisect(0, 2*(float64(c.total)+float64(m))*c.sum, 200, func(level float64) bool {
+		used := 0.0
+		for i := range c.n {
+			used += added(level, i)
+		}
+		return used > float64(m)
+	})
 	out := slices.Clone(c.n)
 	left := m
-	for i, n := range c.n {
-		if add := int64(math.Max(0, math.Floor(level*c.share(i))-float64(n))); add > 0 {
-			add = min(add, left)
-			out[i] += add
-			left -= add
-		}
+	for i := range out {
+		add := min(int64(added(level, i)), left)
+		out[i] += add
+		left -= add
 	}
 	for ; left > 0 && left <= int64(4*len(out))+4; left-- {
 		best := 0
@@ -150,14 +137,4 @@ func mostPearson(c cells, m int64) []int64 {
 	out := slices.Clone(c.n)
 	out[best] += m
 	return out
-}
-
-// with are the same cells with other counts.
-func (c cells) with(n []int64) cells {
-	c.n = n
-	c.total = 0
-	for _, x := range n {
-		c.total += x
-	}
-	return c
 }

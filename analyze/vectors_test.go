@@ -297,8 +297,8 @@ func vectorSimultaneousCI(c checker) {
 	var want map[string][][]float64
 	c.input(&in)
 	c.expect(&want)
-	methods := map[string]func(x, total int64, level float64, k int) Interval{
-		"goodman": goodmanInterval, "bonferroni_clopper_pearson": bonferroniInterval,
+	methods := map[string]func(x, total int64, level float64, k int, method string) Interval{
+		"goodman": scoreInterval, "bonferroni_clopper_pearson": exactInterval,
 	}
 	var total int64
 	for _, x := range in.Counts {
@@ -306,7 +306,7 @@ func vectorSimultaneousCI(c checker) {
 	}
 	for name, w := range want {
 		for i, x := range in.Counts {
-			ci := methods[name](x, total, 1-in.Alpha, len(in.Counts))
+			ci := methods[name](x, total, 1-in.Alpha, len(in.Counts), name)
 			c.nearAll(fmt.Sprintf("%s[%d]", name, i), []float64{ci.Low, ci.High}, w[i])
 		}
 	}

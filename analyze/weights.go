@@ -79,8 +79,8 @@ func (w Weights) Validate() error {
 	return nil
 }
 
-// positive returns how many weights are above 0.
-func (w Weights) positive() (k int) {
+// Positive returns how many weights are above 0.
+func (w Weights) Positive() (k int) {
 	for _, x := range w {
 		if x.W > 0 {
 			k++
