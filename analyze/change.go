@@ -1,6 +1,9 @@
 package analyze
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Change is where in a sequence of requests the split changed.
 type Change struct {
@@ -26,13 +29,7 @@ func Scan(seq []int, k, minSegment int) Change {
 }
 
 func categorised(seq []int, k int) []int {
-	used := make([]int, 0, len(seq))
-	for _, x := range seq {
-		if x >= 0 && x < k {
-			used = append(used, x)
-		}
-	}
-	return used
+	return slices.DeleteFunc(slices.Clone(seq), func(x int) bool { return x < 0 || x >= k })
 }
 
 // largestRatio returns the place of the largest likelihood ratio. ln L of a segment is sum n ln n - m ln m.

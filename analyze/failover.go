@@ -140,16 +140,19 @@ func (d drill) waited(b, i int) bool {
 	return s.Backend == b && !s.Lost && s.Done-s.Sent >= d.patience[b]
 }
 
-// share is what a backend should get at an instant.
-func (d drill) share(b int, at time.Duration) float64 {
+// weightsAt are the weights that held at an instant.
+func (d drill) weightsAt(at time.Duration) Weights {
 	w := d.weights[0].W
 	for _, x := range d.weights {
 		if x.At <= at {
 			w = x.W
 		}
 	}
-	return w.Shares()[b]
+	return w
 }
+
+// share is what a backend should get at an instant.
+func (d drill) share(b int, at time.Duration) float64 { return d.weightsAt(at).Shares()[b] }
 
 // leastShare is the least that a backend should get at an instant, by any of the weights that the proxy may have
 // drawn by then.
@@ -192,50 +195,34 @@ func (d drill) silencesOf(b int) []silent {
 // gap looks at the requests between two answers of a backend; -1 and the number of requests stand for the ends of the
 // run.
 func (d drill) gap(b, from, to int) (Silence, bool) {
-	lnChance, lost, waiter, trouble := 0.0, -1, -1, -1
+	s := Silence{Backend: b, Began: d.between(from, from+1)}
+	s.Began.At = s.Began.Low
+	lnChance, lost, waiter := 0.0, to, to // the first request that was lost, and that waited
 	for i := from + 1; i < to; i++ {
 		lnChance += math.Log1p(-d.leastShare(b, d.shots[i].Sent))
-		if lost < 0 && d.shots[i].Lost {
-			lost = i
+		if d.shots[i].Lost {
+			lost = min(lost, i)
 		}
-		if waiter < 0 && d.waited(b, i) {
-			waiter = i
-		}
-		if trouble < 0 && (d.shots[i].Lost || d.waited(b, i)) {
-			trouble = i
+		if d.waited(b, i) {
+			waiter = min(waiter, i)
+			s.Waited, s.LongestWait = s.Waited+1, max(s.LongestWait, d.shots[i].Done-d.shots[i].Sent)
 		}
 	}
 	if lnChance > math.Log(chanceOfSilence) {
 		return Silence{}, false
 	}
-	s := Silence{Backend: b, Began: d.between(from, from+1)}
-	s.Began.At = s.Began.Low
-	first := to
-	if waiter >= 0 {
-		first = waiter
+	if waiter < len(d.shots) {
+		s.Recovered = d.firstAnswer(b, waiter)
 	}
-	if first < len(d.shots) {
-		s.Recovered = d.firstAnswer(b, first)
-	}
-	for i := from + 1; i < to; i++ {
-		if d.waited(b, i) {
-			s.Waited, s.LongestWait = s.Waited+1, max(s.LongestWait, d.shots[i].Done-d.shots[i].Sent)
-		}
-	}
-	if trouble < 0 {
-		// Nobody lost a request, or waited: others carried all from the start.
-		over := d.between(from, from+1)
-		over.At = over.High
-		s.TakenOver = &over
-		s.ByWeights = d.weightless(b, over.High)
-		return s, true
-	}
-	if lost >= 0 {
+	if lost < to {
 		firstLost := d.between(lost-1, lost)
-		firstLost.At = firstLost.High
 		s.FirstLost = &firstLost
 	}
-	d.takeover(&s, b, trouble, to)
+	if trouble := min(lost, waiter); trouble < to {
+		d.takeover(&s, trouble, to)
+	} else {
+		d.takenOver(&s, from) // nobody lost a request, or waited: others carried all from the start
+	}
 	return s, true
 }
 
@@ -255,7 +242,7 @@ func (d drill) firstAnswer(b, i int) *Bounded {
 	return &Bounded{At: at, Low: d.shots[i].Sent, High: at}
 }
 
-// between is the time between two requests.
+// between is the instant at which the second of two requests was sent, and not before the first.
 func (d drill) between(i, j int) Bounded {
 	clamp := func(i int) time.Duration {
 		if len(d.shots) == 0 {
@@ -263,13 +250,14 @@ func (d drill) between(i, j int) Bounded {
 		}
 		return d.shots[min(max(i, 0), len(d.shots)-1)].Sent
 	}
-	return Bounded{Low: clamp(i), High: clamp(j)}
+	return Bounded{At: clamp(j), Low: clamp(i), High: clamp(j)}
 }
 
 // takeover finds from where on others carried all: after the last loss, or the last request that waited, for so many
 // requests that chance does not explain the silence, under the weights that the backend had when it fell silent. What
 // is lost after it was given a weight again takes nothing back: then it is drawn although it does not answer yet.
-func (d drill) takeover(s *Silence, b, first, to int) {
+func (d drill) takeover(s *Silence, first, to int) {
+	b := s.Backend
 	for i := first; i < to; i++ {
 		if d.shots[i].Lost {
 			s.Lost++
@@ -287,12 +275,15 @@ func (d drill) takeover(s *Silence, b, first, to int) {
 		if share <= 0 || float64(after)*math.Log1p(-share) > math.Log(chanceOfSilence) {
 			continue // the losses went on until then
 		}
-		over := d.between(last, last+1)
-		over.At = over.High
-		s.TakenOver = &over
-		s.ByWeights = d.weightless(b, over.High)
+		d.takenOver(s, last)
 		return
 	}
+}
+
+// takenOver says that others carried all from behind request i on.
+func (d drill) takenOver(s *Silence, i int) {
+	over := d.between(i, i+1)
+	s.TakenOver, s.ByWeights = &over, d.weightless(s.Backend, over.High)
 }
 
 // drawnAgain is the first request between two others that may have been drawn after a backend without weight was
@@ -317,65 +308,40 @@ func (d drill) drawnAgain(b, first, to int) int {
 // answers, or shares that stay away from the weights. Requests that waited for the backend were drawn before and say
 // nothing of the draws after.
 func (d drill) settled(b, from, to, until int, back time.Duration) *Bounded {
+	w := d.weights[len(d.weights)-1].W // those of the end: what the split has come back to
+	if until < len(d.shots) {
+		w = d.weightsAt(d.shots[until-1].Sent)
+	}
+	if d.share(b, d.shots[until-1].Sent) == 0 {
+		return nil
+	}
 	var seq []int
 	var at []time.Duration
 	const enoughBefore = 200 // requests of the time before, in which the others carried all
 	for _, s := range d.shots[max(0, from+1, to-enoughBefore):until] {
 		waited := s.Backend == b && s.Sent < back
-		if s.Backend >= 0 && !s.Lost && !waited {
+		if s.Backend >= 0 && s.Backend < len(w) && !s.Lost && !waited {
 			seq, at = append(seq, s.Backend), append(at, s.Sent)
 		}
 	}
-	w := d.weights[0].W // those of the end: what the split has come back to
-	for _, x := range d.weights {
-		if until == len(d.shots) || x.At <= d.shots[until-1].Sent {
-			w = x.W
-		}
-	}
-	if d.share(b, d.shots[until-1].Sent) == 0 {
-		return nil
-	}
 	before := slices.Clone(w)
 	before[b].W = 0
-	if err := before.Validate(); err != nil {
-		return nil // nobody else had any weight: there is no other split that it came back from
-	}
-	c, err := KnownChange(seq, before, w)
-	if err != nil || c.Categorised == 0 || c.At >= len(at) {
+	c, err := KnownChange(seq, before, w) // refuses where nobody else had any weight: nothing to come back from
+	const enough = 20
+	if err != nil || len(seq)-c.At < enough {
 		return nil
 	}
 	tail := Counts{N: make([]int64, len(w))}
-	n := 0
 	for _, x := range seq[c.At:] {
-		if x < len(w) {
-			tail.N[x]++
-			n++
-		}
+		tail.N[x]++
 	}
-	const enough = 20
-	if n < enough {
+	after, err := Judge(w, tail, DefaultOptions())
+	if err != nil || after.GoodnessOfFit.Pearson.Exact.P < 0.001 {
 		return nil
 	}
-	g, err := goodness(w, tail)
-	if err != nil || g.P < 0.001 {
-		return nil
-	}
-	low, high := max(0, min(c.Low, len(at)-1)), max(0, min(c.High, len(at)-1))
-	out := &Bounded{At: max(at[c.At], back), Low: at[low]} // not before it answered
-	out.High = max(at[high], out.At)
+	out := &Bounded{At: max(at[c.At], back), Low: at[min(c.Low, len(at)-1)]} // not before it answered
+	out.High = max(at[min(c.High, len(at)-1)], out.At)
 	return out
-}
-
-// goodness is the exact p of the classical test.
-func goodness(w Weights, c Counts) (PValue, error) {
-	g, err := Judge(w, c, DefaultOptions())
-	if err != nil {
-		return PValue{}, err
-	}
-	if p := g.GoodnessOfFit.Pearson.Exact; p.Method != "" {
-		return p, nil
-	}
-	return g.GoodnessOfFit.Pearson.Asymptotic, nil
 }
 
 // Outage is the time with losses: lost requests of less than join apart belong together, and each such time lasts

@@ -55,10 +55,7 @@ type Departure struct {
 // NewMonitor starts a watch with the tolerance and alpha of o; the gate, power and leak tolerance of o are not used:
 // an answer of a weight-0 backend is a departure at once. Errors wrap ErrInput.
 func NewMonitor(w Weights, o Options) (*Monitor, error) {
-	if err := w.Validate(); err != nil {
-		return nil, err
-	}
-	if err := o.Validate(); err != nil {
+	if err := o.validateFor(w); err != nil {
 		return nil, err
 	}
 	o.Tolerance.Leak = 0
@@ -71,19 +68,11 @@ func NewMonitor(w Weights, o Options) (*Monitor, error) {
 // be outside its tolerance. After a departure there is nothing more to find out. Errors wrap ErrInput and leave the
 // state as it was.
 func (m *Monitor) Update(batch Counts) (*Departure, error) {
-	if err := batch.validate(m.test.w); err != nil {
+	sum, err := m.counts.plus(batch, m.test.w)
+	if err != nil {
 		return nil, err
 	}
-	sum := Counts{N: make([]int64, len(batch.N)), Unattributed: m.counts.Unattributed + batch.Unattributed}
-	requests := batch.Unattributed
-	for i, n := range batch.N {
-		sum.N[i] = m.counts.N[i] + n
-		requests += n
-	}
-	if err := sum.validate(m.test.w); err != nil {
-		return nil, err
-	}
-	if requests > 0 { // a test that begins at the same place as another one says nothing new
+	if sumOf(batch.N)+batch.Unattributed > 0 { // a test that begins at the same place as another one says nothing new
 		m.alive = append(m.alive, begun{m.next, m.looks, m.counts})
 		m.next++
 	}
@@ -108,10 +97,7 @@ func (m *Monitor) Update(batch Counts) (*Departure, error) {
 // outside is the departure that one test sees, and how many nats its evidence is beyond what it needs.
 func (m *Monitor) outside(b begun) (*Departure, float64) {
 	d := Departure{Looks: m.looks - b.look, Unattributed: m.counts.Unattributed - b.counts.Unattributed}
-	d.Requests = d.Unattributed
-	for i, n := range m.counts.N {
-		d.Requests += n - b.counts.N[i]
-	}
+	d.Requests = d.Unattributed + sumOf(m.counts.N) - sumOf(b.counts.N)
 	for _, i := range m.test.zero {
 		if n := m.counts.N[i] - b.counts.N[i]; n > 0 {
 			d.Backend, d.Leak, d.Above, d.Observed = i, true, true, n

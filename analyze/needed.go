@@ -11,10 +11,7 @@ const planLimit = 1e9
 // shift that is outside the tolerance. About 2,400 for 50/50 with the defaults. Errors wrap ErrInput; a tolerance
 // that would need more than 1e9 requests is one.
 func RequiredRequests(w Weights, o Options) (int64, error) {
-	if err := w.Validate(); err != nil {
-		return 0, err
-	}
-	if err := o.Validate(); err != nil {
+	if err := o.validateFor(w); err != nil {
 		return 0, err
 	}
 	t := newTest(w, o)
@@ -29,11 +26,16 @@ func (t *test) neededOnTarget(o Options) Needed {
 	if o.Gate == GateChiSquare {
 		return t.neededForChiSquare(o)
 	}
+	return t.neededToPass(t.onTarget(), o)
+}
+
+// onTarget are the true shares of a split that is right.
+func (t *test) onTarget() []float64 {
 	truth := make([]float64, len(t.bands))
 	for j, b := range t.bands {
 		truth[j] = b.pi
 	}
-	return t.neededToPass(truth, o)
+	return truth
 }
 
 // neededAsObserved is the number if the true shares are those observed.
@@ -102,6 +104,17 @@ func between(low, high, total int64, p float64) float64 {
 	return math.Max(0, 1-math.Exp(lnLower(low-1, total, p, 1-p))-math.Exp(lnUpper(high+1, total, p, 1-p)))
 }
 
+// beyond is P(X <= low) + P(X >= high) for X ~ Binomial(total, p).
+func beyond(low, high, total int64, p float64) float64 {
+	return math.Exp(lnLower(low, total, p, 1-p)) + math.Exp(lnUpper(high, total, p, 1-p))
+}
+
+// differPower is the probability that the share is shown to be outside where it is truth.
+func (b band) differPower(total int64, alpha, tests, truth float64) float64 {
+	low, high := b.differRange(total, math.Log(alpha), tests)
+	return beyond(low, high, total, truth)
+}
+
 func (t *test) neededToPass(truth []float64, o Options) Needed {
 	zAlpha := normalQuantile(1 - t.alpha)
 	start, worst := 1.0, 0
@@ -133,9 +146,7 @@ func (t *test) neededToFail(j int, truth float64, o Options) Needed {
 	z := normalQuantile(1-t.alpha/2/t.factor) + normalQuantile(o.Power)
 	v := math.Max(truth*(1-truth), b.pi*(1-b.pi)/100)
 	found, _ := smallestTotal(z*z*v/(out*out), func(total int64) bool {
-		low, high := b.differRange(total, math.Log(t.alpha), t.factor)
-		hit := math.Exp(lnLower(low, total, truth, 1-truth)) + math.Exp(lnUpper(high, total, truth, 1-truth))
-		return hit >= o.Power
+		return b.differPower(total, t.alpha, t.factor, truth) >= o.Power
 	})
 	return Needed{Requests: found}
 }
@@ -146,11 +157,7 @@ func (t *test) neededForChiSquare(o Options) Needed {
 	if len(t.bands) < 2 {
 		return Needed{Requests: 1}
 	}
-	effect := math.Inf(1)
-	for _, b := range t.bands {
-		effect = math.Min(effect, b.delta*b.delta/(b.pi*(1-b.pi)))
-	}
-	start := noncentralityFor(o.Alpha, o.Power, len(t.bands)-1) / effect
+	start := noncentralityFor(o.Alpha, o.Power, len(t.bands)-1) / t.leastEffect()
 	if found, ok := smallestTotal(start, func(total int64) bool { return t.chiSquarePower(total) >= o.Power }); ok {
 		return Needed{Requests: found}
 	}
@@ -194,12 +201,17 @@ func (t *test) chiSquarePower(total int64) float64 {
 		return t.exactPower2(total)
 	}
 	df := float64(len(t.bands) - 1)
+	_, sf := NoncentralChiSquare(ChiSquareISF(t.alpha, df), df, float64(total)*t.leastEffect())
+	return sf
+}
+
+// leastEffect is the noncentrality per request of the smallest shift outside the tolerance.
+func (t *test) leastEffect() float64 {
 	effect := math.Inf(1)
 	for _, b := range t.bands {
 		effect = math.Min(effect, b.delta*b.delta/(b.pi*(1-b.pi)))
 	}
-	_, sf := NoncentralChiSquare(ChiSquareISF(t.alpha, df), df, float64(total)*effect)
-	return sf
+	return effect
 }
 
 // exactPower2 is the smaller of the exact powers at the two edges of the narrower tolerance.
@@ -216,7 +228,7 @@ func (t *test) exactPower2(total int64) float64 {
 		if p < vacuous || p > 1-vacuous {
 			continue
 		}
-		power = math.Min(power, math.Exp(lnLower(low, total, p, 1-p))+math.Exp(lnUpper(high, total, p, 1-p)))
+		power = math.Min(power, beyond(low, high, total, p))
 	}
 	return math.Min(1, power)
 }

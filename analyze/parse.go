@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -11,7 +12,6 @@ import (
 // ErrInput.
 func ParseTolerance(s string) (Tolerance, error) {
 	var t Tolerance
-	var seenPoints, seenRelative bool
 	for part := range strings.SplitSeq(s, ",") {
 		part = strings.TrimSpace(part)
 		number, isPoints := strings.CutSuffix(part, "pt")
@@ -27,12 +27,12 @@ func ParseTolerance(s string) (Tolerance, error) {
 			return Tolerance{}, inputErrorf("tolerance %q: %q is not a number, write it like 2pt or 20%%", s, number)
 		case value <= 0 || value > 100:
 			return Tolerance{}, inputErrorf("tolerance %q: %s is out of range, want above 0 and at most 100", s, part)
-		case isPoints && seenPoints || !isPoints && seenRelative:
+		case isPoints && t.Points > 0 || !isPoints && t.Relative > 0:
 			return Tolerance{}, inputErrorf("tolerance %q: the same unit twice", s)
 		case isPoints:
-			t.Points, seenPoints = value, true
+			t.Points = value
 		default:
-			t.Relative, seenRelative = value/100, true
+			t.Relative = value / 100
 		}
 	}
 	return t, nil
@@ -68,10 +68,6 @@ const UnattributedKey = "unattributed"
 // backend of w must be given once, unattributed may be left out. The error names what is unknown or missing, and
 // wraps ErrInput.
 func ParseCounts(s string, w Weights) (Counts, error) {
-	at := make(map[string]int, len(w))
-	for i, x := range w {
-		at[x.Backend] = i
-	}
 	c := Counts{N: make([]int64, len(w))}
 	seen := make(map[string]bool, len(w))
 	for part := range strings.SplitSeq(s, ",") {
@@ -83,8 +79,8 @@ func ParseCounts(s string, w Weights) (Counts, error) {
 			return Counts{}, inputErrorf("counts %q: backend %q is given twice", s, name)
 		}
 		seen[name] = true
-		switch i, known := at[name]; {
-		case known:
+		switch i := slices.IndexFunc(w, func(x Weight) bool { return x.Backend == name }); {
+		case i >= 0:
 			c.N[i] = n
 		case name == UnattributedKey:
 			c.Unattributed = n

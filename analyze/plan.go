@@ -17,10 +17,7 @@ type Prospect struct {
 // Foresee says what n requests would show. For the chi-square gate, PassOnTarget is 1-alpha where the size suffices and
 // FailAtTwice is the power of the test. Errors wrap ErrInput.
 func Foresee(w Weights, n int64, o Options) (Prospect, error) {
-	if err := w.Validate(); err != nil {
-		return Prospect{}, err
-	}
-	if err := o.Validate(); err != nil {
+	if err := o.validateFor(w); err != nil {
 		return Prospect{}, err
 	}
 	if n < 1 || n > MaxRequests {
@@ -32,14 +29,12 @@ func Foresee(w Weights, n int64, o Options) (Prospect, error) {
 		FailAtTwice: make([]float64, len(w)), TolerancePoints: make([]float64, len(w)),
 	}
 	out.Planned = t.neededOnTarget(o)
-	truth := make([]float64, len(t.bands))
 	widest := 0.0
-	for r, b := range t.bands {
-		truth[r] = b.pi
+	for _, b := range t.bands {
 		widest = math.Max(widest, b.pi*(1-b.pi))
 	}
 	out.ExpectedLowPoints = 100 * normalQuantile(1-o.Alpha/2) * math.Sqrt(widest/float64(n))
-	out.PassOnTarget = t.passPower(truth, n)
+	out.PassOnTarget = t.passPower(t.onTarget(), n)
 	if o.Gate == GateChiSquare {
 		out.PassOnTarget = 0
 		if len(t.bands) < 2 || t.chiSquarePower(n) >= o.Power {
@@ -70,8 +65,7 @@ func (t *test) failPower(r int, n int64, shift float64, o Options) float64 {
 			df := float64(len(t.bands) - 1)
 			_, hit = NoncentralChiSquare(ChiSquareISF(o.Alpha, df), df, float64(n)*shift*shift/(b.pi*(1-b.pi)))
 		} else {
-			low, high := b.differRange(n, math.Log(t.alpha), t.factor)
-			hit = math.Exp(lnLower(low, n, truth, 1-truth)) + math.Exp(lnUpper(high, n, truth, 1-truth))
+			hit = b.differPower(n, t.alpha, t.factor, truth)
 		}
 		out = math.Min(out, hit)
 	}

@@ -1,6 +1,10 @@
 package analyze
 
-import "math"
+import (
+	"cmp"
+	"math"
+	"slices"
+)
 
 // Codes of a Reason.
 const (
@@ -70,11 +74,7 @@ func (j *judgement) reasons(d *Decision, complete Outcome) []Reason {
 		out = append(out, Reason{Code: CodeChance, Weights: j.w, P: d.GoodnessOfFit.Pearson.Exact})
 	}
 	if d.Outcome == Pass && len(j.w) > 1 {
-		most := 0.0
-		for _, x := range d.NoticeablePoints {
-			most = max(most, x)
-		}
-		out = append(out, Reason{Code: CodeNoticeable, Points: most, Power: j.o.Power})
+		out = append(out, Reason{Code: CodeNoticeable, Points: slices.Max(d.NoticeablePoints), Power: j.o.Power})
 	}
 	for _, i := range j.test.zero {
 		if b := d.Backends[i]; b.Observed == 0 {
@@ -110,13 +110,14 @@ func (j *judgement) passReason(d *Decision) Reason {
 
 // leastMatching is the backend that is least surely inside its tolerance.
 func (j *judgement) leastMatching(d *Decision) BackendResult {
-	worst := d.Backends[j.cells.index[0]]
-	for _, i := range j.cells.index {
-		if d.Backends[i].Match.LnP > worst.Match.LnP {
-			worst = d.Backends[i]
-		}
-	}
-	return worst
+	return j.worst(d, func(b BackendResult) float64 { return b.Match.LnP })
+}
+
+// worst is the backend of positive weight at which that is largest; the first of several.
+func (j *judgement) worst(d *Decision, size func(BackendResult) float64) BackendResult {
+	return d.Backends[slices.MaxFunc(j.cells.index, func(a, b int) int {
+		return cmp.Compare(size(d.Backends[a]), size(d.Backends[b]))
+	})]
 }
 
 func (j *judgement) failReasons(d *Decision) []Reason {
@@ -132,7 +133,8 @@ func (j *judgement) failReasons(d *Decision) []Reason {
 	}
 	if j.o.Gate == GateChiSquare {
 		if p := d.GoodnessOfFit.Pearson.Exact; p.LnP < math.Log(j.o.Alpha) && (len(out) == 0 || j.test.leak > 0) {
-			out = append(out, j.about(CodeByChance, j.worstResidual(d), p))
+			worst := j.worst(d, func(b BackendResult) float64 { return math.Abs(b.StandardizedResidual) })
+			out = append(out, j.about(CodeByChance, worst, p))
 		}
 		return out
 	}
@@ -159,16 +161,6 @@ func (j *judgement) outside(d *Decision) []int {
 		return out[1:]
 	}
 	return out
-}
-
-func (j *judgement) worstResidual(d *Decision) BackendResult {
-	worst := d.Backends[j.cells.index[0]]
-	for _, i := range j.cells.index {
-		if math.Abs(d.Backends[i].StandardizedResidual) > math.Abs(worst.StandardizedResidual) {
-			worst = d.Backends[i]
-		}
-	}
-	return worst
 }
 
 // unattributedReason names a weight-0 backend where any unattributed request may have reached it.

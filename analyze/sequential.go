@@ -21,7 +21,7 @@ type Sequential struct {
 	test    test
 	pi      []float64 // of the backends of positive weight
 	conc    []float64
-	counts  []int64 // attributed so far, aligned to the weights
+	counts  Counts  // attributed so far
 	lnP     float64 // running minimum
 	low     []float64
 	high    []float64 // running intersection, aligned to pi
@@ -41,10 +41,7 @@ type Look struct {
 // of o are not used: an answer of a weight-0 backend is a failure at once. conc replaces the prior concentrations.
 // Errors wrap ErrInput.
 func NewSequential(w Weights, o Options, conc ...float64) (*Sequential, error) {
-	if err := w.Validate(); err != nil {
-		return nil, err
-	}
-	if err := o.Validate(); err != nil {
+	if err := o.validateFor(w); err != nil {
 		return nil, err
 	}
 	for _, c := range conc {
@@ -56,7 +53,7 @@ func NewSequential(w Weights, o Options, conc ...float64) (*Sequential, error) {
 		conc = defaultConcentrations()
 	}
 	o.Tolerance.Leak = 0
-	s := &Sequential{w: w, o: o, test: newTest(w, o), conc: conc, counts: make([]int64, len(w)), outcome: Inconclusive}
+	s := &Sequential{w: w, o: o, test: newTest(w, o), conc: conc, counts: Counts{N: make([]int64, len(w))}, outcome: Inconclusive}
 	for _, b := range s.test.bands {
 		s.pi = append(s.pi, b.pi)
 		s.low, s.high = append(s.low, 0), append(s.high, 1)
@@ -67,25 +64,18 @@ func NewSequential(w Weights, o Options, conc ...float64) (*Sequential, error) {
 // Update takes the counts of one more batch, aligned to the weights, and looks once. Splitting a batch changes only
 // how often one looks. Errors wrap ErrInput and leave the state as it was.
 func (s *Sequential) Update(batch []int64) (Look, error) {
-	if err := (Counts{N: batch}).validate(s.w); err != nil {
+	counts, err := s.counts.plus(Counts{N: batch}, s.w)
+	if err != nil {
 		return Look{}, err
 	}
-	sum := make([]int64, len(batch))
-	for i, n := range batch {
-		sum[i] = s.counts[i] + n
-	}
-	if err := (Counts{N: sum}).validate(s.w); err != nil {
-		return Look{}, err
-	}
-	s.counts = sum
+	s.counts = counts
+	sum := counts.N
 	n := make([]float64, len(s.pi))
 	look := Look{Intervals: make([]Interval, len(s.w))}
 	for r, i := range s.test.index {
 		n[r] = float64(sum[i])
 	}
-	for _, x := range sum {
-		look.Requests += x
-	}
+	look.Requests = sumOf(sum)
 	lnMarginal := lnMixtureMarginal(n, s.pi, s.conc)
 	look.LnE = lnMarginal - lnLikelihood(n, s.pi)
 	hits := s.test.leaked(sum)
@@ -94,7 +84,10 @@ func (s *Sequential) Update(batch []int64) (Look, error) {
 	}
 	s.lnP = math.Min(s.lnP, -look.LnE)
 	look.Anytime = pFromLn(s.lnP, Exact)
-	s.intersect(n, math.Log(s.o.Alpha)+lnMarginal)
+	for r := range n {
+		low, high := projection(n, r, math.Log(s.o.Alpha)+lnMarginal)
+		s.low[r], s.high[r] = math.Max(s.low[r], low), math.Min(s.high[r], high)
+	}
 	level := 1 - s.o.Alpha
 	for i := range look.Intervals {
 		look.Intervals[i] = Interval{Low: 0, High: 1, Level: level, Method: MethodConfidenceSequence}
@@ -110,14 +103,6 @@ func (s *Sequential) Update(batch []int64) (Look, error) {
 	}
 	look.Outcome = s.outcome
 	return look, nil
-}
-
-// intersect narrows the running confidence sequence.
-func (s *Sequential) intersect(n []float64, threshold float64) {
-	for r := range n {
-		low, high := projection(n, r, threshold)
-		s.low[r], s.high[r] = math.Max(s.low[r], low), math.Min(s.high[r], high)
-	}
 }
 
 // decide passes where every interval lies within its tolerance and fails where one lies outside, or is empty.
@@ -164,13 +149,11 @@ func lnMixtureMarginal(n, pi, conc []float64) float64 {
 
 // lnDirichlet is ln B(c*pi+n) - ln B(c*pi).
 func lnDirichlet(n, pi []float64, c float64) float64 {
-	total := 0.0
 	sum := 0.0
 	for i, x := range n {
 		sum += lnRising(c*pi[i], x)
-		total += x
 	}
-	return sum - lnRising(c, total)
+	return sum - lnRising(c, sumOf(n))
 }
 
 // lnRising is ln Gamma(a+n) - ln Gamma(a). For large a with small n the two cancel, so few steps are multiplied out.
@@ -195,13 +178,8 @@ func lnRising(a, n float64) float64 {
 // proportion to their counts, and the remaining function of one share is concave, so each side of the observed one is
 // bisected.
 func projection(n []float64, r int, threshold float64) (low, high float64) {
-	total, others := 0.0, 0.0
-	for i, x := range n {
-		total += x
-		if i != r {
-			others += x
-		}
-	}
+	total := sumOf(n)
+	others := total - n[r]
 	if total == 0 {
 		return 0, 1
 	}

@@ -47,7 +47,7 @@ func JudgeTurns(w Weights, c Counts, o Options, turns Turns) (Decision, TurnsRes
 	}
 	res := turnsOf(d, w, c, turns)
 	switch {
-	case d.Requests == 0 || leaksOf(d) > 0:
+	case d.Requests == 0 || slices.ContainsFunc(d.Backends, leaks):
 		return d, res, nil
 	case !res.Within:
 		d.Reasons = append(d.Reasons, res.reason(CodeTurnsBroken, w, d))
@@ -60,27 +60,25 @@ func JudgeTurns(w Weights, c Counts, o Options, turns Turns) (Decision, TurnsRes
 			need = max(need, int64(math.Floor((math.Abs(res.Deviation[i])+widest)/(b.TolerancePoints/100)))+1)
 		}
 	}
-	kept := slices.DeleteFunc(slices.Clone(d.Reasons), func(r Reason) bool { return r.Code != CodeNoHits })
 	d.Unattributed.Decides = false
-	all := d.Requests + c.Unattributed
-	if t := newTest(w, o); c.Unattributed > 0 && len(t.zero) > 0 && t.leakOutcome(c.Unattributed, all) != Pass {
+	var why Reason
+	switch t, all := newTest(w, o), d.Requests+c.Unattributed; {
+	case c.Unattributed > 0 && len(t.zero) > 0 && t.leakOutcome(c.Unattributed, all) != Pass:
 		d.Outcome, d.Unattributed.Decides = Inconclusive, true
 		d.need(Needed{Why: NeedUnattributed})
-		undecided := res.reason(CodeUnattributed, w, d)
-		undecided.Requests = c.Unattributed
-		d.Reasons = append([]Reason{undecided}, kept...)
-		return d, res, nil
-	}
-	if d.Requests >= need {
+		why = res.reason(CodeUnattributed, w, d)
+		why.Requests = c.Unattributed
+	case d.Requests >= need:
 		d.Outcome = Pass
-		d.Reasons = append([]Reason{res.reason(CodeTurns, w, d)}, kept...)
-		return d, res, nil
+		why = res.reason(CodeTurns, w, d)
+	default:
+		d.Outcome = Inconclusive
+		d.need(Needed{Requests: need})
+		why = res.reason(CodeTurnsFew, w, d)
+		why.OnTarget = d.NeededIfOnTarget
 	}
-	d.Outcome = Inconclusive
-	d.need(Needed{Requests: need})
-	few := res.reason(CodeTurnsFew, w, d)
-	few.OnTarget = d.NeededIfOnTarget
-	d.Reasons = append([]Reason{few}, kept...)
+	kept := slices.DeleteFunc(slices.Clone(d.Reasons), func(r Reason) bool { return r.Code != CodeNoHits })
+	d.Reasons = append([]Reason{why}, kept...)
 	return d, res, nil
 }
 
@@ -106,31 +104,18 @@ func turnsOf(d Decision, w Weights, c Counts, turns Turns) TurnsResult {
 	return res
 }
 
-// reason is about the backend that is furthest off.
+// reason is about the backend that is furthest off, measured by its bound.
 func (r TurnsResult) reason(code string, w Weights, d Decision) Reason {
-	worst := r.worst()
-	return Reason{
-		Code: code, Weights: w, Backend: d.Backends[worst].Backend, Share: d.Backends[worst].ObservedShare, Requests: d.Requests,
-		Deviation: math.Abs(r.Deviation[worst]), Bound: r.Bound[worst],
-	}
-}
-
-// worst is the backend that is furthest off, measured by its bound.
-func (r TurnsResult) worst() int {
 	worst, most := 0, math.Inf(-1)
 	for i := range r.Deviation {
 		if x := math.Abs(r.Deviation[i]) - r.Bound[i]; r.Bound[i] > 0 && x > most {
 			worst, most = i, x
 		}
 	}
-	return worst
+	return Reason{
+		Code: code, Weights: w, Backend: d.Backends[worst].Backend, Share: d.Backends[worst].ObservedShare, Requests: d.Requests,
+		Deviation: math.Abs(r.Deviation[worst]), Bound: r.Bound[worst],
+	}
 }
 
-func leaksOf(d Decision) (n int64) {
-	for _, b := range d.Backends {
-		if b.Weight == 0 {
-			n += b.Observed
-		}
-	}
-	return n
-}
+func leaks(b BackendResult) bool { return b.Weight == 0 && b.Observed > 0 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // ErrInput is wrapped by every error about what the caller passed in: nothing was computed.
@@ -48,6 +49,26 @@ func (c Counts) validate(w Weights) error {
 		return inputErrorf("counts: more than %d requests in all", MaxRequests)
 	}
 	return nil
+}
+
+// validateFor reports the first thing wrong with the weights or the options.
+func (o Options) validateFor(w Weights) error {
+	if err := w.Validate(); err != nil {
+		return err
+	}
+	return o.Validate()
+}
+
+// plus adds a batch of counts for the same weights.
+func (c Counts) plus(batch Counts, w Weights) (Counts, error) {
+	if err := batch.validate(w); err != nil {
+		return Counts{}, err
+	}
+	sum := Counts{N: slices.Clone(c.N), Unattributed: c.Unattributed + batch.Unattributed}
+	for i, n := range batch.N {
+		sum.N[i] += n
+	}
+	return sum, sum.validate(w)
 }
 
 // Validate reports the first option outside its range. The error wraps ErrInput and names the option.

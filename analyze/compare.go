@@ -42,9 +42,7 @@ func CompareShares(baseX, baseN, newX, newN int64, margin, alpha float64, family
 	out.BaseShare, out.NewShare = float64(baseX)/float64(baseN), float64(newX)/float64(newN)
 	out.Difference = out.NewShare - out.BaseShare
 	interval := func(level float64) (low, high float64) {
-		a, b := Wilson(newX, newN, level), Wilson(baseX, baseN, level)
-		p, q := out.NewShare, out.BaseShare
-		return p - q - math.Hypot(p-a.Low, b.High-q), p - q + math.Hypot(a.High-p, q-b.Low)
+		return mover(out.NewShare, out.BaseShare, Wilson(newX, newN, level), Wilson(baseX, baseN, level))
 	}
 	out.CI.Low, out.CI.High = interval(1 - alpha)
 	out.Different = out.CI.Low > 0 || out.CI.High < 0
@@ -57,6 +55,11 @@ func CompareShares(baseX, baseN, newX, newN int64, margin, alpha float64, family
 		out.Outcome = Fail
 	}
 	return out, nil
+}
+
+// mover is the interval of x-y from that of each: MOVER (G. Y. Zou, 2007; A. Donner and G. Y. Zou, 2012).
+func mover(x, y float64, a, b Interval) (low, high float64) {
+	return x - y - math.Hypot(x-a.Low, b.High-y), x - y + math.Hypot(a.High-x, y-b.Low)
 }
 
 // CostChange is how much a difference of two latencies (the gateway's cost) changed between two runs, at one
@@ -87,12 +90,8 @@ func CompareCosts(base, latest [2]*Blocks, q float64, allowance int64, alpha flo
 			return Interval{}, err
 		}
 		out.New, out.Base = a, b
-		x, y := float64(a.Difference), float64(b.Difference)
-		ci := Interval{
-			Low:   x - y - math.Hypot(x-a.DifferenceCI.Low, b.DifferenceCI.High-y),
-			High:  x - y + math.Hypot(a.DifferenceCI.High-x, y-b.DifferenceCI.Low),
-			Level: level, Method: MethodMover,
-		}
+		ci := Interval{Level: level, Method: MethodMover}
+		ci.Low, ci.High = mover(float64(a.Difference), float64(b.Difference), a.DifferenceCI, b.DifferenceCI)
 		switch {
 		case a.DifferenceCI.Why != "":
 			ci.Why = "the new run " + a.DifferenceCI.Why
