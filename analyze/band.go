@@ -72,11 +72,11 @@ func (b band) differRange(total int64, lnAlpha, tests float64) (low, high int64)
 	return low, high
 }
 
-// firstCountNear is firstIn over 0..total+1 for the edge of a binomial tail: it starts where a normal tail of the same size ends,
-// on the side of the mean that side (1 or -1) names, and widens from there.
+// firstCountNear is firstIn over 0..total+1 for the edge of a binomial tail: it starts where a normal tail of the same
+// size ends, on the side of the mean that side (1 or -1) names, and widens from there.
 func firstCountNear(total int64, p, depth, side float64, f func(n int64) bool) int64 {
 	sd := math.Sqrt(float64(total) * p * (1 - p))
-	z := math.Sqrt(2 * math.Max(0, depth-math.Log1p(math.Sqrt(depth)))) // of the order of the quantile; only speed hangs on it
+	z := math.Sqrt(2 * math.Max(0, depth-math.Log1p(math.Sqrt(depth)))) // a rough quantile: only speed hangs on it
 	guess := clampInt(float64(total)*p+side*z*sd, total)
 	step := max(1, int64(sd/8))
 	low, high := guess-step, guess+step

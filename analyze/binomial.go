@@ -7,9 +7,9 @@ import "math"
 // about n = 1e9. One method serves every n up to 2^53 and every p:
 //
 //   - variance n*p*q below tailSumVariance: the terms are summed outwards from k, all positive, no cancellation;
-//   - above: P(X >= k) = k*q*pmf(k) * integral over s >= 0 of exp(-(k-(n+1)p)s - (n+1)K(s)), which is the incomplete beta
-//     integral with t = logistic(logit(p)-s) and K(s) = ln(1-p+p*exp(-s)) + p*s; the integrand is log-concave and smooth, and
-//     32 Gauss-Legendre points give it to about 1e-12.
+//   - above: P(X >= k) = k*q*pmf(k) * integral over s >= 0 of exp(-(k-(n+1)p)s - (n+1)K(s)), which is the incomplete
+//     beta integral with t = logistic(logit(p)-s) and K(s) = ln(1-p+p*exp(-s)) + p*s; the integrand is log-concave and
+//     smooth, and 32 Gauss-Legendre points give it to about 1e-12.
 //
 // Relative error in p is below 1e-11 up to n = 1e9 and below 1e-6 at n = 2^53, where the rounding of the argument p
 // itself dominates; binomial_test.go holds it to values of 50-digit arithmetic.

@@ -60,7 +60,9 @@ func (x blockQuantile) interval(level float64) BlockInterval {
 		tail := (1 - level) / 2
 		out.CI.Method, out.CI.Low, out.CI.High = MethodOwnQuantiles, x.low(tail), x.high(tail)
 	case !x.enough():
-		out.CI.Why = fmt.Sprintf("needs a longer measurement: neighbouring blocks are so alike that %d know no more than %d would", out.Blocks, int(x.worth))
+		out.CI.Why = fmt.Sprintf(
+			"needs a longer measurement: neighbouring blocks are so alike that %d know no more than %d would",
+			out.Blocks, int(x.worth))
 	default:
 		tail := (1 - level) / 2
 		out.CI.Low, out.CI.High = x.low(tail), x.high(tail)
@@ -93,7 +95,7 @@ func (x blockQuantile) alone() bool { return x.b.Blocks() >= MinBlocks && x.wort
 // contrast is the quantile of one sample less a multiple of that of another.
 type contrast struct {
 	own           [2]blockQuantile // each sample by itself
-	first, second blockQuantile    // the same with the spread that counts here: of the same windows, that of the difference
+	first, second blockQuantile    // with the spread that counts here: where paired, that of the difference
 	factor        float64          // of the second
 	correlation   float64          // between the same blocks of both
 	joint         ownMean          // of the same windows: where order statistics do not reach
@@ -143,8 +145,9 @@ func (c *contrast) pair() {
 	}
 	q, independent := c.first.q, c.independent()
 	joint := spreadOf(moved, min(c.first.b.Blocks(), c.second.b.Blocks()), independent)
-	apart := q * (1 - q) * (a*a*float64(c.first.b.Samples())*c.first.apart + b*b*float64(c.second.b.Samples())*c.second.apart)
-	joint.deff, joint.least = math.Max(joint.deff, leastApart*apart/independent), math.Max(joint.least, leastApart*apart/independent)
+	n, m := float64(c.first.b.Samples()), float64(c.second.b.Samples())
+	least := leastApart * (q * (1 - q) * (a*a*n*c.first.apart + b*b*m*c.second.apart)) / independent
+	joint.deff, joint.least = math.Max(joint.deff, least), math.Max(joint.least, least)
 	c.first.spread, c.second.spread = joint, joint
 }
 
@@ -178,14 +181,16 @@ func (c contrast) high(tail float64) float64 {
 	if c.joint.known() {
 		return c.value() + c.joint.reach(tail)
 	}
-	return c.value() + reach(c.first.high(tail)-float64(c.first.value), c.factor*(float64(c.second.value)-c.second.low(tail)))
+	x, y := float64(c.first.value), float64(c.second.value)
+	return c.value() + reach(c.first.high(tail)-x, c.factor*(y-c.second.low(tail)))
 }
 
 func (c contrast) low(tail float64) float64 {
 	if c.joint.known() {
 		return c.value() - c.joint.reach(tail)
 	}
-	return c.value() - reach(float64(c.first.value)-c.first.low(tail), c.factor*(c.second.high(tail)-float64(c.second.value)))
+	x, y := float64(c.first.value), float64(c.second.value)
+	return c.value() - reach(x-c.first.low(tail), c.factor*(c.second.high(tail)-y))
 }
 
 func reach(x, y float64) float64 {

@@ -204,7 +204,7 @@ type spread struct {
 	df    float64 // degrees of freedom of that variance
 	worth float64 // blocks that are not alike to their neighbours and would know as much
 	least float64 // as deff, where the blocks are taken to be worth two at least
-	apart float64 // as deff, where the series is only a part of what is asked: what neighbours have in common counts at most four times
+	apart float64 // as deff, where what neighbours have in common counts at most four times
 }
 
 // spreadOf takes a series around 0 with a value for each block, how many blocks hold one, and the variance that its
@@ -233,8 +233,8 @@ func spreadOf(x []float64, blocks int, independent float64) spread {
 		r = math.Max(0, math.Min(r, 0.99))
 		return (1 + r) / (1 - r)
 	}
-	out.worth = w / alike(r)                    // as of a series in which each value goes with the one before (first-order autoregression)
-	most := r + math.Sqrt(math.Max(0, 1-r*r)/w) // one standard error more: too little of it is what makes intervals too short
+	out.worth = w / alike(r)                    // as of a first-order autoregression
+	most := r + math.Sqrt(math.Max(0, 1-r*r)/w) // one standard error more: too little makes intervals too short
 	between := squares * w / (w - 1) / independent
 	out.deff, out.apart = math.Max(1, between*alike(most)), between*math.Min(4, alike(r))
 	out.least = math.Max(1, between*math.Min(w/leastWorth, alike(most)))

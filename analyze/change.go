@@ -8,7 +8,7 @@ import (
 // Change is where in a sequence of requests the split changed.
 type Change struct {
 	At          int     // requests before the change; the smallest of several best places
-	Score       float64 // Scan: largest G statistic of two segments against one; KnownChange: ln-likelihood gained over no change
+	Score       float64 // Scan: largest G of two segments against one; KnownChange: ln-likelihood gained over no change
 	Low, High   int     // KnownChange only: the shortest set of places that holds 95 % of the posterior, as its ends
 	Posterior   float64 // KnownChange only: of At
 	NoChange    float64 // KnownChange only: posterior of "not within this sequence"

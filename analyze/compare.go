@@ -29,7 +29,8 @@ func CompareShares(baseX, baseN, newX, newN int64, margin, alpha float64, family
 	case !(margin > 0 && margin < 1):
 		return ShareChange{}, inputErrorf("margin: %v is out of range, want a share above 0 and below 1", margin)
 	case !(alpha > 0 && alpha < 0.5) || family < 1:
-		return ShareChange{}, inputErrorf("alpha: %v for %d questions, want above 0 and below 0.5 for one or more", alpha, family)
+		return ShareChange{}, inputErrorf("alpha: %v for %d questions, want above 0 and below 0.5 for one or more",
+			alpha, family)
 	}
 	out := ShareChange{
 		Base: Wilson(baseX, baseN, 1-alpha), New: Wilson(newX, newN, 1-alpha), Outcome: Inconclusive,
@@ -77,7 +78,8 @@ type CostChange struct {
 // those of CompareShares. Errors wrap ErrInput.
 func CompareCosts(base, latest [2]*Blocks, q float64, allowance int64, alpha float64, family int) (CostChange, error) {
 	if allowance < 0 || !(alpha > 0 && alpha < 0.5) || family < 1 {
-		return CostChange{}, inputErrorf("allowance: %d at alpha %v for %d questions is out of range", allowance, alpha, family)
+		return CostChange{}, inputErrorf("allowance: %d at alpha %v for %d questions is out of range",
+			allowance, alpha, family)
 	}
 	out := CostChange{Outcome: Inconclusive}
 	interval := func(level float64) (Interval, error) {

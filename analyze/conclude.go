@@ -52,7 +52,8 @@ func Conclude(d Decision, w Weights, c Counts, g Diagnostics) (Decision, error) 
 	}
 	if d.Outcome == Inconclusive {
 		// The reasons of the outcome that does not stand would contradict it.
-		d.Reasons = append(added, slices.DeleteFunc(slices.Clone(d.Reasons), func(r Reason) bool { return decided(r.Code) })...)
+		kept := slices.DeleteFunc(slices.Clone(d.Reasons), func(r Reason) bool { return decided(r.Code) })
+		d.Reasons = append(added, kept...)
 	} else {
 		d.Reasons = append(slices.Clone(d.Reasons), added...)
 	}

@@ -92,7 +92,8 @@ func ClusterDesign(clusters [][]int64, w Weights) (DesignEffect, error) {
 		}
 	}
 	if k < 2 || len(used) < 2 {
-		return DesignEffect{}, inputErrorf("clusters: %d with requests for %d backends, want at least 2 of each", len(used), k)
+		return DesignEffect{}, inputErrorf("clusters: %d with requests for %d backends, want at least 2 of each",
+			len(used), k)
 	}
 	out := DesignEffect{Clusters: len(used), Few: len(used) < FewClusters}
 	// The mean of the eigenvalues of a matrix is its trace over its rank; shares sum to 1, so one eigenvalue is 0.

@@ -9,7 +9,7 @@ type Impact string
 const (
 	Keep      Impact = "keep"      // nothing was found
 	Qualify   Impact = "qualify"   // the outcome stands; the report says what was found
-	Downgrade Impact = "downgrade" // the outcome holds only if it survives with the effective number of requests, or not at all
+	Downgrade Impact = "downgrade" // the outcome holds only if fewer requests still carry it, or not at all
 )
 
 // Names of the diagnostics.

@@ -32,11 +32,11 @@ type Silence struct {
 	Began       Bounded       // its last answer before, and the first request that shows it
 	FirstLost   *Bounded      // the first lost request; it failed somewhere between the request before it and itself
 	Lost        int64         // requests lost from then until the others carried all, or until it came back
-	TakenOver   *Bounded      // from here on others carried all without a loss: between the last lost request and the first answered
+	TakenOver   *Bounded      // from here on others carried all: between the last lost request and the first answered
 	ByWeights   bool          // its weight was 0 by then, or within the second in which the API may tell it late
 	Waited      int64         // requests that were sent before it was back and answered by it then
 	LongestWait time.Duration // of those
-	Recovered   *Bounded      // its first answer again: it came back after that request was sent, and before it was answered
+	Recovered   *Bounded      // its first answer again: it came back between the request and that
 	BackToSplit *Bounded      // from here on the shares are those of the weights again (95 % sure of the ends)
 }
 

@@ -16,8 +16,8 @@ const (
 	whyNoRequests            = "no requests were counted"
 	whyBadLevel              = "the level must be above 0 and below 1"
 	whyBadCount              = "the count must be between 0 and the number of requests"
-	inverseBetaGonumLimit    = 1e5 // mathext.InvRegIncBeta rests on RegIncBeta, which loses digits above (0.35 for 0.50 at 1e8)
-	normalApproximationFloor = 5   // Goodman's interval wants every count at least this (his 1965 paper, and Cochran's rule)
+	inverseBetaGonumLimit    = 1e5 // above it mathext.InvRegIncBeta loses digits (0.35 for 0.50 at 1e8)
+	normalApproximationFloor = 5   // Goodman's interval wants every count at least this (his 1965 paper)
 )
 
 // Wilson is the score interval for a share of x among n requests (E. B. Wilson 1927): the default for two backends. The

@@ -42,8 +42,10 @@ type QuantileVerdict struct {
 
 // LatencyDecision is the conclusion about the latencies of two samples.
 type LatencyDecision struct {
-	Outcome   Outcome // Pass: at no quantile slower than the margin, shown; Fail: at some quantile slower than it, shown. Meaningless without a margin.
-	Judged    bool    // a margin was set
+	// Outcome is Pass where no quantile is shown to be slower than the margin, each being shown to be within it, and Fail
+	// where some is shown to be slower. It means nothing without a margin.
+	Outcome   Outcome
+	Judged    bool // a margin was set
 	Quantiles []QuantileVerdict
 	Needed    int // blocks per side that would decide if the rest stays as it is; 0 where it cannot be said
 	Reason    Reason
@@ -56,7 +58,9 @@ func DefaultQuantiles() []float64 { return []float64{0.5, 0.9, 0.99} }
 // than the margin (intersection and union: no price for their number); fail needs one shown to be slower by more,
 // alpha being shared by Holm. Both error rates are at most alpha. A quantile without an interval makes a pass
 // impossible. paired says that the blocks of both sides are the same windows of time. Errors wrap ErrInput.
-func JudgeLatency(first, second *Blocks, quantiles []float64, m Margin, alpha float64, paired bool) (LatencyDecision, error) {
+func JudgeLatency(
+	first, second *Blocks, quantiles []float64, m Margin, alpha float64, paired bool,
+) (LatencyDecision, error) {
 	switch {
 	case len(quantiles) == 0:
 		return LatencyDecision{}, inputErrorf("quantiles: none given")
@@ -118,7 +122,8 @@ func judgeQuantile(first, second *Blocks, q float64, m Margin, alpha float64, pa
 	if err != nil {
 		return QuantileVerdict{}, err
 	}
-	v := QuantileVerdict{BlockDifference: c.difference(1 - alpha), Within: asymptotic(1), Beyond: asymptotic(1), Different: asymptotic(1)}
+	one := asymptotic(1)
+	v := QuantileVerdict{BlockDifference: c.difference(1 - alpha), Within: one, Beyond: one, Different: one}
 	v.Why = v.DifferenceCI.Why
 	if !c.enough() {
 		return v, nil
@@ -130,7 +135,8 @@ func judgeQuantile(first, second *Blocks, q float64, m Margin, alpha float64, pa
 		if err != nil || !against.enough() {
 			return v, err
 		}
-		v.Within, v.Beyond = asymptotic(against.tailAbove(float64(m.Absolute))), asymptotic(against.tailBelow(float64(m.Absolute)))
+		limit := float64(m.Absolute)
+		v.Within, v.Beyond = asymptotic(against.tailAbove(limit)), asymptotic(against.tailBelow(limit))
 	}
 	return v, nil
 }

@@ -54,9 +54,10 @@ func monteCarlo(total int64, w []int64, seed uint64, observed float64, statistic
 // form, for any number of cells: what is printed where neither the exact walk nor a simulation can see the p. It is
 // the smaller of
 //
-//   - R. Agrawal, "Finite-sample concentration of the multinomial in relative entropy", IEEE Trans. Inf. Theory 66 (2020):
-//     ln P(G >= g) <= -g/2 + (k-1)(1 + ln(g/(2(k-1)))) for g > 2(k-1). Where every ratio of observed to declared share is at
-//     most t, G is at least 2*kappa(t) times Pearson's statistic, kappa(t) = (t ln t - t + 1)/(t-1)^2 falling in t;
+//   - R. Agrawal, "Finite-sample concentration of the multinomial in relative entropy", IEEE Trans. Inf. Theory 66
+//     (2020): ln P(G >= g) <= -g/2 + (k-1)(1 + ln(g/(2(k-1)))) for g > 2(k-1). Where every ratio of observed to
+//     declared share is at most t, G is at least 2*kappa(t) times Pearson's statistic, kappa(t) =
+//     (t ln t - t + 1)/(t-1)^2 falling in t;
 //   - the sum over cells of two binomial tails: some standardised residual must be at least sqrt(x/(k-1)).
 func lnPearsonBound(x float64, total int64, w []int64) float64 {
 	sum, least := float64(sumOf(w)), float64(slices.Min(w))

@@ -61,7 +61,8 @@ func (t *test) neededAsObserved(n []int64, total int64, o Options) Needed {
 	}
 	need := Needed{}
 	for j := range t.bands {
-		if found := t.neededToFail(j, truth[j], o); found.Requests > 0 && (need.Requests == 0 || found.Requests < need.Requests) {
+		found := t.neededToFail(j, truth[j], o)
+		if found.Requests > 0 && (need.Requests == 0 || found.Requests < need.Requests) {
 			need = found
 		}
 	}

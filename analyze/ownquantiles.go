@@ -58,7 +58,8 @@ func ownMeanOf(x []float64, delta float64) ownMean {
 	if !(squares > 0) {
 		return ownMean{}
 	}
-	return ownMean{se: math.Max(delta, math.Sqrt(squares/(w-1)/w*s.least)), df: math.Min(s.df, math.Max(s.worth, leastWorth)-1)}
+	se := math.Sqrt(squares / (w - 1) / w * s.least)
+	return ownMean{se: math.Max(delta, se), df: math.Min(s.df, math.Max(s.worth, leastWorth)-1)}
 }
 
 // ownQuantiles are the type-1 quantiles of the blocks, NaN of one that holds nothing; nil where they hold too few

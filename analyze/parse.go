@@ -90,7 +90,8 @@ func ParseCounts(s string, w Weights) (Counts, error) {
 	}
 	for _, x := range w {
 		if !seen[x.Backend] {
-			return Counts{}, inputErrorf("counts %q: backend %q is missing; give %s=0 if it got nothing", s, x.Backend, x.Backend)
+			return Counts{}, inputErrorf("counts %q: backend %q is missing; give %s=0 if it got nothing",
+				s, x.Backend, x.Backend)
 		}
 	}
 	return c, c.validate(w)

@@ -6,7 +6,7 @@ import "math"
 // whole decision, computed with exact binomial tests for independent requests.
 type Prospect struct {
 	Requests          int64     // the size asked about
-	PassOnTarget      float64   // probability of a pass where every true share is its weight's; for three or more backends a lower bound
+	PassOnTarget      float64   // probability of a pass on target; for three or more backends a lower bound
 	FailAtTwice       []float64 // per backend: probability of a fail where its true share is off by twice its tolerance
 	NoticeablePoints  []float64 // per backend, as in Decision
 	TolerancePoints   []float64 // per backend, percentage points

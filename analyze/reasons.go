@@ -45,7 +45,7 @@ type Reason struct {
 	Deviation, Bound     float64 // requests that turns by weight are off, and may be; 0: no turns
 
 	Finding *Diagnostic // CodeDiagnostic only
-	Why     string      // CodeDiagnostic: a Why code, empty where the outcome stands; of a quantile, why it has no interval
+	Why     string      // CodeDiagnostic: a Why code, "" where the outcome stands; of a quantile: why no interval
 
 	Target   string  // whose latencies were compared; empty where there are but two
 	Quantile float64 // of latencies, 0 to 1; 0: not about latencies

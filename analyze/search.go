@@ -13,7 +13,7 @@ func firstIn(low, high int64, f func(n int64) bool) int64 {
 	return high
 }
 
-// bisect narrows a range at whose lower end f is false and at whose upper end it is true, by at most that many halvings.
+// bisect halves a range at whose lower end f is false and at whose upper end it is true, so many times at most.
 func bisect(low, high float64, halvings int, f func(x float64) bool) (below, above float64) {
 	for range halvings {
 		mid := low + (high-low)/2

@@ -31,9 +31,9 @@ type Sequential struct {
 // Look is what a Sequential knows after one batch.
 type Look struct {
 	Requests  int64      // attributed so far
-	LnE       float64    // ln of the e-value against "the true shares are the declared ones"; e-values of independent runs multiply
+	LnE       float64    // ln of the e-value against the declared shares; those of independent runs add up
 	Anytime   PValue     // running minimum of 1/e: valid at any stopping time
-	Intervals []Interval // shares, aligned to the weights; hold together at all looks with level 1-alpha; running intersection
+	Intervals []Interval // aligned to the weights; they hold together at all looks with level 1-alpha
 	Outcome   Outcome    // Inconclusive until it decides; then it stays
 }
 
@@ -53,7 +53,8 @@ func NewSequential(w Weights, o Options, conc ...float64) (*Sequential, error) {
 		conc = defaultConcentrations()
 	}
 	o.Tolerance.Leak = 0
-	s := &Sequential{w: w, o: o, test: newTest(w, o), conc: conc, counts: Counts{N: make([]int64, len(w))}, outcome: Inconclusive}
+	none := Counts{N: make([]int64, len(w))}
+	s := &Sequential{w: w, o: o, test: newTest(w, o), conc: conc, counts: none, outcome: Inconclusive}
 	for _, b := range s.test.bands {
 		s.pi = append(s.pi, b.pi)
 		s.low, s.high = append(s.low, 0), append(s.high, 1)

@@ -9,7 +9,7 @@ import (
 const (
 	CodeTurns       = "turns-by-weight"       // pass: counts are as near to the weights as turns keep them
 	CodeTurnsFew    = "turns-too-few"         // inconclusive: turns of another weight could give these counts
-	CodeTurnsBroken = "turns-not-undisturbed" // the counts are further off than turns allow; they were judged as random draws
+	CodeTurnsBroken = "turns-not-undisturbed" // counts further off than turns allow; judged as random draws
 )
 
 // Turns says how a split that takes turns is scheduled.
@@ -20,7 +20,7 @@ type Turns struct {
 
 // TurnsResult is what counts say about turns.
 type TurnsResult struct {
-	Bound     []float64 // by backend: requests that an undisturbed schedule may be off its weight, unattributed ones included
+	Bound     []float64 // by backend: requests that turns may be off the weight, unattributed ones included
 	Deviation []float64 // by backend: requests that it was off, with its sign
 	Within    bool      // every deviation is within its bound
 }
@@ -112,8 +112,9 @@ func (r TurnsResult) reason(code string, w Weights, d Decision) Reason {
 			worst, most = i, x
 		}
 	}
+	b := d.Backends[worst]
 	return Reason{
-		Code: code, Weights: w, Backend: d.Backends[worst].Backend, Share: d.Backends[worst].ObservedShare, Requests: d.Requests,
+		Code: code, Weights: w, Backend: b.Backend, Share: b.ObservedShare, Requests: d.Requests,
 		Deviation: math.Abs(r.Deviation[worst]), Bound: r.Bound[worst],
 	}
 }

@@ -14,7 +14,7 @@ type Outcome string
 // The outcomes of a Decision.
 const (
 	Pass         Outcome = "pass"         // every share is within tolerance of its weight, shown at level alpha
-	Fail         Outcome = "fail"         // some share is outside tolerance, shown at level alpha; or a weight-0 backend answered
+	Fail         Outcome = "fail"         // some share is outside, shown at level alpha; or a weight-0 backend answered
 	Inconclusive Outcome = "inconclusive" // the counts cannot tell
 )
 
@@ -24,7 +24,7 @@ type Gate string
 // The gates.
 const (
 	GateTolerance Gate = "tolerance" // exact equivalence and minimum-effect tests against the tolerance; the default
-	GateChiSquare Gate = "chisquare" // the classical test at alpha, pass only where the power to notice the tolerance was reached
+	GateChiSquare Gate = "chisquare" // the classical test at alpha; passes only with the power to notice the tolerance
 )
 
 // Method says how a p-value was obtained.
@@ -60,7 +60,7 @@ type Interval struct {
 type Tolerance struct {
 	Points   float64 `json:"points"`   // percentage points, e.g. 5 for 5 points; 0: not set
 	Relative float64 `json:"relative"` // fraction of the expected share, e.g. 0.5; 0: not set
-	Leak     float64 `json:"leak"`     // share (0 to 1) that all weight-0 backends together may receive; 0: a single answer is a failure
+	Leak     float64 `json:"leak"`     // share that all weight-0 backends together may get; 0: one answer fails
 }
 
 // DefaultTolerance is the smaller of 5 points and half the backend's expected share.

@@ -95,7 +95,8 @@ func (t Tolerance) Validate() error {
 	case !(t.Points >= 0 && t.Points <= 100):
 		return inputErrorf("tolerance: %v points is out of range, want above 0 and at most 100", t.Points)
 	case !(t.Relative >= 0 && t.Relative <= 1):
-		return inputErrorf("tolerance: %v%% of the expected share is out of range, want above 0 and at most 100", t.Relative*100)
+		return inputErrorf("tolerance: %v%% of the expected share is out of range, want above 0 and at most 100",
+			t.Relative*100)
 	case !(t.Leak >= 0 && t.Leak < 1):
 		return inputErrorf("tolerance: leak %v is out of range, want 0 or more and below 1", t.Leak)
 	}

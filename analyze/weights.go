@@ -67,8 +67,8 @@ func (w Weights) Validate() error {
 		case x.W < 0:
 			return inputErrorf("weights: backend %q has weight %d, want 0 or more", x.Backend, x.W)
 		case x.W > math.MaxInt64-sum:
-			return inputErrorf("weights: their sum overflows at backend %q with weight %d; use smaller numbers of the same ratio",
-				x.Backend, x.W)
+			return inputErrorf("weights: their sum overflows at backend %q with weight %d; "+
+				"use smaller numbers of the same ratio", x.Backend, x.W)
 		}
 		seen[x.Backend] = true
 		sum += x.W

@@ -6,23 +6,9 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 )
 
-// independent draws counts of requests that go where they like, each for itself, and judges them once.
-func independent(s *scenario) (repetition, error) {
-	j, err := newJudge(s)
-	if err != nil {
-		return nil, err
-	}
-	naive := newChiSquare(s.weights, s.options.Alpha)
-	n := make([]int64, len(s.truth))
-	return func(rng *rand.Rand) (result, error) {
-		multinomial(rng, s.n, s.truth, n)
-		d, err := j.decide(analyze.Counts{N: n})
-		return result{outcome: d.Outcome, naive: naive.rejects(n)}, err
-	}, nil
-}
-
-// losing draws counts and then takes the name off some answers: each answer of backend i with probability lost[i].
-func losing(lost ...float64) func(*scenario) (repetition, error) {
+// losing draws counts of requests that go where they like, each for itself, takes the name off each answer of backend i
+// with probability lost[i], and judges them once.
+func losing(lost ...float64) experiment {
 	return func(s *scenario) (repetition, error) {
 		j, err := newJudge(s)
 		if err != nil {
@@ -33,8 +19,8 @@ func losing(lost ...float64) func(*scenario) (repetition, error) {
 		return func(rng *rand.Rand) (result, error) {
 			multinomial(rng, s.n, s.truth, n)
 			var missing int64
-			for i := range n {
-				m := binomial(rng, n[i], lost[i])
+			for i, share := range lost {
+				m := binomial(rng, n[i], share)
 				n[i] -= m
 				missing += m
 			}
@@ -46,7 +32,7 @@ func losing(lost ...float64) func(*scenario) (repetition, error) {
 
 // looking judges after every batch and stops at the first look that decides, as run --sequential does. The naive test
 // looks as often, and stops at its first rejection.
-func looking(looks int64) func(*scenario) (repetition, error) {
+func looking(looks int64) experiment {
 	return func(s *scenario) (repetition, error) {
 		naive := newChiSquare(s.weights, s.options.Alpha)
 		batch, sum := make([]int64, len(s.truth)), make([]int64, len(s.truth))

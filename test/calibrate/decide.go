@@ -22,23 +22,13 @@ type judge struct {
 
 func newJudge(s *scenario) (*judge, error) {
 	j := &judge{w: s.weights, o: s.options, remember: map[[4]int64]analyze.Decision{}}
-	if positive(s.weights) <= 2 && len(s.weights) <= 3 {
+	if s.weights.Positive() <= 2 && len(s.weights) <= 3 {
 		return j, nil
 	}
 	j.compare = map[analyze.Outcome]int{analyze.Pass: s.compare, analyze.Fail: s.compare, analyze.Inconclusive: s.compare}
 	var err error
 	j.ranges, err = newRanges(s.weights, s.options, s.n)
 	return j, err
-}
-
-func positive(w analyze.Weights) int {
-	k := 0
-	for _, x := range w {
-		if x.W > 0 {
-			k++
-		}
-	}
-	return k
 }
 
 // decide returns a decision of which the outcome and the options are set.
@@ -91,7 +81,7 @@ func newRanges(w analyze.Weights, o analyze.Options, n int64) (*ranges, error) {
 	for _, x := range w {
 		sum += x.W
 	}
-	lnAlpha, tests := math.Log(o.Alpha), math.Log(float64(positive(w)))
+	lnAlpha, tests := math.Log(o.Alpha), math.Log(float64(w.Positive()))
 	for i, x := range w {
 		if x.W == 0 {
 			continue
@@ -149,7 +139,8 @@ func (r *ranges) outcome(c analyze.Counts) (analyze.Outcome, error) {
 		total += n
 	}
 	if c.Unattributed != 0 || total != r.n {
-		return "", fmt.Errorf("ranges: made for %d attributed requests, got %d and %d unattributed", r.n, total, c.Unattributed)
+		return "", fmt.Errorf("ranges: made for %d attributed requests, got %d and %d unattributed",
+			r.n, total, c.Unattributed)
 	}
 	inside := true
 	for i, n := range c.N {

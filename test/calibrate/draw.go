@@ -92,16 +92,7 @@ type chiSquare struct {
 }
 
 func newChiSquare(w analyze.Weights, alpha float64) chiSquare {
-	var c chiSquare
-	c.shares = w.Shares()
-	df := -1.0
-	for _, share := range c.shares {
-		if share > 0 {
-			df++
-		}
-	}
-	c.critical = analyze.ChiSquareISF(alpha, df)
-	return c
+	return chiSquare{shares: w.Shares(), critical: analyze.ChiSquareISF(alpha, float64(w.Positive()-1))}
 }
 
 func (c *chiSquare) rejects(n []int64) bool {

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/splitbench/splitbench/analyze"
 )
@@ -66,13 +69,7 @@ func weights(w ...int64) analyze.Weights {
 }
 
 // equal are k equal weights; canaries are one main backend of 85 and 15 of weight 1.
-func equal(k int) analyze.Weights {
-	w := make([]int64, k)
-	for i := range w {
-		w[i] = 1
-	}
-	return weights(w...)
-}
+func equal(k int) analyze.Weights { return weights(slices.Repeat([]int64{1}, k)...) }
 
 func canaries() analyze.Weights {
 	w := equal(16)
@@ -96,23 +93,39 @@ func shifted(w analyze.Weights, o analyze.Options, i int, tolerances float64) []
 
 func (b *builder) planned(w analyze.Weights, o analyze.Options) int64 {
 	n, err := analyze.RequiredRequests(w, o)
-	if err != nil && b.err == nil {
-		b.err = err
-	}
+	b.fail(err)
 	return n
 }
 
-// add completes a scenario: its tolerance claims where none are given, its repetitions, its name.
-func (b *builder) add(s scenario) {
+// fail keeps the first error.
+func (b *builder) fail(err error) { b.err = cmp.Or(b.err, err) }
+
+// complete fills in what a scenario leaves open: weights of 50/50, the default options, counts that are judged once,
+// the truth as declared or off by some tolerances, and the planned number of requests.
+func (b *builder) complete(s scenario) scenario {
+	if s.weights == nil {
+		s.weights = weights(50, 50)
+	}
 	if s.options.Gate == "" {
 		s.options = analyze.DefaultOptions()
 	}
 	if s.start == nil {
-		s.start = independent
+		s.start = losing()
 	}
-	if s.reps == 0 {
-		s.reps = cheap
+	if s.truth == nil {
+		s.truth = shifted(s.weights, s.options, s.who, s.off)
 	}
+	s.says = cmp.Or(s.says, "as declared")
+	if s.n == 0 {
+		s.n = b.planned(s.weights, s.options)
+	}
+	return s
+}
+
+// add completes a scenario, and its repetitions.
+func (b *builder) add(s scenario) {
+	s = b.complete(s)
+	s.reps = cmp.Or(s.reps, cheap)
 	s.parts, s.compare = 1, 5
 	if len(s.weights) > 4 {
 		s.compare = 1 // a second each
@@ -134,149 +147,190 @@ func (b *builder) add(s scenario) {
 			s.compare = 0
 		}
 	}
-	for _, other := range b.grid {
-		if other.name == s.name && b.err == nil {
-			b.err = fmt.Errorf("scenario %q: named twice", s.name)
-		}
+	b.named(s)
+}
+
+// named adds a scenario whose name is new.
+func (b *builder) named(s scenario) {
+	if slices.ContainsFunc(b.grid, func(other scenario) bool { return other.name == s.name }) {
+		b.fail(fmt.Errorf("scenario %q: named twice", s.name))
 	}
 	b.grid = append(b.grid, s)
 }
 
-// claimed adds a scenario whose claims follow from its truth, and more.
-func (b *builder) claimed(s scenario, more ...claim) {
-	if s.options.Gate == "" {
-		s.options = analyze.DefaultOptions()
+// only adds the scenarios of a group, with claims about each and no others but their own.
+func (b *builder) only(group string, reps int, claims []claim, scenarios []scenario) {
+	for _, s := range scenarios {
+		s.group, s.reps, s.claims = group, cmp.Or(s.reps, reps), slices.Concat(claims, s.claims)
+		b.add(s)
 	}
-	s.claims = append(wrong(s.weights, s.truth, s.options), more...)
-	b.add(s)
 }
 
+// claimed adds the scenarios of a group whose claims follow from their truth, with more about each.
+func (b *builder) claimed(group string, reps int, more []claim, scenarios []scenario) {
+	for _, s := range scenarios {
+		s = b.complete(s)
+		b.only(group, reps, slices.Concat(wrong(s.weights, s.truth, s.options), more), []scenario{s})
+	}
+}
+
+// surelyPasses is the claim of a run of the planned size that is on target.
+func surelyPasses() []claim { return []claim{{passes, true, analyze.DefaultOptions().Power}} }
+
 func (b *builder) onTarget() {
-	o := analyze.DefaultOptions()
-	for _, x := range []struct {
-		name string
-		w    analyze.Weights
-	}{
-		{"50/50, planned", weights(50, 50)},
-		{"90/10, planned", weights(90, 10)},
-		{"99/1, planned", weights(99, 1)},
-		{"999/1, planned", weights(999, 1)},
-		{"50/30/20, planned", weights(50, 30, 20)},
-		{"90/9/1, planned", weights(90, 9, 1)},
-		{"40/30/20/10, planned", weights(40, 30, 20, 10)},
-		{"8 equal, planned", equal(8)},
-		{"8 from 70 to 1, planned", weights(70, 10, 5, 5, 4, 3, 2, 1)},
-		{"16 equal, planned", equal(16)},
-		{"85 and 15 of 1, planned", canaries()},
-	} {
-		b.claimed(scenario{
-			group: groupOnTarget, name: x.name, weights: x.w, truth: x.w.Shares(),
-			says: "as declared", n: b.planned(x.w, o),
-		}, claim{passes, true, o.Power})
-	}
-	for _, x := range []struct {
-		name string
-		w    analyze.Weights
-		n    int64
-	}{
-		{"50/50, 10 requests", weights(50, 50), 10},
-		{"50/50, 200 requests", weights(50, 50), 200},
-		{"50/50, 10 million", weights(50, 50), 10_000_000},
-		{"99/1, 100 requests", weights(99, 1), 100},
-		{"16 equal, 30 requests", equal(16), 30},
-	} {
-		b.claimed(scenario{
-			group: groupOnTarget, name: x.name, weights: x.w,
-			truth: x.w.Shares(), says: "as declared", n: x.n,
-		})
-	}
+	b.claimed(groupOnTarget, cheap, surelyPasses(), []scenario{
+		{name: "50/50, planned"},
+		{name: "90/10, planned", weights: weights(90, 10)},
+		{name: "99/1, planned", weights: weights(99, 1)},
+		{name: "999/1, planned", weights: weights(999, 1)},
+		{name: "50/30/20, planned", weights: weights(50, 30, 20)},
+		{name: "90/9/1, planned", weights: weights(90, 9, 1)},
+		{name: "40/30/20/10, planned", weights: weights(40, 30, 20, 10)},
+		{name: "8 equal, planned", weights: equal(8)},
+		{name: "8 from 70 to 1, planned", weights: weights(70, 10, 5, 5, 4, 3, 2, 1)},
+		{name: "16 equal, planned", weights: equal(16)},
+		{name: "85 and 15 of 1, planned", weights: canaries()},
+	})
+	b.claimed(groupOnTarget, cheap, nil, []scenario{
+		{name: "50/50, 10 requests", n: 10},
+		{name: "50/50, 200 requests", n: 200},
+		{name: "50/50, 10 million", n: 10_000_000},
+		{name: "99/1, 100 requests", weights: weights(99, 1), n: 100},
+		{name: "16 equal, 30 requests", weights: equal(16), n: 30},
+	})
 }
 
 func (b *builder) inside() {
-	o := analyze.DefaultOptions()
-	half := func(name string, w analyze.Weights, i int, n int64, says string) {
-		b.claimed(scenario{
-			group: groupInside, name: name, weights: w, truth: shifted(w, o, i, 0.5), says: says, n: n,
-		})
-	}
-	half("50/50 off by half the tolerance", weights(50, 50), 0, b.planned(weights(50, 50), o), "52.5/47.5")
-	half("50/50 off by half, 10 million", weights(50, 50), 0, 10_000_000, "52.5/47.5")
-	half("99/1 off by half the tolerance", weights(99, 1), 1, b.planned(weights(99, 1), o), "98.75/1.25")
-	half("50/30/20 off by half the tolerance", weights(50, 30, 20), 2, b.planned(weights(50, 30, 20), o), "c gets 22.5 %")
-	half("16 equal, one off by half", equal(16), 3, b.planned(equal(16), o), "one gets 7.8 %, 6.25 % declared")
+	const half = 0.5
+	b.claimed(groupInside, cheap, nil, []scenario{
+		{name: "50/50 off by half the tolerance", off: half, says: "52.5/47.5"},
+		{name: "50/50 off by half, 10 million", off: half, says: "52.5/47.5", n: 10_000_000},
+		{name: "99/1 off by half the tolerance", weights: weights(99, 1), who: 1, off: half, says: "98.75/1.25"},
+		{
+			name: "50/30/20 off by half the tolerance", weights: weights(50, 30, 20), who: 2, off: half, says: "c gets 22.5 %",
+		},
+		{name: "16 equal, one off by half", weights: equal(16), who: 3, off: half, says: "one gets 7.8 %, 6.25 % declared"},
+	})
 }
 
 func (b *builder) edges() {
 	o := analyze.DefaultOptions()
-	edge := func(name string, w analyze.Weights, truth []float64, n int64, says string, o analyze.Options) {
-		b.claimed(scenario{group: groupEdge, name: name, weights: w, truth: truth, says: says, n: n, options: o})
+	for _, n := range []int64{10, 100, b.planned(weights(50, 50), o), 100_000, 10_000_000} {
+		b.claimed(groupEdge, cheap, nil, []scenario{
+			{name: fmt.Sprintf("50/50 on the edge, N %d", n), n: n, off: 1, says: "55/45"},
+		})
 	}
-	even := weights(50, 50)
-	for _, n := range []int64{10, 100, b.planned(even, o), 100_000, 10_000_000} {
-		edge(fmt.Sprintf("50/50 on the edge, N %d", n), even, shifted(even, o, 0, 1), n, "55/45", o)
-	}
-	two := o
-	two.Alpha, two.Tolerance = 0.05, analyze.Tolerance{Points: 2}
-	edge("50/50 on the edge, 2pt, alpha 5 %", even, shifted(even, two, 0, 1), 10_000, "52/48", two)
-	w := weights(90, 10)
-	edge("90/10 on the upper edge", w, shifted(w, o, 1, 1), b.planned(w, o), "85/15", o)
-	edge("90/10 on the lower edge", w, shifted(w, o, 1, -1), b.planned(w, o), "95/5", o)
-	w = weights(99, 1)
-	edge("99/1 on the upper edge", w, shifted(w, o, 1, 1), b.planned(w, o), "98.5/1.5", o)
-	edge("99/1 on the lower edge", w, shifted(w, o, 1, -1), b.planned(w, o), "99.5/0.5", o)
-	w = weights(50, 30, 20)
-	edge("50/30/20, one on its edge", w, shifted(w, o, 0, 1), b.planned(w, o), "55/27/18", o)
-	edge("50/30/20, two on their edges", w, []float64{0.55, 0.25, 0.20}, b.planned(w, o), "55/25/20", o)
-	edge("50/30/20, two on their edges, N 300", w, []float64{0.55, 0.25, 0.20}, 300, "55/25/20", o)
-	w = weights(90, 9, 1)
-	edge("90/9/1, all three on their edges", w, []float64{0.85, 0.135, 0.015}, b.planned(w, o), "85/13.5/1.5", o)
-	w = weights(40, 30, 20, 10)
-	edge("40/30/20/10, all on their edges", w, []float64{0.45, 0.25, 0.25, 0.05}, b.planned(w, o), "45/25/25/5", o)
-	edge("8 equal, one on its edge", equal(8), shifted(equal(8), o, 0, 1), b.planned(equal(8), o),
-		"one gets 17.5 %, 12.5 % declared", o)
-	edge("16 equal, one on its edge", equal(16), shifted(equal(16), o, 0, 1), b.planned(equal(16), o),
-		"one gets 9.4 %, 6.25 % declared", o)
+	o.Alpha, o.Tolerance = 0.05, analyze.Tolerance{Points: 2}
+	three, both := weights(50, 30, 20), []float64{0.55, 0.25, 0.20}
 	all := equal(16).Shares()
 	for i := range all {
 		all[i] *= []float64{1.5, 0.5}[i%2]
 	}
-	edge("16 equal, all on their edges", equal(16), all, b.planned(equal(16), o),
-		"eight get 9.4 %, eight 3.1 %", o)
-	edge("85 and 15 of 1, one on its edge", canaries(), shifted(canaries(), o, 5, 1), b.planned(canaries(), o),
-		"one canary gets 1.5 %", o)
+	b.claimed(groupEdge, cheap, nil, []scenario{
+		{name: "50/50 on the edge, 2pt, alpha 5 %", off: 1, says: "52/48", n: 10_000, options: o},
+		{name: "90/10 on the upper edge", weights: weights(90, 10), who: 1, off: 1, says: "85/15"},
+		{name: "90/10 on the lower edge", weights: weights(90, 10), who: 1, off: -1, says: "95/5"},
+		{name: "99/1 on the upper edge", weights: weights(99, 1), who: 1, off: 1, says: "98.5/1.5"},
+		{name: "99/1 on the lower edge", weights: weights(99, 1), who: 1, off: -1, says: "99.5/0.5"},
+		{name: "50/30/20, one on its edge", weights: three, off: 1, says: "55/27/18"},
+		{name: "50/30/20, two on their edges", weights: three, truth: both, says: "55/25/20"},
+		{name: "50/30/20, two on their edges, N 300", weights: three, truth: both, says: "55/25/20", n: 300},
+		{
+			name: "90/9/1, all three on their edges", weights: weights(90, 9, 1), truth: []float64{0.85, 0.135, 0.015},
+			says: "85/13.5/1.5",
+		},
+		{
+			name: "40/30/20/10, all on their edges", weights: weights(40, 30, 20, 10),
+			truth: []float64{0.45, 0.25, 0.25, 0.05}, says: "45/25/25/5",
+		},
+		{name: "8 equal, one on its edge", weights: equal(8), off: 1, says: "one gets 17.5 %, 12.5 % declared"},
+		{name: "16 equal, one on its edge", weights: equal(16), off: 1, says: "one gets 9.4 %, 6.25 % declared"},
+		{name: "16 equal, all on their edges", weights: equal(16), truth: all, says: "eight get 9.4 %, eight 3.1 %"},
+		{name: "85 and 15 of 1, one on its edge", weights: canaries(), who: 5, off: 1, says: "one canary gets 1.5 %"},
+	})
 }
 
 func (b *builder) twice() {
-	o := analyze.DefaultOptions()
-	for _, x := range []struct {
-		name string
-		w    analyze.Weights
-		i    int
-		n    int64 // 0: planned
-		says string
-	}{
-		{"50/50 off by twice the tolerance", weights(50, 50), 0, 0, "60/40"},
-		{"50/50 off by twice, 200 requests", weights(50, 50), 0, 200, "60/40"},
-		{"90/10 off by twice the tolerance", weights(90, 10), 1, 0, "80/20"},
-		{"99/1 off by twice the tolerance", weights(99, 1), 1, 0, "98/2"},
-		{"50/30/20, a off by twice", weights(50, 30, 20), 0, 0, "60/24/16"},
-		{"50/30/20, c off by twice", weights(50, 30, 20), 2, 0, "c gets 30 %"},
-		{"90/9/1, c off by twice", weights(90, 9, 1), 2, 0, "c gets 2 %"},
-		{"8 equal, one off by twice", equal(8), 2, 0, "one gets 22.5 %, 12.5 % declared"},
-		{"16 equal, one off by twice", equal(16), 2, 0, "one gets 12.5 %, 6.25 % declared"},
-		{"85 and 15 of 1, one off by twice", canaries(), 9, 0, "one canary gets 2 %"},
+	for _, s := range []scenario{
+		{name: "50/50 off by twice the tolerance", says: "60/40"},
+		{name: "50/50 off by twice, 200 requests", n: 200, says: "60/40"},
+		{name: "90/10 off by twice the tolerance", weights: weights(90, 10), who: 1, says: "80/20"},
+		{name: "99/1 off by twice the tolerance", weights: weights(99, 1), who: 1, says: "98/2"},
+		{name: "50/30/20, a off by twice", weights: weights(50, 30, 20), says: "60/24/16"},
+		{name: "50/30/20, c off by twice", weights: weights(50, 30, 20), who: 2, says: "c gets 30 %"},
+		{name: "90/9/1, c off by twice", weights: weights(90, 9, 1), who: 2, says: "c gets 2 %"},
+		{name: "8 equal, one off by twice", weights: equal(8), who: 2, says: "one gets 22.5 %, 12.5 % declared"},
+		{name: "16 equal, one off by twice", weights: equal(16), who: 2, says: "one gets 12.5 %, 6.25 % declared"},
+		{name: "85 and 15 of 1, one off by twice", weights: canaries(), who: 9, says: "one canary gets 2 %"},
 	} {
-		n := x.n
-		if n == 0 {
-			n = b.planned(x.w, o)
-		}
-		p, err := analyze.Foresee(x.w, n, o)
+		s.off = 2
+		s = b.complete(s)
+		p, err := analyze.Foresee(s.weights, s.n, s.options)
 		if err != nil {
-			b.err = err
+			b.fail(err)
 			return
 		}
-		b.claimed(scenario{
-			group: groupTwice, name: x.name, weights: x.w, truth: shifted(x.w, o, x.i, 2), says: x.says, n: n,
-		}, claim{fails, true, p.FailAtTwice[x.i]})
+		b.claimed(groupTwice, cheap, []claim{{fails, true, p.FailAtTwice[s.who]}}, []scenario{s})
+	}
+}
+
+func (b *builder) zeroWeights() {
+	o := analyze.DefaultOptions()
+	w := weights(90, 10, 0)
+	n := b.planned(w, o)
+	const leak = 0.002
+	o.Tolerance.Leak = 0.01
+	b.claimed(groupZero, cheap, nil, []scenario{
+		{name: "90/10/0, planned", weights: w, claims: surelyPasses()},
+		{name: "90/10/0 on the edge", weights: w, truth: []float64{0.85, 0.15, 0}, says: "85/15/0"},
+		{name: "50/30/20/0/0, planned", weights: weights(50, 30, 20, 0, 0), claims: surelyPasses()},
+		{
+			name: "90/10/0, c leaks", weights: w, truth: []float64{0.899, 0.099, leak}, says: "c gets 0.2 %",
+			claims: []claim{{fails, true, 1 - math.Pow(1-leak, float64(n))}},
+		},
+		{
+			name: "90/10/0, tolerated leak on its edge", weights: w, truth: []float64{0.89, 0.10, 0.01},
+			says: "c gets the 1 % that is tolerated", n: n, options: o,
+		},
+	})
+}
+
+func (b *builder) chiSquareGate() {
+	o := analyze.DefaultOptions()
+	o.Gate = analyze.GateChiSquare
+	for _, w := range []analyze.Weights{weights(50, 50), weights(90, 10)} {
+		b.only(groupChiSquare, cheap, nil, []scenario{
+			{
+				name: w.Ratio() + ", chi-square gate, on target", weights: w, options: o,
+				claims: []claim{{fails, false, o.Alpha}, {passes, true, 1 - o.Alpha}},
+			},
+			{
+				name: w.Ratio() + ", chi-square gate, at the tolerance", weights: w, options: o, who: 1, off: 1,
+				says: "off by the tolerance", claims: []claim{{passes, false, 1 - o.Power}, {fails, true, o.Power}},
+			},
+		})
+	}
+}
+
+func (b *builder) sequential() {
+	five := analyze.DefaultOptions()
+	five.Alpha = 0.05
+	three, zero := weights(50, 30, 20), weights(90, 10, 0)
+	for _, s := range []scenario{
+		{name: "50/50, sequential"},
+		{name: "50/50, sequential, alpha 5 %", n: 20_000, options: five},
+		{name: "50/50, sequential, on the edge", off: 1, says: "55/45"},
+		{name: "50/50, sequential, off by twice", off: 2, says: "60/40"},
+		{
+			name: "50/30/20, sequential, two on their edges", weights: three, truth: []float64{0.55, 0.25, 0.2},
+			says: "55/25/20", reps: slow,
+		},
+		{
+			name: "90/10/0, sequential, on the edge", weights: zero, truth: []float64{0.85, 0.15, 0},
+			says: "85/15/0", reps: slow,
+		},
+	} {
+		s.n, s.start = cmp.Or(s.n, 10_000), looking(200)
+		b.claimed(groupSequential, full, nil, []scenario{s})
 	}
 }

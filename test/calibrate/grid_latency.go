@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/splitbench/splitbench/analyze"
 )
@@ -24,31 +26,20 @@ type layout int
 // Layouts. A run of 2,410 requests, the plan of a 50/50 split, lasts 48 seconds at the usual 50 per second and has 40
 // windows with 30 answers of each backend; a comparison by `latency` has 24 rounds of 100.
 const (
-	usualRun layout = iota
-	usualRounds
-	leastBlocks
+	leastBlocks layout = iota
 	longBlocks
+	usualRun
+	usualRounds
 	fortyLong
 	hundred
 	hundredLong
 )
 
 func (l layout) shape() (blocks, size int) {
-	switch l {
-	case usualRun:
-		return 40, 30
-	case usualRounds:
-		return 24, 100
-	case leastBlocks:
-		return analyze.MinBlocks, 50
-	case longBlocks:
-		return analyze.MinBlocks, 200
-	case fortyLong:
-		return 40, 200
-	case hundred:
-		return 100, 50
+	shapes := [...][2]int{
+		{analyze.MinBlocks, 50}, {analyze.MinBlocks, 200}, {40, 30}, {24, 100}, {40, 200}, {100, 50}, {100, 200},
 	}
-	return 100, 200
+	return shapes[l][0], shapes[l][1]
 }
 
 // latencyReps are the repetitions of a scenario of n answers, each of which costs a quarter of a microsecond.
@@ -95,108 +86,75 @@ func (b *builder) latency(l layout, s scenario) {
 	}
 	s.options = analyze.DefaultOptions()
 	s.parts = 10
-	for _, other := range b.grid {
-		if other.name == s.name && b.err == nil {
-			b.err = fmt.Errorf("scenario %q: named twice", s.name)
-		}
-	}
-	b.grid = append(b.grid, s)
+	b.named(s)
 }
 
-// interval adds a scenario about the intervals of the default quantiles, of which some are claimed.
-func (b *builder) interval(l layout, s scenario, claimed ...float64) {
+// at says in which layouts the intervals of p50, p90 and p99 are measured, and how many of the three are claimed there.
+type at map[layout]int
+
+// intervals is a row of a group about the intervals of the default quantiles.
+type intervals struct {
+	name, says string
+	start      experiment
+	at         at
+}
+
+// intervals adds the rows of a group, a scenario for each layout.
+func (b *builder) intervals(group string, rows []intervals) {
 	all := analyze.DefaultQuantiles()
-	s.shown, s.claims = eventsOf(missed, all), missesClaimed(claimed...)
-	s.asides = append(s.asides, aside{"without a range %", eventsOf(without, all)})
-	b.latency(l, s)
+	for _, x := range rows {
+		for _, l := range slices.Sorted(maps.Keys(x.at)) {
+			b.latency(l, scenario{
+				group: group, name: x.name, says: x.says, start: x.start,
+				shown: eventsOf(missed, all), claims: missesClaimed(all[:x.at[l]]...),
+				asides: []aside{{"without a range %", eventsOf(without, all)}},
+			})
+		}
+	}
 }
 
 func (b *builder) single() {
-	for _, x := range []struct {
-		name string
-		t    times
-		in   []layout
-	}{
-		{"skewed", skewed(each(), 1), []layout{leastBlocks, usualRun, usualRounds, fortyLong, hundred}},
-		{"a cache that answers 70 %", cached(0.7), []layout{leastBlocks, usualRun, fortyLong}},
-		{"a cache that answers 88 %", cached(0.88), []layout{leastBlocks, usualRun, fortyLong}},
-		{"a timer of 1 ms", tied(each(), 1), []layout{leastBlocks, usualRun, fortyLong}},
-		{"a timer of 5 ms", tied(each(), 5), []layout{leastBlocks, usualRun}},
-	} {
-		for _, l := range x.in {
-			b.interval(l, scenario{group: groupSingle, name: x.name, says: "independent", start: oneSample(x.t)}, 0.5, 0.9, 0.99)
-		}
-	}
+	three := at{leastBlocks: 3, usualRun: 3, fortyLong: 3}
+	b.intervals(groupSingle, []intervals{
+		{
+			"skewed", "independent", oneSample(skewed(each(), 1)),
+			at{leastBlocks: 3, usualRun: 3, usualRounds: 3, fortyLong: 3, hundred: 3},
+		},
+		{"a cache that answers 70 %", "independent", oneSample(cached(0.7)), three},
+		{"a cache that answers 88 %", "independent", oneSample(cached(0.88)), three},
+		{"a timer of 1 ms", "independent", oneSample(tied(each(), 1)), three},
+		{"a timer of 5 ms", "independent", oneSample(tied(each(), 5)), at{leastBlocks: 3, usualRun: 3}},
+	})
 }
 
 // singleAlike are samples whose neighbours are alike.
 func (b *builder) singleAlike() {
-	for _, x := range []struct {
-		name, says string
-		t          times
-		in         []layout
-		claimed    map[layout][]float64
-	}{
-		{
-			"alike over 10", "correlation e^(-1/10) of neighbours", skewed(neighbours(10), 1),
-			[]layout{leastBlocks, usualRun, fortyLong, hundred},
-			map[layout][]float64{fortyLong: {0.5, 0.9}, hundred: {0.5, 0.9}},
-		},
-		{
-			"alike over 50", "e^(-1/50)", skewed(neighbours(50), 1),
-			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
-			map[layout][]float64{fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9}},
-		},
-		{
-			"half alike over 50", "half of the variance: e^(-1/50)", skewed(half(neighbours(50), each()), 1),
-			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
-			map[layout][]float64{fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9, 0.99}},
-		},
-		{
-			"half alike over 200", "half of the variance: e^(-1/200)", skewed(half(neighbours(200), each()), 1),
-			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
-			map[layout][]float64{fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9}},
-		},
-		{
-			"alike over 200", "e^(-1/200)", skewed(neighbours(200), 1),
-			[]layout{longBlocks, fortyLong, hundredLong},
-			map[layout][]float64{fortyLong: {0.5}, hundredLong: {0.5, 0.9}},
-		},
-		{
-			"half alike over 2,000", "half of the variance: e^(-1/2,000)", skewed(half(neighbours(2000), each()), 1),
-			[]layout{longBlocks, fortyLong, hundredLong},
-			nil,
-		},
-		{
-			"a timer of 5 ms, alike over 50", "e^(-1/50), rounded up", tied(neighbours(50), 5),
-			[]layout{fortyLong},
-			map[layout][]float64{fortyLong: {0.5, 0.9}},
-		},
-		{
-			"a queue half busy", "M/M/1, load 0.5", queued(0.5),
-			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
-			map[layout][]float64{fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9}},
-		},
-		{
-			"a queue busy for 80 %", "M/M/1, load 0.8", queued(0.8),
-			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
-			map[layout][]float64{fortyLong: {0.5}, hundredLong: {0.5}},
-		},
-		{
-			"bursts of 20, 15 % of the requests", "150 bursts in 20,000", bursts(0.15, 20),
-			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
-			map[layout][]float64{fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9, 0.99}},
-		},
-		{
-			"bursts of 20, 2 % of the requests", "20 bursts in 20,000", bursts(0.02, 20),
-			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
-			map[layout][]float64{fortyLong: {0.5}, hundredLong: {0.5}},
-		},
-	} {
-		for _, l := range x.in {
-			b.interval(l, scenario{group: groupSingleAlike, name: x.name, says: x.says, start: oneSample(x.t)}, x.claimed[l]...)
-		}
+	alike := func(over float64) experiment { return oneSample(skewed(neighbours(over), 1)) }
+	halfAlike := func(over float64) experiment {
+		return oneSample(skewed(half(neighbours(over), each()), 1))
 	}
+	short := func(fortyClaimed, hundredClaimed int) at {
+		return at{leastBlocks: 0, usualRun: 0, fortyLong: fortyClaimed, hundredLong: hundredClaimed}
+	}
+	b.intervals(groupSingleAlike, []intervals{
+		{
+			"alike over 10", "correlation e^(-1/10) of neighbours", alike(10),
+			at{leastBlocks: 0, usualRun: 0, fortyLong: 2, hundred: 2},
+		},
+		{"alike over 50", "e^(-1/50)", alike(50), short(2, 2)},
+		{"half alike over 50", "half of the variance: e^(-1/50)", halfAlike(50), short(2, 3)},
+		{"half alike over 200", "half of the variance: e^(-1/200)", halfAlike(200), short(2, 2)},
+		{"alike over 200", "e^(-1/200)", alike(200), at{longBlocks: 0, fortyLong: 1, hundredLong: 2}},
+		{
+			"half alike over 2,000", "half of the variance: e^(-1/2,000)", halfAlike(2000),
+			at{longBlocks: 0, fortyLong: 0, hundredLong: 0},
+		},
+		{"a timer of 5 ms, alike over 50", "e^(-1/50), rounded up", oneSample(tied(neighbours(50), 5)), at{fortyLong: 2}},
+		{"a queue half busy", "M/M/1, load 0.5", oneSample(queued(0.5)), short(2, 2)},
+		{"a queue busy for 80 %", "M/M/1, load 0.8", oneSample(queued(0.8)), short(1, 1)},
+		{"bursts of 20, 15 % of the requests", "150 bursts in 20,000", oneSample(bursts(0.15, 20)), short(2, 3)},
+		{"bursts of 20, 2 % of the requests", "20 bursts in 20,000", oneSample(bursts(0.02, 20)), short(1, 1)},
+	})
 }
 
 // near10 are lognormal times of median 10 ms; gateway is 20 ms and a fifth more.
@@ -204,80 +162,61 @@ func near10(z float64) float64 { return 10 * math.Exp(z) }
 
 func gateway(z float64) float64 { return 20 + 1.2*near10(z) }
 
+// gatewayCost are the two sides of a gateway, each of them by that process for itself.
+func gatewayCost(own process) sides { return sides{near10, gateway, each(), 0, own, 0} }
+
 // ticks rounds up to the steps of a timer of 5 ms.
 func ticks(f func(z float64) float64) func(z float64) float64 {
 	return func(z float64) float64 { return rounded(f(z), 5) }
 }
 
 func (b *builder) costs() {
-	for _, x := range []struct {
-		name, says string
-		t          sides
-		in         []layout
-		claimed    map[layout][]float64
-	}{
+	cost := func(t sides) experiment {
+		return difference(t, t.windows, true, analyze.DefaultQuantiles()...)
+	}
+	rounds := func(over float64) experiment {
+		t := sides{near10, gateway, neighbours(over), 0.5, each(), 0}
+		return difference(t, t.rounds, true, analyze.DefaultQuantiles()...)
+	}
+	b.intervals(groupCost, []intervals{
 		{
-			"both sides independent", "far = 20 ms + 1.2 near",
-			sides{near10, gateway, each(), 0, each(), 0},
-			[]layout{leastBlocks, usualRun, fortyLong},
-			map[layout][]float64{leastBlocks: {0.5, 0.9, 0.99}, usualRun: {0.5, 0.9, 0.99}, fortyLong: {0.5, 0.9, 0.99}},
+			"both sides independent", "far = 20 ms + 1.2 near", cost(gatewayCost(each())),
+			at{leastBlocks: 3, usualRun: 3, fortyLong: 3},
 		},
 		{
-			"both alike over 10, each for itself", "nothing in common",
-			sides{near10, gateway, each(), 0, neighbours(10), 0},
-			[]layout{leastBlocks, usualRun, fortyLong},
-			map[layout][]float64{leastBlocks: {0.5, 0.9}, usualRun: {0.5, 0.9}, fortyLong: {0.5, 0.9, 0.99}},
+			"both alike over 10, each for itself", "nothing in common", cost(gatewayCost(neighbours(10))),
+			at{leastBlocks: 2, usualRun: 2, fortyLong: 3},
 		},
 		{
-			"both alike over 50, each for itself", "nothing in common",
-			sides{near10, gateway, each(), 0, neighbours(50), 0},
-			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
-			map[layout][]float64{usualRun: {0.5}, fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9}},
+			"both alike over 50, each for itself", "nothing in common", cost(gatewayCost(neighbours(50))),
+			at{leastBlocks: 0, usualRun: 1, fortyLong: 2, hundredLong: 2},
 		},
 		{
 			"alike over 50, in common", "all of the variance in common",
-			sides{near10, gateway, neighbours(50), 1, each(), 0},
-			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
-			map[layout][]float64{usualRun: {0.5, 0.9}, fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9}},
+			cost(sides{near10, gateway, neighbours(50), 1, each(), 0}),
+			at{leastBlocks: 0, usualRun: 2, fortyLong: 2, hundredLong: 2},
 		},
 		{
 			"alike over 200, half in common", "the rest of each side's own, independent",
-			sides{near10, gateway, neighbours(200), 0.5, each(), 0},
-			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
-			map[layout][]float64{fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9}},
+			cost(sides{near10, gateway, neighbours(200), 0.5, each(), 0}),
+			at{leastBlocks: 0, usualRun: 0, fortyLong: 2, hundredLong: 2},
 		},
 		{
 			"alike over 200, in common", "all of the variance in common",
-			sides{near10, gateway, neighbours(200), 1, each(), 0},
-			[]layout{usualRun, fortyLong, hundredLong},
-			map[layout][]float64{hundredLong: {0.5, 0.9}},
+			cost(sides{near10, gateway, neighbours(200), 1, each(), 0}),
+			at{usualRun: 0, fortyLong: 0, hundredLong: 2},
 		},
 		{
 			"a timer of 5 ms, alike over 50, each for itself", "rounded up, nothing in common",
-			sides{ticks(near10), ticks(gateway), each(), 0, neighbours(50), 0},
-			[]layout{fortyLong},
-			map[layout][]float64{fortyLong: {0.5, 0.9}},
+			cost(sides{ticks(near10), ticks(gateway), each(), 0, neighbours(50), 0}), at{fortyLong: 2},
 		},
 		{
 			"both drift by 5 ms", "far = near + 20 ms, 5 ms more at the end",
-			sides{near10, shiftedBy(near10, 20), each(), 0, each(), 5},
-			[]layout{usualRun, fortyLong},
-			map[layout][]float64{usualRun: {0.5, 0.9, 0.99}, fortyLong: {0.5, 0.9, 0.99}},
+			cost(sides{near10, shiftedBy(near10, 20), each(), 0, each(), 5}), at{usualRun: 3, fortyLong: 3},
 		},
-	} {
-		for _, l := range x.in {
-			b.interval(l, scenario{
-				group: groupCost, name: x.name, says: x.says, start: difference(x.t, x.t.windows, true, analyze.DefaultQuantiles()...),
-			}, x.claimed[l]...)
-		}
-	}
-	for _, over := range []float64{50, 200} {
-		t := sides{near10, gateway, neighbours(over), 0.5, each(), 0}
-		b.interval(usualRounds, scenario{
-			group: groupCost, name: fmt.Sprintf("rounds, half alike over %g", over), says: "one side after the other",
-			start: difference(t, t.rounds, true, analyze.DefaultQuantiles()...),
-		}, 0.5, 0.9)
-	}
+		{"rounds, half alike over 50", "one side after the other", rounds(50), at{usualRounds: 2}},
+		{"rounds, half alike over 200", "one side after the other", rounds(200), at{usualRounds: 2}},
+	})
 }
 
 // shiftedBy is a target that takes so many milliseconds longer.
@@ -286,36 +225,19 @@ func shiftedBy(f func(z float64) float64, ms float64) func(z float64) float64 {
 }
 
 func (b *builder) runs() {
-	for _, x := range []struct {
-		name    string
-		p       process
-		in      []layout
-		claimed map[layout][]float64
-	}{
-		{
-			"two runs, independent requests", each(),
-			[]layout{leastBlocks, usualRun, fortyLong},
-			map[layout][]float64{leastBlocks: {0.5, 0.9, 0.99}, usualRun: {0.5, 0.9, 0.99}, fortyLong: {0.5, 0.9, 0.99}},
-		},
-		{
-			"two runs, alike over 50", neighbours(50),
-			[]layout{leastBlocks, usualRun, fortyLong, hundredLong},
-			map[layout][]float64{usualRun: {0.5}, fortyLong: {0.5, 0.9}, hundredLong: {0.5, 0.9}},
-		},
-		{
-			"two runs, half alike over 200", half(neighbours(200), each()),
-			[]layout{usualRun, fortyLong},
-			map[layout][]float64{fortyLong: {0.5, 0.9}},
-		},
-	} {
-		t := sides{near10, gateway, each(), 0, x.p, 0}
-		for _, l := range x.in {
-			b.interval(l, scenario{
-				group: groupRuns, name: x.name, says: "far = 20 ms + 1.2 near",
-				start: difference(t, apart(t.windows), false, analyze.DefaultQuantiles()...),
-			}, x.claimed[l]...)
-		}
+	apartBy := func(own process) experiment {
+		t := gatewayCost(own)
+		return difference(t, apart(t.windows), false, analyze.DefaultQuantiles()...)
 	}
+	const law = "far = 20 ms + 1.2 near"
+	b.intervals(groupRuns, []intervals{
+		{"two runs, independent requests", law, apartBy(each()), at{leastBlocks: 3, usualRun: 3, fortyLong: 3}},
+		{
+			"two runs, alike over 50", law, apartBy(neighbours(50)),
+			at{leastBlocks: 0, usualRun: 1, fortyLong: 2, hundredLong: 2},
+		},
+		{"two runs, half alike over 200", law, apartBy(half(neighbours(200), each())), at{usualRun: 0, fortyLong: 2}},
+	})
 }
 
 func (b *builder) shift() {
@@ -332,9 +254,10 @@ func (b *builder) shift() {
 		{"independent", each(), usualRun},
 		{"alike over 50", neighbours(50), fortyLong},
 	} {
-		t := sides{near10, gateway, each(), 0, x.p, 0}
+		t := gatewayCost(x.p)
 		b.latency(x.l, scenario{
-			group: groupShift, name: "deciles, " + x.name, says: "far = 20 ms + 1.2 near", start: difference(t, t.windows, true, deciles...),
+			group: groupShift, name: "deciles, " + x.name, says: "far = 20 ms + 1.2 near",
+			start: difference(t, t.windows, true, deciles...),
 			shown: append(eventsOf(missed, claimed), anyDecile), claims: missesClaimed(claimed...),
 			asides: []aside{{"without a range %", eventsOf(without, claimed)}},
 		})
@@ -351,7 +274,7 @@ func (b *builder) costChanges() {
 		{"cost of two runs, independent", each(), usualRun},
 		{"cost of two runs, alike over 50", neighbours(50), fortyLong},
 	} {
-		before := sides{near10, gateway, each(), 0, x.p, 0}
+		before := gatewayCost(x.p)
 		after := before
 		after.far = shiftedBy(gateway, 3)
 		const q = 0.5
@@ -376,6 +299,10 @@ func (b *builder) gate() {
 	alike := []claim{{event: fails, bound: alpha}, {event: different, bound: alpha}}
 	pass := append(alike[:2:2], claim{passes, true, 0.99})
 	all, two := analyze.DefaultQuantiles(), []float64{0.5, 0.9}
+	const everywhere, none = "on the edge at every quantile", "no difference"
+	slower := shiftedBy(usual, 5)
+	relative := func(z float64) float64 { return 1.1 * usual(z) }
+	near50, near200 := neighbours(50), neighbours(200)
 	for _, x := range []struct {
 		name, says string
 		far        func(z float64) float64
@@ -385,16 +312,22 @@ func (b *builder) gate() {
 		quantiles  []float64
 		claims     []claim
 	}{
-		{"5 ms slower, margin 5 ms", "on the edge at every quantile", shiftedBy(usual, 5), five, each(), usualRounds, all, edge},
+		{"5 ms slower, margin 5 ms", everywhere, slower, five, each(), usualRounds, all, edge},
 		{"p50 5 ms slower, margin 5 ms", "on the edge at p50 only", median, five, each(), usualRounds, all, edge},
-		{"10 % slower, margin 10 %", "on the edge at every quantile", func(z float64) float64 { return 1.1 * usual(z) }, tenth, each(), usualRounds, all, edge},
-		{"alike over 50, 5 ms slower, margin 5 ms", "on the edge at every quantile", shiftedBy(usual, 5), five, neighbours(50), fortyLong, all, edge},
-		{"alike over 50, p50 5 ms slower, margin 5 ms", "on the edge at p50 only", median, five, neighbours(50), fortyLong, all, edge},
-		{"alike over 200, 5 ms slower, margin 5 ms", "on the edge at p50 and p90", shiftedBy(usual, 5), five, neighbours(200), fortyLong, two, edge},
-		{"no difference, margin 5 ms", "no difference", usual, five, each(), usualRounds, all, alike},
-		{"p50 and p90, no difference, margin 5 ms", "no difference", usual, five, each(), usualRun, two, pass},
-		{"alike over 50, no difference, margin 5 ms", "no difference", usual, five, neighbours(50), fortyLong, two, pass},
-		{"alike over 200, no difference, margin 5 ms", "no difference", usual, five, neighbours(200), fortyLong, two, alike},
+		{"10 % slower, margin 10 %", everywhere, relative, tenth, each(), usualRounds, all, edge},
+		{"alike over 50, 5 ms slower, margin 5 ms", everywhere, slower, five, near50, fortyLong, all, edge},
+		{
+			"alike over 50, p50 5 ms slower, margin 5 ms", "on the edge at p50 only", median, five, near50, fortyLong,
+			all, edge,
+		},
+		{
+			"alike over 200, 5 ms slower, margin 5 ms", "on the edge at p50 and p90", slower, five, near200, fortyLong,
+			two, edge,
+		},
+		{"no difference, margin 5 ms", none, usual, five, each(), usualRounds, all, alike},
+		{"p50 and p90, no difference, margin 5 ms", none, usual, five, each(), usualRun, two, pass},
+		{"alike over 50, no difference, margin 5 ms", none, usual, five, near50, fortyLong, two, pass},
+		{"alike over 200, no difference, margin 5 ms", none, usual, five, near200, fortyLong, two, alike},
 	} {
 		t := sides{usual, x.far, each(), 0, x.p, 0}
 		for _, paired := range []bool{true, false} {

@@ -52,7 +52,7 @@ func seen(q float64, ci analyze.Interval, truth float64) (out []event) {
 func level(s *scenario) float64 { return 1 - s.options.Alpha }
 
 // oneSample asks for the interval of each default quantile of one backend, as every report has them.
-func oneSample(t times) func(*scenario) (repetition, error) {
+func oneSample(t times) experiment {
 	return func(s *scenario) (repetition, error) {
 		quantiles := analyze.DefaultQuantiles()
 		truth := make([]float64, len(quantiles))
@@ -103,7 +103,7 @@ func (s *scenario) draw(rng *rand.Rand, draw twoSides) (far, near *analyze.Block
 }
 
 // difference asks how much slower far is: of the same windows or rounds as the gateway's cost, or of two runs.
-func difference(t sides, draw twoSides, paired bool, quantiles ...float64) func(*scenario) (repetition, error) {
+func difference(t sides, draw twoSides, paired bool, quantiles ...float64) experiment {
 	return func(s *scenario) (repetition, error) {
 		return func(rng *rand.Rand) (result, error) {
 			far, near, err := s.draw(rng, draw)
@@ -128,7 +128,7 @@ func difference(t sides, draw twoSides, paired bool, quantiles ...float64) func(
 
 // costChange asks how much the difference of two sides changed from one run to the next, at one quantile, and judges it
 // with the true change as the allowance: exactly on its edge.
-func costChange(before, after sides, q float64) func(*scenario) (repetition, error) {
+func costChange(before, after sides, q float64) experiment {
 	return func(s *scenario) (repetition, error) {
 		change := 1e6 * (after.cost(q) - before.cost(q))
 		return func(rng *rand.Rand) (result, error) {
@@ -148,7 +148,7 @@ func costChange(before, after sides, q float64) func(*scenario) (repetition, err
 }
 
 // judged asks the gate: far against near, with a margin.
-func judged(draw twoSides, m analyze.Margin, paired bool, quantiles ...float64) func(*scenario) (repetition, error) {
+func judged(draw twoSides, m analyze.Margin, paired bool, quantiles ...float64) experiment {
 	return func(s *scenario) (repetition, error) {
 		return func(rng *rand.Rand) (result, error) {
 			far, near, err := s.draw(rng, draw)

@@ -34,7 +34,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if flags.NArg() > 0 || *quick && *out != "" {
-		fmt.Fprintln(stderr, "calibrate: want no arguments, and -out only without -quick: a table of few repetitions is not published")
+		fmt.Fprintln(stderr, "calibrate: want no arguments, and -out only without -quick: "+
+			"a table of few repetitions is not published")
 		return 2
 	}
 	tables := []table{{"calibration", newGrid, renderTable}, {"latency", newLatencyGrid, renderLatency}}

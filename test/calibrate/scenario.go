@@ -16,6 +16,8 @@ type scenario struct {
 	name    string // unique; the seed is made from it
 	weights analyze.Weights
 	truth   []float64 // share of each backend, aligned to weights
+	who     int       // where truth is not given: the backend whose share is off
+	off     float64   // by that many of its tolerances
 	says    string    // the truth in words
 	n       int64     // requests of one repetition
 	options analyze.Options
@@ -23,7 +25,7 @@ type scenario struct {
 	parts   int // in how many pieces the repetitions are measured, each with a seed of its own
 	compare int // draws of each outcome that are judged twice, see judge
 	claims  []claim
-	start   func(s *scenario) (repetition, error) // once per part
+	start   experiment
 
 	// Of latencies only.
 	blocks, size int     // of one side, and answers in each; 0: a scenario of counts
@@ -36,6 +38,9 @@ type aside struct {
 	title  string
 	events []event
 }
+
+// experiment prepares the repetitions of a scenario, once for each part of them.
+type experiment func(s *scenario) (repetition, error)
 
 // repetition is one run that never happened.
 type repetition func(rng *rand.Rand) (result, error)
@@ -52,9 +57,11 @@ type result struct {
 type event string
 
 const (
-	passes event = "pass"
-	fails  event = "fail"
-	calls  event = "called out"
+	passes    = event(analyze.Pass)
+	fails     = event(analyze.Fail)
+	undecided = event(analyze.Inconclusive)
+	calls     = event("called out")
+	rejects   = event("chi-square p below alpha")
 )
 
 // claim says that the rate of an event is at most, or at least, a bound.
@@ -74,23 +81,18 @@ func (c claim) String() string {
 
 // tally counts results.
 type tally struct {
-	reps, pass, fail, called, naive int64
-	more                            map[event]int64
+	reps int64
+	seen map[event]int64
 }
 
 func (t *tally) add(r result) {
 	t.reps++
-	if r.outcome == analyze.Pass {
-		t.pass++
-	}
-	if r.outcome == analyze.Fail {
-		t.fail++
-	}
+	t.note(event(r.outcome), 1)
 	if r.called {
-		t.called++
+		t.note(calls, 1)
 	}
 	if r.naive {
-		t.naive++
+		t.note(rejects, 1)
 	}
 	for _, e := range r.more {
 		t.note(e, 1)
@@ -98,33 +100,17 @@ func (t *tally) add(r result) {
 }
 
 func (t *tally) note(e event, times int64) {
-	if t.more == nil {
-		t.more = map[event]int64{}
+	if t.seen == nil {
+		t.seen = map[event]int64{}
 	}
-	t.more[e] += times
+	t.seen[e] += times
 }
 
 func (t *tally) merge(u tally) {
 	t.reps += u.reps
-	t.pass += u.pass
-	t.fail += u.fail
-	t.called += u.called
-	t.naive += u.naive
-	for e, n := range u.more {
+	for e, n := range u.seen {
 		t.note(e, n)
 	}
-}
-
-func (t *tally) count(e event) int64 {
-	switch e {
-	case passes:
-		return t.pass
-	case fails:
-		return t.fail
-	case calls:
-		return t.called
-	}
-	return t.more[e]
 }
 
 // row is a scenario measured.
@@ -134,13 +120,13 @@ type row struct {
 	level   float64 // of each error bar, so that all of the table hold together with 99 %
 }
 
-func (r *row) bar(count int64) analyze.Interval {
-	return analyze.ClopperPearson(count, r.counted.reps, r.level)
+func (r *row) bar(e event) analyze.Interval {
+	return analyze.ClopperPearson(r.counted.seen[e], r.counted.reps, r.level)
 }
 
 // holds reports whether a claim is compatible with what was counted.
 func (r *row) holds(c claim) bool {
-	bar := r.bar(r.counted.count(c.event))
+	bar := r.bar(c.event)
 	if c.atLeast {
 		return bar.High >= c.bound
 	}

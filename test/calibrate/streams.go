@@ -12,7 +12,7 @@ type stream func(rng *rand.Rand, s *scenario, run []analyze.Observation)
 
 // diagnosed judges a run of requests as the commands do: Judge on the tally, Diagnose on the order, Conclude. Where it
 // matters which diagnostic speaks, names lists those that count as called out; none means any.
-func diagnosed(fill stream, names ...string) func(*scenario) (repetition, error) {
+func diagnosed(fill stream, names ...string) experiment {
 	return func(s *scenario) (repetition, error) {
 		j, err := newJudge(s)
 		if err != nil {

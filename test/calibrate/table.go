@@ -5,25 +5,32 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/splitbench/splitbench/analyze"
 )
 
-// renderTable is the calibration table, a part per group.
+// renderTable is the calibration table of splits.
 func renderTable(rows []row) string {
+	return renderGroups(rows, (*row).line, func(*row) string {
+		return "| scenario | k | N | truth | repetitions | pass % | fail % | inconclusive % | called out % | claimed" +
+			" | holds | chi-square p < alpha % |\n|---|--:|--:|---|--:|--:|--:|--:|--:|---|---|--:|\n"
+	})
+}
+
+// renderGroups writes a part per group, each under the head that its first row asks for.
+func renderGroups(rows []row, line, head func(*row) string) string {
 	var b strings.Builder
 	group := ""
 	for i := range rows {
 		r := &rows[i]
 		if r.group != group {
 			group = r.group
-			fmt.Fprintf(&b, "\n### %s\n\n", group)
-			fmt.Fprintln(&b, "| scenario | k | N | truth | repetitions | pass % | fail % | inconclusive % | called out % | claimed | holds | chi-square p < alpha % |")
-			fmt.Fprintln(&b, "|---|--:|--:|---|--:|--:|--:|--:|--:|---|---|--:|")
+			fmt.Fprintf(&b, "\n### %s\n\n%s", group, head(r))
 		}
-		fmt.Fprintln(&b, r.line())
+		fmt.Fprintln(&b, line(r))
 	}
 	b.WriteString(summary(rows))
 	return b.String()
@@ -39,16 +46,15 @@ func summary(rows []row) string {
 
 // line is one row: rates with the ends of their error bars.
 func (r *row) line() string {
-	undecided := r.counted.reps - r.counted.pass - r.counted.fail
 	called := "-"
-	if r.group == groupPinned || r.group == groupRoundRobin || r.group == groupChange || strings.Contains(r.name, "diagnosed") ||
-		r.group == groupNone && len(r.weights) == 2 {
-		called = r.rate(r.counted.called)
+	if slices.Contains([]string{groupPinned, groupRoundRobin, groupChange}, r.group) ||
+		strings.Contains(r.name, "diagnosed") || r.group == groupNone && len(r.weights) == 2 {
+		called = r.rate(calls)
 	}
 	claimed, holds := r.claimed()
 	cells := []string{
-		r.name, strconv.Itoa(len(r.weights)), grouped(r.n), r.says, grouped(r.counted.reps), r.rate(r.counted.pass), r.rate(r.counted.fail),
-		r.rate(undecided), called, claimed, holds, r.rate(r.counted.naive),
+		r.name, strconv.Itoa(len(r.weights)), grouped(r.n), r.says, grouped(r.counted.reps),
+		r.rate(passes), r.rate(fails), r.rate(undecided), called, claimed, holds, r.rate(rejects),
 	}
 	return "| " + strings.Join(cells, " | ") + " |"
 }
@@ -69,9 +75,12 @@ func (r *row) claimed() (claims, holds string) {
 	return strings.Join(texts, ", "), holds
 }
 
-func (r *row) rate(count int64) string {
-	bar := r.bar(count)
-	return fmt.Sprintf("%s (%s-%s)", percent(float64(count)/float64(r.counted.reps)), percent(bar.Low), percent(bar.High))
+// share is how often an event was seen, 0 to 1.
+func (r *row) share(e event) float64 { return float64(r.counted.seen[e]) / float64(r.counted.reps) }
+
+func (r *row) rate(e event) string {
+	bar := r.bar(e)
+	return fmt.Sprintf("%s (%s-%s)", percent(r.share(e)), percent(bar.Low), percent(bar.High))
 }
 
 // percent writes a share as a percentage of two decimals, without a sign.
@@ -92,7 +101,7 @@ func failures(rows []row) []string {
 		r := &rows[i]
 		for _, c := range r.claims {
 			if !r.holds(c) {
-				out = append(out, fmt.Sprintf("%s: %s, observed %s", r.name, c, r.rate(r.counted.count(c.event))))
+				out = append(out, fmt.Sprintf("%s: %s, observed %s", r.name, c, r.rate(c.event)))
 			}
 		}
 	}
