@@ -45,8 +45,8 @@ const (
 // Path is the kind of object whose rules the client's proxy follows for the probe request.
 type Path string
 
-// PathDefault is that no object says anything: the root Service's own endpoints get everything. The other paths stand in the
-// files of their kinds.
+// PathDefault is that no object says anything: the root Service's own endpoints get everything. The other paths stand
+// in the files of their kinds.
 const PathDefault Path = "default"
 
 // Law is the path that the probe request takes through the client's proxy, and by which distribution a backend is drawn

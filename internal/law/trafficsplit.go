@@ -14,7 +14,8 @@ import (
 // the string "500m" is that string in v1alpha2 too, where every typed client fails on it, and on the whole list with
 // it.
 
-// PathTrafficSplit is that of a split which the proxy's control plane reads itself: no ServiceProfile stands in between.
+// PathTrafficSplit is that of a split which the proxy's control plane reads itself: no ServiceProfile stands in
+// between.
 const PathTrafficSplit Path = "TrafficSplit"
 
 func trafficSplit() Kind {
