@@ -9,6 +9,7 @@ import (
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/witness"
 	"github.com/splitbench/splitbench/podexec"
 )
 
@@ -60,7 +61,7 @@ func execFlag(flags *pflag.FlagSet, cfg *bench.Config) {
 
 // witnessFlag is the flag of the proxy whose counters are compared with the answers.
 func witnessFlag(flags *pflag.FlagSet, cfg *bench.Config) {
-	read(flags, "witness", bench.WitnessAuto,
+	read(flags, "witness", witness.Auto,
 		"counters of the client's proxy: auto, linkerd, envoy, off, or their http address in the pod",
-		into(&cfg.Witness, func(s string) (string, error) { return s, bench.ParseWitness(s) }))
+		into(&cfg.Witness, func(s string) (string, error) { return s, witness.CheckWord(s) }))
 }

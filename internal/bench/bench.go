@@ -46,7 +46,7 @@ type Config struct {
 	IgnoreChecks []string
 	Protocol     podexec.Protocol
 	Expect       *Expect // what the weights must be; nil: whatever they are
-	Witness      string  // the second witness, see ParseWitness; "": auto
+	Witness      string  // the second witness, see witness.CheckWord; "": auto
 	Via          Via     // how the generator comes to the pod; "": ViaAuto
 	Image        string  // of an ephemeral container, with ViaEphemeral
 	Resume       bool    // take a run up again whose stream broke

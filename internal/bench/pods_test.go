@@ -19,6 +19,7 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/wire"
+	"github.com/splitbench/splitbench/internal/witness"
 )
 
 // live runs, and holds the stored run against the report.
@@ -151,7 +152,7 @@ func TestOnePodOfTwoFails(t *testing.T) {
 	w := world(t, demo.Options{Seed: 3, Frontends: 2, Mend: cuts.mend})
 	cfg := connect(t, w, 20_000)
 	cfg.Query.Pods = 2
-	cfg.Witness = WitnessOff // its page would come within the bytes before the cut
+	cfg.Witness = witness.Off // its page would come within the bytes before the cut
 	r, _, _ := live(t, cfg)
 	if r.Verdict.Outcome != report.Invalid || r.Load == nil || r.Load.Requests < 300 || r.Load.Requests > 15_000 || r.Run.Complete {
 		t.Errorf("outcome %s %q, load %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Load)

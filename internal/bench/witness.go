@@ -4,22 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 	"time"
 
-	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/internal/witness"
-)
-
-// The words of --witness besides an address.
-const (
-	WitnessAuto    = "auto"
-	WitnessLinkerd = "linkerd"
-	WitnessEnvoy   = "envoy"
-	WitnessOff     = "off"
 )
 
 // Bounds of reading the proxy's counters.
@@ -28,61 +17,14 @@ const (
 	witnessTimeout = 10 * time.Second
 )
 
-// ParseWitness checks what --witness says: auto, linkerd, envoy, off, or the address of a page of metrics inside the pod.
-func ParseWitness(s string) error {
-	switch s {
-	case "", WitnessAuto, WitnessLinkerd, WitnessEnvoy, WitnessOff:
-		return nil
-	}
-	if u, err := url.Parse(s); err == nil && u.Scheme == "http" && u.Host != "" {
-		return nil
-	}
-	return fmt.Errorf("--witness %q: want auto, linkerd, envoy, off, or the http address of the proxy's metrics as the pod reaches it", s)
-}
-
-// witnessAddress is where the proxy of the pod has its counters.
-func witnessAddress(word string, s law.Snapshot) (witness.Kind, string, error) {
-	switch word {
-	case WitnessLinkerd:
-		return witness.Linkerd, witness.LinkerdURL, nil
-	case WitnessEnvoy:
-		return witness.Envoy, envoyURL(s.Source), nil
-	case "", WitnessAuto:
-	default:
-		return witness.KindOf(word), word, nil
-	}
-	switch pod := s.Source; {
-	case s.Through != nil:
-		return "", "", fmt.Errorf("the pods of Service %s draw the backends, and only the source pod's proxy can be asked", s.Through.Service.Name)
-	case s.Law.Provider == law.ProviderTraefik:
-		return "", "", errors.New("a Traefik draws the backends, not a proxy in the client pod")
-	case s.Law.Provider == law.ProviderIstio:
-		return witness.Envoy, envoyURL(pod), nil
-	case pod.Meshed:
-		return witness.Linkerd, witness.LinkerdURL, nil
-	}
-	return "", "", errors.New("no proxy is known in the client pod")
-}
-
-// envoyFilter has Envoy itself leave out what is not asked for.
-const envoyFilter = `^(cluster\..*\.(upstream_rq_(total|retry|completed|pending_overflow|pending_failure_eject)|upstream_cx_(total|none_healthy)|membership_healthy)|server\.uptime)$`
-
-func envoyURL(pod law.Pod) string {
-	address := witness.EnvoyURL
-	if strings.Contains(pod.ProxyContainer, "istio") || strings.Contains(pod.ProxyImage, "istio") {
-		address = witness.IstioURL
-	}
-	return address + "?filter=" + url.QueryEscape(envoyFilter)
-}
-
 // witnessBefore asks the proxies for their counters right before the burst. That there is no witness never ends a run.
 func (r *run) witnessBefore(ctx context.Context, sources []*source) error {
-	if r.cfg.Witness == WitnessOff {
+	if r.cfg.Witness == witness.Off {
 		return nil
 	}
 	w := &record.WitnessFacts{}
 	r.m.Witness = w
-	kind, address, err := witnessAddress(r.cfg.Witness, *r.m.Before)
+	kind, address, err := witness.Locate(r.cfg.Witness, *r.m.Before)
 	if err != nil {
 		w.Why = err.Error()
 		return nil //nolint:nilerr // no witness is a warning, never a failure

@@ -36,9 +36,9 @@ func TestTheSecondWitness(t *testing.T) {
 			name: "no counters", world: demo.Options{Seed: 14, NoCounters: true}, outcome: report.Pass,
 			say: "there is no second witness: the proxy's counters could not be read at http://127.0.0.1:4191/metrics: status 404",
 		},
-		{name: "not asked", world: demo.Options{Seed: 15}, witness: WitnessOff, outcome: report.Pass},
+		{name: "not asked", world: demo.Options{Seed: 15}, witness: witness.Off, outcome: report.Pass},
 		{
-			name: "asked for Envoy's", world: demo.Options{Seed: 16}, witness: WitnessEnvoy, outcome: report.Pass,
+			name: "asked for Envoy's", world: demo.Options{Seed: 16}, witness: string(witness.Envoy), outcome: report.Pass,
 			say: "there is no second witness",
 		},
 		{
@@ -81,7 +81,7 @@ func TestTheSecondWitness(t *testing.T) {
 				t.Errorf("nothing says %q:\n%s", tt.say, said)
 			}
 			available := tt.path != witness.PathUnknown
-			if (r.Witness == nil) != (tt.witness == WitnessOff) || r.Witness != nil && r.Witness.Available != available {
+			if (r.Witness == nil) != (tt.witness == witness.Off) || r.Witness != nil && r.Witness.Available != available {
 				t.Fatalf("witness %+v", r.Witness)
 			}
 			if available {
@@ -159,19 +159,5 @@ func TestTheSecondWitnessOfSeveralPods(t *testing.T) {
 	}
 	if d := cmp.Diff(x, again.Witness); d != "" {
 		t.Errorf("live and stored differ (-live +stored):\n%s", d)
-	}
-}
-
-func TestParseWitness(t *testing.T) {
-	t.Parallel()
-	for _, s := range []string{"", "auto", "linkerd", "envoy", "off", "http://127.0.0.1:15000/stats"} {
-		if err := ParseWitness(s); err != nil {
-			t.Errorf("%q: %v", s, err)
-		}
-	}
-	for _, s := range []string{"istio", "https://x/", "http://", "127.0.0.1:4191", "file:///etc/passwd"} {
-		if ParseWitness(s) == nil {
-			t.Errorf("%q was taken", s)
-		}
 	}
 }

@@ -1,5 +1,7 @@
 package law
 
+import "strings"
+
 // Names that proxies of meshes go by.
 const (
 	containerLinkerd = "linkerd-proxy"
@@ -27,4 +29,9 @@ func UserOf(p Provider) int {
 		return 1337
 	}
 	return 2102
+}
+
+// RunsIstio reports whether the pod's proxy is Istio's, by its container or its image.
+func (p Pod) RunsIstio() bool {
+	return strings.Contains(p.ProxyContainer, "istio") || strings.Contains(p.ProxyImage, "istio")
 }

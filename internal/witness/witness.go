@@ -112,18 +112,3 @@ func (t Target) Keep(k Kind) [][]string {
 	}
 	return keep
 }
-
-// Default addresses of the admin servers, from inside the pod.
-const (
-	LinkerdURL = "http://127.0.0.1:4191/metrics"
-	IstioURL   = "http://127.0.0.1:15000/stats"
-	EnvoyURL   = "http://127.0.0.1:9901/stats"
-)
-
-// KindOf tells the kind of proxy by the address of its page.
-func KindOf(url string) Kind {
-	if strings.Contains(url, "/stats") {
-		return Envoy
-	}
-	return Linkerd
-}

@@ -25,6 +25,7 @@ import (
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/witness"
 )
 
 // proxy is a running Envoy.
@@ -174,7 +175,7 @@ func runThrough(t *testing.T, p *proxy, west, east int64, requests, rate, perCon
 		sending.Reuse = &attack.Reuse{MinRequests: perConn, MaxRequests: perConn}
 	}
 	cfg := bench.Config{
-		Options: analyze.DefaultOptions(), ResultsDir: t.TempDir(), Simulated: world.Simulated(), Tool: "test", Witness: bench.WitnessEnvoy,
+		Options: analyze.DefaultOptions(), ResultsDir: t.TempDir(), Simulated: world.Simulated(), Tool: "test", Witness: string(witness.Envoy),
 		Load:     bench.Load{Requests: requests, Rate: attack.Rate{Hits: rate, Per: time.Second}, WarmUp: 20, MaxRate: most, Template: sending},
 		Query:    mesh.Query{Namespace: "test", Split: "ts/podinfo", From: "deploy/frontend", Container: "nginx"},
 		Progress: progress,
