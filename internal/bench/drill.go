@@ -1,9 +1,7 @@
 package bench
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,7 +17,6 @@ import (
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
-	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
@@ -29,30 +26,6 @@ type DrillConfig struct {
 	MaxLost   *int64         // requests
 	MaxOutage *time.Duration // all the time with losses
 }
-
-// MarkRun marks a run that is under way.
-func MarkRun(f store.Folder, text string) error {
-	text = untrusted.Safe(strings.TrimSpace(text))
-	if text == "" {
-		return record.Usagef("mark: the text is empty; say what happened")
-	}
-	if err := markable(f); err != nil {
-		return err
-	}
-	if r := []rune(text); len(r) > maxMarkText {
-		text = string(r[:maxMarkText])
-	}
-	b, err := json.Marshal(record.Mark{At: time.Now().UTC(), Text: text})
-	if err != nil {
-		return fmt.Errorf("mark run %s: %w", f.ID, err)
-	}
-	if err := store.Mark(f, b); err != nil {
-		return &record.UsageError{Err: err}
-	}
-	return nil
-}
-
-const maxMarkText = 300 // runes
 
 // maxShots bounds the requests of a drill: the report needs each of them in its order.
 const maxShots = 1 << 20
@@ -73,27 +46,14 @@ func Drill(ctx context.Context, cfg DrillConfig) (report.Report, error) {
 	d := &drillRun{cfg: cfg, run: newRun(cfg.Config, report.KindDrill)}
 	d.facts = record.DrillFacts{MaxLost: cfg.MaxLost, MaxOutage: cfg.MaxOutage, Events: []record.DrillFact{}}
 	if cfg.Load.Requests == 0 || cfg.Load.Requests > maxShots {
-		return report.Report{}, record.Usagef("--duration: at this rate these are %d requests, want 1 to %d", cfg.Load.Requests, maxShots)
+		return report.Report{}, record.Usagef("--duration: at this rate these are %d requests, want 1 to %d",
+			cfg.Load.Requests, maxShots)
 	}
 	if cfg.Load.Connections == 0 { // enough for requests that wait for their timeout while others go on
-		d.run.cfg.Load.Connections = attack.DefaultConnections + int(min(8192, cfg.Load.Rate.PerSecond()*max(cfg.Load.Timeout, attack.DefaultTimeout).Seconds()))
+		waiting := cfg.Load.Rate.PerSecond() * max(cfg.Load.Timeout, attack.DefaultTimeout).Seconds()
+		d.run.cfg.Load.Connections = attack.DefaultConnections + int(min(8192, waiting))
 	}
-	switch ready, err := d.begin(ctx, d.prepare); {
-	case err != nil:
-		return report.Report{}, err
-	case !ready:
-		return d.conclude(), nil
-	}
-	if err := d.withAgent(ctx, d.m.Plan.Duration()+d.m.Plan.Timeout, d.measure); err != nil {
-		d.fail(ctx, err)
-	}
-	d.progress("judge", "judging")
-	if len(d.shots) > 0 {
-		d.reread(ctx)
-	}
-	rep := d.conclude()
-	d.close(&rep, len(d.shots) > 0)
-	return rep, nil
+	return d.carryOut(ctx, d)
 }
 
 // prepare plans as a run does, but for one thing: losing everything for a while is what a drill is about.
@@ -101,6 +61,17 @@ func (d *drillRun) prepare(ctx context.Context) error {
 	err := d.run.prepare(ctx)
 	d.m.Plan.GiveUpAfter = d.m.Plan.Requests + 1
 	return err
+}
+
+func (d *drillRun) attempt(ctx context.Context) (measured bool) {
+	d.fail(ctx, d.withSession(ctx, d.m.Plan.Duration()+d.m.Plan.Timeout, d.measure))
+	measured = len(d.shots) > 0
+	d.look(ctx, measured)
+	return measured
+}
+
+func (d *drillRun) evidence() judge.Evidence {
+	return judge.Evidence{Totals: d.totals, Tally: d.tally, Shots: d.shots}
 }
 
 func (d *drillRun) measure(ctx context.Context, client session) error {
@@ -113,27 +84,20 @@ func (d *drillRun) measure(ctx context.Context, client session) error {
 	w := d.watch(watching)
 	observers.Go(func() { d.collect(watching, w) })
 	observers.Go(func() { d.readMarks(watching) })
-	select {
-	case <-w.Ready():
-	case <-ctx.Done():
-	case <-time.After(rereadLimit):
-	}
-	d.progress("attack", fmt.Sprintf("run %s: %d requests at %g/s from pod %s for %s", d.m.ID, d.m.Plan.Requests, d.m.Plan.Rate.PerSecond(),
-		d.m.Before.Source.Name, d.m.Plan.Duration().Round(time.Second)))
+	awaitReady(ctx, w)
+	d.progress("attack", fmt.Sprintf("run %s: %d requests at %g/s from pod %s for %s", d.m.ID, d.m.Plan.Requests,
+		d.m.Plan.Rate.PerSecond(), d.m.Before.Source.Name, d.m.Plan.Duration().Round(time.Second)))
 	err := d.attack(ctx, client)
 	w.Close()
 	stop()
 	observers.Wait()
-	d.takeMarks()
 	for _, g := range w.Gaps() {
 		d.facts.Unwatched = append(d.facts.Unwatched, untrusted.Safe(g.Ref.What+": "+g.Text))
 	}
+	_, keepErr := d.ownMarks()
 	slices.SortStableFunc(d.facts.Events, func(a, b record.DrillFact) int { return a.At.Compare(b.At) })
 	d.m.Drill = &d.facts
-	if b, readErr := d.folder.Marks(); readErr == nil && len(b) > 0 {
-		err = errors.Join(err, d.folder.WriteFile(store.MarksFile, b))
-	}
-	return err
+	return errors.Join(err, keepErr)
 }
 
 // attack sends the burst. The burst's instant 0 on our clock is the earliest that any result allows.
@@ -143,9 +107,7 @@ func (d *drillRun) attack(ctx context.Context, client session) error {
 		if err != nil {
 			return err
 		}
-		if at := time.Now().Add(-r.Done); d.facts.Began.IsZero() || at.Before(d.facts.Began) {
-			d.facts.Began = at
-		}
+		d.facts.Began = earlier(d.facts.Began, time.Now().Add(-r.Done))
 		d.tally.Add(r)
 		d.shots = append(d.shots, judge.ShotOf(r))
 		if line := live.add(r); line != "" {
@@ -161,13 +123,14 @@ func (d *drillRun) watch(ctx context.Context) *mesh.Watcher {
 	refs := d.m.Before.Refs()
 	for _, g := range d.m.Before.Gateways {
 		for _, remote := range d.cfg.Remotes {
-			if g.Context != "" && remote.Client.Context == g.Context {
-				clients[g.Cluster] = remote.Client
-				refs = append(refs, law.Ref{
-					Cluster: g.Cluster, Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices", Namespace: g.Namespace, Name: g.Name,
-					What: "endpoints of the gateway of cluster " + g.Cluster,
-				})
+			if g.Context == "" || remote.Client.Context != g.Context {
+				continue
 			}
+			clients[g.Cluster] = remote.Client
+			refs = append(refs, law.Ref{
+				Cluster: g.Cluster, Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices",
+				Namespace: g.Namespace, Name: g.Name, What: "endpoints of the gateway of cluster " + g.Cluster,
+			})
 		}
 	}
 	return mesh.Watch(ctx, clients, refs)
@@ -188,6 +151,7 @@ func (d *drillRun) collect(ctx context.Context, w *mesh.Watcher) {
 	}
 }
 
+// maxFacts bounds what is kept of a run's marks and changes.
 const maxFacts = 1000
 
 func (d *drillRun) note(f record.DrillFact) {
@@ -210,32 +174,23 @@ func (d *drillRun) readMarks(ctx context.Context) {
 		case <-t.C:
 			d.takeMarks()
 		case <-ctx.Done():
+			d.takeMarks()
 			return
 		}
 	}
 }
 
-// takeMarks reads the marks that are new. A line that is not whole yet is read next time.
+// takeMarks notes the marks that are new.
 func (d *drillRun) takeMarks() {
 	b, err := d.folder.Marks()
 	if err != nil || len(b) <= d.marked {
 		return
 	}
-	for line := range bytes.Lines(b[d.marked:]) {
-		if !bytes.HasSuffix(line, []byte("\n")) {
-			return
-		}
-		d.marked += len(line)
-		var m record.Mark
-		if json.Unmarshal(line, &m) == nil && m.Text != "" {
-			d.note(record.DrillFact{At: m.At, Kind: record.FactMark, Text: untrusted.Safe(m.Text)})
-		}
+	marks, read := marksIn(b[d.marked:])
+	d.marked += read
+	for _, m := range marks {
+		d.note(record.DrillFact{At: m.At, Kind: record.FactMark, Text: m.Text})
 	}
-}
-
-func (d *drillRun) conclude() report.Report {
-	d.m.Ended = time.Now().UTC()
-	return judge.Conclude(d.m, judge.Evidence{Totals: d.totals, Tally: d.tally, Shots: d.shots})
 }
 
 // liveView says once a second what the last one was like.

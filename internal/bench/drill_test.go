@@ -34,9 +34,9 @@ func drillOf(t *testing.T, w *demo.Clusters, acts map[uint64]func()) DrillConfig
 	return cfg
 }
 
-// The gateway is cut for some two seconds and nobody takes over: half of the requests are lost until it is back. Then the
-// weights go to the other side while it is cut, and they are why the losses end. The shares of 300 fair draws a second make
-// every statement below certain: the chance that a side is not drawn in 0.2 s is 2^-60.
+// The gateway is cut for some two seconds and nobody takes over: half of the requests are lost until it is back. Then
+// the weights go to the other side while it is cut, and they are why the losses end. The shares of 300 fair draws a
+// second make every statement below certain: the chance that a side is not drawn in 0.2 s is 2^-60.
 func TestDrillFindsTheFailover(t *testing.T) {
 	w := world(t, demo.Options{Seed: 21})
 	var cutAt, backAt time.Time
@@ -68,7 +68,8 @@ func TestDrillFindsTheFailover(t *testing.T) {
 	}
 	near("first error", f.FirstError, cutAt)
 	near("recovery", f.Recovered, backAt)
-	if f.Backend != "podinfo-east" || f.By != report.ByNobody || f.TakenOver != nil || f.BackToSplit == nil || f.Lost == 0 {
+	if f.Backend != "podinfo-east" || f.By != report.ByNobody || f.TakenOver != nil || f.BackToSplit == nil ||
+		f.Lost == 0 {
 		t.Errorf("%+v", f)
 	}
 	if text := strings.Join(f.Sentences, " "); !strings.Contains(text, "Nothing took over") {
@@ -168,7 +169,8 @@ func TestDrillInWhichNothingHappens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Verdict.Outcome != report.Inconclusive || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "nothing failed") {
+	if r.Verdict.Outcome != report.Inconclusive || !strings.Contains(strings.Join(r.Verdict.Reasons, " "),
+		"nothing failed") {
 		t.Errorf("%s %q", r.Verdict.Outcome, r.Verdict.Reasons)
 	}
 }

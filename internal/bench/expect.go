@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -12,10 +11,7 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/law"
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
-	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -62,7 +58,8 @@ func (e *Expect) met(w analyze.Weights) (why string) {
 			return fmt.Sprintf("the cluster says %s, you expected %s: the backends are others", record.WeightsText(w), e.Text)
 		}
 	case len(e.Weights) != len(w):
-		return fmt.Sprintf("the cluster says %s, which are %d backends, you expected %s", record.WeightsText(w), len(w), e.Text)
+		return fmt.Sprintf("the cluster says %s, which are %d backends, you expected %s", record.WeightsText(w), len(w),
+			e.Text)
 	default:
 		want = slices.Clone(w)
 		for i := range want {
@@ -75,72 +72,6 @@ func (e *Expect) met(w analyze.Weights) (why string) {
 	return ""
 }
 
-// expectPause is between two looks at the objects while they are waited for, where no watch says that they changed.
-const expectPause = 2 * time.Second
-
-// discover reads the cluster. Where other weights are expected it waits for them as long as it may; what it then sees is
-// judged by await's caller.
-func (r *run) discover(ctx context.Context) (law.Snapshot, error) {
-	snap, err := mesh.Discover(ctx, r.cfg.Local, r.cfg.Remotes, r.cfg.Query)
-	e := r.cfg.Expect
-	if err != nil || e == nil {
-		return snap, err
-	}
-	deadline := time.Now().Add(e.Wait)
-	for {
-		why := unmet(e, snap)
-		if why == "" {
-			return snap, nil
-		}
-		if !time.Now().Before(deadline) {
-			if e.Wait > 0 {
-				why += fmt.Sprintf("; waited %s", e.Wait)
-			}
-			r.m.Before, r.m.Weights = &snap, record.WeightsOf(snap)
-			r.m.Remedies = append(r.m.Remedies, "change the split, or what you --expect; --wait-for waits for a change that is on its way")
-			return snap, errors.New(why)
-		}
-		r.progress("discover", "waiting for the weights: "+why)
-		if err := r.changed(ctx, snap, deadline); err != nil {
-			return snap, err
-		}
-		if snap, err = mesh.Discover(ctx, r.cfg.Local, r.cfg.Remotes, r.cfg.Query); err != nil {
-			return snap, err
-		}
-	}
-}
-
-// unmet says why the snapshot is not what is expected.
-func unmet(e *Expect, s law.Snapshot) string {
-	switch {
-	case !s.Split.Found:
-		return "there is no split yet (" + untrusted.Safe(s.Split.Why) + "), you expected " + e.Text
-	case len(s.Split.Effective) == 0:
-		return "the split's weights cannot be read, you expected " + e.Text
-	}
-	return e.met(record.WeightsOf(s))
-}
-
-// changed returns when an object of the law changes, at the latest after a pause or at the deadline.
-func (r *run) changed(ctx context.Context, s law.Snapshot, deadline time.Time) error {
-	refs := slices.DeleteFunc(s.Refs(), func(ref law.Ref) bool { return !ref.Law })
-	w := mesh.Watch(ctx, map[string]mesh.Client{law.RoleClient: r.cfg.Local}, refs)
-	defer w.Close()
-	t := time.NewTimer(min(expectPause, time.Until(deadline)))
-	defer t.Stop()
-	events := w.Events()
-	if len(refs) == 0 {
-		events = nil // nothing is followed
-	}
-	select {
-	case <-events:
-	case <-t.C:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	return nil
-}
-
 // Bounds of waiting for the data plane.
 const (
 	followRound  = 100 // probes that are looked at together
@@ -149,8 +80,8 @@ const (
 	followLevel  = 0.01  // a round whose shares would be rarer than this is not drawn by the weights
 )
 
-// awaitDataPlane sends probes, which are never counted, until a round of them looks as if it were drawn by the weights. It is
-// no verdict and takes none away: the burst is drawn anew, and is judged whatever the probes were.
+// awaitDataPlane sends probes, which are never counted, until a round of them looks as if it were drawn by the weights.
+// It is no verdict and takes none away: the burst is drawn anew, and is judged whatever the probes were.
 func (r *run) awaitDataPlane(ctx context.Context, f fetcher) error {
 	e := r.cfg.Expect
 	if e == nil || e.Wait == 0 {
@@ -160,15 +91,17 @@ func (r *run) awaitDataPlane(ctx context.Context, f fetcher) error {
 	if err != nil {
 		return err
 	}
-	pause := time.Duration(float64(time.Second) / min(followRate, max(1, r.m.Plan.Rate.PerSecond())))
-	tick := time.NewTicker(pause)
+	apart := time.Duration(float64(time.Second) / min(followRate, max(1, r.m.Plan.Rate.PerSecond())))
+	tick := time.NewTicker(apart)
 	defer tick.Stop()
-	deadline := time.Now().Add(max(e.Wait, 2*followRound*pause)) // one round at least, of a target that answers
+	deadline := time.Now().Add(max(e.Wait, 2*followRound*apart)) // one round at least, of a target that answers
 	for round := range followRounds {
 		r.progress("settle", fmt.Sprintf("waiting for the data plane to follow the weights, round %d", round+1))
 		counts, whole := analyze.Counts{N: make([]int64, len(r.m.Weights))}, true
 		for range followRound {
-			res, body, err := f.Fetch(ctx, wire.FetchRequest{URL: r.m.Plan.URL, Header: r.m.Plan.Header, TimeoutMs: probeTimeout, MaxBytes: probeBytes})
+			res, body, err := f.Fetch(ctx, wire.FetchRequest{
+				URL: r.m.Plan.URL, Header: r.m.Plan.Header, TimeoutMs: probeTimeout, MaxBytes: probeBytes,
+			})
 			if err != nil {
 				return err
 			}
@@ -191,7 +124,8 @@ func (r *run) awaitDataPlane(ctx context.Context, f fetcher) error {
 			break
 		}
 	}
-	r.m.Warnings = append(r.m.Warnings, "the data plane was waited for, and its probes did not look like the expected weights: the burst was sent all the same")
+	r.m.Warnings = append(r.m.Warnings, "the data plane was waited for, and its probes did not look "+
+		"like the expected weights: the burst was sent all the same")
 	return nil
 }
 

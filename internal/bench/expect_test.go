@@ -37,7 +37,8 @@ func TestOtherWeightsThanExpected(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Verdict.Outcome != report.Invalid || len(r.Verdict.Reasons) != 1 || !strings.Contains(r.Verdict.Reasons[0], want) || r.Split == nil {
+		if r.Verdict.Outcome != report.Invalid || len(r.Verdict.Reasons) != 1 || !strings.Contains(r.Verdict.Reasons[0],
+			want) || r.Split == nil {
 			t.Errorf("%s: outcome %s, reasons %q, split %v", text, r.Verdict.Outcome, r.Verdict.Reasons, r.Split)
 		}
 	}
@@ -46,8 +47,9 @@ func TestOtherWeightsThanExpected(t *testing.T) {
 	}
 }
 
-// Weights that come while they are waited for are measured: 3,000 requests at 90/10 pass but for 1 run in 10,000 (5 points
-// less 2.33 standard deviations of 0.55 points are 6.8 of them; independence is checked at 0.001 and seldom takes a pass).
+// Weights that come while they are waited for are measured: 3,000 requests at 90/10 pass but for 1 run in 10,000 (5
+// points less 2.33 standard deviations of 0.55 points are 6.8 of them; independence is checked at 0.001 and seldom
+// takes a pass).
 func TestWaitForWeights(t *testing.T) {
 	t.Parallel()
 	w := world(t, demo.Options{Seed: 42})
@@ -91,7 +93,8 @@ func TestWaitInVain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if why := strings.Join(r.Verdict.Reasons, " "); r.Verdict.Outcome != report.Invalid || !strings.Contains(why, "the cluster says 50/50, you expected 90/10; waited 300ms") {
+	if why := strings.Join(r.Verdict.Reasons, " "); r.Verdict.Outcome != report.Invalid || !strings.Contains(why,
+		"the cluster says 50/50, you expected 90/10; waited 300ms") {
 		t.Errorf("outcome %s, reasons %q", r.Verdict.Outcome, why)
 	}
 }

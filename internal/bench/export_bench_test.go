@@ -13,8 +13,9 @@ import (
 	"github.com/splitbench/splitbench/internal/record"
 )
 
-// Each round of each target is one replicate, with all of its answers, in the order in which they were sent; a run of a split has
-// one for each backend; and what is no benchmark, or no load test with one clock, is refused in a sentence that says so.
+// Each round of each target is one replicate, with all of its answers, in the order in which they were sent; a run of a
+// split has one for each backend; and what is no benchmark, or no load test with one clock, is refused in a sentence
+// that says so.
 func TestReplicatesOfRuns(t *testing.T) {
 	t.Parallel()
 	w := world(t, demo.Options{Seed: 51})
@@ -37,7 +38,8 @@ func TestReplicatesOfRuns(t *testing.T) {
 			t.Errorf("replicate %d is not in order", i)
 		}
 	}
-	if len(got.All) != 40 || got.Benchmark != "Latency" || !slices.Contains(got.Config, [2]string{"label-linkerd_version", "2.18"}) {
+	if len(got.All) != 40 || got.Benchmark != "Latency" || !slices.Contains(got.Config,
+		[2]string{"label-linkerd_version", "2.18"}) {
 		t.Errorf("%d replicates of %s, %v", len(got.All), got.Benchmark, got.Config)
 	}
 	for _, x := range r.Comparison.Targets {
@@ -46,7 +48,8 @@ func TestReplicatesOfRuns(t *testing.T) {
 		}
 	}
 	var usage *record.UsageError
-	if _, err := judge.ExportFacts(f); !errors.As(err, &usage) || !strings.Contains(err.Error(), "latency run of 40 bursts") {
+	if _, err := judge.ExportFacts(f); !errors.As(err, &usage) || !strings.Contains(err.Error(),
+		"latency run of 40 bursts") {
 		t.Errorf("samples of a latency run: %v", err)
 	}
 
@@ -65,7 +68,8 @@ func TestReplicatesOfRuns(t *testing.T) {
 	if _, err := Drill(t.Context(), drill); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := judge.ReplicatesOf(latest(t, drill.ResultsDir)); !errors.As(err, &usage) || !strings.Contains(err.Error(), "is a drill run, which is no benchmark") {
+	if _, err := judge.ReplicatesOf(latest(t, drill.ResultsDir)); !errors.As(err,
+		&usage) || !strings.Contains(err.Error(), "is a drill run, which is no benchmark") {
 		t.Errorf("a drill: %v", err)
 	}
 	facts, err := judge.ExportFacts(latest(t, drill.ResultsDir))

@@ -12,7 +12,6 @@ import (
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/untrusted"
-	"github.com/splitbench/splitbench/internal/wire"
 )
 
 // Bounds of watching.
@@ -28,10 +27,7 @@ const (
 func (r *run) watch(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w := mesh.Watch(ctx, map[string]mesh.Client{law.RoleClient: r.cfg.Local}, r.m.Before.Refs())
-	select {
-	case <-w.Ready():
-	case <-time.After(watchStart):
-	}
+	awaitReady(ctx, w)
 	f := &moveLog{r: r, weights: r.m.Weights}
 	var done sync.WaitGroup
 	done.Go(func() { f.follow(ctx, w) })
@@ -41,6 +37,15 @@ func (r *run) watch(ctx context.Context) (stop func()) {
 		cancel()
 		r.m.Moves = f.moves
 		r.m.Warnings = append(r.m.Warnings, unwatched(w.Gaps())...)
+	}
+}
+
+// awaitReady waits until all streams of a watch are open, if they ever are.
+func awaitReady(ctx context.Context, w *mesh.Watcher) {
+	select {
+	case <-w.Ready():
+	case <-time.After(watchStart):
+	case <-ctx.Done():
 	}
 }
 
@@ -66,15 +71,16 @@ func (f *moveLog) add(e mesh.Event) {
 		return
 	}
 	f.moves = append(f.moves, record.Move{
-		At: e.At, Since: e.Since, What: untrusted.Safe(e.What), Before: untrusted.Safe(e.Before), After: untrusted.Safe(e.After), Law: e.Ref.Law,
+		At: e.At, Since: e.Since, What: untrusted.Safe(e.What), Law: e.Ref.Law,
+		Before: untrusted.Safe(e.Before), After: untrusted.Safe(e.After),
 	})
 	if e.Ref.Law && (f.pending == 0 || e.At.Sub(f.moves[f.pending-1].At) > sameWrite) {
 		f.pending = len(f.moves)
 	}
 }
 
-// resolve asks anew what the weights are: only all objects together say it. Where they cannot be read, the look after the
-// burst says what they were in the end.
+// resolve asks anew what the weights are: only all objects together say it. Where they cannot be read, the look after
+// the burst says what they were in the end.
 func (f *moveLog) resolve(ctx context.Context) {
 	now := f.r.weightsNow(ctx)
 	if now == nil || slices.Equal(now, f.weights) || f.pending == 0 {
@@ -91,14 +97,14 @@ func (r *run) weightsNow(ctx context.Context) analyze.Weights {
 	if err != nil {
 		return nil
 	}
-	now, ok := record.Aligned(record.WeightsOf(snap), r.m.Weights)
-	if !ok {
-		return nil
+	if now, ok := record.Aligned(record.WeightsOf(snap), r.m.Weights); ok {
+		return now
 	}
-	return now
+	return nil
 }
 
-// unwatched says which objects were not followed all the time. Before and after the burst they were compared all the same.
+// unwatched says which objects were not followed all the time. Before and after the burst they were compared all the
+// same.
 func unwatched(gaps []mesh.Gap) []string {
 	var out []string
 	for i, g := range gaps {
@@ -106,23 +112,8 @@ func unwatched(gaps []mesh.Gap) []string {
 			out = append(out, fmt.Sprintf("%d more objects could not be watched during the run either", len(gaps)-i))
 			break
 		}
-		out = append(out, untrusted.Safe(g.Ref.What)+" was not watched during the run, only compared before and after it: "+untrusted.Safe(g.Text))
+		out = append(out, fmt.Sprintf("%s was not watched during the run, only compared before and after it: %s",
+			untrusted.Safe(g.Ref.What), untrusted.Safe(g.Text)))
 	}
 	return out
-}
-
-// clockedFetcher is a fetcher that learns about the pod's clock.
-type clockedFetcher struct {
-	fetcher
-	clock *record.Clock
-}
-
-// Fetch implements fetcher.
-func (c clockedFetcher) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResult, []byte, error) {
-	began := time.Now()
-	res, body, err := c.fetcher.Fetch(ctx, q)
-	if err == nil && res.UnixNs > 0 {
-		c.clock.See(began, time.Now(), res.UnixNs)
-	}
-	return res, body, err
 }

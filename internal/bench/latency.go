@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,22 +55,25 @@ type latencyRun struct {
 
 // Latency measures targets in interleaved rounds and compares them. Errors are *UsageError only, as of Run.
 func Latency(ctx context.Context, cfg LatencyConfig) (report.Report, error) {
-	r := &latencyRun{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Options.Seed, 0x6c6174656e6379)), run: newRun(cfg.Config, report.KindLatency)}
+	r := &latencyRun{cfg: cfg, run: newRun(cfg.Config, report.KindLatency)}
+	r.rng = rand.New(rand.NewPCG(cfg.Options.Seed, 0x6c6174656e6379))
 	if err := cfg.validate(); err != nil {
 		return report.Report{}, &record.UsageError{Err: err}
 	}
-	switch ready, err := r.begin(ctx, r.discover); {
-	case err != nil:
-		return report.Report{}, err
-	case !ready:
-		return r.conclude(), nil
+	return r.carryOut(ctx, r)
+}
+
+func (r *latencyRun) attempt(ctx context.Context) (measured bool) {
+	r.fail(ctx, r.withSession(ctx, r.sending(), r.measure))
+	return r.sent() > 0
+}
+
+func (r *latencyRun) evidence() judge.Evidence {
+	e := judge.Evidence{Times: r.times}
+	if b := r.cfg.Baseline; b != nil {
+		e.Then = &b.Folder
 	}
-	if err := r.withAgent(ctx, r.sending(), r.measure); err != nil {
-		r.fail(ctx, err)
-	}
-	rep := r.conclude()
-	r.close(&rep, r.sent() > 0)
-	return rep, nil
+	return e
 }
 
 func (c LatencyConfig) validate() error {
@@ -95,20 +97,21 @@ func (c LatencyConfig) validate() error {
 	case c.Limit != nil && len(c.Rates) == 0:
 		return errors.New("--limit: is for a sweep; give --rates, or --margin for a comparison")
 	case len(c.Rates) == 0 && (c.Rounds < analyze.MinBlocks || c.Rounds > record.MaxRounds):
-		return fmt.Errorf("--rounds %d: want %d to %d: fewer rounds have no interval", c.Rounds, analyze.MinBlocks, record.MaxRounds)
+		return fmt.Errorf("--rounds %d: want %d to %d: fewer rounds have no interval", c.Rounds, analyze.MinBlocks,
+			record.MaxRounds)
 	case c.Round < 100*time.Millisecond || c.Round > 10*time.Minute:
 		return fmt.Errorf("--round-duration %s: want 100ms to 10m", c.Round)
 	}
 	return c.Margin.Validate()
 }
 
-// discover finds the targets and the source pod. The snapshot of the first target that is the root of a split, else of the
-// first, is kept as the run's.
-func (r *latencyRun) discover(ctx context.Context) error {
+// prepare finds the targets and the source pod. The snapshot of the first target that is the root of a split, else of
+// the first, is kept as the run's.
+func (r *latencyRun) prepare(ctx context.Context) error {
 	r.progress("discover", "reading the targets and the source pod")
 	r.plan = &record.LatencyPlan{
-		Rounds: r.cfg.Rounds, Round: r.cfg.Round, Margin: r.cfg.Margin, MarginText: r.cfg.MarginText, Against: r.cfg.Against != "",
-		Sweep: len(r.cfg.Rates) > 0, Limit: r.cfg.Limit, Quantiles: r.cfg.Quantiles,
+		Rounds: r.cfg.Rounds, Round: r.cfg.Round, Margin: r.cfg.Margin, MarginText: r.cfg.MarginText,
+		Against: r.cfg.Against != "", Sweep: len(r.cfg.Rates) > 0, Limit: r.cfg.Limit, Quantiles: r.cfg.Quantiles,
 	}
 	if len(r.plan.Quantiles) == 0 {
 		r.plan.Quantiles = judge.JudgedQuantiles()
@@ -124,12 +127,7 @@ func (r *latencyRun) discover(ctx context.Context) error {
 		}
 	}
 	r.m.Checks = sourceChecks(preflight.Run(preflight.View{Snapshot: *r.m.Before}))
-	p := r.cfg.Load.Template
-	p.URL, p.Rate, p.Requests, p.WarmUp = r.plan.Targets[0].URL, r.cfg.Load.Rate, r.cfg.Load.Rate.Requests(r.cfg.Round), r.cfg.Load.WarmUp
-	p.Connections, p.Timeout = r.cfg.Load.Connections, r.cfg.Load.Timeout
-	p.MaxRate, p.MaxRequests = r.cfg.Load.MaxRate, r.cfg.Load.MaxRequests
-	p.Header = headers(r.cfg.Load.Header, p.Header)
-	p = p.WithDefaults()
+	p := r.cfg.Load.plan(r.plan.Targets[0].URL, r.cfg.Load.Rate.Requests(r.cfg.Round))
 	r.m.Plan = p
 	for _, rate := range append(slices.Clone(r.cfg.Rates), p.Rate) {
 		burst := p
@@ -139,7 +137,8 @@ func (r *latencyRun) discover(ctx context.Context) error {
 		}
 	}
 	if total := p.Requests * uint64(len(r.plan.Targets)*r.plan.Rounds); !r.plan.Sweep && total > p.MaxRequests {
-		return record.Usagef("%d rounds of %d requests for %d targets are %d in all: above the ceiling of %d; allow it with --max-requests",
+		return record.Usagef("%d rounds of %d requests for %d targets are %d in all: above the ceiling of %d; "+
+			"allow it with --max-requests",
 			r.plan.Rounds, p.Requests, len(r.plan.Targets), total, p.MaxRequests)
 	}
 	return nil
@@ -155,43 +154,36 @@ func (r *latencyRun) target(ctx context.Context, name string) error {
 	q.Split, q.Port = "svc/"+service, port
 	snap, err := mesh.Discover(ctx, r.cfg.Local, r.cfg.Remotes, q)
 	if err != nil {
-		var e *mesh.Error
-		if errors.As(err, &e) && (e.Kind == mesh.KindUsage || e.Kind == mesh.KindAmbiguous) {
-			return &record.UsageError{Err: err}
-		}
-		return err
+		return asUsage(err)
 	}
 	if !snap.Root.Found {
 		return &mesh.Error{
-			Kind: mesh.KindNotFound, Op: "find target", Object: name, Cause: fmt.Errorf("there is no Service %s in namespace %s", service, q.Namespace),
-			Hint: "name one of: kubectl get services -n " + q.Namespace,
+			Kind: mesh.KindNotFound, Op: "find target", Object: name,
+			Cause: fmt.Errorf("there is no Service %s in namespace %s", service, q.Namespace),
+			Hint:  "name one of: kubectl get services -n " + q.Namespace,
 		}
 	}
-	t := record.LatencyTarget{Name: name, UID: snap.Root.UID, URL: r.url(snap), Own: -1}
+	url := rootURL(snap, "/"+strings.TrimPrefix(r.cfg.Path, "/"))
+	t := record.LatencyTarget{Name: name, UID: snap.Root.UID, URL: url, Own: -1}
 	for _, have := range r.plan.Targets {
 		if have.UID == t.UID {
-			return record.Usagef("%s and %s: both are Service %s: there is no difference to measure", have.Name, name, snap.Root.Name)
+			return record.Usagef("%s and %s: both are Service %s: there is no difference to measure", have.Name, name,
+				snap.Root.Name)
 		}
 	}
-	if own := ownBackend(snap); snap.Split.Found && splits(snap) {
-		t.Root, t.Own = snap.Split.Kind+" "+snap.Split.Name, own
-		if own < 0 {
+	if snap.Split.Found && splits(snap) {
+		t.Root = snap.Split.Kind + " " + snap.Split.Name
+		t.Own = slices.IndexFunc(snap.Backends, func(b law.Backend) bool { return b.IsRoot })
+		if t.Own < 0 {
 			return record.Usagef("%s: is the root of %s and none of its backends: measure its backends", name, t.Root)
 		}
-		if r.m.Before == nil || r.plan.Targets[r.rooted()].Root == "" {
-			r.m.Before = &snap
-		}
 	}
-	if r.m.Before == nil {
+	rooted := slices.ContainsFunc(r.plan.Targets, func(have record.LatencyTarget) bool { return have.Root != "" })
+	if r.m.Before == nil || t.Root != "" && !rooted {
 		r.m.Before = &snap
 	}
 	r.plan.Targets = append(r.plan.Targets, t)
 	return nil
-}
-
-// rooted is the first target that is the root of a split, else the first.
-func (r *latencyRun) rooted() int {
-	return max(0, slices.IndexFunc(r.plan.Targets, func(t record.LatencyTarget) bool { return t.Root != "" }))
 }
 
 // parseTarget reads svc/NAME or svc/NAME:PORT.
@@ -211,38 +203,17 @@ func parseTarget(s string) (service string, port int32, err error) {
 	return service, int32(n), nil
 }
 
-func (r *latencyRun) url(s law.Snapshot) string {
-	host := s.Root.Name
-	if s.Source.Namespace != s.Root.Namespace {
-		host += "." + s.Root.Namespace
-	}
-	path := r.cfg.Path
-	if !strings.HasPrefix(path, "/") {
-		path = "/" + path
-	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(int(s.Port))) + path
-}
-
-// ownBackend is the backend that is the root Service itself, -1 where there is none.
-func ownBackend(s law.Snapshot) int {
-	return slices.IndexFunc(s.Backends, func(b law.Backend) bool { return b.IsRoot })
-}
-
 // splits reports whether some of the requests to the root go elsewhere.
 func splits(s law.Snapshot) bool {
 	return slices.ContainsFunc(s.Backends, func(b law.Backend) bool { return !b.IsRoot && b.Weight > 0 })
 }
 
-// sourceChecks are the checks that have to do with a comparison: those of the source pod and of permissions. What is said of
-// the split's weights does not matter to it.
+// sourceChecks are the checks that have to do with a comparison: those of the source pod and of permissions. What is
+// said of the split's weights does not matter to it.
 func sourceChecks(all []preflight.Result) []preflight.Result {
-	var out []preflight.Result
-	for _, c := range all {
-		if c.Category == "clusters" || c.Category == "access" || c.Category == "client" {
-			out = append(out, c)
-		}
-	}
-	return out
+	return slices.DeleteFunc(all, func(c preflight.Result) bool {
+		return !slices.Contains([]string{"clusters", "access", "client"}, c.Category)
+	})
 }
 
 // sending is how long the sending takes at most, for the agent's own deadline.
@@ -269,8 +240,8 @@ func (r *latencyRun) measure(ctx context.Context, client session) error {
 	if r.plan.Sweep {
 		return r.sweep(ctx, client)
 	}
-	r.progress("attack", fmt.Sprintf("%d rounds of %s for each of %d targets at %g/s from pod %s", r.plan.Rounds, r.plan.Round,
-		len(r.plan.Targets), r.m.Plan.Rate.PerSecond(), r.m.Before.Source.Name))
+	r.progress("attack", fmt.Sprintf("%d rounds of %s for each of %d targets at %g/s from pod %s",
+		r.plan.Rounds, r.plan.Round, len(r.plan.Targets), r.m.Plan.Rate.PerSecond(), r.m.Before.Source.Name))
 	var order []int
 	for round := range r.plan.Rounds {
 		if round%2 == 0 {
@@ -279,7 +250,8 @@ func (r *latencyRun) measure(ctx context.Context, client session) error {
 			slices.Reverse(order)
 		}
 		for _, target := range order {
-			if _, err := r.burst(ctx, client, record.LatencyBurst{Target: target, Round: round, Rate: r.m.Plan.Rate, Requests: r.m.Plan.Requests}); err != nil {
+			b := record.LatencyBurst{Target: target, Round: round, Rate: r.m.Plan.Rate, Requests: r.m.Plan.Requests}
+			if _, err := r.burst(ctx, client, b); err != nil {
 				return err
 			}
 		}
@@ -297,12 +269,9 @@ func (r *latencyRun) recognise(ctx context.Context, client session, i int) error
 	if err := l.probe(ctx, client); err != nil {
 		return err
 	}
-	rules, signatures, err := l.rules()
-	if err != nil {
-		return err
-	}
-	t.Rules, r.m.Signatures = rules, signatures
-	return nil
+	var err error
+	t.Rules, r.m.Signatures, err = l.rules()
+	return err
 }
 
 // burst sends one burst and counts it. A target that does not answer ends the comparison: without it there is none.
@@ -322,7 +291,8 @@ func (r *latencyRun) burst(ctx context.Context, client session, b record.Latency
 	}
 	r.times[b.Target].Add(times, totals, true)
 	sent := r.sent()
-	r.tick(Progress{Phase: "attack", Requests: sent, Planned: max(sent, r.m.Plan.Requests*uint64(len(r.plan.Targets)*r.plan.Rounds))})
+	planned := r.m.Plan.Requests * uint64(len(r.plan.Targets)*r.plan.Rounds)
+	r.tick(Progress{Phase: "attack", Requests: sent, Planned: max(sent, planned)})
 	return times, nil
 }
 
@@ -331,13 +301,4 @@ func (r *latencyRun) sent() (n uint64) {
 		n += uint64(t.Sent)
 	}
 	return n
-}
-
-func (r *latencyRun) conclude() report.Report {
-	r.m.Ended = time.Now().UTC()
-	e := judge.Evidence{Times: r.times}
-	if b := r.cfg.Baseline; b != nil {
-		e.Then = &b.Folder
-	}
-	return judge.Conclude(r.m, e)
 }

@@ -38,8 +38,8 @@ func compareTargets(t *testing.T, w *demo.Clusters) LatencyConfig {
 	return cfg
 }
 
-// The demo's gateway delays each answer by 20 ms, give or take a fifth. That is found, and the report of the stored run is that
-// of the live one. On a machine that is too busy to send on time the outcome must be invalid instead.
+// The demo's gateway delays each answer by 20 ms, give or take a fifth. That is found, and the report of the stored run
+// is that of the live one. On a machine that is too busy to send on time the outcome must be invalid instead.
 func TestLatencyFindsTheDelayAndIsStored(t *testing.T) {
 	w := world(t, demo.Options{Seed: 11, GatewayDelay: 20 * time.Millisecond})
 	cfg := compareTargets(t, w)
@@ -57,10 +57,12 @@ func TestLatencyFindsTheDelayAndIsStored(t *testing.T) {
 		t.Errorf("median %+v", median)
 	}
 	// Half of the answers of the root are drawn for east: 10 standard deviations of 800 draws are 141.
-	if west := c.Targets[1]; west.Root == "" || west.Counted+west.Elsewhere != 800 || math.Abs(float64(west.Counted)-400) > 141 {
+	if west := c.Targets[1]; west.Root == "" || west.Counted+west.Elsewhere != 800 ||
+		math.Abs(float64(west.Counted)-400) > 141 {
 		t.Errorf("the root's own answers: %+v", west)
 	}
-	if late := strings.Contains(strings.Join(r.Verdict.Reasons, " "), "late"); !late && r.Verdict.Outcome == report.Fail || late && r.Verdict.Outcome != report.Invalid {
+	if late := strings.Contains(strings.Join(r.Verdict.Reasons, " "),
+		"late"); !late && r.Verdict.Outcome == report.Fail || late && r.Verdict.Outcome != report.Invalid {
 		t.Errorf("outcome %s: %q", r.Verdict.Outcome, r.Verdict.Reasons)
 	}
 	f := latest(t, cfg.ResultsDir)
@@ -120,10 +122,12 @@ func comparedWithItself(t *testing.T, f store.Folder, late bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := r.Changes[0]; !late && (len(c.Latency) != 2 || len(c.GatewayCost) != 1 || c.GatewayCost[0].Name != "svc/podinfo-east") {
+	if c := r.Changes[0]; !late && (len(c.Latency) != 2 || len(c.GatewayCost) != 1 ||
+		c.GatewayCost[0].Name != "svc/podinfo-east") {
 		t.Errorf("compared as %+v", c)
 	}
-	if unknown := strings.Contains(strings.Join(r.Verdict.Reasons, " "), "not known ("); unknown && r.Verdict.Outcome == report.Inconclusive {
+	if unknown := strings.Contains(strings.Join(r.Verdict.Reasons, " "),
+		"not known ("); unknown && r.Verdict.Outcome == report.Inconclusive {
 		t.Logf("this machine's neighbours made the few answers too alike for a range: %q", r.Verdict.Reasons)
 	} else if r.Verdict.Outcome != want {
 		t.Errorf("against itself: %s, want %s: %q", r.Verdict.Outcome, want, r.Verdict.Reasons)
@@ -135,7 +139,8 @@ func TestLatencySendsAsItIsTold(t *testing.T) {
 	t.Parallel()
 	cfg := compareTargets(t, world(t, demo.Options{Seed: 14}))
 	cfg.Against, cfg.Rates, cfg.Round = "", []attack.Rate{cfg.Load.Rate}, 100*time.Millisecond
-	cfg.Load.Template = attack.Plan{Engine: attack.EngineStd, Header: map[string]string{"x-canary": "always"}, Limits: &attack.Limits{Time: time.Hour}}
+	cfg.Load.Template = attack.Plan{Engine: attack.EngineStd, Header: map[string]string{"x-canary": "always"},
+		Limits: &attack.Limits{Time: time.Hour}}
 	if _, err := Latency(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +191,8 @@ func TestLatencyRefusals(t *testing.T) {
 	cfg := compareTargets(t, w)
 	cfg.Targets = []string{"svc/nothing"}
 	r, err := Latency(t.Context(), cfg)
-	if err != nil || r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "no Service nothing") {
+	if err != nil || r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "),
+		"no Service nothing") {
 		t.Errorf("a Service that is not there: %s %q, %v", r.Verdict.Outcome, r.Verdict.Reasons, err)
 	}
 }
@@ -202,13 +208,15 @@ func TestLatencyOfATargetThatOnlyFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "nothing but errors") {
+	if r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "),
+		"nothing but errors") {
 		t.Errorf("%s %q", r.Verdict.Outcome, r.Verdict.Reasons)
 	}
 }
 
-// backlogged is the latencies of a burst at a server that answers one request at a time, in 4 ms each, so 250 a second: at even
-// distances 4 ms below that, and above it the n-th request waits for a backlog that grows by 4 ms less the distance.
+// backlogged is the latencies of a burst at a server that answers one request at a time, in 4 ms each, so 250 a second:
+// at even distances 4 ms below that, and above it the n-th request waits for a backlog that grows by 4 ms less the
+// distance.
 func backlogged(rate attack.Rate, length time.Duration) *judge.Burst {
 	const service = 4 * time.Millisecond
 	b := judge.NewBurst(-1)
@@ -225,8 +233,12 @@ func backlogged(rate attack.Rate, length time.Duration) *judge.Burst {
 // The limit of 100 ms at p99 breaks above 250/s, where a step of 10 s leaves a backlog of 100 ms: at 1 % too much.
 func TestSweepFindsTheCapacityOfAQueue(t *testing.T) {
 	t.Parallel()
-	s := sweepOf(t, report.SweepLimit{Quantile: 0.99, Ms: 100}, func(rate attack.Rate) (*judge.Burst, error) { return backlogged(rate, 10*time.Second), nil })
-	if s.HoldsAt == nil || s.BreaksAt == nil || math.Abs(math.Sqrt(*s.HoldsAt**s.BreaksAt)-250) > 25 || *s.BreaksAt / *s.HoldsAt > sweepFine {
+	s := sweepOf(t, report.SweepLimit{Quantile: 0.99, Ms: 100}, func(rate attack.Rate) (*judge.Burst,
+		error) {
+		return backlogged(rate, 10*time.Second), nil
+	})
+	if s.HoldsAt == nil || s.BreaksAt == nil || math.Abs(math.Sqrt(*s.HoldsAt**s.BreaksAt)-250) > 25 ||
+		*s.BreaksAt / *s.HoldsAt > sweepFine {
 		t.Errorf("want within 10 %% of 250: %s %+v", s.Sentence, s.Steps)
 	}
 }
@@ -255,7 +267,8 @@ func sweepOf(t *testing.T, limit report.SweepLimit, step func(attack.Rate) (*jud
 	if s == nil {
 		t.Fatalf("%s %q: no sweep", r.Verdict.Outcome, r.Verdict.Reasons)
 	}
-	if s.HoldsAt != nil && s.BreaksAt != nil && (r.Verdict.Outcome != report.Fail || !strings.Contains(s.Sentence, "breaks it at")) {
+	if s.HoldsAt != nil && s.BreaksAt != nil && (r.Verdict.Outcome != report.Fail || !strings.Contains(s.Sentence,
+		"breaks it at")) {
 		t.Errorf("%s: %q", r.Verdict.Outcome, s.Sentence)
 	}
 	return s

@@ -16,7 +16,8 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// What the user marks while a run sends, and what is seen to change meanwhile, stands on the run's axis of time, live and stored.
+// What the user marks while a run sends, and what is seen to change meanwhile, stands on the run's axis of time, live
+// and stored.
 func TestRunKeepsMarksAndMoves(t *testing.T) {
 	t.Parallel()
 	w := world(t, demo.Options{Seed: 31})
@@ -71,7 +72,8 @@ func TestRunKeepsMarksAndMoves(t *testing.T) {
 	}
 	// Both are placed by clocks that are at most the time of one exchange apart.
 	if apart := moved[0].AtSeconds - marked[0].AtSeconds - changedAt.Sub(markedAt).Seconds(); apart < -0.5 || apart > 0.5 {
-		t.Errorf("mark at %g, move at %g, in truth %s apart", marked[0].AtSeconds, moved[0].AtSeconds, changedAt.Sub(markedAt))
+		t.Errorf("mark at %g, move at %g, in truth %s apart", marked[0].AtSeconds, moved[0].AtSeconds,
+			changedAt.Sub(markedAt))
 	}
 	again, err := judge.Analyze(f, nil)
 	if err != nil {
@@ -101,7 +103,8 @@ func TestMarkOfARunWithoutTimeline(t *testing.T) {
 		t.Fatal(err)
 	}
 	var usage *record.UsageError
-	if !tried || !errors.As(refused, &usage) || !strings.Contains(refused.Error(), "is a latency run, which has no timeline to mark") {
+	if !tried || !errors.As(refused, &usage) || !strings.Contains(refused.Error(),
+		"is a latency run, which has no timeline to mark") {
 		t.Errorf("tried %v: %v", tried, refused)
 	}
 }
@@ -109,11 +112,13 @@ func TestMarkOfARunWithoutTimeline(t *testing.T) {
 // Lines of the marks' file come from anywhere.
 func TestMarksInAFile(t *testing.T) {
 	t.Parallel()
-	got := marksIn([]byte("{\"at\":\"2026-11-22T07:15:02Z\",\"text\":\"one\"}\nnonsense\n{\"text\":\"\"}\n{\"at\":\"2026-11-22T07:15:03Z\",\"text\":\"two\\u0007\"}\n{\"at\":\"2026-"))
-	if len(got) != 2 || got[0].Text != "one" || strings.Contains(got[1].Text, "\x07") {
-		t.Errorf("%+v", got)
+	whole := `{"at":"2026-11-22T07:15:02Z","text":"one"}` + "\nnonsense\n" + `{"text":""}` + "\n" +
+		`{"at":"2026-11-22T07:15:03Z","text":"two\u0007"}` + "\n"
+	got, read := marksIn([]byte(whole + `{"at":"2026-`))
+	if read != len(whole) || len(got) != 2 || got[0].Text != "one" || strings.Contains(got[1].Text, "\x07") {
+		t.Errorf("%d bytes, %+v", read, got)
 	}
-	if n := len(marksIn([]byte(strings.Repeat("{\"text\":\"x\"}\n", 5000)))); n != maxFacts {
-		t.Errorf("%d marks are kept", n)
+	if many, _ := marksIn([]byte(strings.Repeat("{\"text\":\"x\"}\n", 5000))); len(many) != maxFacts {
+		t.Errorf("%d marks are kept", len(many))
 	}
 }

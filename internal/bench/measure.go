@@ -4,39 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"sync"
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/judge"
-	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// sessionMargin is how much longer than the planned sending the agent may live: probes, warm-up, stragglers.
-const sessionMargin = 2 * time.Minute
-
-// session is the near end of the generator in one pod: the agent's client, or one that drives what the image has.
-type session interface {
-	fetcher
-	// Hello is what the far end said of itself.
-	Hello() wire.HelloMessage
-	// AttackFrom is as agent.Client's.
-	AttackFrom(ctx context.Context, plan attack.Plan, start agent.Start, totals *wire.Totals) iter.Seq2[attack.Result, error]
-	Close() error
-}
-
-var _ session = (*agent.Client)(nil)
-
 // measure opens a session in every source pod, learns who answers how, and sends the burst.
 func (r *run) measure(ctx context.Context) (err error) {
-	// Sessions outlive ctx: a run that is interrupted still fetches what the agents have, and says goodbye.
-	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
 	sources, err := r.sources()
 	if err != nil {
 		return err
@@ -44,46 +25,62 @@ func (r *run) measure(ctx context.Context) (err error) {
 	r.active = sources
 	defer func() {
 		for _, s := range sources {
-			if closeErr := s.close(); err == nil && closeErr != nil {
-				r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+untrusted.Safe(closeErr.Error()))
-			}
+			r.endSession(err, s.close)
 		}
 	}()
 	for _, s := range sources {
 		r.progress("settle", "starting the agent in pod "+s.pod.Name)
-		if err := s.open(ctx, life, 0); err != nil {
+		if err := s.open(ctx, 0); err != nil {
 			return err
 		}
 	}
 	r.m.Agent = sources[0].facts
-	if err := r.settle(ctx, clockedFetcher{sources[0].client, &r.m.Clock}); err != nil || r.m.Refused() {
+	first := clockedFetcher{sources[0].session, &r.m.Clock}
+	if err := r.settle(ctx, first); err != nil || r.m.Refused() {
 		return err
 	}
-	if err := r.awaitDataPlane(ctx, clockedFetcher{sources[0].client, &r.m.Clock}); err != nil {
+	if err := r.awaitDataPlane(ctx, first); err != nil {
 		return err
 	}
 	from := "pod " + sources[0].pod.Name
 	if len(sources) > 1 {
 		from = fmt.Sprintf("%d pods", len(sources))
 	}
-	r.progress("attack", fmt.Sprintf("sending %d requests at %g/s from %s", r.m.Plan.Requests, r.m.Plan.Rate.PerSecond(), from))
+	r.progress("attack", fmt.Sprintf("sending %d requests at %g/s from %s",
+		r.m.Plan.Requests, r.m.Plan.Rate.PerSecond(), from))
 	if err := r.witnessBefore(ctx, sources); err != nil {
 		return err
 	}
-	return errors.Join(r.burst(ctx, life, sources), r.witnessAfter(ctx, sources))
+	return errors.Join(r.burst(ctx, sources), r.witnessAfter(ctx, sources))
 }
 
-func (r *run) checkAgent(h wire.HelloMessage) error {
-	if h.UID == law.UserOf(r.m.Law().Provider) && r.m.Before.Through == nil {
-		return fmt.Errorf("start agent in container %q: it runs as user %d, whose requests pass the mesh by; "+
-			"name another container with -c", r.m.Before.Source.Container, h.UID)
+// withSession opens one session in the source pod, keeps what it verifies, and has it do something for so long.
+func (r *run) withSession(
+	ctx context.Context, length time.Duration, do func(context.Context, session) error,
+) (err error) {
+	r.progress("settle", "starting the agent in pod "+r.m.Before.Source.Name)
+	client, facts, err := r.openSession(ctx, ladder{
+		pod: r.m.Before.Source, plan: r.m.Plan, length: length,
+		options: agent.ClientOptions{Verified: r.storeFrames(store.SamplesFile)},
+	})
+	r.m.Agent = facts
+	if err != nil {
+		return err
 	}
-	return nil
+	defer func() { r.endSession(err, client.Close) }()
+	return do(ctx, client)
 }
 
-// burst sends the counted requests, from all source pods at once. Frames are stored before they are counted. A sequential run
-// stops the burst at the look that decides.
-func (r *run) burst(ctx, life context.Context, sources []*source) error {
+// endSession closes a session. That its end was not seen is a warning, where nothing worse is known.
+func (r *run) endSession(err error, close func() error) {
+	if closeErr := close(); err == nil && closeErr != nil {
+		r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+untrusted.Safe(closeErr.Error()))
+	}
+}
+
+// burst sends the counted requests, from all source pods at once. Frames are stored before they are counted. A
+// sequential run stops the burst at the look that decides.
+func (r *run) burst(ctx context.Context, sources []*source) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	if r.m.Sequential != nil {
@@ -93,22 +90,73 @@ func (r *run) burst(ctx, life context.Context, sources []*source) error {
 		}
 	}
 	r.tally.Pods = len(sources)
-	gate := newBarrier(len(sources)).gate()
+	gate := newGate(len(sources))
 	errs := make([]error, len(sources))
 	var sending sync.WaitGroup
 	for i, s := range sources {
 		s.plan = record.PartOf(r.m.Plan, i, len(sources)) // with the rules that were learned since
 		sending.Go(func() {
-			if errs[i] = s.send(ctx, life, gate, stop); errs[i] != nil {
+			if errs[i] = s.send(ctx, gate, stop); errs[i] != nil {
 				stop(errs[i]) // what one pod cannot send nobody else makes up for
 			}
 		})
 	}
 	sending.Wait()
-	if err := r.gather(); err != nil {
-		return err
-	}
+	r.gather()
 	return worstOf(errs)
+}
+
+// barrier lets several bursts start together.
+type barrier struct {
+	mu   sync.Mutex
+	left int
+	open chan struct{}
+}
+
+// newGate returns what each of n bursts calls once before it starts; nil where there is nobody to wait for.
+func newGate(n int) func(context.Context) error {
+	if n == 1 {
+		return nil
+	}
+	b := &barrier{left: n, open: make(chan struct{})}
+	return b.arrive
+}
+
+func (b *barrier) arrive(ctx context.Context) error {
+	b.mu.Lock()
+	if b.left--; b.left == 0 {
+		close(b.open)
+	}
+	b.mu.Unlock()
+	select {
+	case <-b.open:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// gather puts the streams' totals together. Where there are several streams the tally is made anew from the stored
+// ones: which results are thinned out must not depend on the order in which pods were heard.
+func (r *run) gather() {
+	if len(r.streams) == 1 {
+		r.totals = r.streams[0].Totals
+		return
+	}
+	r.m.Streams = nil
+	for _, s := range r.streams {
+		r.m.Streams = append(r.m.Streams, s.Stream)
+	}
+	again := judge.NewTally(len(r.m.Weights))
+	again.Pods = r.tally.Pods
+	totals := wire.Totals{}
+	for result, err := range r.m.Samples(store.Folder{ID: r.m.ID, Dir: r.folder.Dir}, &totals) {
+		if err != nil {
+			break // the burst's own error says it
+		}
+		again.Add(result)
+	}
+	r.tally, r.totals = again, totals
 }
 
 // worstOf is the error that ended a burst. That the looks decided is none.

@@ -1,12 +1,9 @@
 package bench
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -15,9 +12,7 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
-	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // A sequential run looks so often, unless it is told otherwise.
@@ -46,12 +41,7 @@ func (r *run) plan(snap law.Snapshot) (attack.Plan, error) {
 		requests = uint64(n)
 		r.m.Automatic = true
 	}
-	p := r.cfg.Load.Template
-	p.URL, p.Rate, p.Requests, p.WarmUp = target, r.cfg.Load.Rate, requests, r.cfg.Load.WarmUp
-	p.Connections, p.Timeout = r.cfg.Load.Connections, r.cfg.Load.Timeout
-	p.MaxRate, p.MaxRequests = r.cfg.Load.MaxRate, r.cfg.Load.MaxRequests
-	p.Header = headers(r.cfg.Load.Header, p.Header)
-	p = p.WithDefaults()
+	p := r.cfg.Load.plan(target, requests)
 	if p.Reuse == nil || p.Reuse.MaxRequests == 0 && p.Reuse.MaxAge == 0 {
 		perConn := max(1, requests/leastConnections)
 		if snap.Law.NullModel == law.RandomPerConnection {
@@ -72,23 +62,55 @@ func (r *run) plan(snap law.Snapshot) (attack.Plan, error) {
 	if err := checkPods(p, 1+len(snap.Others), r.cfg.Resume); err != nil {
 		return attack.Plan{}, err
 	}
-	if q := r.m.Sequential; q != nil {
-		switch {
-		case r.cfg.Options.Gate != analyze.GateTolerance:
-			return attack.Plan{}, record.Usagef("--sequential: its rule is the tolerance; leave --gate %s out", r.cfg.Options.Gate)
-		case requests > judge.MaxSequential:
-			return attack.Plan{}, record.Usagef("--sequential: %d requests, at most %d can be looked at in their order", requests, judge.MaxSequential)
-		case snap.Law.NullModel == law.RandomPerConnection && (p.Reuse == nil || p.Reuse.MaxRequests != 1):
-			return attack.Plan{}, record.Usagef("--sequential: this split is drawn for each connection; leave --requests-per-connection out")
-		case q.Every == 0:
-			q.Every = max(minEvery, requests/mostLooks)
-		}
+	if err := r.checkSequential(p); err != nil {
+		return attack.Plan{}, err
 	}
 	// The rules must fit too: a rule of the user's for a backend that does not exist is found here.
 	if _, err := judge.UserRules(r.cfg.Rules, r.m.Weights); err != nil {
 		return attack.Plan{}, &record.UsageError{Err: err}
 	}
 	return p, nil
+}
+
+// plan is the burst to a URL, before what a kind of run makes of it.
+func (l Load) plan(target string, requests uint64) attack.Plan {
+	p := l.Template
+	p.URL, p.Rate, p.Requests, p.WarmUp = target, l.Rate, requests, l.WarmUp
+	p.Connections, p.Timeout = l.Connections, l.Timeout
+	p.MaxRate, p.MaxRequests = l.MaxRate, l.MaxRequests
+	p.Header = headers(l.Header, p.Header)
+	return p.WithDefaults()
+}
+
+// checkPods refuses a plan that cannot be shared out.
+func checkPods(p attack.Plan, pods int, resume bool) error {
+	switch {
+	case pods > 1 && p.Shape != nil:
+		return record.Usagef("--pods: only a constant rate can be shared out between pods")
+	case resume && p.Shape != nil:
+		return record.Usagef("--resume: only a constant rate can be resumed")
+	case uint64(pods) > p.Requests:
+		return record.Usagef("--pods: %d pods for %d requests", pods, p.Requests)
+	}
+	return nil
+}
+
+// checkSequential refuses a plan that cannot be looked at while it is sent, and fixes when it is.
+func (r *run) checkSequential(p attack.Plan) error {
+	q, perConnection := r.m.Sequential, r.m.Before.Law.NullModel == law.RandomPerConnection
+	switch {
+	case q == nil:
+	case r.cfg.Options.Gate != analyze.GateTolerance:
+		return record.Usagef("--sequential: its rule is the tolerance; leave --gate %s out", r.cfg.Options.Gate)
+	case p.Requests > judge.MaxSequential:
+		return record.Usagef("--sequential: %d requests, at most %d can be looked at in their order",
+			p.Requests, judge.MaxSequential)
+	case perConnection && (p.Reuse == nil || p.Reuse.MaxRequests != 1):
+		return record.Usagef("--sequential: this split is drawn for each connection; leave --requests-per-connection out")
+	case q.Every == 0:
+		q.Every = max(minEvery, p.Requests/mostLooks)
+	}
+	return nil
 }
 
 // identify names the run in every request, unless the user has said otherwise.
@@ -120,15 +142,12 @@ func headers(own, user map[string]string) map[string]string {
 
 // targetURL is where the requests go: the root Service, unless other pods draw.
 func targetURL(given string, s law.Snapshot) (string, error) {
-	host := s.Root.Name
-	if s.Source.Namespace != s.Root.Namespace {
-		host += "." + s.Root.Namespace
-	}
-	if given == "" {
-		if s.Through != nil {
-			return "", fmt.Errorf("--through svc/%s: name with --url what is to be requested of it", s.Through.Service.Name)
-		}
-		return "http://" + net.JoinHostPort(host, strconv.Itoa(int(s.Port))) + "/", nil
+	switch {
+	case given != "":
+	case s.Through != nil:
+		return "", fmt.Errorf("--through svc/%s: name with --url what is to be requested of it", s.Through.Service.Name)
+	default:
+		return rootURL(s, "/"), nil
 	}
 	u, err := url.Parse(given)
 	if err != nil {
@@ -136,13 +155,15 @@ func targetURL(given string, s law.Snapshot) (string, error) {
 	}
 	if s.Through != nil {
 		if !names(u.Hostname(), s.Through.Service, s) {
-			return "", fmt.Errorf("--url %q: its host is not the Service %s that --through names", given, s.Through.Service.Name)
+			return "", fmt.Errorf("--url %q: its host is not the Service %s that --through names",
+				given, s.Through.Service.Name)
 		}
 		return given, nil
 	}
 	if !names(u.Hostname(), s.Root, s) {
-		return "", fmt.Errorf("--url %q: host %q is not the split's root Service %q: requests there are not drawn by this split; "+
-			"if pods of another Service send them on, name it with --through svc/NAME", given, u.Hostname(), s.Root.Name)
+		return "", fmt.Errorf("--url %q: host %q is not the split's root Service %q: requests there are not drawn "+
+			"by this split; if pods of another Service send them on, name it with --through svc/NAME",
+			given, u.Hostname(), s.Root.Name)
 	}
 	if port := u.Port(); port == "" && s.Port != 80 || port != "" && port != strconv.Itoa(int(s.Port)) {
 		return "", fmt.Errorf("--url %q: its port is not %d of Service %s", given, s.Port, s.Root.Name)
@@ -150,8 +171,17 @@ func targetURL(given string, s law.Snapshot) (string, error) {
 	return given, nil
 }
 
-// names reports whether a host name, as the source pod writes it, means the Service. A bare name means it only in its own
-// namespace, and a full one only in the cluster's own domain.
+// rootURL is a path of the root Service, as the source pod writes it.
+func rootURL(s law.Snapshot, path string) string {
+	host := s.Root.Name
+	if s.Source.Namespace != s.Root.Namespace {
+		host += "." + s.Root.Namespace
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(int(s.Port))) + path
+}
+
+// names reports whether a host name, as the source pod writes it, means the Service. A bare name means it only in its
+// own namespace, and a full one only in the cluster's own domain.
 func names(host string, s law.Service, snap law.Snapshot) bool {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if s.ClusterIP != "" && host == s.ClusterIP {
@@ -167,50 +197,4 @@ func names(host string, s law.Service, snap law.Snapshot) bool {
 	// A ServiceProfile is named by the full name of its Service, whatever the cluster's domain is.
 	domain, ok := strings.CutPrefix(snap.Split.Profile.Name, snap.Root.Name+"."+snap.Root.Namespace+".svc.")
 	return ok && domain != "" && host == short+".svc."+domain
-}
-
-// Weights reads the effective weights of a split, and says where they come from.
-func Weights(ctx context.Context, cfg Config) (analyze.Weights, string, error) {
-	cfg.Query.SplitOnly = true
-	s, err := mesh.Discover(ctx, cfg.Local, cfg.Remotes, cfg.Query)
-	if err != nil {
-		return nil, "", err
-	}
-	for _, n := range s.Notes {
-		if cfg.Log != nil && (strings.Contains(n, "may rule") || strings.Contains(n, "ServiceProfiles could not be read")) {
-			fmt.Fprintf(cfg.Log, "splitbench: note: %s\n", untrusted.Safe(n))
-		}
-	}
-	if !s.Split.Found {
-		e := &mesh.Error{Kind: mesh.KindNotFound, Op: "read", Object: "split " + s.Split.Name, Cause: errors.New(s.Split.Why)}
-		if len(s.Split.Others) > 0 {
-			e.Hint = "there are: " + strings.Join(s.Split.Others, ", ")
-		}
-		return nil, "", e
-	}
-	if s.Split.WeightErr != nil && len(s.Split.Effective) == 0 {
-		return nil, "", &mesh.Error{Kind: mesh.KindServer, Op: "read", Object: "split " + s.Split.Name, Cause: s.Split.WeightErr}
-	}
-	return record.WeightsOf(s), s.Split.EffectiveFrom, nil
-}
-
-// probeOf is the request that the law is asked for: what the run is going to send.
-func probeOf(cfg Config) law.Probe {
-	sent := cfg.Load.Template
-	p := law.Probe{Method: http.MethodGet, Header: headers(cfg.Load.Header, sent.Header)}
-	if u, err := url.Parse(cfg.URL); err == nil && cfg.URL != "" {
-		p.Path, p.Host = u.RequestURI(), u.Hostname()
-	}
-	if sent.Protocol == attack.ProtocolGRPC {
-		p.Method, p.Path = http.MethodPost, sent.Unary.Path()
-	}
-	for k, v := range p.Header {
-		if strings.EqualFold(k, "Host") {
-			p.Host = v
-			if host, _, err := net.SplitHostPort(v); err == nil {
-				p.Host = host
-			}
-		}
-	}
-	return p
 }

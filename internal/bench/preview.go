@@ -43,7 +43,8 @@ func (p Preview) WriteTo(w io.Writer) (int64, error) {
 		plan := p.m.Plan
 		fmt.Fprintf(&b, "requests     %d counted and %d before them to warm up, at %g/s: %s\n",
 			plan.Requests, plan.WarmUp, plan.Rate.PerSecond(), plan.Duration().Round(time.Millisecond))
-		fmt.Fprintf(&b, "probes       at most %d to the root, %d to each other backend, to learn what answers look like\n", rootProbes, directProbes)
+		fmt.Fprintf(&b, "probes       at most %d to the root, %d to each other backend, to learn what answers look like\n",
+			rootProbes, directProbes)
 		fmt.Fprintf(&b, "url          GET %s\n", plan.URL)
 	}
 	fmt.Fprintf(&b, "weights      %s (%s)\n", p.m.Weights, s.Split.EffectiveFrom)
@@ -53,10 +54,12 @@ func (p Preview) WriteTo(w io.Writer) (int64, error) {
 		fmt.Fprintf(&b, "             %s %s %s\n", pod.AgentPath, agent.ArgServe, deadline.Round(time.Second))
 	} else {
 		dirs := append(append([]string(nil), pod.WritableDirs...), "$TMPDIR", "/tmp", "/var/tmp", "/run", "$PWD")
-		fmt.Fprintf(&b, "commands     sh -c SCRIPT  find the first of %s where a file can be written and run\n", strings.Join(dirs, " "))
+		fmt.Fprintf(&b, "commands     sh -c SCRIPT  find the first of %s where a file can be written and run\n",
+			strings.Join(dirs, " "))
 		fmt.Fprintf(&b, "             sh -c SCRIPT  write the agent there as .splitbench-HASH-RANDOM, mode 0700\n")
 		fmt.Fprintf(&b, "             FILE %s  check that it arrived\n", agent.ArgSelfHash)
-		fmt.Fprintf(&b, "             FILE %s %s  run the session; the file unlinks itself first\n", agent.ArgServe, deadline.Round(time.Second))
+		fmt.Fprintf(&b, "             FILE %s %s  run the session; the file unlinks itself first\n", agent.ArgServe,
+			deadline.Round(time.Second))
 	}
 	head := "permissions "
 	for _, a := range s.Access {

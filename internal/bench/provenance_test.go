@@ -11,8 +11,8 @@ import (
 	"github.com/splitbench/splitbench/internal/record"
 )
 
-// The manifest says what the figures were measured on: which pods, in both clusters, of which images, through which proxy, and
-// how far each cluster's clock was off.
+// The manifest says what the figures were measured on: which pods, in both clusters, of which images, through which
+// proxy, and how far each cluster's clock was off.
 func TestManifestHoldsProvenance(t *testing.T) {
 	t.Parallel()
 	_, m, _ := live(t, connect(t, world(t, demo.Options{}), 200))
@@ -71,7 +71,8 @@ func TestTheManifestKeepsNoSecrets(t *testing.T) {
 		if bytes.Contains(b, []byte("SECRET")) {
 			t.Errorf("%s holds the credential", file.Name())
 		}
-		if file.Name() == record.ManifestFile && (!bytes.Contains(b, []byte(`"Authorization": "***"`)) || !bytes.Contains(b, []byte(`"x-canary": "always"`))) {
+		if file.Name() == record.ManifestFile && (!bytes.Contains(b, []byte(`"Authorization": "***"`)) || !bytes.Contains(b,
+			[]byte(`"x-canary": "always"`))) {
 			t.Errorf("%s does not say which headers were sent", file.Name())
 		}
 	}

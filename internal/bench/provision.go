@@ -7,11 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
-
-	"k8s.io/client-go/rest"
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
@@ -24,7 +23,7 @@ import (
 	"github.com/splitbench/splitbench/podexec"
 )
 
-// Via is a way in which the generator comes to the pod.
+// Via is a way to get the load generator into the pod.
 type Via string
 
 // The ways, in the order in which ViaAuto tries them; an ephemeral container stays in the pod's spec for ever, so only
@@ -40,28 +39,47 @@ const (
 // Vias are all ways that a run may be told to take.
 func Vias() []Via { return []Via{ViaAuto, ViaPresent, ViaUpload, ViaCurl, ViaEphemeral} }
 
-// ladder is what is needed to get a load generator into a pod and to open a session with it.
-type ladder struct {
-	container *podexec.Container
-	rest      *rest.Config
-	pod       law.Pod
-	self      string // path of this program
-	via       Via
-	image     string // of an ephemeral container
-	protocol  podexec.Protocol
-	plan      attack.Plan
-	deadline  time.Duration
-	after     int // process that must have ended; 0: none
-	options   agent.ClientOptions
+// session is the near end of the generator in one pod: the agent's client, or one that drives what the image has.
+type session interface {
+	fetcher
+	// Hello is what the far end said of itself.
+	Hello() wire.HelloMessage
+	// AttackFrom is as agent.Client's.
+	AttackFrom(context.Context, attack.Plan, agent.Start, *wire.Totals) iter.Seq2[attack.Result, error]
+	Close() error
 }
 
-// ladder is the one to a pod, without a plan.
-func (c Config) ladder(pod law.Pod) (ladder, error) {
-	container, err := podexec.New(c.REST, podexec.Target{Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container},
-		podexec.Options{Protocol: c.Protocol})
-	return ladder{
-		container: container, rest: c.REST, pod: pod, self: c.Self, via: c.Via, image: c.Image, protocol: c.Protocol,
-	}, err
+var _ session = (*agent.Client)(nil)
+
+// sessionMargin is how much longer than the planned sending the agent may live: probes, warm-up, stragglers.
+const sessionMargin = 2 * time.Minute
+
+// openSession gets a generator into a pod and starts it. The session lives until it is closed, also after ctx: a run
+// that is interrupted still fetches what the agent has, and says goodbye.
+func (r *run) openSession(ctx context.Context, l ladder) (session, record.AgentFacts, error) {
+	l.cfg, l.options.Stderr = r.cfg, r.log
+	s, facts, err := l.provide(ctx)
+	if err != nil {
+		return nil, facts, err
+	}
+	if uid := s.Hello().UID; uid == law.UserOf(r.m.Law().Provider) && r.m.Before.Through == nil {
+		err = fmt.Errorf("start agent in container %q: it runs as user %d, whose requests bypass the mesh; "+
+			"name another container with -c", l.pod.Container, uid)
+		return nil, facts, errors.Join(err, s.Close())
+	}
+	return s, facts, nil
+}
+
+// ladder is what is needed to get a load generator into a pod and to open a session with it.
+type ladder struct {
+	cfg     Config
+	pod     law.Pod
+	plan    attack.Plan
+	length  time.Duration // of the sending
+	after   int           // process that must have ended; 0: none
+	options agent.ClientOptions
+
+	container *podexec.Container // the pod's own
 }
 
 // errNotThere says that a way is not open in this pod, which is no failure.
@@ -70,32 +88,39 @@ type errNotThere struct{ why string }
 func (e *errNotThere) Error() string { return e.why }
 
 // provide goes down the ladder until a session is open. The facts are what was tried, also after an error.
-func (l ladder) provide(ctx, life context.Context) (session, record.AgentFacts, error) {
-	var facts record.AgentFacts
-	ways := []Via{l.via}
-	if l.via == "" || l.via == ViaAuto {
+func (l ladder) provide(ctx context.Context) (s session, facts record.AgentFacts, err error) {
+	if l.container, err = l.containerOf(l.pod.Container); err != nil {
+		return nil, facts, err
+	}
+	ways := []Via{l.cfg.Via}
+	if l.cfg.Via == "" || l.cfg.Via == ViaAuto {
 		ways = []Via{ViaPresent, ViaUpload, ViaCurl}
 	}
 	var failed []error
 	for _, way := range ways {
-		s, how, err := l.open(ctx, life, way)
+		s, how, err := l.open(ctx, way)
 		if err == nil {
 			facts.Steps = append(facts.Steps, record.Step{Via: string(way), Used: true, Seen: how})
 			facts.How, facts.Transport, facts.Hello = how, string(l.container.Protocol()), s.Hello()
 			return s, facts, nil
 		}
 		facts.Steps = append(facts.Steps, record.Step{Via: string(way), Seen: untrusted.Safe(err.Error())})
-		var none *errNotThere
-		if len(ways) > 1 && (errors.As(err, &none) || nextMayDo(err)) && ctx.Err() == nil {
-			if !errors.As(err, &none) {
-				failed = append(failed, err)
-			}
+		more := len(ways) > 1 && ctx.Err() == nil
+		if _, absent := errors.AsType[*errNotThere](err); absent && more {
 			continue
 		}
 		failed = append(failed, err)
-		break
+		if !more || !nextMayDo(err) {
+			break
+		}
 	}
 	return nil, facts, errors.Join(failed...)
+}
+
+// containerOf is a container of the pod.
+func (l ladder) containerOf(name string) (*podexec.Container, error) {
+	return podexec.New(l.cfg.REST, podexec.Target{Namespace: l.pod.Namespace, Pod: l.pod.Name, Container: name},
+		podexec.Options{Protocol: l.cfg.Protocol})
 }
 
 // nextMayDo reports whether another way may do better: not where nothing can be run in the pod at all.
@@ -106,57 +131,48 @@ func nextMayDo(err error) bool {
 	var noAgent *agentbin.NoAgentError
 	var version *wire.VersionError
 	var noTool *curl.NoToolError
-	return errors.As(err, &noTool) || errors.As(err, &upload) || errors.As(err, &noShell) || errors.As(err, &start) || errors.As(err, &noAgent) || errors.As(err, &version)
+	return errors.As(err, &noTool) || errors.As(err, &upload) || errors.As(err, &noShell) ||
+		errors.As(err, &start) || errors.As(err, &noAgent) || errors.As(err, &version)
 }
 
-func (l ladder) open(ctx, life context.Context, way Via) (session, string, error) {
+// open opens a session and says how.
+func (l ladder) open(ctx context.Context, way Via) (session, string, error) {
 	switch way {
 	case ViaPresent:
-		return l.present(ctx, life)
+		return l.present(ctx)
 	case ViaUpload:
-		return l.upload(ctx, life, l.container)
+		return l.upload(ctx, l.container)
 	case ViaCurl:
-		return l.curl(ctx, life)
+		return l.curl(ctx)
 	case ViaEphemeral:
-		return l.ephemeral(ctx, life)
+		return l.ephemeral(ctx)
 	case ViaAuto:
 	}
 	return nil, "", record.Usagef("--via %q: want auto, present, upload, curl or ephemeral", string(way))
 }
 
-// serve are the agent's arguments.
-func (l ladder) serve(path string) []string {
-	argv := []string{path, agent.ArgServe, l.deadline.Round(time.Second).String()}
-	if l.after > 0 {
-		argv = append(argv, strconv.Itoa(l.after))
-	}
-	return argv
-}
-
 // present starts the agent that the pod says it has.
-func (l ladder) present(ctx, life context.Context) (session, string, error) {
+func (l ladder) present(ctx context.Context) (session, string, error) {
 	path := l.pod.AgentPath
 	if path == "" {
 		return nil, "", &errNotThere{"the pod has no annotation splitbench.io/agent"}
 	}
-	version, err := output(ctx, l.container, []string{path, agent.ArgVersion})
+	version, err := output(ctx, l.container, path, agent.ArgVersion)
 	if err != nil {
-		return nil, "", fmt.Errorf("use the agent that pod %s says is installed at %q: %w", l.pod.Name, untrusted.Safe(path), err)
+		return nil, "", fmt.Errorf("use the agent that pod %s says is installed at %q: %w", l.pod.Name, untrusted.Safe(path),
+			err)
 	}
-	c, err := agent.Open(life, l.container, l.serve(path), l.options)
-	if err != nil {
-		return nil, "", err
-	}
-	return c, "installed: " + untrusted.Safe(strings.TrimSpace(version)), nil
+	s, err := l.serve(ctx, l.container, path)
+	return s, "installed: " + untrusted.Safe(strings.TrimSpace(version)), err
 }
 
 // upload puts the agent into a container and starts it.
-func (l ladder) upload(ctx, life context.Context, c *podexec.Container) (session, string, error) {
+func (l ladder) upload(ctx context.Context, c *podexec.Container) (session, string, error) {
 	goos, arch, err := platform(ctx, c, l.pod)
 	if err != nil {
 		return nil, "", err
 	}
-	bin, err := agentbin.For(goos, arch, l.self)
+	bin, err := agentbin.For(goos, arch, l.cfg.Self)
 	if err != nil {
 		return nil, "", err
 	}
@@ -164,19 +180,63 @@ func (l ladder) upload(ctx, life context.Context, c *podexec.Container) (session
 	if err != nil {
 		return nil, "", err
 	}
-	dirs := l.pod.WritableDirs
-	if c.Target().Container != l.pod.Container {
-		dirs = nil // another container's mounts
+	u := podexec.Upload{Data: bin.Data, Name: name, HashArgs: []string{agent.ArgSelfHash}}
+	if c == l.container {
+		u.Dirs = l.pod.WritableDirs // another container has other mounts
 	}
-	path, err := c.Upload(ctx, podexec.Upload{Data: bin.Data, Name: name, Dirs: dirs, HashArgs: []string{agent.ArgSelfHash}})
+	path, err := c.Upload(ctx, u)
 	if err != nil {
 		return nil, "", fmt.Errorf("upload the agent to container %s of pod %s: %w", c.Target().Container, l.pod.Name, err)
 	}
-	client, err := agent.Open(life, c, l.serve(path), l.options)
+	s, err := l.serve(ctx, c, path)
 	if err != nil {
 		return nil, "", errors.Join(err, remove(ctx, c, path))
 	}
-	return client, fmt.Sprintf("uploaded to %s (%s, %s/%s, %d bytes, SHA-256 checked)", untrusted.Safe(path), bin.Source, goos, arch, len(bin.Data)), nil
+	return s, fmt.Sprintf("uploaded to %s (%s, %s/%s, %d bytes, SHA-256 checked)",
+		untrusted.Safe(path), bin.Source, goos, arch, len(bin.Data)), nil
+}
+
+// curl drives the image's own curl or wget.
+func (l ladder) curl(ctx context.Context) (session, string, error) {
+	if err := curl.Check(l.plan); err != nil {
+		return nil, "", err
+	}
+	c, err := curl.Open(ctx, l.container, curl.Options{Progress: l.options.Progress, Verified: l.options.Verified})
+	if err != nil {
+		return nil, "", err
+	}
+	return curlSession{c}, untrusted.Safe(c.Hello().Version) + " of the image, one request after the other", nil
+}
+
+// ephemeral adds an ephemeral container to the pod, puts the agent there and starts it. The container ends by itself
+// with the session's deadline; Kubernetes keeps its entry in the pod's spec.
+func (l ladder) ephemeral(ctx context.Context) (session, string, error) {
+	name, err := podexec.AddEphemeral(ctx, l.cfg.REST, l.container.Target(), podexec.Ephemeral{
+		Image: l.cfg.Image, Command: []string{"sleep", fmt.Sprint(int((l.length + sessionMargin).Seconds()) + 1)},
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	c, err := l.containerOf(name)
+	if err != nil {
+		return nil, "", err
+	}
+	s, how, err := l.upload(ctx, c)
+	return s, fmt.Sprintf("ephemeral container %s of image %s, which stays in the pod's spec: %s",
+		name, untrusted.Safe(l.cfg.Image), how), err
+}
+
+// serve starts the agent that lies at path.
+func (l ladder) serve(ctx context.Context, c *podexec.Container, path string) (session, error) {
+	argv := []string{path, agent.ArgServe, (l.length + sessionMargin).Round(time.Second).String()}
+	if l.after > 0 {
+		argv = append(argv, strconv.Itoa(l.after))
+	}
+	client, err := agent.Open(context.WithoutCancel(ctx), c, argv, l.options)
+	if err != nil {
+		return nil, err // no client in the interface
+	}
+	return client, nil
 }
 
 // removeLimit bounds taking back an upload.
@@ -197,9 +257,10 @@ func platform(ctx context.Context, c *podexec.Container, pod law.Pod) (goos, arc
 	if pod.OS != "" && pod.Arch != "" {
 		return pod.OS, pod.Arch, nil
 	}
-	out, err := output(ctx, c, []string{"uname", "-sm"})
+	out, err := output(ctx, c, "uname", "-sm")
 	if err != nil {
-		return "", "", fmt.Errorf("find the platform of pod %s: its node may not be read, and uname failed: %w", pod.Name, err)
+		return "", "", fmt.Errorf("find the platform of pod %s: its node may not be read, and uname failed: %w", pod.Name,
+			err)
 	}
 	system, machine, _ := strings.Cut(strings.ToLower(strings.TrimSpace(out)), " ")
 	switch machine {
@@ -217,7 +278,7 @@ const maxOutput = 4096
 var errTooMuch = errors.New("more output than expected")
 
 // output runs a small command to its end.
-func output(ctx context.Context, c *podexec.Container, argv []string) (string, error) {
+func output(ctx context.Context, c *podexec.Container, argv ...string) (string, error) {
 	var out capped
 	if err := c.Exec(ctx, argv, nil, &out, io.Discard); err != nil {
 		return "", err
@@ -225,7 +286,7 @@ func output(ctx context.Context, c *podexec.Container, argv []string) (string, e
 	return out.b.String(), nil
 }
 
-// capped does not embed its buffer: io.Copy would find ReadFrom and pass the cap by.
+// capped does not embed its buffer: io.Copy would find ReadFrom and bypass the cap.
 type capped struct{ b bytes.Buffer }
 
 func (c *capped) Write(p []byte) (int, error) {
@@ -233,4 +294,39 @@ func (c *capped) Write(p []byte) (int, error) {
 		return 0, errTooMuch
 	}
 	return c.b.Write(p)
+}
+
+// curlSession makes a session of the image's own curl or wget.
+type curlSession struct{ *curl.Client }
+
+var _ session = curlSession{}
+
+// AttackFrom starts when the gate opens and the delay is over; the warm-up belongs to the burst.
+func (c curlSession) AttackFrom(
+	ctx context.Context, plan attack.Plan, start agent.Start, totals *wire.Totals,
+) iter.Seq2[attack.Result, error] {
+	return func(yield func(attack.Result, error) bool) {
+		var err error
+		if start.Gate != nil {
+			err = start.Gate(ctx)
+		}
+		if err == nil {
+			err = pause(ctx, start.Delay)
+		}
+		if err != nil {
+			yield(attack.Result{}, err)
+			return
+		}
+		c.Attack(ctx, plan, totals)(yield)
+	}
+}
+
+// pause waits for d, or less where ctx ends, whose cause it returns.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/splitbench/splitbench/podexec"
 )
 
-// An ephemeral container is reached by the protocol that the user asked for, by every kind of run: a proxy on the way that
-// knows only SPDY must not see a WebSocket.
+// An ephemeral container is reached by the protocol that the user asked for, by every kind of run: a proxy on the way
+// that knows only SPDY must not see a WebSocket.
 func TestEphemeralContainersKeepTheProtocol(t *testing.T) {
 	t.Parallel()
 	w := world(t, demo.Options{Seed: 61})

@@ -181,7 +181,8 @@ func TestARunThatWasNotSeenToTheEndIsNoPass(t *testing.T) {
 		}
 		tl.Add(r)
 	}
-	if r := judge.Conclude(m, judge.Evidence{Totals: totals, Tally: tl}); r.Verdict.Outcome != report.Invalid || r.Verdict.StatisticalOutcome != report.Pass {
+	if r := judge.Conclude(m, judge.Evidence{Totals: totals, Tally: tl}); r.Verdict.Outcome != report.Invalid ||
+		r.Verdict.StatisticalOutcome != report.Pass {
 		t.Errorf("outcome %s, statistics %s", r.Verdict.Outcome, r.Verdict.StatisticalOutcome)
 	}
 }

@@ -13,8 +13,9 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// Weights that are changed in the middle give two segments, each judged by its own weights, and the time from the write to
-// the first request that was drawn by it. The demo's data plane follows at once; the answers tell it to within a few requests.
+// Weights that are changed in the middle give two segments, each judged by its own weights, and the time from the write
+// to the first request that was drawn by it. The demo's data plane follows at once; the answers tell it to within a few
+// requests.
 func TestWeightsThatMoveGiveTwoSegments(t *testing.T) {
 	t.Parallel()
 	for _, route := range []bool{false, true} {
@@ -40,19 +41,22 @@ func TestWeightsThatMoveGiveTwoSegments(t *testing.T) {
 			t.Fatalf("route %v: outcome %s, reasons %q, segments %+v", route, r.Verdict.Outcome, r.Verdict.Reasons, r.Segments)
 		}
 		first, second := r.Segments[0], r.Segments[1]
-		// Some 2,200 requests at 50/50 and 2,800 at 90/10: a pass needs the share within 5 points less 2.33 standard deviations,
-		// which are 2.5 and 1.3 points, so the first of them passes in 99 of 100 runs; seed 31 is one of these.
-		if first.Outcome != report.Pass || second.Outcome != report.Pass || second.Backends[0].Weight != 90 || first.Backends[0].Weight != 50 {
+		// Some 2,200 requests at 50/50 and 2,800 at 90/10: a pass needs the share within 5 points less 2.33 standard
+		// deviations, which are 2.5 and 1.3 points, so the first of them passes in 99 of 100 runs; seed 31 is one of these.
+		if first.Outcome != report.Pass || second.Outcome != report.Pass || second.Backends[0].Weight != 90 ||
+			first.Backends[0].Weight != 50 {
 			t.Errorf("route %v: %+v, %+v", route, first, second)
 		}
 		if lost := 5000 - first.Requests - second.Requests; lost < 0 || lost > 100 {
 			t.Errorf("route %v: %d requests in neither segment", route, lost)
 		}
 		p := second.Propagation
-		if p == nil || p.Seconds == nil || *p.Seconds > 0.5 || p.WriteAtSeconds < 1 || p.WriteAtSeconds > 5 || p.ClockErrorMs > 50 {
+		if p == nil || p.Seconds == nil || *p.Seconds > 0.5 || p.WriteAtSeconds < 1 || p.WriteAtSeconds > 5 ||
+			p.ClockErrorMs > 50 {
 			t.Errorf("route %v: propagation %+v", route, p)
 		}
-		// The demo's adaptor copies the split at once, and the streams of the two objects are independent: either may be first.
+		// The demo's adaptor copies the split at once, and the streams of the two objects are independent: either may be
+		// first.
 		what := []string{"TrafficSplit test/podinfo", "ServiceProfile test/podinfo.test.svc.cluster.local"}
 		if route {
 			what = []string{"HTTPRoute test/podinfo"}

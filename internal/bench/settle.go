@@ -1,24 +1,23 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
-
-// fetcher gets one URL from the source pod.
-type fetcher interface {
-	Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResult, []byte, error)
-}
 
 // Bounds of learning what answers look like. Probes are never counted.
 const (
@@ -47,14 +46,15 @@ func (r *run) settle(ctx context.Context, f fetcher) error {
 		if err := l.probe(ctx, f); err != nil {
 			return err
 		}
-		if r.checkAgain(l.seen()) {
-			return nil // refused: the answers themselves say why
+		r.m.Checks = preflight.Run(preflight.View{Snapshot: *r.m.Before, Probed: &l.seen})
+		preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, ignoreFlag)
+		if r.m.Refused() {
+			return nil // the answers themselves say why
 		}
-		rules, signatures, err := l.rules()
-		if err != nil {
+		var err error
+		if r.m.Plan.Rules, r.m.Signatures, err = l.rules(); err != nil {
 			return err
 		}
-		r.m.Plan.Rules, r.m.Signatures = rules, signatures
 	}
 	if err := r.m.Plan.Validate(); err != nil {
 		return err
@@ -62,63 +62,70 @@ func (r *run) settle(ctx context.Context, f fetcher) error {
 	return r.m.Write(r.folder)
 }
 
-// probe is one answer and who is known to have given it.
-type probe struct {
-	backend int               // index, or attack.Unattributed
-	direct  bool              // the backend was asked by itself
-	status  int               // HTTP status
-	fields  map[string]string // JSON pointer to text, of the answer's top-level fields
-}
-
 // learner finds out how answers are told apart.
 type learner struct {
 	snap   law.Snapshot
 	url    string
 	header map[string]string
+
+	owners map[string]int // pod to backend; attack.Unattributed: several have a pod of that name
 	probes []probe
-	raw    []rawAnswer    // of every probe, as it came
-	failed map[int]string // why a probe of a backend gave nothing; of the root under attack.Unattributed
+	failed map[int]string   // why a probe of a backend gave nothing; of the root under attack.Unattributed
+	seen   preflight.Probed // every answer as it came, as a check with --probe has them, less the proxy's counters
+}
+
+// probe is one answer and who is known to have given it.
+type probe struct {
+	backend int               // index, or attack.Unattributed
+	direct  bool              // the backend was asked by itself
+	fields  map[string]string // JSON pointer to text, of the answer's top-level fields
 }
 
 // probe asks every backend that can be asked by itself, then the root until it has seen every backend.
 func (l *learner) probe(ctx context.Context, f fetcher) error {
-	l.failed = map[int]string{}
+	l.owners, l.failed = owners(l.snap.Backends), map[int]string{}
+	l.seen = preflight.Probed{
+		URL: l.url, Direct: map[string][]preflight.Answer{},
+		Path: preflight.PathSeen{Why: "the second witness reads them around the burst"},
+	}
 	for i, b := range l.snap.Backends {
 		if b.IsRoot || b.Subset != "" { // cannot be dialled without a draw
 			continue
 		}
 		for range directProbes {
-			if err := l.ask(ctx, f, directURL(l.url, b, l.snap), i); err != nil {
+			answer, err := l.ask(ctx, f, directURL(l.url, b, l.snap), i)
+			if err != nil {
 				return err
 			}
+			l.seen.Direct[b.Name] = append(l.seen.Direct[b.Name], answer)
 		}
 	}
 	for n := range rootProbes {
 		if n >= directProbes && l.seenAll() {
 			break
 		}
-		if err := l.ask(ctx, f, l.url, attack.Unattributed); err != nil {
+		answer, err := l.ask(ctx, f, l.url, attack.Unattributed)
+		if err != nil {
 			return err
 		}
+		l.seen.Root = append(l.seen.Root, answer)
 	}
 	return nil
 }
 
-func (l *learner) ask(ctx context.Context, f fetcher, target string, backend int) error {
-	res, body, err := f.Fetch(ctx, wire.FetchRequest{URL: target, Header: l.header, TimeoutMs: probeTimeout, MaxBytes: probeBytes})
+func (l *learner) ask(ctx context.Context, f fetcher, target string, backend int) (preflight.Answer, error) {
+	res, body, err := f.Fetch(ctx, wire.FetchRequest{
+		URL: target, Header: l.header, TimeoutMs: probeTimeout, MaxBytes: probeBytes,
+	})
 	if err != nil {
-		return err
+		return preflight.Answer{}, err
 	}
-	l.raw = append(l.raw, rawAnswer{backend, answerOf(res, body)})
-	fields := topFields(body)
-	if len(fields) == 0 || res.Status >= 500 {
-		if l.failed[backend] == "" {
-			l.failed[backend] = describe(res, len(body))
-		}
-		return nil
+	if fields := topFields(body); len(fields) > 0 && res.Status < 500 {
+		l.probes = append(l.probes, probe{backend: backend, direct: backend >= 0, fields: fields})
+	} else if l.failed[backend] == "" {
+		l.failed[backend] = describe(res, len(body))
 	}
-	l.probes = append(l.probes, probe{backend: backend, direct: backend >= 0, status: res.Status, fields: fields})
-	return nil
+	return answerOf(res, body), nil
 }
 
 // describe says what came in place of an answer that can be recognised.
@@ -149,8 +156,8 @@ func (l *learner) seenAll() bool {
 	for _, p := range l.probes {
 		if p.direct {
 			seen[p.backend] = true
-		} else if b := l.podOf(p.fields[pointer]); b >= 0 {
-			seen[b] = true
+		} else {
+			seen[l.podOf(p.fields[pointer])] = true
 		}
 	}
 	for i, b := range l.snap.Backends {
@@ -167,25 +174,20 @@ func directURL(rootURL string, b law.Backend, s law.Snapshot) string {
 	if err != nil {
 		return rootURL
 	}
-	host, ns := b.Service.Name, b.Service.Namespace
+	name, ns := b.Service.Name, b.Service.Namespace
 	if !b.Service.Found {
-		host, ns = b.Name, s.Root.Namespace
+		name, ns = b.Name, s.Root.Namespace
 	}
+	host := name
 	if s.Source.Namespace != ns {
 		host += "." + ns
 	}
-	if _, rest, dotted := strings.Cut(u.Hostname(), "."); dotted && ns == s.Root.Namespace && names(u.Hostname(), s.Root, s) &&
-		u.Hostname() != s.Root.ClusterIP {
-		host = b.Service.Name + "." + rest
-		if !b.Service.Found {
-			host = b.Name + "." + rest
-		}
+	given := u.Hostname()
+	_, rest, dotted := strings.Cut(given, ".")
+	if dotted && ns == s.Root.Namespace && given != s.Root.ClusterIP && names(given, s.Root, s) {
+		host = name + "." + rest
 	}
-	port := b.Port
-	if port == 0 {
-		port = s.Port
-	}
-	u.Host = host + ":" + strconv.Itoa(int(port))
+	u.Host = host + ":" + strconv.Itoa(int(cmp.Or(b.Port, s.Port)))
 	return u.String()
 }
 
@@ -205,4 +207,25 @@ func topFields(body []byte) map[string]string {
 		}
 	}
 	return fields
+}
+
+// fetcher gets one URL from the source pod.
+type fetcher interface {
+	Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResult, []byte, error)
+}
+
+// clockedFetcher is a fetcher that learns about the pod's clock.
+type clockedFetcher struct {
+	fetcher
+	clock *record.Clock
+}
+
+// Fetch implements fetcher.
+func (c clockedFetcher) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResult, []byte, error) {
+	began := time.Now()
+	res, body, err := c.fetcher.Fetch(ctx, q)
+	if err == nil && res.UnixNs > 0 {
+		c.clock.See(began, time.Now(), res.UnixNs)
+	}
+	return res, body, err
 }

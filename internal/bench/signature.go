@@ -19,8 +19,8 @@ func (e *SignatureError) Error() string {
 		"(also header: and regexp:)"
 }
 
-// rules turns the probes into rules, two kinds where there are two: names of pods, which are proof, and a field that each
-// backend fills with a text of its own, which also names pods that start during the run.
+// rules turns the probes into rules, two kinds where there are two: names of pods, which are proof, and a field that
+// each backend fills with a text of its own, which also names pods that start during the run.
 func (l *learner) rules() ([]attack.Rule, map[string]string, error) {
 	if err := l.sharedPods(); err != nil {
 		return nil, nil, err
@@ -30,47 +30,50 @@ func (l *learner) rules() ([]attack.Rule, map[string]string, error) {
 		return nil, nil, err
 	}
 	var rules []attack.Rule
-	signatures := map[string][]string{}
+	signatures := make([][]string, len(l.snap.Backends))
+	add := func(backend int, pointer, says string, texts ...string) {
+		rules = append(rules, attack.Rule{Backend: backend, Kind: attack.RuleJSON, Key: pointer, Values: texts})
+		signatures[backend] = append(signatures[backend], pointer+" is "+says)
+	}
 	if pods != "" {
-		for i, b := range l.snap.Backends {
+		for i := range l.snap.Backends {
 			if names := l.pods(i); len(names) > 0 {
-				rules = append(rules, attack.Rule{Backend: i, Kind: attack.RuleJSON, Key: pods, Values: names})
-				signatures[b.Name] = append(signatures[b.Name], fmt.Sprintf("%s is one of its %d pods", pods, len(names)))
+				add(i, pods, fmt.Sprintf("one of its %d pods", len(names)), names...)
 			}
 		}
 	}
 	if pointer, texts := l.textPointer(pods); pointer != "" {
-		for i, b := range l.snap.Backends {
+		for i := range l.snap.Backends {
 			if text, ok := texts[i]; ok {
-				rules = append(rules, attack.Rule{Backend: i, Kind: attack.RuleJSON, Key: pointer, Values: []string{text}})
-				signatures[b.Name] = append(signatures[b.Name], fmt.Sprintf("%s is %q", pointer, untrusted.Safe(text)))
+				add(i, pointer, fmt.Sprintf("%q", untrusted.Safe(text)), text)
 			}
 		}
 	}
 	out := map[string]string{}
-	for _, b := range l.snap.Backends {
-		if len(signatures[b.Name]) == 0 && b.Weight == 0 {
+	for i, b := range l.snap.Backends {
+		switch {
+		case len(signatures[i]) > 0:
+			out[b.Name] = strings.Join(signatures[i], ", or ")
+		case b.Weight == 0:
 			// Nothing should come from it. What does is an answer of no known backend, and forbids a pass.
 			out[b.Name] = "not known: weight 0, and no answer could be had"
-			continue
+		default:
+			return nil, nil, l.unrecognised(i)
 		}
-		if len(signatures[b.Name]) == 0 {
-			return nil, nil, l.unrecognised(b.Name)
-		}
-		out[b.Name] = strings.Join(signatures[b.Name], ", or ")
 	}
 	return rules, out, nil
 }
 
-// sharedPods refuses backends of one cluster that the same pods serve: typically a root Service whose selector also picks
-// the canary's.
+// sharedPods refuses backends of one cluster that the same pods serve: typically a root Service whose selector also
+// picks the canary's.
 func (l *learner) sharedPods() error {
 	owner := map[string]string{}
 	for _, b := range l.snap.Backends {
 		for _, pod := range b.PodNames() {
 			key := clusterOf(b) + "/" + pod
 			if o, taken := owner[key]; taken && o != b.Name {
-				return &SignatureError{fmt.Sprintf("backends %s and %s share pod %s: fix the selector of one of the Services", o, b.Name, untrusted.Safe(pod))}
+				return &SignatureError{fmt.Sprintf("backends %s and %s share pod %s: fix the selector of one of the Services",
+					o, b.Name, untrusted.Safe(pod))}
 			}
 			owner[key] = b.Name
 		}
@@ -85,30 +88,37 @@ func clusterOf(b law.Backend) string {
 	return b.Mirror.Cluster
 }
 
-// pods are the names that tell this backend's answers from all others'. Pods of a StatefulSet have the same names in every
-// cluster, and then tell nothing.
+// owners says which backend each pod belongs to. Pods of a StatefulSet have the same names in every cluster, and then
+// tell nothing.
+func owners(backends []law.Backend) map[string]int {
+	out := map[string]int{}
+	for i, b := range backends {
+		for _, pod := range b.PodNames() {
+			if j, taken := out[pod]; taken && j != i {
+				out[pod] = attack.Unattributed
+			} else {
+				out[pod] = i
+			}
+		}
+	}
+	return out
+}
+
+// pods are the names that tell this backend's answers from all others'.
 func (l *learner) pods(i int) []string {
 	var own []string
 	for _, pod := range l.snap.Backends[i].PodNames() {
-		alone := true
-		for j, other := range l.snap.Backends {
-			alone = alone && (j == i || !slices.Contains(other.PodNames(), pod))
-		}
-		if alone {
+		if l.owners[pod] == i {
 			own = append(own, pod)
 		}
 	}
 	return own
 }
 
-// podOf is the backend that a pod belongs to, or -1.
+// podOf is the backend that a pod belongs to, or attack.Unattributed.
 func (l *learner) podOf(pod string) int {
-	if pod != "" {
-		for i := range l.snap.Backends {
-			if slices.Contains(l.pods(i), pod) {
-				return i
-			}
-		}
+	if i, ok := l.owners[pod]; ok {
+		return i
 	}
 	return attack.Unattributed
 }
@@ -123,18 +133,10 @@ func (l *learner) podPointer() string {
 			}
 		}
 	}
-	return most(hits)
-}
-
-// most is the key with the highest count, the first by name among equals.
-func most(hits map[string]int) string {
-	best := ""
-	for _, k := range slices.Sorted(maps.Keys(hits)) {
-		if best == "" || hits[k] > hits[best] {
-			best = k
-		}
+	if len(hits) == 0 {
+		return ""
 	}
-	return best
+	return slices.MaxFunc(slices.Sorted(maps.Keys(hits)), func(a, b string) int { return hits[a] - hits[b] })
 }
 
 // identify names the backend of each answer of the root by its pod, and finds backends that lead elsewhere.
@@ -149,43 +151,32 @@ func (l *learner) identify(pods string) error {
 		case !p.direct:
 			l.probes[i].backend = owner
 		case owner != p.backend:
+			asked := l.snap.Backends[p.backend].Name
 			return fmt.Errorf("probe backend %s: pod %s of backend %s answered: Service %s leads to the wrong pods; "+
 				"compare its endpoints with the gateway of the other cluster",
-				l.snap.Backends[p.backend].Name, untrusted.Safe(p.fields[pods]), l.snap.Backends[owner].Name, l.snap.Backends[p.backend].Name)
+				asked, untrusted.Safe(p.fields[pods]), l.snap.Backends[owner].Name, asked)
 		}
 	}
 	return nil
 }
 
-// textPointer finds a field in which every backend writes one text of its own. Answers of the root whose pod is not known
-// may be the root backend's, but only if there is exactly one text that no backend asked directly has.
+// textPointer finds a field in which every backend writes one text of its own. Answers of the root whose pod is not
+// known may be the root backend's, but only if there is exactly one text that no backend asked directly has.
 func (l *learner) textPointer(not string) (string, map[int]string) {
-	candidates := map[string]int{}
-	for _, p := range l.probes {
-		for pointer := range p.fields {
-			if pointer != not {
-				candidates[pointer]++
-			}
-		}
+	if len(l.probes) == 0 {
+		return "", nil
 	}
 	// message is where podinfo says where it runs; anything else that tells backends apart will do.
-	order := slices.Sorted(maps.Keys(candidates))
-	slices.SortStableFunc(order, func(a, b string) int { return preference(b) - preference(a) })
-	for _, pointer := range order {
-		if texts, ok := l.texts(pointer); ok {
+	pointers := append([]string{"/message"}, slices.Sorted(maps.Keys(l.probes[0].fields))...)
+	for _, pointer := range pointers {
+		if texts, ok := l.texts(pointer); ok && pointer != not {
 			return pointer, texts
 		}
 	}
 	return "", nil
 }
 
-func preference(pointer string) int {
-	if pointer == "/message" {
-		return 1
-	}
-	return 0
-}
-
+// texts are what each backend writes in a field; false where that does not tell them apart.
 func (l *learner) texts(pointer string) (map[int]string, bool) {
 	texts := map[int]string{}
 	var unknown []string
@@ -228,19 +219,20 @@ func (l *learner) texts(pointer string) (map[int]string, bool) {
 	return texts, true
 }
 
-// unrecognised says what was seen in place of a signature.
-func (l *learner) unrecognised(name string) error {
-	i := slices.IndexFunc(l.snap.Backends, func(b law.Backend) bool { return b.Name == name })
-	why := fmt.Sprintf("nothing in %d answers is known to be of backend %s alone", len(l.probes), name)
-	if l.snap.Backends[i].IsRoot {
-		i, name = attack.Unattributed, "root "+name
+// unrecognised says what was seen in place of a backend's signature.
+func (l *learner) unrecognised(i int) error {
+	b := l.snap.Backends[i]
+	asked, name := i, b.Name
+	if b.IsRoot {
+		asked, name = attack.Unattributed, "root "+name
 	}
-	if l.failed[i] != "" {
-		why = fmt.Sprintf("%s gave no answer that could be recognised: %s", name, l.failed[i])
-	} else if i < 0 {
-		return &SignatureError{why}
-	} else if b := l.snap.Backends[i]; b.Mirror != nil && len(b.RemotePods) == 0 {
-		why += fmt.Sprintf(" (the pods of cluster %s are not known: name its context with --remote-context)", untrusted.Safe(b.Mirror.Cluster))
+	if why := l.failed[asked]; why != "" {
+		return &SignatureError{fmt.Sprintf("%s gave no answer that could be recognised: %s", name, why)}
+	}
+	why := fmt.Sprintf("nothing in %d answers is known to be of backend %s alone", len(l.probes), b.Name)
+	if !b.IsRoot && b.Mirror != nil && len(b.RemotePods) == 0 {
+		why += fmt.Sprintf(" (the pods of cluster %s are not known: name its context with --remote-context)",
+			untrusted.Safe(b.Mirror.Cluster))
 	}
 	return &SignatureError{why}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -12,112 +14,89 @@ import (
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/podexec"
 )
 
-// maxSegments bounds how often a pod's part of a run is taken up again.
-const maxSegments = 3
-
 // source is one pod that sends: its part of the plan, and the session that carries it out.
 type source struct {
-	r      *run
-	n      int // its number
-	ladder ladder
-	pod    law.Pod
-	plan   attack.Plan // its whole part
-	client session     // nil where none is open
-	facts  record.AgentFacts
-	asked  time.Time   // when its proxy was asked for its counters before the burst
-	stream *liveStream // of the open session
-	sent   atomic.Uint64
-	began  time.Time // the run's instant 0 on our clock, as closely as results tell
+	r       *run
+	n       int // its number
+	pod     law.Pod
+	plan    attack.Plan // its whole part
+	session session     // nil where none is open
+	facts   record.AgentFacts
+	asked   time.Time         // when its proxy was asked for its counters before the burst
+	stream  *record.Placement // of the open session
+	sent    atomic.Uint64
+	began   time.Time // the run's instant 0 on our clock, as closely as results tell
 }
 
-// open provides the generator and starts a session, whose samples are a stream of their own. after is the process of the
-// session before it, which must have ended; 0: there was none.
-func (s *source) open(ctx, life context.Context, after int) error {
-	r := s.r
-	s.stream = r.newStream(s.n)
-	l := s.ladder
-	l.plan, l.deadline, l.after = s.plan, r.m.Plan.Duration()+r.m.Plan.Timeout+sessionMargin, after
-	l.options = agent.ClientOptions{Stderr: r.log, Verified: s.record, Progress: s.tick}
-	client, facts, err := l.provide(ctx, life)
-	s.facts, s.stream.Agent = facts, facts
-	if err != nil {
-		return err
-	}
-	s.client = client
-	return r.checkAgent(client.Hello())
-}
-
-func (s *source) close() error {
-	if s.client == nil {
-		return nil
-	}
-	err := s.client.Close()
-	s.client = nil
-	return err
-}
-
-// record stores one verified frame as it came.
-func (s *source) record(t wire.Type, raw []byte) error {
-	if t == wire.Hello {
-		if err := s.r.folder.AppendTo(s.stream.File, wire.Opening()); err != nil {
-			return &StoreError{err}
+// sources are the pods that send, the first of them the one that the snapshot calls the source. Each has its part of
+// the plan: pod k of n sends the requests k, k+n, k+2n and so on of the run, each when it is due.
+func (r *run) sources() ([]*source, error) {
+	pods := append([]law.Pod{r.m.Before.Source}, r.m.Before.Others...)
+	out := make([]*source, len(pods))
+	for i, p := range pods {
+		if why := unfit(p, r.m.Before.Through == nil); i > 0 && why != "" {
+			return nil, fmt.Errorf("--pods: pod %s cannot send: %s; wait for it, or name fewer pods", p.Name, why)
 		}
+		out[i] = &source{r: r, n: i, pod: p, plan: record.PartOf(r.m.Plan, i, len(pods))}
 	}
-	if err := s.r.folder.AppendTo(s.stream.File, raw); err != nil {
-		return &StoreError{err}
-	}
-	return nil
+	return out, nil
 }
 
-func (s *source) tick(p wire.Progress) {
-	r := s.r
-	s.sent.Store(s.stream.First + p.Requests)
-	r.taking.Lock()
-	defer r.taking.Unlock()
-	var sent uint64
-	for _, other := range r.active {
-		sent += other.sent.Load()
+// unfit says why requests of a pod would not be the split's, "" where they would.
+func unfit(p law.Pod, draws bool) string {
+	switch {
+	case p.Problem != "":
+		return p.Problem
+	case !p.Ready:
+		return "it is not ready: " + strings.Join(p.NotReady, ", ")
+	case draws && !p.Meshed:
+		return "it has no proxy"
 	}
-	r.tick(Progress{Phase: "attack", Requests: sent, Planned: r.m.Plan.Requests + r.m.Plan.WarmUp})
+	return ""
 }
 
-// send carries out the pod's part. Where its stream breaks, and the run may be taken up again, the rest of the schedule is a
+// send carries out the pod's part. Where its stream breaks, and the run may be resumed, the rest of the schedule is a
 // segment of its own; requests that may have been sent are never sent again.
-func (s *source) send(ctx, life context.Context, gate func(context.Context) error, stop context.CancelCauseFunc) error {
+func (s *source) send(ctx context.Context, gate func(context.Context) error, stop context.CancelCauseFunc) error {
 	start := agent.Start{Gate: gate, Delay: record.Stagger(s.r.m.Plan, s.n)}
 	for {
 		err := s.segment(ctx, start, stop)
 		var broken *agent.StreamError
-		if err == nil || !s.r.cfg.Resume || !errors.As(err, &broken) || ctx.Err() != nil || s.stream.Segment+1 >= maxSegments {
+		if !errors.As(err, &broken) || !s.r.cfg.Resume || ctx.Err() != nil || s.stream.Segment+1 >= maxSegments {
 			return err
 		}
-		if start, err = s.resume(ctx, life, err, stop); err != nil {
+		if start, err = s.resume(ctx, err, stop); err != nil {
 			return err
 		}
 	}
 }
 
+const (
+	// maxSegments bounds how often a pod's part of a run is resumed.
+	maxSegments = 3
+	// resumeMargin is how far ahead the first request of a new segment is due, so that it can be sent in time.
+	resumeMargin = 50 * time.Millisecond
+)
+
 // segment carries out what the open session is to send.
 func (s *source) segment(ctx context.Context, start agent.Start, stop context.CancelCauseFunc) error {
-	st := s.stream
 	plan := s.plan
-	plan.Requests -= st.First
-	if st.Segment > 0 {
+	plan.Requests -= s.stream.First
+	if s.stream.Segment > 0 {
 		plan.WarmUp = 0 // it would take time in which requests fall due
 	}
-	for result, err := range s.client.AttackFrom(ctx, plan, start, &st.Totals) {
+	for result, err := range s.session.AttackFrom(ctx, plan, start, &s.stream.Totals) {
 		if err != nil {
 			return err
 		}
-		result = st.Take(result)
-		if at := time.Now().Add(-result.Done); s.began.IsZero() || at.Before(s.began) {
-			s.began = at
-		}
+		result = s.stream.Take(result)
+		s.began = earlier(s.began, time.Now().Add(-result.Done))
 		if err := s.r.take(result, stop); err != nil {
 			return err
 		}
@@ -125,22 +104,28 @@ func (s *source) segment(ctx context.Context, start agent.Start, stop context.Ca
 	return nil
 }
 
-// resumeMargin is how far ahead the first request of a new segment is due, so that it can be sent in time.
-const resumeMargin = 50 * time.Millisecond
+// earlier is the earlier of two instants, of which the first may not be known yet.
+func earlier(known, at time.Time) time.Time {
+	if known.IsZero() || at.Before(known) {
+		return at
+	}
+	return known
+}
 
-// resume opens a session for the rest of the schedule. What fell due while the agent may still have been sending, and has no
-// result, is counted as lost, not sent again. An agent whose exit code came has sent nothing after that; of one that was only
-// lost sight of, it is known that it has ended when the next one begins, and no sooner.
-func (s *source) resume(ctx, life context.Context, broken error, stop context.CancelCauseFunc) (agent.Start, error) {
+// resume opens a session for the rest of the schedule. What fell due while the agent may still have been sending, and
+// has no result, is counted as lost, not sent again. An agent whose exit code came has sent nothing after that; of one
+// that was only lost sight of, it is known that it has ended when the next one begins, and no sooner.
+func (s *source) resume(ctx context.Context, broken error, stop context.CancelCauseFunc) (agent.Start, error) {
 	r, before := s.r, s.stream
 	if s.began.IsZero() {
 		return agent.Start{}, broken // nothing had come: there is no schedule to go on with
 	}
 	ended := time.Since(s.began)
 	s.close() //nolint:errcheck // it is broken; that is what is reported
-	r.progress("attack", fmt.Sprintf("the stream from pod %s broke, taking the rest of the schedule up: %s", s.pod.Name, untrusted.Safe(broken.Error())))
-	if err := s.open(ctx, life, s.facts.Hello.PID); err != nil {
-		return agent.Start{}, errors.Join(broken, fmt.Errorf("take the run up again: %w", err))
+	r.progress("attack", fmt.Sprintf("the stream from pod %s broke, resuming with the rest of the schedule: %s",
+		s.pod.Name, untrusted.Safe(broken.Error())))
+	if err := s.open(ctx, s.facts.Hello.PID); err != nil {
+		return agent.Start{}, errors.Join(broken, fmt.Errorf("resume the run: %w", err))
 	}
 	now := time.Since(s.began)
 	var exit *podexec.ExitError
@@ -149,7 +134,8 @@ func (s *source) resume(ctx, life context.Context, broken error, stop context.Ca
 	}
 	schedule := s.plan.Schedule()
 	due := func(n uint64) time.Duration { return schedule.At(n) + record.Stagger(r.m.Plan, s.n) }
-	next := max(before.First, uint64(sort.Search(int(s.plan.Requests), func(n int) bool { return due(uint64(n)) >= ended })))
+	first := sort.Search(int(s.plan.Requests), func(n int) bool { return due(uint64(n)) >= ended })
+	next := max(before.First, uint64(first))
 	if next >= s.plan.Requests {
 		r.dropStream(s.stream)
 		return agent.Start{}, broken // all that was left has fallen due meanwhile
@@ -164,4 +150,78 @@ func (s *source) resume(ctx, life context.Context, broken error, stop context.Ca
 		}
 	}
 	return agent.Start{Delay: st.Offset - now}, nil
+}
+
+// open provides the generator and starts a session, whose samples are a stream of their own. after is the process of
+// the session before it, which must have ended; 0: there was none.
+func (s *source) open(ctx context.Context, after int) (err error) {
+	r := s.r
+	s.stream = r.newStream(s)
+	s.session, s.facts, err = r.openSession(ctx, ladder{
+		pod: s.pod, plan: s.plan, length: r.m.Plan.Duration() + r.m.Plan.Timeout, after: after,
+		options: agent.ClientOptions{Verified: r.storeFrames(s.stream.File), Progress: s.tick},
+	})
+	s.stream.Agent = s.facts
+	return err
+}
+
+func (s *source) close() error {
+	if s.session == nil {
+		return nil
+	}
+	err := s.session.Close()
+	s.session = nil
+	return err
+}
+
+// newStream is where a new session of the pod is received.
+func (r *run) newStream(s *source) *record.Placement {
+	r.taking.Lock()
+	defer r.taking.Unlock()
+	p := &record.Placement{
+		Stream: record.Stream{File: store.SamplesFile, Pod: s.n, Name: s.pod.Name, Offset: record.Stagger(r.m.Plan, s.n)},
+		Of:     1 + len(r.m.Before.Others), Plan: r.m.Plan,
+	}
+	if r.files > 0 {
+		p.File = fmt.Sprintf("frames-%d.sbw", r.files)
+	}
+	if r.cfg.Resume {
+		p.Seen = map[uint64]bool{}
+	}
+	r.files++
+	r.streams = append(r.streams, p)
+	return p
+}
+
+// dropStream forgets a stream that sent nothing.
+func (r *run) dropStream(p *record.Placement) {
+	r.taking.Lock()
+	defer r.taking.Unlock()
+	r.streams = slices.DeleteFunc(r.streams, func(x *record.Placement) bool { return x == p })
+}
+
+// storeFrames stores the verified frames of a session as they come.
+func (r *run) storeFrames(file string) func(wire.Type, []byte) error {
+	return func(t wire.Type, raw []byte) error {
+		if t == wire.Hello {
+			raw = append(wire.Opening(), raw...)
+		}
+		if err := r.folder.AppendTo(file, raw); err != nil {
+			return &StoreError{err}
+		}
+		return nil
+	}
+}
+
+// tick tells how much all pods have sent.
+func (s *source) tick(p wire.Progress) {
+	r := s.r
+	s.sent.Store(s.stream.First + p.Requests)
+	r.taking.Lock()
+	defer r.taking.Unlock()
+	var sent uint64
+	for _, other := range r.active {
+		sent += other.sent.Load()
+	}
+	r.tick(Progress{Phase: "attack", Requests: sent, Planned: r.m.Plan.Requests + r.m.Plan.WarmUp})
 }

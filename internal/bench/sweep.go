@@ -18,12 +18,14 @@ import (
 func (r *latencyRun) sweep(ctx context.Context, client session) error {
 	return sweepRates(r.cfg.Rates, r.plan.Limit, func(rate attack.Rate) (*judge.Burst, error) {
 		r.progress("attack", fmt.Sprintf("%g requests per second for %s", rate.PerSecond(), r.plan.Round))
-		return r.burst(ctx, client, record.LatencyBurst{Round: len(r.plan.Bursts), Rate: rate, Requests: max(1, rate.Requests(r.plan.Round))})
+		return r.burst(ctx, client, record.LatencyBurst{
+			Round: len(r.plan.Bursts), Rate: rate, Requests: max(1, rate.Requests(r.plan.Round)),
+		})
 	})
 }
 
-// sweepRates takes the given rates in rising order until the limit breaks, then rates between the last that held and the first
-// that broke, until they are near. Without a limit it takes all of them.
+// sweepRates takes the given rates in rising order until the limit breaks, then rates between the last that held and
+// the first that broke, until they are near. Without a limit it takes all of them.
 func sweepRates(given []attack.Rate, limit *report.SweepLimit, step func(attack.Rate) (*judge.Burst, error)) error {
 	rates := slices.Clone(given)
 	slices.SortFunc(rates, func(a, b attack.Rate) int { return cmp.Compare(a.PerSecond(), b.PerSecond()) })

@@ -61,8 +61,8 @@ type watchRun struct {
 // keptLooks is how many looks' instants are kept, to say since when a failure was seen.
 const keptLooks = 4096
 
-// Watch monitors a split at a low rate with looks whose errors hold for all of them together. It moves on to the next ready pod
-// where the one it is in goes away. Errors are *UsageError only, as of Run.
+// Watch monitors a split at a low rate with looks whose errors hold for all of them together. It moves on to the next
+// ready pod where the one it is in goes away. Errors are *UsageError only, as of Run.
 func Watch(ctx context.Context, cfg WatchConfig) (report.Report, error) {
 	w := &watchRun{cfg: cfg, patience: confirmLimit, run: newRun(cfg.Config, report.KindWatch)}
 	if cfg.Options.Gate != analyze.GateTolerance {
@@ -75,19 +75,7 @@ func Watch(ctx context.Context, cfg WatchConfig) (report.Report, error) {
 		w.cfg.Session = watchSession
 	}
 	w.run.cfg.Load.Requests = max(1, cfg.Load.Rate.Requests(w.cfg.Every))
-	switch ready, err := w.begin(ctx, w.prepare); {
-	case err != nil:
-		return report.Report{}, err
-	case !ready:
-		return w.conclude(), nil
-	}
-	w.loop(ctx)
-	if ctx.Err() != nil {
-		w.m.Interrupted = context.Cause(ctx).Error()
-	}
-	rep := w.conclude()
-	w.close(&rep, w.w.Looks > 0)
-	return rep, nil
+	return w.carryOut(ctx, w)
 }
 
 // prepare plans as a run does, and fixes the rule before the first request.
@@ -99,6 +87,19 @@ func (w *watchRun) prepare(ctx context.Context) error {
 		return &record.UsageError{Err: err}
 	}
 	return nil
+}
+
+func (w *watchRun) attempt(ctx context.Context) (measured bool) {
+	w.loop(ctx)
+	if ctx.Err() != nil {
+		w.m.Interrupted = context.Cause(ctx).Error()
+	}
+	return w.w.Looks > 0
+}
+
+func (w *watchRun) evidence() judge.Evidence {
+	w.w.Memory = memory()
+	return judge.Evidence{Watch: &w.w}
 }
 
 // ready is the rule.
@@ -114,19 +115,12 @@ func (w *watchRun) ready() (err error) {
 	return nil
 }
 
-// keepLast bounds a list that has no end.
-func keepLast[T any](s []T, most int) []T {
-	if over := len(s) - most; over > 0 {
-		s = slices.Delete(s, 0, over)
+// pod is the pod that sends, or sent last; "": none yet did.
+func (w *watchRun) pod() string {
+	if n := len(w.w.Pods); n > 0 {
+		return w.w.Pods[n-1]
 	}
-	return s
-}
-
-// memory is how much this process has from the system, as the runtime counts it.
-func memory() int64 {
-	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
-	metrics.Read(s)
-	return int64(s[0].Value.Uint64() - s[1].Value.Uint64())
+	return ""
 }
 
 // show tells whoever listens.
@@ -134,11 +128,7 @@ func (w *watchRun) show(up bool) {
 	w.w.Memory = memory()
 	s := w.w.Now()
 	if w.cfg.State != nil {
-		pod := ""
-		if n := len(s.Pods); n > 0 {
-			pod = s.Pods[n-1]
-		}
-		w.cfg.State(WatchState{Watch: s, Outcome: w.w.Outcome(), Pod: pod, Up: up})
+		w.cfg.State(WatchState{Watch: s, Outcome: w.w.Outcome(), Pod: w.pod(), Up: up})
 	}
 	if !up {
 		return
@@ -155,8 +145,17 @@ func (w *watchRun) show(up bool) {
 	w.tick(Progress{Phase: "watch", Live: line + "  " + w.w.Outcome() + " so far"})
 }
 
-func (w *watchRun) conclude() report.Report {
-	w.m.Ended = time.Now().UTC()
-	w.w.Memory = memory()
-	return judge.Conclude(w.m, judge.Evidence{Watch: &w.w})
+// keepLast bounds a list that has no end.
+func keepLast[T any](s []T, most int) []T {
+	if over := len(s) - most; over > 0 {
+		s = slices.Delete(s, 0, over)
+	}
+	return s
+}
+
+// memory is how much this process has from the system, as the runtime counts it.
+func memory() int64 {
+	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	return int64(s[0].Value.Uint64() - s[1].Value.Uint64())
 }

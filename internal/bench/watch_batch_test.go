@@ -48,7 +48,8 @@ func (s *script) AttackFrom(context.Context, attack.Plan, agent.Start, *wire.Tot
 func scripted(t *testing.T) *watchRun {
 	t.Helper()
 	w := &watchRun{patience: confirmLimit, run: &run{log: newRunLog(nil), m: record.Manifest{
-		Kind: report.KindWatch, Options: analyze.DefaultOptions(), Weights: analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}},
+		Kind: report.KindWatch, Options: analyze.DefaultOptions(), Weights: analyze.Weights{{Backend: "podinfo", W: 50},
+			{Backend: "podinfo-east", W: 50}},
 		Plan: attack.Plan{Rate: attack.Rate{Hits: 50, Per: time.Second}, Requests: 250},
 	}}}
 	if err := w.ready(); err != nil {
@@ -64,7 +65,8 @@ func answered(status uint16, backends ...int16) (out []attack.Result) {
 	return out
 }
 
-// What one look takes into account: all of a batch that ended in order, also of one that was stopped; nothing of one that broke.
+// What one look takes into account: all of a batch that ended in order, also of one that was stopped; nothing of one
+// that broke.
 func TestWatchBatches(t *testing.T) {
 	t.Parallel()
 	stopped := errors.New("the time of the watch is over")
@@ -79,13 +81,16 @@ func TestWatchBatches(t *testing.T) {
 		strange  bool
 		err      error
 	}{
-		"whole":               {s: script{results: answered(200, 0, 1, 1, 0)}, counted: 4, looks: 1},
-		"stopped in order":    {s: script{results: answered(200, 0, 1), err: stopped}, stop: true, counted: 2, looks: 1},
-		"stopped and broken":  {s: script{results: answered(200, 0, 1), err: errors.Join(stopped, broken)}, stop: true, setAside: 2, err: broken},
-		"broken":              {s: script{results: answered(200, 0, 1, 0), err: broken}, setAside: 3, err: broken},
-		"no names any more":   {s: script{results: answered(200, 0, attack.Unattributed, attack.Unattributed)}, counted: 1, lost: 2, looks: 1, strange: true},
-		"errors have no name": {s: script{results: answered(502, attack.Unattributed, attack.Unattributed)}, lost: 2, looks: 1},
-		"nothing":             {looks: 1},
+		"whole":            {s: script{results: answered(200, 0, 1, 1, 0)}, counted: 4, looks: 1},
+		"stopped in order": {s: script{results: answered(200, 0, 1), err: stopped}, stop: true, counted: 2, looks: 1},
+		"stopped and broken": {s: script{results: answered(200, 0, 1), err: errors.Join(stopped, broken)}, stop: true,
+			setAside: 2, err: broken},
+		"broken": {s: script{results: answered(200, 0, 1, 0), err: broken}, setAside: 3, err: broken},
+		"no names any more": {s: script{results: answered(200, 0, attack.Unattributed, attack.Unattributed)}, counted: 1,
+			lost: 2, looks: 1, strange: true},
+		"errors have no name": {s: script{results: answered(502, attack.Unattributed, attack.Unattributed)}, lost: 2,
+			looks: 1},
+		"nothing": {looks: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := scripted(t)
@@ -125,8 +130,9 @@ func TestWatchCannotConfirmAFailure(t *testing.T) {
 	if _, err := w.batch(t.Context(), &script{results: answered(200, side...)}); err != nil {
 		t.Fatal(err)
 	}
-	r := w.conclude()
-	if w.w.Failed || r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "could not be read") || r.Watch.Failure != nil {
+	r := w.conclude(w)
+	if w.w.Failed || r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "),
+		"could not be read") || r.Watch.Failure != nil {
 		t.Errorf("%s %q: %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Watch)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// Weights that are changed end the watch as what they are: the split that was watched is none any more, and it has not failed. It
-// is so where they were changed back at once too, and where only the split says it and no proxy is told.
+// Weights that are changed end the watch as what they are: the split that was watched is none any more, and it has not
+// failed. It is so where they were changed back at once too, and where only the split says it and no proxy is told.
 func TestWatchEndsWhereTheWeightsChange(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -44,7 +44,8 @@ func TestWatchEndsWhereTheWeightsChange(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, "; "), c.says) || len(r.Verdict.Remedies) == 0 {
+			if r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, "; "),
+				c.says) || len(r.Verdict.Remedies) == 0 {
 				t.Errorf("%s %q, remedies %q: %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Verdict.Remedies, r.Watch)
 			}
 			// A change is told at once; that nothing but the split says it is known after 5 s.
@@ -58,8 +59,9 @@ func TestWatchEndsWhereTheWeightsChange(t *testing.T) {
 	}
 }
 
-// A drift that no object shows is a failure, seen from when it began. At 1,000 requests per second and a look each quarter of one a
-// true 70/30 in place of 50/50 is seen within 4,000 requests (see analyze.Monitor's test), some 16 looks.
+// A drift that no object shows is a failure, seen from when it began. At 1,000 requests per second and a look each
+// quarter of one a true 70/30 in place of 50/50 is seen within 4,000 requests (see analyze.Monitor's test), some 16
+// looks.
 func TestWatchSeesADrift(t *testing.T) {
 	t.Parallel()
 	w := world(t, demo.Options{Seed: 52})
@@ -94,7 +96,8 @@ func TestWatchSeesADrift(t *testing.T) {
 	}
 }
 
-// A backend whose last endpoint goes, and whose share goes to the other: not what was declared, and not the split's failure.
+// A backend whose last endpoint goes, and whose share goes to the other: not what was declared, and not the split's
+// failure.
 func TestWatchOfABackendThatDied(t *testing.T) {
 	t.Parallel()
 	w := world(t, demo.Options{Seed: 53})
@@ -102,7 +105,8 @@ func TestWatchOfABackendThatDied(t *testing.T) {
 	cfg.For = time.Minute
 	neverFails(t, &cfg)
 	atLook(&cfg, 4, func(WatchState) {
-		request(t, cfg.REST, "PATCH", "/api/v1/namespaces/test/endpoints/podinfo-east", "application/merge-patch+json", `{"subsets":[]}`)
+		request(t, cfg.REST, "PATCH", "/api/v1/namespaces/test/endpoints/podinfo-east", "application/merge-patch+json",
+			`{"subsets":[]}`)
 		if err := w.SetTrueWeights(100, 0); err != nil {
 			t.Error(err)
 		}
@@ -111,7 +115,8 @@ func TestWatchOfABackendThatDied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "endpoints of backend podinfo-east") {
+	if r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "),
+		"endpoints of backend podinfo-east") {
 		t.Errorf("%s %q: %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Watch)
 	}
 	if !strings.Contains(strings.Join(r.Warnings, " "), "endpoints of backend podinfo-east") {
@@ -153,13 +158,14 @@ func TestWatchThatDoesNotDecide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Verdict.Outcome != report.Inconclusive || r.Watch.Requests == 0 || report.ExitCode(r.Verdict.Outcome, report.FailOnInconclusive) != report.ExitInconclusive {
+	if r.Verdict.Outcome != report.Inconclusive || r.Watch.Requests == 0 || report.ExitCode(r.Verdict.Outcome,
+		report.FailOnInconclusive) != report.ExitInconclusive {
 		t.Errorf("%s %q: %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Watch)
 	}
 }
 
-// What a watch holds does not grow with its looks and gaps: between 2,000 and 20,000 looks the heap stays within 256 KiB.
-// That its monitor does not over 100,000 is tested where that is.
+// What a watch holds does not grow with its looks and gaps: between 2,000 and 20,000 looks the heap stays within 256
+// KiB. That its monitor does not over 100,000 is tested where that is.
 func TestWatchDoesNotGrow(t *testing.T) {
 	const looks = 20_000
 	w := scripted(t)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/splitbench/splitbench/internal/law"
@@ -13,70 +15,16 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// goneLimit is how long a split must be gone, or have other backends, to be believed: an API server that has just started serves
-// no custom resources for some seconds, and says so as one does that never had any.
-const goneLimit = 20 * time.Second
-
-// moved says what makes the rest another split, "" where it is the same. Other weights of the same backends are sure; other
-// backends, or none, are not.
-func (w *watchRun) moved(snap law.Snapshot) (text string, sure bool) {
-	now := record.WeightsOf(snap)
-	if len(now) != len(w.m.Weights) {
-		return "the split is gone, or has other backends now", false
-	}
-	for i, x := range now {
-		if x.Backend != w.m.Weights[i].Backend {
-			return "the split has other backends now", false
-		}
-	}
-	for i, x := range now {
-		if x != w.m.Weights[i] {
-			return "the weights were changed: " + record.WeightsText(w.m.Weights) + " -> " + record.WeightsText(now), true
-		}
-	}
-	return "", true
-}
-
-// suspicion is since when a split was seen to be another one, without being sure; it becomes sure with time.
-type suspicion struct{ since time.Time }
-
-// settled turns what moved says into an error: nil where the split is the same, a *movedError where it is sure that it is not.
-func (d *suspicion) settled(text string, sure bool) error {
-	switch {
-	case text == "":
-		d.since = time.Time{}
-		return nil
-	case sure:
-		return &movedError{text}
-	case d.since.IsZero():
-		d.since = time.Now()
-	case time.Since(d.since) > goneLimit:
-		return &movedError{text}
-	}
-	return errors.New(text)
-}
-
-// movedError ends a watch whose split was changed.
-type movedError struct{ text string }
-
-func (e *movedError) Error() string { return e.text }
-
-// follow watches what the shares rest on until stop is called, which waits. A change of the weights ends the watch; others are
-// kept, for the case that a share leaves its tolerance. Pods of the client may come and go.
+// follow watches what the shares rest on until stop is called, which waits. A change of the weights ends the watch;
+// others are kept, for the case that a share leaves its tolerance. Pods of the client may come and go.
 func (w *watchRun) follow(ctx context.Context, end context.CancelCauseFunc) (stop func()) {
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	q := w.cfg.Query.Pinned(*w.m.Before)
 	q.From, q.Selector = "", "" // the pod may go away
-	var refs []law.Ref
-	for _, r := range w.m.Before.Refs() {
-		if r.Resource != "pods" {
-			refs = append(refs, r)
-		}
-	}
+	refs := slices.DeleteFunc(w.m.Before.Refs(), func(r law.Ref) bool { return r.Resource == "pods" })
 	watcher := mesh.Watch(following, map[string]mesh.Client{law.RoleClient: w.cfg.Local}, refs)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var done sync.WaitGroup
+	done.Go(func() {
 		for e := range watcher.Events() {
 			if !e.Ref.Law {
 				w.note(e)
@@ -86,23 +34,18 @@ func (w *watchRun) follow(ctx context.Context, end context.CancelCauseFunc) (sto
 				end(&movedError{text})
 			}
 		}
-	}()
-	select {
-	case <-watcher.Ready():
-	case <-time.After(watchStart):
-	case <-ctx.Done():
-	}
+	})
+	awaitReady(ctx, watcher)
 	return func() {
 		cancel()
 		watcher.Close()
-		<-done
-		w.m.Warnings = append(w.m.Warnings, unwatched(watcher.Gaps())...)
-		w.m.Warnings = append(w.m.Warnings, w.otherChanges()...)
+		done.Wait()
+		w.m.Warnings = slices.Concat(w.m.Warnings, unwatched(watcher.Gaps()), w.otherChanges())
 	}
 }
 
-// resolve says what a write to an object of the law changed, "" where the weights are what they were. Only all objects together
-// say what proxies are told, and one write may follow another. While the API cannot be read nothing is known.
+// resolve says what a write to an object of the law changed, "" where the weights are what they were. Only all objects
+// together say what proxies are told, and one write may follow another. While the API cannot be read nothing is known.
 func (w *watchRun) resolve(ctx context.Context, q mesh.Query, e mesh.Event) string {
 	began := time.Now()
 	var doubt suspicion
@@ -125,13 +68,59 @@ func (w *watchRun) resolve(ctx context.Context, q mesh.Query, e mesh.Event) stri
 		case err == nil && time.Since(began) > sameWrite:
 			return "the split was changed: " + untrusted.Safe(e.String())
 		}
-		select {
-		case <-time.After(confirmPause):
-		case <-ctx.Done():
-		}
+		pause(ctx, confirmPause) //nolint:errcheck // the loop sees it
 	}
 	return ""
 }
+
+// goneLimit is how long a split must be gone, or have other backends, to be believed: an API server that has just
+// started serves no custom resources for some seconds, and says so as one does that never had any.
+const goneLimit = 20 * time.Second
+
+// moved says what makes the rest another split, "" where it is the same. Other weights of the same backends are sure;
+// other backends, or none, are not.
+func (w *watchRun) moved(snap law.Snapshot) (text string, sure bool) {
+	now := record.WeightsOf(snap)
+	if len(now) != len(w.m.Weights) {
+		return "the split is gone, or has other backends now", false
+	}
+	changed := false
+	for i, x := range now {
+		if x.Backend != w.m.Weights[i].Backend {
+			return "the split has other backends now", false
+		}
+		changed = changed || x != w.m.Weights[i]
+	}
+	if changed {
+		return "the weights were changed: " + record.WeightsText(w.m.Weights) + " -> " + record.WeightsText(now), true
+	}
+	return "", true
+}
+
+// suspicion is since when a split was seen to be another one, without being sure; it becomes sure with time.
+type suspicion struct{ since time.Time }
+
+// settled turns what moved says into an error: nil where the split is the same, a *movedError where it is sure that it
+// is not.
+func (d *suspicion) settled(text string, sure bool) error {
+	switch {
+	case text == "":
+		d.since = time.Time{}
+		return nil
+	case sure:
+		return &movedError{text}
+	case d.since.IsZero():
+		d.since = time.Now()
+	case time.Since(d.since) > goneLimit:
+		return &movedError{text}
+	}
+	return errors.New(text)
+}
+
+// movedError ends a watch whose split was changed.
+type movedError struct{ text string }
+
+func (e *movedError) Error() string { return e.text }
 
 // note keeps a change that does not end the watch.
 func (w *watchRun) note(e mesh.Event) {
@@ -141,14 +130,16 @@ func (w *watchRun) note(e mesh.Event) {
 	w.log.keep(e.At.UTC().Format(time.RFC3339) + " " + untrusted.Safe(e.String()))
 }
 
-// otherChanges are the last changes of something else than the weights: they are no verdict, but a reader wants to know of them.
+// otherChanges are the last changes of something else than the weights: they are no verdict, but a reader wants to know
+// of them.
 func (w *watchRun) otherChanges() []string {
 	w.changing.Lock()
 	defer w.changing.Unlock()
 	var out []string
 	first := max(0, len(w.events)-unwatchedSaid)
 	if first > 0 {
-		out = append(out, fmt.Sprintf("what the shares rest on changed meanwhile; exec.log has %d more changes than these", first))
+		out = append(out, fmt.Sprintf("what the shares rest on changed meanwhile; exec.log has %d more changes than these",
+			first))
 	}
 	for _, e := range w.events[first:] {
 		out = append(out, e.At.UTC().Format(time.RFC3339)+": "+untrusted.Safe(e.String()))
@@ -160,9 +151,9 @@ func (w *watchRun) otherChanges() []string {
 func (w *watchRun) changedSince(t time.Time) (mesh.Event, bool) {
 	w.changing.Lock()
 	defer w.changing.Unlock()
-	for i := len(w.events) - 1; i >= 0; i-- {
-		if w.events[i].At.After(t) {
-			return w.events[i], true
+	for _, e := range slices.Backward(w.events) {
+		if e.At.After(t) {
+			return e, true
 		}
 	}
 	return mesh.Event{}, false

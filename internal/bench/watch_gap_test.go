@@ -136,8 +136,8 @@ func neverFails(t *testing.T, cfg *WatchConfig) {
 	}
 }
 
-// The pod that sends is deleted, twice: each time the watch goes on from the next ready one, with a gap that says so, and
-// nothing of the looks that broke off is counted.
+// The pod that sends is deleted, twice: each time the watch goes on from the next ready one, with a gap that says so,
+// and nothing of the looks that broke off is counted.
 func TestWatchMovesOnToTheNextPod(t *testing.T) {
 	t.Parallel()
 	var c cuts
@@ -168,7 +168,8 @@ func TestWatchMovesOnToTheNextPod(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := r.Watch
-	if r.Verdict.Outcome != report.Pass && r.Verdict.Outcome != report.Inconclusive || x.GapCount != 2 || len(x.Gaps) != 2 || len(x.Pods) != 3 {
+	if r.Verdict.Outcome != report.Pass && r.Verdict.Outcome != report.Inconclusive || x.GapCount != 2 ||
+		len(x.Gaps) != 2 || len(x.Pods) != 3 {
 		t.Fatalf("%s %q: %+v\n%s", r.Verdict.Outcome, r.Verdict.Reasons, x, strings.Join(said, "\n"))
 	}
 	if down < 2 {
@@ -263,7 +264,8 @@ func (f *front) shut() {
 	}
 }
 
-// The API server goes away in the middle and comes back: a gap as long as that, the same pod, the same evidence as before.
+// The API server goes away in the middle and comes back: a gap as long as that, the same pod, the same evidence as
+// before.
 func TestWatchOutlivesTheAPIServer(t *testing.T) {
 	t.Parallel()
 	const away = 2 * time.Second
@@ -313,7 +315,8 @@ func TestWatchThatCannotBegin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Verdict.Outcome != report.Invalid || r.Watch.GapCount != 0 || len(r.Verdict.Reasons) != 1 || errors.Is(err, errCut) {
+	if r.Verdict.Outcome != report.Invalid || r.Watch.GapCount != 0 || len(r.Verdict.Reasons) != 1 || errors.Is(err,
+		errCut) {
 		t.Errorf("%s %q: %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Watch)
 	}
 }
@@ -333,7 +336,8 @@ func TestWatchRenewsItsSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := sessions.Load(); n < 2 || r.Watch.GapCount != 0 || len(r.Watch.Pods) != 1 || r.Watch.Looks < 4 || r.Watch.SetAside != 0 {
+	if n := sessions.Load(); n < 2 || r.Watch.GapCount != 0 || len(r.Watch.Pods) != 1 || r.Watch.Looks < 4 ||
+		r.Watch.SetAside != 0 {
 		t.Errorf("%d sessions: %+v", n, r.Watch)
 	}
 }
@@ -344,9 +348,11 @@ func TestWhyAGapBegan(t *testing.T) {
 	exit := &podexec.ExitError{Command: "/tmp/.splitbench-0123", Code: 137}
 	for want, err := range map[string]error{
 		"the agent's exit code 137 (killed: container stopped, or out of memory)": fmt.Errorf("run burst: %w", exit),
-		"pod or container not there or not running: no such pod":                  fmt.Errorf("upload: %w", &podexec.NotFoundError{Err: errors.New("no such pod")}),
-		"find source pod: there is no such pod":                                   errors.New("find source pod: there is no such pod"),
-		strings.Repeat("x", 200) + "...":                                          errors.New(strings.Repeat("x", 1000)),
+		"pod or container not there or not running: no such pod": fmt.Errorf("upload: %w",
+			&podexec.NotFoundError{Err: errors.New("no such pod")}),
+		"find source pod: there is no such pod": errors.New("find source pod: there is " +
+			"no such pod"),
+		strings.Repeat("x", 200) + "...": errors.New(strings.Repeat("x", 1000)),
 	} {
 		if got := whyOf(err); got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -17,9 +16,9 @@ import (
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// batch sends what one look is about, and looks. A batch whose stream broke is set aside as a whole: what arrived of it are more
-// answers of the faster backend. That a backend of weight 0 answered needs no statistics, and counts all the same.
-// strange: most answers name no backend, as after a roll-out of pods that are told apart by their names.
+// batch sends what one look is about, and looks. A batch whose stream broke is set aside as a whole: what arrived of it
+// are more answers of the faster backend. That a backend of weight 0 answered needs no statistics, and counts all the
+// same. strange: most answers are unattributed, as after a roll-out of pods that are told apart by their names.
 func (w *watchRun) batch(ctx context.Context, client session) (strange bool, err error) {
 	c := analyze.Counts{N: make([]int64, len(w.m.Weights))}
 	var totals wire.Totals
@@ -77,9 +76,9 @@ const (
 	slack        = 5 * time.Second // between a change and its effect, either way
 )
 
-// confirm asks the API, before a failure is called one, whether what shares rest on is still what was declared: weights that were
-// changed, or a backend that died and whose share went to the others, are no failure of the split. A failure that nobody can
-// confirm is invalid, which is no pass.
+// confirm asks the API, before a failure is called one, whether what shares rest on is still what was declared: weights
+// that were changed, or a backend that died and whose share went to the others, are no failure of the split. A failure
+// that nobody can confirm is invalid, which is no pass.
 func (w *watchRun) confirm(ctx context.Context) {
 	d := w.suspect
 	w.suspect = nil
@@ -88,44 +87,43 @@ func (w *watchRun) confirm(ctx context.Context) {
 		since = w.ends[i]
 	}
 	seen := w.w.Seconds
-	no := func(format string, args ...any) {
-		w.m.Failures = append(w.m.Failures, fmt.Sprintf(format, args...))
-	}
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.patience)
 	defer cancel()
 	w.progress("watch", "a share seems to be outside its tolerance: asking what is declared now")
-	snap, err := w.declared(limit)
+	if why := w.unconfirmed(limit, since); why != "" {
+		w.m.Failures = append(w.m.Failures, why)
+		return
+	}
+	w.w.Failed, w.w.FailedAt = true, &seen
+	w.w.Failure = &report.WatchFailure{
+		Backend: w.m.Weights[d.Backend].Backend, Side: directionOf(d), Edge: d.Edge,
+		Requests: d.Requests, Observed: d.Observed, Unattributed: d.Unattributed,
+		Since: since.UTC(), Seconds: judge.Rounded(time.Since(since).Seconds()),
+	}
+	w.show(true)
+}
+
+// unconfirmed says why a failure since then cannot be called one, "" where it can.
+func (w *watchRun) unconfirmed(ctx context.Context, since time.Time) string {
+	snap, err := w.declared(ctx)
 	var moved *movedError
-	for err != nil && !errors.As(err, &moved) && limit.Err() == nil {
-		select {
-		case <-time.After(confirmPause):
-		case <-limit.Done():
-		}
-		snap, err = w.declared(limit)
+	for err != nil && !errors.As(err, &moved) && pause(ctx, confirmPause) == nil {
+		snap, err = w.declared(ctx)
 	}
 	switch {
 	case moved != nil:
-		no("%s", moved.text)
-		return
+		return moved.text
 	case err != nil:
-		no("a share left its tolerance, and whether its weight was changed before could not be read: %s", brief(err.Error()))
-		return
+		return "a share left its tolerance, and whether its weight was changed before could not be read: " +
+			brief(err.Error())
 	}
 	if e, ok := w.changedSince(since.Add(-slack)); ok {
-		no("a share left its tolerance, but what it rests on changed meanwhile: %s", untrusted.Safe(e.String()))
-		return
+		return "a share left its tolerance, but what it rests on changed meanwhile: " + untrusted.Safe(e.String())
 	}
 	if failed := refusal(snap, w.cfg.IgnoreChecks, "backends", "split", "mirror", "mesh"); failed != "" {
-		no("a share left its tolerance, but it could not be measured any more: %s", failed)
-		return
+		return "a share left its tolerance, but it could not be measured any more: " + failed
 	}
-	w.w.Failed = true
-	w.w.FailedAt = &seen
-	w.w.Failure = &report.WatchFailure{
-		Backend: w.m.Weights[d.Backend].Backend, Side: directionOf(d), Edge: d.Edge, Requests: d.Requests, Observed: d.Observed,
-		Unattributed: d.Unattributed, Since: since.UTC(), Seconds: judge.Rounded(time.Since(since).Seconds()),
-	}
-	w.show(true)
+	return ""
 }
 
 func directionOf(d *analyze.Departure) string {
@@ -140,30 +138,16 @@ func directionOf(d *analyze.Departure) string {
 
 // declared reads everything anew; an error is that it cannot be read, or that the split is another one.
 func (w *watchRun) declared(ctx context.Context) (law.Snapshot, error) {
-	snap, err := w.again(ctx)
+	snap, err := mesh.Discover(ctx, w.cfg.Local, w.cfg.Remotes, w.cfg.Query)
 	if err == nil {
 		err = w.doubt.settled(w.moved(snap))
 	}
 	return snap, err
 }
 
-// again reads everything anew.
-func (w *watchRun) again(ctx context.Context) (law.Snapshot, error) {
-	return mesh.Discover(ctx, w.cfg.Local, w.cfg.Remotes, w.cfg.Query)
-}
-
-// refusal is what a failed fatal check of some categories says, of all where none are named; "" where there is none.
+// refusal is what a failed fatal check of some categories says of a snapshot, "" where there is none.
 func refusal(snap law.Snapshot, ignored []string, categories ...string) string {
 	checks := preflight.Run(preflight.View{Snapshot: snap})
 	preflight.Waive(checks, ignored, ignoreFlag)
-	for _, c := range checks {
-		wanted := len(categories) == 0
-		for _, name := range categories {
-			wanted = wanted || c.Category == name
-		}
-		if wanted && c.Failure() {
-			return fmt.Sprintf("check %s, %s: %s", c.ID, c.Name, brief(c.Seen))
-		}
-	}
-	return ""
+	return failedCheck(checks, categories...)
 }

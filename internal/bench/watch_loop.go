@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,8 @@ var (
 	errSessionOver = errors.New("the session was renewed")
 )
 
-// loop opens one session after the other until the time is over, the watch fails, the split is changed or it is interrupted.
+// loop opens one session after the other until the time is over, the watch fails, the split is changed or it is
+// interrupted.
 func (w *watchRun) loop(ctx context.Context) {
 	going, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -47,7 +49,7 @@ func (w *watchRun) loop(ctx context.Context) {
 		going, cancel = context.WithTimeoutCause(going, w.cfg.For, errTimeOver)
 		defer cancel()
 	}
-	pause := firstRetry
+	retry := firstRetry
 	for going.Err() == nil && !w.w.Failed && !w.m.Refused() {
 		looks := w.w.Looks
 		err := w.session(going)
@@ -57,21 +59,18 @@ func (w *watchRun) loop(ctx context.Context) {
 			end(moved)
 		case err == nil || going.Err() != nil:
 		case errors.Is(err, errSessionOver):
-			pause = firstRetry
+			retry = firstRetry
 			continue
 		case len(w.w.Pods) == 0: // what never worked is not waited for
 			w.fail(going, err)
 			return
 		default:
 			if w.w.Looks > looks {
-				pause = firstRetry
+				retry = firstRetry
 			}
 			w.gap(err)
-			select {
-			case <-time.After(pause):
-			case <-going.Done():
-			}
-			pause = min(2*pause, lastRetry)
+			pause(going, retry) //nolint:errcheck // the loop sees it
+			retry = min(2*retry, lastRetry)
 		}
 	}
 	w.up("")
@@ -82,8 +81,89 @@ func (w *watchRun) loop(ctx context.Context) {
 	}
 }
 
-// gap notes that nothing is measured, since when the agent was last heard of. What began it is kept; what keeps it from ending is
-// told.
+// session finds a ready pod, opens a session in it and sends batches until something breaks. nil: the watch is over.
+func (w *watchRun) session(ctx context.Context) error {
+	opening, cancelOpening := context.WithTimeout(ctx, openLimit)
+	defer cancelOpening()
+	snap := *w.m.Before
+	first := len(w.w.Pods) == 0
+	if !first {
+		var err error
+		if snap, err = w.declared(opening); err != nil {
+			return err
+		}
+		if why := refusal(snap, w.cfg.IgnoreChecks); why != "" {
+			return errors.New(why)
+		}
+	}
+	client, facts, err := w.openSession(opening, ladder{
+		pod: snap.Source, plan: w.m.Plan, length: w.cfg.Session + w.cfg.Every + w.m.Plan.Timeout,
+		options: agent.ClientOptions{Progress: func(wire.Progress) { w.heard = time.Now() }},
+	})
+	if err != nil {
+		return err
+	}
+	defer client.Close() // what broke was reported; the agent ends by itself
+	if err := w.learn(opening, client, snap, facts); err != nil || w.m.Refused() {
+		return err
+	}
+	pod, last, since := snap.Source.Name, w.pod(), ""
+	if last != pod && !first {
+		since = ", after pod " + last
+	}
+	if !w.down.IsZero() {
+		since += fmt.Sprintf(", after a gap of %.1fs", time.Since(w.down).Seconds())
+	}
+	w.up(pod)
+	if last != pod {
+		w.w.Pods = keepLast(append(w.w.Pods, pod), report.MaxWatchList)
+	}
+	w.progress("watch", fmt.Sprintf("sending %g requests per second from pod %s%s", w.m.Plan.Rate.PerSecond(), pod, since))
+	return w.send(ctx, client)
+}
+
+// learn settles with what the pod sees. A watch goes on where it could not begin: what a later pod is refused for is a
+// gap.
+func (w *watchRun) learn(ctx context.Context, client session, snap law.Snapshot, facts record.AgentFacts) error {
+	before, checks := w.m.Before, w.m.Checks
+	w.m.Agent = facts
+	w.m.Before = &snap // rules are learned of the pods that are there now
+	err := w.settle(ctx, client)
+	if len(w.w.Pods) == 0 {
+		return err
+	}
+	if err == nil && w.m.Refused() {
+		err = errors.New(cmp.Or(failedCheck(w.m.Checks), "the checks refuse this pod"))
+	}
+	if err != nil {
+		w.m.Before, w.m.Checks = before, checks
+	}
+	return err
+}
+
+// send sends batches until the session is old, or something breaks.
+func (w *watchRun) send(ctx context.Context, client session) error {
+	opened := time.Now()
+	w.heard = opened
+	w.m.Plan.WarmUp = w.warmUp
+	for ctx.Err() == nil && !w.w.Failed && !w.m.Refused() {
+		if time.Since(opened) > w.cfg.Session {
+			return errSessionOver
+		}
+		strange, err := w.batch(ctx, client)
+		if err != nil {
+			return err
+		}
+		w.m.Plan.WarmUp = 0 // the connections are there
+		if strange && time.Since(opened) > strangeAfter {
+			return errSessionOver
+		}
+	}
+	return nil
+}
+
+// gap notes that nothing is measured, since when the agent was last heard of. What began it is kept; what keeps it from
+// ending is told.
 func (w *watchRun) gap(err error) {
 	text := whyOf(err)
 	if w.down.IsZero() {
@@ -124,100 +204,8 @@ func (w *watchRun) up(pod string) {
 	}
 	length := time.Since(w.down).Seconds()
 	w.w.GapTime += length
-	g := report.WatchGap{At: w.down.UTC(), Seconds: judge.Rounded(length), To: pod, Why: w.w.Why}
-	if n := len(w.w.Pods); n > 0 {
-		g.From = w.w.Pods[n-1]
-	}
+	g := report.WatchGap{At: w.down.UTC(), Seconds: judge.Rounded(length), From: w.pod(), To: pod, Why: w.w.Why}
 	w.w.Gaps = keepLast(append(w.w.Gaps, g), report.MaxWatchList)
 	w.down = time.Time{}
 	w.log.keep("gap: " + g.String())
-}
-
-// session finds a ready pod, opens a session in it and sends batches until something breaks. nil: the watch is over.
-func (w *watchRun) session(ctx context.Context) error {
-	opening, cancelOpening := context.WithTimeout(ctx, openLimit)
-	defer cancelOpening()
-	snap := *w.m.Before
-	first := len(w.w.Pods) == 0
-	if !first {
-		var err error
-		if snap, err = w.declared(opening); err != nil {
-			return err
-		}
-		if why := refusal(snap, w.cfg.IgnoreChecks); why != "" {
-			return errors.New(why)
-		}
-	}
-	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	client, facts, err := w.openAgent(opening, life, snap.Source, w.cfg.Session+w.cfg.Every+w.m.Plan.Timeout, agent.ClientOptions{
-		Progress: func(wire.Progress) { w.heard = time.Now() },
-	})
-	if err != nil {
-		return err
-	}
-	defer client.Close() // what broke was reported; the agent ends by itself
-	if err := w.learn(opening, client, snap, facts); err != nil || w.m.Refused() {
-		return err
-	}
-	pod := snap.Source.Name
-	from := ""
-	if n := len(w.w.Pods); n > 0 && w.w.Pods[n-1] != pod {
-		from = ", after pod " + w.w.Pods[n-1]
-	}
-	gap := ""
-	if !w.down.IsZero() {
-		gap = fmt.Sprintf(", after a gap of %.1fs", time.Since(w.down).Seconds())
-	}
-	w.up(pod)
-	if first || from != "" {
-		w.w.Pods = keepLast(append(w.w.Pods, pod), report.MaxWatchList)
-	}
-	w.progress("watch", fmt.Sprintf("sending %g requests per second from pod %s%s%s", w.m.Plan.Rate.PerSecond(), pod, from, gap))
-	return w.send(ctx, client)
-}
-
-// learn settles with what the pod sees. A watch goes on where it could not begin: what a later pod is refused for is a gap.
-func (w *watchRun) learn(ctx context.Context, client session, snap law.Snapshot, facts record.AgentFacts) error {
-	before, checks := w.m.Before, w.m.Checks
-	w.m.Agent = facts
-	w.m.Before = &snap // rules are learned of the pods that are there now
-	err := w.settle(ctx, client)
-	if len(w.w.Pods) == 0 {
-		return err
-	}
-	if err == nil && w.m.Refused() {
-		err = errors.New("the checks refuse this pod")
-		for _, c := range w.m.Checks {
-			if c.Failure() {
-				err = fmt.Errorf("check %s, %s: %s", c.ID, c.Name, brief(c.Seen))
-				break
-			}
-		}
-	}
-	if err != nil {
-		w.m.Before, w.m.Checks = before, checks
-	}
-	return err
-}
-
-// send sends batches until the session is old, or something breaks.
-func (w *watchRun) send(ctx context.Context, client session) error {
-	opened := time.Now()
-	w.heard = opened
-	w.m.Plan.WarmUp = w.warmUp
-	for ctx.Err() == nil && !w.w.Failed && !w.m.Refused() {
-		if time.Since(opened) > w.cfg.Session {
-			return errSessionOver
-		}
-		strange, err := w.batch(ctx, client)
-		if err != nil {
-			return err
-		}
-		w.m.Plan.WarmUp = 0 // the connections are there
-		if strange && time.Since(opened) > strangeAfter {
-			return errSessionOver
-		}
-	}
-	return nil
 }

@@ -72,8 +72,8 @@ func (s starting) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// An API server that has just started serves no custom resources for some seconds. The split is not gone then, and the watch
-// goes on.
+// An API server that has just started serves no custom resources for some seconds. The split is not gone then, and the
+// watch goes on.
 func TestWatchOutlivesAnAPIServerThatStarts(t *testing.T) {
 	t.Parallel()
 	w := world(t, demo.Options{Seed: 46})
@@ -106,7 +106,8 @@ func TestWatchOutlivesAnAPIServerThatStarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-done
-	if r.Verdict.Outcome != report.Pass && r.Verdict.Outcome != report.Inconclusive || r.Watch.GapCount != 1 || r.Watch.Looks < 6 {
+	if r.Verdict.Outcome != report.Pass && r.Verdict.Outcome != report.Inconclusive || r.Watch.GapCount != 1 ||
+		r.Watch.Looks < 6 {
 		t.Fatalf("%s %q: %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Watch)
 	}
 }

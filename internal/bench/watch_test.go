@@ -19,8 +19,9 @@ func watchOf(t *testing.T, w *demo.Clusters) WatchConfig {
 	return cfg
 }
 
-// Some 3,000 requests or more at a true 50/50: the confidence sequence at level 0.99 has a half width of about 0.04, which is
-// within 5 points; that it ever excludes the truth by more than the tolerance has a probability far below one in 10,000.
+// Some 3,000 requests or more at a true 50/50: the confidence sequence at level 0.99 has a half width of about 0.04,
+// which is within 5 points; that it ever excludes the truth by more than the tolerance has a probability far below one
+// in 10,000.
 func TestWatchOfARightSplit(t *testing.T) {
 	t.Parallel()
 	w := world(t, demo.Options{Seed: 31})
@@ -39,7 +40,8 @@ func TestWatchOfARightSplit(t *testing.T) {
 	if r.Kind != report.KindWatchReport || r.Verdict.Outcome != report.Pass && r.Verdict.Outcome != report.Inconclusive {
 		t.Errorf("%s %s %q", r.Kind, r.Verdict.Outcome, r.Verdict.Reasons)
 	}
-	if r.Watch.Looks < 3 || int64(looks) != r.Watch.Looks || r.Watch.Requests == 0 || len(r.Watch.Pods) != 1 || r.Watch.GapCount != 0 {
+	if r.Watch.Looks < 3 || int64(looks) != r.Watch.Looks || r.Watch.Requests == 0 || len(r.Watch.Pods) != 1 ||
+		r.Watch.GapCount != 0 {
 		t.Errorf("%d looks told: %+v", looks, r.Watch)
 	}
 }

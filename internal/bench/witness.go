@@ -32,7 +32,7 @@ func (r *run) witnessBefore(ctx context.Context, sources []*source) error {
 	w.Kind, w.URL = kind, address
 	for n, s := range sources {
 		pages := record.ProxyPages{Pod: s.pod.Name}
-		if pages.Before, err = r.readPage(ctx, s.client, w); err != nil || w.Why != "" {
+		if pages.Before, err = r.readPage(ctx, s.session, w); err != nil || w.Why != "" {
 			return err
 		}
 		s.asked = time.Now()
@@ -55,8 +55,8 @@ func (r *run) witnessAfter(ctx context.Context, sources []*source) error {
 	for n, s := range sources {
 		pages := &w.Pods[n]
 		err := errNoSession
-		if s.client != nil {
-			pages.After, err = r.readPage(ctx, s.client, w)
+		if s.session != nil {
+			pages.After, err = r.readPage(ctx, s.session, w)
 		}
 		pages.ElapsedMs = time.Since(s.asked).Milliseconds()
 		if err != nil {
@@ -82,8 +82,8 @@ func orNewline(page []byte) []byte {
 	return page
 }
 
-// readPage fetches the lines of the page that say something of the split. Only the way to the pod can fail; what the proxy
-// did not say is w.Why.
+// readPage fetches the lines of the page that say something of the split. Only the way to the pod can fail; what the
+// proxy did not say is w.Why.
 func (r *run) readPage(ctx context.Context, f fetcher, w *record.WitnessFacts) ([]byte, error) {
 	res, body, err := f.Fetch(ctx, wire.FetchRequest{
 		URL: w.URL, TimeoutMs: witnessTimeout.Milliseconds(), MaxBytes: maxWitnessPage,
@@ -97,7 +97,8 @@ func (r *run) readPage(ctx context.Context, f fetcher, w *record.WitnessFacts) (
 	case res.Status != 200:
 		w.Why = fmt.Sprintf("the proxy's counters could not be read at %s: status %d", w.URL, res.Status)
 	case res.Truncated:
-		w.Why = fmt.Sprintf("the proxy's counters at %s say more than %d MiB of this split, or the agent is too old to leave out the rest",
+		w.Why = fmt.Sprintf("the proxy's counters at %s say more than %d MiB of this split, "+
+			"or the agent is too old to leave out the rest",
 			w.URL, maxWitnessPage>>20)
 	}
 	return body, nil

@@ -9,7 +9,8 @@ import (
 	"github.com/splitbench/splitbench/internal/witness"
 )
 
-// An HTTPRoute's draws are counted by the route, and a proxy that does not obey it yet shows by the default route's counter.
+// An HTTPRoute's draws are counted by the route, and a proxy that does not obey it yet shows by the default route's
+// counter.
 func TestTheSecondWitnessOfARoute(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -32,7 +33,8 @@ func TestTheSecondWitnessOfARoute(t *testing.T) {
 			if r.Verdict.Outcome != tt.outcome || r.Witness == nil || !r.Witness.Agrees || r.Witness.Path != string(tt.path) {
 				t.Errorf("outcome %s, reasons %q, witness %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Witness)
 			}
-			if remedies := strings.Join(r.Verdict.Remedies, "\n"); tt.outcome == report.Invalid && !strings.Contains(remedies, "rollout restart deploy/frontend") {
+			if remedies := strings.Join(r.Verdict.Remedies, "\n"); tt.outcome == report.Invalid && !strings.Contains(remedies,
+				"rollout restart deploy/frontend") {
 				t.Errorf("remedies %q", remedies)
 			}
 		})

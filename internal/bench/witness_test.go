@@ -13,11 +13,11 @@ import (
 	"github.com/splitbench/splitbench/internal/witness"
 )
 
-// 3,000 requests at 50/50 pass a tolerance of 5 points with probability 0.998; the seeds of this file do. With 5,000 draws of
-// which they are a part it is the same.
+// 3,000 requests at 50/50 pass a tolerance of 5 points with probability 0.998; the seeds of this file do. With 5,000
+// draws of which they are a part it is the same.
 
-// TestTheSecondWitness runs against the demo's data plane, whose proxy counts what it draws: simulated counters on the real
-// wire. Each case says what the counters must make of the run.
+// TestTheSecondWitness runs against the demo's data plane, whose proxy counts what it draws: simulated counters on the
+// real wire. Each case says what the counters must make of the run.
 func TestTheSecondWitness(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -31,10 +31,12 @@ func TestTheSecondWitness(t *testing.T) {
 		say     string // in reasons, warnings and remedies
 	}{
 		{name: "profile path", world: demo.Options{Seed: 11}, outcome: report.Pass, path: witness.PathProfile, agrees: true},
-		{name: "old proxy", world: demo.Options{Seed: 13, OldProxy: true}, outcome: report.Pass, path: witness.PathProfile, agrees: true},
+		{name: "old proxy", world: demo.Options{Seed: 13, OldProxy: true}, outcome: report.Pass, path: witness.PathProfile,
+			agrees: true},
 		{
 			name: "no counters", world: demo.Options{Seed: 14, NoCounters: true}, outcome: report.Pass,
-			say: "there is no second witness: the proxy's counters could not be read at http://127.0.0.1:4191/metrics: status 404",
+			say: "there is no second witness: the proxy's counters could not be read at http://127.0.0.1:4191/metrics: status " +
+				"404",
 		},
 		{name: "not asked", world: demo.Options{Seed: 15}, witness: witness.Off, outcome: report.Pass},
 		{
@@ -43,7 +45,8 @@ func TestTheSecondWitness(t *testing.T) {
 		},
 		{
 			name: "stale path", world: demo.Options{Seed: 17, StalePath: true}, outcome: report.Invalid, path: witness.PathDefault, agrees: true,
-			say: "restart the client's pods, whose proxies then read the objects anew: kubectl -n test rollout restart deploy/frontend",
+			say: "restart the client's pods, whose proxies then read the objects anew: kubectl -n test rollout restart " +
+				"deploy/frontend",
 		},
 		{
 			name: "restart", world: demo.Options{Seed: 19}, during: (*demo.Clusters).RestartProxy, outcome: report.Invalid,
@@ -85,7 +88,8 @@ func TestTheSecondWitness(t *testing.T) {
 				t.Fatalf("witness %+v", r.Witness)
 			}
 			if available {
-				if r.Witness.Path != string(tt.path) || r.Witness.Agrees != tt.agrees || r.Witness.Undisturbed != (tt.outcome == report.Pass) {
+				if r.Witness.Path != string(tt.path) || r.Witness.Agrees != tt.agrees ||
+					r.Witness.Undisturbed != (tt.outcome == report.Pass) {
 					t.Errorf("witness %+v", r.Witness)
 				}
 			}
@@ -95,7 +99,8 @@ func TestTheSecondWitness(t *testing.T) {
 					drawn += d.Drawn
 				}
 				if drawn != r.Witness.Requests || r.Witness.Background != 0 || drawn != 3005 {
-					t.Errorf("%d draws, %d requests, %d of others; 3,000 and 5 of warm-up were sent", drawn, r.Witness.Requests, r.Witness.Background)
+					t.Errorf("%d draws, %d requests, %d of others; 3,000 and 5 of warm-up were sent", drawn, r.Witness.Requests,
+						r.Witness.Background)
 				}
 			}
 			again, err := judge.Analyze(latest(t, cfg.ResultsDir), nil)
@@ -109,8 +114,8 @@ func TestTheSecondWitness(t *testing.T) {
 	}
 }
 
-// Another run out of the same pod at the same time is background to this one: it is drawn by the same law, counted by the
-// same proxy, and takes nothing away.
+// Another run out of the same pod at the same time is background to this one: it is drawn by the same law, counted by
+// the same proxy, and takes nothing away.
 func TestBackgroundTrafficOfThePod(t *testing.T) {
 	t.Parallel()
 	w := world(t, demo.Options{Seed: 22})
@@ -134,7 +139,8 @@ func TestBackgroundTrafficOfThePod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if x := r.Witness; r.Verdict.Outcome != report.Pass || !x.Agrees || !x.Undisturbed || x.Background < 100 || x.Outcome != report.Pass {
+	if x := r.Witness; r.Verdict.Outcome != report.Pass || !x.Agrees || !x.Undisturbed || x.Background < 100 ||
+		x.Outcome != report.Pass {
 		t.Errorf("outcome %s, witness %+v, reasons %q", r.Verdict.Outcome, x, r.Verdict.Reasons)
 	}
 }
@@ -150,7 +156,8 @@ func TestTheSecondWitnessOfSeveralPods(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := r.Witness
-	if r.Verdict.Outcome != report.Pass || x == nil || !x.Agrees || !x.Undisturbed || x.Requests != 3005 || x.Background != 0 {
+	if r.Verdict.Outcome != report.Pass || x == nil || !x.Agrees || !x.Undisturbed || x.Requests != 3005 ||
+		x.Background != 0 {
 		t.Fatalf("outcome %s, reasons %q, witness %+v", r.Verdict.Outcome, r.Verdict.Reasons, x)
 	}
 	again, err := judge.Analyze(latest(t, cfg.ResultsDir), nil)

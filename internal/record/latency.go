@@ -28,7 +28,7 @@ type LatencyTarget struct {
 	UID   string        `json:"uid"`
 	URL   string        `json:"url"`
 	Root  string        `json:"root,omitempty"` // the split whose root Service it is
-	Own   int           `json:"own"`            // the split's backend that is the Service itself; -1: every answer is the target's
+	Own   int           `json:"own"`            // the split's backend that is the Service itself; -1: all answers count
 	Rules []attack.Rule `json:"rules,omitempty"`
 }
 

@@ -1,12 +1,13 @@
 // Package record is what a run wrote down: its manifest, and its samples, read back from the run's folder.
 //
-// It decides nothing. With a record and no cluster a run can be judged again, and a record that somebody else brought is
-// bounded by what a run can have.
+// It decides nothing. With a record and no cluster a run can be judged again, and a record that somebody else brought
+// is bounded by what a run can have.
 package record
 
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -83,12 +84,7 @@ type AgentFacts struct {
 
 // Refused reports whether the run ended before its first request.
 func (m *Manifest) Refused() bool {
-	for _, c := range m.Checks {
-		if c.Failure() {
-			return true
-		}
-	}
-	return !m.Undisturbed()
+	return !m.Undisturbed() || slices.ContainsFunc(m.Checks, preflight.Result.Failure)
 }
 
 // Complete reports whether the burst ended as the plan wanted: all was sent, or a look decided and it was stopped.
@@ -108,11 +104,13 @@ func Read(f store.Folder) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("read %s of run %s: %w", ManifestFile, f.ID, err)
 	}
 	if m.Schema != ManifestSchema {
-		return Manifest{}, fmt.Errorf("read %s of run %s: its schema is %q, this version reads %s; use the version that wrote it",
+		return Manifest{}, fmt.Errorf("read %s of run %s: its schema is %q, this version reads %s; "+
+			"use the version that wrote it",
 			ManifestFile, f.ID, m.Schema, ManifestSchema)
 	}
 	if m.After != nil && m.Before == nil {
-		return Manifest{}, fmt.Errorf("read %s of run %s: it says how the split was after the run, and not before it", ManifestFile, f.ID)
+		return Manifest{}, fmt.Errorf("read %s of run %s: it says how the split was after the run, and not before it",
+			ManifestFile, f.ID)
 	}
 	if m.Kind == "" {
 		m.Kind = report.KindSplit

@@ -15,20 +15,21 @@ type Move struct {
 	Before string    `json:"before"`
 	After  string    `json:"after"`
 	Law    bool      `json:"law"` // of an object that says the weights
-	// Weights are the weights that proxies are told since, where they are others than before: set with the first write that
-	// led to them, which may have been to another object than they are read from.
+	// Weights are the weights that proxies are told since, where they are others than before: set with the first write
+	// that led to them, which may have been to another object than they are read from.
 	Weights analyze.Weights `json:"weights,omitempty"`
 }
 
-// Clock is how far the source pod's clock is ahead of this machine's: between two bounds, in nanoseconds, which each answer
-// that tells the pod's clock may bring closer.
+// Clock is how far the source pod's clock is ahead of this machine's: between two bounds, in nanoseconds, which each
+// answer that tells the pod's clock may bring closer.
 type Clock struct {
 	LowNs  int64 `json:"lowNs"`
 	HighNs int64 `json:"highNs"`
 	Known  bool  `json:"known"`
 }
 
-// See takes one answer into account: it was asked for at began, had its instant written in it at pod, and was here at ended.
+// See takes one answer into account: it was asked for at began, had its instant written in it at pod, and was here at
+// ended.
 func (c *Clock) See(began, ended time.Time, pod int64) {
 	low, high := pod-ended.UnixNano(), pod-began.UnixNano()
 	if !c.Known || low > c.HighNs || high < c.LowNs { // nothing in common: a clock was set

@@ -11,8 +11,8 @@ import (
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// Samples yields the stored results of a run in the order in which they arrived, and fills totals from its END. A run that
-// was cut short yields what is whole and then agent.ErrNoEnd or the reason.
+// Samples yields the stored results of a run in the order in which they arrived, and fills totals from its END. A run
+// that was cut short yields what is whole and then agent.ErrNoEnd or the reason.
 func Samples(f store.Folder, totals *wire.Totals) iter.Seq2[attack.Result, error] {
 	m, err := Read(f)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -24,8 +24,8 @@ func Samples(f store.Folder, totals *wire.Totals) iter.Seq2[attack.Result, error
 	return m.Samples(f, totals)
 }
 
-// Samples yields the results of all streams of a run, as results of the run, and adds up their totals. What is whole comes
-// first, then the first reason why something is not.
+// Samples yields the results of all streams of a run, as results of the run, and adds up their totals. What is whole
+// comes first, then the first reason why something is not.
 func (m Manifest) Samples(f store.Folder, totals *wire.Totals) iter.Seq2[attack.Result, error] {
 	return func(yield func(attack.Result, error) bool) {
 		streams := m.Streams
@@ -65,7 +65,8 @@ func (m Manifest) Samples(f store.Folder, totals *wire.Totals) iter.Seq2[attack.
 	}
 }
 
-// read yields the stream's results. That a stream broke which another one follows is no error: what was lost is yielded too.
+// read yields the stream's results. That a stream broke which another one follows is no error: what was lost is yielded
+// too.
 func (p *Placement) read(f store.Folder, yield func(attack.Result, error) bool) (more bool, err error) {
 	file, err := f.OpenStream(p.File)
 	if errors.Is(err, fs.ErrNotExist) {

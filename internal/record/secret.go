@@ -2,6 +2,7 @@ package record
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/law"
@@ -10,16 +11,15 @@ import (
 // Masked stands in the place of what a run must not keep.
 const Masked = "***"
 
-// SecretHeader reports whether the value of a header lets its bearer in somewhere: a run keeps that there was one, never
-// which. Such headers are told by their names, as there is no other way.
+// SecretHeader reports whether the value of a header lets its bearer in somewhere: a run keeps that there was one,
+// never which. Such headers are told by their names, as there is no other way.
 func SecretHeader(name string) bool {
 	name = strings.ToLower(name)
-	for _, word := range []string{"auth", "cookie", "token", "secret", "password", "credential", "api-key", "apikey", "session", "signature", "jwt"} {
-		if strings.Contains(name, word) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
+}
+
+var secretWords = []string{
+	"auth", "cookie", "token", "secret", "password", "credential", "api-key", "apikey", "session", "signature", "jwt",
 }
 
 func maskedHeader(h map[string]string) map[string]string {

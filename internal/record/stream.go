@@ -10,12 +10,12 @@ import (
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// Stream is what one session contributed to a run: those requests of one source pod that a session sent before its stream
-// ended or broke. A run of one pod whose stream did not break is one stream, in frames.sbw.
+// Stream is what one session contributed to a run: those requests of one source pod that a session sent before its
+// stream ended or broke. A run of one pod whose stream did not break is one stream, in frames.sbw.
 //
-// Numbers, instants and connections in a stream's samples are its own. Of pod k of n, request i of a stream whose first is
-// First is request (First+i)*n+k of the run, its instants are Offset later, and its connections are numbered behind those
-// of the pod's earlier streams.
+// Numbers, instants and connections in a stream's samples are its own. Of pod k of n, request i of a stream whose first
+// is First is request (First+i)*n+k of the run, its instants are Offset later, and its connections are numbered behind
+// those of the pod's earlier streams.
 type Stream struct {
 	File    string        `json:"file"`
 	Pod     int           `json:"pod"` // its number among the source pods
@@ -104,7 +104,8 @@ func (m *Manifest) Pods() int {
 func (m *Manifest) checkStreams() error {
 	for i, s := range m.Streams {
 		bad := s.Pod < 0 || s.Pod >= law.MaxPods || s.Offset < 0 || s.Next != 0 && s.Next <= s.First ||
-			max(s.First, s.Next) > m.Plan.Requests || m.Plan.Requests > maxStreamed || m.Plan.Shape != nil // only a constant rate is shared out
+			// only a constant rate is shared out
+			max(s.First, s.Next) > m.Plan.Requests || m.Plan.Requests > maxStreamed || m.Plan.Shape != nil
 		if bad {
 			return fmt.Errorf("read %s of run %s: stream %d (%.100q) is none that a run can have", ManifestFile, m.ID, i, s.File)
 		}

@@ -1,0 +1,204 @@
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
+	"github.com/splitbench/splitbench/internal/wire"
+)
+
+// run is one run on its way.
+type run struct {
+	cfg    Config
+	m      record.Manifest
+	folder *store.Run
+	log    *runLog
+	totals wire.Totals
+	tally  *judge.Tally
+
+	taking  sync.Mutex    // results come from several pods at once
+	looks   *judge.Looker // nil where the run does not stop early
+	streams []*record.Placement
+	files   int // streams so far, the forgotten ones too
+	active  []*source
+	telling sync.Mutex // Progress is called by one at a time
+}
+
+// newRun is a run of a kind that has just been asked for.
+func newRun(cfg Config, kind string) *run {
+	return &run{cfg: cfg, log: newRunLog(cfg.Log), m: record.Manifest{
+		Schema: record.ManifestSchema, Kind: kind, Started: time.Now().UTC(), Command: cfg.Command, Flags: cfg.Flags,
+		Labels: cfg.Labels, Tool: cfg.Tool, Simulated: cfg.Simulated, Options: cfg.Options,
+	}}
+}
+
+// Run carries a run from discovery to the report. The report is complete whatever happened; the error is only ever a
+// *UsageError, for what is wrong on this side before the first request. When ctx is cancelled, what was measured so far
+// is kept and the outcome is invalid; the text of the context's cause goes into the report.
+func Run(ctx context.Context, cfg Config) (report.Report, error) {
+	r := newRun(cfg, report.KindSplit)
+	r.m.Sequential = cfg.Sequential
+	return r.carryOut(ctx, r)
+}
+
+// steps are what a kind of run does in its own way.
+type steps interface {
+	// prepare discovers, checks and plans: it sends nothing.
+	prepare(context.Context) error
+	// attempt measures, and reports whether there is anything to judge.
+	attempt(context.Context) bool
+	// evidence is what was measured, besides what the manifest says.
+	evidence() judge.Evidence
+}
+
+// carryOut carries a run of any kind from discovery to the report. The error is a *UsageError.
+func (r *run) carryOut(ctx context.Context, kind steps) (report.Report, error) {
+	if err := kind.prepare(ctx); err != nil {
+		if _, usage := errors.AsType[*record.UsageError](err); usage {
+			return report.Report{}, err
+		}
+		r.fail(ctx, err)
+	}
+	if r.m.Refused() { // there is nothing to send, and the report says why
+		return r.conclude(kind), nil
+	}
+	if err := r.open(); err != nil {
+		return report.Report{}, &record.UsageError{Err: err}
+	}
+	measured := kind.attempt(ctx)
+	rep := r.conclude(kind)
+	r.close(&rep, measured)
+	return rep, nil
+}
+
+// prepare discovers, checks and plans.
+func (r *run) prepare(ctx context.Context) error {
+	r.progress("discover", "reading the split, its Services and the source pod")
+	r.cfg.Query.Probe = probeOf(r.cfg)
+	snap, err := r.discover(ctx)
+	if err != nil {
+		return asUsage(err)
+	}
+	r.m.Before = &snap
+	r.progress("check", "checking that the split can be measured")
+	r.m.Checks = preflight.Run(preflight.View{Snapshot: snap})
+	if unknown := preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, ignoreFlag); len(unknown) > 0 {
+		return record.Usagef("--ignore-check %s: there is no such check; splitbench explain lists them",
+			strings.Join(unknown, ", "))
+	}
+	r.m.Weights = record.WeightsOf(snap)
+	if failedCheck(r.m.Checks) != "" {
+		return nil // refused; the report says why
+	}
+	r.m.Plan, err = r.plan(snap)
+	return err
+}
+
+// failedCheck is what the first failed fatal check of some categories says, of all where none are named; "" where there
+// is none.
+func failedCheck(checks []preflight.Result, categories ...string) string {
+	for _, c := range checks {
+		if c.Failure() && (len(categories) == 0 || slices.Contains(categories, c.Category)) {
+			return fmt.Sprintf("check %s, %s: %s", c.ID, c.Name, brief(c.Seen))
+		}
+	}
+	return ""
+}
+
+// ignoreFlag is how the user waives a check.
+const ignoreFlag = "--ignore-check"
+
+// asUsage makes a usage error of what discovery has against the command line.
+func asUsage(err error) error {
+	if e, ok := errors.AsType[*mesh.Error](err); ok && (e.Kind == mesh.KindUsage || e.Kind == mesh.KindAmbiguous) {
+		return &record.UsageError{Err: err}
+	}
+	return err
+}
+
+// open creates the run's folder, before the first request: a run that cannot be kept is not started.
+func (r *run) open() error {
+	split := r.m.Before.Split
+	id, err := store.NewID(r.m.Started, split.Namespace, split.Name, rand.Reader)
+	if err != nil {
+		return err
+	}
+	if r.folder, err = store.Create(r.cfg.ResultsDir, id); err != nil {
+		return err
+	}
+	r.m.ID, r.m.Dir = id, r.folder.Dir
+	r.identify(id)
+	if err = errors.Join(r.keep("split.before.yaml", split.YAML), r.m.Write(r.folder)); err != nil {
+		return errors.Join(err, r.folder.Close(store.Aborted))
+	}
+	return nil
+}
+
+// keep writes a file of the run's folder, if it says anything.
+func (r *run) keep(name string, data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	return r.folder.WriteFile(name, data)
+}
+
+// attempt measures while what the shares rest on is followed.
+func (r *run) attempt(ctx context.Context) (measured bool) {
+	unwatch := r.watch(ctx)
+	err := r.measure(ctx)
+	unwatch()
+	r.fail(ctx, errors.Join(err, r.keepMarks()))
+	measured = r.tally != nil && r.tally.N > 0
+	r.look(ctx, measured)
+	return measured
+}
+
+func (r *run) evidence() judge.Evidence { return judge.Evidence{Totals: r.totals, Tally: r.tally} }
+
+// fail notes why there is no verdict. An interruption is the user's, everything else the run's.
+func (r *run) fail(ctx context.Context, err error) {
+	switch {
+	case err == nil:
+		return
+	case ctx.Err() != nil:
+		r.m.Interrupted = context.Cause(ctx).Error()
+		return
+	}
+	text := err.Error()
+	if e, ok := errors.AsType[*mesh.Error](err); ok && e.Hint != "" {
+		text = strings.TrimSuffix(text, "; "+e.Hint) // said once, under what to do
+		r.m.Remedies = append(r.m.Remedies, untrusted.Safe(e.Hint))
+	}
+	r.m.Failures = append(r.m.Failures, untrusted.Printable(text))
+}
+
+// StoreError says that the run could not be kept any more.
+type StoreError struct{ Err error }
+
+func (e *StoreError) Error() string { return "store results: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *StoreError) Unwrap() error { return e.Err }
+
+func (r *run) progress(phase, text string) { r.tick(Progress{Phase: phase, Text: text}) }
+
+func (r *run) tick(p Progress) {
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	if r.cfg.Progress != nil {
+		r.cfg.Progress(p)
+	}
+}
