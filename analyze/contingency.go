@@ -80,13 +80,9 @@ func ClusterDesign(clusters [][]int64, w Weights) (DesignEffect, error) {
 		return DesignEffect{}, err
 	}
 	k := len(cl.w)
+	used := slices.DeleteFunc(rows, func(row []int64) bool { return sumOf(row) == 0 })
 	sum := make([]int64, k)
-	var used [][]int64
-	for _, row := range rows {
-		if cl.with(row).total == 0 {
-			continue
-		}
-		used = append(used, row)
+	for _, row := range used {
 		for r, n := range row {
 			sum[r] += n
 		}

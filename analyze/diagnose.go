@@ -1,6 +1,9 @@
 package analyze
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Impact is what a diagnostic may do to an outcome: never improve it.
 type Impact string
@@ -96,18 +99,23 @@ type examination struct {
 	w      Weights
 	o      DiagnoseOptions
 	all    []Observation
-	seq    []int // backends of the attributed requests, in order
+	seq    []int   // backends of the attributed requests, in order
+	seen   Weights // their counts as weights: a check of sameness must not depend on the declared ones
 	out    Diagnostics
 	effect float64 // design effect of the connections, and whether they are few
 	few    bool
 }
 
 func newExamination(all []Observation, w Weights, o DiagnoseOptions) *examination {
-	e := &examination{w: w, o: o}
+	e := &examination{w: w, o: o, seen: slices.Clone(w)}
+	for i := range e.seen {
+		e.seen[i].W = 0
+	}
 	for _, x := range all {
 		if x.Backend >= 0 && x.Backend < len(w) {
 			e.all = append(e.all, x)
 			e.seq = append(e.seq, x.Backend)
+			e.seen[x.Backend].W++
 		}
 	}
 	e.out.DesignEffect = 1
@@ -218,18 +226,6 @@ func (e *examination) period() int {
 		}
 	}
 	return int(sum)
-}
-
-// observedWeights are the pooled counts as weights, so that a check of sameness does not depend on the declared ones.
-func (e *examination) observedWeights() Weights {
-	out := make(Weights, len(e.w))
-	for i, x := range e.w {
-		out[i] = Weight{Backend: x.Backend}
-	}
-	for _, x := range e.seq {
-		out[x].W++
-	}
-	return out
 }
 
 // errorRates compares the share of errors between backends.

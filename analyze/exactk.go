@@ -117,7 +117,7 @@ func newExactWalk(n, w []int64, maxStates int) (*exactWalk, bool) {
 	lcm := int64(1)
 	for _, x := range w {
 		step := x / gcd(lcm, x)
-		if !fitsProduct(lcm, step) {
+		if lcm > math.MaxInt64/step {
 			return nil, false
 		}
 		lcm *= step

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -10,7 +11,7 @@ import (
 func (e *examination) groups() error {
 	conns := e.table(func(o Observation) int { return o.Conn })
 	switch {
-	case len(conns) > 0 && e.observedBackends() == 1:
+	case len(conns) > 0 && e.seen.Positive() == 1:
 		e.oneBackend(len(conns))
 	case len(conns) >= 2:
 		e.connections(conns)
@@ -23,12 +24,12 @@ func (e *examination) groups() error {
 		}
 	}
 	if windows := e.windows(); windows != nil {
-		x2, windowsDF, err := Dispersion(windows, e.observedWeights())
+		x2, windowsDF, err := Dispersion(windows, e.seen)
 		if err != nil {
 			return err
 		}
 		// Against the pooled shares one window's degrees of freedom are spent.
-		k := e.observedBackends()
+		k := e.seen.Positive()
 		if df := float64(windowsDF - (k - 1)); df > 0 {
 			even, uneven := ChiSquareLogCDF(x2, df), ChiSquareLogSF(x2, df)
 			e.add(Diagnostic{Name: DiagnosticEven, P: pFromLn(even, Asymptotic), Impact: Qualify})
@@ -38,22 +39,17 @@ func (e *examination) groups() error {
 	return nil
 }
 
-// observedBackends is the number of backends that answered at all.
-func (e *examination) observedBackends() int {
-	return e.observedWeights().Positive()
-}
-
 // windows cuts the run into equal parts in which the rarest observed backend is expected five times at least; nil where
 // there would be fewer than two.
 func (e *examination) windows() [][]int64 {
 	rarest := int64(math.MaxInt64)
-	for _, x := range e.observedWeights() {
+	for _, x := range e.seen {
 		if x.W > 0 {
 			rarest = min(rarest, x.W)
 		}
 	}
 	parts := int(min(int64(e.o.Windows), rarest/5))
-	if parts < 2 || e.observedBackends() < 2 {
+	if parts < 2 || e.seen.Positive() < 2 {
 		return nil
 	}
 	out := make([][]int64, parts)
@@ -69,7 +65,6 @@ func (e *examination) windows() [][]int64 {
 // table counts backends by a group; nil where any request has none.
 func (e *examination) table(group func(Observation) int) [][]int64 {
 	rows := map[int][]int64{}
-	var order []int
 	for _, x := range e.all {
 		g := group(x)
 		if g < 0 {
@@ -77,13 +72,11 @@ func (e *examination) table(group func(Observation) int) [][]int64 {
 		}
 		if rows[g] == nil {
 			rows[g] = make([]int64, len(e.w))
-			order = append(order, g)
 		}
 		rows[g][x.Backend]++
 	}
-	slices.Sort(order)
-	out := make([][]int64, 0, len(order))
-	for _, g := range order {
+	out := make([][]int64, 0, len(rows))
+	for _, g := range slices.Sorted(maps.Keys(rows)) {
 		out = append(out, rows[g])
 	}
 	return out
@@ -105,7 +98,7 @@ func (e *examination) connections(table [][]int64) {
 	}
 	e.out.Drawn = p.P > e.o.Alpha
 	found := Diagnostic{Name: DiagnosticConnections, P: p, Impact: Downgrade, Connections: len(table)}
-	if r, err := ClusterDesign(table, e.observedWeights()); err == nil {
+	if r, err := ClusterDesign(table, e.seen); err == nil {
 		effect := math.Max(1, r.Mean)
 		e.effect, e.few = effect, r.Few
 		found.Independent = int64(math.Max(1, math.Round(float64(len(e.seq))/effect)))

@@ -31,7 +31,7 @@ func NoncentralChiSquare(x, df, lambda float64) (cdf, sf float64) {
 		atZero, from = math.Exp(-mean), 1
 	}
 	// Survival upwards: Q(a+1,y) = Q(a,y) + y^a e^-y / Gamma(a+1), all positive.
-	weight, step := poissonPMF(from, mean), gammaStep(a+from, y)
+	weight, step := gammaStep(from, mean), gammaStep(a+from, y)
 	upper := math.Exp(lnGammaUpper(a+from, y))
 	for j := from; j <= to; j++ {
 		sf += weight * upper
@@ -43,7 +43,7 @@ func NoncentralChiSquare(x, df, lambda float64) (cdf, sf float64) {
 	}
 	// Distribution function downwards, for the same reason.
 	lower := math.Exp(lnGammaLower(a+to, y))
-	weight = poissonPMF(to, mean)
+	weight = gammaStep(to, mean)
 	step = gammaStep(a+to-1, y)
 	for j := to; j >= from; j-- {
 		cdf += weight * lower
@@ -59,13 +59,11 @@ func NoncentralChiSquare(x, df, lambda float64) (cdf, sf float64) {
 	return math.Min(1, cdf+atZero), math.Min(1, sf)
 }
 
-// gammaStep is y^a e^-y / Gamma(a+1).
+// gammaStep is y^a e^-y / Gamma(a+1), which is also the Poisson probability of a at mean y.
 func gammaStep(a, y float64) float64 {
 	lg, _ := math.Lgamma(a + 1)
 	return math.Exp(a*math.Log(y) - y - lg)
 }
-
-func poissonPMF(j, mean float64) float64 { return gammaStep(j, mean) }
 
 // sankaran is M. Sankaran's 1963 normal approximation.
 func sankaran(x, df, lambda float64) (cdf, sf float64) {

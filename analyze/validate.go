@@ -3,8 +3,6 @@ package analyze
 import (
 	"errors"
 	"fmt"
-	"math"
-	"math/bits"
 	"slices"
 )
 
@@ -123,10 +121,4 @@ func gcd(a, b int64) int64 {
 		a, b = b, a%b
 	}
 	return a
-}
-
-// fitsProduct reports whether a*b fits an int64, a and b not negative.
-func fitsProduct(a, b int64) bool {
-	hi, lo := bits.Mul64(uint64(a), uint64(b))
-	return hi == 0 && lo <= math.MaxInt64
 }
