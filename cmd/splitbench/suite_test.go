@@ -44,7 +44,8 @@ func TestSuitesFitTheSchema(t *testing.T) {
 	num := func(v float64) *float64 { return &v }
 	s := report.NewSuiteReport(0.01, 4)
 	limits := []report.Limit{
-		{Backend: "a", Quantile: 0.5, Most: 5 * time.Millisecond}, {Backend: "*", Quantile: 0.5, Most: 2 * time.Millisecond},
+		{Backend: "a", Quantile: 0.5, Most: 5 * time.Millisecond},
+		{Backend: "*", Quantile: 0.5, Most: 2 * time.Millisecond},
 		{Backend: "a", Quantile: 0.99, Most: time.Second},
 	}
 	for _, o := range []string{report.Pass, report.Fail, report.Inconclusive, report.Invalid} {

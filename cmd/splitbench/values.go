@@ -52,7 +52,8 @@ func read(flags *pflag.FlagSet, name, byDefault, usage string, read func(string)
 func readEach(flags *pflag.FlagSet, name, usage string, read func(string) error) {
 	flags.StringArray(name, nil, usage)
 	f := flags.Lookup(name)
-	f.Value, f.DefValue = readList{f.Value, f.Value.(pflag.SliceValue), read}, ""
+	list, _ := f.Value.(pflag.SliceValue) // which a string array is
+	f.Value, f.DefValue = readList{f.Value, list, read}, ""
 }
 
 // into parses a text into a variable.

@@ -125,8 +125,10 @@ func TestLatencyOfATargetThatNeverAnswers(t *testing.T) {
 // A sweep is held against a limit: what only a comparison uses is refused, not ignored.
 func TestSweepRefusesWhatOnlyAComparisonUses(t *testing.T) {
 	t.Parallel()
-	c := LatencyConfig{Targets: []string{"svc/podinfo"}, Rates: []attack.Rate{{Hits: 100, Per: time.Second}},
-		Round: time.Second}
+	c := LatencyConfig{
+		Targets: []string{"svc/podinfo"}, Rates: []attack.Rate{{Hits: 100, Per: time.Second}},
+		Round: time.Second,
+	}
 	if err := c.validate(); err != nil {
 		t.Fatal(err)
 	}

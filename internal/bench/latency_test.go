@@ -139,8 +139,10 @@ func TestLatencySendsAsItIsTold(t *testing.T) {
 	t.Parallel()
 	cfg := compareTargets(t, world(t, demo.Options{Seed: 14}))
 	cfg.Against, cfg.Rates, cfg.Round = "", []attack.Rate{cfg.Load.Rate}, 100*time.Millisecond
-	cfg.Load.Template = attack.Plan{Engine: attack.EngineStd, Header: map[string]string{"x-canary": "always"},
-		Limits: &attack.Limits{Time: time.Hour}}
+	cfg.Load.Template = attack.Plan{
+		Engine: attack.EngineStd, Header: map[string]string{"x-canary": "always"},
+		Limits: &attack.Limits{Time: time.Hour},
+	}
 	if _, err := Latency(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +236,8 @@ func backlogged(rate attack.Rate, length time.Duration) *judge.Burst {
 func TestSweepFindsTheCapacityOfAQueue(t *testing.T) {
 	t.Parallel()
 	s := sweepOf(t, report.SweepLimit{Quantile: 0.99, Ms: 100}, func(rate attack.Rate) (*judge.Burst,
-		error) {
+		error,
+	) {
 		return backlogged(rate, 10*time.Second), nil
 	})
 	if s.HoldsAt == nil || s.BreaksAt == nil || math.Abs(math.Sqrt(*s.HoldsAt**s.BreaksAt)-250) > 25 ||

@@ -14,17 +14,25 @@ func walkthrough() law.Snapshot {
 	return law.Snapshot{
 		Port: 9898,
 		Split: law.Split{
-			Found: true, Root: "podinfo", Effective: []law.Weight{{Service: "podinfo", Weight: 50},
-				{Service: "podinfo-east", Weight: 50}},
+			Found: true, Root: "podinfo", Effective: []law.Weight{
+				{Service: "podinfo", Weight: 50},
+				{Service: "podinfo-east", Weight: 50},
+			},
 		},
-		Root: law.Service{Namespace: "test", Name: "podinfo", Found: true, ClusterIP: "10.0.0.7",
-			Ports: []law.Port{{Port: 9898}}},
+		Root: law.Service{
+			Namespace: "test", Name: "podinfo", Found: true, ClusterIP: "10.0.0.7",
+			Ports: []law.Port{{Port: 9898}},
+		},
 		Source: law.Pod{Namespace: "test", Name: "frontend-1"},
 		Backends: []law.Backend{
-			{Name: "podinfo", Weight: 50, IsRoot: true, Port: 9898, Endpoints: []law.Endpoint{{Pod: "podinfo-w1", Ready: true},
-				{Pod: "podinfo-w2", Ready: true}}},
-			{Name: "podinfo-east", Weight: 50, Port: 9898, Mirror: &law.Mirror{Cluster: "east"},
-				RemotePods: []string{"podinfo-e1", "podinfo-e2"}},
+			{Name: "podinfo", Weight: 50, IsRoot: true, Port: 9898, Endpoints: []law.Endpoint{
+				{Pod: "podinfo-w1", Ready: true},
+				{Pod: "podinfo-w2", Ready: true},
+			}},
+			{
+				Name: "podinfo-east", Weight: 50, Port: 9898, Mirror: &law.Mirror{Cluster: "east"},
+				RemotePods: []string{"podinfo-e1", "podinfo-e2"},
+			},
 		},
 	}
 }
@@ -104,8 +112,10 @@ func TestTheLawIsAskedForTheRequestThatIsSent(t *testing.T) {
 	t.Parallel()
 	cfg := Config{URL: "http://podinfo:9898/api?x=1", Load: Load{
 		Header: map[string]string{"User-Agent": "splitbench/v0"},
-		Template: attack.Plan{Header: map[string]string{"X-Canary": "always", "user-agent": "curl/8",
-			"host": "shop.example:8080"}},
+		Template: attack.Plan{Header: map[string]string{
+			"X-Canary": "always", "user-agent": "curl/8",
+			"host": "shop.example:8080",
+		}},
 	}}
 	want := law.Probe{
 		Method: "GET", Path: "/api?x=1", Host: "shop.example",

@@ -41,7 +41,7 @@ func TestEphemeralContainersKeepTheProtocol(t *testing.T) {
 		"check --probe": func(c Config) error {
 			snap, err := mesh.Discover(t.Context(), c.Local, c.Remotes, c.Query)
 			if err == nil {
-				ProbePod(t.Context(), c, preflight.View{Snapshot: snap}) //nolint:errcheck // the server refuses it
+				ProbePod(t.Context(), c, preflight.View{Snapshot: snap})
 			}
 			return err
 		},
@@ -109,7 +109,7 @@ func (s *refusingServer) writePod(w http.ResponseWriter) {
 		})
 	}
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(p) //nolint:errcheck // the client is told by what is missing
+	json.NewEncoder(w).Encode(p)
 }
 
 func (s *refusingServer) seen() []string {

@@ -36,8 +36,10 @@ func (a answers) Fetch(_ context.Context, q wire.FetchRequest) (wire.FetchResult
 }
 
 func podinfoJSON(hostname, message string) string {
-	b, err := json.Marshal(map[string]any{"hostname": hostname, "message": message, "version": "6.7.0", "num_cpu": "2",
-		"n": 7})
+	b, err := json.Marshal(map[string]any{
+		"hostname": hostname, "message": message, "version": "6.7.0", "num_cpu": "2",
+		"n": 7,
+	})
 	if err != nil {
 		panic(err)
 	}
@@ -71,16 +73,20 @@ func TestSignatures(t *testing.T) {
 			"pods and messages are both known",
 			answers{"podinfo-east": {east1, east2}, "podinfo": {east2, west1, west2}},
 			nil,
-			[]attack.Rule{pods(0, "podinfo-w1", "podinfo-w2"), pods(1, "podinfo-e1", "podinfo-e2"),
-				message(0, "greetings from west"), message(1, "greetings from east")},
+			[]attack.Rule{
+				pods(0, "podinfo-w1", "podinfo-w2"), pods(1, "podinfo-e1", "podinfo-e2"),
+				message(0, "greetings from west"), message(1, "greetings from east"),
+			},
 			"",
 		},
 		{
 			"without the other cluster's pods the message must do",
 			answers{"podinfo-east": {east1}, "podinfo": {east1, west1, west2}},
 			noRemote,
-			[]attack.Rule{pods(0, "podinfo-w1", "podinfo-w2"), message(0, "greetings from west"),
-				message(1, "greetings from east")},
+			[]attack.Rule{
+				pods(0, "podinfo-w1", "podinfo-w2"), message(0, "greetings from west"),
+				message(1, "greetings from east"),
+			},
 			"",
 		},
 		{
@@ -94,8 +100,10 @@ func TestSignatures(t *testing.T) {
 			"no direct answer, but pods known",
 			answers{"podinfo": {east1, west1}},
 			nil,
-			[]attack.Rule{pods(0, "podinfo-w1", "podinfo-w2"), pods(1, "podinfo-e1", "podinfo-e2"),
-				message(0, "greetings from west"), message(1, "greetings from east")},
+			[]attack.Rule{
+				pods(0, "podinfo-w1", "podinfo-w2"), pods(1, "podinfo-e1", "podinfo-e2"),
+				message(0, "greetings from west"), message(1, "greetings from east"),
+			},
 			"",
 		},
 		{

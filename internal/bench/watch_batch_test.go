@@ -48,8 +48,10 @@ func (s *script) AttackFrom(context.Context, attack.Plan, agent.Start, *wire.Tot
 func scripted(t *testing.T) *watchRun {
 	t.Helper()
 	w := &watchRun{patience: confirmLimit, run: &run{log: newRunLog(nil), m: record.Manifest{
-		Kind: report.KindWatch, Options: analyze.DefaultOptions(), Weights: analyze.Weights{{Backend: "podinfo", W: 50},
-			{Backend: "podinfo-east", W: 50}},
+		Kind: report.KindWatch, Options: analyze.DefaultOptions(), Weights: analyze.Weights{
+			{Backend: "podinfo", W: 50},
+			{Backend: "podinfo-east", W: 50},
+		},
 		Plan: attack.Plan{Rate: attack.Rate{Hits: 50, Per: time.Second}, Requests: 250},
 	}}}
 	if err := w.ready(); err != nil {
@@ -83,13 +85,19 @@ func TestWatchBatches(t *testing.T) {
 	}{
 		"whole":            {s: script{results: answered(200, 0, 1, 1, 0)}, counted: 4, looks: 1},
 		"stopped in order": {s: script{results: answered(200, 0, 1), err: stopped}, stop: true, counted: 2, looks: 1},
-		"stopped and broken": {s: script{results: answered(200, 0, 1), err: errors.Join(stopped, broken)}, stop: true,
-			setAside: 2, err: broken},
+		"stopped and broken": {
+			s: script{results: answered(200, 0, 1), err: errors.Join(stopped, broken)}, stop: true,
+			setAside: 2, err: broken,
+		},
 		"broken": {s: script{results: answered(200, 0, 1, 0), err: broken}, setAside: 3, err: broken},
-		"no names any more": {s: script{results: answered(200, 0, attack.Unattributed, attack.Unattributed)}, counted: 1,
-			lost: 2, looks: 1, strange: true},
-		"errors have no name": {s: script{results: answered(502, attack.Unattributed, attack.Unattributed)}, lost: 2,
-			looks: 1},
+		"no names any more": {
+			s: script{results: answered(200, 0, attack.Unattributed, attack.Unattributed)}, counted: 1,
+			lost: 2, looks: 1, strange: true,
+		},
+		"errors have no name": {
+			s: script{results: answered(502, attack.Unattributed, attack.Unattributed)}, lost: 2,
+			looks: 1,
+		},
 		"nothing": {looks: 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -31,8 +31,10 @@ func TestTheSecondWitness(t *testing.T) {
 		say     string // in reasons, warnings and remedies
 	}{
 		{name: "profile path", world: demo.Options{Seed: 11}, outcome: report.Pass, path: witness.PathProfile, agrees: true},
-		{name: "old proxy", world: demo.Options{Seed: 13, OldProxy: true}, outcome: report.Pass, path: witness.PathProfile,
-			agrees: true},
+		{
+			name: "old proxy", world: demo.Options{Seed: 13, OldProxy: true}, outcome: report.Pass, path: witness.PathProfile,
+			agrees: true,
+		},
 		{
 			name: "no counters", world: demo.Options{Seed: 14, NoCounters: true}, outcome: report.Pass,
 			say: "there is no second witness: the proxy's counters could not be read at http://127.0.0.1:4191/metrics: status " +

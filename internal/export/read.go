@@ -93,8 +93,8 @@ func codecs() []codec {
 	}
 }
 
-// resultFile is a file being read. It is one result ahead, because only the end of the file shows whether the last one is
-// whole.
+// resultFile is a file being read. It is one result ahead, because only the end of the file shows whether the last one
+// is whole.
 type resultFile struct {
 	codec
 	in     *source

@@ -16,15 +16,18 @@ import (
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// AnalyzeAnswers judges the results of another load test after the fact: the rules say which backend gave each answer, and
-// from there on it is as in a run of our own. What a file of results cannot say, the report does not claim: that the split
-// stayed the same, that the client was in the mesh, that the generator was on time.
+// AnalyzeAnswers judges the results of another load test after the fact: the rules say which backend gave each answer,
+// and from there on it is as in a run of our own. What a file of results cannot say, the report does not claim: that
+// the split stayed the same, that the client was in the mesh, that the generator was on time.
 //
-// Nothing is judged where the answers do not end well: their error is returned as it is, as one that names the rules or the
-// weights is.
-func AnalyzeAnswers(answers iter.Seq2[export.Answer, error], w analyze.Weights, rules []ClassifyRule, o analyze.Options) (report.Report, error) {
+// Nothing is judged where the answers do not end well: their error is returned as it is, as one that names the rules or
+// the weights is.
+func AnalyzeAnswers(answers iter.Seq2[export.Answer, error], w analyze.Weights, rules []ClassifyRule,
+	o analyze.Options,
+) (report.Report, error) {
 	if len(rules) == 0 {
-		return report.Report{}, errors.New("--classify: a file of results does not say which backend answered; say how the answers of " +
+		return report.Report{}, errors.New("--classify: a file of results does not say which backend answered; say how " +
+			"the answers of " +
 			"each look, for example --classify 'BACKEND=json:/FIELD=VALUE'")
 	}
 	numbered, err := UserRules(rules, w)
@@ -82,8 +85,8 @@ func (f *foreign) add(a export.Answer) {
 	f.tally.Add(r)
 }
 
-// inOrder numbers the requests by the instants at which they were sent. The numbers in a file begin again with each attack
-// in it.
+// inOrder numbers the requests by the instants at which they were sent. The numbers in a file begin again with each
+// attack in it.
 func (f *foreign) inOrder() {
 	t := f.tally
 	t.sorted()
@@ -94,8 +97,8 @@ func (f *foreign) inOrder() {
 	}
 }
 
-// overTime counts windows once the first sending is known: instants in a file count from whenever the other tool liked. Nil where
-// the order of all requests was not kept.
+// overTime counts windows once the first sending is known: instants in a file count from whenever the other tool liked.
+// Nil where the order of all requests was not kept.
 func (f *foreign) overTime(weights analyze.Weights) *report.OverTime {
 	if !f.tally.ordered() {
 		return nil
@@ -119,9 +122,13 @@ func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Opti
 	doc.counts, doc.Run, doc.Unattributed.Specimens = t.counts, &f.run, f.specimens
 	// SendLags stay unknown, and OnTime would be said to be false only if it were known to be.
 	doc.answers, doc.rest = t.backends, t.rest
-	doc.Load = &report.Load{DurationSeconds: (t.last - t.first).Seconds(), Engine: "vegeta", EndReason: "done", OnTime: true}
+	doc.Load = &report.Load{
+		DurationSeconds: (t.last - t.first).Seconds(), Engine: "vegeta", EndReason: "done",
+		OnTime: true,
+	}
 	doc.Series = &report.Series{OverTime: f.overTime(w)}
-	doc.Warnings = []string{"a file of results does not say when requests should have been sent: times count from the sending, " +
+	doc.Warnings = []string{"a file of results does not say when requests should have been sent: times count from the " +
+		"sending, " +
 		"so what a late generator or a stalled server hid is not in them"}
 	for _, r := range rules {
 		text := strings.TrimPrefix(r.Text, r.Backend+"=") + " (--classify)"
@@ -133,11 +140,13 @@ func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Opti
 	switch {
 	case f.answered && !f.readable:
 		doc.Unattributed.Specimens = nil // they would all be empty
-		doc.invalid = []string{fmt.Sprintf("none of the %d results has a body or a header, by which a backend could be recognised", t.N)}
+		doc.invalid = []string{fmt.Sprintf("none of the %d results has a body or a header, by which a backend could be "+
+			"recognised", t.N)}
 		doc.remedies = []string{"run the load test again so that bodies are kept: vegeta attack without -max-body, " +
 			"written as gob, CSV or JSON (what splitbench exports has none: name the run itself)"}
 	case t.unknown > 0:
-		doc.remedies = []string{"compare --classify with the answers that name no backend; -max-body of vegeta attack cuts them short"}
+		doc.remedies = []string{"compare --classify with the answers that name no backend; -max-body of vegeta attack " +
+			"cuts them short"}
 	}
 	judge(&doc, m, t, wire.Totals{})
 	return doc.finish()

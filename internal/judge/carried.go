@@ -11,12 +11,13 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// AnalyzeReport judges a report again by its own counts, as override changes its options: what `analyze` does with a page or
-// a JSON document that was sent by mail, without the run's folder. Verdict and goodness of fit are computed anew; times and
-// diagnostics need the samples and are carried. Errors say that the report cannot be judged.
+// AnalyzeReport judges a report again by its own counts, as override changes its options: what `analyze` does with a
+// page or a JSON document that was sent by mail, without the run's folder. Verdict and goodness of fit are computed
+// anew; times and diagnostics need the samples and are carried. Errors say that the report cannot be judged.
 func AnalyzeReport(r report.Report, override func(*analyze.Options)) (report.Report, error) {
 	if r.Kind != report.Kind {
-		return report.Report{}, record.Usagef("analyze: this %s is judged from its samples, which the document does not hold: name its run instead", r.Kind)
+		return report.Report{}, record.Usagef("analyze: this %s is judged from its samples, which the document does not "+
+			"hold: name its run instead", r.Kind)
 	}
 	w, c, o, err := judgement(r)
 	if override != nil {
@@ -84,7 +85,9 @@ func witnessed(r report.Report, w analyze.Weights, c analyze.Counts, o analyze.O
 }
 
 // weighed lets diagnostics that took the verdict away do so again.
-func weighed(d analyze.Decision, w analyze.Weights, c analyze.Counts, lines []report.Diagnostic) (analyze.Decision, error) {
+func weighed(d analyze.Decision, w analyze.Weights, c analyze.Counts,
+	lines []report.Diagnostic,
+) (analyze.Decision, error) {
 	for _, line := range lines {
 		if line.OK || line.Effect != report.EffectDowngrade || line.Name == nameWitness { // the report weighs that one itself
 			continue
@@ -95,7 +98,8 @@ func weighed(d analyze.Decision, w analyze.Weights, c analyze.Counts, lines []re
 			return d, err
 		}
 		// Its sentence stands among the diagnostics.
-		after.Reasons = slices.DeleteFunc(slices.Clone(after.Reasons), func(r analyze.Reason) bool { return r.Code == analyze.CodeDiagnostic })
+		after.Reasons = slices.DeleteFunc(slices.Clone(after.Reasons),
+			func(r analyze.Reason) bool { return r.Code == analyze.CodeDiagnostic })
 		d = after
 	}
 	return d, nil
@@ -122,11 +126,16 @@ func judgement(r report.Report) (analyze.Weights, analyze.Counts, analyze.Option
 	}
 	switch {
 	case v.ToleranceRule != nil:
-		o.Tolerance = analyze.Tolerance{Points: v.ToleranceRule.Points, Relative: v.ToleranceRule.RelativeShare, Leak: v.ToleranceRule.LeakShare}
-	case len(v.Tolerance) > 0 && !slices.ContainsFunc(v.Tolerance, func(t report.BackendTolerance) bool { return t.Points != v.Tolerance[0].Points }):
+		o.Tolerance = analyze.Tolerance{
+			Points: v.ToleranceRule.Points, Relative: v.ToleranceRule.RelativeShare,
+			Leak: v.ToleranceRule.LeakShare,
+		}
+	case len(v.Tolerance) > 0 && !slices.ContainsFunc(v.Tolerance,
+		func(t report.BackendTolerance) bool { return t.Points != v.Tolerance[0].Points }):
 		o.Tolerance = analyze.Tolerance{Points: v.Tolerance[0].Points} // written before the rule was
 	case len(v.Tolerance) > 0:
-		return w, c, o, errors.New("the report does not say which tolerance was asked for, and it was not the same for every backend")
+		return w, c, o, errors.New("the report does not say which tolerance was asked for, and it was not the same for " +
+			"every backend")
 	}
 	if err := w.Validate(); err != nil {
 		return w, c, o, fmt.Errorf("read report: %w: %w", report.ErrNotReport, err)
@@ -134,8 +143,8 @@ func judgement(r report.Report) (analyze.Weights, analyze.Counts, analyze.Option
 	return w, c, o, nil
 }
 
-// rejudged is the report with another decision over its counts. What only the samples could say is carried: times, errors,
-// diagnostics, which weigh as they did, and whatever made the run invalid; invalid is what makes it so now.
+// rejudged is the report with another decision over its counts. What only the samples could say is carried: times,
+// errors, diagnostics, which weigh as they did, and whatever made the run invalid; invalid is what makes it so now.
 func rejudged(r report.Report, d *analyze.Decision, o analyze.Options, invalid []string) report.Report {
 	w, c, _, err := judgement(r)
 	doc := draft{Report: r, weights: w, counts: c, options: o, decision: d, invalid: slices.Clone(invalid)}
@@ -158,8 +167,8 @@ func rejudged(r report.Report, d *analyze.Decision, o analyze.Options, invalid [
 	return out
 }
 
-// sequentialOutcome is what the likely ranges of a run that looked early say under a tolerance: the rule of such runs. A
-// weight-0 backend that answered is a fail.
+// sequentialOutcome is what the likely ranges of a run that looked early say under a tolerance: the rule of such runs.
+// A weight-0 backend that answered is a fail.
 func sequentialOutcome(r report.Report, t analyze.Tolerance) analyze.Outcome {
 	inside := true
 	for _, b := range r.Backends {
@@ -178,7 +187,8 @@ func sequentialOutcome(r report.Report, t analyze.Tolerance) analyze.Outcome {
 		if low > b.ExpectedShare+allowed+exact || high < b.ExpectedShare-allowed-exact {
 			return analyze.Fail
 		}
-		inside = inside && low >= b.ExpectedShare-allowed-exact && high <= b.ExpectedShare+allowed+exact && !math.IsNaN(low+high)
+		inside = inside && low >= b.ExpectedShare-allowed-exact && high <= b.ExpectedShare+allowed+exact &&
+			!math.IsNaN(low+high)
 	}
 	if inside {
 		return analyze.Pass

@@ -48,7 +48,8 @@ func costChange(name string, judged, shown []costAt) report.TimeChange {
 	for i, c := range slices.Concat(judged, shown) {
 		q := report.QuantileChange{
 			Quantile: c.quantile, BaseMs: report.Ms(float64(c.Base.Difference)), NewMs: report.Ms(float64(c.New.Difference)),
-			Ms: report.Ms(float64(c.Change)), LowMs: report.Ms(c.CI.Low), HighMs: report.Ms(c.CI.High), Different: c.Different, Why: c.CI.Why,
+			Ms: report.Ms(float64(c.Change)), LowMs: report.Ms(c.CI.Low), HighMs: report.Ms(c.CI.High), Different: c.Different,
+			Why: c.CI.Why,
 		}
 		if i < len(judged) {
 			q.Outcome = string(c.Outcome)
@@ -61,9 +62,11 @@ func costChange(name string, judged, shown []costAt) report.TimeChange {
 	return out
 }
 
-// costDifference is the change of what a target costs as latency reports have it, with p-values against no change that are
-// adjusted for their number. A direction is shown at alpha; judged says that there was a margin.
-func costDifference(cost, than string, changes []costAt, p []float64, alpha float64, judged bool) report.TargetDifference {
+// costDifference is the change of what a target costs as latency reports have it, with p-values against no change that
+// are adjusted for their number. A direction is shown at alpha; judged says that there was a margin.
+func costDifference(cost, than string, changes []costAt, p []float64, alpha float64,
+	judged bool,
+) report.TargetDifference {
 	out := report.TargetDifference{Target: cost, Than: than, Outcome: report.Measured}
 	if judged {
 		out.Outcome = report.Pass

@@ -19,7 +19,8 @@ type ClassifyRule struct {
 
 // ParseClassify reads BACKEND=json:POINTER=VALUE, BACKEND=header:NAME=VALUE or BACKEND=regexp:EXPRESSION.
 func ParseClassify(s string) (ClassifyRule, error) {
-	const form = "want BACKEND=json:POINTER=VALUE, BACKEND=header:NAME=VALUE, BACKEND=regexp:EXPRESSION or BACKEND=literal:TEXT"
+	const form = "want BACKEND=json:POINTER=VALUE, BACKEND=header:NAME=VALUE, BACKEND=regexp:EXPRESSION or " +
+		"BACKEND=literal:TEXT"
 	backend, rest, ok := strings.Cut(s, "=")
 	kind, key, ok2 := strings.Cut(rest, ":")
 	if !ok || !ok2 || backend == "" || key == "" {
@@ -46,7 +47,8 @@ func UserRules(rules []ClassifyRule, w analyze.Weights) ([]attack.Rule, error) {
 	for _, r := range rules {
 		i := slices.IndexFunc(w, func(x analyze.Weight) bool { return x.Backend == r.Backend })
 		if i < 0 {
-			return nil, fmt.Errorf("--classify %q: the split has no backend %q; it has %s", r.Text, r.Backend, strings.Join(record.BackendNames(w), ", "))
+			return nil, fmt.Errorf("--classify %q: the split has no backend %q; it has %s", r.Text, r.Backend,
+				strings.Join(record.BackendNames(w), ", "))
 		}
 		covered[i] = true
 		rule := r.Rule

@@ -21,8 +21,8 @@ type CompareOptions struct {
 	Absolute    time.Duration
 	Relative    float64 // 0.1: a tenth
 	SharePoints float64 // percentage points that a share may move
-	// Quantiles are those that are judged; the others of analyze.DefaultQuantiles are shown. A quantile that the runs are too
-	// small for is never a pass, so the far ones are judged only where they were asked for.
+	// Quantiles are those that are judged; the others of analyze.DefaultQuantiles are shown. A quantile that the runs are
+	// too small for is never a pass, so the far ones are judged only where they were asked for.
 	Quantiles []float64
 	Alpha     float64
 	Tool      string // version, for the record
@@ -93,7 +93,8 @@ func Compare(base store.Folder, later []store.Folder, o CompareOptions) (report.
 		case sides[i].run.ID == b.run.ID:
 			return report.RunComparison{}, record.Usagef("compare: run %s is compared with itself", b.run.ID)
 		case sides[i].run.Kind != b.run.Kind:
-			return report.RunComparison{}, record.Usagef("compare: run %s is a %s run and %s a %s run: only runs of one kind can be compared",
+			return report.RunComparison{}, record.Usagef("compare: run %s is a %s run and %s a %s run: only runs of one kind "+
+				"can be compared",
 				b.run.ID, b.run.Kind, sides[i].run.ID, sides[i].run.Kind)
 		}
 	}
@@ -107,7 +108,9 @@ type Baseline struct {
 }
 
 // CompareWith compares a run that has just been judged with an earlier one. It never changes the verdict.
-func CompareWith(b Baseline, rep report.Report, m record.Manifest, totals wire.Totals, t *Tally) (*report.RunComparison, error) {
+func CompareWith(b Baseline, rep report.Report, m record.Manifest, totals wire.Totals,
+	t *Tally,
+) (*report.RunComparison, error) {
 	base, err := measuredOf(b.Folder)
 	if err != nil {
 		return nil, err
@@ -130,9 +133,11 @@ func compareMeasured(base sideRun, later []sideRun, o CompareOptions) report.Run
 		questions += questionsOf(base, l, len(o.Quantiles))
 	}
 	out := report.RunComparison{
-		APIVersion: report.APIVersion, Kind: report.KindRunComparison, Base: base.run, Changes: []report.RunChange{}, Tool: o.Tool,
+		APIVersion: report.APIVersion, Kind: report.KindRunComparison, Base: base.run, Changes: []report.RunChange{},
+		Tool: o.Tool,
 		Verdict: report.ComparisonVerdict{
-			Outcome: report.Pass, Alpha: o.Alpha, Margin: o.marginText(), SharePoints: o.SharePoints, Questions: questions, Reasons: []string{},
+			Outcome: report.Pass, Alpha: o.Alpha, Margin: o.marginText(), SharePoints: o.SharePoints, Questions: questions,
+			Reasons: []string{},
 		},
 	}
 	for _, l := range later {
@@ -219,8 +224,9 @@ func sameShares(a, b sideRun) bool {
 // change compares one later run with the base.
 func change(base, l sideRun, o CompareOptions, family int) report.RunChange {
 	c := report.RunChange{
-		Run: l.run, SameWeights: sameShares(base, l), Shares: []report.ShareChange{}, Latency: []report.TimeChange{}, GatewayCost: []report.TimeChange{},
-		Warnings: slices.Concat(base.warnings, l.warnings),
+		Run: l.run, SameWeights: sameShares(base, l), Shares: []report.ShareChange{}, Latency: []report.TimeChange{},
+		GatewayCost: []report.TimeChange{},
+		Warnings:    slices.Concat(base.warnings, l.warnings),
 	}
 	var invalid []string
 	for _, m := range []sideRun{base, l} {
@@ -235,15 +241,18 @@ func change(base, l sideRun, o CompareOptions, family int) report.RunChange {
 		return report.ConcludeChange(c, invalid)
 	}
 	if base.run.Subject != l.run.Subject {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("the runs are of different splits: %s and %s", base.run.Subject, l.run.Subject))
+		c.Warnings = append(c.Warnings, fmt.Sprintf("the runs are of different splits: %s and %s", base.run.Subject,
+			l.run.Subject))
 	}
-	err := errors.Join(shareChanges(&c, base, l, o, family), latencyChanges(&c, base, l, o, family), costChanges(&c, base, l, o, family))
+	err := errors.Join(shareChanges(&c, base, l, o, family), latencyChanges(&c, base, l, o, family),
+		costChanges(&c, base, l, o, family))
 	if err != nil {
 		invalid = append(invalid, "the runs cannot be compared: "+untrusted.Safe(err.Error()))
 	}
 	if (base.noTime != "" || l.noTime != "") && err == nil {
 		c.Latency = append(c.Latency, report.TimeChange{
-			Name: "latency", Outcome: report.Inconclusive, Quantiles: []report.QuantileChange{}, Why: "not measured in both runs",
+			Name: "latency", Outcome: report.Inconclusive, Quantiles: []report.QuantileChange{},
+			Why:      "not measured in both runs",
 			Sentence: "the latencies were not measured in both runs",
 		})
 	}

@@ -79,8 +79,8 @@ func measuredSplit(f store.Folder, m record.Manifest) (sideRun, error) {
 	return sideOf(rep, m, t, totals)
 }
 
-// measuredLatency reads a comparison of targets again: each target's times by rounds, and what each costs more than the one
-// that it was compared with, whose rounds lie beside its own.
+// measuredLatency reads a comparison of targets again: each target's times by rounds, and what each costs more than the
+// one that it was compared with, whose rounds lie beside its own.
 func measuredLatency(f store.Folder, m record.Manifest) (sideRun, error) {
 	rep, err := Analyze(f, nil)
 	if err != nil {
@@ -110,7 +110,8 @@ func measuredLatency(f store.Folder, m record.Manifest) (sideRun, error) {
 	}
 	near := len(blocks) - 1 // the one that the others are compared with is last
 	for i := range near {
-		if m.Latency.Against && blocks[i].Samples() > 0 && blocks[near].Samples() > 0 && len(times[i].blocks) == len(times[near].blocks) {
+		if m.Latency.Against && blocks[i].Samples() > 0 && blocks[near].Samples() > 0 &&
+			len(times[i].blocks) == len(times[near].blocks) {
 			out.costs = append(out.costs, sideCost{m.Latency.Targets[i].Name, blocks[i], blocks[near]})
 		}
 	}
@@ -125,7 +126,8 @@ func sideOf(rep report.Report, m record.Manifest, t *Tally, totals wire.Totals) 
 		return out, nil
 	}
 	if s := rep.Verdict.StatisticalOutcome; s != "" {
-		out.warnings = append(out.warnings, fmt.Sprintf("run %s is %s by its counts, and %s because its requests are not independent: "+
+		out.warnings = append(out.warnings, fmt.Sprintf("run %s is %s by its counts, and %s because its requests are not "+
+			"independent: "+
 			"its shares are less sure than they look", out.run.ID, s, rep.Verdict.Outcome))
 	}
 	for _, b := range rep.Backends {

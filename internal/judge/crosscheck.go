@@ -23,8 +23,8 @@ type crossCheck struct {
 	ordered *Tally // what the counts were made of, in order; nil: no order is known
 }
 
-// crossChecked holds the run against its second witness: it fills doc.Witness, adds what takes the verdict away, and says
-// what is to be judged. Without a witness it changes nothing but that the report says so.
+// crossChecked holds the run against its second witness: it fills doc.Witness, adds what takes the verdict away, and
+// says what is to be judged. Without a witness it changes nothing but that the report says so.
 func crossChecked(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) crossCheck {
 	out := crossCheck{unit: witness.UnitRequest, counts: doc.counts, ordered: t}
 	if m.Before == nil {
@@ -36,7 +36,8 @@ func crossChecked(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) c
 			out.read(doc, m, totals)
 		}
 		if !doc.Witness.Available {
-			doc.Warnings = append(doc.Warnings, "there is no second witness: "+untrusted.Safe(doc.Witness.Why)+"; --witness off does not ask for one")
+			doc.Warnings = append(doc.Warnings, "there is no second witness: "+untrusted.Safe(doc.Witness.Why)+"; --witness "+
+				"off does not ask for one")
 		}
 	}
 	out.count(doc, m, t)
@@ -133,20 +134,24 @@ func (out *crossCheck) judgeDraws(doc *draft, m record.Manifest, d witness.Delta
 		out.counts, out.ordered = draws, nil
 		return
 	}
-	doc.Diagnostics = append(doc.Diagnostics, witnessLine(alone, m.Weights, doc.counts, m.Options, d.Draws, doc.Witness.Background))
+	doc.Diagnostics = append(doc.Diagnostics, witnessLine(alone, m.Weights, doc.counts, m.Options, d.Draws,
+		doc.Witness.Background))
 }
 
 const nameWitness = "witness"
 
-// witnessLine holds the answers against the draws. Answers that follow the weights over draws that do not: the difference is
-// other traffic, or it is not what is drawn.
-func witnessLine(alone analyze.Decision, w analyze.Weights, c analyze.Counts, o analyze.Options, draws []int64, background int64) report.Diagnostic {
+// witnessLine holds the answers against the draws. Answers that follow the weights over draws that do not: the
+// difference is other traffic, or it is not what is drawn.
+func witnessLine(alone analyze.Decision, w analyze.Weights, c analyze.Counts, o analyze.Options, draws []int64,
+	background int64,
+) report.Diagnostic {
 	line := report.Diagnostic{Name: nameWitness, OK: true, Text: "nothing found", Effect: report.EffectKeep}
 	if exactP := alone.GoodnessOfFit.Pearson.Exact; exactP.Method != "" {
 		p := exactP.P
 		line.P = &p
 	}
-	if answers, err := analyze.Judge(w, c, o); err == nil && answers.Outcome == analyze.Pass && alone.Outcome == analyze.Fail {
+	if answers, err := analyze.Judge(w, c, o); err == nil && answers.Outcome == analyze.Pass &&
+		alone.Outcome == analyze.Fail {
 		line.OK, line.Effect = false, report.EffectDowngrade
 		line.Text = fmt.Sprintf("the answers follow the weights, and the draws that the client's proxy counted do not: %s; "+
 			"%d of them were not of this run", drawsText(draws, w), background)
@@ -233,7 +238,8 @@ func (out *crossCheck) count(doc *draft, m record.Manifest, t *Tally) {
 			err = oneBackendEach(t)
 		}
 		if err != nil {
-			doc.invalid = append(doc.invalid, "the proxy draws for each connection, and connections cannot be judged: "+err.Error())
+			doc.invalid = append(doc.invalid, "the proxy draws for each connection, and connections cannot be judged: "+
+				""+err.Error())
 			return
 		}
 		out.counts, out.ordered = conns.counts, conns
@@ -241,8 +247,8 @@ func (out *crossCheck) count(doc *draft, m record.Manifest, t *Tally) {
 	doc.counts = out.counts
 }
 
-// oneBackendEach checks what a proxy that draws for each connection cannot but do: that all answers over one connection came
-// from one backend.
+// oneBackendEach checks what a proxy that draws for each connection cannot but do: that all answers over one connection
+// came from one backend.
 func oneBackendEach(t *Tally) error {
 	first := map[int]int{}
 	for _, o := range t.observations {
@@ -250,7 +256,8 @@ func oneBackendEach(t *Tally) error {
 			continue
 		}
 		if have, ok := first[o.Conn]; ok && have != o.Backend {
-			return fmt.Errorf("answers over connection %d came from different backends, so that something else draws for each request", o.Conn)
+			return fmt.Errorf("answers over connection %d came from different backends, so that something else draws for "+
+				"each request", o.Conn)
 		}
 		first[o.Conn] = o.Backend
 	}

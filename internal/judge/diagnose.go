@@ -14,12 +14,14 @@ import (
 // order of requests was not kept whole, it says so and checks nothing.
 func diagnose(doc *draft, d analyze.Decision, w analyze.Weights, t *Tally, dropped uint64) analyze.Decision {
 	if t == nil || !t.ordered() || dropped > 0 {
-		doc.Warnings = append(doc.Warnings, "the order of requests was not kept whole: that they are independent and alike over time was not checked")
+		doc.Warnings = append(doc.Warnings, "the order of requests was not kept whole: that they are independent and "+
+			"alike over time was not checked")
 		return d
 	}
 	g, err := analyze.Diagnose(t.observations, w, analyze.DiagnoseOptions{})
 	if err != nil {
-		doc.Warnings = append(doc.Warnings, "that requests are independent and alike over time could not be checked: "+untrusted.Safe(err.Error()))
+		doc.Warnings = append(doc.Warnings, "that requests are independent and alike over time could not be checked: "+
+			""+untrusted.Safe(err.Error()))
 		return d
 	}
 	for i := range g.Items {
@@ -29,7 +31,8 @@ func diagnose(doc *draft, d analyze.Decision, w analyze.Weights, t *Tally, dropp
 	}
 	after, err := analyze.Conclude(d, w, doc.counts, g)
 	if err != nil {
-		doc.Warnings = append(doc.Warnings, "what the order of requests shows could not be weighed: "+untrusted.Safe(err.Error()))
+		doc.Warnings = append(doc.Warnings, "what the order of requests shows could not be weighed: "+
+			""+untrusted.Safe(err.Error()))
 		return d
 	}
 	for _, item := range g.Items {
@@ -38,8 +41,8 @@ func diagnose(doc *draft, d analyze.Decision, w analyze.Weights, t *Tally, dropp
 	return after
 }
 
-// diagnostic turns one check into a line of the report. The reason that Conclude made of it moves there from the decision,
-// so that it is said once.
+// diagnostic turns one check into a line of the report. The reason that Conclude made of it moves there from the
+// decision, so that it is said once.
 func diagnostic(item analyze.Diagnostic, before analyze.Outcome, after *analyze.Decision) report.Diagnostic {
 	out := report.Diagnostic{Name: item.Name, OK: item.OK, Effect: report.EffectKeep}
 	if item.P.Method != "" {
@@ -66,7 +69,8 @@ func diagnostic(item analyze.Diagnostic, before analyze.Outcome, after *analyze.
 	return out
 }
 
-// propagation says, of a tally in order, when the data plane followed a change of the weights during the run, as far as the answers show.
+// propagation says, of a tally in order, when the data plane followed a change of the weights during the run, as far as
+// the answers show.
 func propagation(m record.Manifest, t *Tally) string {
 	if m.After == nil || !t.ordered() {
 		return ""
@@ -88,6 +92,7 @@ func propagation(m record.Manifest, t *Tally) string {
 		return ""
 	}
 	at := func(i int) string { return sent[max(0, min(i, len(sent)-1))].Round(10 * time.Millisecond).String() }
-	return fmt.Sprintf("the answers follow the new weights from %s after the first request on (95 of 100 sure: between %s and %s)",
+	return fmt.Sprintf("the answers follow the new weights from %s after the first request on (95 of 100 sure: between "+
+		"%s and %s)",
 		at(c.At), at(c.Low), at(c.High))
 }

@@ -20,8 +20,8 @@ type draft struct {
 	options  analyze.Options   // what was asked for; used where there is no decision
 	decision *analyze.Decision // nil where nothing was judged
 
-	// invalid are the reasons why this is no verdict whatever the statistics say, one sentence each, the weightiest first; the
-	// decision is then kept as information.
+	// invalid are the reasons why this is no verdict whatever the statistics say, one sentence each, the weightiest first;
+	// the decision is then kept as information.
 	invalid  []string
 	remedies []string // what to do about it, before what the verdict finds itself
 
@@ -41,7 +41,8 @@ func newDraft(m record.Manifest, complete bool) draft {
 			Checks: m.Checks, Warnings: slices.Clone(m.Warnings), Source: sourceOf(m.Before, m.Agent),
 			Run: &report.Run{
 				ID: m.ID, Dir: m.Dir, Started: m.Started, Ended: m.Ended, URL: m.Plan.URL, Command: m.Command, Seed: m.Options.Seed,
-				Tool: m.Tool, Simulated: m.Simulated, Labels: m.Labels, Complete: complete && m.Interrupted == "", CutShort: m.Interrupted,
+				Tool: m.Tool, Simulated: m.Simulated, Labels: m.Labels, Complete: complete && m.Interrupted == "",
+				CutShort: m.Interrupted,
 			},
 		},
 		weights: m.Weights, options: m.Options, counts: analyze.Counts{N: make([]int64, len(m.Weights))},

@@ -3,13 +3,15 @@ package judge
 import (
 	"bytes"
 	"flag"
-	"github.com/google/go-cmp/cmp"
-	"github.com/splitbench/splitbench/internal/report"
 	"math"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/splitbench/splitbench/internal/report"
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"

@@ -29,8 +29,9 @@ func concludeDrill(m record.Manifest, totals wire.Totals, t *Tally, shots []Shot
 		facts = &record.DrillFacts{}
 	}
 	doc.Drill = &report.Drill{
-		LostByKind: map[string]int64{}, Failovers: []report.Failover{}, Events: []report.DrillEvent{}, Unwatched: append([]string{}, facts.Unwatched...),
-		Timeline: report.Timeline{BinMs: timelineBin.Milliseconds(), Backends: []report.TimelineShare{}},
+		LostByKind: map[string]int64{}, Failovers: []report.Failover{}, Events: []report.DrillEvent{},
+		Unwatched: append([]string{}, facts.Unwatched...),
+		Timeline:  report.Timeline{BinMs: timelineBin.Milliseconds(), Backends: []report.TimelineShare{}},
 	}
 	if len(doc.invalid) == 0 && m.Interrupted == "" && len(shots) == 0 && !m.Refused() {
 		doc.invalid = append(doc.invalid, "no request was sent")
@@ -72,7 +73,8 @@ func (j *drillJudge) count(totals wire.Totals) {
 	}
 	d.Accounted = totals.Dropped == 0 && uint64(d.Sent) == j.m.Plan.Requests && d.Sent == d.Answered+d.Lost
 	if totals.Dropped > 0 {
-		j.doc.invalid = append(j.doc.invalid, fmt.Sprintf("the results of %d of %d requests were lost on the way: not every request is accounted for", totals.Dropped, totals.Requests))
+		j.doc.invalid = append(j.doc.invalid, fmt.Sprintf("the results of %d of %d requests were lost on the way: not "+
+			"every request is accounted for", totals.Dropped, totals.Requests))
 	}
 	if j.facts.MaxLost != nil {
 		n := *j.facts.MaxLost
@@ -121,20 +123,25 @@ func (j *drillJudge) judge() {
 		return
 	}
 	outage := analyze.Outage(shots, outageJoin)
-	j.d.Outage = report.Span{Seconds: Rounded(outage.At.Seconds()), LowSeconds: Rounded(outage.Low.Seconds()), HighSeconds: Rounded(outage.High.Seconds())}
+	j.d.Outage = report.Span{
+		Seconds: Rounded(outage.At.Seconds()), LowSeconds: Rounded(outage.Low.Seconds()),
+		HighSeconds: Rounded(outage.High.Seconds()),
+	}
 	for _, s := range silences {
 		j.d.Failovers = append(j.d.Failovers, j.failover(s))
 	}
 	if j.d.Lost == 0 && len(silences) == 0 {
 		j.doc.Verdict.Outcome = report.Inconclusive
-		j.doc.because(analyze.Reason{Code: analyze.CodeNoRequests, Text: "nothing failed while it ran: no failover was drilled"})
+		j.doc.because(analyze.Reason{Code: analyze.CodeNoRequests, Text: "nothing failed while it ran: no failover was " +
+			"drilled"})
 		j.doc.remedies = append(j.doc.remedies, breakSomething)
 		return
 	}
 	j.limits(outage)
 	if len(silences) == 0 && j.doc.Verdict.Outcome == report.Pass { // a stray loss is no failover that was survived
 		j.doc.Verdict.Outcome = report.Inconclusive
-		j.doc.because(analyze.Reason{Code: analyze.CodeNoRequests, Text: "requests were lost, but no backend fell silent: no failover was drilled"})
+		j.doc.because(analyze.Reason{Code: analyze.CodeNoRequests, Text: "requests were lost, but no backend fell silent: " +
+			"no failover was drilled"})
 		j.doc.remedies = append(j.doc.remedies, breakSomething)
 	}
 }
@@ -153,9 +160,11 @@ func (j *drillJudge) limits(outage analyze.Bounded) {
 	if l := j.facts.MaxOutage; l != nil {
 		switch {
 		case outage.Low > *l:
-			add(report.Fail, analyze.CodeOutside, "the outage lasted at least %s, %s are allowed", outage.Low.Round(time.Millisecond), *l)
+			add(report.Fail, analyze.CodeOutside, "the outage lasted at least %s, %s are allowed",
+				outage.Low.Round(time.Millisecond), *l)
 		case outage.High > *l:
-			add(report.Inconclusive, analyze.CodeEdge, "the outage lasted between %s and %s, %s are allowed; a higher --rate tells better",
+			add(report.Inconclusive, analyze.CodeEdge, "the outage lasted between %s and %s, %s are allowed; a higher --rate "+
+				"tells better",
 				outage.Low.Round(time.Millisecond), outage.High.Round(time.Millisecond), *l)
 		}
 	}
@@ -168,14 +177,18 @@ func instant(b *analyze.Bounded) *report.Instant {
 	if b == nil {
 		return nil
 	}
-	return &report.Instant{AtSeconds: Rounded(b.At.Seconds()), LowSeconds: Rounded(b.Low.Seconds()), HighSeconds: Rounded(b.High.Seconds())}
+	return &report.Instant{
+		AtSeconds: Rounded(b.At.Seconds()), LowSeconds: Rounded(b.Low.Seconds()),
+		HighSeconds: Rounded(b.High.Seconds()),
+	}
 }
 
 func (j *drillJudge) failover(s analyze.Silence) report.Failover {
 	f := report.Failover{
 		Backend: j.m.Weights[s.Backend].Backend, Silent: *instant(&s.Began), FirstError: instant(s.FirstLost), Lost: s.Lost,
 		Waited: s.Waited, LongestWait: Rounded(s.LongestWait.Seconds()),
-		TakenOver: instant(s.TakenOver), Recovered: instant(s.Recovered), BackToSplit: instant(s.BackToSplit), By: report.ByNobody,
+		TakenOver: instant(s.TakenOver), Recovered: instant(s.Recovered), BackToSplit: instant(s.BackToSplit),
+		By: report.ByNobody,
 	}
 	switch {
 	case s.TakenOver != nil && s.ByWeights:
@@ -217,25 +230,30 @@ func (j *drillJudge) sentences(f report.Failover) []string {
 	say := func(format string, args ...any) { s = append(s, fmt.Sprintf(format, args...)) }
 	began, since := f.Silent.AtSeconds, "its last answer"
 	if f.FirstError == nil && f.Waited > 0 {
-		say("%s gave its last answer at %.1fs; no request was lost, and %d waited until it answered again, for up to %.1fs.", f.Backend, began, f.Waited, f.LongestWait)
+		say("%s gave its last answer at %.1fs; no request was lost, and %d waited until it answered again, for up to %.1fs.",
+			f.Backend, began, f.Waited, f.LongestWait)
 	} else if f.FirstError == nil {
 		say("%s gave its last answer at %.1fs, and no request was lost: the others carried all.", f.Backend, began)
 	} else {
 		began, since = f.FirstError.AtSeconds, "the first loss"
-		say("%s gave its last answer at %.1fs; the first request was lost at %.1fs (between %.1f and %.1f)%s.", f.Backend, f.Silent.AtSeconds,
+		say("%s gave its last answer at %.1fs; the first request was lost at %.1fs (between %.1f and %.1f)%s.", f.Backend,
+			f.Silent.AtSeconds,
 			began, f.FirstError.LowSeconds, f.FirstError.HighSeconds, j.since(began))
 		say("%d requests were lost while it was silent.", f.Lost)
 	}
 	switch t := f.TakenOver; {
 	case t == nil && f.Waited > 0:
-		say("Nothing took over: requests were lost or waited until it answered again; %d waited for their answer, for up to %.1fs.", f.Waited, f.LongestWait)
+		say("Nothing took over: requests were lost or waited until it answered again; %d waited for their answer, for up "+
+			"to %.1fs.", f.Waited, f.LongestWait)
 	case t == nil:
 		say("Nothing took over: requests were lost until it answered again, or until the end.")
 	case f.By == report.ByWeights:
-		say("The others carried all from %.1fs on, %.1fs after %s (%.1f to %.1f): the weights did it%s.", t.AtSeconds, t.AtSeconds-began, since,
+		say("The others carried all from %.1fs on, %.1fs after %s (%.1f to %.1f): the weights did it%s.", t.AtSeconds,
+			t.AtSeconds-began, since,
 			math.Max(0, t.LowSeconds-began), t.HighSeconds-began, j.since(t.HighSeconds))
 	default:
-		say("The others carried all from %.1fs on, %.1fs after %s (%.1f to %.1f): the proxy did it, the weights stayed as they were.",
+		say("The others carried all from %.1fs on, %.1fs after %s (%.1f to %.1f): the proxy did it, the weights stayed as "+
+			"they were.",
 			t.AtSeconds, t.AtSeconds-began, since, math.Max(0, t.LowSeconds-began), t.HighSeconds-began)
 	}
 	switch {
@@ -244,7 +262,8 @@ func (j *drillJudge) sentences(f report.Failover) []string {
 	default:
 		say("Its first answer again was at %.1fs%s.", f.Recovered.AtSeconds, j.since(f.Recovered.AtSeconds))
 		if b := f.BackToSplit; b != nil {
-			say("The answers follow the weights again from %.1fs on (between %.1f and %.1f), %.1fs after %s.", b.AtSeconds, b.LowSeconds, b.HighSeconds, b.AtSeconds-began, since)
+			say("The answers follow the weights again from %.1fs on (between %.1f and %.1f), %.1fs after %s.", b.AtSeconds,
+				b.LowSeconds, b.HighSeconds, b.AtSeconds-began, since)
 		} else {
 			say("That the answers follow the weights again was not seen before the end.")
 		}

@@ -25,10 +25,12 @@ type Shot struct {
 	kind string // of loss: error class or http status, "" for an answer
 }
 
+// ShotOf is a result as a drill sees it.
 func ShotOf(r attack.Result) Shot {
 	kind := record.Failure(r)
 	return Shot{
-		Shot: analyze.Shot{Sent: r.Sent, Done: r.Done, Backend: int(r.Backend), Lost: kind != ""}, took: r.ResponseTime(), kind: kind,
+		Shot: analyze.Shot{Sent: r.Sent, Done: r.Done, Backend: int(r.Backend), Lost: kind != ""}, took: r.ResponseTime(),
+		kind: kind,
 	}
 }
 
@@ -39,7 +41,8 @@ func (j *drillJudge) timeline() {
 	}
 	last := j.shots[len(j.shots)-1].Sent
 	if last > maxTimeline {
-		j.doc.Warnings = append(j.doc.Warnings, fmt.Sprintf("the drill was longer than %s: there is no timeline of it", maxTimeline))
+		j.doc.Warnings = append(j.doc.Warnings, fmt.Sprintf("the drill was longer than %s: there is no timeline of it",
+			maxTimeline))
 		return
 	}
 	bins := int(last/timelineBin) + 1
@@ -75,7 +78,8 @@ func (j *drillJudge) timeline() {
 	}
 }
 
-// lose counts a loss in its bin. Only bins with losses are named: of a drill of hours in which little is lost little is kept.
+// lose counts a loss in its bin. Only bins with losses are named: of a drill of hours in which little is lost little is
+// kept.
 func lose(losses map[string]*report.TimelineLoss, kind string, bin int64) {
 	l := losses[kind]
 	if l == nil {

@@ -6,8 +6,8 @@ import (
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// throttledShare is how much of a burst the container's processor limit may keep the generator from running before its times
-// are its own as much as the mesh's.
+// throttledShare is how much of a burst the container's processor limit may keep the generator from running before its
+// times are its own as much as the mesh's.
 const throttledShare = 0.1
 
 // throttled reports whether the generator was kept from running for too long.
@@ -20,9 +20,9 @@ func timed(totals wire.Totals) bool {
 	return totals.Requests > 0 && totals.Times.SendLag.Len() == totals.Requests
 }
 
-// useTotals takes, where samples were dropped, the counts by status from the agent's totals, and the times of every request
-// from its histograms, to two digits: what was dropped was dropped while stdout was slow, so that the samples which
-// arrived are no random choice. It comes after sorted.
+// useTotals takes, where samples were dropped, the counts by status from the agent's totals, and the times of every
+// request from its histograms, to two digits: what was dropped was dropped while stdout was slow, so that the samples
+// which arrived are no random choice. It comes after sorted.
 func (t *Tally) useTotals(totals wire.Totals) {
 	if totals.Dropped == 0 {
 		return

@@ -2,12 +2,13 @@ package judge
 
 import (
 	"fmt"
-	"github.com/splitbench/splitbench/internal/record"
-	"github.com/splitbench/splitbench/internal/report"
-	"github.com/splitbench/splitbench/internal/witness"
 	"math"
 	"strings"
 	"time"
+
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/witness"
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
@@ -140,7 +141,7 @@ func snapshot() *law.Snapshot {
 		},
 		Law: law.Law{
 			Provider: law.ProviderLinkerd, Path: law.PathServiceProfile, Probe: law.Probe{Method: "GET", Path: "/", Host: "podinfo"},
-			NullModel: law.RandomPerRequest, Backends: []law.LawBackend{
+			NullModel: law.RandomPerRequest, Backends: []law.Leaf{
 				{Name: "podinfo", Namespace: "test", Service: "podinfo", Weight: 50, Probability: 0.5},
 				{Name: "podinfo-east", Namespace: "test", Service: "podinfo-east", Weight: 50, Probability: 0.5},
 			},

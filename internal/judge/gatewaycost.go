@@ -135,15 +135,18 @@ func gatewayCost(m record.Manifest, t *Tally, totals wire.Totals) *report.Gatewa
 }
 
 // quantileDifferences are those of one backend's times less another's.
-func quantileDifferences(far, near *analyze.Blocks, quantiles []float64, level float64) (out []report.QuantileDifference, err error) {
+func quantileDifferences(far, near *analyze.Blocks, quantiles []float64,
+	level float64,
+) (out []report.QuantileDifference, err error) {
 	for _, q := range quantiles {
 		d, err := analyze.Difference(far, near, q, level, true)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, report.QuantileDifference{
-			Quantile: q, Ms: report.Ms(float64(d.Difference)), LowMs: report.Ms(d.DifferenceCI.Low), HighMs: report.Ms(d.DifferenceCI.High),
-			Why: d.DifferenceCI.Why,
+			Quantile: q, Ms: report.Ms(float64(d.Difference)), LowMs: report.Ms(d.DifferenceCI.Low),
+			HighMs: report.Ms(d.DifferenceCI.High),
+			Why:    d.DifferenceCI.Why,
 		})
 	}
 	return out, nil

@@ -70,7 +70,8 @@ func conclude(m record.Manifest, totals wire.Totals, t *Tally) report.Report {
 		}
 		if curl.Drives(totals.Engine) {
 			doc.Load.OnTime = false
-			doc.Warnings = append(doc.Warnings, "the requests were sent by "+totals.Engine+" of the image, one after the other, because no agent "+
+			doc.Warnings = append(doc.Warnings, "the requests were sent by "+totals.Engine+" of the image, one after the "+
+				"other, because no agent "+
 				"could be put there or --via says so: counts are right, times are no facts about the mesh")
 		}
 		doc.Warnings = append(doc.Warnings, segmentsText(m, t)...)
@@ -101,7 +102,8 @@ func judge(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) {
 	d = diagnose(doc, d, m.Weights, counted, totals.Dropped)
 	doc.decision = &d
 	if m.After == nil && m.Before != nil && len(m.Failures) == 0 && m.Interrupted == "" {
-		doc.invalid = append(doc.invalid, "whether the split stayed the same during the run was not seen: splitbench was killed before it could look again")
+		doc.invalid = append(doc.invalid, "whether the split stayed the same during the run was not seen: splitbench was "+
+			"killed before it could look again")
 	}
 	if m.After != nil {
 		changes := law.Changes(*m.Before, *m.After)
@@ -145,7 +147,8 @@ func unknownReason(n int64) string {
 // leastRate is the share of the planned rate below which a run did not send what its plan says.
 const leastRate = 0.5
 
-// leastDelay is how many seconds a run must have lasted longer than planned besides: a short one is not overloaded by one pause.
+// leastDelay is how many seconds a run must have lasted longer than planned besides: a short one is not overloaded by
+// one pause.
 const leastDelay = 0.25
 
 // overloaded says why the generator did not carry out the plan, "" where it did.
@@ -159,7 +162,8 @@ func overloaded(l *report.Load, totals wire.Totals) string {
 	planned := float64(totals.Requests-1) / l.TargetRatePerSecond
 	rate := float64(totals.Requests-1) / l.DurationSeconds
 	if rate < leastRate*l.TargetRatePerSecond && l.DurationSeconds > planned+leastDelay {
-		return fmt.Sprintf("the generator was overloaded: it sent %.3g requests per second, %.3g were planned", rate, l.TargetRatePerSecond)
+		return fmt.Sprintf("the generator was overloaded: it sent %.3g requests per second, %.3g were planned", rate,
+			l.TargetRatePerSecond)
 	}
 	return ""
 }
@@ -200,13 +204,15 @@ func Analyze(f store.Folder, override func(*analyze.Options)) (report.Report, er
 	case report.KindDrill:
 		return analyzeDrill(f, m), nil
 	default:
-		return report.Report{}, record.Usagef("analyze run %s: it is a %s run, which has no split to judge; see its report", f.ID, m.Kind)
+		return report.Report{}, record.Usagef("analyze run %s: it is a %s run, which has no split to judge; see its report",
+			f.ID, m.Kind)
 	}
 	if override != nil {
 		override(&m.Options)
 	}
 	if m.Sequential != nil && m.Options.Gate != analyze.GateTolerance {
-		return report.Report{}, record.Usagef("--gate %s: run %s looked early, its rule is the tolerance", m.Options.Gate, f.ID)
+		return report.Report{}, record.Usagef("--gate %s: run %s looked early, its rule is the tolerance", m.Options.Gate,
+			f.ID)
 	}
 	var totals wire.Totals
 	t := NewTally(len(m.Weights))

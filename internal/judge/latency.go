@@ -17,7 +17,10 @@ import (
 func concludeLatency(m record.Manifest, times []Times, baseline *store.Folder) report.Report {
 	doc := newDraft(m, m.Undisturbed())
 	doc.Verdict.Outcome = report.Measured
-	c := &report.Comparison{Level: 1 - m.Options.Alpha, Targets: []report.LatencyTarget{}, Differences: []report.TargetDifference{}}
+	c := &report.Comparison{
+		Level: 1 - m.Options.Alpha, Targets: []report.LatencyTarget{},
+		Differences: []report.TargetDifference{},
+	}
 	doc.Comparison = c
 	p := m.Latency
 	if p == nil {
@@ -74,7 +77,8 @@ func (j *latencyJudge) invalid(format string, args ...any) {
 	j.doc.invalid = append(j.doc.invalid, fmt.Sprintf(format, args...))
 }
 
-// errorShare is the share of failed requests from which on the answers that did come are no fair sample of the target's.
+// errorShare is the share of failed requests from which on the answers that did come are no fair sample of the
+// target's.
 const errorShare = 0.01
 
 // targets reports each target, and what makes its times no measurement.
@@ -104,7 +108,8 @@ func (j *latencyJudge) targets() {
 		case b.Samples() == 0:
 			j.invalid("%s gave no answer of its own", t.Name)
 		case float64(times.errors) > errorShare*float64(times.Sent):
-			j.invalid("%s failed %d of %d requests (%s): the answers that came are no fair sample", t.Name, times.errors, times.Sent, failuresText(times.failures))
+			j.invalid("%s failed %d of %d requests (%s): the answers that came are no fair sample", t.Name, times.errors,
+				times.Sent, failuresText(times.failures))
 		case b.Quantile(0.5) < int64(time.Microsecond):
 			j.invalid("%s: half of the answers took less than a microsecond, less than the timer can tell", t.Name)
 		case !times.onTime(b.Quantile(medianOfTimes)):
@@ -160,7 +165,8 @@ func (j *latencyJudge) compare() {
 			j.doc.because(d.Reason)
 		}
 		if d.Judged && d.Outcome == analyze.Inconclusive && d.Needed > 0 {
-			j.doc.remedies = append(j.doc.remedies, fmt.Sprintf("run it again with --rounds %d", min(record.MaxRounds, d.Needed)))
+			j.doc.remedies = append(j.doc.remedies, fmt.Sprintf("run it again with --rounds %d",
+				min(record.MaxRounds, d.Needed)))
 		}
 	}
 	if j.p.Margin.Set {

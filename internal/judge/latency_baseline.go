@@ -13,8 +13,8 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// baseline compares with an earlier run: each target with itself, and what each costs more than the one it was compared with, then
-// and now. What cannot be compared is no pass.
+// baseline compares with an earlier run: each target with itself, and what each costs more than the one it was compared
+// with, then and now. What cannot be compared is no pass.
 func (j *latencyJudge) baseline(f store.Folder) {
 	old, err := record.Read(f)
 	if err != nil || old.Latency == nil || old.Latency.Sweep {
@@ -53,10 +53,14 @@ func (j *latencyJudge) judged(o analyze.Outcome, why string) {
 	j.doc.because(analyze.Reason{Code: code, Text: why})
 }
 
-// against judges what an earlier run measured against this one's. A fail pays for the number of questions: each target's own times
-// are one, and what each costs is one, so that a wrong one comes up at most at alpha over all of them.
+// against judges what an earlier run measured against this one's. A fail pays for the number of questions: each
+// target's own times are one, and what each costs is one, so that a wrong one comes up at most at alpha over all of
+// them.
 func (j *latencyJudge) against(old record.Manifest, times []Times) {
-	b := &report.Baseline{ID: old.ID, Started: old.Started, Labels: old.Labels, Differences: []report.TargetDifference{}, Costs: []report.TargetDifference{}}
+	b := &report.Baseline{
+		ID: old.ID, Started: old.Started, Labels: old.Labels, Differences: []report.TargetDifference{},
+		Costs: []report.TargetDifference{},
+	}
 	j.c.Baseline = b
 	last := len(j.p.Targets) - 1
 	questions := len(j.p.Targets) + max(last, 0)
@@ -80,11 +84,13 @@ func (j *latencyJudge) against(old record.Manifest, times []Times) {
 		b.Differences = append(b.Differences, x)
 		j.judged(d.Outcome, "against the baseline: "+x.Sentence)
 	}
-	if !j.p.Against || !old.Latency.Against || last < 1 || len(old.Latency.Targets) == 0 || old.Latency.Targets[len(old.Latency.Targets)-1].Name != j.p.Targets[last].Name {
+	if !j.p.Against || !old.Latency.Against || last < 1 || len(old.Latency.Targets) == 0 ||
+		old.Latency.Targets[len(old.Latency.Targets)-1].Name != j.p.Targets[last].Name {
 		return // what was compared with something else cost something else
 	}
 	for i, t := range j.p.Targets[:last] {
-		at := slices.IndexFunc(old.Latency.Targets[:len(old.Latency.Targets)-1], func(x record.LatencyTarget) bool { return x.Name == t.Name })
+		at := slices.IndexFunc(old.Latency.Targets[:len(old.Latency.Targets)-1],
+			func(x record.LatencyTarget) bool { return x.Name == t.Name })
 		if at < 0 {
 			continue // said above
 		}
@@ -110,7 +116,10 @@ func costOf(name string, far, near Times) (sideCost, bool) {
 // cost compares what one target costs more than the one it is compared with, then and now.
 func (j *latencyJudge) cost(b *report.Baseline, id string, before, now sideCost, questions int) {
 	quantiles := j.judgedQuantiles()
-	o := CompareOptions{Absolute: time.Duration(j.p.Margin.Absolute), Relative: j.p.Margin.Relative, Alpha: j.m.Options.Alpha}
+	o := CompareOptions{
+		Absolute: time.Duration(j.p.Margin.Absolute), Relative: j.p.Margin.Relative,
+		Alpha: j.m.Options.Alpha,
+	}
 	changes, err := costsAt(before, now, quantiles, o, questions*len(quantiles))
 	if err != nil {
 		j.notCompared("--baseline %s: what %s costs: %s", id, now.name, untrusted.Safe(err.Error()))
@@ -120,7 +129,8 @@ func (j *latencyJudge) cost(b *report.Baseline, id string, before, now sideCost,
 	for i, q := range quantiles {
 		p[i] = pOfCost(before, now, q)
 	}
-	x := costDifference(now.name+" over "+j.c.Against, id, changes, analyze.Holm(p), j.m.Options.Alpha/float64(questions), j.p.Margin.Set)
+	x := costDifference(now.name+" over "+j.c.Against, id, changes, analyze.Holm(p), j.m.Options.Alpha/float64(questions),
+		j.p.Margin.Set)
 	b.Costs = append(b.Costs, x)
 	j.judged(analyze.Outcome(x.Outcome), "against the baseline: "+x.Sentence)
 }
@@ -128,10 +138,12 @@ func (j *latencyJudge) cost(b *report.Baseline, id string, before, now sideCost,
 // leastP bounds p-values from below: the laws behind smaller ones are not known so far out.
 const leastP = 1e-9
 
-// pOfCost is the p-value against no change of the cost: the smallest alpha whose interval does not hold zero, 1 where none is.
+// pOfCost is the p-value against no change of the cost: the smallest alpha whose interval does not hold zero, 1 where
+// none is.
 func pOfCost(before, now sideCost, q float64) float64 {
 	different := func(alpha float64) bool {
-		c, err := analyze.CompareCosts([2]*analyze.Blocks{before.far, before.near}, [2]*analyze.Blocks{now.far, now.near}, q, 0, alpha, 1)
+		c, err := analyze.CompareCosts([2]*analyze.Blocks{before.far, before.near}, [2]*analyze.Blocks{now.far, now.near}, q,
+			0, alpha, 1)
 		return err == nil && c.CI.Why == "" && c.Different
 	}
 	low, high := math.Log(leastP), math.Log(0.499)

@@ -20,9 +20,11 @@ func others(judged []float64) []float64 {
 	return slices.DeleteFunc(analyze.DefaultQuantiles(), func(q float64) bool { return slices.Contains(judged, q) })
 }
 
-// decide judges the times of one side against another's at some quantiles. The other quantiles are shown: theirs have the
-// differences that are proven, and no outcome.
-func decide(first, second *analyze.Blocks, judged []float64, m analyze.Margin, alpha float64, paired bool) (analyze.LatencyDecision, error) {
+// decide judges the times of one side against another's at some quantiles. The other quantiles are shown: theirs have
+// the differences that are proven, and no outcome.
+func decide(first, second *analyze.Blocks, judged []float64, m analyze.Margin, alpha float64,
+	paired bool,
+) (analyze.LatencyDecision, error) {
 	d, err := analyze.JudgeLatency(first, second, judged, m, alpha, paired)
 	if err != nil {
 		return analyze.LatencyDecision{}, err

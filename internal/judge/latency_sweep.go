@@ -63,7 +63,8 @@ const (
 func judgeStep(b *Burst, l *report.SweepLimit, alpha float64) (state, why string) {
 	judge := func(times []int64) (analyze.QuantileLimit, bool) {
 		windows := cutInto(times, sweepWindows)
-		last := len(windows) - 1 // errors are answers that never came; when they would have come nobody knows: all at once, at worst
+		// errors are answers that never came; when they would have come nobody knows: all at once, at worst
+		last := len(windows) - 1
 		windows[last] = append(slices.Clone(windows[last]), slices.Repeat([]int64{math.MaxInt64}, int(b.errors))...)
 		x, err := analyze.JudgeQuantileLimit(windows, l.Quantile, limitNs(l))
 		return x, err == nil
@@ -77,7 +78,8 @@ func judgeStep(b *Burst, l *report.SweepLimit, alpha float64) (state, why string
 	need := analyze.MinSamples(l.Quantile, 1-2*alpha)
 	switch {
 	case took.Breaks <= alpha && served.Breaks > alpha:
-		return stepUnclear, name + " breaks the limit only because requests were sent late; raise --connections, or the generator is at its end"
+		return stepUnclear, name + " breaks the limit only because requests were sent late; raise --connections, or the " +
+			"generator is at its end"
 	case took.Breaks <= alpha:
 		return stepBreaks, ""
 	case took.Holds <= alpha:
@@ -85,9 +87,11 @@ func judgeStep(b *Burst, l *report.SweepLimit, alpha float64) (state, why string
 	case took.Values < int64(need) && took.Above == 0:
 		return stepUnclear, fmt.Sprintf("%s needs %d answers to be shown below a limit, %d came", name, need, took.Values)
 	}
-	why = fmt.Sprintf("%d of %d requests took longer, %.4g may: too near to tell on which side of the limit %s lies", took.Above, took.Values, took.Allowed, name)
+	why = fmt.Sprintf("%d of %d requests took longer, %.4g may: too near to tell on which side of the limit %s lies",
+		took.Above, took.Values, took.Allowed, name)
 	if took.DesignEffect > 1 {
-		why += fmt.Sprintf("; they came close together, so %d requests tell as much as %.0f would", took.Values, math.Max(1, float64(took.Values)/took.DesignEffect))
+		why += fmt.Sprintf("; they came close together, so %d requests tell as much as %.0f would", took.Values,
+			math.Max(1, float64(took.Values)/took.DesignEffect))
 	}
 	return stepUnclear, why
 }
@@ -119,25 +123,30 @@ func (j *latencyJudge) decideSweep(s *report.Sweep) {
 	switch {
 	case s.BreaksAt == nil && last.State != stepHolds:
 		j.doc.Verdict.Outcome = report.Inconclusive
-		s.Sentence = fmt.Sprintf("Whether %s keeps to a %s at %g requests per second cannot be told: %s.", s.Target, limit, last.Rate, last.Why)
+		s.Sentence = fmt.Sprintf("Whether %s keeps to a %s at %g requests per second cannot be told: %s.", s.Target, limit,
+			last.Rate, last.Why)
 		j.doc.because(analyze.Reason{Code: analyze.CodeTooFew, Text: s.Sentence})
-		j.doc.remedies = append(j.doc.remedies, "measure each rate for longer with --round-duration, or give a --limit of a lower quantile")
+		j.doc.remedies = append(j.doc.remedies, "measure each rate for longer with --round-duration, or give a --limit of "+
+			"a lower quantile")
 	case s.BreaksAt == nil:
 		j.doc.Verdict.Outcome = report.Pass
 		s.Sentence = fmt.Sprintf("%s keeps to a %s at every rate up to %g per second.", s.Target, limit, *s.HoldsAt)
 		if n := unclearSteps(s.Steps); n > 0 {
-			s.Sentence = fmt.Sprintf("%s keeps to a %s at %g requests per second; at %d of %d rates below it, that cannot be told.", s.Target, limit,
+			s.Sentence = fmt.Sprintf("%s keeps to a %s at %g requests per second; at %d of %d rates below it, that cannot be "+
+				"told.", s.Target, limit,
 				*s.HoldsAt, n, len(s.Steps)-1)
 		}
 	case s.HoldsAt == nil:
 		j.doc.Verdict.Outcome = report.Fail
 		s.Sentence = fmt.Sprintf("%s does not keep to a %s even at %g requests per second.", s.Target, limit, *s.BreaksAt)
 		if s.Steps[0].State == stepUnclear {
-			s.Sentence = fmt.Sprintf("%s breaks a %s at %g requests per second; at lower rates that cannot be told.", s.Target, limit, *s.BreaksAt)
+			s.Sentence = fmt.Sprintf("%s breaks a %s at %g requests per second; at lower rates that cannot be told.", s.Target,
+				limit, *s.BreaksAt)
 		}
 	default:
 		j.doc.Verdict.Outcome = report.Fail
-		s.Sentence = fmt.Sprintf("%s keeps to a %s up to %g requests per second and breaks it at %g.", s.Target, limit, *s.HoldsAt, *s.BreaksAt)
+		s.Sentence = fmt.Sprintf("%s keeps to a %s up to %g requests per second and breaks it at %g.", s.Target, limit,
+			*s.HoldsAt, *s.BreaksAt)
 	}
 	if j.doc.Verdict.Outcome == report.Fail {
 		j.doc.because(analyze.Reason{Code: analyze.CodeOutside, Text: s.Sentence})

@@ -28,8 +28,10 @@ type Burst struct {
 	failures                map[string]int64
 }
 
+// NewBurst is an empty burst to a target whose own backend has that index.
 func NewBurst(own int) *Burst { return &Burst{own: own, failures: map[string]int64{}} }
 
+// Add counts one result.
 func (b *Burst) Add(r attack.Result) {
 	b.Sent++
 	b.lags = append(b.lags, int64(r.SendLag()))
@@ -60,6 +62,7 @@ type Times struct {
 	steps                   []*Burst // in the order of the bursts
 }
 
+// Add counts one burst with the totals that the agent gave for it; whole says that it ran to its end.
 func (t *Times) Add(b *Burst, totals wire.Totals, whole bool) {
 	t.Sent, t.elsewhere, t.errors = t.Sent+b.Sent, t.elsewhere+b.elsewhere, t.errors+b.errors
 	if t.failures == nil {
@@ -91,7 +94,8 @@ func (t *Times) onTime(median int64) bool {
 			late++
 		}
 	}
-	limits := attack.ClientLimits(uint64(len(lags)), late, time.Duration(analyze.Quantile(lags, lateQuantile)), time.Duration(median), 0)
+	limits := attack.ClientLimits(uint64(len(lags)), late, time.Duration(analyze.Quantile(lags, lateQuantile)),
+		time.Duration(median), 0)
 	return len(limits) == 0 && t.dropped == 0
 }
 
@@ -109,7 +113,8 @@ func StoredTimes(f store.Folder, plan *record.LatencyPlan) ([]Times, error) {
 	bursts := agent.NewStoredBursts(file)
 	for _, b := range plan.Bursts {
 		if b.Target < 0 || b.Target >= len(plan.Targets) {
-			return times, fmt.Errorf("read %s of run %s: a burst of target %d of %d", record.ManifestFile, f.ID, b.Target, len(plan.Targets))
+			return times, fmt.Errorf("read %s of run %s: a burst of target %d of %d", record.ManifestFile, f.ID, b.Target,
+				len(plan.Targets))
 		}
 		one := NewBurst(plan.Targets[b.Target].Own)
 		var totals wire.Totals
@@ -125,8 +130,8 @@ func StoredTimes(f store.Folder, plan *record.LatencyPlan) ([]Times, error) {
 	return times, nil
 }
 
-// Breaks reports whether the limit's quantile of the sample lies above it, which says where to look next and no more. Errors count as
-// answers that never came.
+// Breaks reports whether the limit's quantile of the sample lies above it, which says where to look next and no more.
+// Errors count as answers that never came.
 func (b *Burst) Breaks(limit *report.SweepLimit) bool {
 	all := append(slices.Clone(b.took), slices.Repeat([]int64{math.MaxInt64}, int(b.errors))...)
 	slices.Sort(all)

@@ -8,8 +8,8 @@ import (
 	"github.com/splitbench/splitbench/internal/record"
 )
 
-// judgeLaw makes the one decision by the null model of the law: requests that are drawn one by one, connections where each
-// of them is one draw, or turns by weight. The tally that it gives is what the decision counted.
+// judgeLaw makes the one decision by the null model of the law: requests that are drawn one by one, connections where
+// each of them is one draw, or turns by weight. The tally that it gives is what the decision counted.
 func judgeLaw(doc *draft, m record.Manifest, t *Tally) (analyze.Decision, *Tally, error) {
 	switch m.Law().NullModel {
 	case law.RandomPerConnection:
@@ -20,7 +20,8 @@ func judgeLaw(doc *draft, m record.Manifest, t *Tally) (analyze.Decision, *Tally
 			}
 			doc.counts, t = byConnection.counts, byConnection
 			doc.Warnings = append(doc.Warnings, fmt.Sprintf(
-				"the split is drawn for each connection, so the %d connections were counted, each by its first answer, not the requests", t.N))
+				"the split is drawn for each connection, so the %d connections were counted, each by its first answer, not the "+
+					"requests", t.N))
 		}
 	case law.WeightedRoundRobin, law.StickyAssignment:
 		d, turns, err := analyze.JudgeTurns(m.Weights, doc.counts, m.Options, turnsOf(*m.Before))
@@ -47,7 +48,8 @@ func turnsOf(s law.Snapshot) analyze.Turns {
 // perConnection counts the first answer of each connection: later ones of it are no draws of their own.
 func perConnection(t *Tally, backends int) (*Tally, error) {
 	if !t.ordered() {
-		return nil, fmt.Errorf("the split is drawn for each connection, and which requests shared one was not kept; send fewer requests, or one for each connection with --requests-per-connection 1")
+		return nil, fmt.Errorf("the split is drawn for each connection, and which requests shared one was not kept; send " +
+			"fewer requests, or one for each connection with --requests-per-connection 1")
 	}
 	out := NewTally(backends)
 	seen := map[int]bool{}

@@ -12,9 +12,9 @@ import (
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// marksOf are what happened while the burst was sent, in order: what the user marked, what was seen to change, and where no
-// change of the split was seen, what the split says of its last writer. They are placed by this machine's clock, whose distance
-// from the pod's is known; where it is not, what it would place is left out.
+// marksOf are what happened while the burst was sent, in order: what the user marked, what was seen to change, and
+// where no change of the split was seen, what the split says of its last writer. They are placed by this machine's
+// clock, whose distance from the pod's is known; where it is not, what it would place is left out.
 func marksOf(m record.Manifest, totals wire.Totals, length time.Duration) []report.Mark {
 	var out []report.Mark
 	written := false

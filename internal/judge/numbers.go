@@ -106,7 +106,8 @@ func differenceOf(target, than string, d analyze.LatencyDecision) report.TargetD
 	}
 	for _, v := range d.Quantiles {
 		q := report.QuantileVerdict{
-			Quantile: v.Q, Ms: report.Ms(float64(v.Difference)), LowMs: report.Ms(v.DifferenceCI.Low), HighMs: report.Ms(v.DifferenceCI.High),
+			Quantile: v.Q, Ms: report.Ms(float64(v.Difference)), LowMs: report.Ms(v.DifferenceCI.Low),
+			HighMs:    report.Ms(v.DifferenceCI.High),
 			Direction: v.Direction, P: v.Different.P, Outcome: report.Measured, Why: v.Why,
 		}
 		if d.Judged && v.Outcome != "" { // "": shown, not judged

@@ -63,7 +63,8 @@ func segmentsText(m record.Manifest, t *Tally) (out []string) {
 			lost = t.lostByPod[s.Pod]
 		}
 		out = append(out, fmt.Sprintf("the stream from pod %s broke and was taken up again with request %d of its part: "+
-			"%d requests whose fate is not known were not sent again, and count as unattributed (%s)", s.Name, s.Next, lost, s.Broken))
+			"%d requests whose fate is not known were not sent again, and count as unattributed (%s)", s.Name, s.Next, lost,
+			s.Broken))
 	}
 	return out
 }

@@ -16,10 +16,10 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// AnalyzeRuns judges independent runs of one split together: one decision over the sum of their counts, by the options of
-// the first run as override changes them. The runs must be of the same split with the same weights, and each only once. One
-// that is invalid by itself makes the whole invalid. Where the runs differ from one another there is no single split to
-// judge. Times are not pooled: they belong to their runs.
+// AnalyzeRuns judges independent runs of one split together: one decision over the sum of their counts, by the options
+// of the first run as override changes them. The runs must be of the same split with the same weights, and each only
+// once. One that is invalid by itself makes the whole invalid. Where the runs differ from one another there is no
+// single split to judge. Times are not pooled: they belong to their runs.
 func AnalyzeRuns(folders []store.Folder, override func(*analyze.Options)) (report.Report, error) {
 	if len(folders) == 1 {
 		return Analyze(folders[0], override)
@@ -106,7 +106,8 @@ func sameSplit(a, b poolRun) error {
 		return fmt.Errorf("run %s is of %s and run %s of %s"+alone, a.id, x, b.id, y)
 	}
 	if !record.SameShares(a.m.Weights, b.m.Weights) {
-		return fmt.Errorf("run %s has the weights %s and run %s %s"+alone, a.id, record.WeightsText(a.m.Weights), b.id, record.WeightsText(b.m.Weights))
+		return fmt.Errorf("run %s has the weights %s and run %s %s"+alone, a.id, record.WeightsText(a.m.Weights), b.id,
+			record.WeightsText(b.m.Weights))
 	}
 	return nil
 }
@@ -124,7 +125,8 @@ func splitText(m record.Manifest) string {
 func (p *pool) report() report.Report {
 	first := p.runs[0]
 	doc := newDraft(record.Manifest{
-		Weights: p.weights, Options: p.options, Before: first.m.Before, After: first.m.After, Agent: first.m.Agent, Signatures: first.m.Signatures,
+		Weights: p.weights, Options: p.options, Before: first.m.Before, After: first.m.After, Agent: first.m.Agent,
+		Signatures: first.m.Signatures,
 	}, true)
 	doc.Run = p.run()
 	// From here on in the order in which they ran, so that what is said of time is true.
@@ -198,8 +200,8 @@ func (r *poolRun) qualify(doc *draft) {
 	}
 }
 
-// downgrades are the checks that took the run's own verdict away and are not made anew of all runs together: what its proxy
-// drew, and all where the order of requests is not known.
+// downgrades are the checks that took the run's own verdict away and are not made anew of all runs together: what its
+// proxy drew, and all where the order of requests is not known.
 func (r *poolRun) downgrades(checkedInOrder bool) (out []report.Diagnostic) {
 	for _, line := range r.alone.Diagnostics {
 		if !line.OK && line.Effect == report.EffectDowngrade && (line.Name == nameWitness || !checkedInOrder) {
@@ -237,7 +239,8 @@ func (p *pool) warnings() []string {
 		out = append(out, "the requests came from different pods; the one that is shown is only one of them")
 	}
 	if otherObject {
-		out = append(out, "the split is not the same object in all runs: it was made anew between them, or they are of different clusters")
+		out = append(out, "the split is not the same object in all runs: it was made anew between them, or they are of "+
+			"different clusters")
 	}
 	return out
 }

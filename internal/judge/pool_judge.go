@@ -23,7 +23,8 @@ func (p *pool) judge(doc *draft) (analyze.Decision, error) {
 		if err := p.byLooks(&d); err != nil {
 			return d, err
 		}
-		doc.Warnings = append(doc.Warnings, "a run that stopped at what it saw (--sequential) is among them: the outcome and the likely "+
+		doc.Warnings = append(doc.Warnings, "a run that stopped at what it saw (--sequential) is among them: the outcome "+
+			"and the likely "+
 			"ranges hold all the same, p-values of tests of a fixed size do not")
 	}
 	if d, err = p.compare(doc, d); err != nil {
@@ -38,8 +39,8 @@ func (p *pool) judge(doc *draft) (analyze.Decision, error) {
 	return d, nil
 }
 
-// leaked makes a failure of a weight-0 backend's answer in any run, also of one after the look that decided that run, which is
-// not among the counts.
+// leaked makes a failure of a weight-0 backend's answer in any run, also of one after the look that decided that run,
+// which is not among the counts.
 func (p *pool) leaked(d *analyze.Decision) {
 	for _, r := range p.runs {
 		i := slices.Index(r.alone.Verdict.ReasonCodes, analyze.CodeLeak)
@@ -47,7 +48,8 @@ func (p *pool) leaked(d *analyze.Decision) {
 			continue
 		}
 		d.Outcome = analyze.Fail
-		d.Reasons = []analyze.Reason{{Code: analyze.CodeLeak, Text: fmt.Sprintf("run %s: %s", r.id, r.alone.Verdict.Reasons[i])}}
+		d.Reasons = []analyze.Reason{{Code: analyze.CodeLeak, Text: fmt.Sprintf("run %s: %s", r.id,
+			r.alone.Verdict.Reasons[i])}}
 	}
 }
 
@@ -100,7 +102,10 @@ func (p *pool) compare(doc *draft, d analyze.Decision) (analyze.Decision, error)
 		item.Text = p.differenceText()
 		item.Cause = "the weights that proxies obey, or the pods behind them, changed between the runs"
 	}
-	after, err := analyze.Conclude(d, p.weights, doc.counts, analyze.Diagnostics{Items: []analyze.Diagnostic{item}, DesignEffect: 1})
+	after, err := analyze.Conclude(d, p.weights, doc.counts, analyze.Diagnostics{
+		Items:        []analyze.Diagnostic{item},
+		DesignEffect: 1,
+	})
 	if err != nil {
 		return d, err
 	}
@@ -156,8 +161,8 @@ func (p *pool) differenceText() string {
 	return text
 }
 
-// combine multiplies the evidence of the runs against exactly the declared weights. It may be added to for any reason, which
-// the poolRun tests do not allow; and it says nothing of tolerances, so it only qualifies.
+// combine multiplies the evidence of the runs against exactly the declared weights. It may be added to for any reason,
+// which the poolRun tests do not allow; and it says nothing of tolerances, so it only qualifies.
 func (p *pool) combine() (report.Diagnostic, error) {
 	lnE := make([]float64, len(p.runs))
 	for i, r := range p.runs {
@@ -175,7 +180,8 @@ func (p *pool) combine() (report.Diagnostic, error) {
 	pv := math.Min(1, math.Exp(-sum))
 	out := report.Diagnostic{Name: report.NameCombined, P: &pv, OK: pv >= p.options.Alpha, Effect: report.EffectKeep}
 	if out.OK {
-		out.Text = fmt.Sprintf("%d runs together are no evidence against the declared weights (p %s). ", len(p.runs), smallText(sum))
+		out.Text = fmt.Sprintf("%d runs together are no evidence against the declared weights (p %s). ", len(p.runs),
+			smallText(sum))
 	} else {
 		out.Effect = report.EffectQualify
 		out.Text = fmt.Sprintf("%d runs together are evidence that the shares are not exactly the declared ones (p %s), "+
@@ -205,8 +211,9 @@ func smallText(lnE float64) string {
 // maxPooled is how many requests' order is kept of all runs together.
 const maxPooled = 4 * maxObservations
 
-// inOrder strings the requests of the runs together, one run after the other, so that they can be checked as those of one.
-// Connections stay those of their run. Where the order of one run was not kept whole, or there are too many, there is none.
+// inOrder strings the requests of the runs together, one run after the other, so that they can be checked as those of
+// one. Connections stay those of their run. Where the order of one run was not kept whole, or there are too many, there
+// is none.
 func (p *pool) inOrder() *Tally {
 	all := &Tally{}
 	var seq uint64

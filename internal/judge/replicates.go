@@ -22,14 +22,19 @@ type Replicates struct {
 	Cut            error // how the samples end early, nil where they are whole; what is whole is there all the same
 }
 
-// ReplicatesOf are the rounds of a comparison of latencies in the order in which they were sent, the steps of a sweep, or of a run
-// of a split one for each backend. Errors: *UsageError for kinds of runs that are no benchmark, and those of the folder.
+// ReplicatesOf are the rounds of a comparison of latencies in the order in which they were sent, the steps of a sweep,
+// or of a run of a split one for each backend. Errors: *UsageError for kinds of runs that are no benchmark, and those
+// of the folder.
 func ReplicatesOf(f store.Folder) (Replicates, error) {
 	m, err := record.Read(f)
 	if err != nil {
 		return Replicates{}, err
 	}
-	out := Replicates{Config: [][2]string{{"run", m.ID}, {"tool", m.Tool}, {"started", m.Started.UTC().Format(time.RFC3339)}}}
+	out := Replicates{Config: [][2]string{
+		{"run", m.ID},
+		{"tool", m.Tool},
+		{"started", m.Started.UTC().Format(time.RFC3339)},
+	}}
 	for _, k := range sortedLabels(m.Labels) {
 		out.Config = append(out.Config, [2]string{"label-" + configKey(k), m.Labels[k]})
 	}
@@ -41,7 +46,8 @@ func ReplicatesOf(f store.Folder) (Replicates, error) {
 		out.Benchmark, out.Key = "Split", "backend"
 		out.backends(f, m)
 	default:
-		return Replicates{}, record.Usagef("--to benchfmt: run %s is a %s run, which is no benchmark: only runs of a split and latency runs have times to compare", f.ID, m.Kind)
+		return Replicates{}, record.Usagef("--to benchfmt: run %s is a %s run, which is no benchmark: only runs of a "+
+			"split and latency runs have times to compare", f.ID, m.Kind)
 	}
 	for _, r := range out.All {
 		slices.Sort(r.Took)
@@ -124,7 +130,8 @@ func oneLoadTest(m record.Manifest) error {
 		if m.Latency != nil {
 			n = len(m.Latency.Bursts)
 		}
-		return record.Usagef("export run %s: it is a latency run of %d bursts, each with a clock of its own, and the formats of samples know one: export it with --to benchfmt", m.ID, n)
+		return record.Usagef("export run %s: it is a latency run of %d bursts, each with a clock of its own, and the "+
+			"formats of samples know one: export it with --to benchfmt", m.ID, n)
 	case report.KindWatch:
 		return record.Usagef("export run %s: it is a watch run, which keeps no samples: --to prom has its numbers", m.ID)
 	}
@@ -150,5 +157,8 @@ func ExportFacts(f store.Folder) (export.Facts, error) {
 	if totals.StartedUnixNs > 0 {
 		started = time.Unix(0, totals.StartedUnixNs).UTC()
 	}
-	return export.Facts{Run: m.ID, URL: m.Plan.URL, Method: m.Plan.Method, Started: started, Backends: record.BackendNames(m.Weights)}, nil
+	return export.Facts{
+		Run: m.ID, URL: m.Plan.URL, Method: m.Plan.Method, Started: started,
+		Backends: record.BackendNames(m.Weights),
+	}, nil
 }

@@ -17,7 +17,8 @@ import (
 // sureOfChange is how probable "the answers never followed" may be for a change to count as seen.
 const sureOfChange = 0.05
 
-// stretch is a part of the run that one set of weights held for: requests from low to before high, in the order of sending.
+// stretch is a part of the run that one set of weights held for: requests from low to before high, in the order of
+// sending.
 type stretch struct {
 	weights   analyze.Weights
 	low, high int
@@ -65,8 +66,8 @@ func sentBy(used []analyze.Observation, at time.Duration) int {
 	return n
 }
 
-// cut ends the last part where the answers change from its weights to the move's, and begins the next. Requests that may
-// belong to either are in neither. No answer can follow a write before it was made, as closely as the clocks tell.
+// cut ends the last part where the answers change from its weights to the move's, and begins the next. Requests that
+// may belong to either are in neither. No answer can follow a write before it was made, as closely as the clocks tell.
 func cut(parts []stretch, move record.Move, used []analyze.Observation, at, off time.Duration) []stretch {
 	last := &parts[len(parts)-1]
 	from := max(last.low, sentBy(used, at-off))

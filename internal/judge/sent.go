@@ -91,7 +91,8 @@ func latencyOf(service, response []int64) *report.Latency {
 	}
 }
 
-// quantilesOf gives quantiles of times in whatever order: an unsorted sample would make every one wrong and none of them look so.
+// quantilesOf gives quantiles of times in whatever order: an unsorted sample would make every one wrong and none of
+// them look so.
 func quantilesOf(times []int64) func(float64) time.Duration {
 	times = ascending(times)
 	return func(q float64) time.Duration { return time.Duration(analyze.Quantile(times, q)) }

@@ -33,6 +33,7 @@ type Looker struct {
 	outcome analyze.Outcome
 }
 
+// NewLooker is a rule that looks after each every counted requests. Errors are those of analyze.NewSequential.
 func NewLooker(w analyze.Weights, o analyze.Options, every uint64) (*Looker, error) {
 	rule, err := analyze.NewSequential(w, o)
 	if err != nil {
@@ -129,7 +130,8 @@ func sequential(doc *draft, m record.Manifest, t *Tally) (analyze.Decision, *Tal
 		return analyze.Decision{}, nil, err
 	}
 	if m.Options.Gate != analyze.GateTolerance {
-		return analyze.Decision{}, nil, errors.New("a run that looked early is judged by its tolerance alone, not by --gate " + string(m.Options.Gate))
+		return analyze.Decision{}, nil, errors.New("a run that looked early is judged by its tolerance alone, not by " +
+			"--gate " + string(m.Options.Gate))
 	}
 	if !t.ordered() {
 		return analyze.Decision{}, nil, errors.New("the order of requests was not kept whole")
@@ -147,7 +149,10 @@ func sequential(doc *draft, m record.Manifest, t *Tally) (analyze.Decision, *Tal
 	counted := NewTally(len(m.Weights))
 	for _, o := range t.observations {
 		if o.Seq < l.next {
-			counted.observe(attack.Result{Seq: o.Seq, Planned: o.Planned, Sent: o.Sent, Done: o.Done, Backend: int16(o.Backend), Conn: int32(o.Conn), Status: statusOf(o)})
+			counted.observe(attack.Result{
+				Seq: o.Seq, Planned: o.Planned, Sent: o.Sent, Done: o.Done, Backend: int16(o.Backend),
+				Conn: int32(o.Conn), Status: statusOf(o),
+			})
 			counted.N++
 			if o.Backend >= 0 && o.Backend < len(counted.counts.N) {
 				counted.counts.N[o.Backend]++
@@ -166,13 +171,14 @@ func sequential(doc *draft, m record.Manifest, t *Tally) (analyze.Decision, *Tal
 	return d, counted, nil
 }
 
-// leakAfter makes a failure of an answer that a weight-0 backend gave after the deciding look: no statistics are needed for
-// what must not happen at all.
+// leakAfter makes a failure of an answer that a weight-0 backend gave after the deciding look: no statistics are needed
+// for what must not happen at all.
 func leakAfter(d *analyze.Decision, w analyze.Weights, t *Tally) {
 	for i, x := range w {
 		if n := t.counts.N[i]; x.W == 0 && n > 0 && d.Outcome != analyze.Fail {
 			d.Outcome = analyze.Fail
-			d.Reasons = []analyze.Reason{{Code: analyze.CodeLeak, Text: fmt.Sprintf("%s has weight 0 and answered %d requests, after the look that decided", x.Backend, n)}}
+			d.Reasons = []analyze.Reason{{Code: analyze.CodeLeak, Text: fmt.Sprintf("%s has weight 0 and answered %d "+
+				"requests, after the look that decided", x.Backend, n)}}
 		}
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// Windows of time are counted as results come, when nobody knows yet how long the burst will be: they start narrow, and two
-// become one whenever there are too many. So memory is bounded and every request is counted, also of ten million.
+// Windows of time are counted as results come, when nobody knows yet how long the burst will be: they start narrow, and
+// two become one whenever there are too many. So memory is bounded and every request is counted, also of ten million.
 const (
 	firstWidth = 5 * time.Millisecond
 	maxCounted = 512 // windows while counting; the report has fewer

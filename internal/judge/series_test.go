@@ -1,10 +1,11 @@
 package judge
 
 import (
-	"github.com/splitbench/splitbench/analyze"
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/splitbench/splitbench/analyze"
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/report"

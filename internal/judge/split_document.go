@@ -83,8 +83,11 @@ func lawOf(l law.Law) *report.Law {
 		return nil
 	}
 	out := &report.Law{
-		Provider: string(l.Provider), Path: string(l.Path), Rule: l.Rule, Probe: l.Probe.String(), NullModel: string(l.NullModel),
-		Unit: "request", Why: l.ModelWhy, Objects: []report.LawObject{}, NotObeyed: []report.LawObject{}, NotRead: l.Unread, Backends: []report.LawBackend{},
+		Provider: string(l.Provider), Path: string(l.Path), Rule: l.Rule, Probe: l.Probe.String(),
+		NullModel: string(l.NullModel),
+		Unit:      "request", Why: l.ModelWhy, Objects: []report.LawObject{},
+		NotObeyed: []report.LawObject{}, NotRead: l.Unread,
+		Backends: []report.LawBackend{},
 	}
 	if l.NullModel == law.RandomPerConnection {
 		out.Unit = "connection"
@@ -96,15 +99,19 @@ func lawOf(l law.Law) *report.Law {
 		out.NotObeyed = append(out.NotObeyed, lawObject(s.Object, s.Why))
 	}
 	for _, b := range l.Backends {
-		out.Backends = append(out.Backends, report.LawBackend{Name: b.Name, Weight: b.Weight, Probability: b.Probability, Problem: b.Problem})
+		out.Backends = append(out.Backends, report.LawBackend{
+			Name: b.Name, Weight: b.Weight, Probability: b.Probability,
+			Problem: b.Problem,
+		})
 	}
 	return out
 }
 
 func lawObject(o law.ObjectRef, why string) report.LawObject {
 	return report.LawObject{
-		APIVersion: o.APIVersion, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion,
-		Generation: o.Generation, Why: why,
+		APIVersion: o.APIVersion, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
+		ResourceVersion: o.ResourceVersion,
+		Generation:      o.Generation, Why: why,
 	}
 }
 

@@ -38,10 +38,15 @@ type Tally struct {
 	lostByPod    []int64          // requests whose stream broke before their result came; shorter where the last have none
 }
 
+// NewTally counts the answers of that many backends.
 func NewTally(backends int) *Tally {
-	return &Tally{counts: analyze.Counts{N: make([]int64, backends)}, backends: make([]answers, backends), stride: 1, windows: newWindows(backends)}
+	return &Tally{
+		counts: analyze.Counts{N: make([]int64, backends)}, backends: make([]answers, backends), stride: 1,
+		windows: newWindows(backends),
+	}
 }
 
+// Add counts one result.
 func (t *Tally) Add(r attack.Result) {
 	if r.Err == attack.ErrDropped || r.SendLag() > attack.LateAfter {
 		t.late++
@@ -150,8 +155,9 @@ func (t *Tally) observe(r attack.Result) {
 		return
 	}
 	t.observations = append(t.observations, analyze.Observation{
-		Seq: r.Seq, Planned: r.Planned, Sent: r.Sent, Done: r.Done, Backend: int(r.Backend), Conn: int(r.Conn), Pod: t.podOf(r),
-		OK: r.Err == attack.OK && r.Status < 500,
+		Seq: r.Seq, Planned: r.Planned, Sent: r.Sent, Done: r.Done, Backend: int(r.Backend), Conn: int(r.Conn),
+		Pod: t.podOf(r),
+		OK:  r.Err == attack.OK && r.Status < 500,
 	})
 }
 
@@ -216,15 +222,17 @@ const (
 	medianOfTimes = 0.5
 )
 
-// onTime reports whether the generator's lag is small beside the times of every backend, so that each is a fact by itself. A
-// median of all answers would be that of one side or the other, by which of them happened to be drawn more often.
+// onTime reports whether the generator's lag is small beside the times of every backend, so that each is a fact by
+// itself. A median of all answers would be that of one side or the other, by which of them happened to be drawn more
+// often.
 func (t *Tally) onTime(totals wire.Totals) bool {
 	fastest, _ := t.medians()
 	return t.within(totals, fastest)
 }
 
-// onTimeForCost reports whether the lag is small beside the slower side of a difference. Which backend a request gets is drawn
-// after it was sent late, so the lag is the same on both sides of the difference, and what is left of it is less than the lag.
+// onTimeForCost reports whether the lag is small beside the slower side of a difference. Which backend a request gets
+// is drawn after it was sent late, so the lag is the same on both sides of the difference, and what is left of it is
+// less than the lag.
 func (t *Tally) onTimeForCost(totals wire.Totals) bool {
 	_, slowest := t.medians()
 	return t.within(totals, slowest)

@@ -10,8 +10,8 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// Watch judges a watch as it goes on. What it holds does not grow with time, but for the tests of its monitor, whose number
-// is about twice the logarithm of the number of looks.
+// Watch judges a watch as it goes on. What it holds does not grow with time, but for the tests of its monitor, whose
+// number is about twice the logarithm of the number of looks.
 type Watch struct {
 	report.Watch        // what was seen so far
 	Failed       bool   // a failure was confirmed
@@ -45,8 +45,9 @@ func NewWatch(weights analyze.Weights, o analyze.Options) (w Watch, err error) {
 	return w, nil
 }
 
-// Discard takes what needs statistics out of the counts of a batch whose stream broke: what arrived of it are more answers
-// of the faster backend. It reports whether anything is left: that a backend of weight 0 answered needs no statistics.
+// Discard takes what needs statistics out of the counts of a batch whose stream broke: what arrived of it are more
+// answers of the faster backend. It reports whether anything is left: that a backend of weight 0 answered needs no
+// statistics.
 func (w *Watch) Discard(c *analyze.Counts) (leaked bool) {
 	for i, x := range w.weights {
 		if x.W == 0 && c.N[i] > 0 {
@@ -61,9 +62,9 @@ func (w *Watch) Discard(c *analyze.Counts) (leaked bool) {
 	return leaked
 }
 
-// Update looks at the counts of one more batch. Whether a split that was right is wrong now is the monitor's to say, however
-// long it was right before; whether all of the watch together shows that it is right is told by the likely ranges, wherever
-// the requests without a backend went.
+// Update looks at the counts of one more batch. Whether a split that was right is wrong now is the monitor's to say,
+// however long it was right before; whether all of the watch together shows that it is right is told by the likely
+// ranges, wherever the requests without a backend went.
 func (w *Watch) Update(c analyze.Counts) (*analyze.Departure, error) {
 	departure, err := w.monitor.Update(c)
 	if err != nil {

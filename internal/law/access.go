@@ -28,13 +28,15 @@ func (a Access) What() string {
 	return s
 }
 
-// once joins accesses that are needed for several things: required for one, it is required.
+// Once joins accesses that are needed for several things: required for one, it is required.
 func Once(all []Access) []Access {
 	var out []Access
 	at := map[Access]int{}
 	for _, a := range all {
-		key := Access{Cluster: a.Cluster, Verb: a.Verb, Group: a.Group, Resource: a.Resource, Subresource: a.Subresource,
-			Namespace: a.Namespace, Name: a.Name}
+		key := Access{
+			Cluster: a.Cluster, Verb: a.Verb, Group: a.Group, Resource: a.Resource, Subresource: a.Subresource,
+			Namespace: a.Namespace, Name: a.Name,
+		}
 		i, ok := at[key]
 		if !ok {
 			at[key] = len(out)

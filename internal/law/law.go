@@ -56,15 +56,15 @@ type Law struct {
 	Provider Provider `json:"provider"`
 	Path     Path     `json:"path"`
 	// the rule that fits the probe, e.g. "spec.rules[1]"; empty where the object has but one
-	Rule      string       `json:"rule"`
-	Probe     Probe        `json:"probe"`
-	NullModel NullModel    `json:"nullModel"`
-	ModelWhy  string       `json:"modelWhy"` // why that null model, where it is not the path's usual one
-	Backends  []LawBackend `json:"backends"` // weight 0 included; empty where Problem is set
-	Objects   []ObjectRef  `json:"objects"`  // that say so, the ruling one first
-	Shadowed  []Shadowed   `json:"shadowed"` // that say something for the same root and are not obeyed
-	Problem   string       `json:"problem"`  // why there is no distribution, one sentence; empty: there is one
-	Unread    string       `json:"unread"`   // what could not be read and might rule instead; empty: everything was read
+	Rule      string      `json:"rule"`
+	Probe     Probe       `json:"probe"`
+	NullModel NullModel   `json:"nullModel"`
+	ModelWhy  string      `json:"modelWhy"` // why that null model, where it is not the path's usual one
+	Backends  []Leaf      `json:"backends"` // weight 0 included; empty where Problem is set
+	Objects   []ObjectRef `json:"objects"`  // that say so, the ruling one first
+	Shadowed  []Shadowed  `json:"shadowed"` // that say something for the same root and are not obeyed
+	Problem   string      `json:"problem"`  // why there is no distribution, one sentence; empty: there is one
+	Unread    string      `json:"unread"`   // what could not be read and might rule instead; empty: everything was read
 }
 
 // Probe is the request that the law is asked for.
@@ -75,8 +75,8 @@ type Probe struct {
 	Header map[string]string `json:"header,omitempty"`
 }
 
-// LawBackend is one backend of a Law.
-type LawBackend struct {
+// Leaf is one backend of a Law.
+type Leaf struct {
 	// as in Split.Effective: the Service's bare name, name.namespace elsewhere, with a subset name/subset
 	Name        string  `json:"name"`
 	Namespace   string  `json:"namespace"`

@@ -189,12 +189,12 @@ func (c *Case) settledLaw(q question, path Path, objects ...ObjectRef) *Law {
 }
 
 // lawBackends gives weights that were settled already their probabilities.
-func (c *Case) lawBackends(q question, ws Weights) []LawBackend {
+func (c *Case) lawBackends(q question, ws Weights) []Leaf {
 	sum := ws.Sum()
-	out := make([]LawBackend, 0, len(ws))
+	out := make([]Leaf, 0, len(ws))
 	for _, w := range ws {
 		ns, name := c.split2(w.Service)
-		b := LawBackend{Name: w.Service, Namespace: ns, Service: name, Port: c.Ports[w.Service], Weight: w.Weight}
+		b := Leaf{Name: w.Service, Namespace: ns, Service: name, Port: c.Ports[w.Service], Weight: w.Weight}
 		if sum > 0 {
 			b.Probability = float64(w.Weight) / float64(sum)
 		}
@@ -257,9 +257,9 @@ func (c *Case) keepDeclared(law *Law) {
 		return
 	}
 	for _, decl := range c.Split.Declared {
-		if !slices.ContainsFunc(law.Backends, func(b LawBackend) bool { return b.Name == decl.Service }) {
+		if !slices.ContainsFunc(law.Backends, func(b Leaf) bool { return b.Name == decl.Service }) {
 			ns, name := c.split2(decl.Service)
-			law.Backends = append(law.Backends, LawBackend{Name: decl.Service, Namespace: ns, Service: name})
+			law.Backends = append(law.Backends, Leaf{Name: decl.Service, Namespace: ns, Service: name})
 		}
 	}
 }

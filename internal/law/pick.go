@@ -73,7 +73,7 @@ func (c *Case) candidates() []candidate {
 }
 
 // declare keeps what the object that was named says, whoever rules.
-func (c *Case) declare(bs []LawBackend) {
+func (c *Case) declare(bs []Leaf) {
 	c.declaredLaw = weightsOf(bs)
 	for _, w := range c.declaredLaw {
 		c.Split.Declared = append(c.Split.Declared, Declared{Service: w.Service, Raw: fmt.Sprint(w.Weight)})

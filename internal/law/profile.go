@@ -35,7 +35,8 @@ type override struct {
 // domain is not known here, so cluster.local is preferred where several exist. hidden is the name of the profile that
 // is hidden, if any.
 func pickProfile(items []unstructured.Unstructured, root, rootNS, clientNS string) (p *unstructured.Unstructured,
-	hidden string) {
+	hidden string,
+) {
 	prefix := root + "." + rootNS + ".svc."
 	var fit []*unstructured.Unstructured
 	for i := range items {

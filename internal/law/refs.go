@@ -43,13 +43,17 @@ func (s Snapshot) Refs() []Ref {
 	}
 	service := func(v Service) {
 		if v.Found {
-			add(Ref{Version: "v1", Resource: "services", Namespace: v.Namespace, Name: v.Name,
-				What: "Service " + v.Namespace + "/" + v.Name})
+			add(Ref{
+				Version: "v1", Resource: "services", Namespace: v.Namespace, Name: v.Name,
+				What: "Service " + v.Namespace + "/" + v.Name,
+			})
 		}
 	}
 	pod := func(p Pod) {
-		add(Ref{Version: "v1", Resource: "pods", Namespace: p.Namespace, Name: p.Name,
-			What: "pod " + p.Namespace + "/" + p.Name})
+		add(Ref{
+			Version: "v1", Resource: "pods", Namespace: p.Namespace, Name: p.Name,
+			What: "pod " + p.Namespace + "/" + p.Name,
+		})
 	}
 	pod(s.Source)
 	service(s.Root)

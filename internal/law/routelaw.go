@@ -156,7 +156,7 @@ func (p Probe) target() (path string, query url.Values) {
 const maxRouteWeight = 1_000_000
 
 // backendsOf gives the distribution of one rule. The second result says why there is none.
-func (q question) backendsOf(r *route, rule int) ([]LawBackend, string) {
+func (q question) backendsOf(r *route, rule int) ([]Leaf, string) {
 	refs := r.spec.Rules[rule].BackendRefs
 	field := fmt.Sprintf("%s: spec.rules[%d].backendRefs", r.ref, rule)
 	if len(refs) == 0 {
@@ -165,7 +165,7 @@ func (q question) backendsOf(r *route, rule int) ([]LawBackend, string) {
 		}
 		return nil, field + " is empty: requests are answered with 500"
 	}
-	var out []LawBackend
+	var out []Leaf
 	for i, ref := range refs {
 		w := orElse(ref.Weight, 1)
 		if w < 0 || w > maxRouteWeight {
@@ -179,13 +179,13 @@ func (q question) backendsOf(r *route, rule int) ([]LawBackend, string) {
 
 // backend reads one backendRef. A name without a namespace is of the route's; Linkerd takes it for one of the parent
 // Service's, which differs for a consumer's route only (policy-controller/k8s/index/src/outbound/index/http.rs).
-func (q question) backend(r *route, ref backendRef, weight int64) LawBackend {
+func (q question) backend(r *route, ref backendRef, weight int64) Leaf {
 	ns := r.ref.Namespace
 	if q.provider == ProviderLinkerd {
 		ns = q.rootNS
 	}
 	ns = cmp.Or(orElse(ref.Namespace, ""), ns)
-	b := LawBackend{Name: q.name(ns, ref.Name), Namespace: ns, Service: untrusted.Cut(ref.Name, 253), Weight: weight}
+	b := Leaf{Name: q.name(ns, ref.Name), Namespace: ns, Service: untrusted.Cut(ref.Name, 253), Weight: weight}
 	if port := orElse(ref.Port, 0); port > 0 && port <= math.MaxUint16 {
 		b.Port = int32(port)
 	}
@@ -206,12 +206,12 @@ func (q question) backend(r *route, ref backendRef, weight int64) LawBackend {
 }
 
 // rootAlone is the distribution where nothing splits.
-func (q question) rootAlone() []LawBackend {
-	return []LawBackend{{Name: q.name(q.rootNS, q.root), Namespace: q.rootNS, Service: q.root, Weight: 1, Probability: 1}}
+func (q question) rootAlone() []Leaf {
+	return []Leaf{{Name: q.name(q.rootNS, q.root), Namespace: q.rootNS, Service: q.root, Weight: 1, Probability: 1}}
 }
 
 // weightsOf are the weights of backends by name.
-func weightsOf(bs []LawBackend) Weights {
+func weightsOf(bs []Leaf) Weights {
 	var out Weights
 	for _, b := range bs {
 		out = append(out, Weight{Service: b.Name, Weight: b.Weight})
@@ -220,10 +220,10 @@ func weightsOf(bs []LawBackend) Weights {
 }
 
 // merged adds up backends of one name: their answers cannot be told apart. The first port stands.
-func merged(in []LawBackend) []LawBackend {
-	var out []LawBackend
+func merged(in []Leaf) []Leaf {
+	var out []Leaf
 	for _, b := range in {
-		have := find(out, func(o *LawBackend) bool { return o.Name == b.Name })
+		have := find(out, func(o *Leaf) bool { return o.Name == b.Name })
 		if have == nil {
 			out = append(out, b)
 			continue
@@ -237,7 +237,7 @@ func merged(in []LawBackend) []LawBackend {
 
 // distribution fills in probabilities: weight over sum. A lone backend gets everything whatever its weight, as the
 // proxies of Linkerd and Istio have it. The second result says why there is no distribution.
-func distribution(in []LawBackend, field string) ([]LawBackend, string) {
+func distribution(in []Leaf, field string) ([]Leaf, string) {
 	if len(in) == 1 {
 		in[0].Weight, in[0].Probability = max(in[0].Weight, 1), 1
 		return in, ""

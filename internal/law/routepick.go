@@ -92,8 +92,10 @@ func (c *Case) takeRoute(r *route) {
 	}
 	switch {
 	case len(parents) == 0:
-		s.WeightErr = &WeightError{Object: r.ref.String(), Field: "spec.parentRefs",
-			Why: "names no Service as a parent (kind: Service), so no mesh follows it"}
+		s.WeightErr = &WeightError{
+			Object: r.ref.String(), Field: "spec.parentRefs",
+			Why: "names no Service as a parent (kind: Service), so no mesh follows it",
+		}
 	case len(parents) > 1:
 		c.note("%s is bound to %d Services; %s is the one that is looked at", r.ref, len(parents), untrusted.Safe(root.name))
 	}

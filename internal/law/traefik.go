@@ -124,7 +124,8 @@ func (q question) byTraefik(all []traefikService, t *traefikService) *Law {
 
 // flatten gives the backends of a weighted service with their probabilities, share being that of the service itself.
 func (q question) flatten(all []traefikService, t *traefikService, share *big.Rat, above map[string]bool,
-	law *Law) ([]portion, string) {
+	law *Law,
+) ([]portion, string) {
 	key := t.ref.Namespace + "/" + t.ref.Name
 	switch {
 	case t.problem != "":
@@ -195,8 +196,8 @@ func findTraefik(all []traefikService, namespace, name string) *traefikService {
 	return find(all, func(t *traefikService) bool { return t.is(namespace, name) })
 }
 
-func (q question) traefikBackend(e traefikEntry, ns string) LawBackend {
-	b := LawBackend{Name: q.name(ns, untrusted.Cut(e.Name, 253)), Namespace: ns, Service: untrusted.Cut(e.Name, 253)}
+func (q question) traefikBackend(e traefikEntry, ns string) Leaf {
+	b := Leaf{Name: q.name(ns, untrusted.Cut(e.Name, 253)), Namespace: ns, Service: untrusted.Cut(e.Name, 253)}
 	s, known := q.service(ns, e.Name)
 	switch port := e.Port.(type) {
 	case float64:
@@ -222,20 +223,20 @@ func (q question) traefikBackend(e traefikEntry, ns string) LawBackend {
 
 // portion is a backend and its exact share.
 type portion struct {
-	LawBackend
+	Leaf
 	share *big.Rat
 }
 
 // wholeWeights gives the backends the smallest whole weights of exactly their shares, one for each name.
-func wholeWeights(ps []portion, field string) ([]LawBackend, string) {
-	var out []LawBackend
+func wholeWeights(ps []portion, field string) ([]Leaf, string) {
+	var out []Leaf
 	var shares []*big.Rat
 	common := big.NewInt(1) // of the denominators
 	for _, p := range ps {
-		i := slices.IndexFunc(out, func(b LawBackend) bool { return b.Name == p.Name })
+		i := slices.IndexFunc(out, func(b Leaf) bool { return b.Name == p.Name })
 		if i < 0 {
 			i = len(out)
-			out, shares = append(out, p.LawBackend), append(shares, new(big.Rat))
+			out, shares = append(out, p.Leaf), append(shares, new(big.Rat))
 		}
 		shares[i].Add(shares[i], p.share)
 	}

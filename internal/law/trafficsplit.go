@@ -39,8 +39,10 @@ func trafficSplit() Kind {
 // TrafficSplits are the splits of SMI.
 func TrafficSplits() Resource {
 	return Resource{
-		Group: "split.smi-spec.io", Plural: "trafficsplits", Versions: []string{"v1alpha4", "v1alpha3", "v1alpha2",
-			"v1alpha1"},
+		Group: "split.smi-spec.io", Plural: "trafficsplits", Versions: []string{
+			"v1alpha4", "v1alpha3", "v1alpha2",
+			"v1alpha1",
+		},
 	}
 }
 
@@ -205,8 +207,10 @@ func drivers(u *unstructured.Unstructured) []string {
 		if f.Subresource == "status" {
 			continue
 		}
-		for _, known := range []string{"flagger", "rollouts-controller", "argo", "kustomize-controller", "helm-controller",
-			"failover"} {
+		for _, known := range []string{
+			"flagger", "rollouts-controller", "argo", "kustomize-controller", "helm-controller",
+			"failover",
+		} {
 			if strings.Contains(strings.ToLower(f.Manager), known) {
 				add(f.Manager + ", which wrote fields of it")
 			}

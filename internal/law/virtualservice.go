@@ -21,8 +21,10 @@ const PathVirtualService Path = "VirtualService"
 func virtualServiceKind() Kind {
 	return Kind{
 		Path: PathVirtualService, Short: "vs", For: "what sidecars of Istio obey",
-		Resources: []Resource{{Group: istioGroup, Plural: "virtualservices",
-			Versions: []string{"v1", "v1beta1", "v1alpha3"}}},
+		Resources: []Resource{{
+			Group: istioGroup, Plural: "virtualservices",
+			Versions: []string{"v1", "v1beta1", "v1alpha3"},
+		}},
 		Beside:   []Resource{DestinationRules()},
 		Provider: ProviderIstio, Everywhere: true, Home: IstioRoot,
 		read: func(o *Objects, items []unstructured.Unstructured) {
@@ -373,7 +375,9 @@ func (q question) virtualFits(m virtualMatch, labels map[string]string) (bool, e
 		there, unwanted bool
 	}
 	parts := []part{
-		{m.URI, path, true, false}, {m.Method, q.probe.method(), true, false}, {m.Authority, q.probe.Host, true, false},
+		{m.URI, path, true, false},
+		{m.Method, q.probe.method(), true, false},
+		{m.Authority, q.probe.Host, true, false},
 		{m.Scheme, "http", true, false},
 	}
 	for name, want := range m.Headers {
@@ -422,11 +426,11 @@ func (m stringMatch) fits(value string) (bool, error) {
 
 // destinations gives the distribution of a rule. A lone destination gets everything even at weight 0
 // (istio/api, networking/v1alpha3/virtual_service.proto).
-func (q question) destinations(v *virtualService, ds []virtualDestination, field string) ([]LawBackend, string) {
+func (q question) destinations(v *virtualService, ds []virtualDestination, field string) ([]Leaf, string) {
 	if len(ds) == 0 {
 		return nil, field + " is empty"
 	}
-	var out []LawBackend
+	var out []Leaf
 	for i, d := range ds {
 		if d.Weight < 0 || d.Weight > math.MaxInt32 {
 			return nil, fmt.Sprintf("%s[%d].weight is %d: weights are 0 to %d", field, i, d.Weight, math.MaxInt32)
@@ -437,9 +441,9 @@ func (q question) destinations(v *virtualService, ds []virtualDestination, field
 	return merged(out), problem
 }
 
-func (q question) destination(v *virtualService, d virtualDestination) LawBackend {
+func (q question) destination(v *virtualService, d virtualDestination) Leaf {
 	host := untrusted.Cut(d.Destination.Host, 253)
-	b := LawBackend{Name: host, Service: host, Subset: untrusted.Cut(d.Destination.Subset, 253), Weight: d.Weight}
+	b := Leaf{Name: host, Service: host, Subset: untrusted.Cut(d.Destination.Subset, 253), Weight: d.Weight}
 	if n := d.Destination.Port.Number; n > 0 && n <= math.MaxUint16 {
 		b.Port = int32(n)
 	}
@@ -470,7 +474,7 @@ type subsetSpec struct {
 }
 
 // SubsetLabels are the labels that a DestinationRule gives the subset of a backend, and that rule.
-func SubsetLabels(rules []unstructured.Unstructured, b LawBackend) (labels map[string]string, rule ObjectRef, ok bool) {
+func SubsetLabels(rules []unstructured.Unstructured, b Leaf) (labels map[string]string, rule ObjectRef, ok bool) {
 	for i := range rules {
 		var spec subsetSpec
 		raw, _ := rules[i].Object["spec"].(map[string]any)

@@ -60,8 +60,10 @@ func review(ctx context.Context, c Client, a law.Access) (law.Access, error) {
 func execAccess(namespace string) []law.Access {
 	return []law.Access{
 		{Verb: "create", Resource: "pods", Subresource: "exec", Namespace: namespace, For: "requests from the source pod"},
-		{Verb: "get", Resource: "pods", Subresource: "exec", Namespace: namespace, Optional: true,
-			For: "exec over WebSocket"},
+		{
+			Verb: "get", Resource: "pods", Subresource: "exec", Namespace: namespace, Optional: true,
+			For: "exec over WebSocket",
+		},
 	}
 }
 
@@ -144,8 +146,10 @@ func (d *finder) sourceAccess(from string) []law.Access {
 		pods.Verb = "get"
 		out = append(out, pods)
 	case kind != "":
-		workload := law.Access{Verb: "get", Group: "apps", Resource: kind + "s", Namespace: from,
-			For: "the source pod's workload"}
+		workload := law.Access{
+			Verb: "get", Group: "apps", Resource: kind + "s", Namespace: from,
+			For: "the source pod's workload",
+		}
 		out = append(out, workload, pods)
 	default:
 		return nil

@@ -145,7 +145,8 @@ const (
 )
 
 func (c Client) pages(ctx context.Context, gvr schema.GroupVersionResource, ns string) ([]unstructured.Unstructured,
-	error) {
+	error,
+) {
 	items := func(l *unstructured.UnstructuredList) []unstructured.Unstructured { return l.Items }
 	out, more, err := paged(ctx, c.dynamic.Resource(gvr).Namespace(ns), metav1.ListOptions{}, maxObject, items)
 	if err == nil && more {

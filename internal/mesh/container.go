@@ -56,7 +56,8 @@ func pickContainer(pod *core.Pod, named string) (c *core.Container, why, note st
 }
 
 func namedContainer(pod *core.Pod, c *core.Container, named string, names []string) (*core.Container, string, string,
-	error) {
+	error,
+) {
 	if c != nil && !isProxy(named) {
 		return c, "-c", "", nil
 	}

@@ -23,7 +23,8 @@ const maxEndpoints = 100_000
 // readSlices lists the EndpointSlices of the Services in one call (a label selector with a set) and gives the endpoints
 // by Service. A Service without a slice has an empty list.
 func readSlices(ctx context.Context, c Client, ns string, services map[string]string) (map[string][]law.Endpoint,
-	error) {
+	error,
+) {
 	found, err := c.slicesOf(ctx, ns, slices.Sorted(maps.Keys(services)))
 	if err != nil {
 		return nil, err
@@ -43,7 +44,8 @@ func readSlices(ctx context.Context, c Client, ns string, services map[string]st
 // slicesOf lists the EndpointSlices of some Services, by Service; of all of the namespace where many splits are looked
 // at.
 func (c Client) slicesOf(ctx context.Context, ns string, names []string) (map[string][]discoveryv1.EndpointSlice,
-	error) {
+	error,
+) {
 	selector := discoveryv1.LabelServiceName
 	if !c.wide {
 		selector += " in (" + strings.Join(names, ",") + ")"
@@ -92,7 +94,8 @@ func podOf(target *core.ObjectReference) string {
 // service mirror writes; EndpointSlices of a mirror are only Kubernetes' copy of it, and may lag or lack annotations. A
 // Service without Endpoints has none, which is no error.
 func readEndpoints(ctx context.Context, c Client, ns, service, portName string) (es []law.Endpoint, identity string,
-	err error) {
+	err error,
+) {
 	e, err := c.endpoints(ctx, ns, service)
 	if apierrors.IsNotFound(err) {
 		return nil, "", nil

@@ -44,8 +44,10 @@ const (
 func readAdaptor(ctx context.Context, c Client) law.Adaptor {
 	a := law.Adaptor{Namespace: smiNamespace, Name: smiDeployment}
 	l, err := remember(c.memo, "namespaces of smi", func() (*core.NamespaceList, error) {
-		return c.kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: labelExtension + "=smi",
-			Limit: pageSize})
+		return c.kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{
+			LabelSelector: labelExtension + "=smi",
+			Limit:         pageSize,
+		})
 	})
 	if err == nil && len(l.Items) > 0 {
 		a.Namespace = l.Items[0].Name

@@ -67,7 +67,8 @@ func proxyEnv(pod *core.Pod, name string) string {
 
 // podSet looks at the first page of the pods that a Service selects. A Service without selector has none.
 func podSet(ctx context.Context, c Client, policies *policyReader, svc law.Service,
-	endpoints []law.Endpoint) law.PodSet {
+	endpoints []law.Endpoint,
+) law.PodSet {
 	if len(svc.Selector) == 0 {
 		return law.PodSet{Sight: law.Absent}
 	}

@@ -80,7 +80,8 @@ func (d *finder) readRemoteFacts(ctx context.Context, cluster string, c Client) 
 // readRemoteSplit looks for a split of the mirrored Service in its own cluster. The gateway there asks for the profile
 // of the name that it is called by and obeys it, so the share of that cluster is split once more.
 func readRemoteSplit(ctx context.Context, c Client, groups *metav1.APIGroupList, m *law.Mirror) (*law.RemoteSplit,
-	string) {
+	string,
+) {
 	ns, name, _ := strings.Cut(m.Remote, "/")
 	items, err := c.list(ctx, law.ServiceProfiles(), law.ServiceProfiles().ServedBy(groups), ns)
 	if sight, why := sightOf(err); sight == law.Unread {

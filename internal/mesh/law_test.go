@@ -51,7 +51,7 @@ func TestLawOfRoute(t *testing.T) {
 		}
 		if d := cmp.Diff(law.Law{
 			Provider: law.ProviderLinkerd, Path: law.PathHTTPRoute, Probe: law.Probe{Host: "podinfo"}, NullModel: law.RandomPerRequest,
-			Backends: []law.LawBackend{
+			Backends: []law.Leaf{
 				{Name: "podinfo", Namespace: "test", Service: "podinfo", Port: 9898, Weight: 90, Probability: 0.9},
 				{Name: "podinfo-east", Namespace: "test", Service: "podinfo-east", Port: 9898, Weight: 10, Probability: 0.1},
 			},

@@ -62,7 +62,8 @@ func (d *finder) readKind(ctx context.Context, k law.Kind) error {
 // that of the client, since routes elsewhere hold for clients of their own namespace; or all, and where those may not
 // be listed the likeliest. where names what an error is about.
 func (d *finder) listKind(ctx context.Context, k law.Kind, r law.Resource) (items []unstructured.Unstructured,
-	where string, err error) {
+	where string, err error,
+) {
 	versions, name := r.ServedBy(d.groups), r.Plural+"."+r.Group
 	namespaces := []string{d.t.Namespace}
 	if !k.Needed {

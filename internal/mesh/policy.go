@@ -116,7 +116,8 @@ func selectorOf(u *unstructured.Unstructured, field string) (sel labels.Selector
 // the older ServerAuthorizations. Whom they let in is not worked out here. A policy of an HTTPRoute or GRPCRoute may be
 // of this Server's routes: it is counted, for it is not certain that nobody is let in.
 func (r *policyReader) authorizations(ctx context.Context, c Client, server *unstructured.Unstructured) (out []string,
-	unread string) {
+	unread string,
+) {
 	take := func(k law.Resource, what string, fits func(*unstructured.Unstructured) bool) {
 		items, err := c.list(ctx, k, k.ServedBy(r.groups), server.GetNamespace())
 		if err != nil && !errors.Is(err, errNotServed) {

@@ -99,8 +99,12 @@ type workKind struct{ name, short, group string }
 func kindOf(s string) workKind {
 	s = strings.ToLower(s)
 	for _, k := range []workKind{
-		{"service", "svc", ""}, {"pod", "po", ""}, {"deployment", "deploy", ".apps"}, {"statefulset", "sts", ".apps"},
-		{"daemonset", "ds", ".apps"}, {"replicaset", "rs", ".apps"},
+		{"service", "svc", ""},
+		{"pod", "po", ""},
+		{"deployment", "deploy", ".apps"},
+		{"statefulset", "sts", ".apps"},
+		{"daemonset", "ds", ".apps"},
+		{"replicaset", "rs", ".apps"},
 	} {
 		if s == k.short || strings.TrimSuffix(strings.TrimSuffix(s, k.group), "s") == k.name {
 			return k

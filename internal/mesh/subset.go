@@ -16,7 +16,7 @@ import (
 // subsetsStep narrows the endpoints of backends that are subsets of a Service to their pods, by the labels that a
 // DestinationRule gives the subset. Requests to a subset that no rule knows are answered with 503.
 func (d *finder) subsetsStep(ctx context.Context) error {
-	if !slices.ContainsFunc(d.snap.Law.Backends, func(b law.LawBackend) bool { return b.Subset != "" }) {
+	if !slices.ContainsFunc(d.snap.Law.Backends, func(b law.Leaf) bool { return b.Subset != "" }) {
 		return nil
 	}
 	kind := law.DestinationRules()

@@ -48,8 +48,13 @@ type group struct {
 
 func groups() []group {
 	return []group{
-		{"clusters", clusterChecks()}, {"access", accessChecks()}, {"client", clientChecks()}, {"split", splitChecks()},
-		{"mesh", meshChecks()}, {"backends", backendChecks()}, {"mirror", mirrorChecks()},
+		{"clusters", clusterChecks()},
+		{"access", accessChecks()},
+		{"client", clientChecks()},
+		{"split", splitChecks()},
+		{"mesh", meshChecks()},
+		{"backends", backendChecks()},
+		{"mirror", mirrorChecks()},
 	}
 }
 

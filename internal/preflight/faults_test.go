@@ -129,7 +129,7 @@ func viewFaults() []viewFault {
 		}, Failed, "fits GET /x", ""},
 		{"backendRef does not resolve", "SB021", func(v *View) {
 			asRoute(v)
-			v.Law.Backends = []law.LawBackend{{Name: "gone", Weight: 1, Problem: "there is no Service test/gone: proxies answer its share with 500"}}
+			v.Law.Backends = []law.Leaf{{Name: "gone", Weight: 1, Problem: "there is no Service test/gone: proxies answer its share with 500"}}
 		}, Failed, "backend gone: there is no Service test/gone", ""},
 		{"404 of the client's own proxy", "SB021", func(v *View) {
 			asRoute(v)

@@ -15,11 +15,10 @@ const Masked = "***"
 // never which. Such headers are told by their names, as there is no other way.
 func SecretHeader(name string) bool {
 	name = strings.ToLower(name)
-	return slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
-}
-
-var secretWords = []string{
-	"auth", "cookie", "token", "secret", "password", "credential", "api-key", "apikey", "session", "signature", "jwt",
+	words := []string{
+		"auth", "cookie", "token", "secret", "password", "credential", "api-key", "apikey", "session", "signature", "jwt",
+	}
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(name, word) })
 }
 
 func maskedHeader(h map[string]string) map[string]string {

@@ -40,6 +40,7 @@ type Placement struct {
 	Plan      attack.Plan // of the run
 }
 
+// Take places a result of one stream among those of the run.
 func (p *Placement) Take(r attack.Result) attack.Result {
 	p.tally.Add(r)
 	n := p.First + r.Seq

@@ -13,8 +13,10 @@ import (
 // Of two, three or more pods each sends its part, and together they send what one would.
 func TestPartsAddUpToThePlan(t *testing.T) {
 	t.Parallel()
-	whole := attack.Plan{URL: "http://x", Rate: attack.Rate{Hits: 7, Per: time.Second}, Requests: 103, WarmUp: 5,
-		Connections: 10, Limits: &attack.Limits{Bytes: 1003}}.WithDefaults()
+	whole := attack.Plan{
+		URL: "http://x", Rate: attack.Rate{Hits: 7, Per: time.Second}, Requests: 103, WarmUp: 5,
+		Connections: 10, Limits: &attack.Limits{Bytes: 1003},
+	}.WithDefaults()
 	for n := 1; n <= 5; n++ {
 		var requests, warmUp uint64
 		var bytes int64

@@ -10,4 +10,5 @@ func (e *UsageError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *UsageError) Unwrap() error { return e.Err }
 
+// Usagef is a UsageError with a formatted cause.
 func Usagef(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }

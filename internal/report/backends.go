@@ -6,8 +6,10 @@ import (
 
 // sharesSection is what each backend got, beside what was declared.
 func sharesSection(r Report) Section {
-	return Section{ID: "shares", Title: "Shares", Blocks: []Block{backendTable(r), sharesFigure(r),
-		Paragraph(quantileNote(r))}}
+	return Section{ID: "shares", Title: "Shares", Blocks: []Block{
+		backendTable(r), sharesFigure(r),
+		Paragraph(quantileNote(r)),
+	}}
 }
 
 // backendColumn is one column of the table of backends.

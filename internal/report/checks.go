@@ -29,16 +29,17 @@ func ChecksOf(checks []preflight.Result) CheckReport {
 // ChecksOutline lists checks by category, in the order in which categories first appear, each with its state and each
 // that is not green with what was seen and what to do. A check that could not be seen is never shown as green.
 func ChecksOutline(checks []preflight.Result) Outline {
-	var sections []Section
+	var categories []string
+	found := map[string][]Item{}
 	for _, c := range checks {
-		i := slices.IndexFunc(sections, func(s Section) bool { return s.Title == c.Category })
-		if i < 0 {
-			i = len(sections)
-			sections = append(sections, Section{Title: c.Category, Blocks: []Block{List{}}})
+		if found[c.Category] == nil {
+			categories = append(categories, c.Category)
 		}
-		l := sections[i].Blocks[0].(List)
-		l.Items = append(l.Items, finding(c))
-		sections[i].Blocks[0] = l
+		found[c.Category] = append(found[c.Category], finding(c))
+	}
+	var sections []Section
+	for _, name := range categories {
+		sections = append(sections, Section{Title: name, Blocks: []Block{List{Items: found[name]}}})
 	}
 	return Outline{Sections: append(sections, Section{Blocks: paragraphs(checksSummary(checks))})}
 }

@@ -52,8 +52,10 @@ func conclusions(r Report) []Section {
 		{ID: "do", Title: "What to do", Note: NoteDo, Blocks: []Block{bullets(r.Verdict.Remedies)}},
 		{ID: "rests", Title: "What the verdict rests on", Level: Comment, Blocks: []Block{bullets(rules(r))}},
 		{ID: "warnings", Title: "Warnings", Note: NoteWarn, Blocks: []Block{bullets(warnings(r))}},
-		{ID: "unattributed", Title: "Unattributed answers", Folded: true,
-			Blocks: []Block{specimenLines(r.Unattributed.Specimens)}},
+		{
+			ID: "unattributed", Title: "Unattributed answers", Folded: true,
+			Blocks: []Block{specimenLines(r.Unattributed.Specimens)},
+		},
 	}
 }
 
@@ -71,8 +73,10 @@ func specimenLines(specimens []Specimen) Verbatim {
 }
 
 func checkSection(checks []preflight.Result) Section {
-	s := Section{ID: "checks", Title: "What was checked", Level: Comment, Folded: true,
-		Blocks: []Block{checkTable(checks)}}
+	s := Section{
+		ID: "checks", Title: "What was checked", Level: Comment, Folded: true,
+		Blocks: []Block{checkTable(checks)},
+	}
 	if len(checks) == 0 {
 		s.Level, s.Blocks = Page, paragraphs("Nothing was checked before the run.")
 	}
@@ -119,8 +123,10 @@ func splitSections(s *Split) []Section {
 		after = yamlLines(s.YAMLAfter)
 	}
 	return []Section{
-		{ID: "split", Title: "The split before the run", Level: Page,
-			Blocks: []Block{Paragraph(writerSentence(s)), yamlLines(s.YAMLBefore)}},
+		{
+			ID: "split", Title: "The split before the run", Level: Page,
+			Blocks: []Block{Paragraph(writerSentence(s)), yamlLines(s.YAMLBefore)},
+		},
 		{ID: "split-after", Title: "The split after the run", Level: Page, Blocks: []Block{after}},
 	}
 }
@@ -131,8 +137,10 @@ func yamlLines(doc string) Verbatim {
 
 // statisticsSection are the numbers behind the verdict.
 func statisticsSection(r Report) Section {
-	s := Section{ID: "statistics", Title: "Statistics", Level: Comment, Folded: true,
-		Blocks: []Block{bullets(statistics(r))}}
+	s := Section{
+		ID: "statistics", Title: "Statistics", Level: Comment, Folded: true,
+		Blocks: []Block{bullets(statistics(r))},
+	}
 	if s.Blocks[0].empty() {
 		s.Level, s.Blocks = Page, paragraphs("Nothing was judged.")
 	}

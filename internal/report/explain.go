@@ -13,8 +13,10 @@ func ExplanationOutline(c preflight.Check) Outline {
 		severity = "a failure is noted with the result"
 	}
 	fields := Fields{
-		{Label: "severity", Text: string(c.Severity) + ": " + severity}, {Label: "looks at", Text: c.Looks},
-		{Label: "cause", Text: c.Cause}, {Label: "remedy", Text: c.Remedy},
+		{Label: "severity", Text: string(c.Severity) + ": " + severity},
+		{Label: "looks at", Text: c.Looks},
+		{Label: "cause", Text: c.Cause},
+		{Label: "remedy", Text: c.Remedy},
 	}
 	fields.add("may follow from", strings.Join(c.After, ", "))
 	return Outline{Title: c.ID, Headline: c.ID + ": " + c.Name, Sections: []Section{{Blocks: []Block{fields}}}}
@@ -23,12 +25,14 @@ func ExplanationOutline(c preflight.Check) Outline {
 // CheckIndexOutline lists all checks by category.
 func CheckIndexOutline(checks []preflight.Check) Outline {
 	var o Outline
-	for _, c := range checks {
-		if n := len(o.Sections); n == 0 || o.Sections[n-1].Title != c.Category {
-			o.Sections = append(o.Sections, Section{Title: c.Category, Blocks: []Block{Fields{}}})
+	for len(checks) > 0 {
+		category := checks[0].Category
+		var names Fields
+		for len(checks) > 0 && checks[0].Category == category {
+			names = append(names, Field{Label: checks[0].ID, Text: checks[0].Name})
+			checks = checks[1:]
 		}
-		s := &o.Sections[len(o.Sections)-1]
-		s.Blocks[0] = append(s.Blocks[0].(Fields), Field{Label: c.ID, Text: c.Name})
+		o.Sections = append(o.Sections, Section{Title: category, Blocks: []Block{names}})
 	}
 	return o
 }

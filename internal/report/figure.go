@@ -348,8 +348,10 @@ func overTimeTable(r Report) Table {
 		return Table{}
 	}
 	o := r.Series.OverTime
-	t := Table{Caption: "Requests by the window in which they were sent, in seconds since the first.",
-		Columns: headings(1, "From")}
+	t := Table{
+		Caption: "Requests by the window in which they were sent, in seconds since the first.",
+		Columns: headings(1, "From"),
+	}
 	for _, b := range o.Backends {
 		t.Columns = append(t.Columns, Column{Title: b.Backend})
 	}

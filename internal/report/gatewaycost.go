@@ -140,8 +140,10 @@ func costTable(g *GatewayCost) Table {
 
 // decileTable is where in the distribution the cost lies.
 func decileTable(g *GatewayCost) Table {
-	t := Table{Caption: "What the gateway adds at each decile of the response time, in ms, with likely ranges.",
-		Columns: headings(1, "Decile")}
+	t := Table{
+		Caption: "What the gateway adds at each decile of the response time, in ms, with likely ranges.",
+		Columns: headings(1, "Decile"),
+	}
 	for i, c := range g.Costs {
 		t.Columns = append(t.Columns, Column{Title: "cost of " + c.Backend})
 		for j, d := range c.Shift {

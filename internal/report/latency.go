@@ -282,7 +282,9 @@ func differenceTable(title string, d TargetDifference, words map[string]string) 
 			shown += ", " + q.Outcome
 		}
 		t.Rows = append(t.Rows, []Cell{
-			{Text: quantileName(q.Quantile)}, timeCell(q.Ms, q.LowMs, q.HighMs, true), {Text: fmt.Sprintf("%.2g", q.P)},
+			{Text: quantileName(q.Quantile)},
+			timeCell(q.Ms, q.LowMs, q.HighMs, true),
+			{Text: fmt.Sprintf("%.2g", q.P)},
 			{Text: shown},
 		})
 	}
@@ -292,8 +294,11 @@ func differenceTable(title string, d TargetDifference, words map[string]string) 
 func sweepTable(steps []SweepStep) Table {
 	t := Table{Caption: timesCaption, Columns: headings(1, "rate", "sent", "answered", "errors")}
 	for i, x := range steps {
-		cells := []Cell{{Text: rate(x.Rate)}, countCell(x.Sent), numberCell(rate(x.Achieved), x.Achieved),
-			countCell(x.Errors)}
+		cells := []Cell{
+			{Text: rate(x.Rate)},
+			countCell(x.Sent), numberCell(rate(x.Achieved), x.Achieved),
+			countCell(x.Errors),
+		}
 		for _, q := range x.Quantiles {
 			if i == 0 {
 				t.Columns = append(t.Columns, Column{Title: quantileName(q.Quantile) + " ms"})

@@ -31,8 +31,10 @@ func BuildLoad(in LoadInput) LoadReport {
 	r := LoadReport{
 		APIVersion: APIVersion, Kind: LoadKind,
 		Target: LoadTarget{
-			URL: p.URL, Method: p.Method, Protocol: cmp.Or(string(p.Protocol), string(attack.ProtocolHTTP1)), Schedule: string(attack.ShapeConstant),
-			Connections: p.Connections, Streams: max(p.Streams, 1), Saturation: cmp.Or(string(p.Saturation), string(attack.SaturationQueue)), ConnectTo: p.ConnectTo,
+			URL: p.URL, Method: p.Method, Protocol: cmp.Or(string(p.Protocol), string(attack.ProtocolHTTP1)),
+			Schedule:    string(attack.ShapeConstant),
+			Connections: p.Connections, Streams: max(p.Streams, 1), Saturation: cmp.Or(string(p.Saturation),
+				string(attack.SaturationQueue)), ConnectTo: p.ConnectTo,
 		},
 		Errors: map[string]int64{}, Backends: map[string]int64{}, Dials: loadDials(in.Dials), Search: in.Search, Run: in.Run,
 		Warnings: []string{}, Specimens: []Specimen{},
@@ -73,9 +75,11 @@ const unattributedName = "(unattributed)"
 func loadOf(in LoadInput, late []string) Load {
 	s := in.Summary
 	l := Load{
-		Requests: int64(s.Requests), WarmUpRequests: in.WarmUp, RatePerSecond: s.Rate(), DurationSeconds: s.LastDone.Seconds(),
-		Errors: int64(s.Failed()), Dropped: int64(s.Errors[attack.ErrDropped]), Connections: in.Dials.Opened, StatusCodes: map[string]int64{},
-		Engine: in.Plan.EngineName(), OnTime: len(late) == 0, EndReason: in.Run.EndReason,
+		Requests: int64(s.Requests), WarmUpRequests: in.WarmUp, RatePerSecond: s.Rate(),
+		DurationSeconds: s.LastDone.Seconds(),
+		Errors:          int64(s.Failed()), Dropped: int64(s.Errors[attack.ErrDropped]), Connections: in.Dials.Opened,
+		StatusCodes: map[string]int64{},
+		Engine:      in.Plan.EngineName(), OnTime: len(late) == 0, EndReason: in.Run.EndReason,
 	}
 	if in.Plan.Shape == nil || in.Plan.Shape.Kind == attack.ShapeConstant || in.Plan.Shape.Kind == attack.ShapePoisson {
 		l.TargetRatePerSecond = in.Plan.Rate.PerSecond()
@@ -87,7 +91,10 @@ func loadOf(in LoadInput, late []string) Load {
 		l.StatusCodes[fmt.Sprint(status)] = int64(n)
 	}
 	n := s.Timed()
-	l.SendLag = SendLag{P50Us: QuantileOf(int64(s.Sent), 0.5, s.SendLag, time.Microsecond), P99Us: QuantileOf(int64(s.Sent), 0.99, s.SendLag, time.Microsecond)}
+	l.SendLag = SendLag{
+		P50Us: QuantileOf(int64(s.Sent), 0.5, s.SendLag, time.Microsecond),
+		P99Us: QuantileOf(int64(s.Sent), 0.99, s.SendLag, time.Microsecond),
+	}
 	switch {
 	case n == 0:
 		l.Why = "nothing was timed"
@@ -100,7 +107,10 @@ func loadOf(in LoadInput, late []string) Load {
 }
 
 func loadDials(d attack.Dials) LoadDials {
-	out := LoadDials{Opened: d.Opened, Failed: d.Failed, Addresses: maps.Clone(d.Addresses), Resolve: dialOf(d.Resolve), Connect: dialOf(d.Connect), Handshake: dialOf(d.Handshake)}
+	out := LoadDials{
+		Opened: d.Opened, Failed: d.Failed, Addresses: maps.Clone(d.Addresses), Resolve: dialOf(d.Resolve),
+		Connect: dialOf(d.Connect), Handshake: dialOf(d.Handshake),
+	}
 	if out.Addresses == nil {
 		out.Addresses = map[string]int64{}
 	}
@@ -120,7 +130,10 @@ func BuildSelfTest(a attack.Ability) SelfTest {
 	us := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 	return SelfTest{
 		APIVersion: APIVersion, Kind: SelfTestKind, Engine: a.Engine, CPUs: a.CPUs, Connections: a.Connections,
-		LimitPerSecond: a.Limit, SendLagRatePerSecond: a.LagRate, SendLag: SendLag{P50Us: Finite(us(a.LagP50)), P99Us: Finite(us(a.LagP99))},
+		LimitPerSecond: a.Limit, SendLagRatePerSecond: a.LagRate, SendLag: SendLag{
+			P50Us: Finite(us(a.LagP50)),
+			P99Us: Finite(us(a.LagP99)),
+		},
 		ServiceP50Us: us(a.ServiceP50), TimerLateP50Us: us(a.AlarmP50), TimerLateP99Us: us(a.AlarmP99),
 	}
 }

@@ -46,7 +46,8 @@ func QuantilesOf(n int64, at func(float64) time.Duration) (out Quantiles) {
 	}
 	of := func(q float64) *float64 { return QuantileOf(n, q, at, time.Millisecond) }
 	return Quantiles{
-		P50Ms: of(0.5), P90Ms: of(0.9), P99Ms: of(0.99), P999Ms: of(0.999), MaxMs: Finite(float64(at(1)) / float64(time.Millisecond)),
+		P50Ms: of(0.5), P90Ms: of(0.9), P99Ms: of(0.99), P999Ms: of(0.999),
+		MaxMs: Finite(float64(at(1)) / float64(time.Millisecond)),
 	}
 }
 
@@ -58,5 +59,6 @@ func TooFew(n int64) string {
 		return ""
 	}
 	q := quantiles[i]
-	return fmt.Sprintf("the %g %% quantile and those above it need at least %s answers", q*100, count(int64(analyze.MinSamples(q, quantileLevel))))
+	return fmt.Sprintf("the %g %% quantile and those above it need at least %s answers", q*100,
+		count(int64(analyze.MinSamples(q, quantileLevel))))
 }

@@ -28,7 +28,8 @@ const (
 	GateAlways = "anytime"
 )
 
-// WorseOutcome is the outcome of two together: one that could not be measured, else one that failed, else one that cannot tell.
+// WorseOutcome is the outcome of two together: one that could not be measured, else one that failed, else one that
+// cannot tell.
 func WorseOutcome(a, b string) string {
 	for _, o := range []string{Invalid, Fail, Inconclusive} {
 		if a == o || b == o {

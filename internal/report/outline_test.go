@@ -12,9 +12,16 @@ import (
 func dump(o Outline) string {
 	var b strings.Builder
 	for _, f := range (Fields{
-		{Label: "word", Text: o.Word}, {Label: "outcome", Text: o.Outcome}, {Label: "subject", Text: o.Subject}, {Label: "title", Text: o.Title},
-		{Label: "headline", Text: o.Headline}, {Label: "lead", Text: o.Lead}, {Label: "simulated", Text: o.Simulated}, {Label: "marker", Text: o.Marker},
-		{Label: "script", Text: o.Script}, {Label: "footer", Text: o.Footer},
+		{Label: "word", Text: o.Word},
+		{Label: "outcome", Text: o.Outcome},
+		{Label: "subject", Text: o.Subject},
+		{Label: "title", Text: o.Title},
+		{Label: "headline", Text: o.Headline},
+		{Label: "lead", Text: o.Lead},
+		{Label: "simulated", Text: o.Simulated},
+		{Label: "marker", Text: o.Marker},
+		{Label: "script", Text: o.Script},
+		{Label: "footer", Text: o.Footer},
 	}) {
 		if f.Text != "" {
 			fmt.Fprintf(&b, "%s: %s\n", f.Label, quoted(f.Text))

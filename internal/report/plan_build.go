@@ -19,7 +19,8 @@ func BuildPlan(w analyze.Weights, o analyze.Options, requests int64, ratePerSeco
 	if err != nil {
 		return Plan{}, err
 	}
-	p.Requests, p.Why, p.PassOnTarget, p.LikelyHalfPoints = requests, NeededWhy(f.Planned), f.PassOnTarget, f.ExpectedLowPoints
+	p.Requests, p.Why, p.PassOnTarget, p.LikelyHalfPoints = requests, NeededWhy(f.Planned), f.PassOnTarget,
+		f.ExpectedLowPoints
 	if f.Planned.Requests > 0 {
 		p.PlannedRequests = &f.Planned.Requests
 	}

@@ -101,13 +101,14 @@ type QuantileChange struct {
 func Compared(r Report) ComparedRun {
 	s := Summarize(r)
 	return ComparedRun{
-		ID: s.ID, Kind: s.Kind, Outcome: s.Outcome, Subject: s.Subject, Weights: s.Weights, Started: s.Started, Requests: s.Requests,
-		Labels: s.Labels, Tool: s.Tool,
+		ID: s.ID, Kind: s.Kind, Outcome: s.Outcome, Subject: s.Subject, Weights: s.Weights, Started: s.Started,
+		Requests: s.Requests,
+		Labels:   s.Labels, Tool: s.Tool,
 	}
 }
 
-// ConcludeChange fills in the outcome and reasons of one later run: of all that was judged, the worst. invalid are reasons
-// why there is nothing to judge.
+// ConcludeChange fills in the outcome and reasons of one later run: of all that was judged, the worst. invalid are
+// reasons why there is nothing to judge.
 func ConcludeChange(c RunChange, invalid []string) RunChange {
 	c.Outcome, c.Reasons, c.Warnings = Pass, []string{}, list(c.Warnings)
 	judged := 0
@@ -248,8 +249,10 @@ func (c RunComparison) Outline() Outline {
 	}
 	for i, x := range c.Changes {
 		blocks := []Block{Fields{{Label: "New", Text: comparedRunText(x.Run) + ": " + x.Outcome}}}
-		o.Sections = append(o.Sections, Section{ID: fmt.Sprintf("new-%d", i+1), Title: x.Run.ID,
-			Blocks: append(blocks, x.blocks()...)})
+		o.Sections = append(o.Sections, Section{
+			ID: fmt.Sprintf("new-%d", i+1), Title: x.Run.ID,
+			Blocks: append(blocks, x.blocks()...),
+		})
 	}
 	rule := Section{ID: "rule", Title: "How to read this", Blocks: paragraphs(tildeNote, runsRule(c.Verdict))}
 	o.Sections = outlined(append(o.Sections, rule)...)

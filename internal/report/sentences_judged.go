@@ -23,7 +23,8 @@ func FailedCheck(c preflight.Result) string {
 	return text
 }
 
-// CutShort says what ended a run early, after so many requests. end is the end of the burst by the generator, if it is known.
+// CutShort says what ended a run early, after so many requests. end is the end of the burst by the generator, if it is
+// known.
 func CutShort(by string, kept int64, end string) string {
 	s := fmt.Sprintf("the run was cut short (%s) after %s", by, plural(kept, "request"))
 	if end != "" && end != by && end != "done" {
@@ -66,9 +67,11 @@ func (c *BackendCost) Say(reference string) {
 		d, low, high := *q.Ms, *q.LowMs, *q.HighMs
 		switch {
 		case low > 0:
-			c.Sentence = fmt.Sprintf("%s take %s longer at the median, range %s to %s.", who, msText(d), msNumber(low), msNumber(high))
+			c.Sentence = fmt.Sprintf("%s take %s longer at the median, range %s to %s.", who, msText(d), msNumber(low),
+				msNumber(high))
 		case high < 0:
-			c.Sentence = fmt.Sprintf("%s take %s less at the median, range %s to %s.", who, msText(-d), msNumber(-high), msNumber(-low))
+			c.Sentence = fmt.Sprintf("%s take %s less at the median, range %s to %s.", who, msText(-d), msNumber(-high),
+				msNumber(-low))
 		default:
 			c.Sentence = fmt.Sprintf("%s: no difference proven at the median, range %s to %s.", who, msNumber(low), msText(high))
 		}
@@ -93,7 +96,8 @@ func (t quantileChange) words(more, less, span string, number func(float64) stri
 	case !t.different:
 		return fmt.Sprintf("%s no difference proven (%s %s to %s ms)", name, span, number(*t.low), number(*t.high))
 	case *t.ms < 0:
-		return fmt.Sprintf("%s %s by %s (%s %s to %s)", name, less, msText(-*t.ms), span, msNumber(-*t.high), msNumber(-*t.low))
+		return fmt.Sprintf("%s %s by %s (%s %s to %s)", name, less, msText(-*t.ms), span, msNumber(-*t.high),
+			msNumber(-*t.low))
 	}
 	return fmt.Sprintf("%s %s by %s (%s %s to %s)", name, more, msText(*t.ms), span, msNumber(*t.low), msNumber(*t.high))
 }
@@ -137,7 +141,8 @@ func (s *ShareChange) Say() {
 		s.Sentence = s.Backend + ": the shares are not known in both runs"
 		return
 	}
-	s.Sentence = fmt.Sprintf("%s: no difference proven (likely %s to %s points)", s.Backend, signed(*s.LowPoints), signed(*s.HighPoints))
+	s.Sentence = fmt.Sprintf("%s: no difference proven (likely %s to %s points)", s.Backend, signed(*s.LowPoints),
+		signed(*s.HighPoints))
 	if *s.LowPoints > 0 || *s.HighPoints < 0 {
 		s.Sentence = fmt.Sprintf("%s: %s points (likely %s to %s)",
 			s.Backend, signed(*s.Points), signed(*s.LowPoints), signed(*s.HighPoints))

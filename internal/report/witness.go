@@ -115,8 +115,11 @@ func witnessSections(w *Witness) []Section {
 		if d.DrawnShare != nil {
 			share = numberCell(shareColumn(*d.DrawnShare), *d.DrawnShare)
 		}
-		draws.Rows = append(draws.Rows, []Cell{{Text: d.Backend, Key: i + 1}, countCell(d.Drawn), share,
-			countCell(d.Answered)})
+		draws.Rows = append(draws.Rows, []Cell{
+			{Text: d.Backend, Key: i + 1},
+			countCell(d.Drawn), share,
+			countCell(d.Answered),
+		})
 	}
 	var facts Fields
 	facts.add("Proxy", w.Proxy)

@@ -1,7 +1,7 @@
 // Package untrusted makes text harmless to show that came from a cluster, from a response or from a command line.
 //
-// It bounds text and takes away what a terminal would obey; it does not escape for Markdown, HTML or a shell, which is for
-// whoever writes those. Invariant: what Safe and Printable return is printable characters alone, on one line.
+// It bounds text and takes away what a terminal would obey; it does not escape for Markdown, HTML or a shell, which is
+// for whoever writes those. Invariant: what Safe and Printable return is printable characters alone, on one line.
 package untrusted
 
 import (
@@ -17,7 +17,8 @@ const (
 	maxPrintable = 16 << 10
 )
 
-// Safe is s with everything but printable characters replaced, at most 500 bytes of it: for names and parts of sentences.
+// Safe is s with everything but printable characters replaced, at most 500 bytes of it: for names and parts of
+// sentences.
 func Safe(s string) string {
 	return Cut(strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -27,9 +28,9 @@ func Safe(s string) string {
 	}, Cut(s, 4*maxSafe)), maxSafe)
 }
 
-// Printable is s with an escape for what is not plainly printable (control bytes, ESC, line ends, bidirectional and zero-width
-// marks, private and unassigned code points), at its full length but for 16 KiB: for whole sentences and for what is quoted.
-// It is stricter than what kubectl's printers do, which let direction marks through.
+// Printable is s with an escape for what is not plainly printable (control bytes, ESC, line ends, bidirectional and
+// zero-width marks, private and unassigned code points), at its full length but for 16 KiB: for whole sentences and for
+// what is quoted. It is stricter than what kubectl's printers do, which let direction marks through.
 func Printable(s string) string {
 	s = Cut(s, maxPrintable)
 	var b strings.Builder

@@ -40,8 +40,8 @@ func CheckWord(s string) error {
 		"as the pod reaches it", s)
 }
 
-// Locate returns whose counters the source pod's proxy has and where: what the word of --witness says, or what the snapshot
-// tells. The error says why there is no such proxy.
+// Locate returns whose counters the source pod's proxy has and where: what the word of --witness says, or what the
+// snapshot tells. The error says why there is no such proxy.
 func Locate(word string, s law.Snapshot) (Kind, string, error) {
 	switch word {
 	case string(Linkerd):

@@ -183,8 +183,11 @@ func difference(before, after Counts) ([]int64, int64) {
 
 // shrank reports a counter that went back while it is still there. One that is not there any more has expired.
 func shrank(before, after Page) bool {
-	for _, pair := range [][2]Counts{{before.Queue, after.Queue}, {before.Route, after.Route},
-		{before.Streams, after.Streams}} {
+	for _, pair := range [][2]Counts{
+		{before.Queue, after.Queue},
+		{before.Route, after.Route},
+		{before.Streams, after.Streams},
+	} {
 		for i, b := range pair[0].Leaves {
 			if a := pair[1].Leaves[i]; a.Known && b.Known && a.N < b.N {
 				return true

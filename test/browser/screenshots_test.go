@@ -39,8 +39,10 @@ func TestScreenshots(t *testing.T) {
 	}
 	browser := start(t)
 	for name, args := range runs {
-		command := exec.CommandContext(t.Context(), "../../bin/splitbench", append([]string{"demo", "--seed", "1", "--fail-on", "never",
-			"-q", "-o", "json", "--results-dir", t.TempDir()}, args...)...)
+		command := exec.CommandContext(t.Context(), "../../bin/splitbench", append([]string{
+			"demo", "--seed", "1", "--fail-on", "never",
+			"-q", "-o", "json", "--results-dir", t.TempDir(),
+		}, args...)...)
 		doc, err := command.Output()
 		if err != nil {
 			t.Fatalf("%s: %v", command, err)

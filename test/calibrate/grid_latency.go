@@ -208,11 +208,13 @@ func (b *builder) costs() {
 		},
 		{
 			"a timer of 5 ms, alike over 50, each for itself", "rounded up, nothing in common",
-			cost(sides{ticks(near10), ticks(gateway), each(), 0, neighbours(50), 0}), at{fortyLong: 2},
+			cost(sides{ticks(near10), ticks(gateway), each(), 0, neighbours(50), 0}),
+			at{fortyLong: 2},
 		},
 		{
 			"both drift by 5 ms", "far = near + 20 ms, 5 ms more at the end",
-			cost(sides{near10, shiftedBy(near10, 20), each(), 0, each(), 5}), at{usualRun: 3, fortyLong: 3},
+			cost(sides{near10, shiftedBy(near10, 20), each(), 0, each(), 5}),
+			at{usualRun: 3, fortyLong: 3},
 		},
 		{"rounds, half alike over 50", "one side after the other", rounds(50), at{usualRounds: 2}},
 		{"rounds, half alike over 200", "one side after the other", rounds(200), at{usualRounds: 2}},

@@ -75,8 +75,16 @@ func (b *bench) fullSpeed(ctx context.Context) error {
 	}
 	tools := []*tool{
 		{name: "splitbench h1", run: full("h1")},
-		{name: "wrk -t1", run: func(ctx context.Context, d time.Duration) (measured, error) { return b.wrk(ctx, b.connections, d) }},
-		{name: "fortio (fast client)", run: func(ctx context.Context, d time.Duration) (measured, error) { return b.fortio(ctx, 0, d) }},
+		{name: "wrk -t1", run: func(ctx context.Context, d time.Duration) (measured,
+			error,
+		) {
+			return b.wrk(ctx, b.connections, d)
+		}},
+		{name: "fortio (fast client)", run: func(ctx context.Context, d time.Duration) (measured,
+			error,
+		) {
+			return b.fortio(ctx, 0, d)
+		}},
 		{name: "hey", run: b.hey},
 		{name: "vegeta", run: func(ctx context.Context, d time.Duration) (measured, error) { return b.vegeta(ctx, 0, d) }},
 		{name: "splitbench std", run: full("std")},
@@ -88,7 +96,8 @@ func (b *bench) fullSpeed(ctx context.Context) error {
 	own := tools[0].median(perRequest)
 	for _, t := range tools {
 		cost := t.median(perRequest)
-		fmt.Printf("| %s | %.1f | %.0f | %.2f |\n", t.name, cost, t.median(func(m measured) float64 { return m.requests / b.duration.Seconds() }), own/cost)
+		fmt.Printf("| %s | %.1f | %.0f | %.2f |\n", t.name, cost,
+			t.median(func(m measured) float64 { return m.requests / b.duration.Seconds() }), own/cost)
 	}
 	return nil
 }
@@ -120,14 +129,16 @@ func (b *bench) fixedRate(ctx context.Context, rate int) error {
 	if err := b.interleave(ctx, tools); err != nil {
 		return err
 	}
-	fmt.Printf("\n%d requests/s:\n\n| | CPU us/request | send lag p50 us | p99 us | service p50 us | p99 us | rate error %% |\n|---|--:|--:|--:|--:|--:|--:|\n", rate)
+	fmt.Printf("\n%d requests/s:\n\n| | CPU us/request | send lag p50 us | p99 us | service p50 us | p99 us | rate "+
+		"error %% |\n|---|--:|--:|--:|--:|--:|--:|\n", rate)
 	for _, t := range tools {
 		off := "-"
 		if m := t.median(func(m measured) float64 { return m.rate }); m > 0 {
 			off = fmt.Sprintf("%.4f", 100*math.Abs(m/float64(rate)-1))
 		}
 		fmt.Printf("| %s | %.1f | %s | %s | %.0f | %.0f | %s |\n", t.name, t.median(perRequest),
-			known(t.median(func(m measured) float64 { return m.lagP50 })), known(t.median(func(m measured) float64 { return m.lagP99 })),
+			known(t.median(func(m measured) float64 { return m.lagP50 })),
+			known(t.median(func(m measured) float64 { return m.lagP99 })),
 			t.median(func(m measured) float64 { return m.p50 }), t.median(func(m measured) float64 { return m.p99 }), off)
 	}
 	return nil

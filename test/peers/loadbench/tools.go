@@ -31,7 +31,9 @@ type bench struct {
 }
 
 // execute runs a program to its end and returns its output and what it cost.
-func (b *bench) execute(ctx context.Context, stdin, name string, args ...string) ([]byte, time.Duration, time.Duration, error) {
+func (b *bench) execute(ctx context.Context, stdin, name string,
+	args ...string,
+) ([]byte, time.Duration, time.Duration, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	var out, talk bytes.Buffer
@@ -40,7 +42,8 @@ func (b *bench) execute(ctx context.Context, stdin, name string, args ...string)
 	err := cmd.Run()
 	took := time.Since(start)
 	if err != nil {
-		return nil, 0, 0, fmt.Errorf("%s %s: %w\n%s%s", filepath.Base(name), strings.Join(args, " "), err, out.String(), talk.String())
+		return nil, 0, 0, fmt.Errorf("%s %s: %w\n%s%s", filepath.Base(name), strings.Join(args, " "), err, out.String(),
+			talk.String())
 	}
 	return out.Bytes(), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), took, nil
 }
@@ -67,13 +70,19 @@ func (b *bench) ours(ctx context.Context, engine string, more ...string) (measur
 	}
 	// What was in flight at the end has no answer.
 	if r.Backends["east"]+r.Errors["canceled"] != r.Load.Requests {
-		return measured{}, fmt.Errorf("splitbench: of %g requests %v were classified, and failed were %v", r.Load.Requests, r.Backends, r.Errors)
+		return measured{}, fmt.Errorf("splitbench: of %g requests %v were classified, and failed were %v", r.Load.Requests,
+			r.Backends, r.Errors)
 	}
-	return measured{requests: r.Load.Requests, cpu: cpu, took: took, rate: r.Load.RatePerSecond, lagP50: r.Load.SendLag.P50Us, lagP99: r.Load.SendLag.P99Us}, nil
+	return measured{
+		requests: r.Load.Requests, cpu: cpu, took: took, rate: r.Load.RatePerSecond,
+		lagP50: r.Load.SendLag.P50Us, lagP99: r.Load.SendLag.P99Us,
+	}, nil
 }
 
-var wrkRequests = regexp.MustCompile(`(\d+) requests in`)
-var wrkMedian = regexp.MustCompile(`(?m)^\s+(50|99)%\s+([\d.]+)(us|ms|s)`)
+var (
+	wrkRequests = regexp.MustCompile(`(\d+) requests in`)
+	wrkMedian   = regexp.MustCompile(`(?m)^\s+(50|99)%\s+([\d.]+)(us|ms|s)`)
+)
 
 func (b *bench) wrk(ctx context.Context, connections int, d time.Duration) (measured, error) {
 	path, err := exec.LookPath("wrk")
@@ -81,7 +90,8 @@ func (b *bench) wrk(ctx context.Context, connections int, d time.Duration) (meas
 		return measured{}, fmt.Errorf("wrk: %w: make peers installs it (Debian)", err)
 	}
 	// Whole seconds are all that it takes.
-	out, cpu, took, err := b.execute(ctx, "", path, "-t1", "-c"+strconv.Itoa(connections), "-d"+strconv.Itoa(max(int(d.Seconds()), 1)), "--latency", b.url)
+	out, cpu, took, err := b.execute(ctx, "", path, "-t1", "-c"+strconv.Itoa(connections),
+		"-d"+strconv.Itoa(max(int(d.Seconds()), 1)), "--latency", b.url)
 	if err != nil {
 		return measured{}, err
 	}
@@ -113,7 +123,8 @@ func (b *bench) fortio(ctx context.Context, rate int, d time.Duration) (measured
 	file := filepath.Join(b.dir, "fortio.json")
 	defer os.Remove(file)
 	qps := strconv.Itoa(rate)
-	_, cpu, took, err := b.execute(ctx, "", filepath.Join(b.bin, "fortio"), "load", "-quiet", "-qps", qps, "-c", strconv.Itoa(b.connections),
+	_, cpu, took, err := b.execute(ctx, "", filepath.Join(b.bin, "fortio"), "load", "-quiet", "-qps", qps, "-c",
+		strconv.Itoa(b.connections),
 		"-t", d.String(), "-p", "50,99", "-uniform", "-json", file, b.url)
 	if err != nil {
 		return measured{}, err
@@ -147,7 +158,8 @@ func (b *bench) fortio(ctx context.Context, rate int, d time.Duration) (measured
 var heyAnswers = regexp.MustCompile(`\[200\]\s+(\d+) responses`)
 
 func (b *bench) hey(ctx context.Context, d time.Duration) (measured, error) {
-	out, cpu, took, err := b.execute(ctx, "", filepath.Join(b.bin, "hey"), "-z", d.String(), "-c", strconv.Itoa(b.connections), b.url)
+	out, cpu, took, err := b.execute(ctx, "", filepath.Join(b.bin, "hey"), "-z", d.String(), "-c",
+		strconv.Itoa(b.connections), b.url)
 	if err != nil {
 		return measured{}, err
 	}

@@ -21,7 +21,8 @@ func (b *bench) vegeta(ctx context.Context, rate int, d time.Duration) (measured
 	file := filepath.Join(b.dir, "vegeta.bin")
 	defer os.Remove(file)
 	n := strconv.Itoa(b.connections)
-	_, cpu, took, err := b.execute(ctx, "GET "+b.url, filepath.Join(b.bin, "vegeta"), "attack", "-rate", strconv.Itoa(rate), "-duration", d.String(),
+	_, cpu, took, err := b.execute(ctx, "GET "+b.url, filepath.Join(b.bin, "vegeta"), "attack", "-rate",
+		strconv.Itoa(rate), "-duration", d.String(),
 		"-workers", n, "-max-workers", n, "-connections", n, "-output", file)
 	if err != nil {
 		return measured{}, err
