@@ -50,6 +50,9 @@ func routes() []Kind {
 	}
 }
 
+// splitsConnections reports the kinds of routes that know no requests.
+func splitsConnections(kind Path) bool { return kind == PathTLSRoute || kind == PathTCPRoute }
+
 // IsRoute reports a kind of the Gateway API's routes.
 func IsRoute(kind Path) bool {
 	return slices.ContainsFunc(routes(), func(k Kind) bool { return k.Path == kind })
@@ -194,7 +197,7 @@ func (r route) unusable() string {
 			}
 		}
 	}
-	if (r.kind == PathTLSRoute || r.kind == PathTCPRoute) && len(r.spec.Rules) != 1 {
+	if splitsConnections(r.kind) && len(r.spec.Rules) != 1 {
 		return fmt.Sprintf("it has %d rules, a %s has one", len(r.spec.Rules), r.kind)
 	}
 	return ""

@@ -95,7 +95,7 @@ func (q question) byRoutes(all []route) (*Law, []Shadowed) {
 	}
 	law := &Law{Path: kind, NullModel: RandomPerRequest}
 	switch {
-	case kind == PathTLSRoute || kind == PathTCPRoute:
+	case splitsConnections(kind):
 		law.NullModel, law.ModelWhy = RandomPerConnection, "a "+string(kind)+" splits connections"
 	case q.opaque != "" && q.provider == ProviderLinkerd:
 		// The proxy has no HTTP to match; its policy's opaque route is the root Service itself.
