@@ -27,7 +27,7 @@ type View struct {
 // Check is one question to a View.
 type Check struct {
 	ID       string // stable, e.g. "SB002"
-	Category string // one of Categories
+	Category string // the name of its group
 	Name     string // what holds when it is green
 	Severity Severity
 	When     func(View) bool // whether it is asked at all; nil: always
@@ -56,15 +56,6 @@ func groups() []group {
 		{"backends", backendChecks()},
 		{"mirror", mirrorChecks()},
 	}
-}
-
-// Categories are the groups of checks in the order in which they are shown: each rests on those before it.
-func Categories() []string {
-	var names []string
-	for _, g := range groups() {
-		names = append(names, g.category)
-	}
-	return names
 }
 
 // Checks are all checks, by category and id.
