@@ -39,7 +39,7 @@ func (l *lifetime) serve(name string, handler http.Handler, config *tls.Config) 
 	}
 	server := &http.Server{
 		Handler:           l.counted(handler),
-		TLSConfig:         config,
+		TLSConfig:         config.Clone(), // which the server writes to
 		BaseContext:       func(net.Listener) context.Context { return l.ctx },
 		ConnState:         l.connState,
 		ReadHeaderTimeout: 10 * time.Second,
