@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -136,6 +139,8 @@ func runSession(t *testing.T, commands [][]string) {
 	defer under.Wait()
 	for _, words := range commands {
 		switch words[1] {
+		case "demo":
+			env["SPLITBENCH_KUBECONFIG"] = serveDemo(t, words)
 		case "drill":
 			under.Go(func() { carryOut(words) })
 		case "mark":
@@ -146,6 +151,28 @@ func runSession(t *testing.T, commands [][]string) {
 			carryOut(words)
 		}
 	}
+}
+
+// serveDemo carries out `demo --serve` until the test ends, and reads which kubeconfig it says to export.
+func serveDemo(t *testing.T, words []string) (kubeconfig string) {
+	t.Helper()
+	ctx, interrupt := context.WithCancel(t.Context())
+	printed, stdout := io.Pipe()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		code := run(ctx, words, surroundings{
+			stdin: strings.NewReader(""), stdout: stdout, stderr: io.Discard, getenv: func(string) string { return "" },
+		})
+		stdout.CloseWithError(fmt.Errorf("it ended with exit code %d", code))
+	}()
+	t.Cleanup(func() { interrupt(); <-ended })
+	line, err := bufio.NewReader(printed).ReadString('\n')
+	file, found := strings.CutPrefix(strings.TrimSpace(line), "export KUBECONFIG=")
+	if err != nil || !found {
+		t.Fatalf("%s: printed %q: %v", strings.Join(words, " "), line, err)
+	}
+	return file
 }
 
 // shortened is a command as this test can afford it: what a reader lets go on for minutes or days goes on for seconds.
@@ -217,5 +244,38 @@ func TestJSONDocumentNamesEverySchema(t *testing.T) {
 		if link := "(schema/" + filepath.Base(s) + ")"; !strings.Contains(string(page), link) {
 			t.Errorf("docs/json.md has no link %s", link)
 		}
+	}
+}
+
+// TestReadmeIsShort holds the README to what a newcomer reads; the rest has its own pages.
+func TestReadmeIsShort(t *testing.T) {
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(strings.Fields(string(b))); n > 900 {
+		t.Errorf("the README has %d words, want at most 900: move pages by task to docs/", n)
+	}
+}
+
+var link = regexp.MustCompile(`\]\(([^)#: ]+)[^):]*\)`)
+
+// TestLinksLead looks every relative link of the documents up.
+func TestLinksLead(t *testing.T) {
+	found := 0
+	for _, file := range documents(t) {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(b), -1) {
+			found++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
+				t.Errorf("%s: the link to %s: %v", filepath.Base(file), m[1], err)
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d links were found", found)
 	}
 }
