@@ -23,7 +23,7 @@ NONE < analyze, attack, podexec, internal/store, internal/agentbin, internal/cha
 attack < internal/wire
 attack, internal/wire < internal/agent, internal/curl, internal/export
 internal/untrusted < internal/law
-internal/law, internal/untrusted < internal/mesh, internal/witness
+internal/law, internal/untrusted < internal/mesh, internal/told, internal/witness
 internal/law, internal/untrusted, internal/witness < internal/preflight
 analyze, attack, internal/chart, internal/law, internal/untrusted, internal/preflight,
 internal/witness < internal/report
@@ -64,6 +64,7 @@ github.com/gofrs/flock < internal/store
 github.com/google/go-cmp < tests
 github.com/jstemmer/go-junit-report/v2/junit < internal/render
 github.com/klauspost/compress < internal/agentbin
+github.com/linkerd/linkerd2-proxy-api < internal/told
 github.com/olekukonko/tablewriter < internal/render
 github.com/prometheus/client_golang < internal/telemetry
 github.com/prometheus/client_model < tests
@@ -79,7 +80,7 @@ github.com/tsenart/vegeta/v12/lib/plot < tests
 github.com/yuin/goldmark < tests
 go.opentelemetry.io/otel < internal/telemetry
 go.opentelemetry.io/proto/otlp < tests
-google.golang.org/protobuf < tests
+google.golang.org/protobuf < internal/told
 golang.org/x/perf < tests
 golang.org/x/sys < attack
 golang.org/x/term < cmd/splitbench

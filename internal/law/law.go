@@ -1,6 +1,8 @@
 package law
 
 import (
+	"strings"
+
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
@@ -85,6 +87,8 @@ type Leaf struct {
 	Port        int32   `json:"port"`        // that the proxy dials; 0: the port that the client dialled
 	Weight      int64   `json:"weight"`      // only ratios matter
 	Probability float64 `json:"probability"` // of one draw; they sum to 1
+	// that the proxy answers with by itself, in place of a Service (of HTTP or of gRPC); 0: the Service answers
+	Status int `json:"status,omitempty"`
 	// why a request drawn for it is answered with an error, e.g. a missing Service; empty: none known
 	Problem string `json:"problem"`
 }
@@ -98,6 +102,15 @@ type ObjectRef struct {
 	UID             string `json:"uid"`
 	ResourceVersion string `json:"resourceVersion"`
 	Generation      int64  `json:"generation"`
+}
+
+// Group is the API group of the object; "" is the core's.
+func (o ObjectRef) Group() string {
+	group, _, versioned := strings.Cut(o.APIVersion, "/")
+	if !versioned && !strings.Contains(group, ".") {
+		return ""
+	}
+	return group
 }
 
 // String is the object as sentences name it: "HTTPRoute test/podinfo".

@@ -1,0 +1,213 @@
+// Package told reads the law as those tell it who hand it to the client's proxy: Linkerd's control plane, or an Envoy's
+// own configuration.
+//
+// It translates their answers into a law.Law, by the rules by which the proxies choose among what they hold. It works
+// nothing out of Kubernetes objects, and does not guess: an answer that it does not understand whole is an error, and
+// no law.
+//
+// Invariant: a law that it gives was told. Answers are hostile: bounded where they are asked for, made harmless where
+// they are shown.
+package told
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/linkerd/linkerd2-proxy-api/go/destination"
+	"github.com/linkerd/linkerd2-proxy-api/go/outbound"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
+)
+
+// Question is what is asked: by which law a request is drawn for a client.
+type Question struct {
+	Client law.Pod // the pod whose proxy draws
+	Root   law.Service
+	Port   int32 // of the root Service
+	Probe  law.Probe
+}
+
+// Linkerd is what the control plane tells a proxy of one destination.
+type Linkerd struct {
+	Profile *destination.DestinationProfile
+	Policy  *outbound.OutboundPolicy
+}
+
+// Law is the law that a proxy makes of it: targets or routes of the profile come before the policy (linkerd2-proxy,
+// linkerd/app/outbound/src/sidecar.rs). Its error says in one sentence why none can be made of it.
+func (l Linkerd) Law(q Question) (law.Law, error) {
+	if l.Profile == nil || l.Policy == nil {
+		return law.Law{}, errors.New("the control plane told no policy or no profile")
+	}
+	if err := unknownFields(l.Profile.ProtoReflect(), "profile"); err != nil {
+		return law.Law{}, err
+	}
+	if err := unknownFields(l.Policy.ProtoReflect(), "policy"); err != nil {
+		return law.Law{}, err
+	}
+	if err := l.contradiction(q); err != nil {
+		return law.Law{}, err
+	}
+	protocol, err := l.protocol(q)
+	if err != nil {
+		return law.Law{}, err
+	}
+	out := law.Law{Provider: law.ProviderLinkerd, Path: law.PathDefault, Probe: q.Probe, NullModel: law.RandomPerRequest}
+	if protocol.opaque != "" {
+		out.NullModel, out.ModelWhy = law.RandomPerConnection, protocol.opaque
+	}
+	targets := l.targets()
+	if len(targets) == 0 && (protocol.opaque != "" || len(l.Profile.GetRoutes()) == 0) {
+		err := protocol.follow(&out, q)
+		return out, err
+	}
+	out.Path = law.PathServiceProfile
+	if r := l.Profile.GetProfileRef().GetResource(); r.GetName() != "" { // whose kind the controller does not tell
+		out.Objects = []law.ObjectRef{{
+			APIVersion: untrusted.Cut(r.GetGroup(), 253), Kind: string(law.PathServiceProfile),
+			Namespace: r.GetNamespace(), Name: r.GetName(),
+		}}
+	}
+	if len(targets) == 0 {
+		targets = []law.Leaf{{Namespace: q.Root.Namespace, Service: q.Root.Name, Port: q.Port, Weight: 1}}
+	}
+	out.Backends, out.Problem = distributed(targets)
+	inWholes(out.Backends)
+	return out, nil
+}
+
+// inWholes shows weights, which profiles have in ten-thousandths, as whole ones where they are.
+func inWholes(leaves []law.Leaf) {
+	const unit = 10_000
+	if slices.ContainsFunc(leaves, func(l law.Leaf) bool { return l.Weight%unit != 0 }) {
+		return
+	}
+	for i := range leaves {
+		leaves[i].Weight /= unit
+	}
+}
+
+// contradiction says that the answers are not about the Service that was asked for.
+func (l Linkerd) contradiction(q Question) error {
+	want := q.Root.Name + "." + q.Root.Namespace + ".svc."
+	if fqn := l.Profile.GetFullyQualifiedName(); !strings.HasPrefix(fqn, want) {
+		return fmt.Errorf("asked for Service %s/%s, the control plane told the profile of %q", q.Root.Namespace, q.Root.Name,
+			untrusted.Safe(fqn))
+	}
+	r := l.Policy.GetMetadata().GetResource()
+	if r.GetName() != q.Root.Name || r.GetNamespace() != q.Root.Namespace {
+		return fmt.Errorf("asked for Service %s/%s, the control plane told the policy of %q", q.Root.Namespace, q.Root.Name,
+			untrusted.Safe(r.GetNamespace()+"/"+r.GetName()))
+	}
+	return nil
+}
+
+// targets are the overrides of the profile that a proxy takes: those with a weight and an address with a port
+// (linkerd2-proxy, linkerd/service-profiles/src/proto.rs).
+func (l Linkerd) targets() []law.Leaf {
+	var out []law.Leaf
+	for _, d := range l.Profile.GetDstOverrides() {
+		if leaf, ok := leafAt(d.GetAuthority()); ok && d.GetWeight() > 0 {
+			leaf.Weight = int64(d.GetWeight())
+			out = append(out, leaf)
+		}
+	}
+	return out
+}
+
+// protocol is the part of a policy that holds for a request.
+type protocol struct {
+	routes []protoreflect.Message
+	opaque string // why the proxy draws for each connection; "": it draws for each request
+	rpc    bool   // the routes match gRPC calls
+}
+
+func (l Linkerd) protocol(q Question) (p protocol, err error) {
+	kind, m := oneof(l.Policy.GetProtocol().ProtoReflect(), "kind")
+	if kind == "detect" {
+		kind = "http1"
+		if l.Profile.GetOpaqueProtocol() {
+			kind = "opaque"
+		}
+		m = sub(m, protoreflect.Name(kind))
+	}
+	switch kind {
+	case "http1", "http2":
+	case "grpc":
+		p.rpc = true
+	case "opaque", "tls":
+		p.opaque = fmt.Sprintf("to the control plane port %d is %s", q.Port, kind)
+	default:
+		return p, errors.New("the control plane told a policy for a protocol that this program does not know; " +
+			"is it of another version?")
+	}
+	p.routes = list(m, "routes")
+	return p, nil
+}
+
+// follow makes the law of the route that fits.
+func (p protocol) follow(out *law.Law, q Question) error {
+	m, found, err := p.best(q.Probe)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		out.Problem = fmt.Sprintf("no rule of what the control plane tells fits %s: proxies answer 404 (no route)", q.Probe)
+		return nil
+	}
+	if ref := refOf(m.route); ref.Name != "" {
+		out.Path, out.Objects = law.Path(ref.Kind), []law.ObjectRef{ref}
+		if len(list(m.route, "rules")) > 1 {
+			out.Rule = fmt.Sprintf("spec.rules[%d]", m.index)
+		}
+	}
+	leaves, problem, err := backendsOf(m.rule)
+	if err != nil || problem != "" {
+		out.Problem = problem
+		return err
+	}
+	out.Backends, out.Problem = distributed(leaves)
+	return nil
+}
+
+// distributed gives the leaves their probabilities; the second result says why there are none.
+func distributed(in []law.Leaf) ([]law.Leaf, string) {
+	if len(in) == 1 {
+		in[0].Weight = 1
+	}
+	var sum int64
+	for _, l := range in {
+		sum += l.Weight
+	}
+	switch {
+	case sum == 0:
+		return nil, "the weights sum to nothing, which proxies cannot draw by"
+	case sum > math.MaxUint32:
+		return nil, fmt.Sprintf("the weights sum to %d; proxies take at most %d", sum, uint32(math.MaxUint32))
+	}
+	for i := range in {
+		in[i].Probability = float64(in[i].Weight) / float64(sum)
+	}
+	return in, ""
+}
+
+// leafAt is the Service behind an address as proxies dial it: name.namespace.svc.domain:port.
+func leafAt(authority string) (law.Leaf, bool) {
+	host, port, err := net.SplitHostPort(authority)
+	n, notNumber := strconv.ParseUint(port, 10, 16)
+	if err != nil || notNumber != nil || host == "" {
+		return law.Leaf{}, false
+	}
+	l := law.Leaf{Service: untrusted.Cut(host, 253), Port: int32(n)}
+	if parts := strings.SplitN(host, ".", 4); len(parts) > 2 && parts[2] == "svc" {
+		l.Service, l.Namespace = parts[0], parts[1]
+	}
+	return l, true
+}
