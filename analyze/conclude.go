@@ -73,7 +73,7 @@ func decided(code string) bool {
 // of WhyFewer.
 func undone(item Diagnostic, d Decision, w Weights, c Counts, g Diagnostics) (why string, requests int64, err error) {
 	switch item.Name {
-	case DiagnosticTime, DiagnosticPods:
+	case DiagnosticTime, DiagnosticPods, DiagnosticRuns:
 		return WhyMixed, 0, nil
 	case DiagnosticSticky, DiagnosticPeriodic:
 		if g.DesignEffect <= 1 && !g.Drawn {

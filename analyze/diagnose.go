@@ -24,6 +24,7 @@ const (
 	DiagnosticConnections = "connections"    // connections differ: pinned
 	DiagnosticTime        = "time"           // windows of time differ
 	DiagnosticPods        = "source-pods"    // source pods differ
+	DiagnosticRuns        = "runs"           // runs that are judged together differ
 	DiagnosticErrors      = "error-rate"     // error rates differ by backend
 )
 
@@ -46,7 +47,13 @@ type Diagnostic struct {
 	Independent        int64   // requests that tell as much as those; 0: not known
 	ChangeAt           int     // requests before the largest change
 
-	Text, Cause string // of a finding that is not this package's
+	Least, Most Part // of DiagnosticRuns: the runs that are furthest apart
+}
+
+// Part is one of the parts that requests came in, and the share of a backend there.
+type Part struct {
+	Name  string
+	Share float64
 }
 
 // Diagnostics are all checks that the observations allowed.

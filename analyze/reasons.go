@@ -50,8 +50,6 @@ type Reason struct {
 	Target   string  // whose latencies were compared; empty where there are but two
 	Quantile float64 // of latencies, 0 to 1; 0: not about latencies
 	Blocks   int     // on each side that would tell; 0: no number would
-
-	Text string // the whole sentence, of a reason that is not this package's
 }
 
 // reasons explains the decision, the most important reason first. complete is the outcome without the unattributed.

@@ -131,6 +131,8 @@ const (
 	NeedEdge         = "edge"         // the observed share lies on the edge of the tolerance
 	NeedNarrow       = "narrow"       // the tolerance is too narrow: more than 1e9 requests would be needed
 	NeedLikeness     = "unlike"       // the requests of the run are not alike, or not independent
+	NeedAlikeRuns    = "unlike-runs"  // the runs that are judged together are not alike
+	NeedAnotherPlan  = "looks-spent"  // the looks of the run have used up its error rate
 )
 
 // Decision is the conclusion from one tally, made once.

@@ -3,7 +3,6 @@ package judge
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -27,8 +26,7 @@ func AnalyzeAnswers(answers iter.Seq2[export.Answer, error], w analyze.Weights, 
 ) (report.Report, error) {
 	if len(rules) == 0 {
 		return report.Report{}, errors.New("--classify: a file of results does not say which backend answered; say how " +
-			"the answers of " +
-			"each look, for example --classify 'BACKEND=json:/FIELD=VALUE'")
+			"the answers of each look, for example --classify 'BACKEND=json:/FIELD=VALUE'")
 	}
 	numbered, err := UserRules(rules, w)
 	if err != nil {
@@ -127,9 +125,7 @@ func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Opti
 		OnTime: true,
 	}
 	doc.Series = &report.Series{OverTime: f.overTime(w)}
-	doc.Warnings = []string{"a file of results does not say when requests should have been sent: times count from the " +
-		"sending, " +
-		"so what a late generator or a stalled server hid is not in them"}
+	doc.warn(report.SayFileTimes)
 	for _, r := range rules {
 		text := strings.TrimPrefix(r.Text, r.Backend+"=") + " (--classify)"
 		if have := doc.signatures[r.Backend]; have != "" {
@@ -140,13 +136,10 @@ func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Opti
 	switch {
 	case f.answered && !f.readable:
 		doc.Unattributed.Specimens = nil // they would all be empty
-		doc.invalid = []string{fmt.Sprintf("none of the %d results has a body or a header, by which a backend could be "+
-			"recognised", t.N)}
-		doc.remedies = []string{"run the load test again so that bodies are kept: vegeta attack without -max-body, " +
-			"written as gob, CSV or JSON (what splitbench exports has none: name the run itself)"}
+		doc.refuse(report.SayNoTraces, t.N)
+		doc.remedy(report.RemedyBodies)
 	case t.unknown > 0:
-		doc.remedies = []string{"compare --classify with the answers that name no backend; -max-body of vegeta attack " +
-			"cuts them short"}
+		doc.remedy(report.RemedyRules)
 	}
 	judge(&doc, m, t, wire.Totals{})
 	return doc.finish()

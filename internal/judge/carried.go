@@ -46,14 +46,7 @@ func AnalyzeReport(r report.Report, override func(*analyze.Options)) (report.Rep
 			d.Outcome = analyze.Fail // also where it answered after the look that the counts are of
 		}
 		if len(r.Verdict.Reasons) > 0 && string(d.Outcome) == r.Verdict.Outcome {
-			d.Reasons = nil
-			for i, text := range r.Verdict.Reasons {
-				code := ""
-				if i < len(r.Verdict.ReasonCodes) {
-					code = r.Verdict.ReasonCodes[i]
-				}
-				d.Reasons = append(d.Reasons, analyze.Reason{Code: code, Text: text})
-			}
+			d.Reasons = nil // those of the report hold
 		}
 	}
 	r.Diagnostics = witnessed(r, w, c, o)
@@ -62,7 +55,7 @@ func AnalyzeReport(r report.Report, override func(*analyze.Options)) (report.Rep
 	}
 	var invalid []string
 	if n := completeOf(r.Unattributed); n > 0 && d.Outcome == analyze.Pass {
-		invalid = append(invalid, unknownReason(n))
+		invalid = append(invalid, fmt.Sprintf(report.SayUnknownAnswers, n))
 	}
 	return rejudged(r, &d, o, invalid), nil
 }
@@ -89,7 +82,7 @@ func weighed(d analyze.Decision, w analyze.Weights, c analyze.Counts,
 	lines []report.Diagnostic,
 ) (analyze.Decision, error) {
 	for _, line := range lines {
-		if line.OK || line.Effect != report.EffectDowngrade || line.Name == nameWitness { // the report weighs that one itself
+		if !downgrades(line) || line.Name == nameWitness { // the report weighs that one itself
 			continue
 		}
 		item := analyze.Diagnostic{Name: analyze.DiagnosticTime, Impact: analyze.Downgrade}
@@ -148,7 +141,12 @@ func judgement(r report.Report) (analyze.Weights, analyze.Counts, analyze.Option
 func rejudged(r report.Report, d *analyze.Decision, o analyze.Options, invalid []string) report.Report {
 	w, c, _, err := judgement(r)
 	doc := draft{Report: r, weights: w, counts: c, options: o, decision: d, invalid: slices.Clone(invalid)}
-	doc.Backends, doc.Split = slices.Clone(r.Backends), nil
+	doc.Backends, doc.Split, doc.Verdict = slices.Clone(r.Backends), nil, report.Verdict{}
+	for i, text := range r.Verdict.Reasons {
+		if code := report.CodeOf(r, i); d != nil && len(d.Reasons) == 0 && code != codeDiagnostic {
+			doc.because(code, "%s", text)
+		}
+	}
 	if err != nil {
 		doc.invalid = append(doc.invalid, err.Error())
 	}

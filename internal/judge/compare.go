@@ -146,7 +146,7 @@ func compareMeasured(base sideRun, later []sideRun, o CompareOptions) report.Run
 		out.Verdict.Outcome = report.WorseOutcome(out.Verdict.Outcome, c.Outcome)
 		for _, why := range c.Reasons {
 			if len(later) > 1 {
-				why = "run " + c.Run.ID + ": " + why
+				why = fmt.Sprintf(report.SayOfRun, c.Run.ID, why)
 			}
 			out.Verdict.Reasons = append(out.Verdict.Reasons, why)
 		}
@@ -231,29 +231,27 @@ func change(base, l sideRun, o CompareOptions, family int) report.RunChange {
 	var invalid []string
 	for _, m := range []sideRun{base, l} {
 		for _, why := range m.why {
-			invalid = append(invalid, fmt.Sprintf("run %s is invalid: %s", m.run.ID, why))
+			invalid = append(invalid, fmt.Sprintf(report.SayRunInvalid, m.run.ID, why))
 		}
 		if m.noTime != "" {
-			c.Warnings = append(c.Warnings, fmt.Sprintf("run %s: no latencies to compare: %s", m.run.ID, m.noTime))
+			c.Warnings = append(c.Warnings, fmt.Sprintf(report.SayNoLatencies, m.run.ID, m.noTime))
 		}
 	}
 	if len(invalid) > 0 {
 		return report.ConcludeChange(c, invalid)
 	}
 	if base.run.Subject != l.run.Subject {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("the runs are of different splits: %s and %s", base.run.Subject,
-			l.run.Subject))
+		c.Warnings = append(c.Warnings, fmt.Sprintf(report.SayOtherSplits, base.run.Subject, l.run.Subject))
 	}
 	err := errors.Join(shareChanges(&c, base, l, o, family), latencyChanges(&c, base, l, o, family),
 		costChanges(&c, base, l, o, family))
 	if err != nil {
-		invalid = append(invalid, "the runs cannot be compared: "+untrusted.Safe(err.Error()))
+		invalid = append(invalid, fmt.Sprintf(report.SayRunsIncomparable, untrusted.Safe(err.Error())))
 	}
 	if (base.noTime != "" || l.noTime != "") && err == nil {
 		c.Latency = append(c.Latency, report.TimeChange{
 			Name: "latency", Outcome: report.Inconclusive, Quantiles: []report.QuantileChange{},
-			Why:      "not measured in both runs",
-			Sentence: "the latencies were not measured in both runs",
+			Why: report.SayNotInBoth, Sentence: report.SayNoneInBoth,
 		})
 	}
 	return report.ConcludeChange(c, invalid)

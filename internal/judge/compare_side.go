@@ -126,9 +126,7 @@ func sideOf(rep report.Report, m record.Manifest, t *Tally, totals wire.Totals) 
 		return out, nil
 	}
 	if s := rep.Verdict.StatisticalOutcome; s != "" {
-		out.warnings = append(out.warnings, fmt.Sprintf("run %s is %s by its counts, and %s because its requests are not "+
-			"independent: "+
-			"its shares are less sure than they look", out.run.ID, s, rep.Verdict.Outcome))
+		out.warnings = append(out.warnings, fmt.Sprintf(report.SayNotIndependent, out.run.ID, s, rep.Verdict.Outcome))
 	}
 	for _, b := range rep.Backends {
 		out.counts = append(out.counts, sideCount{b.Name, b.Weight, b.Observed})

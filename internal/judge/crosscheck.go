@@ -36,8 +36,7 @@ func crossChecked(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) c
 			out.read(doc, m, totals)
 		}
 		if !doc.Witness.Available {
-			doc.Warnings = append(doc.Warnings, "there is no second witness: "+untrusted.Safe(doc.Witness.Why)+"; --witness "+
-				"off does not ask for one")
+			doc.warn(report.SayNoWitness, untrusted.Safe(doc.Witness.Why))
 		}
 	}
 	out.count(doc, m, t)
@@ -124,7 +123,7 @@ func (out *crossCheck) judgeDraws(doc *draft, m record.Manifest, d witness.Delta
 	draws := analyze.Counts{N: d.Draws}
 	alone, err := analyze.Judge(m.Weights, draws, m.Options)
 	if err != nil {
-		doc.Warnings = append(doc.Warnings, "the proxy's draws cannot be judged: "+untrusted.Safe(err.Error()))
+		doc.warn(report.SayDrawsNotJudged, untrusted.Safe(err.Error()))
 		return
 	}
 	doc.Witness.Outcome = string(alone.Outcome)
@@ -145,7 +144,7 @@ const nameWitness = "witness"
 func witnessLine(alone analyze.Decision, w analyze.Weights, c analyze.Counts, o analyze.Options, draws []int64,
 	background int64,
 ) report.Diagnostic {
-	line := report.Diagnostic{Name: nameWitness, OK: true, Text: "nothing found", Effect: report.EffectKeep}
+	line := report.Diagnostic{Name: nameWitness, OK: true, Text: report.SayNothingFound, Effect: report.EffectKeep}
 	if exactP := alone.GoodnessOfFit.Pearson.Exact; exactP.Method != "" {
 		p := exactP.P
 		line.P = &p
@@ -153,8 +152,7 @@ func witnessLine(alone analyze.Decision, w analyze.Weights, c analyze.Counts, o 
 	if answers, err := analyze.Judge(w, c, o); err == nil && answers.Outcome == analyze.Pass &&
 		alone.Outcome == analyze.Fail {
 		line.OK, line.Effect = false, report.EffectDowngrade
-		line.Text = fmt.Sprintf("the answers follow the weights, and the draws that the client's proxy counted do not: %s; "+
-			"%d of them were not of this run", drawsText(draws, w), background)
+		line.Text = fmt.Sprintf(report.SayDrawsDiffer, drawsText(draws, w), background)
 	}
 	return line
 }
@@ -225,11 +223,11 @@ func (out *crossCheck) count(doc *draft, m record.Manifest, t *Tally) {
 		return
 	}
 	if doc.Witness == nil {
-		doc.Witness = &report.Witness{Why: "it was not asked for"}
+		doc.Witness = &report.Witness{Why: report.SayNotAskedFor}
 	}
 	doc.Witness.Unit, doc.Witness.UnitWhy = out.unit, out.why
 	if m.Sequential != nil {
-		doc.invalid = append(doc.invalid, "--sequential looked at answers to requests, which cannot be judged here: "+out.why)
+		doc.refuse(report.SayLooksOfRequests, out.why)
 		return
 	}
 	if out.unit == witness.UnitConnection {
@@ -238,8 +236,7 @@ func (out *crossCheck) count(doc *draft, m record.Manifest, t *Tally) {
 			err = oneBackendEach(t)
 		}
 		if err != nil {
-			doc.invalid = append(doc.invalid, "the proxy draws for each connection, and connections cannot be judged: "+
-				""+err.Error())
+			doc.refuse(report.SayNotByConnection, err)
 			return
 		}
 		out.counts, out.ordered = conns.counts, conns

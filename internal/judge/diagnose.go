@@ -14,14 +14,12 @@ import (
 // order of requests was not kept whole, it says so and checks nothing.
 func diagnose(doc *draft, d analyze.Decision, w analyze.Weights, t *Tally, dropped uint64) analyze.Decision {
 	if t == nil || !t.ordered() || dropped > 0 {
-		doc.Warnings = append(doc.Warnings, "the order of requests was not kept whole: that they are independent and "+
-			"alike over time was not checked")
+		doc.warn(report.SayNoOrder)
 		return d
 	}
 	g, err := analyze.Diagnose(t.observations, w, analyze.DiagnoseOptions{})
 	if err != nil {
-		doc.Warnings = append(doc.Warnings, "that requests are independent and alike over time could not be checked: "+
-			""+untrusted.Safe(err.Error()))
+		doc.warn(report.SayNotChecked, untrusted.Safe(err.Error()))
 		return d
 	}
 	for i := range g.Items {
@@ -31,8 +29,7 @@ func diagnose(doc *draft, d analyze.Decision, w analyze.Weights, t *Tally, dropp
 	}
 	after, err := analyze.Conclude(d, w, doc.counts, g)
 	if err != nil {
-		doc.Warnings = append(doc.Warnings, "what the order of requests shows could not be weighed: "+
-			""+untrusted.Safe(err.Error()))
+		doc.warn(report.SayNotWeighed, untrusted.Safe(err.Error()))
 		return d
 	}
 	for _, item := range g.Items {
@@ -50,7 +47,7 @@ func diagnostic(item analyze.Diagnostic, before analyze.Outcome, after *analyze.
 		out.P = &p
 	}
 	if item.OK {
-		out.Text = "nothing found"
+		out.Text = report.SayNothingFound
 		return out
 	}
 	out.Effect = report.EffectQualify
@@ -92,7 +89,5 @@ func propagation(m record.Manifest, t *Tally) string {
 		return ""
 	}
 	at := func(i int) string { return sent[max(0, min(i, len(sent)-1))].Round(10 * time.Millisecond).String() }
-	return fmt.Sprintf("the answers follow the new weights from %s after the first request on (95 of 100 sure: between "+
-		"%s and %s)",
-		at(c.At), at(c.Low), at(c.High))
+	return fmt.Sprintf(report.SayFollowed, at(c.At), at(c.Low), at(c.High))
 }

@@ -2,11 +2,8 @@ package judge
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -34,7 +31,7 @@ func concludeDrill(m record.Manifest, totals wire.Totals, t *Tally, shots []Shot
 		Timeline:  report.Timeline{BinMs: timelineBin.Milliseconds(), Backends: []report.TimelineShare{}},
 	}
 	if len(doc.invalid) == 0 && m.Interrupted == "" && len(shots) == 0 && !m.Refused() {
-		doc.invalid = append(doc.invalid, "no request was sent")
+		doc.refuse(report.SayNoRequest)
 	}
 	if t != nil && t.N > 0 {
 		t.sorted()
@@ -73,8 +70,7 @@ func (j *drillJudge) count(totals wire.Totals) {
 	}
 	d.Accounted = totals.Dropped == 0 && uint64(d.Sent) == j.m.Plan.Requests && d.Sent == d.Answered+d.Lost
 	if totals.Dropped > 0 {
-		j.doc.invalid = append(j.doc.invalid, fmt.Sprintf("the results of %d of %d requests were lost on the way: not "+
-			"every request is accounted for", totals.Dropped, totals.Requests))
+		j.doc.refuse(report.SayNotAccounted, totals.Dropped, totals.Requests)
 	}
 	if j.facts.MaxLost != nil {
 		n := *j.facts.MaxLost
@@ -119,7 +115,7 @@ func (j *drillJudge) judge() {
 	}
 	silences, err := analyze.Silences(shots, weights)
 	if err != nil {
-		j.doc.invalid = append(j.doc.invalid, "the timeline cannot be read: "+untrusted.Safe(err.Error()))
+		j.doc.refuse(report.SayNoTimeline, untrusted.Safe(err.Error()))
 		return
 	}
 	outage := analyze.Outage(shots, outageJoin)
@@ -132,40 +128,34 @@ func (j *drillJudge) judge() {
 	}
 	if j.d.Lost == 0 && len(silences) == 0 {
 		j.doc.Verdict.Outcome = report.Inconclusive
-		j.doc.because(analyze.Reason{Code: analyze.CodeNoRequests, Text: "nothing failed while it ran: no failover was " +
-			"drilled"})
-		j.doc.remedies = append(j.doc.remedies, breakSomething)
+		j.doc.because(analyze.CodeNoRequests, report.SayNothingFailed)
+		j.doc.remedy(report.RemedyBreak)
 		return
 	}
 	j.limits(outage)
 	if len(silences) == 0 && j.doc.Verdict.Outcome == report.Pass { // a stray loss is no failover that was survived
 		j.doc.Verdict.Outcome = report.Inconclusive
-		j.doc.because(analyze.Reason{Code: analyze.CodeNoRequests, Text: "requests were lost, but no backend fell silent: " +
-			"no failover was drilled"})
-		j.doc.remedies = append(j.doc.remedies, breakSomething)
+		j.doc.because(analyze.CodeNoRequests, report.SayNoneSilent)
+		j.doc.remedy(report.RemedyBreak)
 	}
 }
-
-const breakSomething = "break something while it runs, such as: kubectl scale deploy/podinfo --replicas=0"
 
 func (j *drillJudge) limits(outage analyze.Bounded) {
 	outcome := report.Pass
 	add := func(o, code, format string, args ...any) {
 		outcome = report.WorseOutcome(outcome, o)
-		j.doc.because(analyze.Reason{Code: code, Text: fmt.Sprintf(format, args...)})
+		j.doc.because(code, format, args...)
 	}
 	if l := j.facts.MaxLost; l != nil && j.d.Lost > *l {
-		add(report.Fail, analyze.CodeOutside, "%d requests were lost, %d are allowed", j.d.Lost, *l)
+		add(report.Fail, analyze.CodeOutside, report.SayManyLost, j.d.Lost, *l)
 	}
 	if l := j.facts.MaxOutage; l != nil {
 		switch {
 		case outage.Low > *l:
-			add(report.Fail, analyze.CodeOutside, "the outage lasted at least %s, %s are allowed",
-				outage.Low.Round(time.Millisecond), *l)
+			add(report.Fail, analyze.CodeOutside, report.SayLongOutage, outage.Low.Round(time.Millisecond), *l)
 		case outage.High > *l:
-			add(report.Inconclusive, analyze.CodeEdge, "the outage lasted between %s and %s, %s are allowed; a higher --rate "+
-				"tells better",
-				outage.Low.Round(time.Millisecond), outage.High.Round(time.Millisecond), *l)
+			add(report.Inconclusive, analyze.CodeEdge, report.SayOutageUnsure, outage.Low.Round(time.Millisecond),
+				outage.High.Round(time.Millisecond), *l)
 		}
 	}
 	if j.facts.MaxLost != nil || j.facts.MaxOutage != nil {
@@ -196,79 +186,8 @@ func (j *drillJudge) failover(s analyze.Silence) report.Failover {
 	case s.TakenOver != nil:
 		f.By = report.ByProxy
 	}
-	f.Sentences = j.sentences(f)
+	f.Say(j.d.Events, record.BackendNames(j.m.Weights))
 	return f
-}
-
-// causeWindow is how long before a loss an event can be what it is measured from.
-const causeWindow = 60.0
-
-// since says how long after the last event before it something was, if there was one.
-func (j *drillJudge) since(at float64) string {
-	for i := len(j.d.Events) - 1; i >= 0; i-- {
-		if e := j.d.Events[i]; e.AtSeconds <= at && at-e.AtSeconds <= causeWindow {
-			if len(e.Weights) > 0 {
-				return fmt.Sprintf(", %.1fs after the API told of weights %s", at-e.AtSeconds, j.weightsText(e.Weights))
-			}
-			return fmt.Sprintf(", %.1fs after %s %q", at-e.AtSeconds, e.Kind, e.Text)
-		}
-	}
-	return ""
-}
-
-// weightsText is 0/100 in the order of the split's backends.
-func (j *drillJudge) weightsText(w map[string]int64) string {
-	var parts []string
-	for _, x := range j.m.Weights {
-		parts = append(parts, strconv.FormatInt(w[x.Backend], 10))
-	}
-	return strings.Join(parts, "/")
-}
-
-func (j *drillJudge) sentences(f report.Failover) []string {
-	var s []string
-	say := func(format string, args ...any) { s = append(s, fmt.Sprintf(format, args...)) }
-	began, since := f.Silent.AtSeconds, "its last answer"
-	if f.FirstError == nil && f.Waited > 0 {
-		say("%s gave its last answer at %.1fs; no request was lost, and %d waited until it answered again, for up to %.1fs.",
-			f.Backend, began, f.Waited, f.LongestWait)
-	} else if f.FirstError == nil {
-		say("%s gave its last answer at %.1fs, and no request was lost: the others carried all.", f.Backend, began)
-	} else {
-		began, since = f.FirstError.AtSeconds, "the first loss"
-		say("%s gave its last answer at %.1fs; the first request was lost at %.1fs (between %.1f and %.1f)%s.", f.Backend,
-			f.Silent.AtSeconds,
-			began, f.FirstError.LowSeconds, f.FirstError.HighSeconds, j.since(began))
-		say("%d requests were lost while it was silent.", f.Lost)
-	}
-	switch t := f.TakenOver; {
-	case t == nil && f.Waited > 0:
-		say("Nothing took over: requests were lost or waited until it answered again; %d waited for their answer, for up "+
-			"to %.1fs.", f.Waited, f.LongestWait)
-	case t == nil:
-		say("Nothing took over: requests were lost until it answered again, or until the end.")
-	case f.By == report.ByWeights:
-		say("The others carried all from %.1fs on, %.1fs after %s (%.1f to %.1f): the weights did it%s.", t.AtSeconds,
-			t.AtSeconds-began, since,
-			math.Max(0, t.LowSeconds-began), t.HighSeconds-began, j.since(t.HighSeconds))
-	default:
-		say("The others carried all from %.1fs on, %.1fs after %s (%.1f to %.1f): the proxy did it, the weights stayed as "+
-			"they were.",
-			t.AtSeconds, t.AtSeconds-began, since, math.Max(0, t.LowSeconds-began), t.HighSeconds-began)
-	}
-	switch {
-	case f.Recovered == nil:
-		say("It did not answer again before the end.")
-	default:
-		say("Its first answer again was at %.1fs%s.", f.Recovered.AtSeconds, j.since(f.Recovered.AtSeconds))
-		if b := f.BackToSplit; b != nil {
-			say("The answers follow the weights again from %.1fs on (between %.1f and %.1f), %.1fs after %s.", b.AtSeconds,
-				b.LowSeconds, b.HighSeconds, b.AtSeconds-began, since)
-		} else {
-			say("That the answers follow the weights again was not seen before the end.")
-		}
-	}
-	return s
 }
 
 // analyzeDrill computes the report of a stored drill again.

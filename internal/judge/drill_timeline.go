@@ -1,7 +1,6 @@
 package judge
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -41,8 +40,7 @@ func (j *drillJudge) timeline() {
 	}
 	last := j.shots[len(j.shots)-1].Sent
 	if last > maxTimeline {
-		j.doc.Warnings = append(j.doc.Warnings, fmt.Sprintf("the drill was longer than %s: there is no timeline of it",
-			maxTimeline))
+		j.doc.warn(report.SayLongDrill, maxTimeline)
 		return
 	}
 	bins := int(last/timelineBin) + 1

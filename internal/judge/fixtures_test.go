@@ -216,7 +216,7 @@ func inputs() map[string]*draft {
 		"inconclusive":      run(analyze.Inconclusive, twoWeights(50, 50), 17, 13, 0),
 	}
 	pass := in["pass"]
-	pass.decision.Reasons = []analyze.Reason{{Code: "within-tolerance", Text: "every share is within 5 points of its weight"}}
+	pass.onlyBecause(pass.decision, "within-tolerance", "%s", "every share is within 5 points of its weight")
 	in["pass"] = pass
 
 	witnessed := run(analyze.Pass, twoWeights(50, 50), 1212, 1188, 0)
@@ -238,7 +238,7 @@ func inputs() map[string]*draft {
 		Undisturbed: true, UnitWhy: "the proxy does not look into the connections to this port: it drew a backend for each of 128 connections, not for each request, so connections are judged",
 		Requests: 2420, Findings: []string{"the proxy does not look into the connections to this port: it drew a backend for each of 128 connections, not for each request, so connections are judged"},
 	}
-	pinned.decision.Reasons = []analyze.Reason{{Code: "too-few-requests", Text: "128 connections cannot tell the 50/50 weights from a wrong split"}}
+	pinned.onlyBecause(pinned.decision, "too-few-requests", "%s", "128 connections cannot tell the 50/50 weights from a wrong split")
 	pinned.decision.NeededIfOnTarget = analyze.Needed{Requests: 2401}
 	in["inconclusive-connections"] = pinned
 
@@ -246,28 +246,28 @@ func inputs() map[string]*draft {
 	early.Sequential = &report.SequentialLooks{
 		Every: 50, Looks: 22, Requests: 1100, Maximum: 5000, LnE: report.Finite(-3.1), Anytime: probability(analyze.PValue{P: 1, Method: analyze.Exact}),
 	}
-	early.decision.Reasons = []analyze.Reason{{Code: "sequential", Text: "at look 22, after 1100 requests, the likely range of every share lies within its tolerance"}}
+	early.onlyBecause(early.decision, "sequential", "%s", "at look 22, after 1100 requests, the likely range of every share lies within its tolerance")
 	in["pass-sequential"] = early
 
 	fail := in["fail"]
-	fail.decision.Reasons = []analyze.Reason{{Code: "outside-tolerance", Text: "podinfo got 64.9 % of 10,000 requests, which is 14.9 points from its 50 %; 5 points are allowed"}}
+	fail.onlyBecause(fail.decision, "outside-tolerance", "%s", "podinfo got 64.9 % of 10,000 requests, which is 14.9 points from its 50 %; 5 points are allowed")
 	fail.Warnings = []string{"the split was written 12s before the run"}
 	in["fail"] = fail
 
 	few := in["inconclusive"]
-	few.decision.Reasons = []analyze.Reason{{Code: "too-few-requests", Text: "30 requests cannot tell the 50/50 weights from a wrong split: the true share of podinfo-east could be anywhere from 18.5 % to 68.2 %."}}
+	few.onlyBecause(few.decision, "too-few-requests", "%s", "30 requests cannot tell the 50/50 weights from a wrong split: the true share of podinfo-east could be anywhere from 18.5 % to 68.2 %.")
 	few.decision.NeededIfOnTarget = analyze.Needed{Requests: 2401}
 	few.decision.NeededIfAsObserved = analyze.Needed{Why: "the observed share lies on the edge of the tolerance"}
 	in["inconclusive"] = few
 
 	edge := run(analyze.Inconclusive, twoWeights(50, 50), 5500, 4500, 12)
 	edge.decision.Unattributed.Decides = true
-	edge.decision.Reasons = []analyze.Reason{{Code: "unattributed-decide", Text: "12 requests without a known backend could change the outcome"}}
+	edge.onlyBecause(edge.decision, "unattributed-decide", "%s", "12 requests without a known backend could change the outcome")
 	edge.decision.NeededIfOnTarget = analyze.Needed{Why: "requests without a known backend decide it, however many there are"}
 	in["inconclusive-unattributed"] = edge
 
 	leak := run(analyze.Fail, analyze.Weights{{Backend: "podinfo", W: 100}, {Backend: "podinfo-east", W: 0}}, 1997, 3, 0)
-	leak.decision.Reasons = []analyze.Reason{{Code: "leak", Text: "podinfo-east has weight 0 and answered 3 requests"}}
+	leak.onlyBecause(leak.decision, "leak", "%s", "podinfo-east has weight 0 and answered 3 requests")
 	in["fail-leak"] = leak
 
 	down := run(analyze.Pass, twoWeights(50, 50), 1212, 1188, 0)
@@ -347,14 +347,14 @@ func inputs() map[string]*draft {
 // more are the reasons for an inconclusive or invalid outcome that the others do not have.
 func more(in map[string]*draft) {
 	edge := run(analyze.Inconclusive, twoWeights(50, 50), 5490, 4510, 0)
-	edge.decision.Reasons = []analyze.Reason{{Code: analyze.CodeEdge, Text: "The share of podinfo-east lies on the edge of its tolerance: 45.1 % where 45 % to 55 % are allowed."}}
+	edge.onlyBecause(edge.decision, analyze.CodeEdge, "%s", "The share of podinfo-east lies on the edge of its tolerance: 45.1 % where 45 % to 55 % are allowed.")
 	edge.decision.NeededIfOnTarget = analyze.Needed{Requests: 2401}
 	edge.decision.NeededIfAsObserved = analyze.Needed{Requests: 541_000}
 	in["inconclusive-edge"] = edge
 
 	power := run(analyze.Inconclusive, twoWeights(50, 50), 210, 190, 0)
 	power.decision.Gate, power.decision.Options.Gate = analyze.GateChiSquare, analyze.GateChiSquare
-	power.decision.Reasons = []analyze.Reason{{Code: analyze.CodeTooFew, Text: "400 requests find no difference, but would not have noticed one of 5 points."}}
+	power.onlyBecause(power.decision, analyze.CodeTooFew, "%s", "400 requests find no difference, but would not have noticed one of 5 points.")
 	power.decision.NeededIfOnTarget = analyze.Needed{Requests: 2401}
 	in["inconclusive-chisquare"] = power
 
@@ -413,7 +413,9 @@ func many(backends int64) *draft {
 
 func hostileInput() *draft {
 	in := run(analyze.Fail, analyze.Weights{{Backend: hostile, W: 50}, {Backend: "podinfo-east|" + strings.Repeat("x", 80), W: 50}}, 1900, 500, 5)
-	in.decision.Reasons = []analyze.Reason{{Code: "outside-tolerance", Text: hostile}, {Text: "- list\n# heading"}, {Text: "1. list"}}
+	in.onlyBecause(in.decision, "outside-tolerance", "%s", hostile)
+	in.because("", "- list\n# heading")
+	in.because("", "1. list")
 	in.Unattributed.Specimens = []report.Specimen{{Seq: 7, Status: 200, Body: hostile}, {Seq: 9, Status: 503, Body: "</pre></details>\n\n| a | b |\n|---|---|\xff\xfe"}}
 	before := snapshot()
 	before.Split.Name, before.Split.EffectiveFrom, before.Source.Name = "x--><script>"+hostile, hostile, hostile
@@ -639,6 +641,6 @@ func drafted(m record.Manifest) *draft {
 func (doc *draft) concluded(outcome string, reasons ...string) {
 	doc.Verdict = report.Verdict{Outcome: outcome}
 	for _, text := range reasons {
-		doc.because(analyze.Reason{Code: analyze.CodeOutside, Text: text})
+		doc.because(analyze.CodeOutside, "%s", text)
 	}
 }

@@ -112,7 +112,7 @@ func gatewayCost(m record.Manifest, t *Tally, totals wire.Totals) *report.Gatewa
 	for _, i := range append([]int{reference}, others...) {
 		name := m.Weights[i].Backend
 		if blocks[i].Samples() == 0 {
-			return &report.GatewayCost{Why: name + " did not answer once without an error"}
+			return &report.GatewayCost{Why: fmt.Sprintf(report.SayCostSilent, name)}
 		}
 		out.Backends = append(out.Backends, report.BackendTimes{
 			Backend: name, Requests: int64(blocks[i].Samples()), Quantiles: quantileTimes(blocks[i], out.Level),
@@ -191,17 +191,17 @@ func costRefusal(m record.Manifest, t *Tally, totals wire.Totals, reference int)
 	length := t.last
 	switch {
 	case m.Plan.Shape != nil && m.Plan.Shape.Kind == attack.ShapeClosed:
-		return "a closed loop waits for its answers, which hides how long they would have taken at a given rate"
+		return report.SayCostClosed
 	case curl.Drives(totals.Engine):
-		return "a program of the image sent the requests, one after the other: its times are no facts about the mesh"
+		return report.SayCostImage
 	case !t.onTimeForCost(totals):
-		return "the generator was late, so the times are its own as much as the backends'"
+		return report.SayCostLate
 	case length < leastDuration:
-		return fmt.Sprintf("the run was shorter than %s, too short for its moments to be independent", leastDuration)
-	case float64(totals.Dropped) > 0:
-		return fmt.Sprintf("the times of %d answers were lost", totals.Dropped)
+		return fmt.Sprintf(report.SayCostShort, leastDuration)
+	case totals.Dropped > 0:
+		return fmt.Sprintf(report.SayCostLost, totals.Dropped)
 	case reference < 0:
-		return "no backend is of the client's own cluster"
+		return report.SayCostNoReference
 	}
 	return ""
 }

@@ -70,11 +70,9 @@ func conclude(m record.Manifest, totals wire.Totals, t *Tally) report.Report {
 		}
 		if curl.Drives(totals.Engine) {
 			doc.Load.OnTime = false
-			doc.Warnings = append(doc.Warnings, "the requests were sent by "+totals.Engine+" of the image, one after the "+
-				"other, because no agent "+
-				"could be put there or --via says so: counts are right, times are no facts about the mesh")
+			doc.warn(report.SayImageSent, totals.Engine)
 		}
-		doc.Warnings = append(doc.Warnings, segmentsText(m, t)...)
+		doc.brokenStreams(m, t)
 		judge(&doc, m, t, totals)
 	}
 	return doc.finish()
@@ -95,15 +93,14 @@ func judge(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) {
 		d, counted, err = judgeLaw(doc, m, t)
 	}
 	if err != nil {
-		doc.invalid = append(doc.invalid, "the counts cannot be judged: "+untrusted.Safe(err.Error()))
+		doc.refuse(report.SayNotJudged, untrusted.Safe(err.Error()))
 		return
 	}
 	seen.say(&d)
 	d = diagnose(doc, d, m.Weights, counted, totals.Dropped)
 	doc.decision = &d
 	if m.After == nil && m.Before != nil && len(m.Failures) == 0 && m.Interrupted == "" {
-		doc.invalid = append(doc.invalid, "whether the split stayed the same during the run was not seen: splitbench was "+
-			"killed before it could look again")
+		doc.refuse(report.SayNotSeenAfter)
 	}
 	if m.After != nil {
 		changes := law.Changes(*m.Before, *m.After)
@@ -112,16 +109,16 @@ func judge(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) {
 			doc.Warnings = append(doc.Warnings, text)
 		}
 		for _, c := range changes {
-			doc.invalid = append(doc.invalid, "changed during the run: "+untrusted.Safe(c.String()))
+			doc.refuse(report.SayChanged, untrusted.Safe(c.String()))
 		}
 		doc.invalid = append(doc.invalid, moved(m, changes, totals)...)
 	}
 	if n := unknown(m, totals, t); n > 0 && d.Outcome == analyze.Pass {
-		doc.invalid = append(doc.invalid, unknownReason(n))
+		doc.refuse(report.SayUnknownAnswers, n)
 	}
 	if why := overloaded(doc.Load, totals); why != "" {
 		doc.invalid = append(doc.invalid, why)
-		doc.remedies = append(doc.remedies, "lower --rate, or raise --connections if answers are slow")
+		doc.remedy(report.RemedyRate)
 	}
 }
 
@@ -137,11 +134,6 @@ func unknown(m record.Manifest, totals wire.Totals, t *Tally) int64 {
 		}
 	}
 	return n
-}
-
-// unknownReason says why there is no pass with so many complete answers that no rule named.
-func unknownReason(n int64) string {
-	return fmt.Sprintf("%d complete answers came from no known backend", n)
 }
 
 // leastRate is the share of the planned rate below which a run did not send what its plan says.
@@ -162,8 +154,7 @@ func overloaded(l *report.Load, totals wire.Totals) string {
 	planned := float64(totals.Requests-1) / l.TargetRatePerSecond
 	rate := float64(totals.Requests-1) / l.DurationSeconds
 	if rate < leastRate*l.TargetRatePerSecond && l.DurationSeconds > planned+leastDelay {
-		return fmt.Sprintf("the generator was overloaded: it sent %.3g requests per second, %.3g were planned", rate,
-			l.TargetRatePerSecond)
+		return report.Overloaded(rate, l.TargetRatePerSecond)
 	}
 	return ""
 }
@@ -233,7 +224,7 @@ func missingEnd(m record.Manifest, err error) []string {
 		return nil
 	}
 	if errors.Is(err, agent.ErrNoEnd) {
-		return []string{"the stored run has no end: splitbench was killed or its disk was full"}
+		return []string{report.SayNoEnd}
 	}
-	return []string{"the stored samples are damaged: " + untrusted.Safe(err.Error())}
+	return []string{fmt.Sprintf(report.SayDamaged, untrusted.Safe(err.Error()))}
 }

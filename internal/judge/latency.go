@@ -24,7 +24,7 @@ func concludeLatency(m record.Manifest, times []Times, baseline *store.Folder) r
 	doc.Comparison = c
 	p := m.Latency
 	if p == nil {
-		doc.invalid = append(doc.invalid, "it is not known what was to be compared")
+		doc.refuse(report.SayNotKnown)
 		return doc.finish()
 	}
 	c.Rounds, c.RoundTime, c.Rate, c.WarmUp = p.Rounds, p.Round.Seconds(), m.Plan.Rate.PerSecond(), int64(m.Plan.WarmUp)
@@ -73,10 +73,6 @@ type latencyJudge struct {
 	blocks []*analyze.Blocks // by target; nil where there are no answers
 }
 
-func (j *latencyJudge) invalid(format string, args ...any) {
-	j.doc.invalid = append(j.doc.invalid, fmt.Sprintf(format, args...))
-}
-
 // errorShare is the share of failed requests from which on the answers that did come are no fair sample of the
 // target's.
 const errorShare = 0.01
@@ -94,7 +90,7 @@ func (j *latencyJudge) targets() {
 		row.Sent, row.Elsewhere, row.Errors, row.Failures = times.Sent, times.elsewhere, times.errors, times.failures
 		b, err := analyze.NewBlocks(times.blocks)
 		if err != nil {
-			j.invalid("%s: %s", t.Name, untrusted.Safe(err.Error()))
+			j.doc.refuse(report.SayTargetFailed, t.Name, untrusted.Safe(err.Error()))
 			continue
 		}
 		j.blocks[i] = b
@@ -104,23 +100,19 @@ func (j *latencyJudge) targets() {
 		switch {
 		case j.p.Sweep || times.Sent == 0:
 		case b.Samples() == 0 && times.errors == times.Sent:
-			j.invalid("%s answered nothing but errors: %s", t.Name, failuresText(times.failures))
+			j.doc.refuse(report.SayOnlyErrors, t.Name, failuresText(times.failures))
 		case b.Samples() == 0:
-			j.invalid("%s gave no answer of its own", t.Name)
+			j.doc.refuse(report.SayNoOwnAnswer, t.Name)
 		case float64(times.errors) > errorShare*float64(times.Sent):
-			j.invalid("%s failed %d of %d requests (%s): the answers that came are no fair sample", t.Name, times.errors,
-				times.Sent, failuresText(times.failures))
+			j.doc.refuse(report.SayManyErrors, t.Name, times.errors, times.Sent, failuresText(times.failures))
 		case b.Quantile(0.5) < int64(time.Microsecond):
-			j.invalid("%s: half of the answers took less than a microsecond, less than the timer can tell", t.Name)
+			j.doc.refuse(report.SayTooFast, t.Name)
 		case !times.onTime(b.Quantile(medianOfTimes)):
-			j.invalid("the generator was late: the times are its own as much as those of %s", t.Name)
-			const remedy = "lower --rate, or raise --connections if answers are slow"
-			if !slices.Contains(j.doc.remedies, remedy) {
-				j.doc.remedies = append(j.doc.remedies, remedy)
-			}
+			j.doc.refuse(report.SayTargetLate, t.Name)
+			j.doc.remedy(report.RemedyRate)
 		}
 		if times.Sent > 0 && times.rounds < j.p.Rounds && !j.p.Sweep && j.m.Interrupted == "" && len(j.m.Failures) == 0 {
-			j.invalid("%d of %d rounds of %s were carried out", times.rounds, j.p.Rounds, t.Name)
+			j.doc.refuse(report.SayFewerRounds, times.rounds, j.p.Rounds, t.Name)
 		}
 	}
 }
@@ -155,18 +147,17 @@ func (j *latencyJudge) compare() {
 		}
 		d, err := decide(a, b, j.judgedQuantiles(), j.p.Margin, alpha, true)
 		if err != nil {
-			j.invalid("%s", untrusted.Safe(err.Error()))
+			j.doc.refuse("%s", untrusted.Safe(err.Error()))
 			return
 		}
 		j.c.Differences = append(j.c.Differences, differenceOf(j.p.Targets[i].Name, j.p.Targets[last].Name, d))
 		outcome = report.WorseOutcome(outcome, string(d.Outcome))
 		if d.Judged && d.Outcome != analyze.Pass {
 			d.Reason.Target = j.p.Targets[i].Name
-			j.doc.because(d.Reason)
+			j.doc.because(d.Reason.Code, "%s", report.Sentence(d.Reason))
 		}
 		if d.Judged && d.Outcome == analyze.Inconclusive && d.Needed > 0 {
-			j.doc.remedies = append(j.doc.remedies, fmt.Sprintf("run it again with --rounds %d",
-				min(record.MaxRounds, d.Needed)))
+			j.doc.remedy(report.RemedyRounds, min(record.MaxRounds, d.Needed))
 		}
 	}
 	if j.p.Margin.Set {

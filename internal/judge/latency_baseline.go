@@ -1,7 +1,6 @@
 package judge
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -18,16 +17,16 @@ import (
 func (j *latencyJudge) baseline(f store.Folder) {
 	old, err := record.Read(f)
 	if err != nil || old.Latency == nil || old.Latency.Sweep {
-		j.notCompared("--baseline %s: not a comparison of latencies, nothing was compared with it", f.ID)
+		j.notCompared(report.SayBaselineKind, f.ID)
 		return
 	}
 	times, err := StoredTimes(f, old.Latency)
 	if err != nil {
-		j.notCompared("--baseline %s: its samples are not whole: %s", f.ID, untrusted.Safe(err.Error()))
+		j.notCompared(report.SayBaselineCut, f.ID, untrusted.Safe(err.Error()))
 		return
 	}
 	if v := concludeLatency(old, times, nil).Verdict; v.Outcome == report.Invalid {
-		j.notCompared("--baseline %s: is invalid, nothing was compared with it: %s", f.ID, v.Reasons[0])
+		j.notCompared(report.SayBaselineInvalid, f.ID, v.Reasons[0])
 		return
 	}
 	j.against(old, times)
@@ -35,13 +34,12 @@ func (j *latencyJudge) baseline(f store.Folder) {
 
 // notCompared says why there is nothing to compare, which no margin makes a pass.
 func (j *latencyJudge) notCompared(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	j.doc.Warnings = append(j.doc.Warnings, text)
-	j.judged(analyze.Inconclusive, text)
+	j.doc.warn(format, args...)
+	j.judged(analyze.Inconclusive, format, args...)
 }
 
 // judged makes the outcome worse, where there is one.
-func (j *latencyJudge) judged(o analyze.Outcome, why string) {
+func (j *latencyJudge) judged(o analyze.Outcome, format string, args ...any) {
 	if !j.p.Margin.Set || o == analyze.Pass {
 		return
 	}
@@ -50,7 +48,7 @@ func (j *latencyJudge) judged(o analyze.Outcome, why string) {
 		code = analyze.CodeTooFew
 	}
 	j.doc.worsen(string(o))
-	j.doc.because(analyze.Reason{Code: code, Text: why})
+	j.doc.because(code, format, args...)
 }
 
 // against judges what an earlier run measured against this one's. A fail pays for the number of questions: each
@@ -67,22 +65,22 @@ func (j *latencyJudge) against(old record.Manifest, times []Times) {
 	for i, t := range j.p.Targets {
 		at := slices.IndexFunc(old.Latency.Targets, func(x record.LatencyTarget) bool { return x.Name == t.Name })
 		if at < 0 {
-			j.notCompared("--baseline %s: has no target %s", old.ID, t.Name)
+			j.notCompared(report.SayBaselineTarget, old.ID, t.Name)
 			continue
 		}
 		before, err := analyze.NewBlocks(times[at].blocks)
 		if err != nil || before.Samples() == 0 || j.blocks[i] == nil || j.blocks[i].Samples() == 0 {
-			j.notCompared("--baseline %s: %s was not measured in both runs", old.ID, t.Name)
+			j.notCompared(report.SayBaselineOne, old.ID, t.Name)
 			continue
 		}
 		d, err := decide(j.blocks[i], before, j.judgedQuantiles(), j.p.Margin, j.m.Options.Alpha/float64(questions), false)
 		if err != nil {
-			j.notCompared("--baseline %s: %s: %s", old.ID, t.Name, untrusted.Safe(err.Error()))
+			j.notCompared(report.SayBaselineFailed, old.ID, t.Name, untrusted.Safe(err.Error()))
 			continue
 		}
 		x := differenceOf(t.Name, t.Name+" of "+old.ID, d)
 		b.Differences = append(b.Differences, x)
-		j.judged(d.Outcome, "against the baseline: "+x.Sentence)
+		j.judged(d.Outcome, report.SayAgainstBaseline, x.Sentence)
 	}
 	if !j.p.Against || !old.Latency.Against || last < 1 || len(old.Latency.Targets) == 0 ||
 		old.Latency.Targets[len(old.Latency.Targets)-1].Name != j.p.Targets[last].Name {
@@ -97,7 +95,7 @@ func (j *latencyJudge) against(old record.Manifest, times []Times) {
 		before, okBefore := costOf(t.Name, times[at], times[len(old.Latency.Targets)-1])
 		now, okNow := costOf(t.Name, j.times[i], j.times[last])
 		if !okBefore || !okNow {
-			j.notCompared("--baseline %s: what %s costs was not measured in both runs", old.ID, t.Name)
+			j.notCompared(report.SayBaselineCost, old.ID, t.Name)
 			continue
 		}
 		j.cost(b, old.ID, before, now, questions)
@@ -122,7 +120,7 @@ func (j *latencyJudge) cost(b *report.Baseline, id string, before, now sideCost,
 	}
 	changes, err := costsAt(before, now, quantiles, o, questions*len(quantiles))
 	if err != nil {
-		j.notCompared("--baseline %s: what %s costs: %s", id, now.name, untrusted.Safe(err.Error()))
+		j.notCompared(report.SayBaselineCostless, id, now.name, untrusted.Safe(err.Error()))
 		return
 	}
 	p := make([]float64, len(quantiles))
@@ -132,7 +130,7 @@ func (j *latencyJudge) cost(b *report.Baseline, id string, before, now sideCost,
 	x := costDifference(now.name+" over "+j.c.Against, id, changes, analyze.Holm(p), j.m.Options.Alpha/float64(questions),
 		j.p.Margin.Set)
 	b.Costs = append(b.Costs, x)
-	j.judged(analyze.Outcome(x.Outcome), "against the baseline: "+x.Sentence)
+	j.judged(analyze.Outcome(x.Outcome), report.SayAgainstBaseline, x.Sentence)
 }
 
 // leastP bounds p-values from below: the laws behind smaller ones are not known so far out.

@@ -37,7 +37,7 @@ func (j *latencyJudge) sweep() {
 			step.State, step.Why = judgeStep(b, l, j.m.Options.Alpha/float64(len(j.times[0].steps)))
 		}
 		if b.Sent > 0 && b.errors == b.Sent {
-			step.Why = "nothing but errors: " + failuresText(b.failures)
+			step.Why = fmt.Sprintf(report.SayStepFailed, failuresText(b.failures))
 		}
 		s.Steps = append(s.Steps, step)
 	}
@@ -45,19 +45,14 @@ func (j *latencyJudge) sweep() {
 	for _, step := range s.Steps {
 		switch {
 		case s.BreaksAt != nil:
-		case step.State == stepBreaks:
+		case step.State == report.StepBreaks:
 			s.BreaksAt = &step.Rate
-		case step.State == stepHolds:
+		case step.State == report.StepHolds:
 			s.HoldsAt = &step.Rate
 		}
 	}
 	j.decideSweep(s)
 }
-
-// What a step shows of the limit.
-const (
-	stepHolds, stepBreaks, stepUnclear = "holds", "breaks", "unclear"
-)
 
 // judgeStep says what a step shows of the limit, with alpha for being wrong either way.
 func judgeStep(b *Burst, l *report.SweepLimit, alpha float64) (state, why string) {
@@ -71,29 +66,27 @@ func judgeStep(b *Burst, l *report.SweepLimit, alpha float64) (state, why string
 	}
 	took, ok := judge(b.took)
 	if !ok {
-		return stepUnclear, "no answer came"
+		return report.StepUnclear, report.SayStepSilent
 	}
 	served, _ := judge(b.served)
 	name := fmt.Sprintf("p%g", 100*l.Quantile)
 	need := analyze.MinSamples(l.Quantile, 1-2*alpha)
 	switch {
 	case took.Breaks <= alpha && served.Breaks > alpha:
-		return stepUnclear, name + " breaks the limit only because requests were sent late; raise --connections, or the " +
-			"generator is at its end"
+		return report.StepUnclear, fmt.Sprintf(report.SayStepLate, name)
 	case took.Breaks <= alpha:
-		return stepBreaks, ""
+		return report.StepBreaks, ""
 	case took.Holds <= alpha:
-		return stepHolds, ""
+		return report.StepHolds, ""
 	case took.Values < int64(need) && took.Above == 0:
-		return stepUnclear, fmt.Sprintf("%s needs %d answers to be shown below a limit, %d came", name, need, took.Values)
+		return report.StepUnclear, fmt.Sprintf(report.SayStepFew, name, need, took.Values)
 	}
-	why = fmt.Sprintf("%d of %d requests took longer, %.4g may: too near to tell on which side of the limit %s lies",
-		took.Above, took.Values, took.Allowed, name)
+	why = fmt.Sprintf(report.SayStepNear, took.Above, took.Values, took.Allowed, name)
 	if took.DesignEffect > 1 {
-		why += fmt.Sprintf("; they came close together, so %d requests tell as much as %.0f would", took.Values,
+		why += fmt.Sprintf(report.SayStepClose, took.Values,
 			math.Max(1, float64(took.Values)/took.DesignEffect))
 	}
-	return stepUnclear, why
+	return report.StepUnclear, why
 }
 
 // cutInto puts times, which are in the order of the answers, into n blocks.
@@ -107,59 +100,24 @@ func cutInto(times []int64, n int) [][]int64 {
 
 func (j *latencyJudge) decideSweep(s *report.Sweep) {
 	if len(s.Steps) > 0 && s.Steps[0].Sent > 0 && s.Steps[0].Errors == s.Steps[0].Sent {
-		j.invalid("%s at %g requests per second: %s", s.Target, s.Steps[0].Rate, s.Steps[0].Why)
+		j.doc.refuse(report.SayStepErrors, s.Target, s.Steps[0].Rate, s.Steps[0].Why)
 		return
 	}
 	if t := j.times[0]; t.Sent > 0 && t.elsewhere+t.errors == t.Sent {
-		j.invalid("%s gave no answer of its own", s.Target)
+		j.doc.refuse(report.SayNoOwnAnswer, s.Target)
 		return
 	}
-	if s.Limit == nil || len(s.Steps) == 0 {
-		s.Sentence = fmt.Sprintf("%s at %d rates.", s.Target, len(s.Steps))
-		return
-	}
-	limit := fmt.Sprintf("p%g of at most %g ms", 100*s.Limit.Quantile, s.Limit.Ms)
-	last := s.Steps[len(s.Steps)-1]
+	s.Say()
 	switch {
-	case s.BreaksAt == nil && last.State != stepHolds:
-		j.doc.Verdict.Outcome = report.Inconclusive
-		s.Sentence = fmt.Sprintf("Whether %s keeps to a %s at %g requests per second cannot be told: %s.", s.Target, limit,
-			last.Rate, last.Why)
-		j.doc.because(analyze.Reason{Code: analyze.CodeTooFew, Text: s.Sentence})
-		j.doc.remedies = append(j.doc.remedies, "measure each rate for longer with --round-duration, or give a --limit of "+
-			"a lower quantile")
-	case s.BreaksAt == nil:
+	case s.Limit == nil || len(s.Steps) == 0:
+	case s.BreaksAt != nil:
+		j.doc.Verdict.Outcome = report.Fail
+		j.doc.because(analyze.CodeOutside, "%s", s.Sentence)
+	case s.Steps[len(s.Steps)-1].State == report.StepHolds:
 		j.doc.Verdict.Outcome = report.Pass
-		s.Sentence = fmt.Sprintf("%s keeps to a %s at every rate up to %g per second.", s.Target, limit, *s.HoldsAt)
-		if n := unclearSteps(s.Steps); n > 0 {
-			s.Sentence = fmt.Sprintf("%s keeps to a %s at %g requests per second; at %d of %d rates below it, that cannot be "+
-				"told.", s.Target, limit,
-				*s.HoldsAt, n, len(s.Steps)-1)
-		}
-	case s.HoldsAt == nil:
-		j.doc.Verdict.Outcome = report.Fail
-		s.Sentence = fmt.Sprintf("%s does not keep to a %s even at %g requests per second.", s.Target, limit, *s.BreaksAt)
-		if s.Steps[0].State == stepUnclear {
-			s.Sentence = fmt.Sprintf("%s breaks a %s at %g requests per second; at lower rates that cannot be told.", s.Target,
-				limit, *s.BreaksAt)
-		}
 	default:
-		j.doc.Verdict.Outcome = report.Fail
-		s.Sentence = fmt.Sprintf("%s keeps to a %s up to %g requests per second and breaks it at %g.", s.Target, limit,
-			*s.HoldsAt, *s.BreaksAt)
+		j.doc.Verdict.Outcome = report.Inconclusive
+		j.doc.because(analyze.CodeTooFew, "%s", s.Sentence)
+		j.doc.remedy(report.RemedyLonger)
 	}
-	if j.doc.Verdict.Outcome == report.Fail {
-		j.doc.because(analyze.Reason{Code: analyze.CodeOutside, Text: s.Sentence})
-	}
-}
-
-// unclearSteps is how many rates say nothing of the limit.
-func unclearSteps(steps []report.SweepStep) int {
-	n := 0
-	for _, s := range steps {
-		if s.State == stepUnclear {
-			n++
-		}
-	}
-	return n
 }

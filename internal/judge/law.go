@@ -6,6 +6,7 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
 )
 
 // judgeLaw makes the one decision by the null model of the law: requests that are drawn one by one, connections where
@@ -19,9 +20,7 @@ func judgeLaw(doc *draft, m record.Manifest, t *Tally) (analyze.Decision, *Tally
 				return analyze.Decision{}, nil, err
 			}
 			doc.counts, t = byConnection.counts, byConnection
-			doc.Warnings = append(doc.Warnings, fmt.Sprintf(
-				"the split is drawn for each connection, so the %d connections were counted, each by its first answer, not the "+
-					"requests", t.N))
+			doc.warn(report.SayByConnection, t.N)
 		}
 	case law.WeightedRoundRobin, law.StickyAssignment:
 		d, turns, err := analyze.JudgeTurns(m.Weights, doc.counts, m.Options, turnsOf(*m.Before))

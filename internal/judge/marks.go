@@ -24,11 +24,11 @@ func marksOf(m record.Manifest, totals wire.Totals, length time.Duration) []repo
 			out = append(out, report.Mark{AtSeconds: Rounded(at.Sub(began).Seconds()), Text: text})
 		}
 		for _, x := range m.Marks {
-			add(x.At, "mark: "+x.Text)
+			add(x.At, fmt.Sprintf(report.SayMark, x.Text))
 		}
 		for _, x := range m.Moves {
 			written = written || x.Law
-			add(x.At, fmt.Sprintf("%s: %s -> %s", x.What, x.Before, x.After))
+			add(x.At, fmt.Sprintf(report.SayMove, x.What, x.Before, x.After))
 		}
 	}
 	if mark, ok := lastWrite(m, startedAt(totals), length); ok && !written {
@@ -47,9 +47,9 @@ func lastWrite(m record.Manifest, started time.Time, length time.Duration) (repo
 	if !m.After.Split.LastWritten.After(m.Before.Split.LastWritten) || at < 0 || at > length {
 		return report.Mark{}, false
 	}
-	text := "split written"
+	text := report.SayWritten
 	if who := m.After.Split.LastWriter; who != "" {
-		text += " by " + untrusted.Safe(who)
+		text = fmt.Sprintf(report.SayWrittenBy, untrusted.Safe(who))
 	}
 	return report.Mark{AtSeconds: at.Seconds(), Text: text}, true
 }

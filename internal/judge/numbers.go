@@ -39,11 +39,11 @@ func statistic(s analyze.Statistic) report.Statistic {
 	}
 	switch {
 	case math.IsInf(s.Value, 1):
-		out.Why = "infinite: a backend of weight 0 answered"
+		out.Why = report.SayInfinite
 	case s.DF <= 0:
-		out.Why = "one backend has all the weight: there is no other share to compare with"
+		out.Why = report.SayOneBackend
 	case out.Statistic == nil:
-		out.Why = "could not be computed"
+		out.Why = report.SayNotComputed
 	}
 	return out
 }
@@ -55,7 +55,7 @@ func probability(p analyze.PValue) *report.Probability {
 	}
 	out := &report.Probability{P: p.P, LnP: report.Finite(p.LnP), Method: string(p.Method)}
 	if out.LnP == nil {
-		out.Why = "impossible under the declared weights"
+		out.Why = report.SayImpossible
 	}
 	if p.Method == analyze.MonteCarlo {
 		out.Low, out.High = report.Finite(p.Lo), report.Finite(p.Hi)

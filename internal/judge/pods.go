@@ -1,8 +1,6 @@
 package judge
 
 import (
-	"fmt"
-
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
@@ -52,8 +50,8 @@ func podsOf(m record.Manifest, t *Tally) []report.SourcePod {
 	return out
 }
 
-// segmentsText says which pods' streams broke and what became of the requests between.
-func segmentsText(m record.Manifest, t *Tally) (out []string) {
+// brokenStreams says which pods' streams broke and what became of the requests between.
+func (doc *draft) brokenStreams(m record.Manifest, t *Tally) {
 	for _, s := range m.Streams {
 		if s.Next == 0 {
 			continue
@@ -62,9 +60,6 @@ func segmentsText(m record.Manifest, t *Tally) (out []string) {
 		if s.Pod < len(t.lostByPod) {
 			lost = t.lostByPod[s.Pod]
 		}
-		out = append(out, fmt.Sprintf("the stream from pod %s broke and was taken up again with request %d of its part: "+
-			"%d requests whose fate is not known were not sent again, and count as unattributed (%s)", s.Name, s.Next, lost,
-			s.Broken))
+		doc.warn(report.SayStreamBroke, s.Name, s.Next, lost, s.Broken)
 	}
-	return out
 }

@@ -143,7 +143,7 @@ func (p *pool) report() report.Report {
 	doc.Warnings = append(doc.Warnings, p.warnings()...)
 	d, err := p.judge(&doc)
 	if err != nil {
-		doc.invalid = append(doc.invalid, "the counts cannot be judged: "+untrusted.Safe(err.Error()))
+		doc.refuse(report.SayNotJudged, untrusted.Safe(err.Error()))
 		return doc.finish()
 	}
 	order := p.inOrder()
@@ -153,7 +153,7 @@ func (p *pool) report() report.Report {
 	}
 	doc.decision = &d
 	if unknown > 0 && d.Outcome == analyze.Pass {
-		doc.invalid = append(doc.invalid, unknownReason(unknown))
+		doc.refuse(report.SayUnknownAnswers, unknown)
 	}
 	return doc.finish()
 }
@@ -184,7 +184,7 @@ func (p *pool) run() *report.Run {
 func (r *poolRun) qualify(doc *draft) {
 	if r.alone.Verdict.Outcome == report.Invalid {
 		for _, why := range r.alone.Verdict.Reasons {
-			doc.invalid = append(doc.invalid, fmt.Sprintf("run %s is invalid: %s", r.id, why))
+			doc.refuse(report.SayRunInvalid, r.id, why)
 		}
 	}
 	for _, c := range r.m.Checks {
@@ -204,8 +204,8 @@ func (r *poolRun) qualify(doc *draft) {
 // proxy drew, and all where the order of requests is not known.
 func (r *poolRun) downgrades(checkedInOrder bool) (out []report.Diagnostic) {
 	for _, line := range r.alone.Diagnostics {
-		if !line.OK && line.Effect == report.EffectDowngrade && (line.Name == nameWitness || !checkedInOrder) {
-			line.Text = fmt.Sprintf("run %s: %s", r.id, line.Text)
+		if downgrades(line) && (line.Name == nameWitness || !checkedInOrder) {
+			line.Text = fmt.Sprintf(report.SayOfRun, r.id, line.Text)
 			out = append(out, line)
 		}
 	}
@@ -227,7 +227,7 @@ func (p *pool) warnings() []string {
 		for _, w := range r.alone.Warnings {
 			switch {
 			case said[w] < len(p.runs):
-				out = append(out, fmt.Sprintf("run %s: %s", r.id, w))
+				out = append(out, fmt.Sprintf(report.SayOfRun, r.id, w))
 			case r.id == first.id:
 				out = append(out, w)
 			}
@@ -236,11 +236,10 @@ func (p *pool) warnings() []string {
 		otherObject = otherObject || r.m.Before.Split.UID != first.m.Before.Split.UID
 	}
 	if otherPod {
-		out = append(out, "the requests came from different pods; the one that is shown is only one of them")
+		out = append(out, report.SayOtherPods)
 	}
 	if otherObject {
-		out = append(out, "the split is not the same object in all runs: it was made anew between them, or they are of "+
-			"different clusters")
+		out = append(out, report.SayOtherObject)
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -20,12 +21,10 @@ func (p *pool) judge(doc *draft) (analyze.Decision, error) {
 		return d, err
 	}
 	if p.sequential() {
-		if err := p.byLooks(&d); err != nil {
+		if err := p.byLooks(doc, &d); err != nil {
 			return d, err
 		}
-		doc.Warnings = append(doc.Warnings, "a run that stopped at what it saw (--sequential) is among them: the outcome "+
-			"and the likely "+
-			"ranges hold all the same, p-values of tests of a fixed size do not")
+		doc.warn(report.SayLookedEarly)
 	}
 	if d, err = p.compare(doc, d); err != nil {
 		return d, err
@@ -35,26 +34,25 @@ func (p *pool) judge(doc *draft) (analyze.Decision, error) {
 		return d, err
 	}
 	doc.Diagnostics = append(doc.Diagnostics, combined)
-	p.leaked(&d)
+	p.leaked(doc, &d)
 	return d, nil
 }
 
 // leaked makes a failure of a weight-0 backend's answer in any run, also of one after the look that decided that run,
 // which is not among the counts.
-func (p *pool) leaked(d *analyze.Decision) {
+func (p *pool) leaked(doc *draft, d *analyze.Decision) {
 	for _, r := range p.runs {
 		i := slices.Index(r.alone.Verdict.ReasonCodes, analyze.CodeLeak)
 		if i < 0 || i >= len(r.alone.Verdict.Reasons) || d.Outcome == analyze.Fail {
 			continue
 		}
 		d.Outcome = analyze.Fail
-		d.Reasons = []analyze.Reason{{Code: analyze.CodeLeak, Text: fmt.Sprintf("run %s: %s", r.id,
-			r.alone.Verdict.Reasons[i])}}
+		doc.onlyBecause(d, analyze.CodeLeak, report.SayOfRun, r.id, r.alone.Verdict.Reasons[i])
 	}
 }
 
 // byLooks decides as if each run were one look of a sequential run: its intervals do not care when one stops.
-func (p *pool) byLooks(d *analyze.Decision) error {
+func (p *pool) byLooks(doc *draft, d *analyze.Decision) error {
 	l, err := NewLooker(p.weights, p.options, 1)
 	if err != nil {
 		return err
@@ -70,10 +68,9 @@ func (p *pool) byLooks(d *analyze.Decision) error {
 			return err
 		}
 	}
-	l.apply(d, l.next)
+	l.apply(doc, d, l.next)
 	if l.outcome == analyze.Inconclusive && !d.Unattributed.Decides {
-		d.Reasons = []analyze.Reason{{Code: "sequential", Text: fmt.Sprintf(
-			"%d runs together, each of them one look, do not decide", len(p.runs))}}
+		doc.onlyBecause(d, codeSequential, report.SayRunsUndecided, len(p.runs))
 	}
 	return nil
 }
@@ -96,11 +93,10 @@ func (p *pool) compare(doc *draft, d analyze.Decision) (analyze.Decision, error)
 		return d, err
 	}
 	pv := test.Asymptotic
-	item := analyze.Diagnostic{Name: analyze.DiagnosticTime, OK: true, P: pv, AdjustedP: pv, Impact: analyze.Keep}
+	item := analyze.Diagnostic{Name: analyze.DiagnosticRuns, OK: true, P: pv, AdjustedP: pv, Impact: analyze.Keep}
 	if pv.P <= runsLevel && least >= 1 { // with less expected the p-value means nothing
 		item.OK, item.Impact = false, analyze.Downgrade
-		item.Text = p.differenceText()
-		item.Cause = "the weights that proxies obey, or the pods behind them, changed between the runs"
+		item.Backend, item.Least, item.Most = p.furthest()
 	}
 	after, err := analyze.Conclude(d, p.weights, doc.counts, analyze.Diagnostics{
 		Items:        []analyze.Diagnostic{item},
@@ -110,17 +106,16 @@ func (p *pool) compare(doc *draft, d analyze.Decision) (analyze.Decision, error)
 		return d, err
 	}
 	line := diagnostic(item, d.Outcome, &after)
-	line.Name = "runs"
 	switch {
 	case item.OK:
-		line.Text = fmt.Sprintf("the %d runs are alike: %s", len(p.runs), p.names())
+		line.Text = fmt.Sprintf(report.SayRunsAlike, len(p.runs), p.names())
 	case after.Outcome == analyze.Inconclusive:
 		// Also where the counts alone could not tell: how many requests more would is not the question then.
 		line.Effect = report.EffectDowngrade
 		if d.Outcome == analyze.Inconclusive {
-			line.Text += " There is no single split to judge."
+			line.Text += report.SayNoSingleSplit
 		}
-		none := analyze.Needed{Why: "the runs are not alike: remove the cause, then run again"}
+		none := analyze.Needed{Why: analyze.NeedAlikeRuns}
 		after.NeededIfOnTarget, after.NeededIfAsObserved = none, none
 		after.Reasons = slices.DeleteFunc(slices.Clone(after.Reasons), func(r analyze.Reason) bool {
 			return r.Code == analyze.CodeTooFew || r.Code == analyze.CodeEdge
@@ -130,35 +125,26 @@ func (p *pool) compare(doc *draft, d analyze.Decision) (analyze.Decision, error)
 	return after, nil
 }
 
-// differenceText names the two runs that are furthest apart.
-func (p *pool) differenceText() string {
-	text, widest := "", -1.0
+// furthest are the two runs that are furthest apart, and the backend of which they are.
+func (p *pool) furthest() (backend string, least, most analyze.Part) {
+	widest := -1.0
 	for i, w := range p.weights {
-		var low, high poolRun
-		least, most := math.Inf(1), math.Inf(-1)
+		var parts []analyze.Part
 		for _, r := range p.runs {
-			total := int64(0)
-			for _, n := range r.counts.N {
-				total += n
-			}
-			if total == 0 {
-				continue
-			}
-			s := float64(r.counts.N[i]) / float64(total)
-			if s < least {
-				least, low = s, r
-			}
-			if s > most {
-				most, high = s, r
+			if n := attributed(r.counts); n > 0 {
+				parts = append(parts, analyze.Part{Name: r.id, Share: float64(r.counts.N[i]) / float64(n)})
 			}
 		}
-		if most-least > widest {
-			widest = most - least
-			text = fmt.Sprintf("the runs differ by more than chance: %s got %.1f %% in run %s and %.1f %% in run %s",
-				w.Backend, 100*least, low.id, 100*most, high.id)
+		if len(parts) == 0 {
+			continue
+		}
+		byShare := func(a, b analyze.Part) int { return cmp.Compare(a.Share, b.Share) }
+		low, high := slices.MinFunc(parts, byShare), slices.MaxFunc(parts, byShare)
+		if apart := high.Share - low.Share; apart > widest {
+			backend, least, most, widest = w.Backend, low, high, apart
 		}
 	}
-	return text
+	return backend, least, most
 }
 
 // combine multiplies the evidence of the runs against exactly the declared weights. It may be added to for any reason,
@@ -179,33 +165,11 @@ func (p *pool) combine() (report.Diagnostic, error) {
 	sum := analyze.CombineE(lnE...)
 	pv := math.Min(1, math.Exp(-sum))
 	out := report.Diagnostic{Name: report.NameCombined, P: &pv, OK: pv >= p.options.Alpha, Effect: report.EffectKeep}
-	if out.OK {
-		out.Text = fmt.Sprintf("%d runs together are no evidence against the declared weights (p %s). ", len(p.runs),
-			smallText(sum))
-	} else {
+	if !out.OK {
 		out.Effect = report.EffectQualify
-		out.Text = fmt.Sprintf("%d runs together are evidence that the shares are not exactly the declared ones (p %s), "+
-			"which need not mean that they are outside tolerance. ", len(p.runs), smallText(sum))
 	}
-	out.Text += "This holds however many runs are added and for whatever reason"
-	if !p.sequential() {
-		out.Text += "; the verdict takes their number as fixed beforehand"
-	}
-	out.Text += "."
+	out.Text = report.CombinedEvidence(len(p.runs), sum, out.OK, p.sequential())
 	return out, nil
-}
-
-// smallText says exp(-lnE) where it may be too small for a float.
-func smallText(lnE float64) string {
-	switch e := lnE / math.Ln10; {
-	case lnE <= 0:
-		return "1"
-	case math.IsInf(lnE, 1):
-		return "0: a backend of weight 0 answered"
-	case e > 300:
-		return fmt.Sprintf("below 1e-%d", int(e))
-	}
-	return fmt.Sprintf("%.2g", math.Exp(-lnE))
 }
 
 // maxPooled is how many requests' order is kept of all runs together.

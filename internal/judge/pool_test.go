@@ -2,7 +2,6 @@ package judge
 
 import (
 	"encoding/json"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -264,17 +263,6 @@ func refusedTogether(t *testing.T, a, b store.Folder) {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: got %v, want %q in it", name, err, want)
 			}
-		}
-	}
-}
-
-func TestSmallText(t *testing.T) {
-	t.Parallel()
-	for lnE, want := range map[float64]string{
-		-3: "1", 0: "1", math.Log(20): "0.05", 1000: "below 1e-434", math.Inf(1): "0: a backend of weight 0 answered", // 1000/ln 10 = 434.29
-	} {
-		if got := smallText(lnE); got != want {
-			t.Errorf("%v: %q, want %q", lnE, got, want)
 		}
 	}
 }

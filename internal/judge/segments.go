@@ -81,7 +81,7 @@ func cut(parts []stretch, move record.Move, used []analyze.Observation, at, off 
 	}
 	c, err := analyze.KnownChange(seq, last.weights, move.Weights)
 	if err != nil || c.NoChange > sureOfChange || c.At >= len(seq) {
-		next.change.Why = "the answers do not show that the data plane followed"
+		next.change.Why = report.SayNotFollowed
 		return append(parts, next)
 	}
 	last.high, next.low = from+c.Low, from+min(c.High, len(seq)-1)
@@ -138,10 +138,10 @@ func moved(m record.Manifest, changes []law.Change, totals wire.Totals) []string
 		if known(x) {
 			continue
 		}
-		text := fmt.Sprintf("changed during the run: %s: %s -> %s", x.What, x.Before, x.After)
+		text := fmt.Sprintf(report.SayMovedBack, x.What, x.Before, x.After)
 		if m.Clock.Known && totals.StartedUnixNs > 0 {
 			began, _ := m.Clock.Local(totals.StartedUnixNs)
-			text += fmt.Sprintf(" (%s after the burst's start)", x.At.Sub(began).Round(10*time.Millisecond))
+			text += fmt.Sprintf(report.SayMovedBackWhen, x.At.Sub(began).Round(10*time.Millisecond))
 		}
 		out = append(out, text)
 	}

@@ -64,7 +64,7 @@ func (doc *draft) sent() {
 	}
 	known := len(doc.answers)
 	doc.Latency = latencyOf(slices.Concat(service[:known]...), slices.Concat(response[:known]...))
-	l.Why = "nothing was timed"
+	l.Why = report.SayNotTimed
 	if all := latencyOf(slices.Concat(service...), slices.Concat(response...)); all != nil {
 		l.ServiceTime, l.ResponseTime, l.Why = all.ServiceTime, all.ResponseTime, all.Why
 	}

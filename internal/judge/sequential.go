@@ -2,7 +2,7 @@ package judge
 
 import (
 	"errors"
-	"fmt"
+	"slices"
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
@@ -166,19 +166,18 @@ func sequential(doc *draft, m record.Manifest, t *Tally) (analyze.Decision, *Tal
 	if err != nil {
 		return analyze.Decision{}, nil, err
 	}
-	doc.Sequential = l.apply(&d, m.Plan.Requests)
-	leakAfter(&d, m.Weights, t)
+	doc.Sequential = l.apply(doc, &d, m.Plan.Requests)
+	leakAfter(doc, &d, m.Weights, t)
 	return d, counted, nil
 }
 
 // leakAfter makes a failure of an answer that a weight-0 backend gave after the deciding look: no statistics are needed
 // for what must not happen at all.
-func leakAfter(d *analyze.Decision, w analyze.Weights, t *Tally) {
+func leakAfter(doc *draft, d *analyze.Decision, w analyze.Weights, t *Tally) {
 	for i, x := range w {
 		if n := t.counts.N[i]; x.W == 0 && n > 0 && d.Outcome != analyze.Fail {
 			d.Outcome = analyze.Fail
-			d.Reasons = []analyze.Reason{{Code: analyze.CodeLeak, Text: fmt.Sprintf("%s has weight 0 and answered %d "+
-				"requests, after the look that decided", x.Backend, n)}}
+			doc.onlyBecause(d, analyze.CodeLeak, report.SayLeakedLater, x.Backend, n)
 		}
 	}
 }
@@ -193,7 +192,7 @@ func statusOf(o analyze.Observation) uint16 {
 
 // apply puts the sequential rule's outcome and intervals in the place of those of the fixed-size test, whose p-values
 // stay as nominal.
-func (l *Looker) apply(d *analyze.Decision, maximum uint64) *report.SequentialLooks {
+func (l *Looker) apply(doc *draft, d *analyze.Decision, maximum uint64) *report.SequentialLooks {
 	d.Outcome = l.outcome
 	for i := range d.Backends {
 		if i < len(l.last.Intervals) && l.last.Intervals[i].Why == "" {
@@ -201,29 +200,23 @@ func (l *Looker) apply(d *analyze.Decision, maximum uint64) *report.SequentialLo
 		}
 	}
 	d.Unattributed.Decides = l.unattributed > 0 && l.last.Outcome != l.outcome
-	text := fmt.Sprintf("at look %d, after %d requests, ", l.looks, l.next)
-	switch l.outcome {
-	case analyze.Pass:
-		text += "the likely range of every share lies within its tolerance"
-	case analyze.Fail:
-		text += "the likely range of some share lies outside its tolerance, or a weight-0 backend answered"
+	d.Reasons = slices.DeleteFunc(slices.Clone(d.Reasons), func(r analyze.Reason) bool {
+		return r.Code != analyze.CodeLeak || l.outcome != analyze.Fail
+	})
+	switch {
+	case l.outcome == analyze.Pass:
+		doc.because(codeSequential, report.SayLooksPass, l.looks, l.next)
+	case l.outcome == analyze.Fail:
+		doc.because(codeSequential, report.SayLooksFail, l.looks, l.next)
+	case d.Unattributed.Decides:
+		doc.because(codeSequential, report.SayLooksUnattributed, l.looks, l.next, l.unattributed)
 	default:
-		spent := analyze.Needed{Why: "the looks have used up the error rate of this run; plan another with more --requests"}
+		doc.because(codeSequential, report.SayLooksUndecided, l.looks, l.next)
+	}
+	if l.outcome == analyze.Inconclusive {
+		spent := analyze.Needed{Why: analyze.NeedAnotherPlan}
 		d.NeededIfOnTarget, d.NeededIfAsObserved = spent, spent
-		text = fmt.Sprintf("%d looks in %d requests, the most that the plan allows, did not decide", l.looks, l.next)
-		if d.Unattributed.Decides {
-			text += fmt.Sprintf(": %d requests without a known backend could change the outcome", l.unattributed)
-		}
 	}
-	reasons := d.Reasons[:0:0]
-	if d.Outcome == analyze.Fail {
-		for _, r := range d.Reasons {
-			if r.Code == analyze.CodeLeak {
-				reasons = append(reasons, r)
-			}
-		}
-	}
-	d.Reasons = append(reasons, analyze.Reason{Code: "sequential", Text: text})
 	return &report.SequentialLooks{
 		Every: int64(l.every), Looks: int64(l.looks), Requests: int64(l.next), Maximum: int64(maximum),
 		LnE: report.Finite(l.last.LnE), Anytime: probability(l.last.Anytime),

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -140,9 +141,10 @@ func TestALeakFailsASequentialRun(t *testing.T) {
 	if l.outcome != analyze.Fail {
 		t.Errorf("outcome %s", l.outcome)
 	}
+	var doc draft
 	d := analyze.Decision{Outcome: analyze.Pass}
-	leakAfter(&d, w, &Tally{counts: analyze.Counts{N: []int64{1000, 1000, 3}}})
-	if d.Outcome != analyze.Fail || len(d.Reasons) != 1 || d.Reasons[0].Code != analyze.CodeLeak {
-		t.Errorf("a leak after the look: %+v", d)
+	leakAfter(&doc, &d, w, &Tally{counts: analyze.Counts{N: []int64{1000, 1000, 3}}})
+	if d.Outcome != analyze.Fail || len(d.Reasons) != 0 || !slices.Equal(doc.Verdict.ReasonCodes, []string{analyze.CodeLeak}) {
+		t.Errorf("a leak after the look: %+v, %+v", d, doc.Verdict)
 	}
 }

@@ -21,7 +21,7 @@ func splitOf(before, after *law.Snapshot) *report.Split {
 		LastWriter: s.LastWriter, LastWritten: s.LastWritten, YAMLBefore: yamlText(s.YAML), Law: lawOf(before.Law),
 	}
 	if after == nil {
-		out.Why = "it was not read again after the run"
+		out.Why = report.SayNotReadAgain
 		return out
 	}
 	out.YAMLAfter = yamlText(after.Split.YAML)
@@ -38,7 +38,7 @@ const maxYAML = 32 << 10
 
 func yamlText(b []byte) string {
 	if len(b) > maxYAML {
-		return string(b[:maxYAML]) + "\n# cut: the whole of it is in the run's folder\n"
+		return string(b[:maxYAML]) + report.SayRestOfYAML
 	}
 	return string(b)
 }
@@ -48,15 +48,15 @@ func yamlText(b []byte) string {
 func changeOf(a, b law.Split) string {
 	switch {
 	case a.Found && !b.Found:
-		return "it was deleted during the run"
+		return report.SayDeleted
 	case a.UID != b.UID:
-		return "it was deleted and created again during the run"
+		return report.SayCreatedAgain
 	case a.Root != b.Root:
-		return fmt.Sprintf("its root Service changed from %s to %s during the run", a.Root, b.Root)
+		return fmt.Sprintf(report.SayOtherRoot, a.Root, b.Root)
 	case !slices.Equal(a.Declared, b.Declared):
-		return "its declared weights changed during the run"
+		return report.SayOtherWeights
 	case !slices.Equal(a.Effective, b.Effective):
-		return "the weights that proxies obey changed during the run"
+		return report.SayOtherObeyed
 	}
 	return ""
 }

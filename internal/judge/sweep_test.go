@@ -54,15 +54,15 @@ func TestSweepNearItsLimit(t *testing.T) {
 		state string
 		why   string
 	}{
-		{"none is slow", func(int) bool { return false }, 0, stepHolds, ""},
-		{"5 here and there", func(i int) bool { return i%400 == 7 }, 0, stepHolds, ""},
-		{"17", func(i int) bool { return i%117 == 7 }, 0, stepUnclear, "18 of 2000 requests took longer, 20 may"},
-		{"22", func(i int) bool { return i%91 == 7 }, 0, stepUnclear, "22 of 2000 requests took longer, 20 may"},
-		{"5, all at once", func(i int) bool { return i/5 == 100 }, 0, stepUnclear, "close together"},
-		{"40", func(i int) bool { return i%50 == 7 }, 0, stepBreaks, ""},
-		{"40 that never came", func(int) bool { return false }, 40, stepBreaks, ""},
-		{"5 that never came", func(int) bool { return false }, 5, stepUnclear, "close together"},
-		{"nothing but errors", nil, 2000, stepBreaks, ""},
+		{"none is slow", func(int) bool { return false }, 0, report.StepHolds, ""},
+		{"5 here and there", func(i int) bool { return i%400 == 7 }, 0, report.StepHolds, ""},
+		{"17", func(i int) bool { return i%117 == 7 }, 0, report.StepUnclear, "18 of 2000 requests took longer, 20 may"},
+		{"22", func(i int) bool { return i%91 == 7 }, 0, report.StepUnclear, "22 of 2000 requests took longer, 20 may"},
+		{"5, all at once", func(i int) bool { return i/5 == 100 }, 0, report.StepUnclear, "close together"},
+		{"40", func(i int) bool { return i%50 == 7 }, 0, report.StepBreaks, ""},
+		{"40 that never came", func(int) bool { return false }, 40, report.StepBreaks, ""},
+		{"5 that never came", func(int) bool { return false }, 5, report.StepUnclear, "close together"},
+		{"nothing but errors", nil, 2000, report.StepBreaks, ""},
 	} {
 		b := NewBurst(-1)
 		for i := range 2000 {
@@ -82,7 +82,7 @@ func TestSweepNearItsLimit(t *testing.T) {
 			t.Errorf("%s: %s %q, want %s %q", x.name, state, why, x.state, x.why)
 		}
 	}
-	if state, why := judgeStep(NewBurst(-1), l, 0.01); state != stepUnclear || why == "" {
+	if state, why := judgeStep(NewBurst(-1), l, 0.01); state != report.StepUnclear || why == "" {
 		t.Errorf("nothing: %s %q", state, why)
 	}
 }

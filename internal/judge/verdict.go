@@ -13,12 +13,36 @@ import (
 const (
 	codeInvalid    = "invalid"
 	codeDiagnostic = "diagnostic"
+	codeSequential = "sequential"
 )
 
-// because adds a reason of the verdict.
-func (doc *draft) because(r analyze.Reason) {
+// because adds a reason of the verdict, after those of the decision.
+func (doc *draft) because(code, format string, args ...any) {
 	v := &doc.Verdict
-	v.Reasons, v.ReasonCodes = append(v.Reasons, report.Sentence(r)), append(v.ReasonCodes, r.Code)
+	v.Reasons, v.ReasonCodes = append(v.Reasons, fmt.Sprintf(format, args...)), append(v.ReasonCodes, code)
+}
+
+// onlyBecause makes it the only reason, in the place of the decision's.
+func (doc *draft) onlyBecause(d *analyze.Decision, code, format string, args ...any) {
+	d.Reasons, doc.Verdict.Reasons, doc.Verdict.ReasonCodes = nil, nil, nil
+	doc.because(code, format, args...)
+}
+
+// refuse adds a reason why there is no verdict.
+func (doc *draft) refuse(format string, args ...any) {
+	doc.invalid = append(doc.invalid, fmt.Sprintf(format, args...))
+}
+
+// warn adds what weakens the verdict.
+func (doc *draft) warn(format string, args ...any) {
+	doc.Warnings = append(doc.Warnings, fmt.Sprintf(format, args...))
+}
+
+// remedy adds what to do, once.
+func (doc *draft) remedy(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(doc.remedies, text) {
+		doc.remedies = append(doc.remedies, text)
+	}
 }
 
 // worsen makes the verdict's outcome worse, where o is.
@@ -41,6 +65,7 @@ func (doc *draft) concludeShares() {
 	if o.Gate == "" {
 		o.Gate = analyze.GateTolerance
 	}
+	said := doc.Verdict
 	doc.Verdict = report.Verdict{
 		Gate: string(o.Gate), Alpha: o.Alpha, Power: o.Power,
 		Tolerance: []report.BackendTolerance{}, Reasons: []string{}, ReasonCodes: []string{},
@@ -48,7 +73,7 @@ func (doc *draft) concludeShares() {
 	v := &doc.Verdict
 	statistical := ""
 	for _, line := range doc.Diagnostics {
-		if !line.OK && line.Effect == report.EffectDowngrade {
+		if downgrades(line) {
 			v.Reasons, v.ReasonCodes = append([]string{line.Text}, v.Reasons...), append(v.ReasonCodes, codeDiagnostic)
 		}
 	}
@@ -64,10 +89,11 @@ func (doc *draft) concludeShares() {
 		}
 		v.Match, v.Differs = probability(d.Match), probability(d.Differs)
 		v.RequestsNeeded = neededOf(d)
-		for _, reason := range d.Reasons {
-			doc.because(reason)
+		for _, r := range d.Reasons {
+			doc.because(r.Code, "%s", report.Sentence(r))
 		}
 	}
+	v.Reasons, v.ReasonCodes = append(v.Reasons, said.Reasons...), append(v.ReasonCodes, said.ReasonCodes...)
 	v.Outcome = statistical
 	if downgraded && (v.Outcome == report.Pass || v.Outcome == report.Fail) {
 		v.Outcome = report.Inconclusive
@@ -91,7 +117,7 @@ func (doc *draft) concludeOther() {
 	case doc.Watch != nil:
 		v.Gate = report.GateAlways
 	}
-	v.Tolerance, v.Remedies = []report.BackendTolerance{}, append([]string{}, doc.remedies...)
+	v.Tolerance = []report.BackendTolerance{}
 	v.Reasons, v.ReasonCodes = append([]string{}, v.Reasons...), append([]string{}, v.ReasonCodes...)
 	if why := doc.refusals(); len(why) > 0 {
 		if v.Outcome != report.Measured {
@@ -100,10 +126,11 @@ func (doc *draft) concludeOther() {
 		doc.invalidate(why)
 	}
 	for _, c := range report.FailedChecks(doc.Checks) {
-		if c.Hint != "" && !slices.Contains(v.Remedies, c.Hint) {
-			v.Remedies = append(v.Remedies, c.Hint)
+		if c.Hint != "" {
+			doc.remedy("%s", c.Hint)
 		}
 	}
+	v.Remedies = append([]string{}, doc.remedies...)
 }
 
 // cutShort is by what the run was cut short, "" where it was not.
@@ -142,7 +169,7 @@ func (doc *draft) splitChanged() bool {
 func (doc *draft) invalidReasons() []string {
 	why := doc.refusals()
 	if len(why) == 0 && doc.splitChanged() {
-		why = append(why, "what was measured is not one split: "+doc.Split.Why)
+		why = append(why, fmt.Sprintf(report.SayNotOneSplit, doc.Split.Why))
 	}
 	if len(why) > 0 {
 		return why
@@ -151,73 +178,69 @@ func (doc *draft) invalidReasons() []string {
 	case attributed(doc.counts) == 0:
 		why = append(why, report.NoAnswers(doc.total()))
 	case d == nil:
-		why = append(why, "nothing was judged")
+		why = append(why, report.SayNothingJudged)
 	case d.Outcome != analyze.Pass && d.Outcome != analyze.Fail && d.Outcome != analyze.Inconclusive:
-		why = append(why, fmt.Sprintf("the statistics gave no outcome but %q", d.Outcome))
+		why = append(why, fmt.Sprintf(report.SayNoOutcome, d.Outcome))
 	}
 	return why
 }
 
 // remediesOf say what to do, in order. Every outcome but a pass has at least one.
 func (doc *draft) remediesOf(outcome string) []string {
-	remedies := append([]string{}, doc.remedies...)
-	if outcome == report.Pass {
-		return remedies
+	if outcome != report.Pass {
+		doc.addRemedies(outcome)
 	}
-	add := func(s string) {
-		if s != "" && !slices.Contains(remedies, s) {
-			remedies = append(remedies, s)
-		}
-	}
+	return append([]string{}, doc.remedies...)
+}
+
+func (doc *draft) addRemedies(outcome string) {
 	for _, c := range report.FailedChecks(doc.Checks) {
-		if c.CausedBy == "" {
-			add(c.Hint)
+		if c.CausedBy == "" && c.Hint != "" {
+			doc.remedy("%s", c.Hint)
 		}
 	}
 	switch {
 	case outcome == report.Fail && doc.Split == nil:
-		add("compare what was sent with what proxies obey")
+		doc.remedy(report.RemedyCompare)
 	case outcome == report.Fail:
-		add("see which object the proxies obey and what is wrong with it: " + report.CheckCommand(doc.Split))
+		doc.remedy(report.RemedyObject, report.CheckCommand(doc.Split))
 	case outcome == report.Inconclusive:
-		add(doc.inconclusiveRemedy())
-	case len(remedies) > 0:
+		doc.remedyForMore()
+	case len(doc.remedies) > 0:
 	case doc.cutShort() != "":
-		add("run it again; what was measured so far is kept and is not a verdict")
+		doc.remedy(report.RemedyAgain)
 	case doc.splitChanged():
-		add("wait until the split is no longer being changed, then run it again")
+		doc.remedy(report.RemedyWait)
 	case doc.Split != nil:
-		add("find the cause: " + report.CheckCommand(doc.Split))
+		doc.remedy(report.RemedyFind, report.CheckCommand(doc.Split))
 	case len(doc.invalid) > 0:
-		add("mend what the reason names, then run it again")
+		doc.remedy(report.RemedyMend)
 	default:
-		add("give at least one request with a known backend")
+		doc.remedy(report.RemedyGive)
 	}
-	return remedies
 }
 
-func (doc *draft) inconclusiveRemedy() string {
-	for _, d := range doc.Diagnostics {
-		if !d.OK && d.Effect == report.EffectDowngrade {
-			return "remove that cause, then run it again"
-		}
-	}
+// remedyForMore says what would decide.
+func (doc *draft) remedyForMore() {
 	d := doc.decision
-	if d == nil {
-		return ""
-	}
-	have := doc.total()
-	switch onTarget, asObserved := d.NeededIfOnTarget.Requests, d.NeededIfAsObserved.Requests; {
+	switch have := doc.total(); {
+	case slices.ContainsFunc(doc.Diagnostics, downgrades):
+		doc.remedy(report.RemedyCause)
+	case d == nil:
 	case d.Unattributed.Decides:
-	case onTarget > have:
-		return fmt.Sprintf("run it again with --requests %d", onTarget)
-	case onTarget > 0 && asObserved > have:
-		return fmt.Sprintf("decide whether a share like this is right: set --tolerance wider or narrower, "+
-			"or run it again with --requests %d", asObserved)
-	case onTarget > 0:
-		return "decide whether a share like this is right, and set --tolerance wider or narrower"
-	case asObserved > have:
-		return fmt.Sprintf("run it again with --requests %d", asObserved)
+		doc.remedy(report.RemedyTolerance)
+	case d.NeededIfOnTarget.Requests > have:
+		doc.remedy(report.RemedyRequests, d.NeededIfOnTarget.Requests)
+	case d.NeededIfOnTarget.Requests > 0 && d.NeededIfAsObserved.Requests > have:
+		doc.remedy(report.RemedyDecideOr, d.NeededIfAsObserved.Requests)
+	case d.NeededIfOnTarget.Requests > 0:
+		doc.remedy(report.RemedyDecide)
+	case d.NeededIfAsObserved.Requests > have:
+		doc.remedy(report.RemedyRequests, d.NeededIfAsObserved.Requests)
+	default:
+		doc.remedy(report.RemedyTolerance)
 	}
-	return "find out why requests have no known backend, or allow a wider --tolerance"
 }
+
+// downgrades reports whether a diagnostic took the verdict away.
+func downgrades(d report.Diagnostic) bool { return !d.OK && d.Effect == report.EffectDowngrade }

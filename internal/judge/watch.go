@@ -1,7 +1,6 @@
 package judge
 
 import (
-	"fmt"
 	"math"
 	"strings"
 
@@ -141,13 +140,12 @@ func concludeWatch(m record.Manifest, w *Watch) report.Report {
 		if s.Failure.Side == report.SideLeak {
 			code = analyze.CodeLeak
 		}
-		doc.because(analyze.Reason{Code: code, Text: s.Failure.String()})
+		doc.because(code, "%s", s.Failure)
 	case w.Looks == 0 && m.Undisturbed() && !m.Refused():
-		doc.invalid = append(doc.invalid, strings.TrimSuffix("nothing was measured: "+w.Why, ": "))
+		doc.invalid = append(doc.invalid, strings.TrimSuffix(report.SayNothingMeasured+w.Why, ": "))
 	case !w.passed && len(m.Failures) == 0:
-		text := fmt.Sprintf("%d requests do not decide yet", s.Requests)
-		doc.because(analyze.Reason{Code: analyze.CodeTooFew, Text: text})
-		doc.remedies = append(doc.remedies, "watch it longer, or at a higher --rate")
+		doc.because(analyze.CodeTooFew, report.SayUndecided, s.Requests)
+		doc.remedy(report.RemedyWatch)
 	}
 	return doc.finish()
 }

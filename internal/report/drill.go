@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -62,6 +63,71 @@ type Failover struct {
 	Recovered   *Instant `json:"recovered"`   // its first answer again
 	BackToSplit *Instant `json:"backToSplit"` // from here on the answers follow the weights again
 	Sentences   []string `json:"sentences"`
+}
+
+// Say fills in the sentences. backends are those of the split, in order.
+func (f *Failover) Say(events []DrillEvent, backends []string) {
+	say := func(format string, args ...any) { f.Sentences = append(f.Sentences, fmt.Sprintf(format, args...)) }
+	began, since := f.Silent.AtSeconds, "its last answer"
+	switch e := f.FirstError; {
+	case e != nil:
+		began, since = e.AtSeconds, "the first loss"
+		say("%s gave its last answer at %.1fs; the first request was lost at %.1fs (between %.1f and %.1f)%s.", f.Backend,
+			f.Silent.AtSeconds, began, e.LowSeconds, e.HighSeconds, afterEvent(events, backends, began))
+		say("%d requests were lost while it was silent.", f.Lost)
+	case f.Waited > 0:
+		say("%s gave its last answer at %.1fs; no request was lost, and %d waited until it answered again, for up to %.1fs.",
+			f.Backend, began, f.Waited, f.LongestWait)
+	default:
+		say("%s gave its last answer at %.1fs, and no request was lost: the others carried all.", f.Backend, began)
+	}
+	switch t := f.TakenOver; {
+	case t == nil && f.Waited > 0:
+		say("Nothing took over: requests were lost or waited until it answered again; %d waited for their answer, for up "+
+			"to %.1fs.", f.Waited, f.LongestWait)
+	case t == nil:
+		say("Nothing took over: requests were lost until it answered again, or until the end.")
+	default:
+		did := "the proxy did it, the weights stayed as they were"
+		if f.By == ByWeights {
+			did = "the weights did it" + afterEvent(events, backends, t.HighSeconds)
+		}
+		say("The others carried all from %.1fs on, %.1fs after %s (%.1f to %.1f): %s.", t.AtSeconds, t.AtSeconds-began,
+			since, max(0, t.LowSeconds-began), t.HighSeconds-began, did)
+	}
+	if f.Recovered == nil {
+		say("It did not answer again before the end.")
+		return
+	}
+	say("Its first answer again was at %.1fs%s.", f.Recovered.AtSeconds,
+		afterEvent(events, backends, f.Recovered.AtSeconds))
+	if b := f.BackToSplit; b != nil {
+		say("The answers follow the weights again from %.1fs on (between %.1f and %.1f), %.1fs after %s.", b.AtSeconds,
+			b.LowSeconds, b.HighSeconds, b.AtSeconds-began, since)
+	} else {
+		say("That the answers follow the weights again was not seen before the end.")
+	}
+}
+
+// causeWindow is how long before a loss an event can be what it is measured from.
+const causeWindow = 60.0
+
+// afterEvent says how long after the last event before it something was, if there was one.
+func afterEvent(events []DrillEvent, backends []string, at float64) string {
+	for _, e := range slices.Backward(events) {
+		switch since := at - e.AtSeconds; {
+		case since < 0 || since > causeWindow:
+		case len(e.Weights) > 0:
+			parts := make([]string, len(backends))
+			for i, b := range backends {
+				parts[i] = strconv.FormatInt(e.Weights[b], 10)
+			}
+			return fmt.Sprintf(", %.1fs after the API told of weights %s", since, strings.Join(parts, "/"))
+		default:
+			return fmt.Sprintf(", %.1fs after %s %q", since, e.Kind, e.Text)
+		}
+	}
+	return ""
 }
 
 // DrillEvent is something that happened: a mark of the user, or a change that the API told.

@@ -91,6 +91,46 @@ type SweepLimit struct {
 	Ms       float64 `json:"valueMs"`
 }
 
+// Say fills in the sentence.
+func (s *Sweep) Say() {
+	if s.Limit == nil || len(s.Steps) == 0 {
+		s.Sentence = fmt.Sprintf("%s at %d rates.", s.Target, len(s.Steps))
+		return
+	}
+	limit := fmt.Sprintf("p%g of at most %g ms", 100*s.Limit.Quantile, s.Limit.Ms)
+	unclear := 0
+	for _, x := range s.Steps {
+		if x.State == StepUnclear {
+			unclear++
+		}
+	}
+	switch last := s.Steps[len(s.Steps)-1]; {
+	case s.BreaksAt == nil && last.State != StepHolds:
+		s.Sentence = fmt.Sprintf("Whether %s keeps to a %s at %g requests per second cannot be told: %s.", s.Target, limit,
+			last.Rate, last.Why)
+	case s.BreaksAt == nil && unclear > 0:
+		s.Sentence = fmt.Sprintf("%s keeps to a %s at %g requests per second; at %d of %d rates below it, that cannot be "+
+			"told.", s.Target, limit, *s.HoldsAt, unclear, len(s.Steps)-1)
+	case s.BreaksAt == nil:
+		s.Sentence = fmt.Sprintf("%s keeps to a %s at every rate up to %g per second.", s.Target, limit, *s.HoldsAt)
+	case s.HoldsAt != nil:
+		s.Sentence = fmt.Sprintf("%s keeps to a %s up to %g requests per second and breaks it at %g.", s.Target, limit,
+			*s.HoldsAt, *s.BreaksAt)
+	case s.Steps[0].State == StepUnclear:
+		s.Sentence = fmt.Sprintf("%s breaks a %s at %g requests per second; at lower rates that cannot be told.", s.Target,
+			limit, *s.BreaksAt)
+	default:
+		s.Sentence = fmt.Sprintf("%s does not keep to a %s even at %g requests per second.", s.Target, limit, *s.BreaksAt)
+	}
+}
+
+// What a step shows of the limit.
+const (
+	StepHolds   = "holds"
+	StepBreaks  = "breaks"
+	StepUnclear = "unclear"
+)
+
 // SweepStep is one rate.
 type SweepStep struct {
 	Rate      float64        `json:"ratePerSecond"`

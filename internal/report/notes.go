@@ -109,14 +109,15 @@ func whyNot(r Report) []string {
 	}
 	var why []string
 	for i, reason := range r.Verdict.Reasons {
-		if c := codeOf(r, i); c != analyze.CodeChance && c != analyze.CodeNoticeable { // said below the table
+		if c := CodeOf(r, i); c != analyze.CodeChance && c != analyze.CodeNoticeable { // said below the table
 			why = append(why, reason)
 		}
 	}
 	return why
 }
 
-func codeOf(r Report, reason int) string {
+// CodeOf is the code of a reason, "" in documents that have none.
+func CodeOf(r Report, reason int) string {
 	if reason < len(r.Verdict.ReasonCodes) {
 		return r.Verdict.ReasonCodes[reason]
 	}

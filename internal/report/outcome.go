@@ -133,10 +133,10 @@ func sharesOnly(r Report) (Report, string) {
 	v.Outcome, v.StatisticalOutcome = v.StatisticalOutcome, ""
 	var limits, reasons, codes []string
 	for i, reason := range v.Reasons {
-		if codeOf(r, i) == CodeLimit {
+		if CodeOf(r, i) == CodeLimit {
 			limits = append(limits, strings.TrimSuffix(reason, "."))
 		} else {
-			reasons, codes = append(reasons, reason), append(codes, codeOf(r, i))
+			reasons, codes = append(reasons, reason), append(codes, CodeOf(r, i))
 		}
 	}
 	v.Reasons, v.ReasonCodes = reasons, codes

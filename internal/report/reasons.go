@@ -14,8 +14,6 @@ import (
 func Sentence(r analyze.Reason) string {
 	unit := cmp.Or(r.Unit, unitRequest)
 	switch {
-	case r.Text != "":
-		return r.Text
 	case r.Quantile > 0:
 		return latencyReason(r)
 	}
@@ -142,6 +140,10 @@ func neededWhy(n analyze.Needed, unit string) string {
 		return fmt.Sprintf("it is too narrow: more than 1,000,000,000 %ss would be needed", unit)
 	case analyze.NeedLikeness:
 		return fmt.Sprintf("the %ss of this run are not alike or not independent: remove the cause, then run again", unit)
+	case analyze.NeedAlikeRuns:
+		return "the runs are not alike: remove the cause, then run again"
+	case analyze.NeedAnotherPlan:
+		return "the looks have used up the error rate of this run; plan another with more --requests"
 	}
 	return n.Why
 }
@@ -209,8 +211,6 @@ func findingReason(r analyze.Reason) string {
 // foundBy says what a diagnostic found, and its likeliest cause.
 func foundBy(d analyze.Diagnostic) (what, cause string) {
 	switch {
-	case d.Text != "":
-		return d.Text, d.Cause
 	case d.Name == analyze.DiagnosticSticky:
 		return fmt.Sprintf("requests in a row went to the same backend more often than chance does: %s runs, "+
 				"about %s expected", count(d.Runs), count(d.ExpectedRuns)),
@@ -228,6 +228,10 @@ func foundBy(d analyze.Diagnostic) (what, cause string) {
 	case d.Name == analyze.DiagnosticErrors:
 		return fmt.Sprintf("%s fails more often than the others: %s of its answers are errors; a proxy that retries draws "+
 			"again, so its share may look too small", d.Backend, exactPercent(d.Share)), "the backend itself fails"
+	case d.Name == analyze.DiagnosticRuns:
+		return fmt.Sprintf("the runs differ by more than chance: %s got %.1f %% in run %s and %.1f %% in run %s", d.Backend,
+				100*d.Least.Share, d.Least.Name, 100*d.Most.Share, d.Most.Name),
+			"the weights that proxies obey, or the pods behind them, changed between the runs"
 	case d.Name == analyze.DiagnosticPods:
 		return "source pods do not send to the same shares", "one source pod's proxy still has old weights"
 	case d.Name == analyze.DiagnosticEven:

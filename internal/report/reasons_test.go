@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -234,13 +235,39 @@ func TestSentences(t *testing.T) {
 				"fail, but fewer than 20 connections cannot carry it.",
 		},
 		{
-			found(analyze.Diagnostic{Name: analyze.DiagnosticTime, Text: "the runs differ", Cause: "another split"}, analyze.WhyMixed),
-			"the runs differ. Likely cause: another split. The counts alone would be a fail, but there is no " +
-				"single split to judge.",
+			found(analyze.Diagnostic{
+				Name: analyze.DiagnosticRuns, Backend: "b", Least: analyze.Part{Name: "r1", Share: 0.48}, Most: analyze.Part{Name: "r2", Share: 0.5512},
+			}, analyze.WhyMixed),
+			"the runs differ by more than chance: b got 48.0 % in run r1 and 55.1 % in run r2. Likely cause: the weights " +
+				"that proxies obey, or the pods behind them, changed between the runs. The counts alone would be a fail, " +
+				"but there is no single split to judge.",
 		},
 	} {
 		if got := Sentence(c.r); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.r.Code, got, c.want)
+		}
+	}
+}
+
+// A rate in a sentence is not written with a power of ten.
+func TestOverloadedSaysWholeNumbers(t *testing.T) {
+	const want = "the generator was overloaded: it sent 432 requests per second, 1000 were planned"
+	if got := Overloaded(431.7, 1000); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for x, want := range map[float64]string{0.4567: "0.457", 12.345: "12.3", 99.96: "100", 12_345.6: "12346", 1e6: "1000000"} {
+		if got := threeDigits(x); got != want {
+			t.Errorf("%v: %q, want %q", x, got, want)
+		}
+	}
+}
+
+func TestCombinedEvidence(t *testing.T) {
+	for lnE, want := range map[float64]string{
+		-3: "1", 0: "1", math.Log(20): "0.05", 1000: "below 1e-434", math.Inf(1): "0: a backend of weight 0 answered", // 1000/ln 10 = 434.29
+	} {
+		if got := CombinedEvidence(2, lnE, true, true); !strings.Contains(got, "(p "+want+")") {
+			t.Errorf("%v: %q, want %q", lnE, got, want)
 		}
 	}
 }

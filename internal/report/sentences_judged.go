@@ -2,6 +2,8 @@ package report
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -39,6 +41,44 @@ func NoAnswers(sent int64) string {
 		return "no request was sent"
 	}
 	return fmt.Sprintf("0 of %s were answered by a known backend", plural(sent, "request"))
+}
+
+// Overloaded says that the generator sent fewer requests per second than were planned.
+func Overloaded(sent, planned float64) string {
+	return fmt.Sprintf("the generator was overloaded: it sent %s requests per second, %s were planned", threeDigits(sent),
+		threeDigits(planned))
+}
+
+// threeDigits writes a number with three digits, or all before the point where there are more.
+func threeDigits(x float64) string {
+	if x >= 100 {
+		return strconv.FormatFloat(x, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(x, 'g', 3, 64)
+}
+
+// CombinedEvidence says what runs show together against exactly the declared weights: their evidence, exp(lnE), and
+// whether it is too little. looked: one of them stopped at what it saw.
+func CombinedEvidence(runs int, lnE float64, little, looked bool) string {
+	p := fmt.Sprintf("%.2g", math.Exp(-lnE))
+	switch digits := lnE / math.Ln10; {
+	case lnE <= 0:
+		p = "1"
+	case math.IsInf(lnE, 1):
+		p = "0: a backend of weight 0 answered"
+	case digits > 300: // too small for a float
+		p = fmt.Sprintf("below 1e-%d", int(digits))
+	}
+	text := fmt.Sprintf("%d runs together are evidence that the shares are not exactly the declared ones (p %s), "+
+		"which need not mean that they are outside tolerance.", runs, p)
+	if little {
+		text = fmt.Sprintf("%d runs together are no evidence against the declared weights (p %s).", runs, p)
+	}
+	text += " This holds however many runs are added and for whatever reason"
+	if !looked {
+		text += "; the verdict takes their number as fixed beforehand"
+	}
+	return text + "."
 }
 
 // CheckCommand is the command that says what is wrong with a split, of any split where it is nil.

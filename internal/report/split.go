@@ -128,7 +128,7 @@ func (d splitReport) sentences() []string {
 			s = append(s, noticedSentence(r))
 		}
 		for i, reason := range r.Verdict.Reasons {
-			if codeOf(r, i) == analyze.CodeNoHits {
+			if CodeOf(r, i) == analyze.CodeNoHits {
 				s = append(s, reason)
 			}
 		}
