@@ -21,6 +21,7 @@ import (
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
 )
 
 // surroundings are the streams and environment of a process; tests bring their own.
@@ -139,7 +140,7 @@ func codeOf(err error) int {
 		return int(code)
 	case errors.As(err, &usage):
 		return report.ExitBug
-	case errors.As(err, new(interrupted)):
+	case errors.As(err, new(interrupted)), errors.Is(err, store.ErrDamaged):
 		return report.ExitInvalid
 	case errors.As(err, &cluster) && cluster.Kind != mesh.KindUsage && cluster.Kind != mesh.KindAmbiguous:
 		return report.ExitInvalid

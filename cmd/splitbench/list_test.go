@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -43,6 +44,9 @@ func manyRuns(tb testing.TB, n int, summaries bool) string {
 			if files[record.SummaryFile], err = report.WriteSummary(s); err != nil {
 				tb.Fatal(err)
 			}
+		}
+		if summaries {
+			files[store.SumsFile] = fmt.Appendf(files[store.SumsFile], "%x  %s\n", sha256.Sum256(files[record.SummaryFile]), record.SummaryFile)
 		}
 		for name, b := range files {
 			if err := os.WriteFile(filepath.Join(folder, name), b, 0o644); err != nil {

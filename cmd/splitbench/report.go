@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,9 @@ import (
 // kept.
 func storedReport(f store.Folder) (report.Report, error) {
 	b, err := f.ReadFile(record.VerdictFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return report.Report{}, err
+	}
 	if err != nil {
 		r, judgeErr := judge.Analyze(f, nil)
 		if judgeErr != nil {

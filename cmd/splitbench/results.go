@@ -161,8 +161,8 @@ func newVerify(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [RUN...]",
 		Short: "Check whether runs are complete, partial or damaged, and which file is",
-		Long: `verify compares every file of the runs with their SHA256SUMS; without an argument, of all runs. Exit code 2
-where one is damaged or is no run at all; a partial run was cut short and is as it was written.`,
+		Long: `verify compares every file of the runs with their SHA256SUMS; without an argument, of all runs. Exit code 4
+where one is damaged, 2 where one is no run at all; a partial run was cut short and is as it was written.`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: completeMoreRuns(&runs.dir),
 	}
@@ -203,7 +203,7 @@ func (a *app) verify(folders []store.Folder, output form) error {
 		"json": jsonOf(runsDocument[verified]{report.APIVersion, "RunVerification", lines}),
 	})
 	if err == nil && damaged {
-		return exitCode(report.ExitBug)
+		return exitCode(report.ExitInvalid)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -87,6 +88,9 @@ func lineOf(f store.Folder) (runLine, report.Summary) {
 	s, err := record.Summary(f)
 	if err != nil {
 		line.Why = untrusted.Printable(err.Error())
+		if errors.Is(err, store.ErrDamaged) {
+			line.Status = string(store.Damaged)
+		}
 		return line, s
 	}
 	line.Kind, line.Split, line.Weights, line.Requests, line.Tool = s.Kind, s.Subject, s.Weights, s.Requests, s.Tool

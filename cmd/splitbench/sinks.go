@@ -75,18 +75,43 @@ func writeJUnit(name string, all ...report.Report) error {
 	})
 }
 
-// replaceFile writes a file whole or not at all, over one that is there: a CI job writes the same name each time.
+// replaceFile writes a file whole or not at all, over one that is there: a CI job writes the same name each time. What a
+// link leads to is replaced, not the link; a device or a pipe is written into, never renamed over.
 func replaceFile(flag, name string, fill func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".splitbench-*")
+	err := writeOver(name, fill)
 	if err != nil {
 		return fmt.Errorf("%s %q: %w", flag, name, err)
+	}
+	return nil
+}
+
+func writeOver(name string, fill func(io.Writer) error) error {
+	switch there, err := os.Stat(name); {
+	case err == nil && !there.IsDir() && !there.Mode().IsRegular():
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(fill(f), f.Close())
+	case err == nil:
+		if name, err = filepath.EvalSymlinks(name); err != nil {
+			return err
+		}
+	default:
+		if _, err := os.Lstat(name); err == nil {
+			return errors.New("it is a link that leads nowhere")
+		}
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".splitbench-*")
+	if err != nil {
+		return err
 	}
 	err = errors.Join(fill(f), f.Chmod(0o644), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}
 	if err != nil {
-		return fmt.Errorf("%s %q: %w", flag, name, errors.Join(err, os.Remove(f.Name())))
+		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
 }

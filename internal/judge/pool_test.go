@@ -1,7 +1,9 @@
 package judge
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -63,7 +65,15 @@ func variant(t *testing.T, f store.Folder, id string, cut int, edit func(*record
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, data := range map[string][]byte{record.ManifestFile: b, store.SamplesFile: samples[:len(samples)-cut]} {
+	files := map[string][]byte{
+		record.ManifestFile: b, store.SamplesFile: samples[:len(samples)-cut], store.StatusFile: []byte(store.Complete + "\n"),
+	}
+	var sums strings.Builder
+	for name, data := range files {
+		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(data), name)
+	}
+	files[store.SumsFile] = []byte(sums.String())
+	for name, data := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -85,6 +85,9 @@ func (s *server) row(f store.Folder, labels map[string]string, outcome string) (
 	sum, err := s.Summarize(f)
 	if err != nil {
 		out.Why = untrusted.Printable(err.Error())
+		if errors.Is(err, store.ErrDamaged) {
+			out.Status = string(store.Damaged)
+		}
 		return out, len(labels) == 0 && outcome == ""
 	}
 	if !sum.HasLabels(labels) || outcome != "" && sum.Outcome != outcome {

@@ -90,8 +90,9 @@ func openRegular(dir, name string) (*os.File, fs.FileInfo, error) {
 // maxFile bounds a file that is read whole, in bytes: far more than the manifest of a run over ten thousand pods.
 const maxFile = 256 << 20
 
-// ReadFile reads a small file of the run whole. A file that is not there is fs.ErrNotExist; a name with a path in it
-// is ErrOutside; one that is larger than any that a run writes is an error.
+// ReadFile reads a small file of the run whole. A file that is not there is fs.ErrNotExist; one that is not as the run
+// wrote it is ErrDamaged; a name with a path in it is ErrOutside; one that is larger than any that a run writes is an
+// error.
 func (f Folder) ReadFile(name string) ([]byte, error) {
 	file, err := f.open(name)
 	if err != nil {
@@ -112,10 +113,25 @@ func (f Folder) ReadFile(name string) ([]byte, error) {
 	return b, nil
 }
 
-// OpenSamples opens the samples for reading from the start; a run without any is fs.ErrNotExist.
+// OpenSamples opens the samples for reading from the start; a run without any is fs.ErrNotExist, samples that are not
+// as the run wrote them are ErrDamaged.
 func (f Folder) OpenSamples() (io.ReadCloser, error) { return f.open(SamplesFile) }
 
+// open opens a file of the run, whose bytes are held against its sums first.
 func (f Folder) open(name string) (*os.File, error) {
+	file, err := f.openAny(name)
+	if err != nil {
+		return nil, err
+	}
+	if why := f.damage(name, file); why != "" {
+		err := fmt.Errorf("%w: %s %s: nothing is read from it (splitbench results verify %s)", ErrDamaged, name, why, f.ID)
+		return nil, errors.Join(fmt.Errorf("run %s: %w", f.ID, err), file.Close())
+	}
+	return file, nil
+}
+
+// openAny opens a file of the run, whatever its bytes.
+func (f Folder) openAny(name string) (*os.File, error) {
 	if err := checkName(name); err != nil {
 		return nil, fmt.Errorf("read file of run %s: %w", f.ID, err)
 	}

@@ -125,7 +125,7 @@ func Import(dir, path string) (Folder, error) {
 	case v.Running:
 		return Folder{}, fmt.Errorf("import run %s: it %w: wait for its end", from.ID, ErrRunning)
 	case v.State == Damaged:
-		return Folder{}, fmt.Errorf("import run %s: it is %s", from.ID, v)
+		return Folder{}, &typed{kind: ErrDamaged, cause: fmt.Errorf("import run %s: it is %s", from.ID, v)}
 	}
 	to := filepath.Join(dir, from.ID)
 	if err := from.importAs(dir, to); err != nil {
@@ -165,23 +165,19 @@ func (f Folder) importAs(dir, to string) (err error) {
 
 // copyTo copies what the run wrote, and nothing else that lies in its folder.
 func (f Folder) copyTo(dir string) error {
-	sums, err := f.sumAll()
+	sums, _, err := f.wanted()
+	if f.unsummed() { // killed on another machine: what is there is all there is
+		sums, err = f.sumAll()
+	}
 	if err != nil {
 		return err
 	}
-	names := []string{SumsFile}
 	for name := range sums {
-		names = append(names, name)
-	}
-	for _, name := range names {
-		if !f.has(name) {
-			continue // a partial run of another machine may have no sums
-		}
 		if err := f.copyFile(name, filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return atomicWrite(dir, SumsFile, formatSums(sums))
 }
 
 func (f Folder) copyFile(name, to string) error {

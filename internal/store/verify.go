@@ -58,23 +58,17 @@ func (f Folder) Verify() (Verification, error) {
 	if err != nil {
 		return Verification{}, err
 	}
-	if now.Status == Running || !now.has(SumsFile) && now.has(lockFile) {
-		// Written now, or its writer was killed and nobody could mark it yet: there is nothing to compare with.
+	if now.unsummed() {
 		return Verification{State: VerifiedPartial, Running: now.probe() != lockFree}, nil
 	}
 	v := Verification{State: VerifiedComplete}
 	if now.Status != Complete {
 		v.State = VerifiedPartial
 	}
-	if !now.has(SumsFile) {
-		v.State, v.Problems = Damaged, []Problem{{SumsFile, "is missing"}}
-		return v, nil
-	}
-	b, err := now.ReadFile(SumsFile)
+	want, damage, err := now.wanted()
 	if err != nil {
 		return Verification{}, err
 	}
-	want, damage := parseSums(b)
 	if damage != "" {
 		v.State, v.Problems = Damaged, []Problem{{SumsFile, damage}}
 		return v, nil
@@ -132,16 +126,77 @@ func (f Folder) sumAll() (map[string]string, error) {
 }
 
 func (f Folder) sum(name string) (string, error) {
-	file, err := f.open(name)
+	file, err := f.openAny(name)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
+	return sumOf(file)
+}
+
+func sumOf(file io.Reader) (string, error) {
 	h := sha256.New()
 	if _, err := io.Copy(h, file); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// unsummed reports whether there can be no sums: the run is being written, or its writer was killed and nobody could
+// mark it yet.
+func (f Folder) unsummed() bool { return f.Status == Running || !f.has(SumsFile) && f.has(lockFile) }
+
+// wanted are the sums that the run wrote, and what is wrong with them.
+func (f Folder) wanted() (sums map[string]string, damage string, err error) {
+	if !f.has(SumsFile) {
+		return nil, "is missing", nil
+	}
+	file, err := f.openAny(SumsFile)
+	if err != nil {
+		return nil, "", err
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, maxFile))
+	if err != nil {
+		return nil, "", err
+	}
+	sums, damage = parseSums(b)
+	return sums, damage, nil
+}
+
+// damage is why an opened file is not to be believed, empty where it is as the run wrote it. The file is at its start
+// again.
+func (f Folder) damage(name string, file *os.File) string {
+	if f.unsummed() {
+		return ""
+	}
+	want, damage, err := f.wanted()
+	switch {
+	case err != nil:
+		return "cannot be held against " + SumsFile + ": " + err.Error()
+	case damage != "":
+		return "cannot be held against " + SumsFile + ", which " + damage
+	case want[StatusFile] != hexSum(f.Status+"\n"):
+		return "is of a run whose " + StatusFile + " was changed"
+	case want[name] == "":
+		return "was not written by the run: " + SumsFile + " does not name it"
+	}
+	got, err := sumOf(file)
+	if err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	switch {
+	case err != nil:
+		return "cannot be read: " + err.Error()
+	case got != want[name]:
+		return "was changed after the run wrote it"
+	}
+	return ""
+}
+
+func hexSum(s Status) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
 }
 
 // formatSums writes what `sha256sum -c` reads.
