@@ -37,11 +37,14 @@ type Case struct {
 	Ports map[string]int32 // that proxies dial where it is not DialPort, by backend
 	Notes []string         // what could not be seen, one sentence each
 
-	leaves       []leafWeight // of the split object
-	root         serviceRef   // of the split
-	declaredLaw  Weights      // what the rule of the route that was named says, whoever rules
-	profileRef   ObjectRef
-	profileRules bool // the profile has routes or targets, so that proxies follow it and no route
+	leaves        []leafWeight // of the split object
+	root          serviceRef   // of the split
+	declaredLaw   Weights      // what the rule of the route that was named says, whoever rules
+	profileRef    ObjectRef
+	profileRules  bool // the profile has routes or targets, so that proxies follow it and no route
+	profileSplits bool // it has targets
+
+	profileSettings []Setting
 }
 
 // Objects are the custom resources that a law may be read from, as they were listed.

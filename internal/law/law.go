@@ -61,12 +61,13 @@ type Law struct {
 	Rule      string      `json:"rule"`
 	Probe     Probe       `json:"probe"`
 	NullModel NullModel   `json:"nullModel"`
-	ModelWhy  string      `json:"modelWhy"` // why that null model, where it is not the path's usual one
-	Backends  []Leaf      `json:"backends"` // weight 0 included; empty where Problem is set
-	Objects   []ObjectRef `json:"objects"`  // that say so, the ruling one first
-	Shadowed  []Shadowed  `json:"shadowed"` // that say something for the same root and are not obeyed
-	Problem   string      `json:"problem"`  // why there is no distribution, one sentence; empty: there is one
-	Unread    string      `json:"unread"`   // what could not be read and might rule instead; empty: everything was read
+	ModelWhy  string      `json:"modelWhy"`           // why that null model, where it is not the path's usual one
+	Backends  []Leaf      `json:"backends"`           // weight 0 included; empty where Problem is set
+	Objects   []ObjectRef `json:"objects"`            // that say so, the ruling one first
+	Shadowed  []Shadowed  `json:"shadowed"`           // that say something for the same root and are not obeyed
+	Settings  []Setting   `json:"settings,omitempty"` // by which answers are not draws
+	Problem   string      `json:"problem"`            // why there is no distribution, one sentence; empty: there is one
+	Unread    string      `json:"unread"`             // what could not be read and might rule instead; empty: everything was read
 }
 
 // Probe is the request that the law is asked for.

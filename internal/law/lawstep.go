@@ -27,7 +27,8 @@ func (c *Case) question() question {
 		},
 	}
 	if c.Root.Name == q.root {
-		q.opaque = notHTTP(q.provider, c.Root, q.port)
+		q.at = c.Root
+		q.portUse = use(q.provider, c.Root, q.port)
 	}
 	if q.probe.Host == "" {
 		q.probe.Host = q.root
@@ -99,8 +100,13 @@ func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 	s := &c.Split
 	law, shadowed := q.byRoutes(c.Objects.routes)
 	switch {
-	case c.profileRules:
+	case c.profileRules && c.followsProfile(q, law):
 		law = c.profileLaw(q)
+		law.Settings = c.profileSettings
+		for _, set := range q.settings(nil, 0) {
+			set.Why = "a ServiceProfile rules"
+			law.Settings = append(law.Settings, set)
+		}
 		bound, _ := q.bound(c.Objects.routes)
 		for _, r := range bound {
 			why := "a ServiceProfile with routes or dstOverrides comes before every route"
@@ -111,6 +117,7 @@ func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 		law = c.settledLaw(q, PathTrafficSplit, s.Object())
 	default:
 		law = q.defaultLaw()
+		law.Settings, law.Problem = q.settings(nil, 0), q.clash
 	}
 	for _, v := range c.Objects.virtual {
 		if v.namesHost(q) {
@@ -121,6 +128,19 @@ func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 		law.NullModel, law.ModelWhy = RandomPerConnection, q.opaque
 	}
 	return law, shadowed
+}
+
+// followsProfile reports whether the profile, which has routes or live overrides, comes first on this port: connections
+// that are not HTTP know only overrides, and those of a TLSRoute not even them (linkerd2-proxy v2.366.0,
+// linkerd/app/outbound/src/sidecar.rs and opaq.rs).
+func (c *Case) followsProfile(q question, byRoute *Law) bool {
+	switch {
+	case q.opaque == "" && byRoute != nil && byRoute.Path == PathTLSRoute:
+		return false
+	case q.opaque != "" || byRoute != nil && byRoute.Path == PathTCPRoute:
+		return c.profileSplits
+	}
+	return true
 }
 
 // istioLaw is Istio's: VirtualServices, and routes of a Service, which Istio turns into VirtualServices of its own.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -77,6 +78,13 @@ func readProfile(u *unstructured.Unstructured, rootNS string) (Profile, []overri
 	p.readRoutes(u)
 	leaves, declared, weightErr := readLeaves(u, "ServiceProfile "+p.Namespace+"/"+p.Name, "dstOverrides", "authority")
 	p.Overrides = len(declared)
+	ttl, budget, _ := unstructured.NestedString(u.Object, "spec", "retryBudget", "ttl")
+	if _, err := time.ParseDuration(ttl); budget && err != nil && weightErr == nil {
+		weightErr = &WeightError{
+			Object: "ServiceProfile " + p.Namespace + "/" + p.Name, Field: "spec.retryBudget.ttl", Raw: ttl,
+			Why: "not a duration: the destination controller then tells proxies nothing of the profile",
+		}
+	}
 	var out []override
 	var notes []string
 	ports := map[string]int32{}
@@ -172,13 +180,13 @@ func (c *Case) obeyProfile(items []unstructured.Unstructured) {
 	profile, overrides, notes, weightErr := readProfile(u, c.Namespace)
 	profile.Hides = hidden
 	s.Profile, c.profileRef = profile, refOf(u)
+	routes, _, _ := unstructured.NestedSlice(u.Object, "spec", "routes")
+	c.profileSettings = profileSettings(c.profileRef.String(), routes)
 	for _, n := range notes {
 		c.note("%s", n)
 	}
-	c.profileRules = profile.Routes > 0 || weightErr != nil
-	for _, o := range overrides {
-		c.profileRules = c.profileRules || o.tenThousandth > 0
-	}
+	c.profileSplits = weightErr != nil || slices.ContainsFunc(overrides, func(o override) bool { return o.tenThousandth > 0 })
+	c.profileRules = c.profileSplits || profile.Routes > 0
 	if !c.profileRules && s.Kind != string(PathTrafficSplit) {
 		return
 	}

@@ -15,51 +15,96 @@ func OpaqueByDefault(port int32) bool {
 	return slices.Contains([]int32{25, 587, 3306, 4444, 5432, 6379, 9300, 11211}, port)
 }
 
-// notHTTP says why the provider's proxy does not take the Service's port for HTTP, so that it draws a backend for each
-// connection; empty: it does, or it finds out by itself.
-func notHTTP(provider Provider, s Service, port int32) string {
+// portUse is what the client's proxy and its control plane make of a port of a Service.
+type portUse struct {
+	reads  []Path // kinds of routes that count there, the preferred one first; nil: all
+	opaque string // why the proxy does not take it for HTTP, so that it draws a backend for each connection; empty: it does
+	clash  string // why it cannot be used unless a ServiceProfile splits it; empty: it can
+}
+
+// use says what the provider's proxy makes of the Service's port.
+func use(provider Provider, s Service, port int32) portUse {
 	if !s.Found || port == 0 {
-		return ""
+		return portUse{}
 	}
 	p, _ := s.PortOf(port)
 	switch provider {
 	case ProviderLinkerd:
-		return linkerdOpaque(s, p, port)
+		return linkerdUse(s, p, port)
 	case ProviderIstio:
-		return istioTCP(p)
+		return portUse{opaque: istioTCP(p)}
 	}
-	return ""
+	return portUse{}
 }
 
-func linkerdOpaque(s Service, p Port, port int32) string {
-	switch {
-	case inPorts(s.OpaquePorts, port):
-		return fmt.Sprintf("port %d is opaque by the Service's annotation %s", port, AnnOpaquePorts)
+// linkerdUse puts together what two controllers of Linkerd tell. The policy controller goes by the appProtocol and, where
+// there is none, by the opaque ports; the destination controller by the opaque ports alone, whose names it knows too, and
+// the proxy asks it first: told of an opaque port, it finds no use for a policy of HTTP (linkerd2 edge-26.8.3,
+// policy-controller/grpc/src/outbound.rs to_proto, controller/api/destination/watcher/opaque_ports_watcher.go;
+// linkerd2-proxy v2.366.0, linkerd/app/outbound/src/sidecar.rs and opaq.rs).
+func linkerdUse(s Service, p Port, port int32) portUse {
+	opaque, policyToo := opaqueByPorts(s, p, port)
+	u := portUse{opaque: opaque}
+	switch protocol := strings.ToLower(p.AppProtocol); protocol {
+	case "":
+		if policyToo {
+			u.reads = []Path{PathTCPRoute}
+		}
+	case "http":
+		u.reads = []Path{PathHTTPRoute}
+	case "kubernetes.io/h2c":
+		u.reads = []Path{PathGRPCRoute, PathHTTPRoute}
+	default:
+		u.reads = []Path{PathTCPRoute}
+		u.opaque = fmt.Sprintf("port %d has appProtocol %q, which Linkerd takes for opaque TCP", port,
+			untrusted.Safe(p.AppProtocol))
+	}
+	if opaque != "" && len(u.reads) > 0 && u.reads[0] != PathTCPRoute {
+		u.clash = fmt.Sprintf("%s, and its appProtocol %q says otherwise: proxies serve no connection to it", opaque,
+			untrusted.Safe(p.AppProtocol))
+	}
+	return u
+}
+
+// opaqueByPorts says why a port is opaque by the ports that are declared so, and whether the policy controller, which
+// knows no names of ports and drops a list with one of them, agrees.
+func opaqueByPorts(s Service, p Port, port int32) (why string, policyToo bool) {
+	switch listed, readable := inPorts(s.OpaquePorts, port); {
+	case listed || p.Name != "" && slices.Contains(portList(s.OpaquePorts), p.Name):
+		return fmt.Sprintf("port %d is opaque by the Service's annotation %s", port, AnnOpaquePorts), listed && readable
 	case !s.OpaquePortsSet && OpaqueByDefault(port):
-		return fmt.Sprintf("port %d is opaque by Linkerd's default", port)
+		return fmt.Sprintf("port %d is opaque by Linkerd's default", port), true
 	}
-	switch p.AppProtocol {
-	case "", "http", "kubernetes.io/h2c":
-		return ""
-	}
-	return fmt.Sprintf("port %d has appProtocol %q, which Linkerd takes for opaque TCP", port,
-		untrusted.Safe(p.AppProtocol))
+	return "", false
 }
 
-// inPorts reads a list of ports and ranges: "25,4143-4150".
-func inPorts(list string, port int32) bool {
+func portList(list string) []string {
+	var out []string
 	for _, part := range strings.Split(list, ",") {
-		low, high, isRange := strings.Cut(strings.TrimSpace(part), "-")
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+// inPorts looks a port up in a list of ports and ranges, "25,4143-4150"; readable: all of the list is that.
+func inPorts(list string, port int32) (listed, readable bool) {
+	readable = true
+	for _, part := range portList(list) {
+		low, high, isRange := strings.Cut(part, "-")
 		if !isRange {
 			high = low
 		}
-		from, err1 := strconv.ParseUint(low, 10, 16)
-		to, err2 := strconv.ParseUint(high, 10, 16)
-		if err1 == nil && err2 == nil && from <= uint64(port) && uint64(port) <= to {
-			return true
+		from, err1 := strconv.ParseUint(strings.TrimSpace(low), 10, 16)
+		to, err2 := strconv.ParseUint(strings.TrimSpace(high), 10, 16)
+		if err1 != nil || err2 != nil || from == 0 || from > to {
+			readable = false
+			continue
 		}
+		listed = listed || from <= uint64(port) && uint64(port) <= to
 	}
-	return false
+	return listed, readable
 }
 
 // istioTCP: Istio reads the protocol from appProtocol, else from the port name's first part, else finds out itself.

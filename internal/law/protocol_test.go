@@ -23,7 +23,7 @@ func TestOpaqueToLinkerd(t *testing.T) {
 		{"appProtocol, annotation empty", Service{OpaquePortsSet: true, Ports: []Port{{Port: 9898, AppProtocol: "tcp"}}}, 9898, `appProtocol "tcp"`},
 	} {
 		row.service.Found = true
-		got := notHTTP(ProviderLinkerd, row.service, row.port)
+		got := use(ProviderLinkerd, row.service, row.port).opaque
 		if (got == "") != (row.want == "") || !strings.Contains(got, row.want) {
 			t.Errorf("%s: %q, want %q", row.name, got, row.want)
 		}

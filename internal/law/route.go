@@ -15,6 +15,12 @@ import (
 // Gateway API routes that are bound to a Service (GAMMA). They are read as Linkerd's policy controller reads them:
 // typed, so that a route with one field of the wrong type is no route at all, and unknown fields mean nothing.
 
+// The groups that have HTTPRoutes.
+const (
+	groupGateway = "gateway.networking.k8s.io"
+	groupPolicy  = "policy.linkerd.io"
+)
+
 // The paths by routes.
 const (
 	PathGRPCRoute Path = "GRPCRoute"
@@ -26,7 +32,6 @@ const (
 // routes are the kinds of routes in the order in which Linkerd prefers them on one parent; the two HTTPRoutes share one
 // index there.
 func routes() []Kind {
-	const gateway = "gateway.networking.k8s.io"
 	kind := func(path Path, resources ...Resource) Kind {
 		return Kind{
 			Path: path, Short: strings.ToLower(string(path)), Resources: resources, For: "the split, or what rules in its place",
@@ -42,11 +47,11 @@ func routes() []Kind {
 		}
 	}
 	return []Kind{
-		kind(PathGRPCRoute, Resource{gateway, "grpcroutes", []string{"v1", "v1alpha2"}}),
-		kind(PathHTTPRoute, Resource{gateway, "httproutes", []string{"v1", "v1beta1", "v1alpha2"}},
-			Resource{"policy.linkerd.io", "httproutes", []string{"v1beta3", "v1beta2", "v1beta1", "v1alpha1"}}),
-		kind(PathTLSRoute, Resource{gateway, "tlsroutes", []string{"v1", "v1alpha3", "v1alpha2"}}),
-		kind(PathTCPRoute, Resource{gateway, "tcproutes", []string{"v1", "v1alpha2"}}),
+		kind(PathGRPCRoute, Resource{groupGateway, "grpcroutes", []string{"v1", "v1alpha2"}}),
+		kind(PathHTTPRoute, Resource{groupGateway, "httproutes", []string{"v1", "v1beta1", "v1alpha2"}},
+			Resource{groupPolicy, "httproutes", []string{"v1beta3", "v1beta2", "v1beta1", "v1alpha1"}}),
+		kind(PathTLSRoute, Resource{groupGateway, "tlsroutes", []string{"v1", "v1alpha3", "v1alpha2"}}),
+		kind(PathTCPRoute, Resource{groupGateway, "tcproutes", []string{"v1", "v1alpha2"}}),
 	}
 }
 
@@ -114,6 +119,9 @@ type parentRef struct {
 }
 
 type routeRule struct {
+	Timeouts struct {
+		Request string `json:"request"`
+	} `json:"timeouts"`
 	Matches     []routeMatch  `json:"matches"`
 	Filters     []routeFilter `json:"filters"`
 	BackendRefs []backendRef  `json:"backendRefs"`
@@ -174,21 +182,38 @@ func readRoute(u *unstructured.Unstructured) route {
 	}
 	if refs > maxBackends {
 		r.problem = fmt.Sprintf("it has %d backendRefs; more than %d are not read", refs, maxBackends)
-		return r
 	}
-	r.problem = r.unusable()
 	return r
 }
 
-// unusable says what makes Linkerd's policy controller leave the whole route out: it converts all of a route or none.
-func (r route) unusable() string {
+// leftOut says what makes Linkerd's policy controller leave the whole route out, accepted or not: it converts all of a
+// route or none, and keeps what it could convert before (linkerd2 edge-26.8.3,
+// policy-controller/k8s/index/src/outbound/index/http.rs, grpc.rs, tls.rs and tcp.rs convert_route).
+func (r route) leftOut() string {
+	why := r.unreadable()
+	if why == "" {
+		return ""
+	}
+	return why + ", so that Linkerd leaves the whole route out, whatever its status says"
+}
+
+func (r route) unreadable() string {
+	if splitsConnections(r.kind) {
+		if len(r.spec.Rules) != 1 {
+			return fmt.Sprintf("it has %d rules, a %s has one", len(r.spec.Rules), r.kind)
+		}
+		return ""
+	}
+	if why := unreadableSetting(r.raw.GetAnnotations(), r.kind); why != "" {
+		return why
+	}
 	for i, rule := range r.spec.Rules {
 		for _, f := range rule.Filters {
-			switch f.Type {
-			case "RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect":
+			switch {
+			case f.Type == "RequestHeaderModifier", f.Type == "ResponseHeaderModifier":
+			case f.Type == "RequestRedirect" && r.kind == PathHTTPRoute:
 			default:
-				return fmt.Sprintf("spec.rules[%d] has a filter %q, which mesh control planes of Linkerd do not take; "+
-					"they then leave the whole route out", i, untrusted.Safe(f.Type))
+				return fmt.Sprintf("spec.rules[%d] has a filter %q, which Linkerd does not know", i, untrusted.Safe(f.Type))
 			}
 		}
 		for j, m := range rule.Matches {
@@ -196,9 +221,6 @@ func (r route) unusable() string {
 				return fmt.Sprintf("spec.rules[%d].matches[%d]: %s", i, j, Brief(err))
 			}
 		}
-	}
-	if splitsConnections(r.kind) && len(r.spec.Rules) != 1 {
-		return fmt.Sprintf("it has %d rules, a %s has one", len(r.spec.Rules), r.kind)
 	}
 	return ""
 }
@@ -227,11 +249,20 @@ type serviceRef struct {
 	port            int32
 }
 
-// accepted says whether a controller has taken the route on for the Service; if not, why.
-func (r route) accepted(service string) (ok bool, why string) {
-	why = "no controller has accepted it for Service " + untrusted.Safe(service) + " (status.parents)"
+// accepted says whether a controller has taken the route on for the Service's port; if not, why. Of a parent in the
+// status kind, group, name and port count, where it has one, and nothing else: not its namespace, its section or who
+// wrote it (linkerd2 edge-26.8.3, policy-controller/k8s/index/src/outbound/index/http.rs
+// route_accepted_by_resource_port).
+func (r route) accepted(service string, port int32) (ok bool, why string) {
+	at := "Service " + untrusted.Safe(service)
+	if port != 0 {
+		at += fmt.Sprintf(" port %d", port)
+	}
+	why = "no controller has accepted it for " + at + " (status.parents)"
 	for _, p := range r.status.Parents {
-		if p.ParentRef.Name != service {
+		ref := p.ParentRef
+		if ref.Name != service || orElse(ref.Kind, "") != "Service" || !isCoreService(ref.Group, ref.Kind, "") ||
+			port != 0 && orElse(ref.Port, port) != port {
 			continue
 		}
 		for _, c := range p.Conditions {
@@ -241,7 +272,7 @@ func (r route) accepted(service string) (ok bool, why string) {
 			if c.Status == "True" {
 				return true, ""
 			}
-			why = "its condition Accepted is " + untrusted.Safe(c.Status) + Reason(c.Reason)
+			why = "its condition Accepted for " + at + " is " + untrusted.Safe(c.Status) + Reason(c.Reason)
 		}
 	}
 	return false, why

@@ -22,91 +22,126 @@ type question struct {
 	probe    Probe
 	provider Provider
 	service  func(namespace, name string) (s Service, known bool) // known false: it was not read
-	// why the proxy does not take the port for HTTP; empty: it does
-	opaque string
+	at       Service                                              // the root
+	portUse                                                       // what the proxy makes of the port
 }
 
 // name is a Service as the rest of the Snapshot names it.
 func (q question) name(namespace, service string) string { return nameIn(q.names, namespace, service) }
 
-// bound sorts the routes into those that the client's proxy may follow for the root Service and port, and those that
-// name the root and are of no effect. Routes of other roots are neither.
+// bound sorts the routes into those that the client's proxy may follow for the root Service and port, by age, and those
+// that name the root and are of no effect. Routes of other roots are neither.
 func (q question) bound(routes []route) (inForce []*route, shadowed []Shadowed) {
 	for i := range routes {
 		r := &routes[i]
-		named, fits, port := false, false, int32(0)
-		for _, p := range r.parentsOf() {
-			if p.name != q.root || p.namespace != q.rootNS {
-				continue
-			}
-			named = true
-			if p.port == 0 || p.port == q.port || q.port == 0 {
-				fits = true
-			} else {
-				port = p.port
-			}
-		}
-		if !named {
+		if !r.boundTo(serviceRef{namespace: q.rootNS, name: q.root}) {
 			continue
 		}
-		why := ""
-		accepted, notAccepted := r.accepted(q.root)
-		switch {
-		case r.problem != "":
-			why = r.problem
-		case !fits:
-			why = fmt.Sprintf("its parentRef names port %d of Service %s, the requests go to port %d", port,
-				untrusted.Safe(q.root), q.port)
-		case r.ref.Namespace != q.rootNS && r.ref.Namespace != q.clientNS:
-			why = "it is a consumer's route: it holds for clients of namespace " + untrusted.Safe(r.ref.Namespace) + " alone"
-		case !accepted:
-			why = notAccepted
-		}
-		if why != "" {
+		if why := q.ofNoEffect(r); why != "" {
 			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: why})
 			continue
 		}
 		inForce = append(inForce, r)
 	}
-	name := func(o ObjectRef) string { return o.Namespace + "/" + o.Name }
-	slices.SortStableFunc(inForce, func(a, b *route) int { return a.older(b.listed, name) })
+	slices.SortStableFunc(inForce, func(a, b *route) int { return a.older(b.listed, q.tieBreak) })
 	return inForce, shadowed
+}
+
+// tieBreak is what tells routes of one age apart: Linkerd looks at the bare name (linkerd2 edge-26.8.3,
+// policy-controller/grpc/src/outbound.rs timestamp_then_name).
+func (q question) tieBreak(o ObjectRef) string {
+	if q.provider == ProviderLinkerd {
+		return o.Name
+	}
+	return o.Namespace + "/" + o.Name
+}
+
+// ofNoEffect says why a route that names the root Service does nothing for the client's requests; empty: it does.
+func (q question) ofNoEffect(r *route) string {
+	fits, named := q.port == 0, int32(0)
+	for _, p := range r.parentsOf() {
+		if p.name == q.root && p.namespace == q.rootNS {
+			if fits = fits || p.port == 0 || p.port == q.port; !fits {
+				named = p.port
+			}
+		}
+	}
+	switch {
+	case r.problem != "":
+		return r.problem
+	case !fits:
+		return fmt.Sprintf("its parentRef names port %d of Service %s, the requests go to port %d", named,
+			untrusted.Safe(q.root), q.port)
+	case r.ref.Namespace != q.rootNS && r.ref.Namespace != q.clientNS:
+		return "it is a consumer's route: it holds for clients of namespace " + untrusted.Safe(r.ref.Namespace) + " alone"
+	}
+	if ok, why := r.accepted(q.root, q.port); !ok {
+		return why
+	}
+	if q.provider == ProviderLinkerd {
+		return r.leftOut()
+	}
+	return ""
+}
+
+// read sorts routes in force into those of the kind that the port reads first, and the others.
+func (q question) read(inForce []*route) (same []*route, kind Path, shadowed []Shadowed) {
+	reads := q.reads
+	if reads == nil {
+		for _, k := range routes() {
+			reads = append(reads, k.Path)
+		}
+	}
+	for _, kind = range reads {
+		if slices.ContainsFunc(inForce, func(r *route) bool { return r.kind == kind }) {
+			break
+		}
+	}
+	for _, r := range inForce {
+		switch {
+		case r.kind == kind:
+			same = append(same, r)
+		case !slices.Contains(reads, r.kind) && q.opaque != "":
+			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: "to the proxy the port is not HTTP: " + q.opaque})
+		case !slices.Contains(reads, r.kind):
+			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: "no " + string(r.kind) +
+				" is read for a port of its appProtocol"})
+		default:
+			shadowed = append(shadowed, Shadowed{
+				Object: r.ref, Why: fmt.Sprintf("a %s on the same Service comes before a %s", kind, r.kind),
+			})
+		}
+	}
+	return same, kind, shadowed
 }
 
 // byRoutes is the law of the routes that are bound to the root, nil where there are none in force; the shadowed ones
 // are told in either case.
 func (q question) byRoutes(all []route) (*Law, []Shadowed) {
 	inForce, shadowed := q.bound(all)
-	if len(inForce) == 0 {
+	same, kind, more := q.read(inForce)
+	shadowed = append(shadowed, more...)
+	if len(same) == 0 {
 		return nil, shadowed
 	}
 	shadow := func(r *route, why string) { shadowed = append(shadowed, Shadowed{Object: r.ref, Why: why}) }
-	kinds := routes() // the first of them that is there rules
-	kind := kinds[slices.IndexFunc(kinds, func(k Kind) bool {
-		return slices.ContainsFunc(inForce, func(r *route) bool { return r.kind == k.Path })
-	})].Path
-	var same []*route
-	for _, r := range inForce {
-		if r.kind == kind {
-			same = append(same, r)
-		} else {
-			shadow(r, fmt.Sprintf("a %s on the same Service comes before a %s", kind, r.kind))
-		}
-	}
-	law := &Law{Path: kind, NullModel: RandomPerRequest}
-	switch {
-	case splitsConnections(kind):
+	law := &Law{Path: kind, NullModel: RandomPerRequest, Objects: []ObjectRef{same[0].ref}}
+	if splitsConnections(kind) {
 		law.NullModel, law.ModelWhy = RandomPerConnection, "a "+string(kind)+" splits connections"
-	case q.opaque != "" && q.provider == ProviderLinkerd:
-		// The proxy has no HTTP to match; its policy's opaque route is the root Service itself.
-		for _, r := range same {
-			shadow(r, "to the proxy the port is not HTTP: "+q.opaque)
-		}
-		return nil, shadowed
 	}
-	m, ok := bestRule(same, q.probe)
+	if q.provider == ProviderLinkerd {
+		switch law.Problem = q.unserved(same, kind); {
+		case law.Problem != "":
+			return law, shadowed
+		case q.opaque != "" && !splitsConnections(kind): // the opaque part of its policy is the root Service itself
+			for _, r := range same {
+				shadow(r, "to the proxy the port is not HTTP: "+q.opaque)
+			}
+			return nil, shadowed
+		}
+	}
+	m, ok := q.bestRule(same)
 	if !ok {
-		law.Objects = []ObjectRef{same[0].ref}
 		law.Problem = fmt.Sprintf("no rule of %s fits %s: proxies answer 404 (no route)", routeNames(same), q.probe)
 		return law, shadowed
 	}
@@ -123,7 +158,33 @@ func (q question) byRoutes(all []route) (*Law, []Shadowed) {
 		}
 	}
 	law.Backends, law.Problem = q.backendsOf(m.route, m.rule)
+	if q.provider == ProviderLinkerd {
+		law.Settings = q.settings(m.route, m.rule)
+	}
 	return law, shadowed
+}
+
+// unserved says why Linkerd's proxies answer nothing on a port whose routes of the kind rule; empty: they do.
+func (q question) unserved(same []*route, kind Path) string {
+	switch {
+	case q.clash != "":
+		return q.clash
+	case q.opaque != "" && (kind == PathGRPCRoute || kind == PathTLSRoute):
+		return fmt.Sprintf("%s, and %s says otherwise: proxies serve no connection to it", q.opaque, same[0].ref)
+	case kind != PathGRPCRoute:
+		return ""
+	}
+	for _, r := range same {
+		for i, rule := range r.spec.Rules {
+			for j, m := range rule.Matches {
+				if len(m.Method) == 0 {
+					return fmt.Sprintf("%s: spec.rules[%d].matches[%d] has no method: proxies up to edge-26.8 refuse the whole "+
+						"policy and answer every request with an error", r.ref, i, j)
+				}
+			}
+		}
+	}
+	return ""
 }
 
 func routeNames(routes []*route) string {

@@ -6,20 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// Which rule of a route fits a request, as Linkerd's proxy decides it (linkerd2-proxy, linkerd/http/route): the best
-// match wins over all routes and rules, by host, then length of the path that matched, then method, number of headers,
-// number of query parameters; a tie goes to the rule that comes first, routes being sorted from the oldest to the
-// youngest.
+// Which rule of a route fits a request, as Linkerd's proxy decides it (linkerd2-proxy v2.366.0, linkerd/http/route): the
+// best match wins over all routes and rules, by host, then length of the path that matched, whatever its kind, then
+// number of headers, number of query parameters, method; of gRPC by length of the service's name, of the method's, then
+// number of headers. A tie goes to the rule that comes first, routes being sorted from the oldest to the youngest.
 
 // compiledMatch is a match that is ready to be asked.
 type compiledMatch struct {
 	method  string
-	path    func(path string) (length int, ok bool)
+	path    func(path string) (lengths []int, ok bool)
 	headers []compiledValue
 	query   []compiledValue
 }
@@ -30,33 +31,56 @@ type compiledValue struct {
 	re    *regexp.Regexp
 }
 
+// fits reports whether the value is the exact one, or the first match of the expression in it is all of it: of "a|ab" in
+// "ab" it is not.
 func (v compiledValue) fits(s string) bool {
 	if v.re != nil {
-		return v.re.MatchString(s)
+		return slices.Equal(v.re.FindStringIndex(s), []int{0, len(s)})
 	}
 	return v.exact == s
 }
 
-// specificity orders matches that all fit: the greater wins.
-type specificity struct{ host, path, method, headers, query int }
+// specificity is by how much a match fits.
+type specificity struct {
+	host                   int
+	path                   []int // lengths of what matched: of the path, or of a call's service and method
+	method, headers, query int
+}
 
-func (s specificity) less(o specificity) bool {
-	return cmp.Or(s.host-o.host, s.path-o.path, s.method-o.method, s.headers-o.headers, s.query-o.query) < 0
+// less compares two matches that both fit; the greater wins. The Gateway API would have the method come before headers
+// and the query; Linkerd has it come last.
+func (q question) less(a, b specificity) bool {
+	if c := cmp.Or(a.host-b.host, slices.Compare(a.path, b.path)); c != 0 {
+		return c < 0
+	}
+	rest := cmp.Or(a.headers-b.headers, a.query-b.query)
+	if q.provider == ProviderLinkerd {
+		return cmp.Or(rest, a.method-b.method) < 0
+	}
+	return cmp.Or(a.method-b.method, rest) < 0
 }
 
 // maxPattern bounds a regular expression of an object.
 const maxPattern = 1024
 
-// anchored compiles an expression that must fit the whole value.
-func anchored(expr string) (*regexp.Regexp, error) {
+// expression compiles a regular expression of an object.
+func expression(expr string) (*regexp.Regexp, error) {
 	if len(expr) > maxPattern {
 		return nil, fmt.Errorf("a regular expression of %d characters", len(expr))
 	}
-	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
+	re, err := regexp.Compile(expr)
 	if err != nil {
 		return nil, fmt.Errorf("%q is no regular expression", untrusted.Safe(expr))
 	}
 	return re, nil
+}
+
+// anchored compiles an expression that must fit the whole value.
+func anchored(expr string) (*regexp.Regexp, error) {
+	if _, err := expression(expr); err != nil {
+		return nil, err
+	}
+	return expression(`\A(?:` + expr + `)\z`)
 }
 
 func compileValues(in []valueMatch) ([]compiledValue, error) {
@@ -78,7 +102,7 @@ func compileValue(v valueMatch, what string) (compiledValue, error) {
 	switch kind := orElse(v.Type, "Exact"); kind {
 	case "Exact":
 	case "RegularExpression":
-		c.re, err = anchored(v.Value)
+		c.re, err = expression(v.Value)
 	default:
 		err = fmt.Errorf("a %s of type %q", what, untrusted.Safe(kind))
 	}
@@ -96,6 +120,7 @@ func (r route) compile(m routeMatch) (compiledMatch, error) {
 		return out, err
 	}
 	if r.kind == PathGRPCRoute {
+		out.method = "POST"
 		out.path, err = grpcPath(m.Method)
 		return out, err
 	}
@@ -112,64 +137,48 @@ func (r route) compile(m routeMatch) (compiledMatch, error) {
 	return out, err
 }
 
-func httpPath(kind, value string) (func(string) (int, bool), error) {
+func httpPath(kind, value string) (func(string) ([]int, bool), error) {
 	if kind != "RegularExpression" && !strings.HasPrefix(value, "/") {
 		return nil, fmt.Errorf("path %q does not begin with /", untrusted.Safe(value))
 	}
 	switch kind {
 	case "Exact":
-		return func(p string) (int, bool) { return len(value), p == value }, nil
+		return func(p string) ([]int, bool) { return []int{len(value)}, p == value }, nil
 	case "PathPrefix":
 		prefix := strings.TrimRight(value, "/")
-		return func(p string) (int, bool) {
+		return func(p string) ([]int, bool) {
 			if prefix == "" {
-				return 1, true
+				return []int{1}, true
 			}
 			rest, ok := strings.CutPrefix(strings.TrimRight(p, "/"), prefix)
-			return len(prefix), ok && (rest == "" || strings.HasPrefix(rest, "/"))
+			return []int{len(prefix)}, ok && (rest == "" || strings.HasPrefix(rest, "/"))
 		}, nil
 	case "RegularExpression":
-		re, err := anchored(value)
-		if err != nil {
-			return nil, err
-		}
-		return func(p string) (int, bool) { return len(p), re.MatchString(p) }, nil
+		re, err := compileValue(valueMatch{Type: &kind, Value: value}, "path match")
+		return func(p string) ([]int, bool) { return []int{len(p)}, re.fits(p) }, err
 	}
 	return nil, fmt.Errorf("a path match of type %q", untrusted.Safe(kind))
 }
 
-// grpcPath matches /SERVICE/METHOD; a part that is not given fits anything and counts for nothing.
-func grpcPath(raw json.RawMessage) (func(string) (int, bool), error) {
+// grpcPath matches /SERVICE/METHOD; a part that is not given fits anything and counts for nothing. Linkerd's policy
+// controller takes no regular expressions here.
+func grpcPath(raw json.RawMessage) (func(string) ([]int, bool), error) {
 	var m grpcMethod
 	if len(raw) > 0 {
 		if err := json.Unmarshal(raw, &m); err != nil {
 			return nil, errors.New("its method is not a gRPC method")
 		}
 	}
-	var parts [2]func(string) bool // nil: not given
-	for i, given := range [2]*string{m.Service, m.Method} {
-		if given == nil {
-			continue
-		}
-		part, err := compileValue(valueMatch{Type: m.Type, Value: *given}, "method match")
-		if err != nil {
-			return nil, err
-		}
-		parts[i] = part.fits
+	if kind := orElse(m.Type, "Exact"); kind != "Exact" {
+		return nil, fmt.Errorf("a method match of type %q, which Linkerd does not take", untrusted.Safe(kind))
 	}
-	return func(p string) (int, bool) {
-		service, method, _ := strings.Cut(strings.TrimPrefix(p, "/"), "/")
-		length := 0
-		for i, s := range [2]string{service, method} {
-			switch {
-			case parts[i] == nil:
-			case !parts[i](s):
-				return 0, false
-			default:
-				length += len(s)
-			}
+	service, method := orElse(m.Service, ""), orElse(m.Method, "")
+	return func(p string) ([]int, bool) {
+		parts := strings.Split(p, "/")
+		if len(parts) < 3 || parts[0] != "" || service != "" && parts[1] != service || method != "" && parts[2] != method {
+			return nil, false
 		}
-		return length, true
+		return []int{len(service), len(method)}, true
 	}, nil
 }
 
@@ -193,7 +202,7 @@ func (m compiledMatch) fits(p Probe) (specificity, bool) {
 		}
 	}
 	for _, q := range m.query {
-		if vs := query[q.name]; len(vs) == 0 || !q.fits(vs[0]) {
+		if !slices.ContainsFunc(query[q.name], q.fits) {
 			return s, false
 		}
 	}
@@ -241,32 +250,40 @@ type matched struct {
 }
 
 // bestRule picks the rule of the routes, sorted by precedence, that the request takes.
-func bestRule(routes []*route, p Probe) (matched, bool) {
+func (q question) bestRule(routes []*route) (matched, bool) {
 	var best matched
 	found := false
 	for _, r := range routes {
-		host, ok := hostFits(r.spec.Hostnames, p.Host)
+		host, ok := hostFits(r.spec.Hostnames, q.probe.Host)
 		if !ok {
 			continue
 		}
 		for i, rule := range r.spec.Rules {
-			m := matched{route: r, rule: i, match: -1, spec: specificity{host: host, path: 1}}
+			m := matched{route: r, rule: i, match: -1, spec: specificity{host: host, path: r.anyPath()}}
 			fits := len(rule.Matches) == 0
 			for j, raw := range rule.Matches {
 				c, err := r.compile(raw)
 				if err != nil {
 					continue
 				}
-				s, ok := c.fits(p)
+				s, ok := c.fits(q.probe)
 				s.host = host
-				if ok && (!fits || m.spec.less(s)) {
+				if ok && (!fits || q.less(m.spec, s)) {
 					m.match, m.spec, fits = j, s, true
 				}
 			}
-			if fits && (!found || best.spec.less(m.spec)) {
+			if fits && (!found || q.less(best.spec, m.spec)) {
 				best, found = m, true
 			}
 		}
 	}
 	return best, found
+}
+
+// anyPath is by how much a rule without matches fits.
+func (r *route) anyPath() []int {
+	if r.kind == PathGRPCRoute {
+		return []int{0, 0}
+	}
+	return []int{1} // as the prefix / does
 }

@@ -107,7 +107,7 @@ func (c *Case) takeRoute(r *route) {
 	c.Split = s
 	q := c.question()
 	q.port = c.Port
-	if m, ok := bestRule([]*route{r}, q.probe); ok {
+	if m, ok := q.bestRule([]*route{r}); ok {
 		c.Split.Declared = q.declared(r, m.rule)
 		backends, _ := q.backendsOf(r, m.rule)
 		c.declaredLaw = weightsOf(backends)

@@ -1,10 +1,9 @@
 package mesh
 
 import (
-	"strings"
-
 	core "k8s.io/api/core/v1"
 
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
@@ -13,10 +12,8 @@ import (
 func routeSettings(svc *core.Service) map[string]string {
 	out := map[string]string{}
 	for k, v := range svc.Annotations {
-		for _, prefix := range []string{"retry.linkerd.io/", "timeout.linkerd.io/", "balancer.linkerd.io/failure-accrual"} {
-			if strings.HasPrefix(k, prefix) && len(out) < maxNamed {
-				out[untrusted.Short(k, 100)] = untrusted.Short(v, 100)
-			}
+		if law.IsSetting(k) && len(out) < maxNamed {
+			out[untrusted.Short(k, 100)] = untrusted.Short(v, 100)
 		}
 	}
 	if len(out) == 0 {

@@ -3,7 +3,6 @@ package preflight
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/law"
@@ -298,25 +297,8 @@ func leavesMeshed(s View) Finding {
 func atRest(s View) Finding {
 	f := newFindings()
 	split, root := f.about(aboutSplit), f.about(aboutRoot)
-	p := s.Split.Profile
-	if p.Retryable > 0 {
-		split.add(Warning, "ServiceProfile %s has %d routes that are retried: answers are after retries, each a new draw",
-			p.Name, p.Retryable)
-	}
-	if p.Timeouts > 0 {
-		split.add(Warning, "ServiceProfile %s has %d routes with a timeout", p.Name, p.Timeouts)
-	}
-	if len(s.Root.Settings) > 0 {
-		var names []string
-		for k, v := range s.Root.Settings {
-			names = append(names, k+"="+v)
-		}
-		slices.Sort(names)
-		in := "are in force"
-		if s.Law.Path == law.PathServiceProfile {
-			in = "are not in force while a ServiceProfile rules"
-		}
-		root.add(Warning, "annotations of %s %s: %s", serviceName(s.Root), in, list(names))
+	for _, set := range s.Law.Settings {
+		split.add(Warning, "%s", set)
 	}
 	if s.Probed != nil && s.Probed.Path.Retries > 0 {
 		split.add(Warning, "the proxy drew %d of the probes again", s.Probed.Path.Retries)

@@ -152,9 +152,12 @@ func viewFaults() []viewFault {
 
 		{"driven", "SB023", func(v *View) { v.Split.Drivers = []string{"flagger, which wrote fields of it"} }, Warning, "is written by flagger", "--show-managed-fields"},
 
-		{"retries", "SB024", func(v *View) { v.Split.Profile.Retryable, v.Split.Profile.Timeouts = 1, 2 }, Warning, "1 routes that are retried: answers are after retries, each a new draw; ServiceProfile podinfo.test.svc.cluster.local has 2 routes with a timeout", ""},
-		{"annotations not in force", "SB024", func(v *View) { v.Root.Settings = map[string]string{"retry.linkerd.io/http": "5xx"} }, Warning, "are not in force while a ServiceProfile rules: retry.linkerd.io/http=5xx", ""},
-		{"annotations in force", "SB024", func(v *View) { asRoute(v); v.Root.Settings = map[string]string{"retry.linkerd.io/http": "5xx"} }, Warning, "are in force", ""},
+		{"retries", "SB024", func(v *View) {
+			v.Law.Settings = []law.Setting{{Object: "HTTPRoute test/podinfo", Field: "retry.linkerd.io/http", Value: "5xx"}}
+		}, Warning, "HTTPRoute test/podinfo has retry.linkerd.io/http=5xx", ""},
+		{"annotations not in force", "SB024", func(v *View) {
+			v.Law.Settings = []law.Setting{{Object: "Service test/podinfo", Field: "retry.linkerd.io/http", Value: "5xx", Why: "a ServiceProfile rules"}}
+		}, Warning, "Service test/podinfo has retry.linkerd.io/http=5xx, which has no effect: a ServiceProfile rules", ""},
 		{"rollout", "SB024", func(v *View) {
 			v.Facts.Rollouts = []law.Rollout{{Cluster: "east", Deployment: "test/podinfo", State: "1 of 2 replicas updated"}}
 		}, Warning, "Deployment test/podinfo of cluster east is changing: 1 of 2", "kubectl --context eu -n test rollout status deployment/podinfo"},

@@ -64,6 +64,9 @@ func (l Linkerd) Law(q Question) (law.Law, error) {
 		out.NullModel, out.ModelWhy = law.RandomPerConnection, protocol.opaque
 	}
 	targets := l.targets()
+	if protocol.tls {
+		targets = nil
+	}
 	if len(targets) == 0 && (protocol.opaque != "" || len(l.Profile.GetRoutes()) == 0) {
 		err := protocol.follow(&out, q)
 		return out, err
@@ -127,6 +130,9 @@ type protocol struct {
 	routes []protoreflect.Message
 	opaque string // why the proxy draws for each connection; "": it draws for each request
 	rpc    bool   // the routes match gRPC calls
+	tls    bool   // connections of TLS, which know no targets of a profile
+	// why a proxy cannot use the policy; "": it can
+	unusable string
 }
 
 func (l Linkerd) protocol(q Question) (p protocol, err error) {
@@ -143,17 +149,38 @@ func (l Linkerd) protocol(q Question) (p protocol, err error) {
 	case "grpc":
 		p.rpc = true
 	case "opaque", "tls":
+		p.tls = kind == "tls"
 		p.opaque = fmt.Sprintf("to the control plane port %d is %s", q.Port, kind)
 	default:
 		return p, errors.New("the control plane told a policy for a protocol that this program does not know; " +
 			"is it of another version?")
 	}
 	p.routes = list(m, "routes")
+	switch {
+	case l.Profile.GetOpaqueProtocol() && kind != "opaque":
+		// the profile is asked first, and then knows no use for such a policy (sidecar.rs, opaq.rs)
+		p.opaque, p.tls = fmt.Sprintf("to the destination controller port %d is opaque", q.Port), false
+		p.unusable = p.opaque + ", to the policy controller it is " + kind + ": proxies serve no connection to it"
+	case p.rpc && slices.ContainsFunc(p.routes, namesNoCall):
+		p.unusable = "a match of a gRPC route names no call: proxies up to v2.366.0 refuse the whole policy and answer " +
+			"every request with an error"
+	}
 	return p, nil
+}
+
+// namesNoCall reports a match of a gRPC route that proxies do not take (linkerd/http/route/src/grpc/match.rs).
+func namesNoCall(route protoreflect.Message) bool {
+	return slices.ContainsFunc(list(route, "rules"), func(rule protoreflect.Message) bool {
+		return slices.ContainsFunc(list(rule, "matches"), func(m protoreflect.Message) bool { return !has(m, "rpc") })
+	})
 }
 
 // follow makes the law of the route that fits.
 func (p protocol) follow(out *law.Law, q Question) error {
+	if p.unusable != "" {
+		out.Problem = p.unusable
+		return nil
+	}
 	m, found, err := p.best(q.Probe)
 	switch {
 	case err != nil:

@@ -1,0 +1,217 @@
+package law
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/splitbench/splitbench/internal/untrusted"
+)
+
+// Setting is a line of an object by which proxies ask a backend again, give up on one or shut one out, so that answers
+// are not draws.
+type Setting struct {
+	Object string `json:"object"` // e.g. "HTTPRoute test/podinfo"
+	Field  string `json:"field"`  // e.g. "spec.rules[0].timeouts.request"; of an annotation its name
+	Value  string `json:"value"`
+	Why    string `json:"why"` // why it has no effect; empty: it has
+}
+
+// String is the setting as a sentence names it.
+func (s Setting) String() string {
+	text := fmt.Sprintf("%s has %s=%s", s.Object, s.Field, s.Value)
+	if s.Why != "" {
+		text += ", which has no effect: " + s.Why
+	}
+	return text
+}
+
+// Annotations of Linkerd that are settings, on a route and, for routes that have none of their sort, on the Service
+// (linkerd2 edge-26.8.3, policy-controller/k8s/index/src/outbound/index.rs parse_timeouts, http.rs parse_http_retry,
+// grpc.rs parse_grpc_retry).
+const (
+	annTimeout = "timeout.linkerd.io/"
+	annRetry   = "retry.linkerd.io/"
+	annAccrual = "balancer.linkerd.io/failure-accrual"
+)
+
+// IsSetting reports whether an annotation is one of those.
+func IsSetting(annotation string) bool {
+	return slices.ContainsFunc([]string{annTimeout, annRetry, annAccrual}, func(prefix string) bool {
+		return strings.HasPrefix(annotation, prefix)
+	})
+}
+
+// unreadableSetting says which of the annotations has a value that Linkerd cannot read for a route of the kind.
+func unreadableSetting(annotations map[string]string, kind Path) string {
+	for _, name := range slices.Sorted(maps.Keys(annotations)) {
+		if why := settingProblem(name, annotations[name], kind); why != "" {
+			return fmt.Sprintf("its annotation %s is %q, %s", name, untrusted.Short(annotations[name], 80), why)
+		}
+	}
+	return ""
+}
+
+func settingProblem(name, value string, kind Path) string {
+	switch name {
+	case annTimeout + "request", annTimeout + "response", annTimeout + "idle", annRetry + "timeout":
+		if _, ok := linkerdDuration(value); !ok {
+			return "not a duration such as 5s or 150ms"
+		}
+	case annRetry + "limit":
+		if _, err := strconv.ParseUint(value, 10, 16); err != nil {
+			return "not a number"
+		}
+	case annRetry + "http":
+		if kind == PathHTTPRoute && !all(strings.Split(value, ","), isHTTPCondition) {
+			return "not a list such as 5xx, gateway-error, 503 or 500-599"
+		}
+	case annRetry + "grpc":
+		if kind == PathGRPCRoute && !all(strings.Split(value, ","), isGRPCCondition) {
+			return "not a list such as unavailable, internal, cancelled, deadline-exceeded or resource-exhausted"
+		}
+	}
+	return ""
+}
+
+func all[T any](list []T, is func(T) bool) bool {
+	return !slices.ContainsFunc(list, func(x T) bool { return !is(x) })
+}
+
+func isHTTPCondition(s string) bool {
+	low, high, isRange := strings.Cut(s, "-")
+	if !isRange {
+		high = low
+	}
+	from, err1 := strconv.Atoi(low)
+	to, err2 := strconv.Atoi(high)
+	return strings.EqualFold(s, "5xx") || strings.EqualFold(s, "gateway-error") ||
+		err1 == nil && err2 == nil && 100 <= from && from <= to && to < 600
+}
+
+func isGRPCCondition(s string) bool {
+	return slices.Contains([]string{"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"},
+		strings.ToLower(s))
+}
+
+// linkerdDuration reads a duration as Linkerd's policy controller does: one whole number and one unit, which only 0 may
+// lack.
+func linkerdDuration(s string) (time.Duration, bool) {
+	s = strings.TrimSpace(s)
+	digits := strings.TrimRight(s, "hmsd")
+	n, err := strconv.ParseUint(digits, 10, 32)
+	unit, ok := map[string]time.Duration{
+		"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "": 0,
+	}[s[len(digits):]]
+	return time.Duration(n) * unit, err == nil && ok && (unit != 0 || n == 0)
+}
+
+// settings are those in force, and not, for requests that follow a rule of a route or, where r is nil, the default
+// path.
+func (q question) settings(r *route, rule int) []Setting {
+	kind := PathHTTPRoute
+	var out []Setting
+	if r != nil {
+		if splitsConnections(r.kind) {
+			return nil
+		}
+		kind = r.kind
+		out = slices.Concat(settingsOn(r.ref.String(), r.raw.GetAnnotations(), kind), r.timeoutOf(rule))
+	}
+	own := func(prefix string) bool {
+		return slices.ContainsFunc(out, func(s Setting) bool {
+			return s.Why == "" && strings.HasPrefix(s.Field, prefix) || prefix == annTimeout && strings.HasPrefix(s.Field, "spec.")
+		})
+	}
+	for _, s := range settingsOn("Service "+q.at.Namespace+"/"+q.at.Name, q.at.Settings, kind) {
+		for _, prefix := range []string{annTimeout, annRetry} {
+			if strings.HasPrefix(s.Field, prefix) && own(prefix) {
+				s.Why = cmp.Or(s.Why, "the route has its own")
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// settingsOn are the settings among annotations. One that cannot be read takes the others of its sort with it.
+func settingsOn(object string, annotations map[string]string, kind Path) []Setting {
+	var out []Setting
+	for _, name := range slices.Sorted(maps.Keys(annotations)) {
+		sort := annTimeout
+		switch {
+		case strings.HasPrefix(name, annAccrual):
+			sort = annAccrual
+		case strings.HasPrefix(name, annRetry):
+			sort = annRetry
+		case !strings.HasPrefix(name, annTimeout):
+			continue
+		}
+		s := Setting{Object: object, Field: untrusted.Short(name, 100), Value: untrusted.Short(annotations[name], 100)}
+		same := maps.Clone(annotations)
+		maps.DeleteFunc(same, func(n, _ string) bool { return !strings.HasPrefix(n, sort) })
+		switch {
+		case name == annRetry+"http" && kind != PathHTTPRoute, name == annRetry+"grpc" && kind != PathGRPCRoute:
+			s.Why = "requests here follow a " + string(kind)
+		case unreadableSetting(same, kind) != "":
+			s.Why = unreadableSetting(same, kind)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// timeoutOf is the timeout of a rule: Linkerd reads that of the request alone, the route's annotation comes first, and
+// of the Gateway API's durations it knows those of one unit.
+func (r *route) timeoutOf(rule int) []Setting {
+	raw := r.spec.Rules[rule].Timeouts.Request
+	if raw == "" {
+		return nil
+	}
+	s := Setting{
+		Object: r.ref.String(), Field: fmt.Sprintf("spec.rules[%d].timeouts.request", rule), Value: untrusted.Short(raw, 100),
+	}
+	d, ok := linkerdDuration(raw)
+	if !ok && strings.HasPrefix(r.ref.APIVersion, groupPolicy+"/") {
+		var err error
+		d, err = time.ParseDuration(raw)
+		ok = err == nil
+	}
+	switch {
+	case !ok:
+		s.Why = "Linkerd reads one whole number and one unit"
+	case d == 0:
+		s.Why = "0 is no timeout"
+	case r.raw.GetAnnotations()[annTimeout+"request"] != "":
+		s.Why = "the route's annotation comes first"
+	}
+	return []Setting{s}
+}
+
+// profileSettings are the routes of a ServiceProfile that are retried or cut off, at most ten.
+func profileSettings(object string, routes []any) []Setting {
+	var out []Setting
+	add := func(i int, field, value, why string) {
+		if len(out) < maxListed {
+			out = append(out, Setting{object, fmt.Sprintf("spec.routes[%d].%s", i, field), untrusted.Short(value, 100), why})
+		}
+	}
+	for i, r := range routes {
+		route, _ := r.(map[string]any)
+		if route["isRetryable"] == true {
+			add(i, "isRetryable", "true", "")
+		}
+		if timeout, _ := route["timeout"].(string); timeout != "" {
+			why := ""
+			if _, err := time.ParseDuration(timeout); err != nil {
+				why = "not a duration"
+			}
+			add(i, "timeout", timeout, why)
+		}
+	}
+	return out
+}
