@@ -94,10 +94,10 @@ func (p Plan) validMethod() error {
 	case p.Protocol == ProtocolGRPC && p.Unary.harmless():
 		return nil
 	case !p.AllowUnsafe && p.Protocol == ProtocolGRPC:
-		return fmt.Errorf("grpc method %s: may change something; without permission for that only the health check is called",
+		return fmt.Errorf("grpc method %s: may change something; allow it with --allow-unsafe, or call the health check",
 			p.Unary.Method)
 	case !p.AllowUnsafe:
-		return fmt.Errorf("method %q: without permission for more only GET, HEAD and OPTIONS are sent", p.Method)
+		return fmt.Errorf("method %q: only GET, HEAD and OPTIONS are sent; allow it with --allow-unsafe", p.Method)
 	case len(p.Body) > maxRequestBody:
 		return fmt.Errorf("body of %d bytes: at most %d are sent", len(p.Body), maxRequestBody)
 	}

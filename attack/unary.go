@@ -29,15 +29,25 @@ func (u *Unary) Path() string {
 	return "/" + u.Method
 }
 
+// ParseUnaryMethod reads package.Service/Method, also as /package.Service/Method.
+func ParseUnaryMethod(s string) (string, error) {
+	method := strings.TrimPrefix(s, "/")
+	service, name, ok := strings.Cut(method, "/")
+	if !ok || service == "" || name == "" || strings.ContainsAny(method, " ?#%") || strings.Contains(name, "/") {
+		return "", fmt.Errorf("grpc method %q: want package.Service/Method", s)
+	}
+	return method, nil
+}
+
 // call returns the body of a call and the URL that it goes to.
 func (u *Unary) call(base *url.URL) ([]byte, *url.URL, error) {
-	method, message := strings.TrimPrefix(u.Path(), "/"), []byte(nil)
+	var message []byte
 	if u != nil {
 		message = u.Message
 	}
-	service, name, ok := strings.Cut(method, "/")
-	if !ok || service == "" || name == "" || strings.ContainsAny(method, " ?#%") || strings.Contains(name, "/") {
-		return nil, nil, fmt.Errorf("grpc method %q: want package.Service/Method", method)
+	method, err := ParseUnaryMethod(u.Path())
+	if err != nil {
+		return nil, nil, err
 	}
 	if base.Path != "" && base.Path != "/" || base.RawQuery != "" {
 		return nil, nil, fmt.Errorf("url %q: a gRPC call has no path but its method's", base.Redacted())

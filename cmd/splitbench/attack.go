@@ -57,8 +57,8 @@ Exit codes: 0 it ran to its end, 2 wrong command line or local file, 4 nothing w
 		under("Load", c, bound(connectionFlags), warmUpFlag(0), bound(seedFlag), ceilingFlags{}),
 		under("Answers", bound(classifyFlag)),
 		under("Output", outputFlag(&c.output, "text", "json"), bound(c.fileFlags)),
-		under("Request", engineFlags{}, &payloadFlags{}),
-		under("Connections", &turnoverFlags{requests: "any number"}, &dialFlags{}),
+		under("Request", &requestFlags{}),
+		under("Connections", engineFlags{}, &turnoverFlags{requests: "any number"}, &dialFlags{}),
 		under("Early end", &limitFlags{maxErrors: "50%"}),
 	)
 }
@@ -99,10 +99,8 @@ func (c *attackCommand) complete(*bench.Config) error {
 
 // plan works out the plan and the names of its rules' backends.
 func (c *attackCommand) plan(url string) (p attack.Plan, names []string, err error) {
-	l := c.cfg.Load
-	p = l.Template
-	p.URL, p.Rate, p.WarmUp, p.Connections, p.Timeout = url, l.Rate, l.WarmUp, l.Connections, l.Timeout
-	p.MaxRate, p.MaxRequests = l.MaxRate, l.MaxRequests
+	p = c.cfg.Load.Plan(url, 0)
+	p.Header = c.cfg.Load.Template.Header // the rest when the run has a name
 	if p.Shape, err = attack.ParseShape(c.schedule, c.cfg.Options.Seed); err != nil {
 		return p, nil, fmt.Errorf("--%w", err)
 	}
@@ -116,7 +114,6 @@ func (c *attackCommand) plan(url string) (p attack.Plan, names []string, err err
 	if err := agent.EnoughFiles(p.Connections); err != nil {
 		return p, nil, err
 	}
-	p = p.WithDefaults()
 	return p, names, overCeiling(p.Validate())
 }
 
@@ -130,8 +127,6 @@ func overCeiling(err error) error {
 		return fmt.Errorf("--%w; allow it with --max-rate", err)
 	case strings.HasPrefix(text, "requests ") && strings.Contains(text, "ceiling"):
 		return fmt.Errorf("--%w; allow it with --max-requests", err)
-	case strings.Contains(text, "without permission"):
-		return fmt.Errorf("%w; allow it with --allow-unsafe", err)
 	}
 	return err
 }

@@ -49,7 +49,7 @@ more about a check.`,
 		ValidArgsFunction: k.cluster.completeSplits,
 	}
 	return k.cluster.command(a, cmd, &k.cfg, k.check,
-		under("Target", urlFlag{}, bound(throughFlag)),
+		under("Request", urlFlag{}, bound(throughFlag), &requestFlags{}),
 		under("Checks", k),
 		under("Output", outputFlag(&k.output, "text", "short", "json", "junit")),
 	)
@@ -127,7 +127,7 @@ func (k *checkCommand) one(ctx context.Context) error {
 
 // look checks one split. With an error the snapshot is what was read until then.
 func (k *checkCommand) look(ctx context.Context, cfg bench.Config) ([]preflight.Result, law.Snapshot, error) {
-	snap, err := mesh.Discover(ctx, cfg.Local, cfg.Remotes, cfg.Query)
+	snap, err := bench.Discover(ctx, cfg)
 	if err != nil {
 		return nil, snap, err
 	}
@@ -176,7 +176,7 @@ func (k *checkCommand) many(ctx context.Context, found []mesh.Found) error {
 // measured.
 func (k *checkCommand) none(ctx context.Context) error {
 	k.cfg.Query.Split = "ts/none"
-	snap, err := mesh.Discover(ctx, k.cfg.Local, k.cfg.Remotes, k.cfg.Query)
+	snap, err := bench.Discover(ctx, k.cfg)
 	if err != nil {
 		return k.unread(err, snap)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -39,6 +40,7 @@ the root Service's port. Remaining differences are listed in comments above it. 
 	}
 	return c.kube.completions(a.command(cmd, &c.cfg, c.convert,
 		under("Cluster", &c.kube),
+		under("Request", urlFlag{}),
 		under("Conversion", bound(c.fileFlags), outputFlag(&c.output, "yaml", "json")),
 		c.kube.kubectl(),
 	))
@@ -47,7 +49,7 @@ the root Service's port. Remaining differences are listed in comments above it. 
 func (c *convertCommand) fileFlags(flags *pflag.FlagSet, _ *bench.Config) {
 	flags.StringVarP(&c.file, "filename", "f", "",
 		"file with TrafficSplits, and their root Services for the ports; - is stdin")
-	flags.Int32Var(&c.port, "port", 0, "port of the root Service that the route is for; default: its first")
+	flags.Int32Var(&c.port, "port", 0, "port of the root Service that the route is for; default: that of --url, else its first")
 }
 
 func (c *convertCommand) convert(ctx context.Context, args []string) error {
@@ -55,9 +57,13 @@ func (c *convertCommand) convert(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	asked := c.cfg.Query.Port
+	if c.port != 0 && asked != 0 && c.port != asked {
+		return fmt.Errorf("--port %d: --url names port %d; leave one of them out", c.port, asked)
+	}
 	var routes []law.Conversion
 	for _, s := range sources {
-		converted, err := law.Convert(s, c.port)
+		converted, err := law.Convert(s, cmp.Or(c.port, asked))
 		if err != nil {
 			return fmt.Errorf("convert %w", err)
 		}

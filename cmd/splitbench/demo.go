@@ -72,7 +72,7 @@ splitbench on them. Nothing but this program is needed. The report says what was
 	}
 	return a.command(cmd, &w.cfg, work,
 		under("Simulation", bound(w.worldFlags)),
-		under("Target", urlFlag{}, bound(classifyFlag)),
+		under("Request", urlFlag{}, bound(classifyFlag), &requestFlags{}),
 		under("Load", &amountFlags{requests: demoRequests, rate: demoRate}, bound(connectionFlags), warmUpFlag(20),
 			ceilingFlags{}),
 		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(&w.result.failOn),

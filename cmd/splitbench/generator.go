@@ -2,9 +2,7 @@ package main
 
 import (
 	"cmp"
-	"encoding/base64"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 
@@ -14,23 +12,13 @@ import (
 	"github.com/splitbench/splitbench/internal/bench"
 )
 
-// engineFlags choose the engine and its protocol.
+// engineFlags choose the engine and how it keeps time.
 type engineFlags struct{}
 
 func (engineFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 	p := &cfg.Load.Template
 	flags.StringVar(&p.Engine, "engine", "", "h1, std or vegeta; default: h1 for HTTP/1.1 without TLS, std for all else")
-	flags.StringVar((*string)(&p.Protocol), "http", string(attack.ProtocolHTTP1),
-		"protocol of the connections: http1, h2 (over TLS), h2c or grpc")
 	flags.IntVar(&p.Streams, "streams", 1, "requests in flight over one HTTP/2 connection")
-	readEach(flags, "header", "'Name: value' to send with every request; repeatable", func(s string) error {
-		name, value, ok := strings.Cut(s, ":")
-		if !ok || name == "" {
-			return errors.New("want 'Name: value'")
-		}
-		put(&p.Header, name, strings.TrimSpace(value))
-		return nil
-	})
 	flags.StringVar((*string)(&p.Saturation), "saturation", string(attack.SaturationQueue),
 		"what to do with a request that is due while every connection is busy: queue, drop or abort")
 	flags.BoolVar(&p.Spin, "spin", false,
@@ -39,10 +27,7 @@ func (engineFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 
 func (engineFlags) complete(cfg *bench.Config) error {
 	p := &cfg.Load.Template
-	if p.Protocol == attack.ProtocolHTTP1 { // a plan does not name its defaults
-		p.Protocol = ""
-	}
-	if p.Streams == 1 {
+	if p.Streams == 1 { // a plan does not name its defaults
 		p.Streams = 0
 	}
 	if p.Saturation == attack.SaturationQueue {
@@ -120,43 +105,6 @@ func (d *dialFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 func (d *dialFlags) complete(cfg *bench.Config) error {
 	if d.tls.CA != nil || d.tls.ServerName != "" || d.tls.Insecure {
 		cfg.Load.Template.TLS = &d.tls
-	}
-	return nil
-}
-
-// payloadFlags are the method and body of requests.
-type payloadFlags struct {
-	body string
-	file []byte
-	call attack.Unary
-}
-
-func (c *payloadFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
-	p := &cfg.Load.Template
-	flags.StringVar(&p.Method, "method", "GET", "GET, HEAD or OPTIONS; others with --allow-unsafe")
-	flags.BoolVar(&p.AllowUnsafe, "allow-unsafe", false, "permit methods that may change something")
-	flags.StringVar(&c.body, "body", "", "body of every request")
-	read(flags, "body-file", "", "file that holds the body", into(&c.file, os.ReadFile))
-	flags.StringVar(&c.call.Method, "grpc-method", "",
-		"package.Service/Method to call with --http grpc; default: the health check")
-	read(flags, "grpc-message", "", "the call's message: protobuf bytes in base64",
-		into(&c.call.Message, base64.StdEncoding.DecodeString))
-}
-
-func (c *payloadFlags) complete(cfg *bench.Config) error {
-	p := &cfg.Load.Template
-	p.Method = strings.ToUpper(p.Method)
-	p.Body = c.file
-	if c.body != "" {
-		p.Body = []byte(c.body)
-	}
-	switch {
-	case c.body != "" && c.file != nil:
-		return fmt.Errorf("--body and --body-file: leave one out")
-	case p.Protocol == attack.ProtocolGRPC:
-		p.Unary = &c.call
-	case c.call.Method != "" || c.call.Message != nil:
-		return fmt.Errorf("--grpc-method, --grpc-message: want --http grpc")
 	}
 	return nil
 }

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -181,41 +179,5 @@ func (c *clusterFlags) prepare(cfg *bench.Config, args []string) error {
 	if len(args) > 0 {
 		cfg.Query.Split = args[0]
 	}
-	return nil
-}
-
-// throughFlag is the flag of a Service between the client and the root Service.
-func throughFlag(flags *pflag.FlagSet, cfg *bench.Config) {
-	flags.StringVar(&cfg.Query.Through, "through", "",
-		"svc/NAME whose pods choose the backend, where requests do not go to the root Service itself")
-}
-
-// urlFlag is the flag of what to request.
-type urlFlag struct{}
-
-func (urlFlag) register(flags *pflag.FlagSet, cfg *bench.Config) {
-	flags.StringVar(&cfg.URL, "url", "", "what to request; default: the root Service and its port")
-}
-
-// complete takes the port that the URL names, unless other pods choose the backend.
-func (urlFlag) complete(cfg *bench.Config) error {
-	if cfg.URL == "" {
-		return nil
-	}
-	u, err := url.Parse(cfg.URL)
-	if err != nil {
-		return fmt.Errorf("--url: %w", err)
-	}
-	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
-		return fmt.Errorf("--url %q: want http://HOST:PORT/PATH", cfg.URL)
-	}
-	if u.Port() == "" || cfg.Query.Through != "" {
-		return nil
-	}
-	port, err := strconv.ParseUint(u.Port(), 10, 16)
-	if err != nil || port == 0 {
-		return fmt.Errorf("--url %q: port %q is out of range", cfg.URL, u.Port())
-	}
-	cfg.Query.Port = int32(port)
 	return nil
 }

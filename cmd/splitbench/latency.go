@@ -55,6 +55,7 @@ breaks.`,
 	}
 	return c.cluster.command(a, cmd, &c.cfg.Config, work,
 		under("Comparison", c),
+		under("Request", &requestFlags{}),
 		under("Load", rateFlag("50"), bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
 		under("Verdict", bound(alphaFlag), failOnFlag(&c.result.failOn), bound(seedFlag)),
 		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),

@@ -43,7 +43,8 @@ func newPlan(a *app) *cobra.Command {
 		return a.write(output, a.outlined(p))
 	}
 	return c.cluster.command(a, cmd, &c.cfg, work,
-		under("Target", bound(c.weightsFlag), bound(throughFlag)),
+		under("Target", bound(c.weightsFlag)),
+		under("Request", urlFlag{}, bound(throughFlag), &requestFlags{}),
 		under("Load", requestsFlag("auto"), rateFlag("50")),
 		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(new(report.FailOn)),
 			bound(seedFlag)),

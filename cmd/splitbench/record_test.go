@@ -27,7 +27,7 @@ func TestCommandLineKeepsNoSecrets(t *testing.T) {
 
 func TestResolvedFlagsKeepNoSecrets(t *testing.T) {
 	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
-	engineFlags{}.register(flags, &bench.Config{})
+	(&requestFlags{}).register(flags, &bench.Config{})
 	flags.String("token", "", "")
 	flags.StringArray("through", nil, "")
 	err := flags.Parse([]string{

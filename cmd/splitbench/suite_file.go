@@ -37,6 +37,10 @@ type suiteSettings struct {
 	Container      string              `json:"container,omitempty"`
 	Through        string              `json:"through,omitempty"`
 	URL            string              `json:"url,omitempty"`
+	HTTP           string              `json:"http,omitempty"`
+	Method         string              `json:"method,omitempty"`
+	Headers        []string            `json:"headers,omitempty"`
+	GRPCMethod     string              `json:"grpcMethod,omitempty"`
 	Classify       []string            `json:"classify,omitempty"`
 	Requests       scalar              `json:"requests,omitempty"`
 	Rate           scalar              `json:"rate,omitempty"`
@@ -167,8 +171,8 @@ func (s suiteSettings) apply(flags *pflag.FlagSet) error {
 
 // flagOf is the flag of a setting: remote-context of remoteContexts.
 func flagOf(key string) string {
-	if key == "remoteContexts" {
-		key = "remoteContext"
+	if key == "remoteContexts" || key == "headers" {
+		key = strings.TrimSuffix(key, "s")
 	}
 	var b strings.Builder
 	for _, r := range key {

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,11 +85,19 @@ func (r *run) changed(ctx context.Context, s law.Snapshot, deadline time.Time) e
 	return nil
 }
 
-// probeOf is the request that the law is asked for: what the run is going to send.
-func probeOf(cfg Config) law.Probe {
-	sent := cfg.Load.Template
-	p := law.Probe{Method: http.MethodGet, Header: headers(cfg.Load.Header, sent.Header)}
-	if u, err := url.Parse(cfg.URL); err == nil && cfg.URL != "" {
+// Discover reads the cluster, and asks for the law of the request that the configuration is about.
+func Discover(ctx context.Context, cfg Config) (law.Snapshot, error) {
+	return mesh.Discover(ctx, cfg.Local, cfg.Remotes, cfg.asking().Query)
+}
+
+// asking is the configuration with its request as the law is asked for it: what is going to be sent.
+func (c Config) asking() Config {
+	sent := c.Load.Template
+	p := law.Probe{
+		Protocol: string(sent.Protocol), Method: cmp.Or(sent.Method, http.MethodGet),
+		Header: headers(c.Load.Header, sent.Header),
+	}
+	if u, err := url.Parse(c.URL); err == nil && c.URL != "" {
 		p.Path, p.Host = u.RequestURI(), u.Hostname()
 	}
 	if sent.Protocol == attack.ProtocolGRPC {
@@ -102,13 +111,21 @@ func probeOf(cfg Config) law.Probe {
 			}
 		}
 	}
-	return p
+	c.Query.Probe = p
+	return c
+}
+
+// speak settles the protocol that nobody chose: the one of the request that the law was asked for.
+func (l *Load) speak(asked law.Probe) {
+	if l.Template.Protocol == "" && asked.IsCall() {
+		l.Template.Protocol = attack.ProtocolGRPC
+	}
 }
 
 // Weights reads the effective weights of a split, and says where they come from.
 func Weights(ctx context.Context, cfg Config) (analyze.Weights, string, error) {
 	cfg.Query.SplitOnly = true
-	s, err := mesh.Discover(ctx, cfg.Local, cfg.Remotes, cfg.Query)
+	s, err := Discover(ctx, cfg)
 	if err != nil {
 		return nil, "", err
 	}

@@ -126,8 +126,9 @@ func (r *latencyRun) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	r.run.cfg.Load.speak(r.m.Before.Law.Probe)
 	r.m.Checks = sourceChecks(preflight.Run(preflight.View{Snapshot: *r.m.Before}))
-	p := r.cfg.Load.plan(r.plan.Targets[0].URL, r.cfg.Load.Rate.Requests(r.cfg.Round))
+	p := r.run.cfg.Load.Plan(r.plan.Targets[0].URL, r.cfg.Load.Rate.Requests(r.cfg.Round))
 	r.m.Plan = p
 	for _, rate := range append(slices.Clone(r.cfg.Rates), p.Rate) {
 		burst := p
@@ -150,8 +151,11 @@ func (r *latencyRun) target(ctx context.Context, name string) error {
 	if err != nil {
 		return &record.UsageError{Err: err}
 	}
-	q := r.cfg.Query
+	q := r.run.cfg.Query
 	q.Split, q.Port = "svc/"+service, port
+	if !q.Probe.IsCall() {
+		q.Probe.Path = path(r.cfg.Path)
+	}
 	snap, err := mesh.Discover(ctx, r.cfg.Local, r.cfg.Remotes, q)
 	if err != nil {
 		return asUsage(err)
@@ -163,7 +167,7 @@ func (r *latencyRun) target(ctx context.Context, name string) error {
 			Hint:  "name one of: kubectl get services -n " + q.Namespace,
 		}
 	}
-	url := rootURL(snap, "/"+strings.TrimPrefix(r.cfg.Path, "/"))
+	url := rootURL(snap, path(r.cfg.Path))
 	t := record.LatencyTarget{Name: name, UID: snap.Root.UID, URL: url, Own: -1}
 	for _, have := range r.plan.Targets {
 		if have.UID == t.UID {
@@ -185,6 +189,9 @@ func (r *latencyRun) target(ctx context.Context, name string) error {
 	r.plan.Targets = append(r.plan.Targets, t)
 	return nil
 }
+
+// path is what the user says is requested, as URLs have it.
+func path(given string) string { return "/" + strings.TrimPrefix(given, "/") }
 
 // parseTarget reads svc/NAME or svc/NAME:PORT.
 func parseTarget(s string) (service string, port int32, err error) {

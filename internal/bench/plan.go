@@ -41,7 +41,7 @@ func (r *run) plan(snap law.Snapshot) (attack.Plan, error) {
 		requests = uint64(n)
 		r.m.Automatic = true
 	}
-	p := r.cfg.Load.plan(target, requests)
+	p := r.cfg.Load.Plan(target, requests)
 	if p.Reuse == nil || p.Reuse.MaxRequests == 0 && p.Reuse.MaxAge == 0 {
 		perConn := max(1, requests/leastConnections)
 		if snap.Law.NullModel == law.RandomPerConnection {
@@ -72,9 +72,12 @@ func (r *run) plan(snap law.Snapshot) (attack.Plan, error) {
 	return p, nil
 }
 
-// plan is the burst to a URL, before what a kind of run makes of it.
-func (l Load) plan(target string, requests uint64) attack.Plan {
+// Plan is the burst to a URL, before what a kind of run makes of it.
+func (l Load) Plan(target string, requests uint64) attack.Plan {
 	p := l.Template
+	if p.Protocol == attack.ProtocolHTTP1 { // a plan does not name its defaults
+		p.Protocol = ""
+	}
 	p.URL, p.Rate, p.Requests, p.WarmUp = target, l.Rate, requests, l.WarmUp
 	p.Connections, p.Timeout = l.Connections, l.Timeout
 	p.MaxRate, p.MaxRequests = l.MaxRate, l.MaxRequests

@@ -101,7 +101,8 @@ func TestDirectURL(t *testing.T) {
 
 func TestProbeOfRun(t *testing.T) {
 	t.Parallel()
-	p := probeOf(Config{URL: "http://podinfo.test:9898/api/info?x=1", Load: Load{Header: map[string]string{"X-A": "b"}}})
+	cfg := Config{URL: "http://podinfo.test:9898/api/info?x=1", Load: Load{Header: map[string]string{"X-A": "b"}}}
+	p := cfg.asking().Query.Probe
 	if p.Path != "/api/info?x=1" || p.Host != "podinfo.test" || p.Method != "GET" || p.Header["X-A"] != "b" {
 		t.Errorf("%+v", p)
 	}
@@ -121,11 +122,15 @@ func TestTheLawIsAskedForTheRequestThatIsSent(t *testing.T) {
 		Method: "GET", Path: "/api?x=1", Host: "shop.example",
 		Header: map[string]string{"X-Canary": "always", "user-agent": "curl/8", "host": "shop.example:8080"},
 	}
-	if diff := cmp.Diff(want, probeOf(cfg)); diff != "" {
+	if diff := cmp.Diff(want, cfg.asking().Query.Probe); diff != "" {
 		t.Errorf("asked for another request than is sent (-sent +asked):\n%s", diff)
 	}
+	cfg = Config{Load: Load{Template: attack.Plan{Method: "HEAD"}}}
+	if p := cfg.asking().Query.Probe; p.Method != "HEAD" {
+		t.Errorf("of a HEAD the law is asked for %s", p.Method)
+	}
 	cfg = Config{Load: Load{Template: attack.Plan{Protocol: attack.ProtocolGRPC}}}
-	if p := probeOf(cfg); p.Method != "POST" || p.Path != "/grpc.health.v1.Health/Check" {
+	if p := cfg.asking().Query.Probe; p.Method != "POST" || p.Path != "/grpc.health.v1.Health/Check" {
 		t.Errorf("of a gRPC call the law is asked for %s %s", p.Method, p.Path)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/preflight"
@@ -23,7 +24,7 @@ type Preview struct {
 
 // DryRun discovers, checks and plans, and sends no request. Its errors are those of discovery, and *UsageError.
 func DryRun(ctx context.Context, cfg Config) (Preview, error) {
-	r := &run{cfg: cfg, m: record.Manifest{Options: cfg.Options}}
+	r := &run{cfg: cfg.asking(), m: record.Manifest{Options: cfg.Options}}
 	if err := r.prepare(ctx); err != nil {
 		return Preview{}, err
 	}
@@ -45,7 +46,7 @@ func (p Preview) WriteTo(w io.Writer) (int64, error) {
 			plan.Requests, plan.WarmUp, plan.Rate.PerSecond(), plan.Duration().Round(time.Millisecond))
 		fmt.Fprintf(&b, "probes       at most %d to the root, %d to each other backend, to learn what answers look like\n",
 			rootProbes, directProbes)
-		fmt.Fprintf(&b, "url          GET %s\n", plan.URL)
+		fmt.Fprintf(&b, "url          %s\n", what(plan))
 	}
 	fmt.Fprintf(&b, "weights      %s (%s)\n", p.m.Weights, s.Split.EffectiveFrom)
 	deadline := p.m.Plan.Duration() + p.m.Plan.Timeout + sessionMargin
@@ -83,6 +84,14 @@ func (p Preview) WriteTo(w io.Writer) (int64, error) {
 	b.WriteString("nothing was sent\n")
 	n, err := io.WriteString(w, safeLines(b.String()))
 	return int64(n), err
+}
+
+// what is what a request of the plan asks for.
+func what(p attack.Plan) string {
+	if p.Protocol == attack.ProtocolGRPC {
+		return strings.TrimPrefix(p.Unary.Path(), "/") + " of " + p.URL
+	}
+	return p.Method + " " + p.URL
 }
 
 func nodeText(p law.Pod) string {

@@ -39,7 +39,7 @@ type run struct {
 
 // newRun is a run of a kind that has just been asked for.
 func newRun(cfg Config, kind string) *run {
-	return &run{cfg: cfg, log: newRunLog(cfg.Log), m: record.Manifest{
+	return &run{cfg: cfg.asking(), log: newRunLog(cfg.Log), m: record.Manifest{
 		Schema: record.ManifestSchema, Kind: kind, Started: time.Now().UTC(), Command: cfg.Command, Flags: cfg.Flags,
 		Labels: cfg.Labels, Tool: cfg.Tool, Simulated: cfg.Simulated, Options: cfg.Options,
 	}}
@@ -87,12 +87,12 @@ func (r *run) carryOut(ctx context.Context, kind steps) (report.Report, error) {
 // prepare discovers, checks and plans.
 func (r *run) prepare(ctx context.Context) error {
 	r.progress("discover", "reading the split, its Services and the source pod")
-	r.cfg.Query.Probe = probeOf(r.cfg)
 	snap, err := r.discover(ctx)
 	if err != nil {
 		return asUsage(err)
 	}
 	r.m.Before = &snap
+	r.cfg.Load.speak(snap.Law.Probe)
 	r.progress("check", "checking that the split can be measured")
 	r.m.Checks = preflight.Run(preflight.View{Snapshot: snap})
 	if unknown := preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, ignoreFlag); len(unknown) > 0 {

@@ -19,7 +19,7 @@ import (
 // others are kept, for the case that a share leaves its tolerance. Pods of the client may come and go.
 func (w *watchRun) follow(ctx context.Context, end context.CancelCauseFunc) (stop func()) {
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	q := w.cfg.Query.Pinned(*w.m.Before)
+	q := w.run.cfg.Query.Pinned(*w.m.Before)
 	q.From, q.Selector = "", "" // the pod may go away
 	refs := slices.DeleteFunc(w.m.Before.Refs(), func(r law.Ref) bool { return r.Resource == "pods" })
 	watcher := mesh.Watch(following, map[string]mesh.Client{law.RoleClient: w.cfg.Local}, refs)

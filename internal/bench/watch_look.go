@@ -9,7 +9,6 @@ import (
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -138,7 +137,7 @@ func directionOf(d *analyze.Departure) string {
 
 // declared reads everything anew; an error is that it cannot be read, or that the split is another one.
 func (w *watchRun) declared(ctx context.Context) (law.Snapshot, error) {
-	snap, err := mesh.Discover(ctx, w.cfg.Local, w.cfg.Remotes, w.cfg.Query)
+	snap, err := Discover(ctx, w.cfg.Config)
 	if err == nil {
 		err = w.doubt.settled(w.moved(snap))
 	}

@@ -72,10 +72,27 @@ type Law struct {
 
 // Probe is the request that the law is asked for.
 type Probe struct {
-	Method string            `json:"method"` // "": GET
-	Path   string            `json:"path"`   // with its query; "": /
-	Host   string            `json:"host"`   // as the client writes it, without port; "": the root Service's name
-	Header map[string]string `json:"header,omitempty"`
+	// as attack.Protocol; "": it was not said, and is a gRPC call where the split is a GRPCRoute, else HTTP
+	Protocol string            `json:"protocol,omitempty"`
+	Method   string            `json:"method"` // "": GET
+	Path     string            `json:"path"`   // with its query; of a gRPC call /package.Service/Method; "": /
+	Host     string            `json:"host"`   // as the client writes it, without port; "": the root Service's name
+	Header   map[string]string `json:"header,omitempty"`
+}
+
+// protocolGRPC is the protocol of gRPC calls.
+const protocolGRPC = "grpc"
+
+// IsCall reports whether the request is a gRPC call.
+func (p Probe) IsCall() bool { return p.Protocol == protocolGRPC }
+
+// asCall is a request of which nobody said what it is as a gRPC call: of the health check, unless its path says of what.
+func (p Probe) asCall() Probe {
+	p.Protocol, p.Method = protocolGRPC, "POST"
+	if p.Path == "" || p.Path == "/" {
+		p.Path = "/grpc.health.v1.Health/Check"
+	}
+	return p
 }
 
 // Leaf is one backend of a Law.

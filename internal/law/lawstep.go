@@ -30,6 +30,9 @@ func (c *Case) question() question {
 		q.at = c.Root
 		q.portUse = use(q.provider, c.Root, q.port)
 	}
+	if q.probe.Protocol == "" && (c.Kind == PathGRPCRoute || c.Split.Kind == string(PathGRPCRoute)) {
+		q.probe = q.probe.asCall()
+	}
 	if q.probe.Host == "" {
 		q.probe.Host = q.root
 		if q.rootNS != q.clientNS {

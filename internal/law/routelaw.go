@@ -143,6 +143,9 @@ func (q question) byRoutes(all []route) (*Law, []Shadowed) {
 	m, ok := q.bestRule(same)
 	if !ok {
 		law.Problem = fmt.Sprintf("no rule of %s fits %s: proxies answer 404 (no route)", routeNames(same), q.probe)
+		if q.probe.IsCall() {
+			law.Problem += "; name the call that is meant with --grpc-method"
+		}
 		return law, shadowed
 	}
 	law.Objects = []ObjectRef{m.route.ref}
@@ -199,7 +202,12 @@ func routeNames(routes []*route) string {
 }
 
 // String is the request as sentences name it.
-func (p Probe) String() string { return untrusted.Safe(p.method() + " " + cmp.Or(p.Path, "/")) }
+func (p Probe) String() string {
+	if p.IsCall() {
+		return "the gRPC call " + untrusted.Safe(strings.TrimPrefix(p.Path, "/"))
+	}
+	return untrusted.Safe(p.method() + " " + cmp.Or(p.Path, "/"))
+}
 
 func (p Probe) method() string { return cmp.Or(p.Method, "GET") }
 

@@ -135,7 +135,7 @@ func viewFaults() []viewFault {
 			asRoute(v)
 			v.Probed.Root[0] = Answer{Status: 404, Header: map[string][]string{"L5d-Proxy-Error": {"no route"}}}
 		}, Failed, "1 of 2 probes got 404 (no route)", ""},
-		{"in order", "SB021", asRoute, OK, "HTTPRoute test/podinfo, spec.rules[1] fits the request", ""},
+		{"in order", "SB021", asRoute, OK, "HTTPRoute test/podinfo, spec.rules[1] fits GET /", ""},
 
 		{"two-way", "SB022", func(v *View) {
 			v.Backends[1].Mirror.RemoteSplit = &law.RemoteSplit{Object: "ServiceProfile test/p.test.svc.x", Weights: []law.Weight{{Service: "podinfo", Weight: 8}, {Service: "podinfo-west", Weight: 2}}, Back: []string{"podinfo-west"}}

@@ -100,9 +100,9 @@ func routeInForce(s View) (Status, shown) {
 	case noRoute > 0:
 		return Failed, say("%d of %d probes got 404 (no route) from the client's own proxy", noRoute, len(s.Probed.Root))
 	case s.Law.Rule != "":
-		return OK, say("%s, %s fits the request", splitName(s), s.Law.Rule)
+		return OK, say("%s, %s fits %s", splitName(s), s.Law.Rule, s.Law.Probe)
 	}
-	return OK, splitName(s) + " fits the request"
+	return OK, say("%s fits %s", splitName(s), s.Law.Probe)
 }
 
 func routeHint(s View) string {
