@@ -71,7 +71,7 @@ func (d *drillRun) attempt(ctx context.Context) (measured bool) {
 }
 
 func (d *drillRun) evidence() judge.Evidence {
-	return judge.Evidence{Totals: d.totals, Tally: d.tally, Shots: d.shots}
+	return judge.Evidence{Totals: d.m.ProxyAnswers().TellAll(d.totals), Tally: d.tally, Shots: d.shots}
 }
 
 func (d *drillRun) measure(ctx context.Context, client session) error {
@@ -102,11 +102,12 @@ func (d *drillRun) measure(ctx context.Context, client session) error {
 
 // attack sends the burst. The burst's instant 0 on our clock is the earliest that any result allows.
 func (d *drillRun) attack(ctx context.Context, client session) error {
-	live := newLiveView(d.m.Weights)
+	live, own := newLiveView(d.m.Weights), d.m.ProxyAnswers()
 	for r, err := range client.AttackFrom(ctx, d.m.Plan, agent.Start{}, &d.totals) {
 		if err != nil {
 			return err
 		}
+		r = own.Tell(r)
 		d.facts.Began = earlier(d.facts.Began, time.Now().Add(-r.Done))
 		d.tally.Add(r)
 		d.shots = append(d.shots, judge.ShotOf(r))

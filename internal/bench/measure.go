@@ -140,7 +140,7 @@ func (b *barrier) arrive(ctx context.Context) error {
 // ones: which results are thinned out must not depend on the order in which pods were heard.
 func (r *run) gather() {
 	if len(r.streams) == 1 {
-		r.totals = r.streams[0].Totals
+		r.totals = r.m.ProxyAnswers().TellAll(r.streams[0].Totals)
 		return
 	}
 	r.m.Streams = nil

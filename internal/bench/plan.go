@@ -66,7 +66,7 @@ func (r *run) plan(snap law.Snapshot) (attack.Plan, error) {
 		return attack.Plan{}, err
 	}
 	// The rules must fit too: a rule of the user's for a backend that does not exist is found here.
-	if _, err := judge.UserRules(r.cfg.Rules, r.m.Weights); err != nil {
+	if _, err := judge.UserRules(r.cfg.Rules, r.m.Weights, r.m.ProxyAnswers()); err != nil {
 		return attack.Plan{}, &record.UsageError{Err: err}
 	}
 	return p, nil

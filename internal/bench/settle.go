@@ -32,7 +32,7 @@ func (r *run) settle(ctx context.Context, f fetcher) error {
 	r.progress("settle", "learning which backend answers how")
 	r.tally = judge.NewTally(len(r.m.Weights))
 	if len(r.cfg.Rules) > 0 {
-		rules, err := judge.UserRules(r.cfg.Rules, r.m.Weights)
+		rules, err := judge.UserRules(r.cfg.Rules, r.m.Weights, r.m.ProxyAnswers())
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (l *learner) probe(ctx context.Context, f fetcher) error {
 		Path: preflight.PathSeen{Why: "the second witness reads them around the burst"},
 	}
 	for i, b := range l.snap.Backends {
-		if b.IsRoot || b.Subset != "" { // cannot be dialled without a draw
+		if b.IsRoot || b.Subset != "" || b.ProxyStatus != 0 { // cannot be dialled without a draw, or is not there
 			continue
 		}
 		for range directProbes {
@@ -161,7 +161,7 @@ func (l *learner) seenAll() bool {
 		}
 	}
 	for i, b := range l.snap.Backends {
-		if b.Weight > 0 && !seen[i] {
+		if b.Weight > 0 && b.ProxyStatus == 0 && !seen[i] {
 			return false
 		}
 	}

@@ -57,6 +57,13 @@ func (l *learner) rules() ([]attack.Rule, map[string]string, error) {
 		case b.Weight == 0:
 			// Nothing should come from it. What does is an answer of no known backend, and forbids a pass.
 			out[b.Name] = "not known: weight 0, and no answer could be had"
+		case b.ProxyStatus != 0:
+			other := slices.IndexFunc(l.snap.Backends, func(o law.Backend) bool { return o.ProxyStatus == b.ProxyStatus })
+			if other != i {
+				return nil, nil, &SignatureError{fmt.Sprintf("the client's proxy answers for %s and for %s with status %d",
+					l.snap.Backends[other].Name, b.Name, b.ProxyStatus)}
+			}
+			out[b.Name] = fmt.Sprintf("status %d of an answer that names no backend", b.ProxyStatus)
 		default:
 			return nil, nil, l.unrecognised(i)
 		}
@@ -65,20 +72,25 @@ func (l *learner) rules() ([]attack.Rule, map[string]string, error) {
 }
 
 // sharedPods refuses backends of one cluster that the same pods serve: typically a root Service whose selector also
-// picks the canary's.
+// picks the canary's. Two ports of one Service share its pods by their nature.
 func (l *learner) sharedPods() error {
-	owner := map[string]string{}
+	owner := map[string]law.Backend{}
 	for _, b := range l.snap.Backends {
 		for _, pod := range b.PodNames() {
 			key := clusterOf(b) + "/" + pod
-			if o, taken := owner[key]; taken && o != b.Name {
+			if o, taken := owner[key]; taken && o.Name != b.Name && !sameService(o, b) {
 				return &SignatureError{fmt.Sprintf("backends %s and %s share pod %s: fix the selector of one of the Services",
-					o, b.Name, untrusted.Safe(pod))}
+					o.Name, b.Name, untrusted.Safe(pod))}
 			}
-			owner[key] = b.Name
+			owner[key] = b
 		}
 	}
 	return nil
+}
+
+// sameService reports whether two backends are ports of one Service.
+func sameService(a, b law.Backend) bool {
+	return a.Service.Found && a.Port != b.Port && a.Service.UID == b.Service.UID && a.Subset == b.Subset
 }
 
 func clusterOf(b law.Backend) string {
@@ -212,7 +224,7 @@ func (l *learner) texts(pointer string) (map[int]string, bool) {
 		owner[text] = i
 	}
 	for i, b := range l.snap.Backends {
-		if _, ok := texts[i]; !ok && b.Weight > 0 {
+		if _, ok := texts[i]; !ok && b.Weight > 0 && b.ProxyStatus == 0 {
 			return nil, false
 		}
 	}
@@ -230,6 +242,11 @@ func (l *learner) unrecognised(i int) error {
 		return &SignatureError{fmt.Sprintf("%s gave no answer that could be recognised: %s", name, why)}
 	}
 	why := fmt.Sprintf("nothing in %d answers is known to be of backend %s alone", len(l.probes), b.Name)
+	for j, o := range l.snap.Backends {
+		if j != i && sameService(o, b) {
+			why += fmt.Sprintf(" (%s is another port of the same Service: its pods answer for both)", o.Name)
+		}
+	}
 	if !b.IsRoot && b.Mirror != nil && len(b.RemotePods) == 0 {
 		why += fmt.Sprintf(" (the pods of cluster %s are not known: name its context with --remote-context)",
 			untrusted.Safe(b.Mirror.Cluster))

@@ -161,6 +161,29 @@ func TestSignatures(t *testing.T) {
 			"",
 		},
 		{
+			"the client's proxy answers for one of them",
+			answers{"podinfo-east": {east1}, "podinfo": {west1}},
+			func(s *law.Snapshot) { s.Backends[1].ProxyStatus = 500 },
+			[]attack.Rule{pods(0, "podinfo-w1", "podinfo-w2"), message(0, "greetings from west")},
+			"",
+		},
+		{
+			"the client's proxy answers for both alike",
+			answers{"podinfo-east": {east1}, "podinfo": {west1}},
+			func(s *law.Snapshot) { s.Backends[0].ProxyStatus, s.Backends[1].ProxyStatus = 500, 500 },
+			nil, "answers for podinfo and for podinfo-east with status 500",
+		},
+		{
+			"two ports of one Service",
+			answers{"podinfo": {west1}},
+			func(s *law.Snapshot) {
+				s.Backends[0].Service.Found = true
+				s.Backends[1] = s.Backends[0]
+				s.Backends[0].Name, s.Backends[1].Name, s.Backends[1].Port = "podinfo:9898", "podinfo:9999", 9999
+			},
+			nil, "(podinfo:9999 is another port of the same Service: its pods answer for both)",
+		},
+		{
 			"the root was never seen and its pods are not known",
 			answers{"podinfo-east": {east1}, "podinfo": {east1}},
 			func(s *law.Snapshot) { s.Backends[0].Endpoints = nil }, nil, "backend podinfo alone",

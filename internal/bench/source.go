@@ -180,7 +180,7 @@ func (r *run) newStream(s *source) *record.Placement {
 	defer r.taking.Unlock()
 	p := &record.Placement{
 		Stream: record.Stream{File: store.SamplesFile, Pod: s.n, Name: s.pod.Name, Offset: record.Stagger(r.m.Plan, s.n)},
-		Of:     1 + len(r.m.Before.Others), Plan: r.m.Plan,
+		Of:     1 + len(r.m.Before.Others), Plan: r.m.Plan, Own: r.m.ProxyAnswers(),
 	}
 	if r.files > 0 {
 		p.File = fmt.Sprintf("frames-%d.sbw", r.files)

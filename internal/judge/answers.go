@@ -28,7 +28,7 @@ func AnalyzeAnswers(answers iter.Seq2[export.Answer, error], w analyze.Weights, 
 		return report.Report{}, errors.New("--classify: a file of results does not say which backend answered; say how " +
 			"the answers of each look, for example --classify 'BACKEND=json:/FIELD=VALUE'")
 	}
-	numbered, err := UserRules(rules, w)
+	numbered, err := UserRules(rules, w, nil)
 	if err != nil {
 		return report.Report{}, err
 	}

@@ -40,10 +40,16 @@ func ParseClassify(s string) (ClassifyRule, error) {
 	return ClassifyRule{Backend: backend, Rule: rule, Text: s}, nil
 }
 
-// UserRules numbers the user's rules. Every backend must have one: an answer that no rule names is unattributed.
-func UserRules(rules []ClassifyRule, w analyze.Weights) ([]attack.Rule, error) {
+// UserRules numbers the user's rules. Every backend must have one, but for those that are told by their status: an
+// answer that no rule names is unattributed.
+func UserRules(rules []ClassifyRule, w analyze.Weights, told record.ProxyAnswers) ([]attack.Rule, error) {
 	var out []attack.Rule
 	covered := make([]bool, len(w))
+	for _, i := range told {
+		if i >= 0 {
+			covered[i] = true
+		}
+	}
 	for _, r := range rules {
 		i := slices.IndexFunc(w, func(x analyze.Weight) bool { return x.Backend == r.Backend })
 		if i < 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/record"
 )
 
 func TestParseClassify(t *testing.T) {
@@ -43,17 +44,20 @@ func TestUserRulesMustCoverEveryBackend(t *testing.T) {
 		}
 		return r
 	}
-	got, err := UserRules([]ClassifyRule{rule("b=regexp:x"), rule("a=regexp:y"), rule("a=regexp:z")}, w)
+	got, err := UserRules([]ClassifyRule{rule("b=regexp:x"), rule("a=regexp:y"), rule("a=regexp:z")}, w, nil)
 	if err != nil || len(got) != 3 || got[0].Backend != 1 || got[1].Backend != 0 || got[2].Backend != 0 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if _, err := UserRules([]ClassifyRule{rule("a=regexp:y")}, w); err == nil || !strings.Contains(err.Error(), `"b"`) {
+	if _, err := UserRules([]ClassifyRule{rule("a=regexp:y")}, w, nil); err == nil || !strings.Contains(err.Error(), `"b"`) {
 		t.Errorf("a backend without a rule: %v", err)
 	}
-	if _, err := UserRules([]ClassifyRule{rule("c=regexp:y")}, w); err == nil || !strings.Contains(err.Error(), `"c"`) {
+	if _, err := UserRules([]ClassifyRule{rule("c=regexp:y")}, w, nil); err == nil || !strings.Contains(err.Error(), `"c"`) {
 		t.Errorf("a rule for nobody: %v", err)
 	}
-	if got, err := UserRules(nil, w); err != nil || got != nil {
+	if _, err := UserRules([]ClassifyRule{rule("a=regexp:y")}, w, record.ProxyAnswers{500: 1}); err != nil {
+		t.Errorf("a backend that is told by its status: %v", err)
+	}
+	if got, err := UserRules(nil, w, nil); err != nil || got != nil {
 		t.Errorf("no rules: %v, %v", got, err)
 	}
 }

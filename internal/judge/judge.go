@@ -113,6 +113,9 @@ func judge(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) {
 		}
 		doc.invalid = append(doc.invalid, moved(m, changes, totals)...)
 	}
+	if why := doc.answeredByProxy(); why != "" && d.Outcome != analyze.Pass { // which it takes away, see invalidReasons
+		doc.Warnings = append(doc.Warnings, why)
+	}
 	if n := unknown(m, totals, t); n > 0 && d.Outcome == analyze.Pass {
 		doc.refuse(report.SayUnknownAnswers, n)
 	}

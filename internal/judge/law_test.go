@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -82,5 +83,45 @@ func TestTurnsAreJudgedAsTurns(t *testing.T) {
 		if want := name == analyze.CodeWithin; flagged != want {
 			t.Errorf("%q: flagged %v: %+v", model, flagged, in.Diagnostics)
 		}
+	}
+}
+
+// At 90/10 with the tolerance of 5 points 3,000 requests that are exactly on target pass; that the tenth party is the proxy
+// itself takes the pass away, and names it. A backend's own 500 stays the backend's.
+func TestAnswersOfTheProxyAreNoPass(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status  int
+		tenth   uint16 // of the requests that name no backend
+		outcome string
+		says    string
+	}{
+		"no such party":   {0, 500, report.Inconclusive, ""},
+		"as expected":     {500, 500, report.Invalid, "10 % of the requests with status 500 in place of b (a filter), as 300 of 3,000 were"},
+		"a redirect":      {302, 302, report.Invalid, "with status 302 in place of b"},
+		"another status":  {500, 502, report.Inconclusive, ""},
+		"none of it came": {500, 0, report.Fail, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := manifestOf(law.RandomPerRequest, law.PathHTTPRoute, 1)
+			m.Weights = analyze.Weights{{Backend: "a", W: 90}, {Backend: "b", W: 10}}
+			m.Before.Law.Backends = []law.Leaf{
+				{Name: "a", Probability: 0.9}, {Name: "b", Probability: 0.1, ProxyStatus: c.status, Problem: "a filter"},
+			}
+			m.After = m.Before
+			own, tally := m.ProxyAnswers(), NewTally(2)
+			draw := rand.New(rand.NewPCG(1, 1)).Perm(3000)
+			for i, n := range draw {
+				r := attack.Result{Seq: uint64(i), Conn: int32(i), Status: 200}
+				if n < 300 && c.tenth != 0 {
+					r.Status, r.Backend = c.tenth, attack.Unattributed
+				}
+				tally.Add(own.Tell(r))
+			}
+			rep := conclude(m, wire.Totals{Reason: ""}, tally)
+			if rep.Verdict.Outcome != c.outcome || !strings.Contains(strings.Join(rep.Verdict.Reasons, "\n"), c.says) {
+				t.Errorf("outcome %s, reasons %q, warnings %q", rep.Verdict.Outcome, rep.Verdict.Reasons, rep.Warnings)
+			}
+		})
 	}
 }

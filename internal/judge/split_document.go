@@ -101,7 +101,7 @@ func lawOf(l law.Law) *report.Law {
 	for _, b := range l.Backends {
 		out.Backends = append(out.Backends, report.LawBackend{
 			Name: b.Name, Weight: b.Weight, Probability: b.Probability,
-			Problem: b.Problem,
+			Problem: b.Problem, ProxyStatus: b.ProxyStatus,
 		})
 	}
 	return out

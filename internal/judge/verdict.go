@@ -165,6 +165,21 @@ func (doc *draft) splitChanged() bool {
 	return doc.Split != nil && doc.after != nil && !doc.Split.Unchanged
 }
 
+// answeredByProxy says which of the requests reached no backend because the law has the client's proxy answer them, ""
+// where it has not. Counts that follow such a law show no split to be right: what was declared is not what clients get.
+func (doc *draft) answeredByProxy() string {
+	var text []string
+	for i, w := range doc.weights {
+		if doc.before == nil || w.W == 0 {
+			continue
+		}
+		if b := doc.before.Law.Leaf(w.Backend); b.ProxyStatus != 0 {
+			text = append(text, report.AnsweredByProxy(b, doc.counts.N[i], doc.total()))
+		}
+	}
+	return strings.Join(text, "; ")
+}
+
 // invalidReasons says why there is no verdict. It does not rely on the caller having seen what the data show.
 func (doc *draft) invalidReasons() []string {
 	why := doc.refusals()
@@ -181,6 +196,8 @@ func (doc *draft) invalidReasons() []string {
 		why = append(why, report.SayNothingJudged)
 	case d.Outcome != analyze.Pass && d.Outcome != analyze.Fail && d.Outcome != analyze.Inconclusive:
 		why = append(why, fmt.Sprintf(report.SayNoOutcome, d.Outcome))
+	case d.Outcome == analyze.Pass && doc.answeredByProxy() != "":
+		why = append(why, doc.answeredByProxy())
 	}
 	return why
 }

@@ -143,6 +143,8 @@ func concludeWatch(m record.Manifest, w *Watch) report.Report {
 		doc.because(code, "%s", s.Failure)
 	case w.Looks == 0 && m.Undisturbed() && !m.Refused():
 		doc.invalid = append(doc.invalid, strings.TrimSuffix(report.SayNothingMeasured+w.Why, ": "))
+	case w.passed && doc.answeredByProxy() != "":
+		doc.invalid = append(doc.invalid, doc.answeredByProxy())
 	case !w.passed && len(m.Failures) == 0:
 		doc.because(analyze.CodeTooFew, report.SayUndecided, s.Requests)
 		doc.remedy(report.RemedyWatch)

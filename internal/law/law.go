@@ -109,6 +109,14 @@ type Leaf struct {
 	Status int `json:"status,omitempty"`
 	// why a request drawn for it is answered with an error, e.g. a missing Service; empty: none known
 	Problem string `json:"problem"`
+	// ProxyStatus is the status by which the client's proxy answers such a request itself, so that it reaches no
+	// backend: of an injected failure, a missing Service, a redirect. 0: the request is sent on.
+	ProxyStatus int `json:"proxyStatus,omitempty"`
+}
+
+// Leaf is the backend of that name, the zero Leaf where the law has none.
+func (l Law) Leaf(name string) Leaf {
+	return orElse(find(l.Backends, func(b *Leaf) bool { return b.Name == name }), Leaf{})
 }
 
 // ObjectRef is an object in the version that was read.

@@ -235,6 +235,10 @@ func (c *Case) split2(name string) (namespace, service string) {
 	if _, ok := c.Services[name]; ok {
 		return c.Namespace, name
 	}
+	name, _, _ = strings.Cut(name, ":") // see nameOfPort
+	if _, ok := c.Services[name]; ok {
+		return c.Namespace, name
+	}
 	if base, ns, ok := cutLast(name); ok {
 		return ns, base
 	}

@@ -22,6 +22,9 @@ func Listed(names []string) []string {
 	return out
 }
 
+// nameOfPort is a backend that bears its port because another port of its Service is a backend too.
+func nameOfPort(name string, port int32) string { return fmt.Sprintf("%s:%d", name, port) }
+
 // Candidates is the hint that lists what there is.
 func Candidates(what string, names []string) string {
 	if len(names) == 0 {

@@ -80,8 +80,12 @@ func (c *Case) declare(bs []Leaf) {
 	}
 }
 
-// rootName is a Service as the rest of the Snapshot names it: with its namespace where that is not the split's.
-func (c *Case) rootName(r serviceRef) string { return nameIn(c.Namespace, r.namespace, r.name) }
+// NameOf is a Service as the rest of the Snapshot names it: with its namespace where that is not the split's.
+func (c *Case) NameOf(namespace, service string) string {
+	return nameIn(c.Namespace, namespace, service)
+}
+
+func (c *Case) rootName(r serviceRef) string { return c.NameOf(r.namespace, r.name) }
 
 func nameIn(own, namespace, service string) string {
 	if namespace == own {

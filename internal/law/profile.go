@@ -87,22 +87,27 @@ func readProfile(u *unstructured.Unstructured, rootNS string) (Profile, []overri
 	}
 	var out []override
 	var notes []string
-	ports := map[string]int32{}
 	for _, l := range leaves {
 		name, port, ok := parseAuthority(l.leaf, rootNS)
 		if !ok {
 			notes = append(notes, fmt.Sprintf("ServiceProfile %s sends traffic to %q, which is not a Service's name",
 				untrusted.Safe(p.Name), untrusted.Safe(l.leaf)))
 		}
-		if before, dup := ports[name]; dup && before != port {
-			notes = append(notes, fmt.Sprintf("ServiceProfile %s sends traffic to Service %s on two ports; they are counted "+
-				"as one backend",
-				untrusted.Safe(p.Name), untrusted.Safe(name)))
-		}
-		ports[name] = port
 		out = append(out, override{leafWeight: leafWeight{leaf: name, tenThousandth: l.tenThousandth}, port: port})
 	}
 	return p, out, notes, weightErr
+}
+
+// apart gives the ports of one Service names that tell them apart; dialled is the port that the client dials.
+func apart(overrides []override, dialled int32) []override {
+	out := slices.Clone(overrides)
+	port := func(o override) int32 { return cmp.Or(o.port, dialled) }
+	for i, o := range overrides {
+		if slices.ContainsFunc(overrides, func(p override) bool { return p.leaf == o.leaf && port(p) != port(o) }) {
+			out[i].leaf = nameOfPort(o.leaf, port(o))
+		}
+	}
+	return out
 }
 
 // parseAuthority reads name.namespace.svc.domain[:port] and gives the Service as the rest of the Snapshot names it: by
@@ -178,6 +183,7 @@ func (c *Case) obeyProfile(items []unstructured.Unstructured) {
 		return
 	}
 	profile, overrides, notes, weightErr := readProfile(u, c.Namespace)
+	overrides = apart(overrides, c.DialPort)
 	profile.Hides = hidden
 	s.Profile, c.profileRef = profile, refOf(u)
 	routes, _, _ := unstructured.NestedSlice(u.Object, "spec", "routes")

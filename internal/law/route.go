@@ -128,7 +128,10 @@ type routeRule struct {
 }
 
 type routeFilter struct {
-	Type string `json:"type"`
+	Type     string `json:"type"`
+	Redirect struct {
+		StatusCode int `json:"statusCode"`
+	} `json:"requestRedirect"`
 }
 
 // routeMatch is a match of an HTTPRoute or a GRPCRoute: their method fields differ in shape, so it stays raw.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -242,7 +243,7 @@ func (q question) backendsOf(r *route, rule int) ([]Leaf, string) {
 		}
 		out = append(out, q.backend(r, ref, w))
 	}
-	out, problem := distribution(out, field)
+	out, problem := distribution(q.apart(out), field)
 	return merged(out), problem
 }
 
@@ -259,19 +260,42 @@ func (q question) backend(r *route, ref backendRef, weight int64) Leaf {
 		b.Port = int32(port)
 	}
 	s, known := q.service(ns, ref.Name)
+	refuse := func(status int, format string, args ...any) {
+		b.Problem = fmt.Sprintf(format+": proxies answer its share with %d", append(args, status)...)
+		if !splitsConnections(r.kind) { // else they close the connection
+			b.ProxyStatus = status
+		}
+	}
+	const failure = http.StatusInternalServerError
+	filter := refusedFilter(ref.Filters)
 	switch {
 	case !isCoreService(ref.Group, ref.Kind, "Service"):
-		b.Problem = "it is not a Service: proxies answer its share with 500"
+		refuse(failure, "it is not a Service")
+	case filter.Type == filterRedirect && r.kind == PathHTTPRoute:
+		refuse(cmp.Or(filter.Redirect.StatusCode, http.StatusFound), "its backendRef has a filter %q", filterRedirect)
+	case filter.Type != "":
+		refuse(failure, "its backendRef has a filter %q, which proxies do not know there", untrusted.Safe(filter.Type))
 	case b.Port == 0:
-		b.Problem = "its backendRef has no port: proxies answer its share with 500"
+		refuse(failure, "its backendRef has no port")
 	case known && !s.Found:
-		b.Problem = fmt.Sprintf("there is no Service %s/%s: proxies answer its share with 500", untrusted.Safe(ns),
-			untrusted.Safe(ref.Name))
+		refuse(failure, "there is no Service %s/%s", untrusted.Safe(ns), untrusted.Safe(ref.Name))
 	case known && !s.HasPort(b.Port):
 		b.Problem = fmt.Sprintf("Service %s/%s has no port %d: nothing answers there", untrusted.Safe(ns),
 			untrusted.Safe(ref.Name), b.Port)
 	}
 	return b
+}
+
+// filterRedirect is the filter by which a proxy answers itself.
+const filterRedirect = "RequestRedirect"
+
+// refusedFilter is the first filter of a backendRef by which its share is not sent on, the zero value where none is.
+// Linkerd knows those that change headers, and of an HTTPRoute the redirect (linkerd2 edge-26.8.3,
+// policy-controller/k8s/index/src/outbound/index/http.rs and grpc.rs, convert_backend); Istio the former.
+func refusedFilter(filters []routeFilter) routeFilter {
+	return orElse(find(filters, func(f *routeFilter) bool {
+		return f.Type != "RequestHeaderModifier" && f.Type != "ResponseHeaderModifier"
+	}), routeFilter{})
 }
 
 // rootAlone is the distribution where nothing splits.
@@ -288,7 +312,28 @@ func weightsOf(bs []Leaf) Weights {
 	return out
 }
 
-// merged adds up backends of one name: their answers cannot be told apart. The first port stands.
+// apart gives the parties of one Service names that tell them apart: by port where the ports differ, by status where
+// the proxy answers for one of them itself.
+func (q question) apart(in []Leaf) []Leaf {
+	out := slices.Clone(in)
+	port := func(b Leaf) int32 { return cmp.Or(b.Port, q.port) }
+	for i, b := range in {
+		rival := func(differs func(o Leaf) bool) bool {
+			return slices.ContainsFunc(in, func(o Leaf) bool { return o.Name == b.Name && differs(o) })
+		}
+		switch {
+		case b.ProxyStatus != 0:
+			if rival(func(o Leaf) bool { return o.ProxyStatus != b.ProxyStatus }) {
+				out[i].Name = fmt.Sprintf("%s (%d)", b.Name, b.ProxyStatus)
+			}
+		case rival(func(o Leaf) bool { return o.ProxyStatus == 0 && port(o) != port(b) }):
+			out[i].Name = nameOfPort(b.Name, port(b))
+		}
+	}
+	return out
+}
+
+// merged adds up the entries of one party.
 func merged(in []Leaf) []Leaf {
 	var out []Leaf
 	for _, b := range in {

@@ -119,9 +119,13 @@ func (c *Case) takeRoute(r *route) {
 
 // declared is what a rule of a route writes, by the names of the Snapshot.
 func (q question) declared(r *route, rule int) []Declared {
-	var out []Declared
+	var leaves []Leaf
 	for _, ref := range r.spec.Rules[rule].BackendRefs {
-		out = append(out, Declared{Service: q.backend(r, ref, 0).Name, Raw: fmt.Sprint(orElse(ref.Weight, 1))})
+		leaves = append(leaves, q.backend(r, ref, orElse(ref.Weight, 1)))
+	}
+	var out []Declared
+	for _, b := range q.apart(leaves) {
+		out = append(out, Declared{Service: b.Name, Raw: fmt.Sprint(b.Weight)})
 	}
 	return out
 }

@@ -165,6 +165,8 @@ type Backend struct {
 	Name   string `json:"name"`             // Service name in the client's cluster
 	Weight int64  `json:"weight"`           // effective weight
 	Subset string `json:"subset,omitempty"` // of the Service, as Istio's DestinationRules name it
+	// by which the client's proxy answers for it itself, see Leaf
+	ProxyStatus int `json:"proxyStatus,omitempty"`
 	// the root Service itself is this backend: it cannot be dialled un-split
 	IsRoot  bool    `json:"isRoot"`
 	Service Service `json:"service"`
@@ -178,13 +180,14 @@ type Backend struct {
 	Unread     string   `json:"unread"` // why Endpoints could not be read; empty: they were
 }
 
-// PodNames are the names of the pods that can answer for this backend, each once, nil where they could not be read.
+// PodNames are the names of the pods that can answer for this backend, each once, nil where they could not be read and
+// where no pod does.
 func (b Backend) PodNames() []string {
-	if b.Mirror != nil {
-		return b.RemotePods
-	}
-	if b.Unread != "" {
+	switch {
+	case b.Unread != "" || b.ProxyStatus != 0:
 		return nil
+	case b.Mirror != nil:
+		return b.RemotePods
 	}
 	return podNames(b.Endpoints)
 }

@@ -118,7 +118,7 @@ func (q question) byTraefik(all []traefikService, t *traefikService) *Law {
 		law.Problem = problem
 		return law
 	}
-	law.Backends, law.Problem = wholeWeights(out, t.ref.String()+": spec.weighted.services")
+	law.Backends, law.Problem = q.wholeWeights(out, t.ref.String()+": spec.weighted.services")
 	return law
 }
 
@@ -228,15 +228,20 @@ type portion struct {
 }
 
 // wholeWeights gives the backends the smallest whole weights of exactly their shares, one for each name.
-func wholeWeights(ps []portion, field string) ([]Leaf, string) {
+func (q question) wholeWeights(ps []portion, field string) ([]Leaf, string) {
+	leaves := make([]Leaf, len(ps))
+	for i, p := range ps {
+		leaves[i] = p.Leaf
+	}
+	leaves = q.apart(leaves)
 	var out []Leaf
 	var shares []*big.Rat
 	common := big.NewInt(1) // of the denominators
-	for _, p := range ps {
-		i := slices.IndexFunc(out, func(b Leaf) bool { return b.Name == p.Name })
+	for n, p := range ps {
+		i := slices.IndexFunc(out, func(b Leaf) bool { return b.Name == leaves[n].Name })
 		if i < 0 {
 			i = len(out)
-			out, shares = append(out, p.Leaf), append(shares, new(big.Rat))
+			out, shares = append(out, leaves[n]), append(shares, new(big.Rat))
 		}
 		shares[i].Add(shares[i], p.share)
 	}

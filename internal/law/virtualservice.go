@@ -3,6 +3,7 @@ package law
 import (
 	"fmt"
 	"math"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -437,7 +438,7 @@ func (q question) destinations(v *virtualService, ds []virtualDestination, field
 		}
 		out = append(out, q.destination(v, d))
 	}
-	out, problem := distribution(out, field)
+	out, problem := distribution(q.apart(out), field)
 	return merged(out), problem
 }
 
@@ -454,8 +455,9 @@ func (q question) destination(v *virtualService, d virtualDestination) Leaf {
 	} else {
 		b.Namespace, b.Service, b.Name = ref.namespace, ref.name, q.name(ref.namespace, ref.name)
 		if s, known := q.service(ref.namespace, ref.name); known && !s.Found {
-			b.Problem = fmt.Sprintf("there is no Service %s/%s: its share is answered with 503",
-				untrusted.Safe(ref.namespace), untrusted.Safe(ref.name))
+			b.ProxyStatus = http.StatusServiceUnavailable
+			b.Problem = fmt.Sprintf("there is no Service %s/%s: its share is answered with %d",
+				untrusted.Safe(ref.namespace), untrusted.Safe(ref.name), b.ProxyStatus)
 		}
 	}
 	if b.Subset != "" {

@@ -32,18 +32,19 @@ func (d *finder) backendsStep(ctx context.Context) error {
 		}
 	}
 	for _, w := range weights {
-		b := law.Backend{Name: w.Service, Weight: w.Weight, IsRoot: w.Service == s.Split.Root}
-		b.Port = cmp.Or(d.c.Ports[w.Service], s.Port)
-		for _, l := range s.Law.Backends {
-			if l.Name == w.Service {
-				b.Subset = l.Subset
-			}
+		leaf, service := s.Law.Leaf(w.Service), w.Service
+		if leaf.Namespace != "" {
+			service = d.c.NameOf(leaf.Namespace, leaf.Service)
 		}
-		b.Service = d.serviceOf(ctx, w.Service)
-		if m, ok := d.mirrors[w.Service]; ok {
+		b := law.Backend{
+			Name: w.Service, Weight: w.Weight, Subset: leaf.Subset, ProxyStatus: leaf.ProxyStatus,
+			IsRoot: service == s.Split.Root, Port: cmp.Or(d.c.Ports[w.Service], s.Port),
+		}
+		b.Service = d.service(ctx, service)
+		if m, ok := d.mirrors[service]; ok {
 			b.Mirror = &m
 		} else if !b.Service.Found {
-			b.Mirror = supposedMirror(d.t.Namespace, w.Service, s.Links)
+			b.Mirror = supposedMirror(d.t.Namespace, service, s.Links)
 		}
 		s.Backends = append(s.Backends, b)
 	}
@@ -54,7 +55,7 @@ func (d *finder) backendsStep(ctx context.Context) error {
 // readBackendEndpoints fills Endpoints: of mirrors one by one from Endpoints, of all others from EndpointSlices, one
 // list for each namespace (which is one list, but for leaves that a profile takes from elsewhere).
 func (d *finder) readBackendEndpoints(ctx context.Context) {
-	ordinary := map[string]map[string]string{} // namespace -> Service -> port name
+	ordinary := map[string][]servicePort{} // by namespace
 	for i := range d.snap.Backends {
 		b := &d.snap.Backends[i]
 		if !b.Service.Found {
@@ -62,10 +63,7 @@ func (d *finder) readBackendEndpoints(ctx context.Context) {
 		}
 		ns, port := b.Service.Namespace, b.Service.PortName(b.Port)
 		if b.Mirror == nil {
-			if ordinary[ns] == nil {
-				ordinary[ns] = map[string]string{}
-			}
-			ordinary[ns][b.Service.Name] = port
+			ordinary[ns] = append(ordinary[ns], servicePort{b.Service.Name, port})
 			continue
 		}
 		if b.Mirror.Mode != law.MirrorGateway {
@@ -81,14 +79,14 @@ func (d *finder) readBackendEndpoints(ctx context.Context) {
 		b.Endpoints, b.Mirror.GatewayIdentity = es, identity
 	}
 	for _, ns := range slices.Sorted(maps.Keys(ordinary)) {
-		services := ordinary[ns]
-		got, unread := endpointsOf(ctx, d.local, ns, services)
+		got, unread := endpointsOf(ctx, d.local, ns, ordinary[ns]...)
 		for i := range d.snap.Backends {
 			b := &d.snap.Backends[i]
 			if !b.Service.Found || b.Mirror != nil || b.Service.Namespace != ns {
 				continue
 			}
-			b.Endpoints, b.Unread = got[b.Service.Name], unread[b.Service.Name]
+			of := servicePort{b.Service.Name, b.Service.PortName(b.Port)}
+			b.Endpoints, b.Unread = got[of], unread[of]
 			if b.Unread != "" {
 				d.note("endpoints of Service %s/%s could not be read: %s", untrusted.Safe(ns), untrusted.Safe(b.Service.Name),
 					b.Unread)

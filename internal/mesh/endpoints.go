@@ -20,23 +20,32 @@ import (
 // maxEndpoints bounds what is kept of one Service, well above the pods that a cluster can run behind it.
 const maxEndpoints = 100_000
 
+// servicePort is a Service of a namespace and one of its ports, by the names that endpoints bear.
+type servicePort struct{ service, port string }
+
 // readSlices lists the EndpointSlices of the Services in one call (a label selector with a set) and gives the endpoints
-// by Service. A Service without a slice has an empty list.
-func readSlices(ctx context.Context, c Client, ns string, services map[string]string) (map[string][]law.Endpoint,
+// by Service and port. A Service without a slice has an empty list.
+func readSlices(ctx context.Context, c Client, ns string, wanted []servicePort) (map[servicePort][]law.Endpoint,
 	error,
 ) {
-	found, err := c.slicesOf(ctx, ns, slices.Sorted(maps.Keys(services)))
+	names := map[string]bool{}
+	for _, w := range wanted {
+		names[w.service] = true
+	}
+	found, err := c.slicesOf(ctx, ns, slices.Sorted(maps.Keys(names)))
 	if err != nil {
 		return nil, err
 	}
-	out := map[string][]law.Endpoint{}
-	for name, port := range services {
-		for i := range found[name] {
-			if out[name] = append(out[name], sliceEndpoints(&found[name][i], port)...); len(out[name]) > maxEndpoints {
-				return nil, fmt.Errorf("service %s has more than %d endpoints", untrusted.Safe(name), maxEndpoints)
+	out := map[servicePort][]law.Endpoint{}
+	for _, w := range wanted {
+		var es []law.Endpoint
+		for i := range found[w.service] {
+			if es = append(es, sliceEndpoints(&found[w.service][i], w.port)...); len(es) > maxEndpoints {
+				return nil, fmt.Errorf("service %s has more than %d endpoints", untrusted.Safe(w.service), maxEndpoints)
 			}
 		}
-		sortEndpoints(out[name])
+		sortEndpoints(es)
+		out[w] = es
 	}
 	return out, nil
 }
@@ -150,25 +159,25 @@ func sortEndpoints(es []law.Endpoint) {
 }
 
 // endpointsOf reads the endpoints of ordinary Services, from EndpointSlices, else from Endpoints where slices may not
-// be read. The second result says per Service why its endpoints could not be read.
+// be read. The second result says by Service and port why endpoints could not be read.
 func endpointsOf(
-	ctx context.Context, c Client, ns string, services map[string]string,
-) (map[string][]law.Endpoint, map[string]string) {
-	if len(services) == 0 {
+	ctx context.Context, c Client, ns string, wanted ...servicePort,
+) (map[servicePort][]law.Endpoint, map[servicePort]string) {
+	if len(wanted) == 0 {
 		return nil, nil
 	}
-	got, err := readSlices(ctx, c, ns, services)
+	got, err := readSlices(ctx, c, ns, wanted)
 	if err == nil {
 		return got, nil
 	}
-	out, unread := map[string][]law.Endpoint{}, map[string]string{}
-	for name, port := range services {
-		es, _, err2 := readEndpoints(ctx, c, ns, name, port)
+	out, unread := map[servicePort][]law.Endpoint{}, map[servicePort]string{}
+	for _, w := range wanted {
+		es, _, err2 := readEndpoints(ctx, c, ns, w.service, w.port)
 		if err2 != nil {
-			unread[name] = law.Brief(err)
+			unread[w] = law.Brief(err)
 			continue
 		}
-		out[name] = es
+		out[w] = es
 	}
 	return out, unread
 }

@@ -140,16 +140,17 @@ func (d *finder) readRemoteService(ctx context.Context, c Client, b *law.Backend
 		return
 	}
 	m.RemoteFound, m.RemoteExported, m.RemoteService = true, d.exported(m.Cluster, svc), readService(svc)
-	got, unread := endpointsOf(ctx, c, ns, map[string]string{name: readService(svc).PortName(b.Port)})
-	if why := unread[name]; why != "" {
+	of := servicePort{name, readService(svc).PortName(b.Port)}
+	got, unread := endpointsOf(ctx, c, ns, of)
+	if why := unread[of]; why != "" {
 		m.RemoteUnread = why
 		d.note("pods of Service %s of cluster %s could not be read: %s", untrusted.Safe(m.Remote), untrusted.Safe(m.Cluster),
 			why)
 		return
 	}
-	b.RemotePods = law.Backend{Endpoints: got[name]}.PodNames()
-	d.remoteEndpoints[b.Name] = got[name]
-	m.RemoteReady = law.Backend{Endpoints: got[name]}.Ready()
+	b.RemotePods = law.Backend{Endpoints: got[of]}.PodNames()
+	d.remoteEndpoints[b.Name] = got[of]
+	m.RemoteReady = law.Backend{Endpoints: got[of]}.Ready()
 }
 
 // gatewayProxyPort is where the gateway's proxy takes requests in; its Service's port leads there.
@@ -185,13 +186,14 @@ func (d *finder) readGateway(ctx context.Context, cluster string, c Client) law.
 			}
 		}
 		g.Pods = podSet(ctx, c, policies, readService(svc), []law.Endpoint{{Port: gatewayProxyPort}})
-		got, unread := endpointsOf(ctx, c, ns, map[string]string{gatewayService: ""})
-		if why := unread[gatewayService]; why != "" {
+		of := servicePort{service: gatewayService}
+		got, unread := endpointsOf(ctx, c, ns, of)
+		if why := unread[of]; why != "" {
 			g.Unread = why
 			d.note("the endpoints of the gateway of cluster %s could not be read: %s", untrusted.Safe(cluster), why)
 			return g
 		}
-		g.Ready = law.Backend{Endpoints: got[gatewayService]}.Ready() > 0
+		g.Ready = law.Backend{Endpoints: got[of]}.Ready() > 0
 		return g
 	}
 	return g

@@ -136,7 +136,7 @@ func TestLaws(t *testing.T) {
 func lawAsTold(s law.Snapshot) map[string]any {
 	out := map[string]any{
 		"path": string(s.Law.Path), "rule": s.Law.Rule, "model": string(s.Law.NullModel), "provider": string(s.Law.Provider), "problem": s.Law.Problem,
-		"split": "", "differs": s.Split.Differs, "allZero": s.Split.AllZero,
+		"answers": "", "split": "", "differs": s.Split.Differs, "allZero": s.Split.AllZero,
 	}
 	if s.Split.Found {
 		out["split"] = s.Split.Short()
@@ -151,6 +151,9 @@ func lawAsTold(s law.Snapshot) map[string]any {
 		sum += b.Probability
 		if b.Problem != "" && out["problem"] == "" {
 			out["problem"] = b.Problem
+		}
+		if b.ProxyStatus != 0 {
+			out["answers"] = fmt.Sprint(b.Name, "=", b.ProxyStatus) // those of the client's proxy itself
 		}
 	}
 	out["law"] = strings.Join(law, " ")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -49,7 +50,8 @@ func (d *finder) subsetsStep(ctx context.Context) error {
 		default:
 			lb.Problem = fmt.Sprintf("no DestinationRule names subset %s of Service %s/%s: its share is answered with 503",
 				untrusted.Safe(lb.Subset), untrusted.Safe(lb.Namespace), untrusted.Safe(lb.Service))
-			d.snap.Backends[b].Endpoints = nil
+			lb.ProxyStatus = http.StatusServiceUnavailable
+			d.snap.Backends[b].ProxyStatus, d.snap.Backends[b].Endpoints = lb.ProxyStatus, nil
 		}
 	}
 	return nil
@@ -69,18 +71,4 @@ func (d *finder) narrow(ctx context.Context, b *law.Backend, set map[string]stri
 		of[pods[i].Name] = true
 	}
 	b.Endpoints = slices.DeleteFunc(slices.Clone(b.Endpoints), func(e law.Endpoint) bool { return !of[e.Pod] })
-}
-
-// serviceOf is the Service that a backend of the split stands for.
-func (d *finder) serviceOf(ctx context.Context, backend string) law.Service {
-	for _, b := range d.snap.Law.Backends {
-		if b.Name == backend && b.Subset != "" && b.Namespace != "" {
-			name := b.Service
-			if b.Namespace != d.t.Namespace {
-				name += "." + b.Namespace
-			}
-			return d.service(ctx, name)
-		}
-	}
-	return d.service(ctx, backend)
 }

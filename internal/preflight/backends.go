@@ -250,6 +250,9 @@ func podsDisjoint(s View) Finding {
 	f := newFindings()
 	owner := map[string]string{}
 	for on, b := range f.backends(s) {
+		if b.ProxyStatus != 0 {
+			continue // told by the status
+		}
 		names := b.PodNames()
 		if names == nil || !b.Service.Found {
 			on.add(Unknown, "the pods of backend %s could not be seen", b.Name)

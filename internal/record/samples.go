@@ -36,12 +36,12 @@ func (m Manifest) Samples(f store.Folder, totals *wire.Totals) iter.Seq2[attack.
 			yield(attack.Result{}, err)
 			return
 		}
-		pods := m.Pods()
+		pods, own := m.Pods(), m.ProxyAnswers()
 		conns := make([]int32, pods)
 		var parts []wire.Totals
 		var failed error
 		for _, s := range streams {
-			p := Placement{Stream: s, Of: pods, Plan: m.Plan, FirstConn: conns[s.Pod]}
+			p := Placement{Stream: s, Of: pods, Plan: m.Plan, FirstConn: conns[s.Pod], Own: own}
 			if s.Next > 0 {
 				p.Seen = map[uint64]bool{}
 			}
@@ -55,7 +55,7 @@ func (m Manifest) Samples(f store.Folder, totals *wire.Totals) iter.Seq2[attack.
 				failed = err
 			}
 		}
-		*totals = addUp(parts)
+		*totals = own.TellAll(addUp(parts))
 		if failed != nil && len(streams) > 1 {
 			totals.Reason, totals.Error = "", "" // what one stream says of its end does not hold for all
 		}

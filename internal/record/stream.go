@@ -38,11 +38,13 @@ type Placement struct {
 	tally     wire.Tally
 	Totals    wire.Totals // of END; empty where there is none
 	Plan      attack.Plan // of the run
+	Own       ProxyAnswers
 }
 
 // Take places a result of one stream among those of the run.
 func (p *Placement) Take(r attack.Result) attack.Result {
 	p.tally.Add(r)
+	r = p.Own.Tell(r)
 	n := p.First + r.Seq
 	if p.Seen != nil {
 		p.Seen[n] = true

@@ -329,6 +329,7 @@ type LawBackend struct {
 	Weight      int64   `json:"weight"`
 	Probability float64 `json:"probability"`
 	Problem     string  `json:"problem,omitempty"`
+	ProxyStatus int     `json:"proxyStatus,omitempty"` // by which the client's proxy answers such a request itself
 }
 
 // Series is what charts are drawn from. Its size is bounded whatever the number of requests, and it is data like the

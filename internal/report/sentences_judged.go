@@ -25,6 +25,14 @@ func FailedCheck(c preflight.Result) string {
 	return text
 }
 
+// AnsweredByProxy says that the client's proxy answers a backend's share itself, how often it was to and how often it
+// did.
+func AnsweredByProxy(b law.Leaf, answered, of int64) string {
+	return fmt.Sprintf("the client's proxy itself answers %s of the requests with status %d in place of %s (%s), as %s of %s "+
+		"were: they reach no backend, so that clients do not get the split", percent(b.Probability), b.ProxyStatus, b.Name,
+		b.Problem, count(answered), count(of))
+}
+
 // CutShort says what ended a run early, after so many requests. end is the end of the burst by the generator, if it is
 // known.
 func CutShort(by string, kept int64, end string) string {
