@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -266,25 +265,31 @@ func (q question) backend(r *route, ref backendRef, weight int64) Leaf {
 			b.ProxyStatus = status
 		}
 	}
-	const failure = http.StatusInternalServerError
 	filter := refusedFilter(ref.Filters)
 	switch {
 	case !isCoreService(ref.Group, ref.Kind, "Service"):
-		refuse(failure, "it is not a Service")
+		refuse(statusFailure, "it is not a Service")
 	case filter.Type == filterRedirect && r.kind == PathHTTPRoute:
-		refuse(cmp.Or(filter.Redirect.StatusCode, http.StatusFound), "its backendRef has a filter %q", filterRedirect)
+		refuse(cmp.Or(filter.Redirect.StatusCode, statusFound), "its backendRef has a filter %q", filterRedirect)
 	case filter.Type != "":
-		refuse(failure, "its backendRef has a filter %q, which proxies do not know there", untrusted.Safe(filter.Type))
+		refuse(statusFailure, "its backendRef has a filter %q, which proxies do not know there", untrusted.Safe(filter.Type))
 	case b.Port == 0:
-		refuse(failure, "its backendRef has no port")
+		refuse(statusFailure, "its backendRef has no port")
 	case known && !s.Found:
-		refuse(failure, "there is no Service %s/%s", untrusted.Safe(ns), untrusted.Safe(ref.Name))
+		refuse(statusFailure, "there is no Service %s/%s", untrusted.Safe(ns), untrusted.Safe(ref.Name))
 	case known && !s.HasPort(b.Port):
 		b.Problem = fmt.Sprintf("Service %s/%s has no port %d: nothing answers there", untrusted.Safe(ns),
 			untrusted.Safe(ref.Name), b.Port)
 	}
 	return b
 }
+
+// Statuses by which proxies answer themselves.
+const (
+	statusFound       = 302 // a redirect that does not say otherwise
+	statusFailure     = 500 // a backend of a route that cannot be used
+	statusUnavailable = 503 // a destination that Envoy does not know
+)
 
 // filterRedirect is the filter by which a proxy answers itself.
 const filterRedirect = "RequestRedirect"

@@ -3,7 +3,6 @@ package law
 import (
 	"fmt"
 	"math"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -455,7 +454,7 @@ func (q question) destination(v *virtualService, d virtualDestination) Leaf {
 	} else {
 		b.Namespace, b.Service, b.Name = ref.namespace, ref.name, q.name(ref.namespace, ref.name)
 		if s, known := q.service(ref.namespace, ref.name); known && !s.Found {
-			b.ProxyStatus = http.StatusServiceUnavailable
+			b.ProxyStatus = statusUnavailable
 			b.Problem = fmt.Sprintf("there is no Service %s/%s: its share is answered with %d",
 				untrusted.Safe(ref.namespace), untrusted.Safe(ref.name), b.ProxyStatus)
 		}
