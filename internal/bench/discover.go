@@ -141,8 +141,11 @@ func Weights(ctx context.Context, cfg Config) (analyze.Weights, string, error) {
 		}
 		return nil, "", e
 	}
-	if s.Split.WeightErr != nil && len(s.Split.Effective) == 0 {
-		e := &mesh.Error{Kind: mesh.KindServer, Op: "read", Object: "split " + s.Split.Name, Cause: s.Split.WeightErr}
+	if len(s.Split.Effective) == 0 && (s.Split.WeightErr != nil || s.Law.Problem != "") {
+		e := &mesh.Error{Kind: mesh.KindServer, Op: "read", Object: "split " + s.Split.Name, Cause: errors.New(s.Law.Problem)}
+		if s.Split.WeightErr != nil {
+			e.Cause = s.Split.WeightErr
+		}
 		return nil, "", e
 	}
 	return record.WeightsOf(s), s.Split.EffectiveFrom, nil

@@ -26,6 +26,7 @@ type Case struct {
 
 	Objects      Objects
 	Services     map[string]Service // of the namespace, by name
+	Elsewhere    map[string]Service // of other namespaces, by name.namespace: those of Foreign that could be read
 	Source       Pod
 	SourceLabels map[string]string
 	Through      *Through

@@ -67,6 +67,7 @@ type Law struct {
 	Shadowed  []Shadowed  `json:"shadowed"`           // that say something for the same root and are not obeyed
 	Settings  []Setting   `json:"settings,omitempty"` // by which answers are not draws
 	Problem   string      `json:"problem"`            // why there is no distribution, one sentence; empty: there is one
+	Unfit     bool        `json:"unfit,omitempty"`    // the problem is not of weights: no rule fits, or the port is not served
 	Unread    string      `json:"unread"`             // what could not be read and might rule instead; empty: everything was read
 }
 
@@ -153,7 +154,7 @@ type Shadowed struct {
 // Rules reports whether the split object itself is what the law was read from.
 func (l Law) Rules(s Split) bool {
 	for _, o := range l.Objects {
-		if o.Kind == s.Kind && o.Namespace == s.Namespace && o.Name == s.Name {
+		if o.Kind == s.Kind && o.Group() == s.Object().Group() && o.Namespace == s.Namespace && o.Name == s.Name {
 			return true
 		}
 	}

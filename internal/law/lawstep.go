@@ -17,7 +17,8 @@ func (c *Case) question() question {
 		probe: c.Probe, provider: c.Provider(),
 		service: func(ns, name string) (Service, bool) {
 			if ns != c.Namespace {
-				return Service{}, false
+				s, ok := c.Elsewhere[nameIn(c.Namespace, ns, name)]
+				return s, ok
 			}
 			s, ok := c.Services[name]
 			if !ok {
@@ -87,6 +88,10 @@ func (c *Case) Decide() {
 	if c.Split.Profile.State == ProfileUnread {
 		c.Objects.Unread = append(c.Objects.Unread, ServiceProfiles().Plural+"."+ServiceProfiles().Group)
 	}
+	if law.Unread != "" {
+		c.Objects.Unread = append(c.Objects.Unread, law.Unread)
+		c.note("not known: %s", law.Unread)
+	}
 	law.Unread = strings.Join(c.Objects.Unread, ", ")
 	c.keepDeclared(law)
 	c.Law = *law
@@ -120,7 +125,7 @@ func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 		law = c.settledLaw(q, PathTrafficSplit, s.Object())
 	default:
 		law = q.defaultLaw()
-		law.Settings, law.Problem = q.settings(nil, 0), q.clash
+		law.Settings, law.Problem, law.Unfit = q.settings(nil, 0), q.clash, q.clash != ""
 	}
 	for _, v := range c.Objects.virtual {
 		if v.namesHost(q) {
@@ -263,7 +268,7 @@ func (c *Case) obeyLaw() {
 	if len(law.Objects) > 0 {
 		s.EffectiveFrom = law.Objects[0].String()
 	}
-	if law.Problem != "" && s.WeightErr == nil {
+	if law.Problem != "" && !law.Unfit && s.WeightErr == nil {
 		s.WeightErr = &WeightError{Object: s.EffectiveFrom, Field: "spec", Why: law.Problem}
 	}
 	s.Differs = s.Differs || s.Found && !law.Rules(*s) && !sameLaw(declared, s.Effective)

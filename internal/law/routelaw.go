@@ -132,6 +132,7 @@ func (q question) byRoutes(all []route) (*Law, []Shadowed) {
 	if q.provider == ProviderLinkerd {
 		switch law.Problem = q.unserved(same, kind); {
 		case law.Problem != "":
+			law.Unfit = true
 			return law, shadowed
 		case q.opaque != "" && !splitsConnections(kind): // the opaque part of its policy is the root Service itself
 			for _, r := range same {
@@ -142,6 +143,7 @@ func (q question) byRoutes(all []route) (*Law, []Shadowed) {
 	}
 	m, ok := q.bestRule(same)
 	if !ok {
+		law.Unfit = true
 		law.Problem = fmt.Sprintf("no rule of %s fits %s: proxies answer 404 (no route)", routeNames(same), q.probe)
 		if q.probe.IsCall() {
 			law.Problem += "; name the call that is meant with --grpc-method"
@@ -156,8 +158,13 @@ func (q question) byRoutes(all []route) (*Law, []Shadowed) {
 		}
 	}
 	for _, r := range same {
-		if r != m.route {
-			shadow(r, fmt.Sprintf("%s fits %s better, or as well and is older", m.route.ref, q.probe))
+		if r == m.route {
+			continue
+		}
+		shadow(r, fmt.Sprintf("%s fits %s better, or as well and is older", m.route.ref, q.probe))
+		if q.tied(m, r) {
+			law.Unread = fmt.Sprintf("which of %s (%s) and %s (%s) is obeyed: both fit, of one age and one name",
+				m.route.ref, m.route.ref.Group(), r.ref, r.ref.Group())
 		}
 	}
 	law.Backends, law.Problem = q.backendsOf(m.route, m.rule)
@@ -165,6 +172,35 @@ func (q question) byRoutes(all []route) (*Law, []Shadowed) {
 		law.Settings = q.settings(m.route, m.rule)
 	}
 	return law, shadowed
+}
+
+// tied reports whether another route fits as well as the one that was taken, and neither age nor what comes after it
+// says which is first: the controller keeps routes in no order of its own.
+func (q question) tied(m matched, r *route) bool {
+	other, fits := q.bestRule([]*route{r})
+	return fits && m.route.older(r.listed, q.tieBreak) == 0 && !q.less(other.spec, m.spec)
+}
+
+// Foreign are the Services of other namespaces that routes of the root send to, by name.namespace, at most ten: whether
+// they are there decides what proxies answer.
+func (c *Case) Foreign() []string {
+	q := c.question()
+	var out []string
+	for i := range c.Objects.routes {
+		r := &c.Objects.routes[i]
+		if !r.boundTo(c.root) {
+			continue
+		}
+		for _, rule := range r.spec.Rules {
+			for _, ref := range rule.BackendRefs {
+				name := nameIn(c.Namespace, q.namespaceOf(r, ref), ref.Name)
+				if name != ref.Name && !slices.Contains(out, name) && len(out) < maxListed {
+					out = append(out, name)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // unserved says why Linkerd's proxies answer nothing on a port whose routes of the kind rule; empty: they do.
@@ -249,11 +285,7 @@ func (q question) backendsOf(r *route, rule int) ([]Leaf, string) {
 // backend reads one backendRef. A name without a namespace is of the route's; Linkerd takes it for one of the parent
 // Service's, which differs for a consumer's route only (policy-controller/k8s/index/src/outbound/index/http.rs).
 func (q question) backend(r *route, ref backendRef, weight int64) Leaf {
-	ns := r.ref.Namespace
-	if q.provider == ProviderLinkerd {
-		ns = q.rootNS
-	}
-	ns = cmp.Or(orElse(ref.Namespace, ""), ns)
+	ns := q.namespaceOf(r, ref)
 	b := Leaf{Name: q.name(ns, ref.Name), Namespace: ns, Service: untrusted.Cut(ref.Name, 253), Weight: weight}
 	if port := orElse(ref.Port, 0); port > 0 && port <= math.MaxUint16 {
 		b.Port = int32(port)
@@ -301,6 +333,15 @@ func refusedFilter(filters []routeFilter) routeFilter {
 	return orElse(find(filters, func(f *routeFilter) bool {
 		return f.Type != "RequestHeaderModifier" && f.Type != "ResponseHeaderModifier"
 	}), routeFilter{})
+}
+
+// namespaceOf is that of a backendRef's Service.
+func (q question) namespaceOf(r *route, ref backendRef) string {
+	own := r.ref.Namespace
+	if q.provider == ProviderLinkerd {
+		own = q.rootNS
+	}
+	return cmp.Or(orElse(ref.Namespace, ""), own)
 }
 
 // rootAlone is the distribution where nothing splits.

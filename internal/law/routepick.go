@@ -1,6 +1,7 @@
 package law
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -66,9 +67,33 @@ func (c *Case) routeMeant() *route {
 }
 
 // namedRoute finds a route of the split's namespace by kind and name. Of two HTTPRoutes of one name in two groups that
-// of the Gateway API is taken.
+// which rules is taken, else that of the Gateway API.
 func (c *Case) namedRoute(kind Path, name string) *route {
-	return find(c.Objects.routes, func(r *route) bool { return r.kind == kind && r.is(c.Namespace, name) })
+	var first *route
+	for i := range c.Objects.routes {
+		switch r := &c.Objects.routes[i]; {
+		case r.kind != kind || !r.is(c.Namespace, name):
+		case first == nil:
+			first = r
+		case c.ruling(r) && !c.ruling(first):
+			return r
+		}
+	}
+	return first
+}
+
+// ruling reports whether a route rules its first parent.
+func (c *Case) ruling(r *route) bool {
+	parents := r.parentsOf()
+	if len(parents) == 0 {
+		return false
+	}
+	asked := *c
+	asked.root = serviceRef{namespace: parents[0].namespace, name: parents[0].name}
+	q := asked.question()
+	q.port = cmp.Or(c.Port, parents[0].port)
+	law, _ := q.byRoutes(c.Objects.routes)
+	return law != nil && law.Objects[0] == r.ref
 }
 
 // boundTo reports whether the Service is one of the route's parents, by whichever port.

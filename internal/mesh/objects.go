@@ -119,7 +119,13 @@ func (d *finder) splitStep(context.Context) error {
 }
 
 // lawStep settles by which law the client's proxy draws.
-func (d *finder) lawStep(context.Context) error {
+func (d *finder) lawStep(ctx context.Context) error {
+	d.c.Elsewhere = map[string]law.Service{}
+	for _, name := range d.c.Foreign() {
+		if s, err := d.serviceElsewhere(ctx, name); err == nil {
+			d.c.Elsewhere[name] = s
+		}
+	}
 	d.c.Root, d.c.DialPort = d.snap.Root, d.snap.Port
 	d.c.Decide()
 	d.snap.Split, d.snap.Law = d.c.Split, d.c.Law

@@ -87,20 +87,31 @@ func (d *finder) service(ctx context.Context, name string) law.Service {
 	if s, ok := d.services[name]; ok {
 		return s
 	}
-	missing := law.Service{Namespace: d.t.Namespace, Name: name}
+	if s, ok := d.c.Elsewhere[name]; ok {
+		return s
+	}
+	s, err := d.serviceElsewhere(ctx, name)
+	if err != nil {
+		d.note("Service %s/%s could not be read: %s", untrusted.Safe(s.Namespace), untrusted.Safe(s.Name), law.Brief(err))
+	}
+	return s
+}
+
+// serviceElsewhere reads the Service of another namespace that a name like podinfo.shop stands for.
+func (d *finder) serviceElsewhere(ctx context.Context, name string) (law.Service, error) {
 	base, ns, _ := strings.Cut(name, ".")
 	if strings.Contains(ns, ".") || ns == "" {
-		return missing
+		return law.Service{Namespace: d.t.Namespace, Name: name}, nil
 	}
 	svc, err := d.local.kube.CoreV1().Services(ns).Get(ctx, base, metav1.GetOptions{})
 	if err != nil {
-		if !apierrors.IsNotFound(err) {
-			d.note("Service %s/%s could not be read: %s", untrusted.Safe(ns), untrusted.Safe(base), law.Brief(err))
+		if apierrors.IsNotFound(err) {
+			err = nil
 		}
-		return law.Service{Namespace: ns, Name: base}
+		return law.Service{Namespace: ns, Name: base}, err
 	}
 	if m, ok := readMirror(svc); ok {
 		d.mirrors[name] = m
 	}
-	return readService(svc)
+	return readService(svc), nil
 }

@@ -21,8 +21,9 @@ func unprobed(v *View) { v.Probed = nil }
 
 // asRoute makes the split an HTTPRoute that rules.
 func asRoute(v *View) {
-	ref := law.ObjectRef{Kind: "HTTPRoute", Namespace: "test", Name: "podinfo"}
-	v.Split.Kind, v.Split.Profile = "HTTPRoute", law.Profile{State: law.ProfileAbsent}
+	const version = "gateway.networking.k8s.io/v1"
+	ref := law.ObjectRef{APIVersion: version, Kind: "HTTPRoute", Namespace: "test", Name: "podinfo"}
+	v.Split.Kind, v.Split.APIVersion, v.Split.Profile = "HTTPRoute", version, law.Profile{State: law.ProfileAbsent}
 	v.Law = law.Law{Path: law.PathHTTPRoute, Objects: []law.ObjectRef{ref}, Rule: "spec.rules[1]", NullModel: law.RandomPerRequest}
 	v.Facts.Adaptor = law.Adaptor{}
 	if v.Probed != nil {

@@ -85,7 +85,8 @@ func routeInForce(s View) (Status, shown) {
 		return OK, say("a %s is no route of the Gateway API", s.Split.Kind)
 	}
 	for _, shadow := range s.Law.Shadowed {
-		if o := shadow.Object; o.Kind == s.Split.Kind && o.Namespace == s.Split.Namespace && o.Name == s.Split.Name {
+		o, split := shadow.Object, s.Split.Object()
+		if o.Kind == split.Kind && o.Group() == split.Group() && o.Namespace == split.Namespace && o.Name == split.Name {
 			return Failed, say("%s is not followed: %s", o, shadow.Why)
 		}
 	}

@@ -141,6 +141,8 @@ func weightsUsable(s View) (Status, shown) {
 		return Failed, splitName(s) + " names no backend: proxies send everything to the root Service itself"
 	case s.Split.AllZero:
 		return Failed, "every weight is 0: proxies then send everything to the root Service's own endpoints"
+	case len(weights) == 0 && s.Law.Problem != "":
+		return Unknown, "nothing is drawn that weights could be read of"
 	case len(weights) == 0:
 		return Unknown, "no effective weights could be read"
 	}
