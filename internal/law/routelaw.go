@@ -264,6 +264,12 @@ const maxRouteWeight = 1_000_000
 func (q question) backendsOf(r *route, rule int) ([]Leaf, string) {
 	refs := r.spec.Rules[rule].BackendRefs
 	field := fmt.Sprintf("%s: spec.rules[%d].backendRefs", r.ref, rule)
+	if f := refusedFilter(r.spec.Rules[rule].Filters); f.Type == filterRedirect && r.kind == PathHTTPRoute {
+		all := q.rootAlone()
+		all[0].ProxyStatus = cmp.Or(f.Redirect.StatusCode, statusFound)
+		all[0].Problem = fmt.Sprintf("its rule has a filter %q: proxies answer with %d", filterRedirect, all[0].ProxyStatus)
+		return all, ""
+	}
 	if len(refs) == 0 {
 		if q.provider == ProviderLinkerd {
 			return q.rootAlone(), ""
