@@ -190,13 +190,9 @@ func expectedPath(l law.Law) witness.Path {
 	if l.Provider != law.ProviderLinkerd {
 		return witness.PathUnknown
 	}
-	switch l.Path {
-	case law.PathServiceProfile:
-		return witness.PathProfile
-	case law.PathHTTPRoute:
-		return witness.PathHTTPRoute
-	case law.PathGRPCRoute:
-		return witness.PathGRPCRoute
+	switch p := witness.Path(l.Path); p {
+	case witness.PathProfile, witness.PathHTTPRoute, witness.PathGRPCRoute:
+		return p
 	}
 	return witness.PathUnknown
 }

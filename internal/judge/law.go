@@ -38,7 +38,7 @@ func turnsOf(s law.Snapshot) analyze.Turns {
 	if s.Through != nil {
 		t.Instances = max(1, len(s.Through.Pods))
 	}
-	if s.Law.Path == law.PathTraefikService {
+	if law.KindNamed(s.Law.Path).Nested {
 		t.Levels = max(1, len(s.Law.Objects))
 	}
 	return t

@@ -21,6 +21,9 @@ type Kind struct {
 	Home       string   // a namespace whose objects count besides, where not all may be listed; may be empty
 	Needed     bool     // a split that may be of this kind cannot be looked for without
 	NamedOnly  bool     // it is looked for only where it is named
+	Copied     bool     // an adaptor copies its objects into ServiceProfiles, which Linkerd's proxies obey
+	Nested     bool     // its objects may name each other, and each keeps a schedule of its own
+	Unserved   string   // what is said where the API server does not serve it; empty: nothing
 
 	offers func(*unstructured.Unstructured) bool       // whether an object is a split that can be offered; nil: none is
 	read   func(*Objects, []unstructured.Unstructured) // takes what was listed

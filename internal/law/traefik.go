@@ -27,7 +27,7 @@ func traefikServiceKind() Kind {
 			{Group: "traefik.io", Plural: "traefikservices", Versions: []string{"v1alpha1"}},
 			{Group: "traefik.containo.us", Plural: "traefikservices", Versions: []string{"v1alpha1"}},
 		},
-		Provider: ProviderTraefik, Everywhere: true, NamedOnly: true, // they may name each other
+		Provider: ProviderTraefik, Everywhere: true, NamedOnly: true, Nested: true,
 		read: func(o *Objects, items []unstructured.Unstructured) {
 			for i := range items {
 				o.traefik = append(o.traefik, readTraefikService(&items[i]))

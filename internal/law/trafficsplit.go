@@ -21,6 +21,7 @@ const PathTrafficSplit Path = "TrafficSplit"
 func trafficSplit() Kind {
 	return Kind{
 		Path: PathTrafficSplit, Short: "ts", Resources: []Resource{TrafficSplits()}, For: "the split", Needed: true,
+		Copied: true, Unserved: "the API server serves no TrafficSplits (split.smi-spec.io)",
 		offers: func(*unstructured.Unstructured) bool { return true },
 		read: func(o *Objects, items []unstructured.Unstructured) {
 			o.TrafficSplits = append(o.TrafficSplits, items...)

@@ -28,8 +28,8 @@ func (d *finder) factsStep(ctx context.Context) error {
 		return nil
 	}
 	f := &d.snap.Facts
-	if d.snap.Split.Found && d.snap.Split.Kind == string(law.PathTrafficSplit) &&
-		d.snap.Split.Profile.State != law.ProfileNotServed {
+	s := d.snap.Split
+	if s.Found && law.KindNamed(law.Path(s.Kind)).Copied && s.Profile.State != law.ProfileNotServed {
 		f.Adaptor = readAdaptor(ctx, d.local)
 	}
 	f.SocketLB = d.readSocketLB(ctx)

@@ -52,8 +52,8 @@ func (d *finder) readKind(ctx context.Context, k law.Kind) error {
 		served = true
 		d.c.Objects.Add(k, items)
 	}
-	if !served && k.Path == law.PathTrafficSplit {
-		d.c.Objects.NoSplits = "the API server serves no TrafficSplits (split.smi-spec.io)"
+	if !served && k.Unserved != "" {
+		d.c.Objects.NoSplits = k.Unserved
 	}
 	return nil
 }

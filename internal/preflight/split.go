@@ -108,7 +108,7 @@ func weightsHint(s View) string {
 	return write + editSplit(s)
 }
 
-func isTrafficSplit(s View) bool { return s.Split.Kind == string(law.PathTrafficSplit) }
+func isTrafficSplit(s View) bool { return law.KindNamed(law.Path(s.Split.Kind)).Copied }
 
 func splitName(s View) shown { return say("%s %s/%s", s.Split.Kind, s.Split.Namespace, s.Split.Name) }
 
