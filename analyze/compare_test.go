@@ -76,7 +76,7 @@ func TestCompareCostsHasThreeOutcomes(t *testing.T) {
 		want      Outcome
 		different bool
 	}{
-		{"alike", 10, Pass, false}, {"dearer than allowed", 20, Fail, true}, {"cheaper", 3, Pass, true}, {"on the edge", 15, Inconclusive, true},
+		{"alike", 10, Pass, false}, {"more than allowed", 20, Fail, true}, {"less", 3, Pass, true}, {"on the edge", 15, Inconclusive, true},
 	} {
 		c, err := CompareCosts(base, costRun(t, 2, x.cost), 0.5, 5*msNs, 0.01, 6)
 		if err != nil || c.Outcome != x.want || x.different && !c.Different {

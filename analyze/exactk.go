@@ -254,7 +254,7 @@ func (e *exactWalk) below(j int, left int64, room u128) (low, high int64) {
 const negligible = 46
 
 // chernoff is an upper bound of ln(P(X <= low) + P(X >= high)) for X ~ Binomial(n, p), low and high on their sides of
-// the mean or within one of it: cheaper than the tails themselves.
+// the mean or within one of it: less work than the tails themselves.
 func chernoff(low, high, n int64, p, q float64) float64 {
 	rate := func(k int64) float64 {
 		if k < 0 || k > n {

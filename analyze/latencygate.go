@@ -94,7 +94,7 @@ func JudgeLatency(
 		}
 		v.Outcome = Inconclusive
 		switch {
-		case !m.Set || v.Why != "":
+		case !m.Set || v.DifferenceCI.Why != "":
 		case v.Within.P <= alpha:
 			v.Outcome = Pass
 		case beyond[i] <= alpha:
@@ -124,7 +124,6 @@ func judgeQuantile(first, second *Blocks, q float64, m Margin, alpha float64, pa
 	}
 	one := asymptotic(1)
 	v := QuantileVerdict{BlockDifference: c.difference(1 - alpha), Within: one, Beyond: one, Different: one}
-	v.Why = v.DifferenceCI.Why
 	if !c.enough() {
 		return v, nil
 	}
@@ -175,7 +174,7 @@ func (d LatencyDecision) needed(m Margin) int {
 		if v.Outcome != Inconclusive {
 			continue
 		}
-		if v.Why != "" {
+		if v.DifferenceCI.Why != "" {
 			return 0
 		}
 		limit := float64(m.Absolute) + m.Relative*float64(v.Second.Value)
@@ -204,8 +203,8 @@ func (d LatencyDecision) reason(m Margin) Reason {
 		switch {
 		case d.Outcome == Fail && v.Outcome == Fail:
 			return Reason{Code: CodeOutside, Quantile: v.Q}
-		case d.Outcome == Inconclusive && v.Outcome == Inconclusive && v.Why != "":
-			return Reason{Code: CodeTooFew, Quantile: v.Q, Why: v.Why}
+		case d.Outcome == Inconclusive && v.Outcome == Inconclusive && v.DifferenceCI.Why != "":
+			return Reason{Code: CodeTooFew, Quantile: v.Q, Why: v.DifferenceCI.Why}
 		case d.Outcome == Inconclusive && v.Outcome == Inconclusive:
 			worst = v
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/demo"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/mesh"
@@ -81,6 +82,23 @@ func numbers(t *testing.T, f store.Folder, want, pods uint64) map[attack.ErrorCl
 	return classes
 }
 
+// began is when a stream's agent sent its first request.
+func began(t *testing.T, f store.Folder, s record.Stream) time.Time {
+	t.Helper()
+	file, err := f.OpenStream(s.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var totals wire.Totals
+	for _, err := range agent.ReadStored(file, &totals) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return time.Unix(0, totals.StartedUnixNs)
+}
+
 func TestTwoPodsAddUp(t *testing.T) {
 	w := world(t, demo.Options{Seed: 3, Frontends: 3})
 	cfg := connect(t, w, 2001)
@@ -109,6 +127,10 @@ func TestTwoPodsAddUp(t *testing.T) {
 	}
 	if rate := r.Load.RatePerSecond; rate > 1100 {
 		t.Errorf("%g requests a second, want 1000", rate)
+	}
+	// Both pods send for two seconds by their schedules. Were one to wait for the other, it would begin when that is over.
+	if apart := began(t, f, m.Streams[1]).Sub(began(t, f, m.Streams[0])); apart.Abs() >= 2*time.Second {
+		t.Errorf("the pods began %s apart: one after the other", apart)
 	}
 	pods := r.Source.Pods
 	if len(pods) != 2 || pods[0].Requests+pods[1].Requests != 2001 || pods[0].Requests != 1001 ||

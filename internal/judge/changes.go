@@ -34,8 +34,8 @@ func latencyChange(name string, outcome string, d analyze.LatencyDecision) repor
 	for _, v := range d.Quantiles {
 		out.Quantiles = append(out.Quantiles, report.QuantileChange{
 			Quantile: v.Q, BaseMs: report.Ms(float64(v.Second.Value)), NewMs: report.Ms(float64(v.First.Value)),
-			Ms: report.Ms(float64(v.Difference)), LowMs: report.Ms(v.DifferenceCI.Low), HighMs: report.Ms(v.DifferenceCI.High),
-			Different: v.Direction != analyze.DirectionNone, Outcome: string(v.Outcome), Why: v.Why,
+			Difference: report.DifferenceOf(v.Difference, v.DifferenceCI), Different: v.Direction != analyze.DirectionNone,
+			Outcome: string(v.Outcome),
 		})
 	}
 	out.Say("slower", "faster")
@@ -48,8 +48,7 @@ func costChange(name string, judged, shown []costAt) report.TimeChange {
 	for i, c := range slices.Concat(judged, shown) {
 		q := report.QuantileChange{
 			Quantile: c.quantile, BaseMs: report.Ms(float64(c.Base.Difference)), NewMs: report.Ms(float64(c.New.Difference)),
-			Ms: report.Ms(float64(c.Change)), LowMs: report.Ms(c.CI.Low), HighMs: report.Ms(c.CI.High), Different: c.Different,
-			Why: c.CI.Why,
+			Difference: report.DifferenceOf(c.Change, c.CI), Different: c.Different,
 		}
 		if i < len(judged) {
 			q.Outcome = string(c.Outcome)
@@ -58,7 +57,7 @@ func costChange(name string, judged, shown []costAt) report.TimeChange {
 		out.Quantiles = append(out.Quantiles, q)
 	}
 	slices.SortFunc(out.Quantiles, func(a, b report.QuantileChange) int { return cmp.Compare(a.Quantile, b.Quantile) })
-	out.Say("dearer", "cheaper")
+	out.Say("costs more", "costs less")
 	return out
 }
 
@@ -73,8 +72,8 @@ func costDifference(cost, than string, changes []costAt, p []float64, alpha floa
 	}
 	for i, c := range changes {
 		q := report.QuantileVerdict{
-			Quantile: c.quantile, Ms: report.Ms(float64(c.Change)), LowMs: report.Ms(c.CI.Low), HighMs: report.Ms(c.CI.High),
-			Direction: analyze.DirectionNone, P: p[i], Outcome: report.Measured, Why: c.CI.Why,
+			QuantileDifference: quantileDifference(c.quantile, c.Change, c.CI),
+			Direction:          analyze.DirectionNone, P: p[i], Outcome: report.Measured,
 		}
 		switch {
 		case p[i] > alpha:
@@ -89,7 +88,7 @@ func costDifference(cost, than string, changes []costAt, p []float64, alpha floa
 		}
 		out.Quantiles = append(out.Quantiles, q)
 	}
-	out.Say("dearer", "cheaper")
+	out.Say("costs more", "costs less")
 	out.Sentence = "What it costs: " + out.Sentence
 	return out
 }

@@ -71,8 +71,8 @@ func TestRunsAtOneDelayHardlyEverFail(t *testing.T) {
 	}
 }
 
-// A gateway that got 10 ms dearer fails a margin of 5 ms, with the right sign and size; one that got cheaper passes.
-func TestADearerGatewayFails(t *testing.T) {
+// A gateway that costs 10 ms more fails a margin of 5 ms, with the right sign and size; one that costs less passes.
+func TestAGatewayThatCostsMoreFails(t *testing.T) {
 	t.Parallel()
 	base := side(t, 1, "a", 5)
 	c := compareMeasured(base, []sideRun{side(t, 2, "b", 15), side(t, 3, "c", 1)}, compareOptions(5*time.Millisecond))

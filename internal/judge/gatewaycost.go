@@ -143,11 +143,7 @@ func quantileDifferences(far, near *analyze.Blocks, quantiles []float64,
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, report.QuantileDifference{
-			Quantile: q, Ms: report.Ms(float64(d.Difference)), LowMs: report.Ms(d.DifferenceCI.Low),
-			HighMs: report.Ms(d.DifferenceCI.High),
-			Why:    d.DifferenceCI.Why,
-		})
+		out = append(out, quantileDifference(q, d.Difference, d.DifferenceCI))
 	}
 	return out, nil
 }

@@ -48,11 +48,11 @@ func TestBaselineKnowsHowTheCostChanged(t *testing.T) {
 		margin              time.Duration
 		outcome             string
 	}{
-		"the gateway got dearer": {
-			[2]Times{ms(45), ms(2)}, [2]Times{ms(40), ms(2)}, 5 * (1 + 0.2*math.Ln2), analyze.DirectionSlower, "p50 dearer by 5.", time.Millisecond, report.Fail,
+		"the gateway costs more": {
+			[2]Times{ms(45), ms(2)}, [2]Times{ms(40), ms(2)}, 5 * (1 + 0.2*math.Ln2), analyze.DirectionSlower, "p50 costs more by 5.", time.Millisecond, report.Fail,
 		},
-		"the gateway got cheaper": {
-			[2]Times{ms(35), ms(2)}, [2]Times{ms(40), ms(2)}, -5 * (1 + 0.2*math.Ln2), analyze.DirectionFaster, "p50 cheaper by 5.", 60 * time.Millisecond, report.Pass,
+		"the gateway costs less": {
+			[2]Times{ms(35), ms(2)}, [2]Times{ms(40), ms(2)}, -5 * (1 + 0.2*math.Ln2), analyze.DirectionFaster, "p50 costs less by 5.", 60 * time.Millisecond, report.Pass,
 		},
 		"nothing changed": {
 			[2]Times{ms(40), ms(2)}, [2]Times{ms(40), ms(2)}, 0, analyze.DirectionNone, "p50 no difference proven", 60 * time.Millisecond, report.Pass,

@@ -98,6 +98,10 @@ func quantileTimes(b *analyze.Blocks, level float64) []report.QuantileTime {
 	return out
 }
 
+func quantileDifference(q float64, ns int64, ci analyze.Interval) report.QuantileDifference {
+	return report.QuantileDifference{Quantile: q, Difference: report.DifferenceOf(ns, ci)}
+}
+
 // differenceOf is a decision about two targets as reports have it.
 func differenceOf(target, than string, d analyze.LatencyDecision) report.TargetDifference {
 	out := report.TargetDifference{Target: target, Than: than, Outcome: report.Measured}
@@ -106,9 +110,8 @@ func differenceOf(target, than string, d analyze.LatencyDecision) report.TargetD
 	}
 	for _, v := range d.Quantiles {
 		q := report.QuantileVerdict{
-			Quantile: v.Q, Ms: report.Ms(float64(v.Difference)), LowMs: report.Ms(v.DifferenceCI.Low),
-			HighMs:    report.Ms(v.DifferenceCI.High),
-			Direction: v.Direction, P: v.Different.P, Outcome: report.Measured, Why: v.Why,
+			QuantileDifference: quantileDifference(v.Q, v.Difference, v.DifferenceCI),
+			Direction:          v.Direction, P: v.Different.P, Outcome: report.Measured,
 		}
 		if d.Judged && v.Outcome != "" { // "": shown, not judged
 			q.Outcome = string(v.Outcome)

@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"math"
+
+	"github.com/splitbench/splitbench/analyze"
 )
 
 // GatewayCost is how much longer answers take that cross a gateway. The split itself sends requests at random to both
@@ -48,11 +50,22 @@ type BackendCost struct {
 
 // QuantileDifference is a difference of quantiles with its interval, above 0 where the first is slower.
 type QuantileDifference struct {
-	Quantile float64  `json:"quantile"`
-	Ms       *float64 `json:"differenceMs"`
-	LowMs    *float64 `json:"lowMs"`
-	HighMs   *float64 `json:"highMs"`
-	Why      string   `json:"why,omitempty"`
+	Quantile float64 `json:"quantile"`
+	Difference
+}
+
+// Difference is a difference of times in milliseconds with its likely range; an end that the samples do not give is
+// null.
+type Difference struct {
+	Ms     *float64 `json:"differenceMs"`
+	LowMs  *float64 `json:"lowMs"`
+	HighMs *float64 `json:"highMs"`
+	Why    string   `json:"why,omitempty"` // why there is no range
+}
+
+// DifferenceOf is a difference in nanoseconds with its likely range.
+func DifferenceOf(ns int64, ci analyze.Interval) Difference {
+	return Difference{Ms: Ms(float64(ns)), LowMs: Ms(ci.Low), HighMs: Ms(ci.High), Why: ci.Why}
 }
 
 // PathGateway is the Path of a backend that a gateway leads to.

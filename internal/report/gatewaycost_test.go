@@ -15,12 +15,12 @@ func TestGatewayCostSentence(t *testing.T) {
 		{-0.4, 0.1, 0.6, PathGateway, "Answers through the gateway (podinfo-east): no difference proven at the median, range -0.40 to 0.60 ms."},
 		{5, 6, 7, "remote-discovery", "Answers from the other cluster (podinfo-east) take 6.00 ms longer at the median, range 5.00 to 7.00."},
 	} {
-		c := BackendCost{Backend: "podinfo-east", Path: x.path, Quantiles: []QuantileDifference{{Quantile: 0.5, Ms: &x.value, LowMs: &x.low, HighMs: &x.high}}}
+		c := BackendCost{Backend: "podinfo-east", Path: x.path, Quantiles: []QuantileDifference{{Quantile: 0.5, Difference: Difference{Ms: &x.value, LowMs: &x.low, HighMs: &x.high}}}}
 		if c.Say("podinfo"); c.Sentence != x.want {
 			t.Errorf("%q, want %q", c.Sentence, x.want)
 		}
 	}
-	none := BackendCost{Backend: "podinfo-east", Path: PathGateway, Quantiles: []QuantileDifference{{Quantile: 0.5, Why: "needs at least 20 blocks"}}}
+	none := BackendCost{Backend: "podinfo-east", Path: PathGateway, Quantiles: []QuantileDifference{{Quantile: 0.5, Difference: Difference{Why: "needs at least 20 blocks"}}}}
 	if none.Say("podinfo"); !strings.Contains(none.Sentence, "cannot be compared") || strings.Contains(none.Sentence, "longer") {
 		t.Errorf("without an interval: %q", none.Sentence)
 	}

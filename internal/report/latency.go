@@ -63,14 +63,10 @@ type TargetDifference struct {
 
 // QuantileVerdict is a difference at one quantile and what is shown of it.
 type QuantileVerdict struct {
-	Quantile  float64  `json:"quantile"`
-	Ms        *float64 `json:"differenceMs"` // above 0: slower
-	LowMs     *float64 `json:"lowMs"`
-	HighMs    *float64 `json:"highMs"`
-	Direction string   `json:"direction"` // slower, faster, or none: no difference proven
-	P         float64  `json:"p"`         // against no difference, adjusted for the number of quantiles
-	Outcome   string   `json:"outcome"`
-	Why       string   `json:"why,omitempty"` // why there is no interval
+	QuantileDifference         // above 0: slower
+	Direction          string  `json:"direction"` // slower, faster, or none: no difference proven
+	P                  float64 `json:"p"`         // against no difference, adjusted for the number of quantiles
+	Outcome            string  `json:"outcome"`
 }
 
 // Sweep is one target at several rates.

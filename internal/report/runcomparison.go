@@ -26,12 +26,13 @@ type RunComparison struct {
 
 // ComparisonVerdict is the conclusion over all runs and the rule it was made by.
 type ComparisonVerdict struct {
-	Outcome     string   `json:"outcome"` // pass | fail | inconclusive | invalid
-	Reasons     []string `json:"reasons"`
-	Alpha       float64  `json:"alpha"`
-	Margin      string   `json:"margin"`            // as given: how much slower a quantile, or dearer the gateway, may be
-	SharePoints float64  `json:"shareMarginPoints"` // how far a share may move
-	Questions   int      `json:"questions"`         // asked together; a fail pays for their number
+	Outcome string   `json:"outcome"` // pass | fail | inconclusive | invalid
+	Reasons []string `json:"reasons"`
+	Alpha   float64  `json:"alpha"`
+	// as given: how much slower a quantile may be, or how much more the gateway may cost
+	Margin      string  `json:"margin"`
+	SharePoints float64 `json:"shareMarginPoints"` // how far a share may move
+	Questions   int     `json:"questions"`         // asked together; a fail pays for their number
 }
 
 // ComparedRun is one run of a comparison.
@@ -86,15 +87,12 @@ type TimeChange struct {
 
 // QuantileChange is one quantile in both runs, in milliseconds. What the samples do not give is null.
 type QuantileChange struct {
-	Quantile  float64  `json:"quantile"`
-	BaseMs    *float64 `json:"baseMs"`
-	NewMs     *float64 `json:"newMs"`
-	Ms        *float64 `json:"differenceMs"` // new - base: above 0 is slower, or dearer
-	LowMs     *float64 `json:"lowMs"`
-	HighMs    *float64 `json:"highMs"`
-	Different bool     `json:"different"` // true: a difference is proven
-	Outcome   string   `json:"outcome"`   // "" where it is shown and not judged
-	Why       string   `json:"why,omitempty"`
+	Quantile   float64  `json:"quantile"`
+	BaseMs     *float64 `json:"baseMs"`
+	NewMs      *float64 `json:"newMs"`
+	Difference          // new - base: above 0 is slower, or costs more
+	Different  bool     `json:"different"` // true: a difference is proven
+	Outcome    string   `json:"outcome"`   // "" where it is shown and not judged
 }
 
 // Compared takes what a comparison says of a run from its report.

@@ -28,8 +28,8 @@ func comparisons() map[string]RunComparison {
 	}
 	times := func(name string, d, low, high float64, outcome, more, less string) TimeChange {
 		t := TimeChange{Name: name, Outcome: outcome, Quantiles: []QuantileChange{
-			{Quantile: 0.5, BaseMs: num(38.1), NewMs: num(38.1 + d), Ms: num(d), LowMs: num(low), HighMs: num(high), Different: low > 0 || high < 0, Outcome: outcome},
-			{Quantile: 0.99, BaseMs: num(61), NewMs: num(61 + d), Ms: num(d), Why: "needs about 6,520 answers"},
+			{Quantile: 0.5, BaseMs: num(38.1), NewMs: num(38.1 + d), Difference: Difference{Ms: num(d), LowMs: num(low), HighMs: num(high)}, Different: low > 0 || high < 0, Outcome: outcome},
+			{Quantile: 0.99, BaseMs: num(61), NewMs: num(61 + d), Difference: Difference{Ms: num(d), Why: "needs about 6,520 answers"}},
 		}}
 		t.Say(more, less)
 		return t
@@ -51,7 +51,7 @@ func comparisons() map[string]RunComparison {
 	return map[string]RunComparison{
 		"compare-pass": document(ConcludeChange(RunChange{
 			Run: latest, SameWeights: true, Shares: alike, Latency: []TimeChange{times("podinfo-east", -1.2, -2, -0.4, Pass, "slower", "faster")},
-			GatewayCost: []TimeChange{times("podinfo-east", 0.1, -0.4, 0.6, Pass, "dearer", "cheaper")},
+			GatewayCost: []TimeChange{times("podinfo-east", 0.1, -0.4, 0.6, Pass, "costs more", "costs less")},
 		}, nil)),
 		"compare-fail": document(ConcludeChange(RunChange{
 			Run: latest, SameWeights: true, Shares: alike, Latency: []TimeChange{times("podinfo-east", 9, 8, 10, Fail, "slower", "faster")}, GatewayCost: []TimeChange{},

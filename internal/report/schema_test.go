@@ -144,7 +144,10 @@ func sameKeys(t *testing.T, doc, node map[string]any, typ reflect.Type, where st
 		t.Errorf("%s: the schema allows other keys", where)
 	}
 	keys := map[string]bool{}
-	for f := range typ.Fields() {
+	for _, f := range reflect.VisibleFields(typ) {
+		if f.Anonymous {
+			continue // its fields are visible themselves
+		}
 		key, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		keys[key] = true
 		at := where + "." + key

@@ -127,35 +127,25 @@ func (c *BackendCost) Say(reference string) {
 	}
 }
 
-// quantileChange is a difference at one quantile as sentences say it: of targets or of runs.
-type quantileChange struct {
-	quantile      float64
-	ms, low, high *float64
-	different     bool
-	why           string
-}
-
-// words are "p50 slower by 1.2 ms (range 0.4 to 2.0)" with the words for more and less, and the name of the range.
-func (t quantileChange) words(more, less, span string, number func(float64) string) string {
-	name := quantileName(t.quantile)
+// words are "slower by 1.2 ms (range 0.4 to 2.0)" with the words for more and less, and the name of the range.
+func (d Difference) words(proven bool, more, less, span string, number func(float64) string) string {
 	switch {
-	case t.ms == nil || t.low == nil || t.high == nil:
-		return fmt.Sprintf("%s not known (%s)", name, t.why)
-	case !t.different:
-		return fmt.Sprintf("%s no difference proven (%s %s to %s ms)", name, span, number(*t.low), number(*t.high))
-	case *t.ms < 0:
-		return fmt.Sprintf("%s %s by %s (%s %s to %s)", name, less, msText(-*t.ms), span, msNumber(-*t.high),
-			msNumber(-*t.low))
+	case d.Ms == nil || d.LowMs == nil || d.HighMs == nil:
+		return fmt.Sprintf("not known (%s)", d.Why)
+	case !proven:
+		return fmt.Sprintf("no difference proven (%s %s to %s ms)", span, number(*d.LowMs), number(*d.HighMs))
+	case *d.Ms < 0:
+		return fmt.Sprintf("%s by %s (%s %s to %s)", less, msText(-*d.Ms), span, msNumber(-*d.HighMs), msNumber(-*d.LowMs))
 	}
-	return fmt.Sprintf("%s %s by %s (%s %s to %s)", name, more, msText(*t.ms), span, msNumber(*t.low), msNumber(*t.high))
+	return fmt.Sprintf("%s by %s (%s %s to %s)", more, msText(*d.Ms), span, msNumber(*d.LowMs), msNumber(*d.HighMs))
 }
 
 // Say fills in the sentence: each quantile's difference in the words for more and less.
 func (d *TargetDifference) Say(more, less string) {
 	var parts []string
 	for _, q := range d.Quantiles {
-		x := quantileChange{q.Quantile, q.Ms, q.LowMs, q.HighMs, q.Direction != analyze.DirectionNone, q.Why}
-		parts = append(parts, x.words(more, less, "range", msNumber))
+		proven := q.Direction != analyze.DirectionNone
+		parts = append(parts, quantileName(q.Quantile)+" "+q.words(proven, more, less, "range", msNumber))
 	}
 	d.Sentence = fmt.Sprintf("%s against %s: %s.", d.Target, d.Than, strings.Join(parts, "; "))
 }
@@ -167,8 +157,7 @@ func (t *TimeChange) Say(more, less string) {
 		if q.Outcome == "" && (q.LowMs == nil || q.HighMs == nil) {
 			continue // shown only, and not known
 		}
-		x := quantileChange{q.Quantile, q.Ms, q.LowMs, q.HighMs, q.Different, q.Why}
-		parts = append(parts, x.words(more, less, "likely", signedMs))
+		parts = append(parts, quantileName(q.Quantile)+" "+q.words(q.Different, more, less, "likely", signedMs))
 	}
 	t.Sentence = t.Name + ": " + strings.Join(parts, "; ")
 	if len(parts) == 0 {

@@ -194,7 +194,7 @@ func TestDelayedGateway(t *testing.T) {
 	if !seen {
 		t.Errorf("no change of the cost at the median in %+v", c.Changes[0])
 	}
-	// Cheaper is no failure; the other way round it is one.
+	// To cost less is no failure; the other way round it is one.
 	if c.Verdict.Outcome == report.Fail {
 		t.Errorf("faster by 30 ms is called worse: %q", c.Verdict.Reasons)
 	}
