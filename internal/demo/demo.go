@@ -130,7 +130,7 @@ func (c *Clusters) start() error {
 	west.runner = &agentRunner{dialer: c.dialer, main: agent.Main, mend: c.options.Mend}
 	east.runner = &agentRunner{dialer: c.dialer, main: agent.Main, mend: c.options.Mend}
 	west.changed = c.follow
-	c.follow(resource{})
+	c.obey()
 	config, ca, err := newCertificate(now)
 	if err != nil {
 		return err

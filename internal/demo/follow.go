@@ -6,8 +6,10 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // The objects that move the data plane, in west.
@@ -20,17 +22,24 @@ func splitKey() key   { return key{"trafficsplits", testNamespace, backendWest} 
 func routeKey() key   { return key{"httproutes", testNamespace, backendWest} }
 func profileKey() key { return key{"serviceprofiles", testNamespace, backendWest + clusterSuffix} }
 
-// follow makes the data plane obey west's objects after a write to r. It plays the SMI adaptor first: a written split
-// is copied into the profile. A profile that was written by hand stands until the split is written again, and a weight
-// that cannot be read leaves everything as it was, both as in a real cluster. Called with west.writing held, or before
-// the server starts.
-func (c *Clusters) follow(r resource) {
-	if r.Name == splitKey().plural {
-		c.adapt()
+// follow makes the data plane obey west's objects after an object of r was written or taken away. It plays the SMI
+// adaptor first. A profile that was written by hand stands until the split is written again, and a weight that cannot
+// be read leaves everything as it was, both as in a real cluster. Called with west.writing held.
+func (c *Clusters) follow(r resource, o *unstructured.Unstructured, gone bool) {
+	switch r.Name {
+	case splitKey().plural:
+		c.adapt(o, gone)
+		c.obey()
+	case "deployments":
+		c.settle(o, gone)
+		c.obey()
+	case profileKey().plural, routeKey().plural:
+		c.obey()
 	}
-	if r.Name != "" && r.Name != splitKey().plural && r.Name != profileKey().plural && r.Name != routeKey().plural {
-		return
-	}
+}
+
+// obey makes the data plane do what the objects say now.
+func (c *Clusters) obey() {
 	if c.options.Route {
 		c.followRoute()
 		return
@@ -76,16 +85,39 @@ func (c *Clusters) followRoute() {
 	c.plane.split.declare(shares)
 }
 
-// adapt copies the split's weights into the profile.
-func (c *Clusters) adapt() {
+// adaptorKey is the Deployment of the SMI adaptor.
+func adaptorKey() key { return key{"deployments", "linkerd-smi", "smi-adaptor"} }
+
+// adapt is what the SMI adaptor does when a TrafficSplit was written or is gone, as version 0.2.7 was seen to: the split
+// that was written last is in the profile, which is made where there is none, and the end of any of them empties it,
+// whoever else names the same root. It does nothing while it does not run, or where the profile says that it must not.
+func (c *Clusters) adapt(split *unstructured.Unstructured, gone bool) {
 	store := c.west.store
-	profile, ok := store.get(profileKey())
-	if !ok {
+	if a, ok := store.get(adaptorKey()); !ok || available(a) == 0 {
 		return
 	}
-	o := profile.DeepCopy()
+	root, _, _ := unstructured.NestedString(split.Object, "spec", "service")
+	at := key{profileKey().plural, split.GetNamespace(), root + clusterSuffix}
+	o, ok := store.get(at)
+	switch {
+	case ok:
+		if _, skip := o.GetAnnotations()["smi.linkerd.io/skip"]; skip {
+			return
+		}
+		o = o.DeepCopy()
+		o.SetGeneration(o.GetGeneration() + 1)
+	case gone:
+		return
+	default:
+		o = &unstructured.Unstructured{Object: map[string]any{"apiVersion": "linkerd.io/v1alpha2", "kind": "ServiceProfile"}}
+		o.SetName(at.name)
+		o.SetNamespace(at.namespace)
+		o.SetUID(types.UID(uid("west", "ServiceProfile", at.namespace, at.name+split.GetResourceVersion())))
+		o.SetCreationTimestamp(metav1.NewTime(time.Now().UTC().Truncate(time.Second)))
+		o.SetGeneration(1)
+	}
 	unstructured.RemoveNestedField(o.Object, "spec", "dstOverrides")
-	if split, ok := store.get(splitKey()); ok {
+	if !gone {
 		var overrides []any
 		for _, b := range mapsAt(split.Object, "spec", "backends") {
 			if _, err := milli(b["weight"]); err != nil {
@@ -97,9 +129,35 @@ func (c *Clusters) adapt() {
 		}
 		_ = unstructured.SetNestedSlice(o.Object, overrides, "spec", "dstOverrides")
 	}
-	o.SetGeneration(profile.GetGeneration() + 1)
 	manage(o, "smi-adaptor", time.Now())
-	store.put(profileKey().plural, o)
+	store.put(at.plural, o)
+}
+
+func available(deployment *unstructured.Unstructured) int64 {
+	n, _, _ := unstructured.NestedInt64(deployment.Object, "status", "availableReplicas")
+	return n
+}
+
+// settle plays the controllers for a Deployment of west that was written: it has at once what it wants. An SMI adaptor
+// that begins to run looks at every split.
+func (c *Clusters) settle(o *unstructured.Unstructured, gone bool) {
+	if gone {
+		return
+	}
+	want, _, _ := unstructured.NestedInt64(o.Object, "spec", "replicas")
+	before := available(o)
+	o = o.DeepCopy()
+	for _, n := range []string{"replicas", "updatedReplicas", "readyReplicas", "availableReplicas"} {
+		_ = unstructured.SetNestedField(o.Object, want, "status", n)
+	}
+	_ = unstructured.SetNestedField(o.Object, o.GetGeneration(), "status", "observedGeneration")
+	c.west.store.put("deployments", o)
+	if keyOf("deployments", o) == adaptorKey() && before == 0 && want > 0 {
+		splits, _ := c.west.store.list(splitKey().plural, "")
+		for _, s := range splits {
+			c.adapt(s, false)
+		}
+	}
 }
 
 // mapsAt returns the objects in the list at a path; what is not an object is left out.
@@ -150,7 +208,7 @@ func (c *Clusters) SetWeights(west, east int64) error {
 	manage(o, "kubectl-patch", time.Now())
 	r, _ := c.west.resources.byName(at.plural)
 	c.west.store.put(r.Name, o)
-	c.follow(r)
+	c.follow(r, o, false)
 	return nil
 }
 

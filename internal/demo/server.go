@@ -12,6 +12,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -29,8 +30,9 @@ type cluster struct {
 	runner    *agentRunner
 	life      *lifetime
 
-	writing sync.Mutex       // one write at a time, so that reading, changing and storing is one step
-	changed func(r resource) // called after each write, with writing held
+	writing sync.Mutex // one write at a time, so that reading, changing and storing is one step
+	// called after each write with what was written, or what is gone, with writing held
+	changed func(r resource, o *unstructured.Unstructured, gone bool)
 }
 
 // listen serves the API by TLS until the lifetime ends.

@@ -49,16 +49,16 @@ func (c *cluster) serveWrite(w http.ResponseWriter, r *http.Request, t target) e
 	manage(o, fieldManager(r), time.Now())
 	if !dry {
 		c.store.put(t.Name, o)
-		c.tell(t.resource)
+		c.tell(t.resource, o, false)
 	}
 	writeJSON(w, code, t.in(o).Object)
 	return nil
 }
 
-// tell says to whom it may concern that objects of the resource have changed.
-func (c *cluster) tell(r resource) {
+// tell says to whom it may concern that an object of the resource was written, or is gone.
+func (c *cluster) tell(r resource, o *unstructured.Unstructured, gone bool) {
 	if c.changed != nil {
-		c.changed(r)
+		c.changed(r, o, gone)
 	}
 }
 
@@ -69,7 +69,7 @@ func (c *cluster) delete(w http.ResponseWriter, t target, dry bool) error {
 	}
 	if !dry {
 		c.store.remove(t.key())
-		c.tell(t.resource)
+		c.tell(t.resource, o, true)
 	}
 	writeJSON(w, http.StatusOK, metav1.Status{
 		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess,
