@@ -29,6 +29,7 @@ type Adaptor struct {
 	Namespace string `json:"namespace"` // "" where it is not known
 	Name      string `json:"name"`
 	Available bool   `json:"available"`
+	Idle      bool   `json:"idle,omitempty"` // it is scaled to nothing
 }
 
 // SocketLB is what the cluster's network plugin says of load balancing at connect().

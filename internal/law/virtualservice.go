@@ -317,6 +317,7 @@ func (q question) ofVirtualService(v *virtualService, labels map[string]string) 
 		law.Backends = q.rootAlone() // nothing is said of HTTP: the Service's own route stands
 		return law
 	}
+	law.Unfit = true
 	law.Problem = fmt.Sprintf("no rule of %s fits %s: proxies answer 404", v.ref, q.probe)
 	return law
 }

@@ -59,7 +59,7 @@ func readAdaptor(ctx context.Context, c Client) law.Adaptor {
 		return law.Adaptor{Sight: law.Unread, Why: why, Name: a.Name}
 	}
 	if a.Sight, a.Why = sightOf(readErr); a.Sight == law.Seen {
-		a.Available = d.Status.AvailableReplicas > 0
+		a.Available, a.Idle = d.Status.AvailableReplicas > 0, d.Spec.Replicas != nil && *d.Spec.Replicas == 0
 	}
 	return a
 }

@@ -21,6 +21,9 @@ func backendChecks() []Check {
 				if !s.Root.Found {
 					return ""
 				}
+				if to := s.Probed.dialled(); to != "" && to != s.Root.ClusterIP && s.Root.ClusterIP != "" && !s.Root.Headless {
+					return "have the pod dial the root by its name: --url " + word(rootURL(s))
+				}
 				return "proxies know a split by the root's cluster IP: make it an ordinary Service: " +
 					kubectl(s, s.Split.Namespace, "get", "service", s.Split.Root, "-o", "yaml")
 			},
@@ -35,7 +38,7 @@ func backendChecks() []Check {
 		},
 		{
 			ID: "SB008", Name: "every backend has ready endpoints", Severity: Fatal,
-			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007"}, Func: endpointsReady, Hint: readyHint,
+			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007", "SB009", "SB011", "SB012"}, Func: endpointsReady, Hint: readyHint,
 		},
 		{
 			ID: "SB024", Name: "nothing retries, times out or rolls out", Severity: Warn,
@@ -49,8 +52,13 @@ func backendChecks() []Check {
 			ID: "SB028", Name: "the backends' pods are meshed", Severity: Warn,
 			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007", "SB008"}, Func: leavesMeshed,
 			Hint: func(s View) string {
-				return "mesh them, or keep in mind that what they refuse comes back as 502 and is not moved elsewhere: " +
-					kubectl(s, s.Split.Namespace, "get", "pods", "-o", "wide")
+				const why = "mesh them, or keep in mind that what they refuse comes back as 502 and is not moved elsewhere: "
+				for _, b := range mirrors(s) {
+					if ns, _, _ := strings.Cut(b.Mirror.Remote, "/"); b.Pods.UnmeshedPods > 0 {
+						return why + kubectlIn(b.Mirror.Context, ns, "get", "pods", "-o", "wide")
+					}
+				}
+				return why + kubectl(s, s.Split.Namespace, "get", "pods", "-o", "wide")
 			},
 		},
 		{
@@ -118,7 +126,9 @@ func backendsExist(s View) Finding {
 
 // rootAndBackends calls see for the Service of the root and of every other backend, with the port that requests go to.
 func (f *findings) rootAndBackends(s View, see func(on subject, svc law.Service, port int32)) {
-	see(f.about(aboutRoot), s.Root, s.Port)
+	root := f.about(aboutRoot)
+	root.backend = s.Root.Name
+	see(root, s.Root, s.Port)
 	for _, b := range s.Backends {
 		if !b.IsRoot {
 			see(f.backend(b), b.Service, backendPort(s, b))
@@ -140,7 +150,7 @@ func portsMatch(s View) Finding {
 		case !svc.Found:
 			on.add(Unknown, "there is no %s", name)
 		case !svc.HasPort(port):
-			on.add(Failed, "%s has no TCP port %d, it has %s", name, port, portList(svc))
+			on.only(partPort).add(Failed, "%s has no TCP port %d, it has %s", name, port, portList(svc))
 		default:
 			on.add(OK, "%s has port %d", name, port)
 		}
@@ -158,18 +168,27 @@ func portList(svc law.Service) shown {
 	return shown(cmp.Or(strings.Join(ports, ", "), "none"))
 }
 
+// portHint is where the port is lacking. A mirror has those of its original, by whose Service it is written.
 func portHint(s View) string {
-	broken := s.Root
+	const why = "a backend without the root's port gets no traffic; add the port: "
 	for _, b := range s.Backends {
-		if b.Service.Found && !b.Service.HasPort(backendPort(s, b)) {
-			broken = b.Service
+		switch m := b.Mirror; {
+		case !b.Service.Found || b.Service.HasPort(backendPort(s, b)):
+		case m != nil && m.RemoteFound && m.RemoteService.HasPort(backendPort(s, b)):
+			ns, name, _ := strings.Cut(m.Remote, "/")
+			return "the original has it; have the service mirror write it again, which it does when that is written: " +
+				kubectlIn(m.Context, ns, "annotate", "service", name, touched(s), "--overwrite")
+		case m != nil:
+			ns, name, _ := strings.Cut(m.Remote, "/")
+			return cmp.Or(contextHint(b), why+kubectlIn(m.Context, ns, "edit", "service", name))
+		default:
+			return why + kubectl(s, b.Service.Namespace, "edit", "service", b.Service.Name)
 		}
 	}
-	if !broken.Found || s.Port != 0 && broken.Name == s.Root.Name && s.Root.HasPort(s.Port) {
-		return "" // what is missing is a Service: another check's hint
+	if s.Root.Found && (s.Port == 0 || !s.Root.HasPort(s.Port)) {
+		return why + kubectl(s, s.Root.Namespace, "edit", "service", s.Root.Name)
 	}
-	return "a backend without the root's port gets no traffic; add the port: " +
-		kubectl(s, broken.Namespace, "edit", "service", broken.Name)
+	return "" // what is missing is a Service: another check's hint
 }
 
 // unreadable reports whether the mirror's original could not be looked at.
@@ -181,20 +200,24 @@ func endpointsReady(s View) Finding {
 	f := newFindings()
 	for on, b := range f.backends(s) {
 		name, m := say("backend %s", b.Name), b.Mirror
-		on.mild = b.Weight == 0 // nobody is meant to be sent there
-		switch {
+		on.mild, on.settled = b.Weight == 0, s.answer(b) // nobody is meant to be sent to one of weight 0
+		switch dead := s.unreached(b); {
+		case m != nil && !unreadable(m) && m.RemoteFound && m.RemoteReady == 0:
+			on.only(partPods).add(Failed, "%s: no endpoint of Service %s in cluster %s is ready", name, m.Remote, m.Cluster)
 		case !b.Service.Found:
 			on.add(Unknown, "%s has no Service", name)
+		case m != nil && !unreadable(m) && !m.RemoteFound:
+			on.and(partPods).add(Failed, "%s: there is no Service %s in cluster %s", name, m.Remote, m.Cluster)
+		case m == nil && b.Unread == "" && b.Ready() == 0:
+			on.only(partPods).add(Failed, "%s: none of its %d endpoints is ready", name, len(b.Endpoints))
+		case dead != "":
+			on.and(partPort, partWay, partTrust, partGateway).add(Failed, "%s: whatever is ready there, requests do not arrive: %s", name, dead)
 		case m != nil && unreadable(m):
 			on.add(Unknown, "%s: its pods in cluster %s could not be seen%s", name, m.Cluster, because(m.RemoteUnread))
-		case m != nil && m.RemoteReady == 0:
-			on.add(Failed, "%s: no endpoint of Service %s in cluster %s is ready", name, m.Remote, m.Cluster)
 		case m != nil:
 			on.add(OK, "%s: %d ready in cluster %s", name, m.RemoteReady, m.Cluster)
 		case b.Unread != "":
 			on.add(Unknown, "%s: its endpoints could not be read%s", name, because(b.Unread))
-		case b.Ready() == 0:
-			on.add(Failed, "%s: none of its %d endpoints is ready", name, len(b.Endpoints))
 		default:
 			on.add(OK, "%s: %d ready", name, b.Ready())
 		}
@@ -286,7 +309,7 @@ func leavesMeshed(s View) Finding {
 	for on, b := range f.backends(s) {
 		switch p := b.Pods; {
 		case p.Sight != law.Seen || p.Looked == 0:
-			on.add(Unknown, "backend %s: its pods could not be looked at%s", b.Name, because(p.Why))
+			on.and(partPods).add(Unknown, "backend %s: its pods could not be looked at%s", b.Name, because(p.Why))
 		case p.UnmeshedPods > 0:
 			on.add(Warning, "backend %s: %d of %d pods have no proxy (%s)", b.Name, p.UnmeshedPods, p.Looked, list(p.Unmeshed))
 		default:
@@ -325,6 +348,9 @@ func atRestHint(s View) string {
 		ns, name, _ := strings.Cut(r.Deployment, "/")
 		return "wait for it: " + kubectlIn(contextOf(s, r.Cluster), ns, "rollout", "status", "deployment/"+name)
 	}
-	return "what counts is each draw, which the client's proxy counts; to see the settings: " +
-		kubectl(s, s.Root.Namespace, "get", "service", s.Root.Name, "-o", "yaml")
+	const see = "what counts is each draw, which the client's proxy counts; to see the settings: "
+	if p := s.Split.Profile; p.Retryable+p.Timeouts > 0 {
+		return see + kubectl(s, p.Namespace, "get", "serviceprofile", p.Name, "-o", "yaml")
+	}
+	return see + kubectl(s, s.Root.Namespace, "get", "service", s.Root.Name, "-o", "yaml")
 }

@@ -23,7 +23,7 @@ func healthy() law.Snapshot {
 			Effective: []law.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
 			Profile:   law.Profile{State: law.ProfileFound, Namespace: "test", Name: "podinfo.test.svc.cluster.local", Overrides: 2, Created: began, LastWritten: began},
 		},
-		Law: law.Law{Path: law.PathServiceProfile, NullModel: law.RandomPerRequest, Objects: []law.ObjectRef{{Kind: "ServiceProfile", Namespace: "test", Name: "podinfo.test.svc.cluster.local"}, {Kind: "TrafficSplit", Namespace: "test", Name: "podinfo"}}},
+		Law: law.Law{Path: law.PathServiceProfile, NullModel: law.RandomPerRequest, Backends: []law.Leaf{{Name: "podinfo", Weight: 50, Probability: 0.5}, {Name: "podinfo-east", Weight: 50, Probability: 0.5}}, Objects: []law.ObjectRef{{Kind: "ServiceProfile", Namespace: "test", Name: "podinfo.test.svc.cluster.local"}, {Kind: "TrafficSplit", Namespace: "test", Name: "podinfo"}}},
 		Facts: law.Facts{
 			Adaptor:    law.Adaptor{Sight: law.Seen, Namespace: "linkerd-smi", Name: "smi-adaptor", Available: true},
 			SocketLB:   law.SocketLB{Sight: law.Absent, Object: "ConfigMap kube-system/cilium-config"},
@@ -83,7 +83,7 @@ func answers() *Probed {
 	}
 	return &Probed{
 		URL: "http://podinfo:9898/", Ready: &Answer{Status: 200}, Root: append(ok("west"), ok("east")...), Direct: map[string][]Answer{"podinfo-east": ok("east")},
-		Path: PathSeen{Known: true, Path: "ServiceProfile", Requests: 20}, TLS: map[string]string{"east": "true"},
+		Path: PathSeen{Known: true, Path: "ServiceProfile", Requests: 20, Draws: map[string]int64{"podinfo": 9, "podinfo-east": 11}}, TLS: map[string]string{"east": "true"},
 	}
 }
 
@@ -208,19 +208,20 @@ func faults() []fault {
 		{"no split", "SB014", func(s *law.Snapshot) { s.Split.Found = false }, Unknown, "no split", ""},
 		{
 			"profile differs", "SB004", func(s *law.Snapshot) { s.Split.Differs, s.Split.Effective[0].Weight = true, 90 }, Failed,
-			"says podinfo=90,podinfo-east=50, the split says podinfo=50,podinfo-east=50", "smi-adaptor",
+			"says podinfo=90,podinfo-east=50, the split says podinfo=50,podinfo-east=50", "kubectl --context west -n test annotate trafficsplit podinfo splitbench.io/touched=",
 		},
-		{"profile missing", "SB004", func(s *law.Snapshot) { s.Split.Profile = law.Profile{State: law.ProfileAbsent} }, Failed, "there is no ServiceProfile podinfo.test.svc.*", "smi-adaptor"},
-		{"profile empty", "SB004", func(s *law.Snapshot) { s.Split.Profile.Overrides = 0 }, Failed, "has no dstOverrides", ""},
+		{"profile missing", "SB004", func(s *law.Snapshot) { s.Split.Profile = law.Profile{State: law.ProfileAbsent} }, Failed, "there is no ServiceProfile podinfo.test.svc.*", "annotate trafficsplit podinfo splitbench.io/touched="},
+		{"profile empty", "SB004", func(s *law.Snapshot) { s.Split.Profile.Overrides = 0 }, Failed, "has no dstOverrides", "annotate trafficsplit podinfo splitbench.io/touched="},
+		{"profile empty, and no adaptor", "SB004", func(s *law.Snapshot) { s.Split.Profile.Overrides, s.Facts.Adaptor.Available = 0, false }, Failed, "", "describe deployment smi-adaptor"},
 		{"profile unread", "SB004", func(s *law.Snapshot) { s.Split.Profile = law.Profile{State: law.ProfileUnread} }, Unknown, "could not be read", "can-i list serviceprofiles"},
 		{"adaptor told to skip", "SB004", func(s *law.Snapshot) { s.Split.Profile.Skip = true }, Warning, "smi.linkerd.io/skip", "smi.linkerd.io/skip-"},
 		{"no Linkerd API", "SB004", func(s *law.Snapshot) { s.Split.Profile = law.Profile{State: law.ProfileNotServed} }, OK, "no ServiceProfiles", ""},
-		{"two splits", "SB005", func(s *law.Snapshot) { s.Split.Rivals = []string{"ts/second"} }, Failed, "ts/second", "delete trafficsplit/second"},
+		{"two splits", "SB005", func(s *law.Snapshot) { s.Split.Rivals = []string{"ts/second"} }, Failed, "ts/second", "kubectl --context west -n test delete trafficsplit/second && kubectl --context west -n test annotate trafficsplit podinfo splitbench.io/touched="},
 		{
 			"client's profile", "SB006", func(s *law.Snapshot) {
 				s.Split.Profile.Namespace, s.Split.Profile.Hides = "web", "test/podinfo.test.svc.cluster.local"
 			}, Failed,
-			"is of the client's namespace and comes first; it hides test/", "kubectl --context west -n web get serviceprofile",
+			"is of the client's namespace and comes first; it hides test/", "kubectl --context west -n web delete serviceprofile podinfo.test.svc.cluster.local",
 		},
 		{"name with a dot", "SB016", func(s *law.Snapshot) { s.Split.Declared[1].Service = "podinfo.prod" }, Failed, `"podinfo.prod" is not a bare name`, "edit trafficsplit"},
 
@@ -231,7 +232,7 @@ func faults() []fault {
 		{"backend gone", "SB007", func(s *law.Snapshot) { gone(east(s)) }, Failed, "there is no Service test/podinfo-east", "get services"},
 		{
 			"backend without the port", "SB009", func(s *law.Snapshot) { east(s).Service.Ports = []law.Port{{Name: "grpc", Port: 9999}} }, Failed,
-			"Service test/podinfo-east has no TCP port 9898, it has 9999", "edit service podinfo-east",
+			"Service test/podinfo-east has no TCP port 9898, it has 9999", "kubectl --context eu -n test edit service podinfo",
 		},
 		{"root without the port", "SB009", func(s *law.Snapshot) { s.Port = 80 }, Failed, "Service test/podinfo has no TCP port 80", ""},
 		{"root without ports", "SB009", func(s *law.Snapshot) { s.Port, s.Root.Ports = 0, nil }, Failed, "has no TCP port", ""},
@@ -292,7 +293,10 @@ func faults() []fault {
 		{"no remote context", "SB011", func(s *law.Snapshot) { s.Gateways, east(s).Mirror.Context = nil, "" }, Unknown, "no remote context", "--remote-context east=CONTEXT"},
 		{"gateway unread", "SB011", func(s *law.Snapshot) { s.Gateways[0] = law.Gateway{Cluster: "east", Unread: "forbidden"} }, Unknown, "(forbidden)", ""},
 		{"mirror's endpoints unread", "SB011", func(s *law.Snapshot) { east(s).Unread = "forbidden" }, Unknown, "(forbidden)", ""},
-		{"mirror empty", "SB011", func(s *law.Snapshot) { east(s).Endpoints = nil }, Failed, "has no endpoints", ""},
+		{"mirror empty, of a gateway that moved", "SB011", func(s *law.Snapshot) {
+			east(s).Endpoints, s.Gateways[0].Addresses = nil, []string{"192.0.2.20"}
+		}, Warning, "leads to 192.0.2.10, the gateway of cluster east is at 192.0.2.20, as its Link says: it may be a translated one", ""},
+		{"mirror empty, and no Link", "SB011", func(s *law.Snapshot) { east(s).Endpoints, s.Links = nil, nil }, Unknown, "has no endpoints that could be compared", ""},
 
 		{"probe fails", "SB012", func(s *law.Snapshot) { east(s).Endpoints[0].Ready = false }, Failed, "probe of the gateway fails", "linkerd --context west multicluster gateways"},
 		{"mirror empty", "SB012", func(s *law.Snapshot) { east(s).Endpoints = nil }, Failed, "has no endpoints", ""},

@@ -55,11 +55,25 @@ func (c *counters) path() PathSeen {
 	case d.Restarted != "":
 		return PathSeen{Why: "the proxy was restarted: " + untrusted.Safe(d.Restarted)}
 	case d.PerConnection():
-		return PathSeen{Known: true, PerConnection: true, Path: string(d.Path)}
+		return PathSeen{Known: true, PerConnection: true, Path: string(d.Path), Draws: c.draws(d.Streams)}
 	case d.Path == witness.PathUnknown:
 		return PathSeen{Why: "no counter of the root's requests moved", Retries: d.Retries}
 	}
-	return PathSeen{Known: true, Path: string(d.Path), Requests: d.Paths[d.Path], Retries: d.Retries}
+	return PathSeen{
+		Known: true, Path: string(d.Path), Requests: d.Paths[d.Path], Retries: d.Retries, Draws: c.draws(d.Draws),
+	}
+}
+
+// draws names whose they are, nil where no counter tells.
+func (c *counters) draws(byLeaf []int64) map[string]int64 {
+	if byLeaf == nil {
+		return nil
+	}
+	out := map[string]int64{}
+	for i, l := range c.target.Leaves {
+		out[l.Name] = byLeaf[i]
+	}
+	return out
 }
 
 // The labels that tell how requests to a gateway were sent, and for which Service there: linkerd2-proxy,

@@ -48,6 +48,11 @@ func viewFaults() []viewFault {
 		{"no profile and no counters", "SB001", func(v *View) { unprobed(v); asRoute(v) }, Unknown, "(--probe reads them)", "--probe"},
 		{"profile as old as the client", "SB001", unprobed, OK, "after ServiceProfile podinfo.test.svc.cluster.local was last written", ""},
 
+		{"counters of a profile that was emptied", "SB001", func(v *View) {
+			v.Split.Profile.Overrides, v.Split.Differs = 0, true
+			v.Law = law.Law{Path: law.PathDefault}
+		}, Unknown, "the objects put another law in force than the split's", ""},
+
 		{"proxy not ready by its own word", "SB002", func(v *View) { v.Probed.Ready = &Answer{Status: 503} }, Failed, "says that it is not ready: status 503", restart},
 		{"no admin port", "SB002", func(v *View) { v.Probed.Ready = &Answer{Error: "connection refused"} }, OK, "admin port 4191 did not answer the pod: no answer (connection refused)", ""},
 
@@ -76,7 +81,30 @@ func viewFaults() []viewFault {
 		{"route behind a profile of the user's own", "SB004", behindProfile, Failed, "proxies do not follow HTTPRoute test/podinfo, they follow ServiceProfile", "get httproute podinfo -o yaml"},
 		{"route beside a TrafficSplit", "SB005", func(v *View) { v.Split.Rivals = []string{"httproute/podinfo"} }, Warning, "httproute/podinfo names the root Service podinfo too; proxies follow ServiceProfile", "delete httproute/podinfo"},
 
-		{"pod dials something else", "SB015", func(v *View) { v.Probed.Root[0].RemoteAddr = "10.9.9.9:9898" }, Failed, "the pod dials 10.9.9.9 for http://podinfo:9898/, not the cluster IP 10.1.0.10", ""},
+		{"mirror that answers nobody", "SB012", unavailable, Failed, "requests do not arrive in cluster east: asked by itself 2 times it gave status 503 by the client's own proxy (route default.http: service unavailable)", "multicluster gateways"},
+		{"mirror that answers nobody", "SB008", unavailable, Failed, "backend podinfo-east: whatever is ready there, requests do not arrive", ""},
+		{"Link to a wrong address", "SB011", func(v *View) {
+			v.Gateways[0].Addresses = []string{"192.0.2.20"}
+			unavailable(v)
+		}, Failed, "leads to 192.0.2.10, the gateway of cluster east is at 192.0.2.20; asked by itself 2 times", "link-gen"},
+		{"backend that is never drawn", "SB008", func(v *View) { draws(v, 20, 0) }, Failed, "the proxy drew it for none of 20 requests, though its weight is 50 % of all (by chance: once in 1.05e+06 checks)", ""},
+		{"root that is never drawn", "SB008", func(v *View) { draws(v, 0, 20) }, Failed, "backend podinfo: whatever is ready there, requests do not arrive: the proxy drew it for none of 20", ""},
+		{"never drawn, of connections", "SB012", func(v *View) { draws(v, 20, 0); v.Probed.Path.Path, v.Probed.Path.PerConnection = "connections", true }, Failed, "the proxy drew it for none of 20", ""},
+		{"never drawn, of a small weight", "SB008", func(v *View) { draws(v, 20, 0); weigh(v, 0.9, 0.1) }, OK, "", ""}, // 0.9^20 is 0.12
+		{"never drawn, too few", "SB008", func(v *View) { draws(v, 14, 0) }, OK, "", ""},                               // 2 x 0.5^14 is 1.2e-4
+		{"never drawn, just enough", "SB008", func(v *View) { draws(v, 15, 0) }, Failed, "none of 15", ""},             // 2 x 0.5^15 is 6.1e-5
+		{"never drawn, and the proxy is stale", "SB008", func(v *View) { draws(v, 20, 0); v.Probed.Path.Path = "default" }, OK, "", ""},
+		{"weight 0 that answers nobody", "SB008", func(v *View) { unavailable(v); v.Backends[1].Weight = 0; weigh(v, 1, 0) }, Warning, "requests do not arrive", ""},
+		{"an error of the application", "SB008", func(v *View) { v.Probed.Direct["podinfo-east"] = []Answer{{Status: 503}, {Status: 503}} }, OK, "", ""},
+		{"one answer of two", "SB008", func(v *View) { unavailable(v); v.Probed.Direct["podinfo-east"][1] = Answer{Status: 200} }, OK, "", ""},
+		{"other cluster unseen, and it answered", "SB008", unseenEast, OK, "backend podinfo-east: its pods in cluster east could not be seen; it answered the source pod", ""},
+		{"other cluster unseen, and it answered", "SB011", unseenEast, OK, "could not be seen: no remote context; it answered the source pod", ""},
+		{"other cluster unseen, and it answered", "SB012", unseenEast, OK, "could not be seen: no remote context; it answered the source pod", ""},
+		{"anchors unread, and mutual TLS seen", "SB013", func(v *View) { v.Facts.Anchors[1].Sight = law.Unread }, OK, "requests of the source pod went there by mutual TLS", ""},
+		{"networks not told, and the proxy knows the root", "SB020", func(v *View) { v.Facts.Networks.Sight = law.Absent }, OK, "the proxy knows the requests", ""},
+		{"plugin unread, and the proxy knows the root", "SB019", func(v *View) { v.Facts.SocketLB.Sight = law.Unread }, OK, "the proxy knows the requests", ""},
+
+		{"pod dials something else", "SB015", func(v *View) { v.Probed.Root[0].RemoteAddr = "10.9.9.9:9898" }, Failed, "the pod dials 10.9.9.9 for http://podinfo:9898/, not the cluster IP 10.1.0.10", "--url http://podinfo:9898/"},
 		{"names of a route", "SB016", asRoute, OK, "names the namespaces of its Services itself", ""},
 
 		{"opaque by the Service", "SB017", func(v *View) { v.Root.OpaquePorts, v.Root.OpaquePortsSet = "25,9000-9999", true }, Warning, "opaque by the Service's annotation: 25,9000-9999", "kubectl --context west -n test annotate service podinfo config.linkerd.io/opaque-ports= --overwrite"},
@@ -103,29 +131,32 @@ func viewFaults() []viewFault {
 		{"no meshed pod", "SB018", func(v *View) { v.Source.Meshed = false }, Unknown, "no meshed pod", ""},
 
 		{"Cilium", "SB019", func(v *View) {
+			unprobed(v)
 			v.Facts.SocketLB = law.SocketLB{Sight: law.Seen, Object: "ConfigMap kube-system/cilium-config", InPods: true, Settings: "x"}
 		}, Failed, "balanced at connect()", "socketLB.hostNamespaceOnly=true"},
 		{"Calico", "SB019", func(v *View) {
+			unprobed(v)
 			v.Facts.SocketLB = law.SocketLB{Sight: law.Seen, Object: "FelixConfiguration default", InPods: true, Settings: "x"}
 		}, Failed, "balanced at connect()", "patch felixconfiguration default"},
-		{"plugin unread", "SB019", func(v *View) { v.Facts.SocketLB.Sight = law.Unread }, Unknown, "could not be read", ""},
+		{"plugin unread", "SB019", func(v *View) { unprobed(v); v.Facts.SocketLB.Sight = law.Unread }, Unknown, "could not be read", ""},
 
-		{"outside the networks", "SB020", func(v *View) { v.Facts.Networks.CIDRs = []string{"172.16.0.0/12"} }, Failed, "10.1.0.10 of Service test/podinfo is in none of 172.16.0.0/12", "linkerd upgrade --set clusterNetworks=LIST | kubectl --context west apply -f -"},
-		{"networks not told", "SB020", func(v *View) { v.Facts.Networks.Sight = law.Absent }, Unknown, "neither the proxy's environment nor ConfigMap linkerd/linkerd-config", ""},
-		{"networks unreadable", "SB020", func(v *View) { v.Facts.Networks.CIDRs = []string{"all"} }, Unknown, "cannot be compared", ""},
+		{"outside the networks", "SB020", func(v *View) { unprobed(v); v.Facts.Networks.CIDRs = []string{"172.16.0.0/12"} }, Failed, "10.1.0.10 of Service test/podinfo is in none of 172.16.0.0/12", "linkerd upgrade --set clusterNetworks=LIST | kubectl --context west apply -f -"},
+		{"networks not told", "SB020", func(v *View) { unprobed(v); v.Facts.Networks.Sight = law.Absent }, Unknown, "neither the proxy's environment nor ConfigMap linkerd/linkerd-config", ""},
+		{"networks unreadable", "SB020", func(v *View) { unprobed(v); v.Facts.Networks.CIDRs = []string{"all"} }, Unknown, "cannot be compared", ""},
 
 		{"nothing to compare", "SB020", func(v *View) {
 			v.Root = law.Service{Namespace: "test", Name: "podinfo"}
 			v.Backends = nil
 		}, Unknown, "Service test/podinfo could not be compared: it is not there", ""},
 		{"backend without a Service", "SB020", func(v *View) { gone(&v.Backends[1]) }, Unknown, "Service test/podinfo-east could not be compared: it is not there", ""},
-		{"root without an address", "SB020", func(v *View) { v.Root.Headless, v.Root.ClusterIP = true, "None" }, Unknown, "Service test/podinfo has no cluster IP to compare", ""},
+		{"root without an address", "SB020", func(v *View) { unprobed(v); v.Root.Headless, v.Root.ClusterIP = true, "None" }, Unknown, "Service test/podinfo has no cluster IP to compare", ""},
 		{"not accepted", "SB021", func(v *View) {
 			asRoute(v)
 			v.Law.Shadowed = []law.Shadowed{{Object: v.Law.Objects[0], Why: "its condition Accepted is False (NoMatchingParent)"}}
 		}, Failed, "HTTPRoute test/podinfo is not followed: its condition Accepted is False", "kubectl --context west -n test get httproute podinfo -o yaml"},
 		{"no rule fits", "SB021", func(v *View) {
 			asRoute(v)
+			v.Law.Unfit = true
 			v.Law.Problem = "no rule of HTTPRoute test/podinfo fits GET /x: proxies answer 404 (no route)"
 		}, Failed, "fits GET /x", ""},
 		{"backendRef does not resolve", "SB021", func(v *View) {
@@ -188,7 +219,7 @@ func viewFaults() []viewFault {
 			v.Backends[0].Pods.InboundPolicy = []string{"deny"}
 		}, OK, "", ""},
 		{"default not told", "SB025", func(v *View) { unprobed(v); v.Backends[0].Pods.InboundPolicy = []string{""} }, Unknown, "no object says what its proxies let in by default", ""},
-		{"403 from the other end", "SB025", func(v *View) { v.Probed.Direct["podinfo-east"][0].Status = 403 }, Failed, "backend podinfo-east: a request of the source pod got 403", ""},
+		{"403 from the other end", "SB025", func(v *View) { v.Probed.Direct["podinfo-east"][0].Status = 403 }, Failed, "backend podinfo-east in cluster east: a request of the source pod got 403", ""},
 		{"pods unread", "SB025", func(v *View) { v.Backends[0].Pods = law.PodSet{Sight: law.Unread, Why: "forbidden"} }, Unknown, "(forbidden)", ""},
 
 		{"answer alike", "SB026", func(v *View) {
@@ -235,7 +266,7 @@ func viewFaults() []viewFault {
 		{"no identity", "SB013", func(v *View) { v.Backends[1].Mirror.GatewayIdentity = "" }, Failed, "clients dial in plain text", ""},
 		{"other anchors", "SB013", func(v *View) { v.Facts.Anchors[1].Fingerprints = []string{"bb"} }, Failed, "no trust anchor in common (aa here, bb there)", ""},
 		{"anchors half rotated", "SB013", func(v *View) { v.Facts.Anchors[1].Fingerprints = []string{"aa", "bb"} }, Warning, "share 1 of 1 and 2 trust anchors", ""},
-		{"no anchors", "SB013", func(v *View) { v.Facts.Anchors[0].Sight = law.Absent }, Unknown, "what is lacking: those of the client's cluster (there is no ConfigMap linkerd/linkerd-identity-trust-roots)", "multicluster check"},
+		{"no anchors", "SB013", func(v *View) { unprobed(v); v.Facts.Anchors[0].Sight = law.Absent }, Unknown, "what is lacking: those of the client's cluster (there is no ConfigMap linkerd/linkerd-identity-trust-roots)", "multicluster check"},
 		{"plain text to the gateway", "SB013", func(v *View) { v.Probed.TLS["east"] = "no_identity" }, Failed, "not mutual TLS (no_identity)", ""},
 
 		{"same cluster twice", "SB033", func(v *View) { v.Backends[1].Mirror.RemoteService.UID = v.Root.UID }, Failed, "contexts west and eu lead to the same cluster: Service test/podinfo has UID 1 in both", "--remote-context"},
@@ -261,6 +292,26 @@ func viewFaults() []viewFault {
 		{"meshed after all", "SB037", func(v *View) { offMesh(v, Answer{}); v.Source.Meshed = true }, Failed, "it is no client outside the mesh", "--expect-off-mesh"},
 		{"no gateway", "SB037", func(v *View) { offMesh(v, Answer{}); v.Backends = v.Backends[:1] }, Unknown, "no backend is behind a gateway", ""},
 	}
+}
+
+// unavailable has the client's own proxy answer for east.
+func unavailable(v *View) {
+	a := Answer{Status: 503, Header: map[string][]string{"L5d-Proxy-Error": {"route default.http: service unavailable"}}}
+	v.Probed.Direct["podinfo-east"] = []Answer{a, a}
+}
+
+// draws are what the client's proxy counted between the probes.
+func draws(v *View, west, east int64) {
+	v.Probed.Path.Draws = map[string]int64{"podinfo": west, "podinfo-east": east}
+}
+
+func weigh(v *View, west, east float64) {
+	v.Law.Backends[0].Probability, v.Law.Backends[1].Probability = west, east
+}
+
+// unseenEast leaves east without a context.
+func unseenEast(v *View) {
+	v.Backends[1].Mirror.Context, v.Gateways, v.Clusters = "", nil, v.Clusters[:1]
 }
 
 func offMesh(v *View, a Answer) {

@@ -36,6 +36,20 @@ const (
 
 func aboutBackend(name string) string { return "backend " + name }
 
+// The parts of a backend that break by themselves: a finding about one of them follows from nothing that is wrong with
+// the others, and explains only what depends on it.
+const (
+	partExport  = "export"  // of the original, which the service mirror follows
+	partPods    = "pods"    // that are ready
+	partPort    = "port"    // of its Service
+	partWay     = "way"     // where the mirror leads
+	partTrust   = "trust"   // of the mesh there
+	partGateway = "gateway" // as its own cluster has it
+	partPolicy  = "policy"  // of who is let in
+)
+
+func aboutPart(part, backend string) string { return part + " of " + backend }
+
 // aboutRule is what may be done with objects of one kind, by its plural.
 func aboutRule(resource string) string { return "access to " + resource }
 
@@ -92,8 +106,10 @@ func newFindings() *findings { return &findings{status: OK} }
 // subject is where findings about one object go.
 type subject struct {
 	*findings
-	tags []string
-	mild bool // nothing that is wrong with it is a failure
+	tags    []string
+	backend string // whose parts it may be about; "": none
+	mild    bool   // nothing that is wrong with it is a failure
+	settled shown  // what the probes show of it: what could not be seen is then not in question; "": nothing
 }
 
 func (f *findings) about(tags ...string) subject { return subject{findings: f, tags: tags} }
@@ -108,7 +124,9 @@ func (f *findings) backend(b law.Backend) subject {
 	if b.Mirror != nil {
 		tags = append(tags, aboutCluster(b.Mirror.Cluster))
 	}
-	return f.about(tags...)
+	on := f.about(tags...)
+	on.backend = b.Name
+	return on
 }
 
 // backends iterates over all backends. That there are none is a finding itself.
@@ -125,9 +143,27 @@ func (f *findings) backends(s View) iter.Seq2[subject, law.Backend] {
 	}
 }
 
+// only is the subject of findings about parts of the backend and nothing else of it.
+func (on subject) only(parts ...string) subject {
+	on.tags = nil
+	return on.and(parts...)
+}
+
+// and is the subject of findings that depend on parts of the backend too.
+func (on subject) and(parts ...string) subject {
+	on.tags = slices.Clone(on.tags)
+	for _, part := range parts {
+		on.tags = append(on.tags, aboutPart(part, on.backend))
+	}
+	return on
+}
+
 // add notes one finding, and what it is about unless it is green.
 func (on subject) add(s Status, format string, args ...any) {
 	seen := say(format, args...)
+	if s == Unknown && on.settled != "" {
+		s, seen = OK, seen+"; "+on.settled
+	}
 	if s == OK {
 		on.good = append(on.good, seen)
 		return

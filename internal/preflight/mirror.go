@@ -34,7 +34,7 @@ func mirrorChecks() []Check {
 		},
 		{
 			ID: "SB012", Name: "the gateways are alive", Severity: Fatal,
-			After: []string{"SB033", "SB016", "SB010", "SB011", "SB013"}, Func: gatewaysAlive, Hint: gatewayHint,
+			After: []string{"SB033", "SB016", "SB010", "SB009", "SB011", "SB013"}, Func: gatewaysAlive, Hint: gatewayHint,
 		},
 	}
 }
@@ -64,9 +64,9 @@ func mirrorsPresent(s View) Finding {
 		case !seen:
 			on.add(Unknown, "mirror %s is there; %s could not be seen%s", name, remote, because(m.RemoteUnread))
 		case !m.RemoteFound:
-			on.add(Failed, "there is no %s, which %s mirrors", remote, name)
+			on.only(partExport, partPods).add(Failed, "there is no %s, which %s mirrors", remote, name)
 		case !m.RemoteExported:
-			on.add(Failed, "%s is not exported (any more), though %s mirrors it", remote, name)
+			on.only(partExport).add(Failed, "%s is not exported (any more), though %s mirrors it", remote, name)
 		default:
 			on.add(OK, "%s mirrors %s", name, remote)
 		}
@@ -135,10 +135,11 @@ func find[T any](all []T, fits func(T) bool) *T {
 }
 
 // gatewayMirrors calls each for every mirror that leads through a gateway. A mirror that is missing is unseen here.
-func gatewayMirrors(s View, each func(on subject, b law.Backend, g *law.Gateway)) Finding {
+func gatewayMirrors(s View, each func(on subject, b law.Backend, dead shown)) Finding {
 	f := newFindings()
 	for _, b := range s.Backends {
 		on, name := f.backend(b), serviceName(b.Service)
+		on.settled = s.answer(b)
 		switch {
 		case b.Mirror == nil && !b.Service.Found:
 			on.add(Unknown, "there is no %s", name)
@@ -149,23 +150,32 @@ func gatewayMirrors(s View, each func(on subject, b law.Backend, g *law.Gateway)
 			on.add(Unknown, "the endpoints of mirror %s could not be read%s", name, because(b.Unread))
 		default:
 			on.mild = b.Weight == 0 // nothing is sent to it: what is wrong there is worth knowing, and no obstacle
-			each(on, b, gatewayOf(s, b.Mirror.Cluster))
+			dead := s.unreached(b)
+			if emptied(b) {
+				dead = "" // by what is lacking behind the gateway
+			}
+			each(on, b, dead)
 		}
 	}
 	return f.seen(noMirrors)
 }
 
+// emptied reports that the original of a mirror was seen to have no ready endpoint: the service mirror then takes the
+// mirror's addresses away, and neither the way nor the gateway is at fault.
+func emptied(b law.Backend) bool { return !unreadable(b.Mirror) && b.Mirror.RemoteReady == 0 }
+
 func gatewayAddress(s View) Finding {
-	return gatewayMirrors(s, func(on subject, b law.Backend, g *law.Gateway) {
-		on.address(b, g, linkOf(s, b.Mirror.Cluster))
+	return gatewayMirrors(s, func(on subject, b law.Backend, dead shown) {
+		on.address(b, gatewayOf(s, b.Mirror.Cluster), linkOf(s, b.Mirror.Cluster), dead)
 	})
 }
 
-// address compares sets: a gateway may have several addresses, and the mirror all of them. A load balancer known by
-// host name has addresses that only a resolver beside the service mirror can tell, so there the names are compared with
-// those in the Link. An address that differs from the gateway's own but is the Link's and alive is a translated one
-// (linkerd multicluster link --gateway-addresses): worth a warning, not a failure.
-func (on subject) address(b law.Backend, g *law.Gateway, link *law.Link) {
+// address compares sets: a gateway may have several addresses, and the mirror all of them; one that has none is to get
+// those of the Link. A load balancer known by host name has addresses that only a resolver beside the service mirror can
+// tell, so there the names are compared with those in the Link. An address that differs from the gateway's own but is
+// the Link's and alive is a translated one (linkerd multicluster link --gateway-addresses): worth a warning, not a
+// failure, unless the probes show that nothing arrives.
+func (on subject) address(b law.Backend, g *law.Gateway, link *law.Link, dead shown) {
 	name := "mirror " + serviceName(b.Service)
 	switch {
 	case g == nil:
@@ -175,45 +185,53 @@ func (on subject) address(b law.Backend, g *law.Gateway, link *law.Link) {
 		on.add(Unknown, "%s: the gateway of cluster %s could not be read%s", name, b.Mirror.Cluster, because(g.Unread))
 		return
 	case !g.Found:
-		on.add(Failed, "%s: cluster %s has no Service %s/%s", name, g.Cluster, g.Namespace, g.Name)
+		on.add(Unknown, "%s: cluster %s has no Service %s/%s to compare with", name, g.Cluster, g.Namespace, g.Name)
 		return
-	case len(b.Endpoints) == 0:
-		on.add(Failed, "%s has no endpoints, the gateway is at %s", name, list(g.Addresses))
+	case len(b.Endpoints) == 0 && link == nil:
+		on.add(Unknown, "%s has no endpoints that could be compared, the gateway is at %s", name, list(g.Addresses))
 		return
 	}
-	have := addresses(b)
+	have, ready := addresses(b), "; the Link says so too and the address is ready: it may be "
 	var linked []string
 	if link != nil {
 		linked = split(link.GatewayAddress)
 	}
+	if len(have) == 0 {
+		have, ready = linked, ", as its Link says: it may be "
+	}
 	// Alive at what the Link says, a host name being somebody else's to resolve: what differs may be meant.
 	given := Failed
-	if link != nil && b.Ready() == len(b.Endpoints) && (sameSet(have, linked) || hasHostName(linked)) {
+	if link != nil && dead == "" && b.Ready() == len(b.Endpoints) && (sameSet(have, linked) || hasHostName(linked)) {
 		given = Warning
 	}
 	if hasHostName(g.Addresses) {
 		on.hostName(name, g, link, linked, given)
 		return
 	}
-	says := say("%s leads to %s, the gateway of cluster %s is at %s", name, list(have), g.Cluster, list(g.Addresses))
-	but := shown("")
+	says, but := say("%s leads to %s, the gateway of cluster %s is at %s", name, list(have), g.Cluster, list(g.Addresses)), ""
 	switch {
+	case len(g.Addresses) == 0 && given == Failed:
+		on.add(Unknown, "the gateway of cluster %s has no address to compare with, %s leads to %s", g.Cluster, name, list(have))
+		return
 	case len(g.Addresses) == 0:
 		says = say("the gateway of cluster %s has no address, %s leads to %s", g.Cluster, name, list(have))
-		but = "; the Link says so too and the address is ready: it may be given by hand"
+		but = ready + "given by hand"
 	case sameSet(have, g.Addresses):
 		on.add(OK, "%s and gateway agree on %s", name, list(have))
 		return
-	case slices.ContainsFunc(have, func(a string) bool { return slices.Contains(g.Addresses, a) }):
-		on.add(Warning, "%s", says)
-		return
+	case dead == "" && slices.ContainsFunc(have, func(a string) bool { return slices.Contains(g.Addresses, a) }):
+		but = ready + "one of several"
+		given = Warning
 	default:
-		but = "; the Link says so too and the address is ready: it may be a translated one"
+		but = ready + "a translated one"
 	}
-	if given == Failed {
+	switch {
+	case dead != "":
+		but = "; " + string(dead)
+	case given == Failed:
 		but = ""
 	}
-	on.add(given, "%s%s", says, but)
+	on.only(partWay).add(given, "%s%s", says, shown(but))
 }
 
 // hostName is address for a gateway that is known by host name.
@@ -228,7 +246,7 @@ func (on subject) hostName(name shown, g *law.Gateway, link *law.Link, linked []
 	case given == Warning:
 		on.add(Warning, "%s; what the Link says is ready: it may be given by hand", says)
 	default:
-		on.add(Failed, "%s", says)
+		on.only(partWay).add(Failed, "%s", says)
 	}
 }
 
@@ -290,34 +308,44 @@ func relink(s View, b law.Backend, more string) string {
 		"such as --gateway-addresses)"
 }
 
-func gatewaysAlive(s View) Finding { return gatewayMirrors(s, subject.alive) }
+func gatewaysAlive(s View) Finding {
+	return gatewayMirrors(s, func(on subject, b law.Backend, dead shown) {
+		on.alive(b, gatewayOf(s, b.Mirror.Cluster), dead)
+	})
+}
 
-// alive looks at both ends of a mirror: its own addresses, and the gateway's Service.
-func (on subject) alive(b law.Backend, g *law.Gateway) {
+// alive looks at both ends of a mirror: its own addresses, and the gateway's Service; and at whether anything arrives.
+func (on subject) alive(b law.Backend, g *law.Gateway, dead shown) {
 	name, cluster := "mirror "+serviceName(b.Service), b.Mirror.Cluster
 	gateway := shown("")
 	if g != nil {
 		gateway = say("Service %s/%s", g.Namespace, g.Name)
 	}
 	switch {
-	case len(b.Endpoints) == 0:
-		on.add(Failed, "%s has no endpoints", name)
-	case b.Ready() == 0:
-		on.add(Failed, "%s: none of its addresses (%s) is ready: the service mirror's probe of the gateway fails", name,
+	case len(b.Endpoints) == 0 && unreadable(b.Mirror):
+		on.add(Unknown, "%s has no endpoints: none of Service %s in cluster %s is ready, or the service mirror does not "+
+			"write it", name, b.Mirror.Remote, cluster)
+	case len(b.Endpoints) == 0 && !emptied(b):
+		on.add(Failed, "%s has no endpoints, though %d of Service %s in cluster %s are ready: the service mirror does not "+
+			"write it", name, b.Mirror.RemoteReady, b.Mirror.Remote, cluster)
+	case b.Ready() == 0 && !emptied(b):
+		on.and(partWay, partTrust).add(Failed, "%s: none of its addresses (%s) is ready: the service mirror's probe of the gateway fails", name,
 			list(addresses(b)))
+	case dead != "":
+		on.and(partWay, partTrust, partPort, partGateway).add(Failed, "%s: whatever is ready there, requests do not arrive in cluster %s: %s", name, cluster, dead)
 	case g == nil:
 		on.add(Unknown, "the gateway of cluster %s could not be seen: no remote context", cluster)
 	case g.Unread != "":
 		on.add(Unknown, "the gateway of cluster %s could not be read%s", cluster, because(g.Unread))
 	case !g.Found:
-		on.add(Failed, "cluster %s has no %s", cluster, gateway)
+		on.only(partGateway).add(Failed, "cluster %s has no %s", cluster, gateway)
 	case len(g.Addresses) == 0 && b.Ready() == len(b.Endpoints) && g.Ready: // a NodePort, say, with --gateway-addresses
 		on.add(Warning, "%s of cluster %s has no load balancer address; it is ready, and so are the addresses that the "+
 			"mirror has, %s", gateway, cluster, list(addresses(b)))
 	case len(g.Addresses) == 0:
-		on.add(Failed, "%s of cluster %s has no load balancer address", gateway, cluster)
+		on.only(partGateway).add(Failed, "%s of cluster %s has no load balancer address", gateway, cluster)
 	case !g.Ready:
-		on.add(Failed, "no endpoint of %s of cluster %s is ready", gateway, cluster)
+		on.only(partGateway).add(Failed, "no endpoint of %s of cluster %s is ready", gateway, cluster)
 	default:
 		on.add(OK, "gateway of cluster %s is ready at %s", cluster, list(g.Addresses))
 	}

@@ -132,7 +132,9 @@ func within(networks []string, address string) (in, known bool) {
 }
 
 func noSocketLB(s View) Finding {
-	switch lb := s.Facts.SocketLB; {
+	switch lb, known := s.Facts.SocketLB, s.path(); {
+	case known != "" && (lb.InPods || lb.Sight != law.Absent && lb.Sight != law.Seen):
+		return about(aboutMesh, OK, known)
 	case lb.Sight == "":
 		return about(aboutMesh, Unknown, "the settings of the network plugin were not looked at")
 	case lb.Sight == law.Unread:
@@ -148,6 +150,9 @@ func noSocketLB(s View) Finding {
 
 func inNetworks(s View) Finding {
 	n := s.Facts.Networks
+	if known := s.path(); known != "" && n.Sight != law.Seen && s.Root.Found {
+		return about(aboutMesh, OK, known)
+	}
 	switch n.Sight {
 	case law.Seen:
 	case law.Absent:
@@ -161,6 +166,9 @@ func inNetworks(s View) Finding {
 	f := newFindings()
 	f.rootAndBackends(s, func(on subject, svc law.Service, _ int32) {
 		name := serviceName(svc)
+		if svc.Found {
+			on.settled = s.path()
+		}
 		in, known := within(n.CIDRs, svc.ClusterIP)
 		switch {
 		case !svc.Found:
@@ -171,6 +179,8 @@ func inNetworks(s View) Finding {
 			}
 		case in:
 			on.add(OK, "%s of %s", svc.ClusterIP, name)
+		case known && on.settled != "":
+			on.add(OK, "%s of %s: %s", svc.ClusterIP, name, on.settled)
 		case known:
 			on.add(Failed, "%s of %s is in none of %s (by %s): proxies pass it on unsplit",
 				svc.ClusterIP, name, list(n.CIDRs), n.Object)

@@ -30,7 +30,9 @@ type PathSeen struct {
 	Path          string // of most requests between two reads of the counters, in the words of law.Path
 	Requests      int64  // that were counted on it
 	PerConnection bool   // the proxy did not look into the connections
-	Retries       int64
+	// of which backend it drew how many requests, or connections, for the root; nil: its counters do not tell
+	Draws   map[string]int64
+	Retries int64
 }
 
 // Bounds of a probe: of an answer of a Service, of one page of a proxy's metrics as far as it is about the split, of
@@ -121,25 +123,6 @@ func hostPort(v View, name, namespace string, port int32) string {
 		name += "." + namespace
 	}
 	return net.JoinHostPort(name, strconv.Itoa(int(port)))
-}
-
-// answered reports whether the backend gave the pod an answer of its own.
-func (p *Probed) answered(backend string) bool {
-	own := func(a Answer) bool { return a.Status > 0 && a.Status < 400 }
-	return p != nil && slices.ContainsFunc(p.Direct[backend], own)
-}
-
-// refused reports whether the backend, or a proxy before it, answered the pod with a 403 that is not of the pod's own
-// proxy.
-func (p *Probed) refused(b law.Backend) bool {
-	if p == nil {
-		return false
-	}
-	answers := p.Direct[b.Name]
-	if b.IsRoot {
-		answers = p.Root
-	}
-	return slices.ContainsFunc(answers, func(a Answer) bool { return a.Status == 403 && a.proxyError() == "" })
 }
 
 // dialled is the address that the pod's connections to the root went to, "" where that is not known.

@@ -1,5 +1,7 @@
 package preflight
 
+import "slices"
+
 // Status is the state of a check after it ran.
 type Status string
 
@@ -36,20 +38,17 @@ type Result struct {
 	Waived string `json:"waived,omitempty"`
 }
 
-// Waive lets the findings of the checks with these ids stand without forbidding a verdict. what is how the user said
-// so. Only failures are waived: the rest forbids nothing. It returns the ids that name no check.
+// Waive lets the findings of the checks with these ids stand without forbidding a verdict, and with each what follows
+// from it. what is how the user said so. Only failures are waived: the rest forbids nothing. It returns the ids that
+// name no check.
 func Waive(results []Result, ids []string, what string) (unknown []string) {
-	for _, id := range ids {
-		known := false
-		for i := range results {
-			if results[i].ID == id {
-				known = true
-				if results[i].Failure() {
-					results[i].Waived = what
-				}
-			}
+	for i := range results {
+		if r := &results[i]; r.Failure() && (slices.Contains(ids, r.ID) || r.CausedBy != "" && slices.Contains(ids, r.CausedBy)) {
+			r.Waived = what
 		}
-		if _, exists := Explain(id); !known && !exists {
+	}
+	for _, id := range ids {
+		if _, exists := Explain(id); !exists && !slices.ContainsFunc(results, func(r Result) bool { return r.ID == id }) {
 			unknown = append(unknown, id)
 		}
 	}

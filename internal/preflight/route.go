@@ -38,6 +38,10 @@ func adaptorHint(s View) string {
 	case a.Sight == law.Absent:
 		return "install linkerd-smi, or move to an HTTPRoute, which needs none: splitbench convert ts/" +
 			word(s.Split.Name) + " -n " + word(s.Split.Namespace)
+	case a.Sight == law.Seen && a.Idle:
+		return "start it: " + kubectl(s, a.Namespace, "scale", "deployment", a.Name, "--replicas=1")
+	case a.Sight == law.Seen && a.Available:
+		return "" // whatever is wrong, it runs
 	case a.Sight == law.Seen:
 		return "see why: " + kubectl(s, a.Namespace, "describe", "deployment", a.Name)
 	case a.Sight == law.Unread && a.Namespace == "":
@@ -77,10 +81,15 @@ func routeRules(s View) Finding {
 	return f.seen(seen)
 }
 
+// unfit reports that no rule of the split fits the request.
+func unfit(s View) bool { return s.Law.Unfit && !isTrafficSplit(s) }
+
 func routeInForce(s View) (Status, shown) {
 	switch {
 	case !s.Split.Found:
 		return Unknown, "there is no split to follow"
+	case unfit(s):
+		return Failed, say("%s", s.Law.Problem)
 	case !law.IsRoute(law.Path(s.Split.Kind)):
 		return OK, say("a %s is no route of the Gateway API", s.Split.Kind)
 	}
@@ -96,8 +105,6 @@ func routeInForce(s View) (Status, shown) {
 	switch {
 	case !s.Law.Rules(s.Split):
 		return Failed, say("%s is not followed; proxies follow %s", splitName(s), follows(s))
-	case s.Law.Problem != "":
-		return Failed, say("%s", s.Law.Problem)
 	case noRoute > 0:
 		return Failed, say("%d of %d probes got 404 (no route) from the client's own proxy", noRoute, len(s.Probed.Root))
 	case s.Law.Rule != "":
@@ -109,6 +116,9 @@ func routeInForce(s View) (Status, shown) {
 func routeHint(s View) string {
 	if !s.Split.Found {
 		return ""
+	}
+	if unfit(s) {
+		return "request what one of its rules fits, with --url, or give it such a rule: " + editSplit(s)
 	}
 	return "see its status and rules: " +
 		kubectl(s, s.Split.Namespace, "get", strings.ToLower(s.Split.Kind), s.Split.Name, "-o", "yaml")

@@ -19,7 +19,7 @@ func splitChecks() []Check {
 		},
 		{
 			ID: "SB014", Name: "the weights can be used", Severity: Fatal,
-			After: []string{"SB031"}, Func: on(aboutSplit, weightsUsable), Hint: weightsHint,
+			After: []string{"SB031", "SB021"}, Func: on(aboutSplit, weightsUsable), Hint: weightsHint,
 		},
 		{
 			ID: "SB003", Name: "the SMI adaptor runs", Severity: Fatal,
@@ -41,8 +41,7 @@ func splitChecks() []Check {
 				if s.Split.Profile.State != law.ProfileFound {
 					return profilesHint(s)
 				}
-				return "see what it says, and delete it if it is not meant: " +
-					kubectl(s, s.Split.Profile.Namespace, "get", "serviceprofile", s.Split.Profile.Name, "-o", "yaml")
+				return hiderHint(s)
 			},
 		},
 		{
@@ -57,7 +56,7 @@ func splitChecks() []Check {
 		},
 		{
 			ID: "SB021", Name: "the route is accepted and fits the request", Severity: Fatal,
-			After: []string{"SB031", "SB014", "SB005", "SB007"}, Func: routeRules, Hint: routeHint,
+			After: []string{"SB031", "SB005", "SB007"}, Func: routeRules, Hint: routeHint,
 		},
 		{
 			ID: "SB023", Name: "nobody else drives the weights", Severity: Warn,
@@ -74,6 +73,11 @@ func splitChecks() []Check {
 // editSplit is the command that opens the split in an editor.
 func editSplit(s View) string {
 	return kubectl(s, s.Split.Namespace, "edit", strings.ToLower(s.Split.Kind), s.Split.Name)
+}
+
+// touch is the command that has the SMI adaptor write the ServiceProfile anew, which it does at any write to the split.
+func touch(s View) string {
+	return kubectl(s, s.Split.Namespace, "annotate", "trafficsplit", s.Split.Name, touched(s), "--overwrite")
 }
 
 // splitResources are where a split that is missing could be: of a bare name in all that this cluster serves.
@@ -102,6 +106,8 @@ func weightsHint(s View) string {
 	switch err := s.Split.WeightErr; {
 	case !s.Split.Found:
 		return ""
+	case err != nil && strings.HasPrefix(err.Object, "ServiceProfile") && isTrafficSplit(s):
+		return "have the SMI adaptor write it again: " + touch(s)
 	case err != nil && strings.HasPrefix(err.Object, "ServiceProfile"):
 		return write + kubectl(s, s.Split.Profile.Namespace, "edit", "serviceprofile", s.Split.Profile.Name)
 	}
@@ -133,6 +139,8 @@ func splitFound(s View) (Status, shown) {
 func weightsUsable(s View) (Status, shown) {
 	weights := s.Split.Effective
 	switch {
+	case unfit(s):
+		return Unknown, "which weights are in question is not known: no rule fits the request"
 	case s.Split.WeightErr != nil:
 		return Failed, shown(s.Split.WeightErr.Error())
 	case !s.Split.Found:
@@ -196,12 +204,23 @@ func profileHint(s View) string {
 		return ""
 	case p.State == law.ProfileUnread:
 		return profilesHint(s)
+	case len(s.Split.Rivals) > 0 && ofTrafficSplit(s.Split.Rivals[0]):
+		return rivalsHint(s)
+	case p.State == law.ProfileFound && p.Namespace != s.Split.Namespace:
+		return hiderHint(s)
 	case p.State == law.ProfileFound && p.Skip:
-		return "let the SMI adaptor write it again: " +
-			kubectl(s, p.Namespace, "annotate", "serviceprofile", p.Name, "smi.linkerd.io/skip-")
+		return "let the SMI adaptor write it again, which it does at the next write to the split: " +
+			kubectl(s, p.Namespace, "annotate", "serviceprofile", p.Name, "smi.linkerd.io/skip-") + " && " + touch(s)
+	case s.Facts.Adaptor.Available:
+		return "have the SMI adaptor, which runs, write it again (by itself it looks about every ten minutes): " + touch(s)
 	}
-	return "the SMI adaptor copies the split into the ServiceProfile; see whether it runs: " +
-		kubectl(s, "linkerd-smi", "get", "deploy", "smi-adaptor")
+	return adaptorHint(s)
+}
+
+// hiderHint is about a ServiceProfile of the client's namespace.
+func hiderHint(s View) string {
+	return "delete it, if it is not meant: " +
+		kubectl(s, s.Split.Profile.Namespace, "delete", "serviceprofile", s.Split.Profile.Name)
 }
 
 // profilesHint is for ServiceProfiles that could not be read.
@@ -248,24 +267,39 @@ func ruledOut(s View) (law.ObjectRef, bool) {
 	return s.Law.Objects[0], true
 }
 
-// rivalsHint names what has to go. Of a ServiceProfile that the SMI adaptor wrote that is the TrafficSplit, or it comes
-// back.
+// rivalsHint names what has to go, and what has to be done for the rest to be in force. Of a ServiceProfile that the SMI
+// adaptor wrote that is the TrafficSplit, or it comes back. The adaptor empties the profile when any TrafficSplit of the
+// root is deleted, so the one that stays must be written once more; and proxies keep what a deleted one said for as long
+// as they are used.
 func rivalsHint(s View) string {
-	rivals := s.Split.Rivals
-	if p, ok := ruledOut(s); ok && p.Kind == "ServiceProfile" {
-		written := slices.IndexFunc(rivals, ofTrafficSplit)
-		if written < 0 {
-			return "routes count once the ServiceProfile is gone; what it says of retries and timeouts goes with it: " +
-				kubectl(s, p.Namespace, "delete", "serviceprofile", p.Name)
+	p, ruled := ruledOut(s)
+	var splits, others []string
+	for _, r := range s.Split.Rivals {
+		kind, name, _ := strings.Cut(r, "/")
+		of := &others
+		if ofTrafficSplit(r) {
+			of = &splits
 		}
-		rivals = rivals[written:]
+		*of = append(*of, strings.ToLower(string(law.KindOf(kind)))+"/"+name)
 	}
-	if len(rivals) == 0 {
-		return ""
+	remove := func(objects ...string) string {
+		return kubectl(s, s.Split.Namespace, append([]string{"delete"}, objects...)...)
 	}
-	kind, name, _ := strings.Cut(rivals[0], "/")
-	return "keep one of them: " +
-		kubectl(s, s.Split.Namespace, "delete", strings.ToLower(string(law.KindOf(kind)))+"/"+name)
+	again := ", and start the clients again, which keep the deleted split while they use it: "
+	switch {
+	case isTrafficSplit(s) && len(splits) > 0:
+		return "keep one of them; to keep this one, delete the others and then write it once more, for a deletion ends " +
+			"both: " + remove(splits...) + " && " + touch(s)
+	case ruled && p.Kind == "ServiceProfile" && len(splits) > 0:
+		return "keep one of them; to have the route rule, delete the TrafficSplit" + again + remove(splits...) + " && " +
+			restart(s, s.Source)
+	case ruled && p.Kind == "ServiceProfile":
+		return "routes count once the ServiceProfile is gone; what it says of retries and timeouts goes with it; delete it" +
+			again + kubectl(s, p.Namespace, "delete", "serviceprofile", p.Name) + " && " + restart(s, s.Source)
+	case len(others) > 0:
+		return "keep one of them: " + remove(others[0])
+	}
+	return ""
 }
 
 // follows names what proxies obey.

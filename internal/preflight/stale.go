@@ -61,7 +61,11 @@ func notStale(s View) (Status, shown) {
 // judge compares the path that the counters tell with the one that the objects say.
 func (p PathSeen) judge(s View) (Status, shown) {
 	pod, want := say("the proxy of pod %s", s.Source.Name), s.Law.Path
+	untold := isTrafficSplit(s) && s.Split.Profile.State != law.ProfileNotServed && s.Law.Path != law.PathServiceProfile
 	switch {
+	case untold || !isTrafficSplit(s) && s.Split.Found && !s.Law.Rules(s.Split):
+		return Unknown, say("%s counted requests on the path %s; the objects put another law in force than the split's",
+			pod, p.Path)
 	case p.PerConnection:
 		return OK, pod + " does not look into connections: the split is drawn for each of them"
 	case p.Path == string(want):

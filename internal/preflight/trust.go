@@ -13,20 +13,21 @@ import (
 func trusted(s View) Finding {
 	f := newFindings()
 	for _, b := range mirrors(s) {
-		on := f.backend(b)
+		on, how := f.backend(b), s.tls(b.Mirror.Cluster)
 		if !b.Service.Found {
 			on.add(Unknown, "there is no mirror %s", serviceName(b.Service))
+			on.anchors(s, b.Mirror.Cluster)
 			continue
+		}
+		if how == "true" {
+			on.settled = "requests of the source pod went there by mutual TLS"
 		}
 		if b.Mirror.Mode == law.MirrorGateway {
 			on.identity(s, b)
 		}
 		on.anchors(s, b.Mirror.Cluster)
-		if s.Probed == nil {
-			continue
-		}
-		if how := s.Probed.TLS[b.Mirror.Cluster]; how != "" && how != "true" {
-			on.add(Failed, "the proxy's connections to the gateway of cluster %s are not mutual TLS (%s)", b.Mirror.Cluster, how)
+		if how != "" && how != "true" {
+			on.and(partWay, partTrust).add(Failed, "the proxy's connections to the gateway of cluster %s are not mutual TLS (%s)", b.Mirror.Cluster, how)
 		}
 	}
 	return f.seen(noMirrors)
@@ -40,18 +41,18 @@ func (on subject) identity(s View, b law.Backend) {
 	case b.Unread != "":
 		on.add(Unknown, "%s: its endpoints could not be read%s", name, because(b.Unread))
 		return
-	case len(b.Endpoints) == 0:
+	case m.GatewayIdentity == "" && len(b.Endpoints) == 0:
 		on.add(Unknown, "%s has no endpoints that could name the gateway's identity", name)
 		return
 	case m.GatewayIdentity == "":
-		on.add(Failed, "%s: its Endpoints do not name the gateway's identity: clients dial in plain text, "+
+		on.only(partTrust).add(Failed, "%s: its Endpoints do not name the gateway's identity: clients dial in plain text, "+
 			"and the gateway refuses them", name)
 		return
 	}
 	bad := false
 	differs := func(where shown, id string) {
 		bad = true
-		on.add(Failed, "%s names the gateway %s, %s names %s", name, m.GatewayIdentity, where, cmp.Or(id, "none"))
+		on.only(partTrust).add(Failed, "%s names the gateway %s, %s names %s", name, m.GatewayIdentity, where, cmp.Or(id, "none"))
 	}
 	if l := linkOf(s, m.Cluster); l != nil && l.GatewayIdentity != "" && l.GatewayIdentity != m.GatewayIdentity {
 		differs(say("Link %s", l.Name), l.GatewayIdentity)
@@ -62,7 +63,7 @@ func (on subject) identity(s View, b law.Backend) {
 	switch {
 	case m.Slices == law.Seen && !slices.Equal(m.SliceIdentities, []string{m.GatewayIdentity}):
 		differs("an EndpointSlice of it", strings.Join(m.SliceIdentities, ", "))
-	case m.Slices != law.Seen:
+	case m.Slices != law.Seen && len(b.Endpoints) > 0: // of a mirror without endpoints there are none
 		on.add(Unknown, "%s: its EndpointSlices could not be seen%s", name, because(m.SlicesWhy))
 	case !bad:
 		on.add(OK, "%s and gateway agree on the identity %s", name, m.GatewayIdentity)
@@ -96,7 +97,9 @@ func (on subject) anchors(s View, cluster string) {
 	there := read(other, say("cluster %s", cluster))
 	here := read(of("client"), "the client's cluster")
 	if len(lacking) > 0 {
-		on.about(aboutCluster(cluster)).add(Unknown, "the trust anchors could not be compared; what is lacking: %s",
+		where := on
+		where.tags = []string{aboutCluster(cluster)}
+		where.add(Unknown, "the trust anchors could not be compared; what is lacking: %s",
 			shown(strings.Join(lacking, ", ")))
 		return
 	}
@@ -108,7 +111,7 @@ func (on subject) anchors(s View, cluster string) {
 	}
 	switch {
 	case shared == 0:
-		on.add(Failed, "the client's cluster and cluster %s have no trust anchor in common (%s here, %s there)",
+		on.only(partTrust).add(Failed, "the client's cluster and cluster %s have no trust anchor in common (%s here, %s there)",
 			cluster, short(here), short(there))
 	case shared < max(len(here), len(there)):
 		on.add(Warning, "the client's cluster and cluster %s share %d of %d and %d trust anchors: "+
