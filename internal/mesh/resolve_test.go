@@ -30,6 +30,7 @@ type lawCase struct {
 	Want     map[string]any   `json:"want"`
 	NotServe []string         `json:"notServe"` // groups that the API server does not have
 	Policy   bool             `json:"policy"`   // Linkerd's own HTTPRoutes are served in place of the Gateway API's
+	Both     bool             `json:"both"`     // they are served beside them
 }
 
 // world serves the objects of a row besides two Services, podinfo and podinfo-v2 with ports 9898 and 9999, and the pod.
@@ -46,6 +47,9 @@ func (c lawCase) world(t *testing.T) *apiServer {
 	if c.Policy {
 		s.groups[policyGroup] = []string{"v1beta3"}
 		delete(s.groups, "gateway.networking.k8s.io")
+	}
+	if c.Both {
+		s.groups[policyGroup] = []string{"v1beta3"}
 	}
 	for _, g := range c.NotServe {
 		delete(s.groups, g)
@@ -72,6 +76,7 @@ func (c lawCase) world(t *testing.T) *apiServer {
 		s.set("pods/"+ns+"/frontend-7-xxxxx", "spec/containers/0/name", c.Proxy)
 		s.set("pods/"+ns+"/frontend-7-xxxxx", "status/containerStatuses/0/name", c.Proxy)
 	}
+	s.byGroup = c.Both
 	for _, o := range c.Objects {
 		u := &unstructured.Unstructured{Object: o}
 		if _, ok := o["status"]; !ok && (c.Accept == nil || *c.Accept) && strings.HasSuffix(u.GetKind(), "Route") {
@@ -118,7 +123,7 @@ func TestLaws(t *testing.T) {
 			}
 			for key, want := range c.Want {
 				have := got[key]
-				if w, ok := want.(string); ok && (key == "problem" || key == "error" || key == "weightErr" || key == "shadowed") {
+				if w, ok := want.(string); ok && (key == "problem" || key == "error" || key == "weightErr" || key == "shadowed" || key == "unread") {
 					if h, _ := have.(string); w == "" && h != "" || !strings.Contains(h, w) {
 						t.Errorf("%s: got %v\nwant %s", key, have, w)
 					}
@@ -167,6 +172,11 @@ func lawAsTold(s law.Snapshot) map[string]any {
 	for _, o := range s.Law.Shadowed {
 		shadowed = append(shadowed, o.Object.String()+": "+o.Why)
 	}
+	var settings []string
+	for _, set := range s.Law.Settings {
+		settings = append(settings, set.String())
+	}
+	out["settings"], out["unread"] = strings.Join(settings, "; "), s.Law.Unread
 	out["objects"], out["shadowed"] = strings.Join(objects, ", "), strings.Join(shadowed, "; ")
 	return out
 }

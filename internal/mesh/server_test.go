@@ -26,6 +26,7 @@ type apiServer struct {
 	objects map[string]map[string]any // by plural/namespace/name
 	groups  map[string][]string       // custom groups and the versions they serve
 	refuse  map[string]int            // by path prefix, or by a whole path with $ after it: status to answer with
+	byGroup bool                      // objects that are put from now on are of their own group alone, get cannot find them
 	denied  map[string]bool           // by verb: access reviews that say no
 	ahead   time.Duration             // of its clock
 	expire  int                       // how many continuations of lists have expired when they come
@@ -71,7 +72,16 @@ func (s *apiServer) put(doc string) {
 		plural = strings.TrimSuffix(kind, "y") + "ies"
 	}
 	ns, _ := meta["namespace"].(string)
-	s.objects[plural+"/"+ns+"/"+meta["name"].(string)] = o
+	key := plural + "/" + ns + "/" + meta["name"].(string)
+	if s.byGroup {
+		key += "@" + groupOf(o["apiVersion"])
+	}
+	s.objects[key] = o
+}
+
+func groupOf(apiVersion any) string {
+	group, _, _ := strings.Cut(fmt.Sprint(apiVersion), "/")
+	return group
 }
 
 // object is the object of a key such as "pods/test/frontend-7-xxxxx", to be edited in place.
@@ -230,6 +240,9 @@ func (s *apiServer) list(w http.ResponseWriter, r *http.Request, plural, ns, ver
 			for k, v := range l {
 				set[k] = v.(string)
 			}
+		}
+		if _, group, own := strings.Cut(key, "@"); own && group != groupOf(version) {
+			continue
 		}
 		if p := strings.Split(key, "/"); p[0] == plural && (ns == "" || p[1] == ns) && sel.Matches(set) {
 			keys = append(keys, key)
