@@ -187,7 +187,7 @@ func rootURL(s law.Snapshot, path string) string {
 // own namespace, and a full one only in the cluster's own domain.
 func names(host string, s law.Service, snap law.Snapshot) bool {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	if s.ClusterIP != "" && host == s.ClusterIP {
+	if s.IsAt(host) {
 		return true
 	}
 	short := s.Name + "." + s.Namespace

@@ -1,6 +1,10 @@
 package law
 
-import "time"
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
 
 // MaxPods is how many pods may send at once.
 const MaxPods = 32
@@ -129,6 +133,7 @@ type Service struct {
 	Found        bool              `json:"found"`
 	UID          string            `json:"uid"`
 	ClusterIP    string            `json:"clusterIP"`
+	ClusterIPs   []string          `json:"clusterIPs,omitempty"` // all of them, where it has several
 	Headless     bool              `json:"headless"`
 	ExternalName string            `json:"externalName"`
 	Selector     map[string]string `json:"selector"`
@@ -138,6 +143,15 @@ type Service struct {
 	// of force.
 	OpaquePortsSet bool              `json:"opaquePortsSet"`
 	Settings       map[string]string `json:"settings"` // its annotations about retries, timeouts and circuit breaking
+}
+
+// IsAt reports whether the address is one of the Service's cluster IPs.
+func (s Service) IsAt(address string) bool {
+	ip, err := netip.ParseAddr(address)
+	return err == nil && slices.ContainsFunc(append(s.ClusterIPs, s.ClusterIP), func(own string) bool {
+		at, err := netip.ParseAddr(own)
+		return err == nil && at == ip
+	})
 }
 
 // PortOf is the Service's TCP port of that number, and whether it has it.
@@ -214,6 +228,24 @@ func (b Backend) Ready() int {
 		}
 	}
 	return n
+}
+
+// ReadyFor counts those of them that the proxy of a pod is given: one that listens on IPv4 alone belongs to a control
+// plane that passes over addresses of IPv6 (linkerd2 edge-26.8.3, controller/api/destination/watcher).
+func (b Backend) ReadyFor(p Pod) int {
+	n := 0
+	for _, e := range b.Endpoints {
+		if e.Ready && !(p.IPv4Only && IsIPv6(e.Address)) {
+			n++
+		}
+	}
+	return n
+}
+
+// IsIPv6 reports an address of IPv6.
+func IsIPv6(address string) bool {
+	ip, err := netip.ParseAddr(address)
+	return err == nil && ip.Is6() && !ip.Is4In6()
 }
 
 // Endpoint is one address behind a Service.
@@ -321,9 +353,11 @@ type Pod struct {
 	ControlPlane    string `json:"controlPlane"`    // namespace of Linkerd, as the pod's label says; "": it does not
 	ProfileNetworks string `json:"profileNetworks"` // of its proxy's environment
 	InboundPolicy   string `json:"inboundPolicy"`   // of its proxy's environment
-	SkipFrom        string `json:"skipFrom"`        // what the two below were read from
-	SkipOutbound    string `json:"skipOutbound"`    // ports that go around the proxy, e.g. "25,587,3000-3100"
-	SkipSubnets     string `json:"skipSubnets"`
+	// its proxy listens on addresses of IPv4 alone, by its environment
+	IPv4Only     bool   `json:"ipv4Only,omitempty"`
+	SkipFrom     string `json:"skipFrom"`     // what the two below were read from
+	SkipOutbound string `json:"skipOutbound"` // ports that go around the proxy, e.g. "25,587,3000-3100"
+	SkipSubnets  string `json:"skipSubnets"`
 }
 
 // Through names the Service whose pods draw the backend in place of the source pod.

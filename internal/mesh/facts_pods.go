@@ -22,6 +22,8 @@ import (
 func readProxySettings(pod *core.Pod, p *law.Pod) {
 	p.ControlPlane = untrusted.Short(pod.Labels["linkerd.io/control-plane-ns"], 63)
 	p.InboundPolicy, p.ProfileNetworks = proxyEnv(pod, envInboundPolicy), proxyEnv(pod, envNetworks)
+	listens := proxyEnv(pod, envListen)
+	p.IPv4Only = listens != "" && !strings.Contains(listens, "[") // as every address of IPv6 with a port has
 	p.SkipFrom = "annotations"
 	p.SkipOutbound, p.SkipSubnets = annotation(pod, annSkipOutbound), annotation(pod, annSkipSubnets)
 	for i := range pod.Spec.InitContainers {

@@ -22,6 +22,9 @@ func readService(svc *core.Service) law.Service {
 		Headless: svc.Spec.ClusterIP == core.ClusterIPNone, Selector: svc.Spec.Selector,
 		OpaquePorts: annotation(svc, law.AnnOpaquePorts), Settings: routeSettings(svc),
 	}
+	if len(svc.Spec.ClusterIPs) > 1 {
+		s.ClusterIPs = svc.Spec.ClusterIPs
+	}
 	_, s.OpaquePortsSet = svc.Annotations[law.AnnOpaquePorts]
 	if svc.Spec.Type == core.ServiceTypeExternalName {
 		s.ExternalName = svc.Spec.ExternalName

@@ -21,8 +21,11 @@ func backendChecks() []Check {
 				if !s.Root.Found {
 					return ""
 				}
-				if to := s.Probed.dialled(); to != "" && to != s.Root.ClusterIP && s.Root.ClusterIP != "" && !s.Root.Headless {
+				if to := s.Probed.dialled(); to != "" && !s.Root.IsAt(to) && s.Root.ClusterIP != "" && !s.Root.Headless {
 					return "have the pod dial the root by its name: --url " + word(rootURL(s))
+				}
+				if s.Source.IPv4Only && law.IsIPv6(cmp.Or(s.Probed.dialled(), s.Root.ClusterIP)) {
+					return "dial an address of IPv4 (--url), or have Linkerd listen on IPv6 too (its Helm value disableIPv6: false)"
 				}
 				return "proxies know a split by the root's cluster IP: make it an ordinary Service: " +
 					kubectl(s, s.Split.Namespace, "get", "service", s.Split.Root, "-o", "yaml")
@@ -106,8 +109,13 @@ func rootSplittable(s View) (Status, shown) {
 	case s.Root.ClusterIP == "":
 		return Failed, name + " has no cluster IP"
 	}
-	if to := s.Probed.dialled(); to != "" && to != s.Root.ClusterIP && s.Through == nil {
+	to := s.Probed.dialled()
+	if to != "" && !s.Root.IsAt(to) && s.Through == nil {
 		return Failed, say("the pod dials %s for %s, not the cluster IP %s of %s", to, s.Probed.URL, s.Root.ClusterIP, name)
+	}
+	if at := cmp.Or(to, s.Root.ClusterIP); law.IsIPv6(at) && s.Source.IPv4Only && s.Through == nil {
+		return Warning, say("%s has cluster IP %s, and the proxy of pod %s listens on IPv4 alone: what the pod dials by IPv6 "+
+			"goes around it and is not split", name, at, s.Source.Name)
 	}
 	return OK, say("%s has cluster IP %s", name, s.Root.ClusterIP)
 }
@@ -151,6 +159,11 @@ func portsMatch(s View) Finding {
 			on.add(Unknown, "there is no %s", name)
 		case !svc.HasPort(port):
 			on.only(partPort).add(Failed, "%s has no TCP port %d, it has %s", name, port, portList(svc))
+		case port != s.Port && svc.HasPort(s.Port):
+			on.add(Warning, "requests to port %d are sent to port %d of %s, which has port %d too: is what answers there meant?",
+				s.Port, port, name, s.Port)
+		case port != s.Port:
+			on.add(OK, "%s has port %d, where requests to port %d are sent", name, port, s.Port)
 		default:
 			on.add(OK, "%s has port %d", name, port)
 		}
@@ -208,6 +221,9 @@ func endpointsReady(s View) Finding {
 			on.add(Unknown, "%s has no Service", name)
 		case m != nil && !unreadable(m) && !m.RemoteFound:
 			on.and(partPods).add(Failed, "%s: there is no Service %s in cluster %s", name, m.Remote, m.Cluster)
+		case m == nil && b.Unread == "" && b.Ready() > 0 && b.ReadyFor(s.Source) == 0:
+			on.only(partPods).add(Failed, "%s: none of its %d ready endpoints has an address of IPv4, and the proxy of pod %s is "+
+				"given no other", name, b.Ready(), s.Source.Name)
 		case m == nil && b.Unread == "" && b.Ready() == 0:
 			on.only(partPods).add(Failed, "%s: none of its %d endpoints is ready", name, len(b.Endpoints))
 		case dead != "":
@@ -219,7 +235,7 @@ func endpointsReady(s View) Finding {
 		case b.Unread != "":
 			on.add(Unknown, "%s: its endpoints could not be read%s", name, because(b.Unread))
 		default:
-			on.add(OK, "%s: %d ready", name, b.Ready())
+			on.add(OK, "%s: %d ready", name, b.ReadyFor(s.Source))
 		}
 	}
 	return f.seen("")
@@ -233,7 +249,7 @@ func readyHint(s View) string {
 			ns, name, _ := strings.Cut(b.Mirror.Remote, "/")
 			return why + kubectlIn(b.Mirror.Context, ns, "get", "endpointslices", "-l", byService+name)
 		}
-		if b.Mirror == nil && b.Service.Found && b.Ready() == 0 {
+		if b.Mirror == nil && b.Service.Found && b.ReadyFor(s.Source) == 0 {
 			return why + kubectl(s, b.Service.Namespace, "get", "endpointslices", "-l", byService+b.Service.Name)
 		}
 	}

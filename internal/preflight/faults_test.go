@@ -104,6 +104,28 @@ func viewFaults() []viewFault {
 		{"networks not told, and the proxy knows the root", "SB020", func(v *View) { v.Facts.Networks.Sight = law.Absent }, OK, "the proxy knows the requests", ""},
 		{"plugin unread, and the proxy knows the root", "SB019", func(v *View) { v.Facts.SocketLB.Sight = law.Unread }, OK, "the proxy knows the requests", ""},
 
+		{"IPv6 goes around the proxy", "SB015", func(v *View) {
+			unprobed(v)
+			v.Root.ClusterIP, v.Root.ClusterIPs, v.Source.IPv4Only = "fd00::10", []string{"fd00::10", "10.1.0.10"}, true
+		}, Warning, "listens on IPv4 alone: what the pod dials by IPv6 goes around it", ""},
+		{"IPv6 of a proxy that listens there", "SB015", func(v *View) {
+			unprobed(v)
+			v.Root.ClusterIP = "fd00::10"
+		}, OK, "", ""},
+		{"the second address is the Service too", "SB015", func(v *View) {
+			v.Root.ClusterIPs = []string{v.Root.ClusterIP, "fd00::10"}
+			v.Probed.Root[0].RemoteAddr = "[fd00::10]:9898"
+		}, OK, "", ""},
+		{"endpoints of IPv6 alone", "SB008", func(v *View) {
+			v.Source.IPv4Only = true
+			v.Backends[0].Endpoints = []law.Endpoint{{Address: "fd00::6", Port: 9898, Ready: true}}
+		}, Failed, "backend podinfo: none of its 1 ready endpoints has an address of IPv4", ""},
+		{"another port of the same Service", "SB009", func(v *View) {
+			asRoute(v)
+			v.Backends[1].Port, v.Port = 9898, 9999
+			v.Root.Ports = append(v.Root.Ports, law.Port{Port: 9999})
+			v.Backends[1].Service.Ports = v.Root.Ports
+		}, Warning, "requests to port 9999 are sent to port 9898 of Service test/podinfo-east, which has port 9999 too", ""},
 		{"pod dials something else", "SB015", func(v *View) { v.Probed.Root[0].RemoteAddr = "10.9.9.9:9898" }, Failed, "the pod dials 10.9.9.9 for http://podinfo:9898/, not the cluster IP 10.1.0.10", "--url http://podinfo:9898/"},
 		{"names of a route", "SB016", asRoute, OK, "names the namespaces of its Services itself", ""},
 
