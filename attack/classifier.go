@@ -21,6 +21,9 @@ const (
 	RuleRegexp RuleKind = "regexp" // Key is a regular expression (RE2) that must match in the body
 
 	RuleLiteral RuleKind = "literal" // Key is a text that must stand somewhere in the body
+	// RuleProto: Key is a path of field numbers, such as /1/4, to a text of a protobuf message that must be one of Values;
+	// of a gRPC call the message stands without its frame
+	RuleProto RuleKind = "proto"
 )
 
 // Rule recognises the answers of one backend.
@@ -45,12 +48,13 @@ type Classifier struct{ lookups []lookup }
 // lookup is a run of neighbouring rules that look at the same place, answered by one look.
 type lookup struct {
 	kind     RuleKind
-	path     []step // RuleJSON
-	header   string // RuleHeader: canonical name
+	path     []step   // RuleJSON
+	fields   []uint64 // RuleProto
+	header   string   // RuleHeader: canonical name
 	re       *regexp.Regexp
 	text     []byte           // RuleLiteral
 	backend  int16            // RuleRegexp, RuleLiteral
-	backends map[string]int16 // RuleJSON, RuleHeader: value to backend
+	backends map[string]int16 // of the others: value to backend
 	key      string
 }
 
@@ -102,12 +106,17 @@ func (c *Classifier) add(r Rule) error {
 			return err
 		}
 		l.path = stepsOf(path)
+	case RuleProto:
+		var err error
+		if l.fields, err = parseProtoPath(r.Key); err != nil {
+			return err
+		}
 	case RuleHeader:
 		if l.header = textproto.CanonicalMIMEHeaderKey(r.Key); l.header == "" || strings.ContainsAny(r.Key, " \r\n:") {
 			return fmt.Errorf("header %q: not a header name", r.Key)
 		}
 	default:
-		return fmt.Errorf("kind %q: want json, header, regexp or literal", r.Kind)
+		return fmt.Errorf("kind %q: want json, proto, header, regexp or literal", r.Kind)
 	}
 	if len(r.Values) == 0 {
 		return fmt.Errorf("%s %q: no value to look for", r.Kind, r.Key)
@@ -158,6 +167,12 @@ func (c *Classifier) classify(a *answer, f *jsonFinder) int16 {
 			}
 		case RuleJSON:
 			if v, ok := f.find(a.body, l.path); ok {
+				if b, ok := l.backends[string(v)]; ok {
+					return b
+				}
+			}
+		case RuleProto:
+			if v, ok := findProto(a.body, l.fields); ok {
 				if b, ok := l.backends[string(v)]; ok {
 					return b
 				}

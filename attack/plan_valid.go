@@ -18,8 +18,8 @@ const maxConnections = 16384
 // maxConnectTo bounds the addresses that a plan may move.
 const maxConnectTo = 256
 
-// Validate says, in one sentence, why the plan must not be sent. It expects WithDefaults to have been applied.
-func (p Plan) Validate() error {
+// ValidateRequest says why one request of the plan must not be sent.
+func (p Plan) ValidateRequest() error {
 	u, err := url.Parse(p.URL)
 	switch {
 	case err != nil:
@@ -39,16 +39,21 @@ func (p Plan) Validate() error {
 			return fmt.Errorf("header %q: not a valid header", k)
 		}
 	}
+	if err := validConnectTo(p.ConnectTo); err != nil {
+		return err
+	}
+	return p.validEngine(u.Scheme)
+}
+
+// Validate says, in one sentence, why the plan must not be sent. It expects WithDefaults to have been applied.
+func (p Plan) Validate() error {
+	if err := p.ValidateRequest(); err != nil {
+		return err
+	}
 	if p.Shape != nil {
 		if err := p.Shape.validate(); err != nil {
 			return err
 		}
-	}
-	if err := validConnectTo(p.ConnectTo); err != nil {
-		return err
-	}
-	if err := p.validEngine(u.Scheme); err != nil {
-		return err
 	}
 	switch {
 	case p.Requests == 0:
@@ -72,7 +77,7 @@ func (p Plan) Validate() error {
 	if err := p.Limits.validate(); err != nil {
 		return err
 	}
-	_, err = NewClassifier(p.Rules)
+	_, err := NewClassifier(p.Rules)
 	return err
 }
 

@@ -123,7 +123,7 @@ func (c *stdConn) do() (r Result, live bool) {
 	done := c.engine.now()
 	c.disconnect(keep)
 	if err == nil && b.target.std.grpc {
-		err = c.status(res)
+		c.body, err = unframe(res, c.body)
 	}
 	if err != nil {
 		r = c.failed(c.class(ctx, err))

@@ -67,35 +67,34 @@ type grpcError struct{ why string }
 
 func (e *grpcError) Error() string { return "grpc: " + e.why }
 
-// status turns gRPC's answer into HTTP's terms: the status code of the call becomes the status that gRPC maps to it, so
-// that one table of statuses serves all protocols, and the body is the message without its frame.
-func (c *stdConn) status(res *http.Response) error {
+// unframe turns gRPC's answer, whose body was read, into HTTP's terms: the status code of the call becomes the status
+// that gRPC maps to it, so that one table of statuses serves all protocols, trailers stand among the headers, and the
+// body is the message without its frame.
+func unframe(res *http.Response, body []byte) ([]byte, error) {
 	if res.StatusCode != http.StatusOK {
-		return nil // a proxy's answer, not gRPC's
+		return body, nil // a proxy's answer, not gRPC's
 	}
 	if !strings.HasPrefix(res.Header.Get("Content-Type"), "application/grpc") {
-		return &grpcError{"the answer's content type is " + strconv.Quote(res.Header.Get("Content-Type"))}
+		return body, &grpcError{"the answer's content type is " + strconv.Quote(res.Header.Get("Content-Type"))}
 	}
-	text := res.Trailer.Get("Grpc-Status")
-	if text == "" {
-		text = res.Header.Get("Grpc-Status") // an answer of trailers only
+	for name, values := range res.Trailer { // an answer without a message has headers alone
+		res.Header[name] = append(res.Header[name], values...)
 	}
-	code, err := strconv.ParseUint(text, 10, 8)
+	code, err := strconv.ParseUint(res.Header.Get("Grpc-Status"), 10, 8)
 	if err != nil {
-		return &grpcError{"the answer has no status"}
+		return body, &grpcError{"the answer has no status"}
 	}
 	res.StatusCode = httpStatus(code)
 	if code != 0 {
-		return nil
+		return body, nil
 	}
-	if len(c.body) < 5 || c.body[0] > 1 {
-		return &grpcError{"the answer holds no message"}
+	if len(body) < 5 || body[0] > 1 {
+		return body, &grpcError{"the answer holds no message"}
 	}
-	if n := binary.BigEndian.Uint32(c.body[1:5]); uint64(n) != uint64(len(c.body)-5) && len(c.body) < maxBody {
-		return &grpcError{"the message is not as long as it says"}
+	if n := binary.BigEndian.Uint32(body[1:5]); uint64(n) != uint64(len(body)-5) && len(body) < maxBody {
+		return body, &grpcError{"the message is not as long as it says"}
 	}
-	c.body = append(c.body[:0], c.body[5:]...)
-	return nil
+	return append(body[:0], body[5:]...), nil
 }
 
 // httpStatus is the table of https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto.

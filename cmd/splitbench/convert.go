@@ -49,7 +49,8 @@ the root Service's port. Remaining differences are listed in comments above it. 
 func (c *convertCommand) fileFlags(flags *pflag.FlagSet, _ *bench.Config) {
 	flags.StringVarP(&c.file, "filename", "f", "",
 		"file with TrafficSplits, and their root Services for the ports; - is stdin")
-	flags.Int32Var(&c.port, "port", 0, "port of the root Service that the route is for; default: that of --url, else its first")
+	flags.Int32Var(&c.port, "port", 0,
+		"port of the root Service that the route is for; default: that of --url, else its first")
 }
 
 func (c *convertCommand) convert(ctx context.Context, args []string) error {

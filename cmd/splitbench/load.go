@@ -112,8 +112,8 @@ func warmUpFlag(requests uint64) bound {
 
 // classifyFlag is the flag of rules that tell backends apart.
 func classifyFlag(flags *pflag.FlagSet, cfg *bench.Config) {
-	readEach(flags, "classify", "how to tell answers apart: BACKEND=json:/FIELD=VALUE, BACKEND=header:NAME=VALUE, "+
-		"BACKEND=regexp:EXPRESSION or BACKEND=literal:TEXT; repeatable", func(s string) error {
+	readEach(flags, "classify", "how to tell answers apart: BACKEND=json:/FIELD=VALUE, BACKEND=proto:/NUMBER=VALUE, "+
+		"BACKEND=header:NAME=VALUE, BACKEND=regexp:EXPRESSION or BACKEND=literal:TEXT; repeatable", func(s string) error {
 		rule, err := judge.ParseClassify(s)
 		cfg.Rules = append(cfg.Rules, rule)
 		return err

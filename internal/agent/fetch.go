@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net/http"
 	"net/http/httptrace"
 	"time"
 
@@ -55,16 +54,12 @@ func (s *server) fetchInto(ctx context.Context, q wire.FetchRequest, res *wire.F
 			res.Remote = c.Conn.RemoteAddr().String()
 		}})
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, q.URL, nil)
-	if err != nil {
-		fail(err)
-		return
+	p := attack.Plan{}
+	if q.Like != nil {
+		p = *q.Like
 	}
-	for k, v := range q.Header {
-		req.Header.Set(k, v)
-	}
-	transport := &http.Transport{DialContext: s.o.Dial, DisableKeepAlives: true, MaxResponseHeaderBytes: bodyPiece}
-	answer, err := transport.RoundTrip(req)
+	p.URL, p.Header = q.URL, q.Header
+	answer, err := attack.Ask(ctx, p, attack.EngineOptions{Dial: s.o.Dial})
 	if err != nil {
 		fail(err)
 		return

@@ -12,7 +12,6 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/record"
-	"github.com/splitbench/splitbench/internal/wire"
 )
 
 // Expect is what the user says the weights are.
@@ -99,9 +98,7 @@ func (r *run) awaitDataPlane(ctx context.Context, f fetcher) error {
 		r.progress("settle", fmt.Sprintf("waiting for the data plane to follow the weights, round %d", round+1))
 		counts, whole := analyze.Counts{N: make([]int64, len(r.m.Weights))}, true
 		for range followRound {
-			res, body, err := f.Fetch(ctx, wire.FetchRequest{
-				URL: r.m.Plan.URL, Header: r.m.Plan.Header, TimeoutMs: probeTimeout, MaxBytes: probeBytes,
-			})
+			res, body, err := f.Fetch(ctx, fetchLike(r.m.Plan, r.m.Plan.URL))
 			if err != nil {
 				return err
 			}

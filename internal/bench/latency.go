@@ -272,7 +272,8 @@ func (r *latencyRun) recognise(ctx context.Context, client session, i int) error
 	if t.Root == "" {
 		return nil
 	}
-	l := learner{snap: *r.m.Before, url: t.URL, header: r.m.Plan.Header}
+	l := learner{snap: *r.m.Before, plan: r.m.Plan}
+	l.plan.URL = t.URL
 	if err := l.probe(ctx, client); err != nil {
 		return err
 	}

@@ -26,25 +26,36 @@ func ProbePod(ctx context.Context, cfg Config, v preflight.View) (probed *prefli
 	case pod.Problem != "":
 		return nil, fmt.Errorf("probe pod %s: %s", pod.Name, untrusted.Safe(pod.Problem))
 	}
+	cfg.Load.speak(v.Law.Probe)
+	like := cfg.Load.Plan("http://"+pod.Name, 1)
+	if err := like.ValidateRequest(); err != nil {
+		return nil, fmt.Errorf("probe: %w", err)
+	}
 	l := ladder{cfg: cfg, pod: pod, length: checkLength, options: agent.ClientOptions{Stderr: newRunLog(cfg.Log)}}
 	client, _, err := l.provide(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
-	return preflight.Probe(ctx, v, cfg.URL, prober{client})
+	return preflight.Probe(ctx, v, cfg.URL, prober{client, like})
 }
 
 // prober lets checks ask the source pod through an agent's session.
-type prober struct{ f fetcher }
+type prober struct {
+	f    fetcher
+	like attack.Plan // whose requests the law is asked for
+}
 
 var _ preflight.Prober = prober{}
 
 // Fetch implements preflight.Prober.
 func (p prober) Fetch(ctx context.Context, q preflight.Get) (preflight.Answer, error) {
-	res, body, err := p.f.Fetch(ctx, wire.FetchRequest{
-		URL: q.URL, Header: q.Header, TimeoutMs: probeTimeout, MaxBytes: q.MaxBytes, Keep: q.Keep,
-	})
+	fetch := wire.FetchRequest{URL: q.URL, TimeoutMs: probeTimeout}
+	if q.Asked {
+		fetch = fetchLike(p.like, q.URL)
+	}
+	fetch.MaxBytes, fetch.Keep = q.MaxBytes, q.Keep
+	res, body, err := p.f.Fetch(ctx, fetch)
 	if err != nil {
 		return preflight.Answer{}, err
 	}

@@ -3,8 +3,8 @@ package bench
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -42,7 +42,7 @@ func (r *run) settle(ctx context.Context, f fetcher) error {
 			r.m.Signatures[rule.Backend] = strings.TrimPrefix(rule.Text, rule.Backend+"=") + " (--classify)"
 		}
 	} else {
-		l := learner{snap: *r.m.Before, url: r.m.Plan.URL, header: r.m.Plan.Header}
+		l := learner{snap: *r.m.Before, plan: r.m.Plan}
 		if err := l.probe(ctx, f); err != nil {
 			return err
 		}
@@ -64,9 +64,8 @@ func (r *run) settle(ctx context.Context, f fetcher) error {
 
 // learner finds out how answers are told apart.
 type learner struct {
-	snap   law.Snapshot
-	url    string
-	header map[string]string
+	snap law.Snapshot
+	plan attack.Plan // whose requests the probes are like
 
 	owners map[string]int // pod to backend; attack.Unattributed: several have a pod of that name
 	probes []probe
@@ -78,14 +77,14 @@ type learner struct {
 type probe struct {
 	backend int               // index, or attack.Unattributed
 	direct  bool              // the backend was asked by itself
-	fields  map[string]string // JSON pointer to text, of the answer's top-level fields
+	fields  map[string]string // by place, see ruleAt
 }
 
 // probe asks every backend that can be asked by itself, then the root until it has seen every backend.
 func (l *learner) probe(ctx context.Context, f fetcher) error {
 	l.owners, l.failed = owners(l.snap.Backends), map[int]string{}
 	l.seen = preflight.Probed{
-		URL: l.url, Direct: map[string][]preflight.Answer{},
+		URL: l.plan.URL, Direct: map[string][]preflight.Answer{},
 		Path: preflight.PathSeen{Why: "the second witness reads them around the burst"},
 	}
 	for i, b := range l.snap.Backends {
@@ -93,7 +92,7 @@ func (l *learner) probe(ctx context.Context, f fetcher) error {
 			continue
 		}
 		for range directProbes {
-			answer, err := l.ask(ctx, f, directURL(l.url, b, l.snap), i)
+			answer, err := l.ask(ctx, f, directURL(l.plan.URL, b, l.snap), i)
 			if err != nil {
 				return err
 			}
@@ -104,7 +103,7 @@ func (l *learner) probe(ctx context.Context, f fetcher) error {
 		if n >= directProbes && l.seenAll() {
 			break
 		}
-		answer, err := l.ask(ctx, f, l.url, attack.Unattributed)
+		answer, err := l.ask(ctx, f, l.plan.URL, attack.Unattributed)
 		if err != nil {
 			return err
 		}
@@ -114,22 +113,34 @@ func (l *learner) probe(ctx context.Context, f fetcher) error {
 }
 
 func (l *learner) ask(ctx context.Context, f fetcher, target string, backend int) (preflight.Answer, error) {
-	res, body, err := f.Fetch(ctx, wire.FetchRequest{
-		URL: target, Header: l.header, TimeoutMs: probeTimeout, MaxBytes: probeBytes,
-	})
+	res, body, err := f.Fetch(ctx, fetchLike(l.plan, target))
 	if err != nil {
 		return preflight.Answer{}, err
 	}
-	if fields := topFields(body); len(fields) > 0 && res.Status < 500 {
+	call := l.plan.Protocol == attack.ProtocolGRPC
+	fields := topFields(body)
+	if call {
+		fields = protoFields(body)
+	}
+	if (len(fields) == 0 || res.Status >= 500) && l.failed[backend] == "" {
+		l.failed[backend] = describe(res, len(body), call)
+	}
+	maps.Copy(fields, headerFields(res.Header))
+	if len(fields) > 0 && res.Status > 0 && res.Status < 500 {
 		l.probes = append(l.probes, probe{backend: backend, direct: backend >= 0, fields: fields})
-	} else if l.failed[backend] == "" {
-		l.failed[backend] = describe(res, len(body))
 	}
 	return answerOf(res, body), nil
 }
 
+// fetchLike fetches a URL by a request like the plan's.
+func fetchLike(p attack.Plan, url string) wire.FetchRequest {
+	like := p.Request()
+	like.URL, like.Header = "", nil
+	return wire.FetchRequest{URL: url, Header: p.Header, Like: &like, TimeoutMs: probeTimeout, MaxBytes: probeBytes}
+}
+
 // describe says what came in place of an answer that can be recognised.
-func describe(res wire.FetchResult, body int) string {
+func describe(res wire.FetchResult, body int, call bool) string {
 	switch {
 	case res.Class == attack.ErrEmpty.String():
 		return "it closed the connection without an answer (empty reply), as a gateway does to a client outside the mesh"
@@ -137,6 +148,10 @@ func describe(res wire.FetchResult, body int) string {
 		return brief(res.Error)
 	}
 	s := fmt.Sprintf("it answered with status %d and %d bytes that are no JSON object", res.Status, body)
+	if call {
+		s = fmt.Sprintf("it answered the call with status %d and a message of %d bytes that holds no text "+
+			"(--grpc-method names another call)", res.Status, body)
+	}
 	if e := res.Header["L5d-Proxy-Error"]; len(e) > 0 {
 		s += " (proxy: " + brief(e[0]) + ")"
 	}
@@ -189,24 +204,6 @@ func directURL(rootURL string, b law.Backend, s law.Snapshot) string {
 	}
 	u.Host = host + ":" + strconv.Itoa(int(cmp.Or(b.Port, s.Port)))
 	return u.String()
-}
-
-// maxFields bounds the fields of an answer that are looked at.
-const maxFields = 64
-
-// topFields are the text fields of a JSON object, by JSON pointer; nil where the body is none.
-func topFields(body []byte) map[string]string {
-	var object map[string]any
-	if json.Unmarshal(body, &object) != nil {
-		return nil
-	}
-	fields := map[string]string{}
-	for k, v := range object {
-		if s, ok := v.(string); ok && s != "" && len(s) <= 256 && len(fields) < maxFields {
-			fields["/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(k)] = s
-		}
-	}
-	return fields
 }
 
 // fetcher gets one URL from the source pod.

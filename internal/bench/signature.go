@@ -16,7 +16,7 @@ type SignatureError struct{ Why string }
 
 func (e *SignatureError) Error() string {
 	return "tell backends apart: " + e.Why + "; say how with --classify BACKEND=json:/FIELD=VALUE for each backend " +
-		"(also header: and regexp:)"
+		"(also proto:, header: and regexp:)"
 }
 
 // rules turns the probes into rules, two kinds where there are two: names of pods, which are proof, and a field that
@@ -32,7 +32,9 @@ func (l *learner) rules() ([]attack.Rule, map[string]string, error) {
 	var rules []attack.Rule
 	signatures := make([][]string, len(l.snap.Backends))
 	add := func(backend int, pointer, says string, texts ...string) {
-		rules = append(rules, attack.Rule{Backend: backend, Kind: attack.RuleJSON, Key: pointer, Values: texts})
+		rule := ruleAt(pointer)
+		rule.Backend, rule.Values = backend, texts
+		rules = append(rules, rule)
 		signatures[backend] = append(signatures[backend], pointer+" is "+says)
 	}
 	if pods != "" {
@@ -148,7 +150,7 @@ func (l *learner) podPointer() string {
 	if len(hits) == 0 {
 		return ""
 	}
-	return slices.MaxFunc(slices.Sorted(maps.Keys(hits)), func(a, b string) int { return hits[a] - hits[b] })
+	return slices.MaxFunc(placesOf(hits), func(a, b string) int { return hits[a] - hits[b] })
 }
 
 // identify names the backend of each answer of the root by its pod, and finds backends that lead elsewhere.
@@ -179,8 +181,11 @@ func (l *learner) textPointer(not string) (string, map[int]string) {
 		return "", nil
 	}
 	// message is where podinfo says where it runs; anything else that tells backends apart will do.
-	pointers := append([]string{"/message"}, slices.Sorted(maps.Keys(l.probes[0].fields))...)
+	pointers := append([]string{"/message"}, placesOf(l.probes[0].fields)...)
 	for _, pointer := range pointers {
+		if not != "" && strings.HasPrefix(pointer, inHeader) {
+			break // pods' names are proof, beside which a header is none
+		}
 		if texts, ok := l.texts(pointer); ok && pointer != not {
 			return pointer, texts
 		}

@@ -195,7 +195,7 @@ func TestSignatures(t *testing.T) {
 			if tt.change != nil {
 				tt.change(&s)
 			}
-			l := learner{snap: s, url: "http://podinfo:9898/"}
+			l := learner{snap: s, plan: attack.Plan{URL: "http://podinfo:9898/"}}
 			if err := l.probe(t.Context(), tt.answers); err != nil {
 				t.Fatal(err)
 			}
@@ -222,7 +222,7 @@ func TestSignatures(t *testing.T) {
 // The probes stop as soon as every backend was seen: production is not asked more than needed.
 func TestProbesAreFew(t *testing.T) {
 	t.Parallel()
-	l := learner{snap: walkthrough(), url: "http://podinfo:9898/"}
+	l := learner{snap: walkthrough(), plan: attack.Plan{URL: "http://podinfo:9898/"}}
 	if err := l.probe(t.Context(), answers{"podinfo-east": {east1}, "podinfo": {west1}}); err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func (b brokenFetcher) Fetch(context.Context, wire.FetchRequest) (wire.FetchResu
 func TestABrokenStreamEndsTheProbes(t *testing.T) {
 	t.Parallel()
 	cut := errors.New("cut")
-	l := learner{snap: walkthrough(), url: "http://podinfo:9898/"}
+	l := learner{snap: walkthrough(), plan: attack.Plan{URL: "http://podinfo:9898/"}}
 	if err := l.probe(t.Context(), brokenFetcher{cut}); !errors.Is(err, cut) {
 		t.Errorf("got %v", err)
 	}

@@ -22,6 +22,11 @@ const (
 // Fetch gets one URL from the pod, as the agent would, but for what the program does not tell: wget gives no headers.
 func (c *Client) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResult, []byte, error) {
 	var res wire.FetchResult
+	if q.Like != nil {
+		if err := checkRequest(*q.Like); err != nil {
+			return res, nil, err
+		}
+	}
 	limit := int64(maxFetch)
 	if q.MaxBytes > 0 {
 		limit = min(limit, q.MaxBytes)

@@ -175,8 +175,6 @@ func (c *Client) frame(t wire.Type, payload []byte) error {
 func Check(p attack.Plan) error {
 	p = p.WithDefaults()
 	switch {
-	case p.Method != "GET":
-		return fmt.Errorf("curl: method %q: only GET is sent this way", p.Method)
 	case p.Shape != nil:
 		return errors.New("curl: only a constant rate is sent this way")
 	case p.Rate.PerSecond() > MaxRate:
@@ -184,11 +182,24 @@ func Check(p attack.Plan) error {
 			p.Rate.PerSecond(), MaxRate)
 	case p.Requests > MaxRequests:
 		return fmt.Errorf("curl: %d requests: this way sends at most %d; lower --requests", p.Requests, MaxRequests)
-	case len(p.ConnectTo) > 0:
-		return errors.New("curl: connections cannot be moved to another address this way")
 	}
 	if err := checkSending(p); err != nil {
 		return err
+	}
+	return checkRequest(p)
+}
+
+// checkRequest says why one request of a plan cannot be sent this way.
+func checkRequest(p attack.Plan) error {
+	switch {
+	case p.Protocol != "" && p.Protocol != attack.ProtocolHTTP1:
+		return fmt.Errorf("curl: protocol %s: HTTP/1.1 alone is sent this way", p.Protocol)
+	case p.Method != "GET":
+		return fmt.Errorf("curl: method %q: only GET is sent this way", p.Method)
+	case len(p.ConnectTo) > 0:
+		return errors.New("curl: connections cannot be moved to another address this way")
+	case p.TLS != nil:
+		return errors.New("curl: no settings of TLS can be handed on this way")
 	}
 	for k, v := range p.Header {
 		if strings.HasPrefix(k, "@") || strings.ContainsAny(k+v, "\r\n\x00") {
@@ -204,10 +215,6 @@ func checkSending(p attack.Plan) error {
 	switch r := p.Reuse; {
 	case p.Engine != "":
 		return fmt.Errorf("curl: engine %q: is not in the image; leave --engine out", p.Engine)
-	case p.Protocol != "" && p.Protocol != attack.ProtocolHTTP1:
-		return fmt.Errorf("curl: protocol %s: HTTP/1.1 alone is sent this way", p.Protocol)
-	case p.TLS != nil:
-		return errors.New("curl: no settings of TLS can be handed on this way")
 	case p.Limits != nil:
 		return errors.New("curl: limits are not kept this way; leave --max-errors, --max-time and their like out")
 	case p.Saturation != "" && p.Saturation != attack.SaturationQueue:

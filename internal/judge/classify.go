@@ -17,10 +17,10 @@ type ClassifyRule struct {
 	Text    string      // as given
 }
 
-// ParseClassify reads BACKEND=json:POINTER=VALUE, BACKEND=header:NAME=VALUE or BACKEND=regexp:EXPRESSION.
+// ParseClassify reads BACKEND=KIND:KEY=VALUE, or BACKEND=KIND:KEY where the kind has no values.
 func ParseClassify(s string) (ClassifyRule, error) {
-	const form = "want BACKEND=json:POINTER=VALUE, BACKEND=header:NAME=VALUE, BACKEND=regexp:EXPRESSION or " +
-		"BACKEND=literal:TEXT"
+	const form = "want BACKEND=json:POINTER=VALUE, BACKEND=proto:/NUMBER=VALUE, BACKEND=header:NAME=VALUE, " +
+		"BACKEND=regexp:EXPRESSION or BACKEND=literal:TEXT"
 	backend, rest, ok := strings.Cut(s, "=")
 	kind, key, ok2 := strings.Cut(rest, ":")
 	if !ok || !ok2 || backend == "" || key == "" {

@@ -43,7 +43,6 @@ const (
 	probeBytes    = 64 << 10
 	metricsBytes  = 8 << 20
 	proxyReady    = "http://127.0.0.1:4191/ready"
-	userAgent     = "splitbench-check"
 	maxProbeError = 200
 )
 
@@ -61,7 +60,7 @@ func Probe(ctx context.Context, v View, rawURL string, p Prober) (*Probed, error
 	}
 	out.Ready = &ready
 	get := func(target string) (Answer, error) {
-		return p.Fetch(ctx, Get{URL: target, Header: map[string]string{"User-Agent": userAgent}, MaxBytes: probeBytes})
+		return p.Fetch(ctx, Get{URL: target, Asked: true, MaxBytes: probeBytes})
 	}
 	pages := newCounters(v)
 	if err := pages.read(ctx, p); err != nil {

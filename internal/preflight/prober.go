@@ -2,7 +2,7 @@ package preflight
 
 import "context"
 
-// Prober reaches the source pod. A probe is a GET that the pod sends like any other client in it, on a connection of
+// Prober reaches the source pod. A probe is a request that the pod sends like any other client in it, on a connection of
 // its own; it is never counted.
 type Prober interface {
 	// Fetch gets one URL from inside the pod. The error is only ever of the way to the pod, or of ctx; what went wrong
@@ -13,7 +13,7 @@ type Prober interface {
 // Get is one request of a Prober.
 type Get struct {
 	URL      string
-	Header   map[string]string
+	Asked    bool       // the request that the law is asked for, of this URL; false: a GET
 	MaxBytes int64      // of the body; the rest is not sent back
 	Keep     [][]string // send back only those lines that have all strings of one set; nil: all
 }

@@ -26,10 +26,13 @@ type HelloMessage struct {
 
 // FetchRequest asks for one URL.
 type FetchRequest struct {
-	URL       string            `json:"url"`
-	Header    map[string]string `json:"header,omitempty"`
-	TimeoutMs int64             `json:"timeoutMs"`
-	MaxBytes  int64             `json:"maxBytes"` // of the body; the rest is not read
+	URL    string            `json:"url"`
+	Header map[string]string `json:"header,omitempty"`
+	// Like is the plan whose requests this one is like: their method and body, protocol and call, TLS and addresses. nil: a GET
+	// over HTTP/1.1, which is also what an agent that is older than this sends.
+	Like      *attack.Plan `json:"like,omitempty"`
+	TimeoutMs int64        `json:"timeoutMs"`
+	MaxBytes  int64        `json:"maxBytes"` // of the body; the rest is not read
 	// Keep, where it is set, leaves only lines of the body that hold all strings of one of its sets; lines of more than 64
 	// KiB are left out. An agent that is older than this sends the whole body.
 	Keep [][]string `json:"keep,omitempty"`
