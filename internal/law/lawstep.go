@@ -128,7 +128,7 @@ func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 		law.Settings, law.Problem, law.Unfit = q.settings(nil, 0), q.clash, q.clash != ""
 	}
 	for _, v := range c.Objects.virtual {
-		if v.namesHost(q) {
+		if v.namesHost(q) > 0 {
 			shadowed = append(shadowed, Shadowed{Object: v.ref, Why: "Linkerd reads no VirtualServices"})
 		}
 	}

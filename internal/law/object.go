@@ -82,7 +82,7 @@ func splitOf(u *unstructured.Unstructured) Split {
 	ref := refOf(u)
 	s := Split{
 		Kind: ref.Kind, APIVersion: ref.APIVersion, Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID,
-		ResourceVersion: ref.ResourceVersion, Generation: ref.Generation, Found: true, YAML: yamlOf(u),
+		ResourceVersion: ref.ResourceVersion, Generation: ref.Generation, Found: true, YAML: yamlOf(u), Drivers: drivers(u),
 	}
 	s.LastWriter, s.LastWritten = lastWriter(u)
 	return s

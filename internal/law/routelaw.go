@@ -324,7 +324,8 @@ func (q question) backend(r *route, ref backendRef, weight int64) Leaf {
 
 // Statuses by which proxies answer themselves.
 const (
-	statusFound       = 302 // a redirect that does not say otherwise
+	statusMoved       = 301 // a redirect of Istio's that does not say otherwise
+	statusFound       = 302 // a redirect of a route that does not say otherwise
 	statusFailure     = 500 // a backend of a route that cannot be used
 	statusUnavailable = 503 // a destination that Envoy does not know
 )

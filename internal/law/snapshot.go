@@ -194,6 +194,9 @@ type Backend struct {
 	Unread     string   `json:"unread"` // why Endpoints could not be read; empty: they were
 }
 
+// IsProxy reports a party that no Service stands behind: a failure that the client's proxy injects.
+func (b Backend) IsProxy() bool { return b.ProxyStatus != 0 && b.Service.Name == "" }
+
 // PodNames are the names of the pods that can answer for this backend, each once, nil where they could not be read and
 // where no pod does.
 func (b Backend) PodNames() []string {

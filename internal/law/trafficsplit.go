@@ -2,8 +2,6 @@ package law
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -121,7 +119,7 @@ func RootOf(u *unstructured.Unstructured) string {
 // far as they can be used.
 func readSplit(u *unstructured.Unstructured) (Split, []leafWeight) {
 	s := splitOf(u)
-	s.Kind, s.Root, s.Drivers = string(PathTrafficSplit), RootOf(u), drivers(u)
+	s.Kind, s.Root = string(PathTrafficSplit), RootOf(u)
 	object := s.Object().String()
 	if matches, found, err := unstructured.NestedFieldNoCopy(u.Object, "spec", "matches"); found && err == nil {
 		list, ok := matches.([]any)
@@ -184,38 +182,4 @@ func readLeaves(u *unstructured.Unstructured, object, list, name string) ([]leaf
 		leaves = append(leaves, leafWeight{leaf: leaf, tenThousandth: n})
 	}
 	return leaves, declared, first
-}
-
-// labelFailover marks a split that linkerd-failover rewrites.
-const labelFailover = "failover.linkerd.io/controlled-by"
-
-// drivers names the programs that write the object by themselves: those that own it, those that it is labelled for, and
-// those that its managed fields name. A person's kubectl is none of them.
-func drivers(u *unstructured.Unstructured) []string {
-	var out []string
-	add := func(s string) {
-		if s = untrusted.Short(s, 200); !slices.Contains(out, s) && len(out) < maxListed {
-			out = append(out, s)
-		}
-	}
-	if v := u.GetLabels()[labelFailover]; v != "" {
-		add("linkerd-failover (label " + labelFailover + "=" + v + ")")
-	}
-	for _, o := range u.GetOwnerReferences() {
-		add(o.Kind + "/" + o.Name + ", which owns it")
-	}
-	for _, f := range u.GetManagedFields() {
-		if f.Subresource == "status" {
-			continue
-		}
-		for _, known := range []string{
-			"flagger", "rollouts-controller", "argo", "kustomize-controller", "helm-controller",
-			"failover",
-		} {
-			if strings.Contains(strings.ToLower(f.Manager), known) {
-				add(f.Manager + ", which wrote fields of it")
-			}
-		}
-	}
-	return out
 }

@@ -1,8 +1,10 @@
 package law
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -13,7 +15,7 @@ import (
 
 // Istio's VirtualServices. Sidecars of Envoy draw by weight for each request (envoy source/common/router/
 // weighted_cluster_specifier.cc), for each connection where the port is not HTTP; the first rule that fits is taken,
-// and of several VirtualServices of one host only the oldest (IST0109).
+// and of several VirtualServices of one host only one: that with the most exact host, of equals the oldest (IST0109).
 
 // PathVirtualService is Istio's path by a VirtualService.
 const PathVirtualService Path = "VirtualService"
@@ -83,12 +85,33 @@ type virtualSpec struct {
 }
 
 type virtualRule struct {
-	Name           string               `json:"name"`
-	Match          []virtualMatch       `json:"match"`
-	Route          []virtualDestination `json:"route"`
-	Redirect       *struct{}            `json:"redirect"`
-	DirectResponse *struct{}            `json:"directResponse"`
-	Delegate       *struct{}            `json:"delegate"`
+	Match    []virtualMatch       `json:"match"`
+	Route    []virtualDestination `json:"route"`
+	Redirect *struct {
+		Code int `json:"redirectCode"`
+	} `json:"redirect"`
+	DirectResponse *struct {
+		Status int `json:"status"`
+	} `json:"directResponse"`
+	Delegate *struct {
+		Name      string `json:"name"`
+		Namespace string `json:"namespace"`
+	} `json:"delegate"`
+	Fault *virtualFault `json:"fault"`
+
+	field string     // where it stands, from the object on that names the host
+	of    *ObjectRef // the delegate that it is of; nil: of that object
+}
+
+// virtualFault is the failure that a rule injects.
+type virtualFault struct {
+	Abort *struct {
+		Percentage *struct {
+			Value float64 `json:"value"`
+		} `json:"percentage"`
+		HTTPStatus int    `json:"httpStatus"`
+		GRPCStatus string `json:"grpcStatus"`
+	} `json:"abort"`
 }
 
 // virtualRoute is a rule of TLS or TCP.
@@ -112,27 +135,6 @@ type virtualDestination struct {
 		} `json:"port"`
 	} `json:"destination"`
 	Weight int64 `json:"weight"`
-}
-
-type stringMatch struct {
-	Exact  *string `json:"exact"`
-	Prefix *string `json:"prefix"`
-	Regex  *string `json:"regex"`
-}
-
-type virtualMatch struct {
-	URI             *stringMatch           `json:"uri"`
-	Scheme          *stringMatch           `json:"scheme"`
-	Method          *stringMatch           `json:"method"`
-	Authority       *stringMatch           `json:"authority"`
-	Headers         map[string]stringMatch `json:"headers"`
-	WithoutHeaders  map[string]stringMatch `json:"withoutHeaders"`
-	QueryParams     map[string]stringMatch `json:"queryParams"`
-	Port            int64                  `json:"port"`
-	SourceLabels    map[string]string      `json:"sourceLabels"`
-	SourceNamespace string                 `json:"sourceNamespace"`
-	Gateways        []string               `json:"gateways"`
-	IgnoreURICase   bool                   `json:"ignoreUriCase"`
 }
 
 // pickVirtual makes a VirtualService the split of the Snapshot: the one that is named, or the oldest in force of a root
@@ -168,7 +170,7 @@ func (c *Case) pickVirtual() (bool, error) {
 	}
 	s.Root = c.rootName(c.root)
 	c.Split = s
-	c.declare(c.question().ofVirtualService(v, c.SourceLabels).Backends)
+	c.declare(c.question().ofVirtualService(v, c.Objects.virtual, c.SourceLabels).Backends)
 	if v.problem != "" && s.WeightErr == nil {
 		c.Split.WeightErr = &WeightError{Object: v.ref.String(), Field: "spec", Why: v.problem}
 	}
@@ -202,18 +204,20 @@ func hostOf(host, namespace string) (ref serviceRef, ok bool) {
 	return serviceRef{namespace: parts[1], name: parts[0]}, true
 }
 
-// namesHost says whether one of the hosts means the root Service.
-func (v virtualService) namesHost(q question) bool {
+// namesHost says how specifically one of the hosts means the root Service: a whole name most, then the longest wildcard;
+// 0: none does (istio pilot/pkg/model/sidecar.go computeWildcardHostVirtualServiceIndex).
+func (v virtualService) namesHost(q question) int {
 	full := q.root + "." + q.rootNS + ".svc.cluster.local"
+	best := 0
 	for _, h := range v.spec.Hosts {
 		if ref, ok := hostOf(h, v.ref.Namespace); ok && ref.name == q.root && ref.namespace == q.rootNS {
-			return true
+			return len(full) + 1
 		}
 		if suffix, wild := strings.CutPrefix(strings.ToLower(h), "*"); wild && strings.HasSuffix(full, suffix) {
-			return true
+			best = max(best, 1+len(suffix))
 		}
 	}
-	return false
+	return best
 }
 
 // roots are the Services that the hosts name.
@@ -247,16 +251,22 @@ func (v virtualService) exportedTo(namespace string) bool {
 	})
 }
 
-// byVirtualServices is the law of the VirtualServices of the root, nil where none is in force.
+// byVirtualServices is the law of the VirtualServices of the root, nil where none is in force. One that has no rule for
+// the client and the port is passed over for the next (istio pilot/pkg/networking/core/route/route.go
+// buildSidecarVirtualHostsForVirtualService).
 func (q question) byVirtualServices(all []virtualService, labels map[string]string) (*Law, []Shadowed) {
 	var fit []*virtualService
 	var shadowed []Shadowed
 	for i := range all {
 		v := &all[i]
-		if !v.namesHost(q) {
+		if v.namesHost(q) == 0 {
 			continue
 		}
-		if why := v.idle(q); why != "" {
+		why := v.idle(q)
+		if why == "" && q.opaque == "" && len(v.rulesFor(q, all, labels)) == 0 {
+			why = "none of its rules is for this client and port"
+		}
+		if why != "" {
 			shadowed = append(shadowed, Shadowed{Object: v.ref, Why: why})
 			continue
 		}
@@ -266,16 +276,21 @@ func (q question) byVirtualServices(all []virtualService, labels map[string]stri
 		return nil, shadowed
 	}
 	name := func(o ObjectRef) string { return o.Name + "." + o.Namespace }
-	slices.SortStableFunc(fit, func(a, b *virtualService) int { return a.older(b.listed, name) })
+	slices.SortStableFunc(fit, func(a, b *virtualService) int {
+		return cmp.Or(b.namesHost(q)-a.namesHost(q), a.older(b.listed, name))
+	})
 	for _, v := range fit[1:] {
-		shadowed = append(shadowed, Shadowed{Object: v.ref, Why: fmt.Sprintf("%s names the same host and is older",
-			fit[0].ref)})
+		why := "names the same host and is older"
+		if v.namesHost(q) < fit[0].namesHost(q) {
+			why = "names the host more exactly"
+		}
+		shadowed = append(shadowed, Shadowed{Object: v.ref, Why: fit[0].ref.String() + " " + why})
 	}
-	return q.ofVirtualService(fit[0], labels), shadowed
+	return q.ofVirtualService(fit[0], all, labels), shadowed
 }
 
 // ofVirtualService picks the first rule that fits and gives its distribution.
-func (q question) ofVirtualService(v *virtualService, labels map[string]string) *Law {
+func (q question) ofVirtualService(v *virtualService, all []virtualService, labels map[string]string) *Law {
 	law := &Law{Path: PathVirtualService, NullModel: RandomPerRequest, Objects: []ObjectRef{v.ref}}
 	if q.opaque != "" {
 		law.NullModel, law.ModelWhy = RandomPerConnection, q.opaque
@@ -288,33 +303,23 @@ func (q question) ofVirtualService(v *virtualService, labels map[string]string) 
 		law.Backends = q.rootAlone()
 		return law
 	}
-	for i, r := range v.spec.HTTP {
-		ok, problem := q.ruleFits(r, labels)
-		field := fmt.Sprintf("spec.http[%d]", i)
+	for _, r := range v.rulesFor(q, all, labels) {
+		ok, problem := q.ruleFits(r)
+		field := v.ref.String() + ": " + r.field
 		switch {
 		case problem != "":
-			law.Problem = fmt.Sprintf("%s: %s.match: %s", v.ref, field, problem)
+			law.Problem = field + ".match: " + problem
 			return law
 		case !ok:
 			continue
 		}
-		if len(v.spec.HTTP) > 1 || len(r.Match) > 0 {
-			law.Rule = field
+		if len(v.spec.HTTP) > 1 || len(r.Match) > 0 || r.of != nil {
+			law.Rule = r.field
 		}
-		switch {
-		case r.Redirect != nil || r.DirectResponse != nil:
-			law.Problem = fmt.Sprintf("%s: %s answers %s itself, with a redirect or a fixed response: no backend is drawn",
-				v.ref, field, q.probe)
-		case r.Delegate != nil:
-			law.Problem = fmt.Sprintf("%s: %s delegates to another VirtualService, which this version does not follow", v.ref,
-				field)
-		default:
-			law.Backends, law.Problem = q.destinations(v, r.Route, v.ref.String()+": "+field+".route")
+		if r.of != nil {
+			law.Objects = append(law.Objects, *r.of)
 		}
-		return law
-	}
-	if len(v.spec.HTTP) == 0 {
-		law.Backends = q.rootAlone() // nothing is said of HTTP: the Service's own route stands
+		q.obey(law, v, r, field)
 		return law
 	}
 	law.Unfit = true
@@ -322,107 +327,45 @@ func (q question) ofVirtualService(v *virtualService, labels map[string]string) 
 	return law
 }
 
-func (q question) connectionFits(m connectionMatch) bool {
-	return (m.Port == 0 || m.Port == int64(q.port)) && ofMesh(m.Gateways)
-}
-
-// ofMesh reports whether something that names gateways is for sidecars: those that it names, or all where it names
-// none.
-func ofMesh(gateways []string) bool { return len(gateways) == 0 || slices.Contains(gateways, "mesh") }
-
-// ruleFits asks a rule's matches, any of which may fit.
-func (q question) ruleFits(r virtualRule, labels map[string]string) (bool, string) {
-	if len(r.Match) == 0 {
-		return true, ""
+// obey fills in what a rule makes of a request that fits it.
+func (q question) obey(law *Law, v *virtualService, r virtualRule, field string) {
+	itself := func(status int, with string) {
+		law.Problem = fmt.Sprintf("%s answers %s itself, with %s (status %d): no backend is drawn", field, q.probe, with,
+			status)
 	}
-	for _, m := range r.Match {
-		ok, err := q.virtualFits(m, labels)
-		if err != nil {
-			return false, Brief(err)
-		}
-		if ok {
-			return true, ""
-		}
-	}
-	return false, ""
-}
-
-func (q question) virtualFits(m virtualMatch, labels map[string]string) (bool, error) {
-	path, query := q.probe.target()
-	if m.Port != 0 && m.Port != int64(q.port) || m.SourceNamespace != "" && m.SourceNamespace != q.clientNS ||
-		!ofMesh(m.Gateways) {
-		return false, nil
-	}
-	for k, v := range m.SourceLabels {
-		if labels[k] != v {
-			return false, nil
-		}
-	}
-	if m.IgnoreURICase && m.URI != nil && m.URI.Regex == nil {
-		path = strings.ToLower(path)
-		m.URI = m.URI.lower()
-	}
-	// A value that has to fit, or with unwanted must not; there says whether the request has it.
-	fits := func(m *stringMatch, value string, there, unwanted bool) (bool, error) {
-		if m == nil || !there {
-			return m == nil || unwanted, nil
-		}
-		ok, err := m.fits(value)
-		return ok != unwanted, err
-	}
-	type part struct {
-		match           *stringMatch
-		value           string
-		there, unwanted bool
-	}
-	parts := []part{
-		{m.URI, path, true, false},
-		{m.Method, q.probe.method(), true, false},
-		{m.Authority, q.probe.Host, true, false},
-		{m.Scheme, "http", true, false},
-	}
-	for name, want := range m.Headers {
-		v, there := headerOf(q.probe, name)
-		parts = append(parts, part{&want, v, there, false})
-	}
-	for name, unwanted := range m.WithoutHeaders {
-		v, there := headerOf(q.probe, name)
-		parts = append(parts, part{&unwanted, v, there, true})
-	}
-	for name, want := range m.QueryParams {
-		parts = append(parts, part{&want, query.Get(name), query.Has(name), false})
-	}
-	for _, p := range parts {
-		if ok, err := fits(p.match, p.value, p.there, p.unwanted); !ok || err != nil {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-func (m stringMatch) lower() *stringMatch {
-	low := func(s *string) *string {
-		if s == nil {
-			return nil
-		}
-		l := strings.ToLower(*s)
-		return &l
-	}
-	return &stringMatch{Exact: low(m.Exact), Prefix: low(m.Prefix)}
-}
-
-// fits: a match of nothing asks only that the value is there.
-func (m stringMatch) fits(value string) (bool, error) {
 	switch {
-	case m.Exact != nil:
-		return *m.Exact == value, nil
-	case m.Prefix != nil:
-		return strings.HasPrefix(value, *m.Prefix), nil
-	case m.Regex != nil:
-		re, err := anchored(*m.Regex)
-		return err == nil && re.MatchString(value), err
+	case r.Redirect != nil:
+		itself(cmp.Or(r.Redirect.Code, statusMoved), "a redirect")
+	case r.DirectResponse != nil:
+		itself(r.DirectResponse.Status, "a fixed response")
+	default:
+		if law.Backends, law.Problem = q.destinations(v, r.Route, field+".route"); law.Problem == "" {
+			law.Backends, law.Problem = q.injected(law.Backends, r.Fault, field)
+		}
 	}
-	return true, nil
+}
+
+// injected adds the failures that a rule injects as a party of their own; the others keep their shares of the rest. The
+// percentage is a whole number of millionths, and without one nothing is injected (istio route.go TranslateFault).
+func (q question) injected(leaves []Leaf, f *virtualFault, field string) ([]Leaf, string) {
+	if f == nil || f.Abort == nil || f.Abort.Percentage == nil {
+		return leaves, ""
+	}
+	const million = 1_000_000
+	a := f.Abort
+	share := big.NewRat(min(max(int64(a.Percentage.Value*million/100), 0), million), million)
+	rest, sum := new(big.Rat).Sub(big.NewRat(1, 1), share), weightsOf(leaves).Sum()
+	if share.Sign() == 0 {
+		return leaves, ""
+	}
+	fault := Leaf{ProxyStatus: cmp.Or(a.HTTPStatus, statusOfGRPC(a.GRPCStatus))}
+	fault.Name = fmt.Sprintf("fault (%d)", fault.ProxyStatus)
+	fault.Problem = fmt.Sprintf("%s.fault aborts its share with %d", field, fault.ProxyStatus)
+	var parties []portion
+	for _, b := range leaves {
+		parties = append(parties, portion{b, new(big.Rat).Mul(rest, big.NewRat(b.Weight, sum))})
+	}
+	return q.wholeWeights(append(parties, portion{fault, share}), field)
 }
 
 // destinations gives the distribution of a rule. A lone destination gets everything even at weight 0
@@ -454,7 +397,11 @@ func (q question) destination(v *virtualService, d virtualDestination) Leaf {
 			"Istio knows it by a ServiceEntry or answers 503", untrusted.Safe(d.Destination.Host))
 	} else {
 		b.Namespace, b.Service, b.Name = ref.namespace, ref.name, q.name(ref.namespace, ref.name)
-		if s, known := q.service(ref.namespace, ref.name); known && !s.Found {
+		s, known := q.service(ref.namespace, ref.name)
+		if b.Port == 0 && len(s.Ports) == 1 { // else the port that was dialled (istio route.go GetDestinationCluster)
+			b.Port = s.Ports[0].Port
+		}
+		if known && !s.Found {
 			b.ProxyStatus = statusUnavailable
 			b.Problem = fmt.Sprintf("there is no Service %s/%s: its share is answered with %d",
 				untrusted.Safe(ref.namespace), untrusted.Safe(ref.name), b.ProxyStatus)

@@ -40,7 +40,12 @@ func (d *finder) backendsStep(ctx context.Context) error {
 			Name: w.Service, Weight: w.Weight, Subset: leaf.Subset, ProxyStatus: leaf.ProxyStatus,
 			IsRoot: service == s.Split.Root, Port: cmp.Or(d.c.Ports[w.Service], s.Port),
 		}
+		if leaf.ProxyStatus != 0 && leaf.Service == "" {
+			s.Backends = append(s.Backends, b)
+			continue
+		}
 		b.Service = d.service(ctx, service)
+		b.Port = s.Law.PortOf(leaf, b.Service, b.Port)
 		if m, ok := d.mirrors[service]; ok {
 			b.Mirror = &m
 		} else if !b.Service.Found {

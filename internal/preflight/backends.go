@@ -138,7 +138,7 @@ func (f *findings) rootAndBackends(s View, see func(on subject, svc law.Service,
 	root.backend = s.Root.Name
 	see(root, s.Root, s.Port)
 	for _, b := range s.Backends {
-		if !b.IsRoot {
+		if !b.IsRoot && !b.IsProxy() {
 			see(f.backend(b), b.Service, backendPort(s, b))
 		}
 	}

@@ -64,7 +64,7 @@ func viewFaults() []viewFault {
 		}, Unknown, "Deployment smi-adaptor could not be read (it is not in namespace linkerd-smi", "kubectl --context west get deployments -A --field-selector metadata.name=smi-adaptor"},
 		{"a route needs none", "SB003", asRoute, OK, "needs no adaptor", ""},
 
-		{"route that is not followed", "SB004", func(v *View) { asRoute(v); v.Law.Objects = nil }, Failed, "proxies do not follow HTTPRoute test/podinfo, they follow none of them", ""},
+		{"route that is not followed", "SB004", func(v *View) { asRoute(v); v.Law.Objects = nil }, Failed, "proxies follow none of them: the root Service alone gets everything; they do not follow HTTPRoute test/podinfo", ""},
 		{"route followed", "SB004", asRoute, OK, "proxies follow HTTPRoute test/podinfo itself", ""},
 		{"law not certain", "SB004", func(v *View) { asRoute(v); v.Law.Unread = "grpcroutes" }, Unknown, "not certain: grpcroutes", ""},
 
@@ -78,7 +78,7 @@ func viewFaults() []viewFault {
 			behindProfile(v)
 			v.Split.Rivals = []string{"httproute/second"}
 		}, Failed, "comes before HTTPRoute", "delete serviceprofile podinfo.test.svc.cluster.local"},
-		{"route behind a profile of the user's own", "SB004", behindProfile, Failed, "proxies do not follow HTTPRoute test/podinfo, they follow ServiceProfile", "get httproute podinfo -o yaml"},
+		{"route behind a profile of the user's own", "SB004", behindProfile, Failed, "proxies follow ServiceProfile test/podinfo.test.svc.cluster.local; they do not follow HTTPRoute", "get httproute podinfo -o yaml"},
 		{"route beside a TrafficSplit", "SB005", func(v *View) { v.Split.Rivals = []string{"httproute/podinfo"} }, Warning, "httproute/podinfo names the root Service podinfo too; proxies follow ServiceProfile", "delete httproute/podinfo"},
 
 		{"mirror that answers nobody", "SB012", unavailable, Failed, "requests do not arrive in cluster east: asked by itself 2 times it gave status 503 by the client's own proxy (route default.http: service unavailable)", "multicluster gateways"},

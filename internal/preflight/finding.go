@@ -136,7 +136,7 @@ func (f *findings) backends(s View) iter.Seq2[subject, law.Backend] {
 			f.about(aboutSplit).add(Unknown, "no backends could be read")
 		}
 		for _, b := range s.Backends {
-			if !yield(f.backend(b), b) {
+			if !b.IsProxy() && !yield(f.backend(b), b) {
 				return
 			}
 		}

@@ -59,22 +59,26 @@ func routeAgrees(s View) (Status, shown) {
 	case s.Law.Unread != "":
 		return Unknown, say("what proxies obey is not certain: %s", s.Law.Unread)
 	case !s.Law.Rules(s.Split):
-		return Failed, say("proxies do not follow %s, they follow %s", splitName(s), follows(s))
+		return Failed, say("proxies follow %s; they do not follow %s", follows(s), splitName(s))
 	case s.Split.Differs:
 		return Failed, say("proxies follow %s, the split says %s", s.Split.Effective, declared(s))
 	}
 	return OK, "proxies follow " + splitName(s) + " itself"
 }
 
-// routeRules is about routes of the Gateway API: that they are in force, and that one of their rules is the request's.
+// routeRules is about splits with rules: that they are in force, that one of their rules is the request's, and that all
+// that it sends to can be sent to. A failure that is injected is meant, and only told.
 func routeRules(s View) Finding {
 	status, seen := routeInForce(s)
-	if status != OK || !law.IsRoute(law.Path(s.Split.Kind)) {
+	if status != OK || isTrafficSplit(s) {
 		return about(aboutSplit, status, seen)
 	}
 	f := newFindings()
 	for _, b := range s.Law.Backends {
-		if b.Problem != "" && b.Weight > 0 {
+		switch {
+		case b.ProxyStatus != 0 && b.Service == "" && b.Weight > 0:
+			f.about(aboutSplit).add(Warning, "%s", b.Problem)
+		case b.Problem != "" && b.Weight > 0:
 			f.about(aboutBackend(b.Name)).add(Failed, "backend %s: %s", b.Name, b.Problem)
 		}
 	}
@@ -90,13 +94,13 @@ func routeInForce(s View) (Status, shown) {
 		return Unknown, "there is no split to follow"
 	case unfit(s):
 		return Failed, say("%s", s.Law.Problem)
-	case !law.IsRoute(law.Path(s.Split.Kind)):
-		return OK, say("a %s is no route of the Gateway API", s.Split.Kind)
+	case isTrafficSplit(s):
+		return OK, "a TrafficSplit has no rules"
 	}
 	for _, shadow := range s.Law.Shadowed {
 		o, split := shadow.Object, s.Split.Object()
 		if o.Kind == split.Kind && o.Group() == split.Group() && o.Namespace == split.Namespace && o.Name == split.Name {
-			return Failed, say("%s is not followed: %s", o, shadow.Why)
+			return Failed, say("proxies follow %s; %s is not followed: %s", follows(s), o, shadow.Why)
 		}
 	}
 	noRoute := s.Probed.count(func(a Answer) bool {
@@ -104,7 +108,7 @@ func routeInForce(s View) (Status, shown) {
 	})
 	switch {
 	case !s.Law.Rules(s.Split):
-		return Failed, say("%s is not followed; proxies follow %s", splitName(s), follows(s))
+		return Failed, say("proxies follow %s; they do not follow %s", follows(s), splitName(s))
 	case noRoute > 0:
 		return Failed, say("%d of %d probes got 404 (no route) from the client's own proxy", noRoute, len(s.Probed.Root))
 	case s.Law.Rule != "":

@@ -174,7 +174,7 @@ func profileAgrees(s View) (Status, shown) {
 	switch {
 	case !s.Split.Found:
 		return Unknown, "there is no split to compare with"
-	case !isTrafficSplit(s):
+	case !isTrafficSplit(s), s.Law.Path != "" && !s.Law.Rules(s.Split):
 		return routeAgrees(s)
 	case p.State == law.ProfileNotServed:
 		return OK, "this cluster has no ServiceProfiles, so nothing stands between the split and the proxies"
