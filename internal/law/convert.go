@@ -191,14 +191,14 @@ func (s Sources) warnings(split Split, port int32, allZero bool, lost float64) [
 			"to %.2g points", maxRouteWeight, lost))
 	}
 	if allZero {
-		out = append(out, "every weight of the split is 0, which Linkerd takes for everything to the root Service; the "+
-			"route says so with a weight above 0, since one with weights of 0 alone cannot be drawn by")
 		for _, d := range split.Declared {
 			if strings.Contains(d.Service, ".") {
 				out = append(out, fmt.Sprintf("%q is lost: with weight 0 the route leaves it out, and it is no Service of "+
 					"namespace %s, which is how the SMI adaptor reads it", untrusted.Safe(d.Service), untrusted.Safe(split.Namespace)))
 			}
 		}
+		out = append(out, "every weight of the split is 0, which Linkerd takes for everything to the root Service; the "+
+			"route says so with a weight above 0, since one with weights of 0 alone cannot be drawn by")
 	}
 	if split.Matches {
 		out = append(out, "the split has spec.matches, which Linkerd's SMI adaptor ignores; the route splits every request "+

@@ -323,7 +323,7 @@ func (q question) ofVirtualService(v *virtualService, all []virtualService, labe
 		return law
 	}
 	law.Unfit = true
-	law.Problem = fmt.Sprintf("no rule of %s fits %s: proxies answer 404", v.ref, q.probe)
+	law.Problem, law.Unfit = fmt.Sprintf("no rule of %s fits %s: proxies answer 404", v.ref, q.probe), true
 	return law
 }
 

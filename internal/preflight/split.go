@@ -174,7 +174,7 @@ func profileAgrees(s View) (Status, shown) {
 	switch {
 	case !s.Split.Found:
 		return Unknown, "there is no split to compare with"
-	case !isTrafficSplit(s), s.Law.Path != "" && !s.Law.Rules(s.Split):
+	case !isTrafficSplit(s), passedOver(s):
 		return routeAgrees(s)
 	case p.State == law.ProfileNotServed:
 		return OK, "this cluster has no ServiceProfiles, so nothing stands between the split and the proxies"
@@ -193,6 +193,12 @@ func profileAgrees(s View) (Status, shown) {
 		return Warning, name + " agrees now, but its annotation smi.linkerd.io/skip makes the SMI adaptor leave it alone"
 	}
 	return OK, name + " agrees with the split"
+}
+
+// passedOver reports a TrafficSplit that no ServiceProfile could bring to the proxies: they are of another mesh, or a
+// route rules.
+func passedOver(s View) bool {
+	return !s.Law.Rules(s.Split) && (law.IsRoute(s.Law.Path) || s.Law.Provider == law.ProviderIstio)
 }
 
 func profileHint(s View) string {
