@@ -7,6 +7,15 @@ type Counts struct {
 	Unattributed int64   // requests without a known backend (timeouts, resets, unmatched answers), >= 0
 }
 
+// Add counts n requests of a backend, those of none that exists as unattributed.
+func (c *Counts) Add(backend int, n int64) {
+	if backend >= 0 && backend < len(c.N) {
+		c.N[backend] += n
+	} else {
+		c.Unattributed += n
+	}
+}
+
 // Outcome is the three-valued statistical conclusion. Whether a run was measurable at all (invalid) is not a
 // statistical question and is decided by the caller.
 type Outcome string

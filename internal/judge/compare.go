@@ -174,28 +174,24 @@ func questionsOf(base, l sideRun, quantiles int) int {
 	return n
 }
 
-func (m sideRun) times(name string) (*analyze.Blocks, bool) {
-	i := slices.IndexFunc(m.series, func(s sideTimes) bool { return s.name == name })
-	if i < 0 {
-		return nil, false
+// find is the first that is meant, and whether there is one.
+func find[T any](all []T, meant func(T) bool) (found T, ok bool) {
+	if i := slices.IndexFunc(all, meant); i >= 0 {
+		return all[i], true
 	}
-	return m.series[i].blocks, true
+	return found, false
+}
+
+func (m sideRun) times(name string) (sideTimes, bool) {
+	return find(m.series, func(s sideTimes) bool { return s.name == name })
 }
 
 func (m sideRun) cost(name string) (sideCost, bool) {
-	i := slices.IndexFunc(m.costs, func(c sideCost) bool { return c.name == name })
-	if i < 0 {
-		return sideCost{}, false
-	}
-	return m.costs[i], true
+	return find(m.costs, func(c sideCost) bool { return c.name == name })
 }
 
 func (m sideRun) count(backend string) (sideCount, bool) {
-	i := slices.IndexFunc(m.counts, func(c sideCount) bool { return c.backend == backend })
-	if i < 0 {
-		return sideCount{}, false
-	}
-	return m.counts[i], true
+	return find(m.counts, func(c sideCount) bool { return c.backend == backend })
 }
 
 func (m sideRun) answers() (n, weights int64) {
@@ -294,7 +290,7 @@ func latencyChanges(c *report.RunChange, base, l sideRun, o CompareOptions, fami
 		if !ok {
 			continue
 		}
-		d, err := decide(s.blocks, before, o.Quantiles, o.margin(before.Quantile(0.5)), o.Alpha, false)
+		d, err := decide(s.blocks, before.blocks, o.Quantiles, o.margin(before.blocks.Quantile(0.5)), o.Alpha, false)
 		if err != nil {
 			return err
 		}

@@ -38,10 +38,7 @@ func (t *Tally) useTotals(totals wire.Totals) {
 	every := 1 + totals.Requests/maxTimes
 	t.lags = expand(totals.Times.SendLag, every)
 	for _, x := range totals.Times.Latency {
-		a := &t.rest
-		if b := int(x.Backend); b >= 0 && b < len(t.backends) {
-			a = &t.backends[b]
-		}
+		a := t.answersOf(x.Backend)
 		a.service, a.response = expand(x.Service, every), expand(x.Response, every)
 	}
 }

@@ -3,6 +3,7 @@ package judge
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -29,10 +30,14 @@ const maxCostTimes = 1 << 18
 // costTimes keeps when the answers of each backend were due and how long they took.
 type costTimes struct {
 	stride uint64
-	seqs   []uint64
-	due    []time.Duration
-	took   []int64
-	who    []int16
+	kept   []costTime
+}
+
+type costTime struct {
+	seq  uint64
+	due  time.Duration
+	took int64
+	who  int16
 }
 
 func (c *costTimes) add(r attack.Result) {
@@ -43,22 +48,14 @@ func (c *costTimes) add(r attack.Result) {
 	if r.Seq%c.stride != 0 {
 		return
 	}
-	if len(c.seqs) >= maxCostTimes {
+	if len(c.kept) >= maxCostTimes {
 		c.stride *= 2
-		n := 0
-		for i, seq := range c.seqs {
-			if seq%c.stride == 0 {
-				c.seqs[n], c.due[n], c.took[n], c.who[n] = seq, c.due[i], c.took[i], c.who[i]
-				n++
-			}
-		}
-		c.seqs, c.due, c.took, c.who = c.seqs[:n], c.due[:n], c.took[:n], c.who[:n]
+		c.kept = slices.DeleteFunc(c.kept, func(x costTime) bool { return x.seq%c.stride != 0 })
 		if r.Seq%c.stride != 0 {
 			return
 		}
 	}
-	c.seqs, c.due = append(c.seqs, r.Seq), append(c.due, r.Planned)
-	c.took, c.who = append(c.took, int64(r.ResponseTime())), append(c.who, r.Backend)
+	c.kept = append(c.kept, costTime{r.Seq, r.Planned, int64(r.ResponseTime()), r.Backend})
 }
 
 // windows sorts the times of each backend into windows of the run.
@@ -67,10 +64,10 @@ func (c *costTimes) windows(backends, n int, length time.Duration) ([]*analyze.B
 	for b := range table {
 		table[b] = make([][]int64, n)
 	}
-	for i, b := range c.who {
-		if int(b) < backends {
-			w := min(int(c.due[i]/length), n-1)
-			table[b][w] = append(table[b][w], c.took[i])
+	for _, x := range c.kept {
+		if int(x.who) < backends {
+			w := min(int(x.due/length), n-1)
+			table[x.who][w] = append(table[x.who][w], x.took)
 		}
 	}
 	out := make([]*analyze.Blocks, backends)

@@ -108,8 +108,8 @@ func TestCostTimesAreBounded(t *testing.T) {
 	for i := range n {
 		c.add(attack.Result{Seq: uint64(i), Planned: time.Duration(i) * time.Microsecond, Done: time.Duration(i+1) * time.Microsecond, Status: 200})
 	}
-	if len(c.seqs) > maxCostTimes || len(c.seqs) < maxCostTimes/4 {
-		t.Errorf("%d times are kept of %d", len(c.seqs), n)
+	if len(c.kept) > maxCostTimes || len(c.kept) < maxCostTimes/4 {
+		t.Errorf("%d times are kept of %d", len(c.kept), n)
 	}
 	blocks, err := c.windows(1, 30, n*time.Microsecond/30+1)
 	if err != nil || blocks[0].Blocks() != 30 {

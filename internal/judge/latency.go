@@ -138,14 +138,11 @@ func (j *latencyJudge) compare() {
 		if j.blocks[i] == nil {
 			return
 		}
-		// Rounds cut short: what both sides have.
-		first, second := equalRounds(j.times[i].blocks, j.times[last].blocks)
-		a, errA := analyze.NewBlocks(first)
-		b, errB := analyze.NewBlocks(second)
-		if errA != nil || errB != nil || a.Samples() == 0 || b.Samples() == 0 {
+		pair, ok := costOf(j.p.Targets[i].Name, j.times[i], j.times[last])
+		if !ok {
 			return
 		}
-		d, err := decide(a, b, j.judgedQuantiles(), j.p.Margin, alpha, true)
+		d, err := decide(pair.far, pair.near, j.judgedQuantiles(), j.p.Margin, alpha, true)
 		if err != nil {
 			j.doc.refuse("%s", untrusted.Safe(err.Error()))
 			return
@@ -163,11 +160,6 @@ func (j *latencyJudge) compare() {
 	if j.p.Margin.Set {
 		j.doc.Verdict.Outcome = outcome
 	}
-}
-
-func equalRounds(a, b [][]int64) (first, second [][]int64) {
-	n := min(len(a), len(b))
-	return a[:n], b[:n]
 }
 
 // analyzeLatency computes the report of a stored comparison again.

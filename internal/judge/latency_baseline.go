@@ -102,11 +102,11 @@ func (j *latencyJudge) against(old record.Manifest, times []Times) {
 	}
 }
 
-// costOf are the rounds that both have, false where one has no answers.
+// costOf are the rounds that both have, which may have been cut short; false where one has no answers.
 func costOf(name string, far, near Times) (sideCost, bool) {
-	first, second := equalRounds(far.blocks, near.blocks)
-	a, errA := analyze.NewBlocks(first)
-	b, errB := analyze.NewBlocks(second)
+	rounds := min(len(far.blocks), len(near.blocks))
+	a, errA := analyze.NewBlocks(far.blocks[:rounds])
+	b, errB := analyze.NewBlocks(near.blocks[:rounds])
 	ok := errA == nil && errB == nil && a.Samples() > 0 && b.Samples() > 0
 	return sideCost{name, a, b}, ok
 }

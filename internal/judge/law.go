@@ -58,13 +58,7 @@ func perConnection(t *Tally, backends int) (*Tally, error) {
 		}
 		seen[o.Conn] = true
 		o.Conn = int(out.N) // each a connection of its own
-		out.observations = append(out.observations, o)
-		if o.Backend >= 0 && o.Backend < backends {
-			out.counts.N[o.Backend]++
-		} else {
-			out.counts.Unattributed++
-		}
-		out.N++
+		out.keep(o)
 	}
 	if out.N == 0 {
 		return nil, fmt.Errorf("the split is drawn for each connection, and the engine did not say which request used which")

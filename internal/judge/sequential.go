@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 )
@@ -149,16 +148,7 @@ func sequential(doc *draft, m record.Manifest, t *Tally) (analyze.Decision, *Tal
 	counted := NewTally(len(m.Weights))
 	for _, o := range t.observations {
 		if o.Seq < l.next {
-			counted.observe(attack.Result{
-				Seq: o.Seq, Planned: o.Planned, Sent: o.Sent, Done: o.Done, Backend: int16(o.Backend),
-				Conn: int32(o.Conn), Status: statusOf(o),
-			})
-			counted.N++
-			if o.Backend >= 0 && o.Backend < len(counted.counts.N) {
-				counted.counts.N[o.Backend]++
-			} else {
-				counted.counts.Unattributed++
-			}
+			counted.keep(o)
 		}
 	}
 	doc.counts = counted.counts

@@ -56,16 +56,11 @@ func (t *Tally) Add(r attack.Result) {
 		t.N++
 		return
 	}
-	a := &t.rest
-	if b := int(r.Backend); b >= 0 && b < len(t.backends) {
-		a = &t.backends[b]
-		t.counts.N[b]++
-	} else {
-		t.counts.Unattributed++
-		if r.Status != 0 && r.Status < 500 {
-			t.unknown++
-		}
+	a := t.answersOf(r.Backend)
+	if a == &t.rest && r.Status != 0 && r.Status < 500 {
+		t.unknown++
 	}
+	t.counts.Add(int(r.Backend), 1)
 	if r.Err == attack.ErrLost {
 		pod := max(t.podOf(r), 0)
 		for len(t.lostByPod) <= pod {
@@ -86,6 +81,14 @@ func (t *Tally) Add(r attack.Result) {
 	t.N++
 }
 
+// answersOf are those of a backend, of none where there is none of that number.
+func (t *Tally) answersOf(backend int16) *answers {
+	if b := int(backend); b >= 0 && b < len(t.backends) {
+		return &t.backends[b]
+	}
+	return &t.rest
+}
+
 func (t *Tally) countByPod(r attack.Result) {
 	if t.Pods < 2 {
 		return
@@ -93,12 +96,7 @@ func (t *Tally) countByPod(r attack.Result) {
 	for len(t.byPod) < t.Pods {
 		t.byPod = append(t.byPod, analyze.Counts{N: make([]int64, len(t.counts.N))})
 	}
-	c := &t.byPod[t.podOf(r)]
-	if b := int(r.Backend); b >= 0 && b < len(c.N) {
-		c.N[b]++
-	} else {
-		c.Unattributed++
-	}
+	t.byPod[t.podOf(r)].Add(int(r.Backend), 1)
 }
 
 // podOf is the number of the source pod of a result, -1 where there is only one.
@@ -161,6 +159,13 @@ func (t *Tally) observe(r attack.Result) {
 	})
 }
 
+// keep counts an observation of another tally.
+func (t *Tally) keep(o analyze.Observation) {
+	t.observations = append(t.observations, o)
+	t.counts.Add(o.Backend, 1)
+	t.N++
+}
+
 // ordered reports whether the order of all requests was kept.
 func (t *Tally) ordered() bool { return t.N > 0 && uint64(len(t.observations)) == t.N }
 
@@ -185,10 +190,7 @@ func (t *Tally) statuses() {
 	}
 	t.rest.statuses, t.rest.errors = nil, nil
 	t.outcomes.Each(func(backend int16, status uint16, class attack.ErrorClass, n uint64) {
-		a := &t.rest
-		if b := int(backend); b >= 0 && b < len(t.backends) {
-			a = &t.backends[b]
-		}
+		a := t.answersOf(backend)
 		if class != attack.OK {
 			if a.errors == nil {
 				a.errors = make(map[attack.ErrorClass]int64)
@@ -207,10 +209,8 @@ func (t *Tally) statuses() {
 func exact(totals wire.Totals, backends int) analyze.Counts {
 	c := analyze.Counts{N: make([]int64, backends)}
 	for _, e := range totals.Tally {
-		if b := int(e.Backend); b >= 0 && b < backends {
-			c.N[b] += int64(e.N)
-		} else if e.Class != attack.ErrDropped.String() {
-			c.Unattributed += int64(e.N)
+		if e.Class != attack.ErrDropped.String() {
+			c.Add(int(e.Backend), int64(e.N))
 		}
 	}
 	return c

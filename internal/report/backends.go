@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 )
 
 // sharesSection is what each backend got, beside what was declared.
@@ -46,12 +47,7 @@ func backendTable(r Report) Table {
 
 // timed reports whether any answer of a backend was timed.
 func timed(r Report) bool {
-	for _, b := range r.Backends {
-		if b.Latency != nil {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Backends, func(b Backend) bool { return b.Latency != nil })
 }
 
 // shareColumns say what was expected and seen. The first one is the backend.

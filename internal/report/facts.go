@@ -1,7 +1,9 @@
 package report
 
 import (
+	_ "embed" // the glossary
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/splitbench/splitbench/internal/law"
@@ -245,28 +247,15 @@ func pText(p *Probability) string {
 	return "p 0"
 }
 
+//go:embed glossary.txt
+var glossaryText string
+
 // glossary says what the words of a report mean, to a reader who knows no statistics.
 func glossary() Fields {
 	var f Fields
-	f.add("Pass", "Every share is within its tolerance of the weight, and that was shown: were one outside, so good a "+
-		"result would be rarer than the stated error rate.")
-	f.add("Fail", "Some share is outside its tolerance, and that was shown; or a backend of weight 0 answered.")
-	f.add("Inconclusive", "These requests cannot tell. It is neither good nor bad news; more requests would decide, "+
-		"and the report says how many.")
-	f.add("Invalid", "What was measured is not what was declared, or nothing was measured. The reasons say what to mend.")
-	f.add("Weight and expected share", "Weights only count in proportion: 90 and 10 declare 90 % and 10 %. The expected "+
-		"share is the weight divided by the sum of all.")
-	f.add("Likely range", "A confidence interval: where the true share can be after what was seen. More requests make "+
-		"it narrower.")
-	f.add("Tolerance", "How far a share may be from its weight and still be called right. It is set before the run; by "+
-		"default the smaller of 5 points and half the share.")
-	f.add("Points", "Percentage points: from 10 % to 12 % is 2 points.")
-	f.add("By chance", "Even a perfect split never gives exactly its weights, since each request is drawn. The report "+
-		"says how often a gap like this one would turn up in runs against a perfect split.")
-	f.add("Response time", "From the instant at which a request was planned to be sent until its answer was read. "+
-		"Service time counts from when it was really sent.")
-	f.add("p50, p99", "Half of the requests, or 99 of 100, were answered within that time.")
-	f.add("Unattributed", "Requests of which nobody can say which backend answered. They are never left out: where they "+
-		"could change the outcome it is inconclusive.")
+	for line := range strings.Lines(glossaryText) {
+		word, meaning, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		f.add(word, meaning)
+	}
 	return f
 }

@@ -174,9 +174,8 @@ func secondsOf(v, window float64) string {
 
 // latencyFigure is the response times of each backend by quantile; nil with a sentence where there is nothing to draw.
 func latencyFigure(r Report) (*Figure, string) {
-	timed := slices.ContainsFunc(r.Backends, func(b Backend) bool { return b.Latency != nil })
 	if r.Series == nil || r.Series.Latency == nil || len(r.Series.Latency.Curves) == 0 {
-		if timed {
+		if timed(r) {
 			return nil, "Too few answers for a chart of latencies."
 		}
 		return nil, "Nothing was timed."
@@ -208,7 +207,7 @@ func latencyFigure(r Report) (*Figure, string) {
 		},
 		Panels: []chart.Panel{panel},
 	}
-	return &Figure{ID: "latency", Summary: latencySummary(r), Caption: latencyCaption(), Chart: plot}, ""
+	return &Figure{ID: "latency", Summary: latencySummary(r), Caption: latencyCaption, Chart: plot}, ""
 }
 
 // oneIn is of how many requests one takes longer than a quantile: on a logarithmic axis each step to the right is a
@@ -309,10 +308,8 @@ func latencySummary(r Report) string {
 	return "Response time by quantile. " + strings.Join(s, "; ") + "."
 }
 
-func latencyCaption() string {
-	return "Each step to the right along the axis leaves a tenth of the requests: at 99% one in a hundred took longer. " +
-		"Both axes are logarithmic. Lines end where there are too few answers to know more."
-}
+const latencyCaption = "Each step to the right along the axis leaves a tenth of the requests: at 99% one in a " +
+	"hundred took longer. Both axes are logarithmic. Lines end where there are too few answers to know more."
 
 // overTimeSections are the shares over time, and what happened meanwhile.
 func overTimeSections(r Report) []Section {

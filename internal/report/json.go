@@ -56,16 +56,24 @@ var (
 // maxReport bounds what ReadJSON takes: a report holds no samples.
 const maxReport = 64 << 20
 
+func readAll(in io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(in, maxReport+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read report: %w", err)
+	case len(b) > maxReport:
+		return nil, fmt.Errorf("read report: %w: larger than %d bytes", ErrNotReport, maxReport)
+	}
+	return b, nil
+}
+
 // ReadJSON reads what WriteJSON wrote. It refuses another kind of document (ErrNotReport) and a version that it does
 // not know (ErrNewer) instead of leaving out what it does not understand; a field it does not know is therefore an
 // error too.
 func ReadJSON(in io.Reader) (Report, error) {
-	b, err := io.ReadAll(io.LimitReader(in, maxReport+1))
-	switch {
-	case err != nil:
-		return Report{}, fmt.Errorf("read report: %w", err)
-	case len(b) > maxReport:
-		return Report{}, fmt.Errorf("read report: %w: larger than %d bytes", ErrNotReport, maxReport)
+	b, err := readAll(in)
+	if err != nil {
+		return Report{}, err
 	}
 	var head struct {
 		APIVersion string `json:"apiVersion"`
@@ -99,12 +107,9 @@ const reportScript = "splitbench-report"
 // ReadHTML gets the report back from the page of a report. A page without one, and a file that is none, are
 // ErrNotReport; otherwise it refuses what ReadJSON refuses.
 func ReadHTML(in io.Reader) (Report, error) {
-	b, err := io.ReadAll(io.LimitReader(in, maxReport+1))
-	switch {
-	case err != nil:
-		return Report{}, fmt.Errorf("read report: %w", err)
-	case len(b) > maxReport:
-		return Report{}, fmt.Errorf("read report: %w: larger than %d bytes", ErrNotReport, maxReport)
+	b, err := readAll(in)
+	if err != nil {
+		return Report{}, err
 	}
 	// The JSON holds no < but those of escapes, so its element ends at the first one.
 	open := []byte(`<script type="application/json" id="` + reportScript + `">`)
