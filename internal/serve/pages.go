@@ -121,14 +121,15 @@ func (s *server) run(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, statusOf(err), err)
 		return
 	}
-	p, err := render.PageOf(rep.Outline(), rep)
-	if err == nil {
-		var nav template.HTML
-		if nav, err = filled("nav", nil); err == nil {
-			p.Body = nav + p.Body
-		}
-	}
-	s.send(w, http.StatusOK, p, err)
+	s.document(w, rep.Outline(), rep)
+}
+
+// document is the page of a document, with the way back to the list.
+func (s *server) document(w http.ResponseWriter, o report.Outline, doc any) {
+	p, err := render.PageOf(o, doc)
+	nav, navErr := filled("nav", nil)
+	p.Body = nav + p.Body
+	s.send(w, http.StatusOK, p, errors.Join(err, navErr))
 }
 
 func (s *server) compare(w http.ResponseWriter, r *http.Request) {
@@ -147,14 +148,7 @@ func (s *server) compare(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, http.StatusUnprocessableEntity, err)
 		return
 	}
-	p, err := render.PageOf(c.Outline(), c)
-	if err == nil {
-		var nav template.HTML
-		if nav, err = filled("nav", nil); err == nil {
-			p.Body = nav + p.Body
-		}
-	}
-	s.send(w, http.StatusOK, p, err)
+	s.document(w, c.Outline(), c)
 }
 
 // problem says in one sentence what is wrong.

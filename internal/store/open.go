@@ -98,12 +98,8 @@ func openPath(dir, path string) (Folder, error) {
 	if err != nil {
 		return Folder{}, err
 	}
-	home, err := os.Stat(dir)
-	if err == nil {
-		parent, err := os.Stat(filepath.Dir(abs(f.Dir)))
-		if err == nil && os.SameFile(home, parent) {
-			return f.settled(), nil
-		}
+	if sameDir(dir, filepath.Dir(abs(f.Dir))) {
+		return f.settled(), nil
 	}
 	if f.Status == Running && f.probe() == lockFree {
 		f.Status = Partial // not our folder to write in

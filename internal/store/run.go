@@ -1,11 +1,8 @@
 package store
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,14 +20,10 @@ type Run struct {
 
 	lock *flock.Flock
 
-	mu         sync.Mutex
-	samples    *os.File
-	samplesLen int64
-	samplesSum hash.Hash
-	broken     error // why the samples take no more
-	streams    map[string]*stream
-	sums       map[string]string
-	closed     bool
+	mu      sync.Mutex
+	streams map[string]*stream // the samples among them
+	sums    map[string]string
+	closed  bool
 }
 
 // Create makes the folder of run id in dir, which it creates where it is missing, with status running, and holds its
@@ -76,7 +69,7 @@ func Create(dir, id string) (_ *Run, err error) {
 	if err := writeReserve(temp); err != nil {
 		return nil, fail("create", err, ": free some space or name another disk")
 	}
-	r := &Run{ID: id, Dir: folder, lock: lock, sums: map[string]string{}}
+	r := &Run{ID: id, Dir: folder, lock: lock, streams: map[string]*stream{}, sums: map[string]string{}}
 	if err := atomicWrite(temp, StatusFile, []byte(Running+"\n")); err != nil {
 		return nil, fail("create", err, "")
 	}
@@ -133,40 +126,7 @@ func (r *Run) write(name string, data []byte) error {
 		return fmt.Errorf("write %s of run %s: %w: free some space or name another disk with --results-dir",
 			name, r.ID, classify(err))
 	}
-	sum := sha256.Sum256(data)
-	r.sums[name] = hex.EncodeToString(sum[:])
-	return nil
-}
-
-// Append adds p to the samples, of which the first call creates the file. A p that does not fit is taken back whole,
-// so the file always ends with what an earlier call wrote; from then on every call returns that first error. A full
-// disk is ErrNoSpace: Close the run as Partial.
-func (r *Run) Append(p []byte) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch {
-	case r.closed:
-		return fmt.Errorf("append samples of run %s: %w", r.ID, ErrClosed)
-	case r.broken != nil:
-		return r.broken
-	case r.samples == nil:
-		f, err := os.OpenFile(filepath.Join(r.Dir, SamplesFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-		if err != nil {
-			r.broken = fmt.Errorf("append samples of run %s: %w", r.ID, classify(err))
-			return r.broken
-		}
-		r.samples, r.samplesSum = f, sha256.New()
-	}
-	if _, err := r.samples.Write(p); err != nil {
-		r.broken = fmt.Errorf("append samples of run %s: %w: the run ends here; free some space or name another disk "+
-			"with --results-dir", r.ID, classify(err))
-		if back := r.samples.Truncate(r.samplesLen); back != nil {
-			r.broken = errors.Join(r.broken, back)
-		}
-		return r.broken
-	}
-	r.samplesLen += int64(len(p))
-	r.samplesSum.Write(p)
+	r.sums[name] = hexSum(data)
 	return nil
 }
 
@@ -183,10 +143,6 @@ func (r *Run) Close(status Status) error {
 	if !status.valid() || status == Running {
 		errs = append(errs, fmt.Errorf("close run %s: status %q: want complete, partial or aborted", r.ID, status))
 		status = Partial
-	}
-	if r.samples != nil {
-		errs = append(errs, r.samples.Sync(), r.samples.Close())
-		r.sums[SamplesFile] = hex.EncodeToString(r.samplesSum.Sum(nil))
 	}
 	errs = append(errs, r.closeStreams()...)
 	dropReserve(r.Dir)

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 )
 
-// stream is a file of the run that grows besides the samples: those of another pod, or of a later segment.
+// stream is a file of the run that grows: the samples, or those of another pod or of a later segment.
 type stream struct {
 	file   *os.File
 	length int64
@@ -19,12 +19,14 @@ type stream struct {
 	broken error // why it takes no more
 }
 
-// AppendTo is Append for a file of the run other than SamplesFile, under the same terms. Names are those that WriteFile
-// takes; a file that WriteFile wrote is not appended to.
+// Append adds p to the samples, as AppendTo does.
+func (r *Run) Append(p []byte) error { return r.AppendTo(SamplesFile, p) }
+
+// AppendTo adds p to a file of the run, which the first call creates. A p that does not fit is taken back whole, so the
+// file always ends with what an earlier call wrote; from then on every call returns that first error. A full disk is
+// ErrNoSpace: Close the run as Partial. Names are those that WriteFile takes, and SamplesFile; a file that WriteFile
+// wrote is not appended to.
 func (r *Run) AppendTo(name string, p []byte) error {
-	if name == SamplesFile {
-		return r.Append(p)
-	}
 	if err := checkName(name); err != nil {
 		return fmt.Errorf("append to file of run %s: %w", r.ID, err)
 	}
@@ -36,12 +38,9 @@ func (r *Run) AppendTo(name string, p []byte) error {
 	s := r.streams[name]
 	if s == nil {
 		f, err := os.OpenFile(filepath.Join(r.Dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-		if err != nil {
-			return fmt.Errorf("append to %s of run %s: %w", name, r.ID, classify(err))
-		}
 		s = &stream{file: f, sum: sha256.New()}
-		if r.streams == nil {
-			r.streams = map[string]*stream{}
+		if err != nil {
+			s.broken = fmt.Errorf("append to %s of run %s: %w", name, r.ID, classify(err))
 		}
 		r.streams[name] = s
 	}
@@ -68,6 +67,9 @@ func (s *stream) append(id, name string, p []byte) error {
 // closeStreams needs r.mu held.
 func (r *Run) closeStreams() (errs []error) {
 	for name, s := range r.streams {
+		if s.file == nil {
+			continue // it could not be created
+		}
 		errs = append(errs, s.file.Sync(), s.file.Close())
 		r.sums[name] = hex.EncodeToString(s.sum.Sum(nil))
 	}

@@ -176,7 +176,7 @@ func (f Folder) damage(name string, file *os.File) string {
 		return "cannot be held against " + SumsFile + ": " + err.Error()
 	case damage != "":
 		return "cannot be held against " + SumsFile + ", which " + damage
-	case want[StatusFile] != hexSum(f.Status+"\n"):
+	case want[StatusFile] != hexSum([]byte(f.Status+"\n")):
 		return "is of a run whose " + StatusFile + " was changed"
 	case want[name] == "":
 		return "was not written by the run: " + SumsFile + " does not name it"
@@ -194,8 +194,8 @@ func (f Folder) damage(name string, file *os.File) string {
 	return ""
 }
 
-func hexSum(s Status) string {
-	sum := sha256.Sum256([]byte(s))
+func hexSum(b []byte) string {
+	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }
 

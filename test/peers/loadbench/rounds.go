@@ -13,9 +13,12 @@ import (
 // tool is a program as it takes part in a measurement.
 type tool struct {
 	name string
-	run  func(ctx context.Context, d time.Duration) (measured, error)
+	run  program
 	all  []measured
 }
+
+// program runs for a time.
+type program func(ctx context.Context, d time.Duration) (measured, error)
 
 // brief is a run that is nearly all start.
 const brief = 50 * time.Millisecond
@@ -68,25 +71,17 @@ func perRequest(m measured) float64 { return us(m.cpu) / m.requests }
 
 // fullSpeed compares what a request costs when all go as fast as they can.
 func (b *bench) fullSpeed(ctx context.Context) error {
-	full := func(engine string) func(context.Context, time.Duration) (measured, error) {
+	full := func(engine string) program {
 		return func(ctx context.Context, d time.Duration) (measured, error) {
 			return b.ours(ctx, engine, "--schedule", "closed", "--duration", d.String())
 		}
 	}
 	tools := []*tool{
 		{name: "splitbench h1", run: full("h1")},
-		{name: "wrk -t1", run: func(ctx context.Context, d time.Duration) (measured,
-			error,
-		) {
-			return b.wrk(ctx, b.connections, d)
-		}},
-		{name: "fortio (fast client)", run: func(ctx context.Context, d time.Duration) (measured,
-			error,
-		) {
-			return b.fortio(ctx, 0, d)
-		}},
+		{name: "wrk -t1", run: b.wrk(b.connections)},
+		{name: "fortio (fast client)", run: b.fortio(0)},
 		{name: "hey", run: b.hey},
-		{name: "vegeta", run: func(ctx context.Context, d time.Duration) (measured, error) { return b.vegeta(ctx, 0, d) }},
+		{name: "vegeta", run: b.vegeta(0)},
 		{name: "splitbench std", run: full("std")},
 	}
 	if err := b.interleave(ctx, tools); err != nil {
@@ -114,17 +109,9 @@ func (b *bench) fixedRate(ctx context.Context, rate int) error {
 			}
 			return m, err
 		}},
-		{name: "vegeta", run: func(ctx context.Context, d time.Duration) (measured, error) { return b.vegeta(ctx, rate, d) }},
-		{name: "fortio (fast client)", run: func(ctx context.Context, d time.Duration) (measured, error) {
-			m, err := b.fortio(ctx, rate, d)
-			m.lagP50, m.lagP99 = math.NaN(), math.NaN()
-			return m, err
-		}},
-		{name: "wrk -c1, closed", run: func(ctx context.Context, d time.Duration) (measured, error) {
-			m, err := b.wrk(ctx, 1, d)
-			m.lagP50, m.lagP99 = math.NaN(), math.NaN()
-			return m, err
-		}},
+		{name: "vegeta", run: b.vegeta(rate)},
+		{name: "fortio (fast client)", run: b.fortio(rate)},
+		{name: "wrk -c1, closed", run: b.wrk(1)},
 	}
 	if err := b.interleave(ctx, tools); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,75 +85,81 @@ var (
 	wrkMedian   = regexp.MustCompile(`(?m)^\s+(50|99)%\s+([\d.]+)(us|ms|s)`)
 )
 
-func (b *bench) wrk(ctx context.Context, connections int, d time.Duration) (measured, error) {
-	path, err := exec.LookPath("wrk")
-	if err != nil {
-		return measured{}, fmt.Errorf("wrk: %w: make peers installs it (Debian)", err)
-	}
-	// Whole seconds are all that it takes.
-	out, cpu, took, err := b.execute(ctx, "", path, "-t1", "-c"+strconv.Itoa(connections),
-		"-d"+strconv.Itoa(max(int(d.Seconds()), 1)), "--latency", b.url)
-	if err != nil {
-		return measured{}, err
-	}
-	m := measured{cpu: cpu, took: took}
-	match := wrkRequests.FindSubmatch(out)
-	if match == nil {
-		return m, fmt.Errorf("wrk said %q", out)
-	}
-	if m.requests, err = strconv.ParseFloat(string(match[1]), 64); err != nil {
-		return m, err
-	}
-	for _, x := range wrkMedian.FindAllSubmatch(out, -1) {
-		v, err := strconv.ParseFloat(string(x[2]), 64)
+func (b *bench) wrk(connections int) program {
+	return func(ctx context.Context, d time.Duration) (measured, error) {
+		path, err := exec.LookPath("wrk")
 		if err != nil {
+			return measured{}, fmt.Errorf("wrk: %w: make peers installs it (Debian)", err)
+		}
+		// Whole seconds are all that it takes.
+		out, cpu, took, err := b.execute(ctx, "", path, "-t1", "-c"+strconv.Itoa(connections),
+			"-d"+strconv.Itoa(max(int(d.Seconds()), 1)), "--latency", b.url)
+		if err != nil {
+			return measured{}, err
+		}
+		m := measured{cpu: cpu, took: took, lagP50: math.NaN(), lagP99: math.NaN()}
+		match := wrkRequests.FindSubmatch(out)
+		if match == nil {
+			return m, fmt.Errorf("wrk said %q", out)
+		}
+		if m.requests, err = strconv.ParseFloat(string(match[1]), 64); err != nil {
 			return m, err
 		}
-		v *= map[string]float64{"us": 1, "ms": 1e3, "s": 1e6}[string(x[3])]
-		if string(x[1]) == "50" {
-			m.p50 = v
-		} else {
-			m.p99 = v
+		for _, x := range wrkMedian.FindAllSubmatch(out, -1) {
+			v, err := strconv.ParseFloat(string(x[2]), 64)
+			if err != nil {
+				return m, err
+			}
+			v *= map[string]float64{"us": 1, "ms": 1e3, "s": 1e6}[string(x[3])]
+			if string(x[1]) == "50" {
+				m.p50 = v
+			} else {
+				m.p99 = v
+			}
 		}
+		return m, nil
 	}
-	return m, nil
 }
 
 // fortio uses its fast client. rate 0 is full speed.
-func (b *bench) fortio(ctx context.Context, rate int, d time.Duration) (measured, error) {
-	file := filepath.Join(b.dir, "fortio.json")
-	defer os.Remove(file)
-	qps := strconv.Itoa(rate)
-	_, cpu, took, err := b.execute(ctx, "", filepath.Join(b.bin, "fortio"), "load", "-quiet", "-qps", qps, "-c",
-		strconv.Itoa(b.connections),
-		"-t", d.String(), "-p", "50,99", "-uniform", "-json", file, b.url)
-	if err != nil {
-		return measured{}, err
-	}
-	doc, err := os.ReadFile(file)
-	if err != nil {
-		return measured{}, err
-	}
-	var r struct {
-		ActualQPS         float64
-		DurationHistogram struct {
-			Count       float64
-			Percentiles []struct{ Percentile, Value float64 }
+func (b *bench) fortio(rate int) program {
+	return func(ctx context.Context, d time.Duration) (measured, error) {
+		file := filepath.Join(b.dir, "fortio.json")
+		defer os.Remove(file)
+		qps := strconv.Itoa(rate)
+		_, cpu, took, err := b.execute(ctx, "", filepath.Join(b.bin, "fortio"), "load", "-quiet", "-qps", qps, "-c",
+			strconv.Itoa(b.connections),
+			"-t", d.String(), "-p", "50,99", "-uniform", "-json", file, b.url)
+		if err != nil {
+			return measured{}, err
 		}
-	}
-	if err := json.Unmarshal(doc, &r); err != nil {
-		return measured{}, err
-	}
-	m := measured{requests: r.DurationHistogram.Count, cpu: cpu, took: took, rate: r.ActualQPS}
-	for _, p := range r.DurationHistogram.Percentiles {
-		switch p.Percentile {
-		case 50:
-			m.p50 = p.Value * 1e6
-		case 99:
-			m.p99 = p.Value * 1e6
+		doc, err := os.ReadFile(file)
+		if err != nil {
+			return measured{}, err
 		}
+		var r struct {
+			ActualQPS         float64
+			DurationHistogram struct {
+				Count       float64
+				Percentiles []struct{ Percentile, Value float64 }
+			}
+		}
+		if err := json.Unmarshal(doc, &r); err != nil {
+			return measured{}, err
+		}
+		m := measured{
+			requests: r.DurationHistogram.Count, cpu: cpu, took: took, rate: r.ActualQPS, lagP50: math.NaN(), lagP99: math.NaN(),
+		}
+		for _, p := range r.DurationHistogram.Percentiles {
+			switch p.Percentile {
+			case 50:
+				m.p50 = p.Value * 1e6
+			case 99:
+				m.p99 = p.Value * 1e6
+			}
+		}
+		return m, nil
 	}
-	return m, nil
 }
 
 var heyAnswers = regexp.MustCompile(`\[200\]\s+(\d+) responses`)

@@ -17,18 +17,20 @@ import (
 )
 
 // vegeta writes its results to a file, as it does by default. rate 0 is full speed.
-func (b *bench) vegeta(ctx context.Context, rate int, d time.Duration) (measured, error) {
-	file := filepath.Join(b.dir, "vegeta.bin")
-	defer os.Remove(file)
-	n := strconv.Itoa(b.connections)
-	_, cpu, took, err := b.execute(ctx, "GET "+b.url, filepath.Join(b.bin, "vegeta"), "attack", "-rate",
-		strconv.Itoa(rate), "-duration", d.String(),
-		"-workers", n, "-max-workers", n, "-connections", n, "-output", file)
-	if err != nil {
-		return measured{}, err
+func (b *bench) vegeta(rate int) program {
+	return func(ctx context.Context, d time.Duration) (measured, error) {
+		file := filepath.Join(b.dir, "vegeta.bin")
+		defer os.Remove(file)
+		n := strconv.Itoa(b.connections)
+		_, cpu, took, err := b.execute(ctx, "GET "+b.url, filepath.Join(b.bin, "vegeta"), "attack", "-rate",
+			strconv.Itoa(rate), "-duration", d.String(),
+			"-workers", n, "-max-workers", n, "-connections", n, "-output", file)
+		if err != nil {
+			return measured{}, err
+		}
+		m := measured{cpu: cpu, took: took}
+		return m, m.readGob(file, rate)
 	}
-	m := measured{cpu: cpu, took: took}
-	return m, m.readGob(file, rate)
 }
 
 // readGob counts a file of vegeta's. It has no planned instants; they follow from the rate, and their origin is taken
