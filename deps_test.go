@@ -80,6 +80,7 @@ github.com/tsenart/vegeta/v12/lib/plot < tests
 github.com/yuin/goldmark < tests
 go.opentelemetry.io/otel < internal/telemetry
 go.opentelemetry.io/proto/otlp < tests
+google.golang.org/grpc < internal/told
 google.golang.org/protobuf < internal/told
 golang.org/x/perf < tests
 golang.org/x/sys < attack

@@ -15,7 +15,8 @@ import (
 
 // call is what is known of one command when it comes to name its end.
 type call struct {
-	target  Target
+	op      string // "exec in NAMESPACE/POD/CONTAINER"
+	verb    string // that it needs; "": a command's
 	command string
 	host    string
 	rec     *recorder
@@ -24,7 +25,7 @@ type call struct {
 
 // wrap adds the operation and the object.
 func (c *call) wrap(err error) error {
-	return fmt.Errorf("exec in %s: %w", c.target, err)
+	return fmt.Errorf("%s: %w", c.op, err)
 }
 
 // classify turns the transport's error into one of ours. Only the exit code comes typed; the rest must be told from the
@@ -46,7 +47,7 @@ func (c *call) classify(ctx context.Context, err error) error {
 	text := err.Error()
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden && !protocolRefused(text):
-		return c.wrap(&ForbiddenError{Status: status, Err: err})
+		return c.wrap(&ForbiddenError{Status: status, Verb: c.verb, Err: err})
 	case status == http.StatusNotFound || gone.MatchString(text):
 		return c.wrap(&NotFoundError{Err: err})
 	case !open:

@@ -54,7 +54,7 @@ func TestWordsOfRealRuntimes(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c := &call{target: testTarget, command: test.command, rec: &recorder{open: true, protocol: WebSocket}, stderr: test.stderr}
+			c := &call{op: "exec in " + testTarget.String(), command: test.command, rec: &recorder{open: true, protocol: WebSocket}, stderr: test.stderr}
 			err := c.classify(t.Context(), test.err)
 			if !test.check(err) || !strings.Contains(err.Error(), test.text) {
 				t.Errorf("got %v, want %q", err, test.text)

@@ -62,7 +62,7 @@ func (c *Container) Exec(ctx context.Context, argv []string, stdin io.Reader, st
 
 	inErr := in.stop()
 	outErr := out.finish(ctx)
-	call := &call{target: c.target, command: argv[0], host: c.cfg.Host, rec: rec, stderr: talk.finish()}
+	call := &call{op: "exec in " + c.target.String(), command: argv[0], host: c.cfg.Host, rec: rec, stderr: talk.finish()}
 	switch {
 	case outErr != nil:
 		return call.wrap(outErr)

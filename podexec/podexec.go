@@ -1,7 +1,7 @@
 // Package podexec runs a command in a container of a pod, and nothing else: it carries bytes both ways, brings back the
-// exit code, and can put one executable file there. It refuses to know what the bytes mean (no HTTP, no agent, no
-// frames), to allocate a terminal (a terminal merges and rewrites the streams), and to build a shell string from
-// anything it was given.
+// exit code, and can put one executable file there. To a port of a pod, see [Forward], it carries bytes alone. It
+// refuses to know what the bytes mean (no HTTP, no agent, no frames), to allocate a terminal (a terminal merges and
+// rewrites the streams), and to build a shell string from anything it was given.
 //
 // Invariant: no byte that the container wrote is ever lost in silence. What could not be handed to the caller is an
 // error of [Container.Exec]. The reverse does not hold: a nil error is not proof that all of the output arrived,
@@ -88,12 +88,7 @@ func New(cfg *rest.Config, t Target, o Options) (*Container, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	own := rest.CopyConfig(cfg)
-	own.GroupVersion = &corev1.SchemeGroupVersion
-	own.APIPath = "/api"
-	own.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	own.Timeout = 0 // it would become a query parameter of the stream, which must live as long as its context
-	base, err := rest.RESTClientFor(own)
+	own, base, err := restClient(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("podexec %s: use cluster configuration: %w", t, err)
 	}
@@ -102,6 +97,17 @@ func New(cfg *rest.Config, t Target, o Options) (*Container, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// restClient is a client for streams, and the copy of cfg that it uses.
+func restClient(cfg *rest.Config) (*rest.Config, *rest.RESTClient, error) {
+	own := rest.CopyConfig(cfg)
+	own.GroupVersion = &corev1.SchemeGroupVersion
+	own.APIPath = "/api"
+	own.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	own.Timeout = 0 // it would become a query parameter of the stream, which must live as long as its context
+	base, err := rest.RESTClientFor(own)
+	return own, base, err
 }
 
 func (o *Options) complete() error {

@@ -49,7 +49,7 @@ more about a check.`,
 		ValidArgsFunction: k.cluster.completeSplits,
 	}
 	return k.cluster.command(a, cmd, &k.cfg, k.check,
-		under("Request", urlFlag{}, bound(throughFlag), &requestFlags{}),
+		under("Request", urlFlag{}, bound(throughFlag), bound(lawFlag), &requestFlags{}),
 		under("Checks", k),
 		under("Output", outputFlag(&k.output, "text", "short", "json", "junit")),
 	)

@@ -39,7 +39,7 @@ With --max-lost or --max-outage the outcome is pass or fail. A drill in which no
 	c.flags = cmd.Flags()
 	do := func(ctx context.Context) (report.Report, error) { return bench.Drill(ctx, c.cfg) }
 	return c.command(a, cmd, &c.cfg.Config, do,
-		under("Request", urlFlag{}, bound(throughFlag), bound(classifyFlag), &requestFlags{}),
+		under("Request", urlFlag{}, bound(throughFlag), bound(lawFlag), bound(classifyFlag), &requestFlags{}),
 		under("Load", &amountFlags{}, bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
 		under("Verdict", c, failOnFlag(&c.result.failOn), bound(seedFlag)),
 		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 )
@@ -179,5 +180,14 @@ func (c *clusterFlags) prepare(cfg *bench.Config, args []string) error {
 	if len(args) > 0 {
 		cfg.Query.Split = args[0]
 	}
+	cfg.Query.Teller = bench.TellerOf(cfg.REST, cfg.Protocol)
 	return nil
+}
+
+// lawFlag is the flag of where the law is had from.
+func lawFlag(flags *pflag.FlagSet, cfg *bench.Config) {
+	read(flags, "law", string(law.UseAuto),
+		"which law shares are judged by: told (what the control plane tells the client's proxy), objects (worked out of "+
+			"the objects alone), or auto (told where it can be had)",
+		oneOf(&cfg.Query.Use, law.UseAuto, law.UseTold, law.UseObjects))
 }

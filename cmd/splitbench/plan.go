@@ -44,7 +44,7 @@ func newPlan(a *app) *cobra.Command {
 	}
 	return c.cluster.command(a, cmd, &c.cfg, work,
 		under("Target", bound(c.weightsFlag)),
-		under("Request", urlFlag{}, bound(throughFlag), &requestFlags{}),
+		under("Request", urlFlag{}, bound(throughFlag), bound(lawFlag), &requestFlags{}),
 		under("Load", requestsFlag("auto"), rateFlag("50")),
 		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(new(report.FailOn)),
 			bound(seedFlag)),

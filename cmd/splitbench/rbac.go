@@ -109,6 +109,7 @@ func (c *rbacCommand) print(ctx context.Context, args []string) error {
 
 func (c *rbacCommand) needs(ctx context.Context, command string, args []string) ([]law.Access, error) {
 	q := &c.cfg.Query
+	q.Use = law.UseAuto
 	if c.offline {
 		q.Namespace = cmp.Or(*c.cluster.config.Namespace, "default")
 		if len(args) > 0 {

@@ -24,7 +24,7 @@ type runCommand struct {
 
 func (c *runCommand) sections() []section {
 	return c.cluster.around([]section{
-		under("Request", urlFlag{}, bound(throughFlag), bound(classifyFlag), &requestFlags{}),
+		under("Request", urlFlag{}, bound(throughFlag), bound(lawFlag), bound(classifyFlag), &requestFlags{}),
 		under("Load", &amountFlags{}, bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
 		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(&c.result.failOn),
 			&sequentialFlags{}, &expectFlags{}, bound(ignoreFlag), bound(seedFlag)),

@@ -51,7 +51,7 @@ If its pod or the API server goes away, it moves on to the next ready pod and sa
 		return bench.Watch(ctx, c.cfg)
 	}
 	c.command(a, cmd, &c.cfg.Config, do,
-		under("Request", urlFlag{}, bound(throughFlag), bound(classifyFlag), &requestFlags{}),
+		under("Request", urlFlag{}, bound(throughFlag), bound(lawFlag), bound(classifyFlag), &requestFlags{}),
 		under("Watch", c),
 		under("Load", rateFlag("5"), bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
 		under("Verdict", bound(toleranceFlags), bound(alphaFlag), failOnFlag(&c.result.failOn), bound(seedFlag)),

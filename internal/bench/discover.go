@@ -134,6 +134,15 @@ func Weights(ctx context.Context, cfg Config) (analyze.Weights, string, error) {
 			fmt.Fprintf(cfg.Log, "splitbench: note: %s\n", untrusted.Safe(n))
 		}
 	}
+	if t := s.Told; t != nil && t.Why != "" {
+		err := fmt.Errorf("what proxies are told was not heard: %s", t.Why)
+		if t.Required {
+			return nil, "", &mesh.Error{Kind: mesh.KindServer, Op: "read", Object: "--law told", Cause: err}
+		}
+		if cfg.Log != nil {
+			fmt.Fprintf(cfg.Log, "splitbench: note: %s\n", untrusted.Safe(err.Error()))
+		}
+	}
 	if !s.Split.Found {
 		e := &mesh.Error{Kind: mesh.KindNotFound, Op: "read", Object: "split " + s.Split.Name, Cause: errors.New(s.Split.Why)}
 		if len(s.Split.Others) > 0 {

@@ -37,6 +37,9 @@ func (r *run) look(ctx context.Context, measured bool) {
 		snap, err := mesh.Discover(ctx, r.cfg.Local, r.cfg.Remotes, q)
 		if err == nil {
 			r.m.After = &snap
+			if t := snap.Told; t != nil && t.Required && t.Why != "" {
+				r.m.Failures = append(r.m.Failures, "--law told: right after the burst the control plane was not heard: "+t.Why)
+			}
 			return
 		}
 		last = err

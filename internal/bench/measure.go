@@ -48,8 +48,14 @@ func (r *run) measure(ctx context.Context) (err error) {
 	}
 	r.progress("attack", fmt.Sprintf("sending %d requests at %g/s from %s",
 		r.m.Plan.Requests, r.m.Plan.Rate.PerSecond(), from))
+	if err := r.tellAgain(ctx); err != nil {
+		return err
+	}
 	if err := r.witnessBefore(ctx, sources); err != nil {
 		return err
+	}
+	if t := r.m.Before.Told; t != nil && t.Why == "" {
+		t.BeforeBurstMs = max(1, time.Since(t.At).Milliseconds())
 	}
 	return errors.Join(r.burst(ctx, sources), r.witnessAfter(ctx, sources))
 }

@@ -59,6 +59,8 @@ type Options struct {
 	GatewayDelay time.Duration
 	// Frontends is how many pods the frontend Deployment has; 0: one.
 	Frontends int
+	// ControlPlane, where it is set, has west have a pod of Linkerd's control plane, and dials its ports.
+	ControlPlane func(ctx context.Context, port int) (net.Conn, error)
 	// Mend, where it is set, is what happens to the streams of an agent's session on their way, for tests of streams that
 	// break. It is called once for each.
 	Mend func(pod string, in io.Reader, out io.Writer) (io.Reader, io.Writer)
@@ -86,6 +88,9 @@ func Start(ctx context.Context, o Options) (*Clusters, error) {
 	}
 	return c, nil
 }
+
+// controlPlanePod is the pod of the control plane, where there is one.
+const controlPlanePod = "linkerd-destination-1"
 
 // maxFrontends keeps the pods' addresses within their network.
 const maxFrontends = 16
@@ -129,6 +134,7 @@ func (c *Clusters) start() error {
 	}
 	west.runner = &agentRunner{dialer: c.dialer, main: agent.Main, mend: c.options.Mend}
 	east.runner = &agentRunner{dialer: c.dialer, main: agent.Main, mend: c.options.Mend}
+	west.controlPlane = c.options.ControlPlane
 	west.changed = c.follow
 	c.obey()
 	config, ca, err := newCertificate(now)

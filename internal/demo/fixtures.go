@@ -33,6 +33,7 @@ type site struct {
 	OffMesh, GatewayDown       bool
 	Route                      bool
 	Frontends                  int
+	ControlPlane               string // pod of the control plane; "": none
 }
 
 func westSite() site {
@@ -48,6 +49,9 @@ func (s site) with(o Options) site {
 	s.OS, s.Arch = runtime.GOOS, runtime.GOARCH // the agent runs here, so this is what the node must say
 	s.Version, s.AgentPath = apiVersionOfServer, agentPath
 	s.OffMesh, s.GatewayDown, s.Route, s.Frontends = o.OffMesh, o.GatewayDown, o.Route, o.Frontends
+	if o.ControlPlane != nil && s.Cluster == "west" {
+		s.ControlPlane = controlPlanePod
+	}
 	return s
 }
 

@@ -1,11 +1,13 @@
 package demo
 
 import (
+	"context"
 	"crypto/subtle"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -29,6 +31,8 @@ type cluster struct {
 	address   string // host:port
 	runner    *agentRunner
 	life      *lifetime
+	// dials ports of the control plane's pod; nil: there is none
+	controlPlane func(ctx context.Context, port int) (net.Conn, error)
 
 	writing sync.Mutex // one write at a time, so that reading, changing and storing is one step
 	// called after each write with what was written, or what is gone, with writing held
@@ -120,11 +124,14 @@ func (c *cluster) target(path []string) (target, error) {
 func (c *cluster) serveObject(w http.ResponseWriter, r *http.Request, t target) error {
 	switch t.subresource {
 	case "":
-	case "exec":
-		if t.Kind != "Pod" {
+	case "exec", "portforward":
+		switch {
+		case t.Kind != "Pod":
 			return errNoSuchPath(t.Name)
+		case t.subresource == "exec":
+			return c.serveExec(w, r, t)
 		}
-		return c.serveExec(w, r, t)
+		return c.serveForward(w, r, t)
 	default:
 		return errNoSuchPath(t.Name)
 	}

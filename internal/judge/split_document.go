@@ -20,6 +20,9 @@ func splitOf(before, after *law.Snapshot) *report.Split {
 		ResourceVersion: s.ResourceVersion, Generation: s.Generation, Root: s.Root, WeightsFrom: s.EffectiveFrom,
 		LastWriter: s.LastWriter, LastWritten: s.LastWritten, YAMLBefore: yamlText(s.YAML), Law: lawOf(before.Law),
 	}
+	if out.Law != nil {
+		out.Law.Told = toldOf(before.Told, after)
+	}
 	if after == nil {
 		out.Why = report.SayNotReadAgain
 		return out
@@ -98,11 +101,33 @@ func lawOf(l law.Law) *report.Law {
 	for _, s := range l.Shadowed {
 		out.NotObeyed = append(out.NotObeyed, lawObject(s.Object, s.Why))
 	}
+	out.Backends = lawBackends(l)
+	return out
+}
+
+func lawBackends(l law.Law) []report.LawBackend {
+	out := []report.LawBackend{}
 	for _, b := range l.Backends {
-		out.Backends = append(out.Backends, report.LawBackend{
+		out = append(out, report.LawBackend{
 			Name: b.Name, Weight: b.Weight, Probability: b.Probability,
 			Problem: b.Problem, ProxyStatus: b.ProxyStatus,
 		})
+	}
+	return out
+}
+
+// toldOf is what the control plane was heard to say before the run and after it; nil: it was not asked.
+func toldOf(t *law.Told, after *law.Snapshot) *report.LawTold {
+	if t == nil {
+		return nil
+	}
+	out := &report.LawTold{
+		Namespace: t.Namespace, Pod: t.Pod, At: t.At, TookMs: t.TookMs, BeforeBurstMs: t.BeforeBurstMs, Why: t.Why,
+		Heard: t.Why == "", Agrees: t.Why == "" && !t.Differs(),
+		HeardAfter: after != nil && after.Told != nil && after.Told.Why == "",
+	}
+	if t.Differs() {
+		out.WorkedOut = lawBackends(*t.WorkedOut)
 	}
 	return out
 }

@@ -15,6 +15,7 @@ type Snapshot struct {
 	TakenAt  time.Time `json:"takenAt"`
 	Split    Split     `json:"split"`
 	Law      Law       `json:"law"`              // which of the objects rules, and by which distribution
+	Told     *Told     `json:"told,omitempty"`   // what the control plane says of the law; nil: it was not asked
 	Root     Service   `json:"root"`             // the Service that clients dial
 	Backends []Backend `json:"backends"`         // in the order of Split.Effective
 	Source   Pod       `json:"source"`           // the pod that sends the requests

@@ -1,21 +1,115 @@
 package law
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
+	"time"
 )
+
+// Told is what those who hand the law to the client's proxy were heard to say of it.
+type Told struct {
+	Namespace string    `json:"namespace"` // of the pod that was asked
+	Pod       string    `json:"pod"`       // "": none was found
+	At        time.Time `json:"at"`
+	TookMs    int64     `json:"tookMs"`
+	// how long before the burst it was told; 0: not asked right before one
+	BeforeBurstMs int64 `json:"beforeBurstMs,omitempty"`
+
+	Law      Law    `json:"law"`
+	Why      string `json:"why"`      // why no law was told, one sentence; "": it was
+	Required bool   `json:"required"` // there is no verdict without
+	// what the objects say, where that is another law than the one that was told; nil: they agree
+	WorkedOut *Law `json:"workedOut"`
+}
+
+// Use says whether the law is asked for.
+type Use string
+
+// The uses of what is told.
+const (
+	UseAuto    Use = "auto"    // where it can be had
+	UseTold    Use = "told"    // there is no verdict without
+	UseObjects Use = "objects" // nobody is asked
+)
+
+// Question is by which law a request is drawn for a client.
+type Question struct {
+	Client Pod // whose proxy draws
+	Root   Service
+	Port   int32 // of the root Service
+	Probe  Probe
+}
+
+// Question is what is asked of the law of the Snapshot.
+func (s Snapshot) Question() Question {
+	q := Question{Client: s.Source, Root: s.Root, Port: s.Port, Probe: s.Law.Probe}
+	if s.Through != nil && len(s.Through.Pods) > 0 {
+		q.Client = s.Through.Pods[0]
+	}
+	return q
+}
+
+// Differs reports whether a law was told, and it is not the one that the objects say.
+func (t *Told) Differs() bool { return t != nil && t.WorkedOut != nil }
+
+// Obey lets a law that was told take the place of the one that was worked out, where the two differ. The objects that
+// were taken to rule are then shadowed.
+func (c *Case) Obey(t *Told) {
+	if t.Why != "" || c.Law.Same(t.Law, c.DialPort) {
+		return
+	}
+	worked, q := c.Law, c.question()
+	t.WorkedOut = &worked
+	l := t.Law
+	l.Shadowed, l.Unread, l.Probe = worked.Shadowed, worked.Unread, worked.Probe
+	l.Backends = q.named(l.Backends)
+	if len(l.Objects) > 0 && len(worked.Objects) > 0 && l.sameRuler(worked) {
+		l.Objects = worked.Objects // which say in which version, and what they were made of
+	}
+	for _, o := range worked.Objects {
+		if !slices.ContainsFunc(l.Objects, func(have ObjectRef) bool { return o.sameObject(have) }) {
+			l.Shadowed = append(l.Shadowed, Shadowed{Object: o, Why: "the control plane does not tell proxies of it"})
+		}
+	}
+	c.keepDeclared(&l)
+	c.Law, t.Law = l, l
+	s := &c.Split
+	s.Effective, s.EffectiveFrom, s.AllZero = weightsOf(l.Backends), "what the control plane tells proxies", false
+	if l.Problem != "" {
+		s.WeightErr = cmp.Or(s.WeightErr, &WeightError{Object: s.EffectiveFrom, Field: "rule", Why: l.Problem})
+	}
+	for _, b := range l.Backends {
+		c.Ports[b.Name] = b.Port
+	}
+}
+
+// named gives leaves as they were told the names that the rest of a Snapshot has for them.
+func (q question) named(in []Leaf) []Leaf {
+	out := slices.Clone(in)
+	for i, b := range out {
+		out[i].Name = q.name(b.Namespace, b.Service)
+		if b.Service == "" {
+			out[i].Name = fmt.Sprintf("proxy-%d", b.ProxyStatus)
+		}
+	}
+	return merged(q.apart(out))
+}
 
 // sameShare is how far apart two probabilities may be that are the same: weights are compared, not measured.
 const sameShare = 1e-9
 
-// Same reports whether two laws draw alike for clients that dial the port: by the same ruling object, per request or per
-// connection, the same Services on the same ports with the same probabilities, or the same answers of the proxy's own.
+// Same reports whether two laws draw alike for clients that dial the port: by the same ruling object, per request or
+// per connection, the same Services on the same ports with the same probabilities, or the same answers of the proxy's
+// own.
 // Backends of probability 0 do not count, and laws that both have no distribution are the same.
 func (l Law) Same(o Law, port int32) bool {
 	if l.Problem != "" && o.Problem != "" {
 		return true
 	}
-	if l.Path != o.Path || l.NullModel != o.NullModel || (l.Problem == "") != (o.Problem == "") || !l.sameRuler(o) {
+	if l.Path.asSent() != o.Path.asSent() || l.NullModel != o.NullModel || (l.Problem == "") != (o.Problem == "") ||
+		!l.sameRuler(o) {
 		return false
 	}
 	a, b := l.draws(port), o.draws(port)
@@ -28,13 +122,25 @@ func (l Law) Same(o Law, port int32) bool {
 	return len(b) == 0
 }
 
-// sameRuler compares the objects that rule, as far as both laws name one.
+// asSent is the path as the control plane knows it: a TrafficSplit comes to it as the ServiceProfile made of it.
+func (p Path) asSent() Path {
+	if p == PathTrafficSplit {
+		return PathServiceProfile
+	}
+	return p
+}
+
+// sameRuler compares the objects that rule, as far as both laws name one of a kind.
 func (l Law) sameRuler(o Law) bool {
-	if len(l.Objects) == 0 || len(o.Objects) == 0 {
+	if len(l.Objects) == 0 || len(o.Objects) == 0 || l.Path != o.Path {
 		return true
 	}
-	a, b := l.Objects[0], o.Objects[0]
-	return a.Kind == b.Kind && a.Group() == b.Group() && a.Namespace == b.Namespace && a.Name == b.Name
+	return l.Objects[0].sameObject(o.Objects[0])
+}
+
+// sameObject compares kind, group and name.
+func (o ObjectRef) sameObject(p ObjectRef) bool {
+	return o.Kind == p.Kind && o.Group() == p.Group() && o.Namespace == p.Namespace && o.Name == p.Name
 }
 
 // draws are the probabilities of what can be drawn, by what it is.
@@ -46,8 +152,8 @@ func (l Law) draws(port int32) map[string]float64 {
 			at = port
 		}
 		key := fmt.Sprintf("%s/%s/%s:%d", b.Namespace, b.Service, b.Subset, at)
-		if b.Status != 0 {
-			key = fmt.Sprint(b.Status)
+		if b.ProxyStatus != 0 {
+			key = fmt.Sprint(b.ProxyStatus)
 		}
 		if b.Probability > 0 {
 			out[key] += b.Probability

@@ -34,7 +34,7 @@ func TestLawsThatDrawAlike(t *testing.T) {
 			l.Backends = append(l.Backends, l.Backends[0])
 			l.Backends[2].Probability = 0.5
 		}, true},
-		{"a share that the proxy answers", func(l *Law) { l.Backends[1].Status = 500 }, false},
+		{"a share that the proxy answers", func(l *Law) { l.Backends[1].ProxyStatus = 500 }, false},
 		{"for each connection", func(l *Law) { l.NullModel = RandomPerConnection }, false},
 		{"no distribution", func(l *Law) { l.Problem = "none" }, false},
 	} {

@@ -216,7 +216,7 @@ func (d *finder) accessStep(ctx context.Context) error {
 	if d.groups, err = d.local.groups(ctx); err != nil {
 		return apiError(d.local, "list", "API groups", err)
 	}
-	wanted := law.Once(d.localAccess(ctx))
+	wanted := law.Once(append(d.localAccess(ctx), d.tellAccess(ctx)...))
 	if d.t.SplitOnly {
 		wanted = execAccess(d.t.FromNamespace)
 	}

@@ -65,7 +65,7 @@ func Discover(ctx context.Context, local Client, remotes []Remote, q Query) (law
 	d.snap.TakenAt = time.Now().UTC()
 	steps := []func(context.Context) error{
 		d.clusterStep, d.accessStep, d.servicesStep, d.sourceStep, d.throughStep, d.objectsStep, d.splitStep, d.rootStep,
-		d.lawStep, d.linksStep, d.backendsStep, d.remotesStep, d.factsStep,
+		d.lawStep, d.tellStep, d.linksStep, d.backendsStep, d.remotesStep, d.factsStep,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {

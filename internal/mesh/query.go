@@ -25,6 +25,9 @@ type Query struct {
 	// obeyed.
 	FromNamespace string
 	Probe         law.Probe // the request that the law is asked for; its zero value is GET / of the root Service
+	// Use says whether Teller is asked for the law; "": what the objects say is all there is.
+	Use    law.Use
+	Teller Teller
 	// SplitOnly leaves out Snapshot.Facts: for a second look, which asks whether what the verdict rests on has changed.
 	SplitOnly bool
 	// Pods is how many pods of what From or Selector names send: at most law.MaxPods; AllPods: every ready one; 0: one.

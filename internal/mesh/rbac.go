@@ -99,18 +99,19 @@ func Needs(ctx context.Context, c *Client, command string, q Query, remote bool)
 			return a.Resource != law.TrafficSplits().Plural && (a.Resource != "services" || a.Optional)
 		}), nil
 	case CommandPlan:
-		return slices.DeleteFunc(all, func(a law.Access) bool {
+		all = slices.DeleteFunc(all, func(a law.Access) bool {
 			return !saysTheLaw(a) && (a.Optional || a.Subresource != "")
-		}), nil
+		})
+		return append(all, d.tellAccess(ctx)...), nil
 	case CommandCheck: // that a run may be started is one of its checks
-		return all, nil
+		return append(all, d.tellAccess(ctx)...), nil
 	case CommandRun:
 		if t.fromKind.name != "" || t.Selector != "" { // the second look is at the pod that was found
 			all = law.Once(append(all, law.Access{
 				Verb: "get", Resource: "pods", Namespace: t.FromNamespace, For: "whether the source pod is the same after the run",
 			}))
 		}
-		return append(all, d.watchAccess(all)...), nil
+		return slices.Concat(all, d.watchAccess(all), d.tellAccess(ctx)), nil
 	}
 	return nil, fmt.Errorf("rbac %q: no command that reads a cluster", command)
 }

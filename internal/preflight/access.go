@@ -30,7 +30,7 @@ func accessChecks() []Check {
 
 func rulesHint(s View) string {
 	for _, a := range s.Access {
-		if !a.Allowed && a.Subresource == "" {
+		if !a.Allowed && a.Subresource != "exec" {
 			return "have the rules below bound to you; to see one of them: " +
 				kubectlIn(contextOf(s, a.Cluster), a.Namespace, "auth", "can-i", a.Verb, a.What())
 		}
@@ -44,7 +44,7 @@ func mayRead(s View) Finding {
 	f := newFindings()
 	asked := 0
 	for _, a := range s.Access {
-		if a.Subresource != "" {
+		if a.Subresource == "exec" {
 			continue
 		}
 		asked++
@@ -108,12 +108,12 @@ func orUnknown(s string) shown { return say("%s", cmp.Or(s, "unknown")) }
 
 // MissingRules is YAML of the rules that are not granted: a Role for each namespace, a ClusterRole for what has none.
 func MissingRules(s View) string {
-	return rulesOf(s, func(a law.Access) bool { return !a.Allowed && a.Subresource == "" })
+	return rulesOf(s, func(a law.Access) bool { return !a.Allowed && a.Subresource != "exec" })
 }
 
 // missingExec is the same for running the agent.
 func missingExec(s View) string {
-	return rulesOf(s, func(a law.Access) bool { return !a.Allowed && a.Subresource != "" })
+	return rulesOf(s, func(a law.Access) bool { return !a.Allowed && a.Subresource == "exec" })
 }
 
 func rulesOf(s View, missing func(law.Access) bool) string {

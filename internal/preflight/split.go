@@ -27,7 +27,7 @@ func splitChecks() []Check {
 		},
 		{
 			ID: "SB004", Name: "proxies are told the weights of the split", Severity: Fatal,
-			After: []string{"SB031", "SB014", "SB016", "SB003", "SB005", "SB006", "SB021"},
+			After: []string{"SB031", "SB014", "SB016", "SB003", "SB005", "SB006", "SB038", "SB021"},
 			Func:  on(aboutSplit, profileAgrees), Hint: profileHint,
 		},
 		{
@@ -56,7 +56,7 @@ func splitChecks() []Check {
 		},
 		{
 			ID: "SB021", Name: "the route is accepted and fits the request", Severity: Fatal,
-			After: []string{"SB031", "SB005", "SB007"}, Func: routeRules, Hint: routeHint,
+			After: []string{"SB031", "SB005", "SB007", "SB038"}, Func: routeRules, Hint: routeHint,
 		},
 		{
 			ID: "SB023", Name: "nobody else drives the weights", Severity: Warn,
@@ -67,6 +67,7 @@ func splitChecks() []Check {
 					"--show-managed-fields", "-o", "yaml")
 			},
 		},
+		toldCheck(),
 	}
 }
 

@@ -81,7 +81,32 @@ func splitSentence(s *Split) string {
 		if l.Rule != "" {
 			text += " (" + l.Rule + ")"
 		}
-		text += ", " + law.NullModel(l.NullModel).Text()
+		text += ", " + law.NullModel(l.NullModel).Text() + toldClause(l.Told)
+	}
+	return text
+}
+
+// toldClause says who told the law, and when; nothing where it was worked out of the objects.
+func toldClause(t *LawTold) string {
+	if t == nil || !t.Heard {
+		return ""
+	}
+	text := ", told by " + t.Pod
+	if t.BeforeBurstMs > 0 {
+		text += fmt.Sprintf(", %.1f s before the burst", float64(t.BeforeBurstMs)/1000)
+	}
+	if t.HeardAfter {
+		text += " and again after it"
+	}
+	if len(t.WorkedOut) > 0 {
+		var ws law.Weights
+		for _, b := range t.WorkedOut {
+			ws = append(ws, law.Weight{Service: b.Name, Weight: b.Weight})
+		}
+		return text + "; the objects say " + ws.String()
+	}
+	if t.Agrees {
+		text += ", as the objects say"
 	}
 	return text
 }

@@ -309,6 +309,24 @@ type Law struct {
 	NotObeyed []LawObject  `json:"notObeyed"`
 	NotRead   string       `json:"notRead,omitempty"` // what could not be read and might rule instead
 	Backends  []LawBackend `json:"backends"`          // probabilities of one draw
+	// what the control plane, or the client's own Envoy, says of the law; absent: nobody was asked
+	Told *LawTold `json:"told,omitempty"`
+}
+
+// LawTold is what those who hand the law to the client's proxy were heard to say of it. Where it is not what the objects
+// say, the law is what was told.
+type LawTold struct {
+	Namespace     string    `json:"namespace"` // of the pod that was asked
+	Pod           string    `json:"pod"`
+	At            time.Time `json:"at"`
+	TookMs        int64     `json:"tookMs"`
+	BeforeBurstMs int64     `json:"beforeBurstMs,omitempty"` // how long before the burst it was told the last time
+	Heard         bool      `json:"heard"`                   // a law was told
+	HeardAfter    bool      `json:"heardAfter"`              // after the burst too
+	Agrees        bool      `json:"agrees"`                  // it is what the objects say
+	Why           string    `json:"why,omitempty"`           // why none was told
+	// what the objects say, where that is another law
+	WorkedOut []LawBackend `json:"workedOut,omitempty"`
 }
 
 // LawObject is an object in the version that was read.

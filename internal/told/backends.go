@@ -19,7 +19,7 @@ func backendsOf(rule protoreflect.Message) (out []law.Leaf, problem string, err 
 		return nil, "", err
 	}
 	if status != 0 {
-		return []law.Leaf{{Status: status, Problem: why, Weight: 1}}, "", nil
+		return []law.Leaf{{ProxyStatus: status, Problem: why, Weight: 1}}, "", nil
 	}
 	kind, d := oneof(sub(rule, "backends"), "kind")
 	backends := list(d, "backends")
@@ -58,7 +58,9 @@ func leafOf(b protoreflect.Message) (law.Leaf, error) {
 	backend := sub(b, "backend")
 	kind, how := oneof(backend, "kind")
 	meta := refOf(backend)
-	leaf := law.Leaf{Service: meta.Name, Namespace: meta.Namespace, Port: portOf(backend), Status: status, Problem: why}
+	leaf := law.Leaf{
+		Service: meta.Name, Namespace: meta.Namespace, Port: portOf(backend), ProxyStatus: status, Problem: why,
+	}
 	if status != 0 {
 		return leaf, nil
 	}

@@ -26,14 +26,6 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// Question is what is asked: by which law a request is drawn for a client.
-type Question struct {
-	Client law.Pod // the pod whose proxy draws
-	Root   law.Service
-	Port   int32 // of the root Service
-	Probe  law.Probe
-}
-
 // Linkerd is what the control plane tells a proxy of one destination.
 type Linkerd struct {
 	Profile *destination.DestinationProfile
@@ -42,7 +34,7 @@ type Linkerd struct {
 
 // Law is the law that a proxy makes of it: targets or routes of the profile come before the policy (linkerd2-proxy,
 // linkerd/app/outbound/src/sidecar.rs). Its error says in one sentence why none can be made of it.
-func (l Linkerd) Law(q Question) (law.Law, error) {
+func (l Linkerd) Law(q law.Question) (law.Law, error) {
 	if l.Profile == nil || l.Policy == nil {
 		return law.Law{}, errors.New("the control plane told no policy or no profile")
 	}
@@ -98,7 +90,7 @@ func inWholes(leaves []law.Leaf) {
 }
 
 // contradiction says that the answers are not about the Service that was asked for.
-func (l Linkerd) contradiction(q Question) error {
+func (l Linkerd) contradiction(q law.Question) error {
 	want := q.Root.Name + "." + q.Root.Namespace + ".svc."
 	if fqn := l.Profile.GetFullyQualifiedName(); !strings.HasPrefix(fqn, want) {
 		return fmt.Errorf("asked for Service %s/%s, the control plane told the profile of %q", q.Root.Namespace, q.Root.Name,
@@ -135,7 +127,7 @@ type protocol struct {
 	unusable string
 }
 
-func (l Linkerd) protocol(q Question) (p protocol, err error) {
+func (l Linkerd) protocol(q law.Question) (p protocol, err error) {
 	kind, m := oneof(l.Policy.GetProtocol().ProtoReflect(), "kind")
 	if kind == "detect" {
 		kind = "http1"
@@ -176,7 +168,7 @@ func namesNoCall(route protoreflect.Message) bool {
 }
 
 // follow makes the law of the route that fits.
-func (p protocol) follow(out *law.Law, q Question) error {
+func (p protocol) follow(out *law.Law, q law.Question) error {
 	if p.unusable != "" {
 		out.Problem = p.unusable
 		return nil

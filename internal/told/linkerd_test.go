@@ -28,8 +28,8 @@ func lawText(l law.Law) string {
 	fmt.Fprintf(&b, "%s %s %s%s:", l.Path, l.NullModel, fmt.Sprint(l.Objects), l.Rule)
 	for _, x := range l.Backends {
 		name := fmt.Sprintf("%s/%s:%d", x.Namespace, x.Service, x.Port)
-		if x.Status != 0 {
-			name = fmt.Sprint(x.Status)
+		if x.ProxyStatus != 0 {
+			name = fmt.Sprint(x.ProxyStatus)
 		}
 		fmt.Fprintf(&b, " %s=%d(%.4g)", name, x.Weight, x.Probability)
 	}
@@ -70,8 +70,8 @@ func TestLawOfRecordings(t *testing.T) {
 	}
 }
 
-func question(port int32) told.Question {
-	return told.Question{
+func question(port int32) law.Question {
+	return law.Question{
 		Root: law.Service{Namespace: "law", Name: "podinfo"}, Port: port, Probe: law.Probe{Host: "podinfo"},
 	}
 }

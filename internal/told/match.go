@@ -17,9 +17,9 @@ import (
 )
 
 // Which rule a request takes, as linkerd2-proxy decides it (linkerd/http/route/src): the best match wins over all
-// routes and rules, the first of equal ones. Hosts come first: an exact one, then the longest suffix, then none at all. Of
-// matches of HTTP the longest path comes first, then the most headers, the most query parameters, a method; of gRPC the
-// longest service, the longest method, the most headers.
+// routes and rules, the first of equal ones. Hosts come first: an exact one, then the longest suffix, then none at all.
+// Of matches of HTTP the longest path comes first, then the most headers, the most query parameters, a method; of gRPC
+// the longest service, the longest method, the most headers.
 
 // rank orders matches that all fit; the greater wins.
 type rank [6]int

@@ -1,0 +1,140 @@
+package bench
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/linkerd/linkerd2-proxy-api/go/destination"
+	"github.com/linkerd/linkerd2-proxy-api/go/meta"
+	"github.com/linkerd/linkerd2-proxy-api/go/outbound"
+
+	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/render"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/podexec"
+	"github.com/splitbench/splitbench/test/recorded"
+)
+
+// tells is a control plane of the real API that tells overrides of Service test/podinfo: SERVICE, WEIGHT, ...
+func tells(t *testing.T) (*recorded.ControlPlane, func(context.Context, int) (net.Conn, error)) {
+	t.Helper()
+	at := map[int]net.Listener{}
+	for _, port := range []int{8086, 8090} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at[port] = l
+	}
+	c := &recorded.ControlPlane{}
+	t.Cleanup(c.Serve(at[8086], at[8090]))
+	return c, func(ctx context.Context, port int) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", at[port].Addr().String())
+	}
+}
+
+// of is what the control plane tells of Service test/podinfo with these weights, in ten-thousandths.
+func of(podinfo, east uint32) (*destination.DestinationProfile, *outbound.OutboundPolicy) {
+	ref := func(kind, name string) *meta.Metadata {
+		return &meta.Metadata{Kind: &meta.Metadata_Resource{Resource: &meta.Resource{Kind: kind, Name: name, Namespace: "test"}}}
+	}
+	const domain = ".test.svc.cluster.local"
+	return &destination.DestinationProfile{
+			FullyQualifiedName: "podinfo" + domain, ProfileRef: &meta.Metadata{Kind: &meta.Metadata_Resource{
+				Resource: &meta.Resource{Group: "linkerd.io", Name: "podinfo" + domain, Namespace: "test"},
+			}},
+			DstOverrides: []*destination.WeightedDst{
+				{Authority: "podinfo" + domain + ":9898", Weight: podinfo}, {Authority: "podinfo-east" + domain + ":9898", Weight: east},
+			},
+		}, &outbound.OutboundPolicy{
+			Metadata: ref("Service", "podinfo"),
+			Protocol: &outbound.ProxyProtocol{Kind: &outbound.ProxyProtocol_Detect_{Detect: &outbound.ProxyProtocol_Detect{
+				Http1: &outbound.ProxyProtocol_Http1{},
+			}}},
+		}
+}
+
+// TestWhatIsToldIsTheLaw runs against the demo's clusters, whose control plane answers over port-forwards on the real
+// wire: 3,000 requests at 50/50 pass with probability 0.998, and with the seeds of this test.
+func TestWhatIsToldIsTheLaw(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		true    map[string]int64 // what the data plane obeys; nil: the split's weights
+		before  func(*recorded.ControlPlane)
+		during  func(*recorded.ControlPlane)
+		use     law.Use
+		outcome string
+		say     string // in the report's text
+	}{
+		{
+			name: "the same", before: func(c *recorded.ControlPlane) { c.Tell(of(500_000, 500_000)) }, use: law.UseTold,
+			outcome: report.Pass, say: "told by linkerd-destination-1",
+		},
+		{
+			name: "other weights, which the proxy obeys", true: map[string]int64{"podinfo": 90, "podinfo-east": 10},
+			before: func(c *recorded.ControlPlane) { c.Tell(of(900_000, 100_000)) }, use: law.UseAuto,
+			outcome: report.Pass, say: "the objects say podinfo=50,podinfo-east=50",
+		},
+		{
+			name: "other weights, which it does not", before: func(c *recorded.ControlPlane) { c.Tell(of(900_000, 100_000)) },
+			use: law.UseAuto, outcome: report.Fail, say: "the objects say podinfo=50,podinfo-east=50",
+		},
+		{
+			name: "nothing splits", before: func(c *recorded.ControlPlane) {
+				_, policy := of(0, 0)
+				c.Tell(&destination.DestinationProfile{FullyQualifiedName: "podinfo.test.svc.cluster.local"}, policy)
+			}, use: law.UseAuto, outcome: report.Invalid, say: "a law without a distribution",
+		},
+		{
+			name: "other weights in the midst", before: func(c *recorded.ControlPlane) { c.Tell(of(500_000, 500_000)) },
+			during: func(c *recorded.ControlPlane) { c.Tell(of(900_000, 100_000)) }, use: law.UseAuto,
+			outcome: report.Invalid, say: "changed during the run: effective weights: podinfo=50,podinfo-east=50 -> podinfo=90,podinfo-east=10",
+		},
+		{name: "silent", use: law.UseAuto, outcome: report.Pass, say: "did not answer within 2s"},
+		{name: "silent, and it is needed", use: law.UseTold, outcome: report.Invalid, say: "did not answer within 2s"},
+		{name: "not asked", use: law.UseObjects, outcome: report.Pass},
+		{
+			name: "falls silent", before: func(c *recorded.ControlPlane) { c.Tell(of(500_000, 500_000)) },
+			during: func(c *recorded.ControlPlane) { c.Tell(nil, nil) }, use: law.UseTold, outcome: report.Invalid,
+			say: "right after the burst the control plane was not heard",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c, dial := tells(t)
+			if tt.before != nil {
+				tt.before(c)
+			}
+			w := world(t, demo.Options{Seed: 1, TrueWeights: tt.true, ControlPlane: dial})
+			cfg := connect(t, w, 3000)
+			cfg.Query.Use, cfg.Query.Teller = tt.use, TellerOf(cfg.REST, podexec.Auto)
+			if tt.during != nil {
+				whenSending(&cfg, func() { tt.during(c) })
+			}
+			r, err := Run(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := textOf(t, r)
+			if r.Verdict.Outcome != tt.outcome || !strings.Contains(text, tt.say) {
+				t.Errorf("%s, want %s and %q:\n%s", r.Verdict.Outcome, tt.outcome, tt.say, text)
+			}
+			if asked := len(c.Asked()) > 0; asked != (tt.use != law.UseObjects) {
+				t.Errorf("asked: %v", asked)
+			}
+		})
+	}
+}
+
+func textOf(t *testing.T, r report.Report) string {
+	t.Helper()
+	var b strings.Builder
+	if err := render.Text(&b, r.Outline(), render.TextOptions{Width: 400}); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}

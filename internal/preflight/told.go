@@ -1,0 +1,73 @@
+package preflight
+
+import (
+	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
+)
+
+func toldCheck() Check {
+	return Check{
+		ID: "SB038", Name: "proxies are told what the objects say", Severity: Fatal,
+		When:  func(v View) bool { return v.Told != nil },
+		After: []string{"SB031", "SB035"}, Func: toldAgrees, Hint: toldHint,
+	}
+}
+
+// toldAgrees compares what the control plane tells the client's proxy with what the objects say. Other weights of the
+// object that rules are the law that is judged by; where another object rules, nothing is judged by the one that was
+// named.
+func toldAgrees(s View) Finding {
+	f := newFindings()
+	on := f.about(aboutSplit)
+	t := s.Told
+	who := say("pod %s/%s", t.Namespace, t.Pod)
+	switch {
+	case t.Why != "":
+		on.tags = []string{aboutAccess, aboutRule("pods")}
+		status := Unknown
+		if t.Required {
+			status = Failed
+		}
+		on.add(status, "the control plane was not heard: %s; the law is worked out of the objects", t.Why)
+	case t.WorkedOut == nil:
+		on.add(OK, "%s tells proxies the law that the objects say", string(who))
+	case s.Law.Problem != "":
+		on.add(Failed, "%s tells proxies a law without a distribution: %s; the objects say %s", string(who), s.Law.Problem,
+			string(lawText(*t.WorkedOut)))
+	case s.Split.Found && !s.Law.Rules(s.Split):
+		on.add(Failed, "%s tells proxies %s; the objects say %s: what is told rules, and %s does not", string(who),
+			string(lawText(s.Law)), string(lawText(*t.WorkedOut)), string(splitName(s)))
+	default:
+		on.add(Warning, "%s tells proxies %s; the objects say %s: the split is judged by what is told", string(who),
+			string(lawText(s.Law)), string(lawText(*t.WorkedOut)))
+	}
+	return f.seen("")
+}
+
+// lawText is a law in a few words.
+func lawText(l law.Law) shown {
+	if l.Problem != "" {
+		return say("none (%s)", l.Problem)
+	}
+	var ws law.Weights
+	for _, b := range l.Backends {
+		ws = append(ws, law.Weight{Service: b.Name, Weight: b.Weight})
+	}
+	if len(l.Objects) == 0 {
+		return say("%s by no object", ws)
+	}
+	return say("%s by %s", ws, l.Objects[0])
+}
+
+func toldHint(s View) string {
+	t := s.Told
+	if t.Why != "" {
+		return "see what may be asked with: splitbench rbac; leave the asking out with --law objects"
+	}
+	if s.Source.RunsIstio() {
+		return "see whether the configuration reaches the proxy: istioctl proxy-status " + word(s.Source.Name) + "." +
+			word(s.Source.Namespace)
+	}
+	return "see what its log says of the object: " +
+		kubectl(s, t.Namespace, "logs", untrusted.Safe(t.Pod), "--all-containers", "--tail", "50")
+}
