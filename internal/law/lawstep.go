@@ -43,16 +43,20 @@ func (c *Case) question() question {
 	return q
 }
 
+// drawers are the pods whose proxies draw.
+func (c *Case) drawers() []Pod {
+	if c.Through != nil {
+		return c.Through.Pods
+	}
+	return []Pod{c.Source}
+}
+
 // Provider is whose proxy draws: as the pods that draw have it, else as the kind of split implies.
 func (c *Case) Provider() Provider {
 	if c.Kind == PathTraefikService {
 		return ProviderTraefik
 	}
-	pods := []Pod{c.Source}
-	if c.Through != nil {
-		pods = c.Through.Pods
-	}
-	for _, p := range pods {
+	for _, p := range c.drawers() {
 		if provider := ProviderOf(p.ProxyContainer); provider != "" {
 			return provider
 		}
@@ -135,7 +139,28 @@ func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 	if law.Problem == "" && q.opaque != "" {
 		law.NullModel, law.ModelWhy = RandomPerConnection, q.opaque
 	}
+	if elsewhere := c.sentElsewhere(q); elsewhere != "" {
+		law.Backends, law.Problem, law.Unfit = nil, elsewhere, true
+	}
 	return law, shadowed
+}
+
+// headerOverride is by what a proxy in ingress mode is told where a request goes, whatever was dialled (linkerd2-proxy
+// v2.366.0, linkerd/app/outbound/src/ingress.rs).
+const headerOverride = "l5d-dst-override"
+
+// sentElsewhere says where the request goes in place of the root Service, and why; empty: it goes there.
+func (c *Case) sentElsewhere(q question) string {
+	to, named := headerOf(q.probe, headerOverride)
+	if !named || !slices.ContainsFunc(c.drawers(), func(p Pod) bool { return p.IngressMode }) {
+		return ""
+	}
+	service, port, ok := parseAuthority(to, q.names)
+	if ok && service == q.name(q.rootNS, q.root) && cmp.Or(port, 80) == q.port {
+		return ""
+	}
+	return fmt.Sprintf("the proxy runs in ingress mode, and the header %s sends the request to %s, not to port %d of Service %s",
+		headerOverride, untrusted.Short(to, 300), q.port, untrusted.Safe(q.root))
 }
 
 // followsProfile reports whether the profile, which has routes or live overrides, comes first on this port: connections

@@ -119,7 +119,7 @@ func (c *Case) takeRoute(r *route) {
 	case len(parents) == 0:
 		s.WeightErr = &WeightError{
 			Object: r.ref.String(), Field: "spec.parentRefs",
-			Why: "names no Service as a parent (kind: Service), so no mesh follows it",
+			Why: "names no Service as a parent (kind: Service), so that no request to a Service follows it",
 		}
 	case len(parents) > 1:
 		c.note("%s is bound to %d Services; %s is the one that is looked at", r.ref, len(parents), untrusted.Safe(root.name))

@@ -358,7 +358,9 @@ type Pod struct {
 	ProfileNetworks string `json:"profileNetworks"` // of its proxy's environment
 	InboundPolicy   string `json:"inboundPolicy"`   // of its proxy's environment
 	// its proxy listens on addresses of IPv4 alone, by its environment
-	IPv4Only     bool   `json:"ipv4Only,omitempty"`
+	IPv4Only bool `json:"ipv4Only,omitempty"`
+	// its proxy goes by the header l5d-dst-override, by its environment
+	IngressMode  bool   `json:"ingressMode,omitempty"`
 	SkipFrom     string `json:"skipFrom"`     // what the two below were read from
 	SkipOutbound string `json:"skipOutbound"` // ports that go around the proxy, e.g. "25,587,3000-3100"
 	SkipSubnets  string `json:"skipSubnets"`

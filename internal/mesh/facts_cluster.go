@@ -31,6 +31,7 @@ const (
 	anchorsKey        = "ca-bundle.crt"
 	controlConfigMap  = "linkerd-config"
 	envNetworks       = "LINKERD2_PROXY_DESTINATION_PROFILE_NETWORKS"
+	envIngress        = "LINKERD2_PROXY_INGRESS_MODE"
 	envListen         = "LINKERD2_PROXY_OUTBOUND_LISTEN_ADDRS"
 	annSkipOutbound   = "config.linkerd.io/skip-outbound-ports"
 	annSkipSubnets    = "config.linkerd.io/skip-subnets"

@@ -22,6 +22,7 @@ import (
 func readProxySettings(pod *core.Pod, p *law.Pod) {
 	p.ControlPlane = untrusted.Short(pod.Labels["linkerd.io/control-plane-ns"], 63)
 	p.InboundPolicy, p.ProfileNetworks = proxyEnv(pod, envInboundPolicy), proxyEnv(pod, envNetworks)
+	p.IngressMode = proxyEnv(pod, envIngress) == "true"
 	listens := proxyEnv(pod, envListen)
 	p.IPv4Only = listens != "" && !strings.Contains(listens, "[") // as every address of IPv6 with a port has
 	p.SkipFrom = "annotations"

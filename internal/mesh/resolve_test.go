@@ -23,6 +23,7 @@ type lawCase struct {
 	Port     int32            `json:"port"`
 	Client   string           `json:"client"`  // namespace of the source pod, where it is not test
 	Proxy    string           `json:"proxy"`   // name of its proxy's container; default linkerd-proxy
+	Env      []any            `json:"env"`     // of its proxy
 	Through  string           `json:"through"` // Service whose pods draw
 	Probe    law.Probe        `json:"probe"`
 	Objects  []map[string]any `json:"objects"`
@@ -75,6 +76,9 @@ func (c lawCase) world(t *testing.T) *apiServer {
 	if c.Proxy != "" {
 		s.set("pods/"+ns+"/frontend-7-xxxxx", "spec/containers/0/name", c.Proxy)
 		s.set("pods/"+ns+"/frontend-7-xxxxx", "status/containerStatuses/0/name", c.Proxy)
+	}
+	if c.Env != nil {
+		s.set("pods/"+ns+"/frontend-7-xxxxx", "spec/containers/0/env", c.Env)
 	}
 	s.byGroup = c.Both
 	for _, o := range c.Objects {
