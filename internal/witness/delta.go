@@ -16,15 +16,20 @@ type Delta struct {
 	Draws   []int64 // by leaf; nil where no counter says them
 	Other   int64   // draws of the root for backends that the split does not have
 	Streams []int64 // connections by leaf that the proxy drew without looking into them; nil: no such counter
+	Direct  []int64 // requests and connections to a leaf's own Service, which are no draws; nil: not told apart
 
 	Path      Path           // whose rules requests for the root took; PathUnknown where no counter tells
 	Paths     map[Path]int64 // requests by it
+	Streamed  map[Path]int64 // connections that the proxy did not look into by it
 	Retries   int64          // requests that were drawn again
 	Restarted string         // why the proxy is known not to have been the same all the time; "": it was, or nothing tells
 	GateShut  []int64        // times that a leaf's balancer stopped taking requests
 	InFail    []bool         // of a leaf: it took none at the beginning or at the end
 	Unready   []bool         // of a leaf: it had no ready endpoint at the beginning or at the end
 	Blurred   string         // what the counters cannot tell apart, one sentence; "": nothing
+	// Unsure is why the counters do not tell what was drawn although they are there: Draws, Streams and Paths are then
+	// empty, and nothing is held against anybody.
+	Unsure string
 }
 
 // Counters that draws are read from.
@@ -42,27 +47,35 @@ const uptimeSlack = 7 * time.Second
 // only the later page has began at zero. Errors: ErrNoCounters where neither page has a counter of the target.
 func Compare(before, after Page, t Target, elapsed time.Duration) (Delta, error) {
 	d := Delta{
-		Kind: after.Kind, Paths: map[Path]int64{}, GateShut: make([]int64, len(t.Leaves)),
+		Kind: after.Kind, Paths: map[Path]int64{}, Streamed: map[Path]int64{}, GateShut: make([]int64, len(t.Leaves)),
 		InFail: make([]bool, len(t.Leaves)), Unready: make([]bool, len(t.Leaves)),
 	}
-	d.Restarted = restarted(before, after, elapsed)
-	if d.Restarted == "" && shrank(before, after) {
+	var sameProxy bool
+	d.Restarted, sameProxy = restarted(before, after, elapsed)
+	back, gone := wentBack(before, after)
+	switch {
+	case d.Restarted != "":
+	case back && !sameProxy:
 		d.Restarted = "its counters went back to zero"
-	}
-	for which, n := range after.Paths {
-		if diff := since(before.Paths[which], n); diff > 0 && which != pathAttempts {
-			d.Paths[which] = diff
-		}
-	}
-	d.Retries = since(before.Retries, after.Retries)
-	if attempts := since(before.Paths[pathAttempts], after.Paths[pathAttempts]); attempts > d.Paths[PathProfile] {
-		d.Retries += attempts - d.Paths[PathProfile]
+	case back:
+		d.Unsure = "a counter went back although the proxy was not restarted"
+	case gone:
+		d.Unsure = "a counter is not there any more"
 	}
 	for i := range t.Leaves {
 		d.GateShut[i] = since(before.GateShut.Leaves[i], after.GateShut.Leaves[i])
 		d.InFail[i] = before.InFail[i] || after.InFail[i]
 		d.Unready[i] = before.Ready[i] == Count{0, true} || after.Ready[i] == Count{0, true}
 	}
+	if d.Unsure == "" {
+		d.Unsure = after.unsure()
+	}
+	if d.Unsure != "" {
+		return d, nil
+	}
+	takePaths(d.Paths, before.Paths, after.Paths)
+	takePaths(d.Streamed, before.StreamPaths, after.StreamPaths)
+	d.Retries = since(before.Retries, after.Retries) + retriedByProfile(before.Paths, after.Paths)
 	if before.Streams.known() || after.Streams.known() {
 		d.Streams, _ = difference(before.Streams, after.Streams)
 	}
@@ -72,6 +85,35 @@ func Compare(before, after Page, t Target, elapsed time.Duration) (Delta, error)
 		return d, ErrNoCounters
 	}
 	return d, nil
+}
+
+// unsure says why a page does not tell what its proxy drew.
+func (p Page) unsure() string {
+	switch {
+	case p.Unclear > 0:
+		return fmt.Sprintf("%d of its counters lack the labels that tell whose requests they count", p.Unclear)
+	case p.Skipped > 0:
+		return fmt.Sprintf("%d lines of its page could not be read", p.Skipped)
+	case p.Doubled > 0:
+		return fmt.Sprintf("%d of its counters are on the page more than once", p.Doubled)
+	}
+	return ""
+}
+
+func takePaths(into map[Path]int64, before, after map[Path]Count) {
+	for which, n := range after {
+		if diff := since(before[which], n); diff > 0 && which != pathAttempts {
+			into[which] = diff
+		}
+	}
+}
+
+// retriedByProfile are the attempts of a ServiceProfile's path above its requests.
+func retriedByProfile(before, after map[Path]Count) int64 {
+	if !after[PathProfile].Known || !after[pathAttempts].Known {
+		return 0
+	}
+	return max(0, since(before[pathAttempts], after[pathAttempts])-since(before[PathProfile], after[PathProfile]))
 }
 
 // Plus is what two proxies of pods of one workload did together.
@@ -94,15 +136,24 @@ func (d Delta) Plus(o Delta) Delta {
 		return out
 	}
 	d.Draws, d.Streams, d.GateShut = add(d.Draws, o.Draws), add(d.Streams, o.Streams), add(d.GateShut, o.GateShut)
+	d.Direct = add(d.Direct, o.Direct)
 	d.InFail, d.Unready = or(d.InFail, o.InFail), or(d.Unready, o.Unready)
 	d.Other, d.Retries = d.Other+o.Other, d.Retries+o.Retries
-	d.Paths = maps.Clone(d.Paths)
+	d.Paths, d.Streamed = maps.Clone(d.Paths), maps.Clone(d.Streamed)
 	for which, n := range o.Paths {
 		d.Paths[which] += n
 	}
+	for which, n := range o.Streamed {
+		d.Streamed[which] += n
+	}
 	d.Path = pathOf(d)
 	d.Counter, d.Blurred = cmp.Or(d.Counter, o.Counter), cmp.Or(d.Blurred, o.Blurred)
-	d.Restarted = cmp.Or(d.Restarted, o.Restarted)
+	d.Restarted, d.Unsure = cmp.Or(d.Restarted, o.Restarted), cmp.Or(d.Unsure, o.Unsure)
+	if d.Unsure != "" {
+		d.Draws, d.Streams, d.Direct, d.Other, d.Retries = nil, nil, nil, 0, 0
+		clear(d.Paths)
+		clear(d.Streamed)
+	}
 	return d
 }
 
@@ -130,20 +181,38 @@ func (d *Delta) choose(before, after Page) {
 		d.Blurred = "Envoy counts by cluster: requests that reached a backend by another route are counted too"
 		return
 	}
+	if after.Modern {
+		for i, n := range after.Direct {
+			d.Direct = append(d.Direct, since(before.Direct[i], n))
+		}
+	}
 	routed := d.Path == PathHTTPRoute || d.Path == PathGRPCRoute
 	switch {
 	case routed && take(counterRoute, before.Route, after.Route):
 		return
 	case take(counterQueue, before.Queue, after.Queue), take(counterRoute, before.Route, after.Route):
 		return
-	case !after.Queue.known() && take(counterLegacy, before.Legacy, after.Legacy):
-		d.Blurred = "the proxy is old: its counters do not tell requests that were drawn for a backend from those to the " +
-			"backend's own Service"
+	case !after.Modern && take(counterLegacy, before.Legacy, after.Legacy):
+		d.lessOwn(before, after)
 		return
 	}
 	if still = sum(d.Streams) == 0; still {
 		take(counterQueue, before.Queue, after.Queue)
 	}
+}
+
+// lessOwn takes what old proxies count by the name of a backend's own Service out of what they count by its endpoints.
+func (d *Delta) lessOwn(before, after Page) {
+	for i := range d.Draws {
+		if own := since(before.Own[i], after.Own[i]); after.Own[i].Known {
+			d.Draws[i] = max(0, d.Draws[i]-own)
+		}
+		if after.Legacy.Leaves[i].N < before.Legacy.Leaves[i].N {
+			d.Unsure = "a counter went back, as those of endpoints do that are gone"
+		}
+	}
+	d.Blurred = "the proxy is old: its counters do not tell requests that were drawn for a backend from those to the " +
+		"backend's own Service"
 }
 
 // pathOf is the path that most requests took.
@@ -181,32 +250,52 @@ func difference(before, after Counts) ([]int64, int64) {
 	return out, since(before.Other, after.Other)
 }
 
-// shrank reports a counter that went back while it is still there. One that is not there any more has expired.
-func shrank(before, after Page) bool {
+// wentBack reports a counter of the root that went back, and one that is not there any more.
+func wentBack(before, after Page) (back, gone bool) {
+	look := func(b, a Count) {
+		back = back || a.Known && b.Known && a.N < b.N
+		gone = gone || b.N > 0 && !a.Known
+	}
 	for _, pair := range [][2]Counts{
 		{before.Queue, after.Queue},
 		{before.Route, after.Route},
 		{before.Streams, after.Streams},
 	} {
 		for i, b := range pair[0].Leaves {
-			if a := pair[1].Leaves[i]; a.Known && b.Known && a.N < b.N {
-				return true
-			}
+			look(b, pair[1].Leaves[i])
 		}
 	}
-	return false
+	for _, path := range []Path{PathProfile, pathAttempts} {
+		if a, b := after.Paths[path], before.Paths[path]; a.Known {
+			look(b, a) // one that is gone says no more than that nothing takes this path
+		}
+	}
+	return back, gone
 }
 
-func restarted(before, after Page, elapsed time.Duration) string {
+// restarted says why the later page is of another process than the earlier one, "" where it is not or nothing tells.
+// same is that it is known to be the same.
+func restarted(before, after Page, elapsed time.Duration) (why string, same bool) {
 	const startSlack = 0.5 // seconds, where the instant is worked out anew for each page
-	if b, a := before.Started, after.Started; b > 0 && a > 0 && math.Abs(a-b) > startSlack {
-		return fmt.Sprintf("it was started at %s, before the burst at %s", clock(a), clock(b))
+	slack := uptimeSlack
+	if after.Kind == Linkerd {
+		slack = 2 * time.Second
 	}
-	if b, a := before.Uptime, after.Uptime; b.Known && a.Known &&
-		(a.N < b.N || float64(b.N)+elapsed.Seconds() > float64(a.N)+uptimeSlack.Seconds()) {
-		return fmt.Sprintf("it had been up for %d s before the burst and %d s after it", b.N, a.N)
+	b, a := before.Uptime, after.Uptime
+	uptime := b.Known && a.Known
+	same = uptime && a.N >= b.N && float64(b.N)+elapsed.Seconds() <= float64(a.N)+slack.Seconds()
+	switch started := before.Started > 0 && after.Started > 0; {
+	case same: // also where the clock was set meanwhile, by which the start is dated
+		return "", true
+	case started && math.Abs(after.Started-before.Started) <= startSlack:
+		return "", true
+	case started:
+		return fmt.Sprintf("the one that was asked after the burst was started at %s, the one before it at %s",
+			clock(after.Started), clock(before.Started)), false
+	case uptime:
+		return fmt.Sprintf("it had been up for %d s before the burst and %d s after it", b.N, a.N), false
 	}
-	return ""
+	return "", false
 }
 
 func clock(unix float64) string { return time.Unix(int64(unix), 0).UTC().Format(time.RFC3339) }

@@ -41,6 +41,7 @@ const (
 	CodeConnections   = "per-connection"
 	CodeDisagree      = "witness-disagrees"
 	CodeRefused       = "unready-backend"
+	CodeUnsure        = "not-told"
 )
 
 // Findings says what disturbed the draws. expect is the path that the objects want requests to take, PathUnknown where
@@ -52,6 +53,9 @@ func (d Delta) Findings(t Target, expect Path, sent int64) []Finding {
 			Code: CodeRestarted, Effect: Invalid, Text: "the proxy of the client pod was not the same all the time: " +
 				"" + d.Restarted,
 		})
+	}
+	if d.Unsure != "" {
+		return append(out, Finding{Code: CodeUnsure, Effect: Note, Text: "what the proxy drew cannot be told: " + d.Unsure})
 	}
 	if f, ok := d.stale(t, expect, sent); ok {
 		out = append(out, f)
@@ -96,22 +100,29 @@ func (d Delta) Findings(t Target, expect Path, sent int64) []Finding {
 // stale is the first check of all: whether requests take the path that the objects say. A Linkerd proxy keeps the path
 // that it built for an address for as long as somebody uses it.
 func (d Delta) stale(t Target, expect Path, sent int64) (Finding, bool) {
-	taken := d.Paths[expect]
-	if expect == PathUnknown || len(d.Paths) == 0 || taken > 0 && taken >= sent {
+	paths, what, enough := d.Paths, "requests", sent
+	if d.PerConnection() {
+		paths, what, enough = d.Streamed, "connections", sum(d.Streams)
+	}
+	taken := paths[expect]
+	if expect == PathUnknown || len(paths) == 0 || taken > 0 && taken >= enough {
 		return Finding{}, false
 	}
 	other := PathUnknown
-	for _, p := range []Path{PathProfile, PathHTTPRoute, PathGRPCRoute, PathDefault} {
-		if p != expect && d.Paths[p] > d.Paths[other] {
+	for _, p := range []Path{PathProfile, PathHTTPRoute, PathGRPCRoute, PathTCPRoute, PathTLSRoute, PathDefault} {
+		if p != expect && p != PathUnknown && paths[p] > paths[other] {
 			other = p
 		}
 	}
-	if other == PathUnknown || expect == PathDefault && taken > 0 {
+	if other == PathUnknown || expect == PathDefault && (taken > 0 || other != PathProfile) {
 		return Finding{}, false
 	}
-	text := fmt.Sprintf("the client's proxy still uses the routes that it cached before the %s ruled: %d of its "+
-		"requests to %s/%s took ",
-		expect, d.Paths[other], t.Namespace, t.Root)
+	since := fmt.Sprintf("before the %s ruled", expect)
+	if expect == PathDefault {
+		since = "when an object ruled that does so no more"
+	}
+	text := fmt.Sprintf("the client's proxy still uses the routes that it cached %s: %d of its %s to %s/%s took ",
+		since, paths[other], what, t.Namespace, t.Root)
 	switch other {
 	case PathDefault:
 		text += "no object's rules at all"
@@ -154,20 +165,44 @@ func (d Delta) redistributed(i int, l Leaf) (Finding, bool) {
 	return f, true
 }
 
+// Agreement is how the draws fit what the client counted.
+type Agreement struct {
+	// Background is how many draws at least are of others in the pod: the counters do not tell containers apart. What the
+	// proxy drew again is not among them.
+	Background int64
+	Disagrees  string // what cannot be, "" where nothing contradicts
+}
+
 // Agree holds the draws against what the client counted by backend: whatever a backend answered, the proxy must have
-// drawn it for. What the proxy drew beyond that is of others in the pod, or had no answer that names its backend.
-// background is how many of those there were at least, known only where all requests are accounted for: sent are all
-// that the client sent between the two pages.
-func (d Delta) Agree(t Target, counted []int64, sent int64) (background int64, disagreement string) {
-	if d.Draws == nil {
-		return 0, ""
+// drawn it for. Sent are all that the client sent between the two pages; of a proxy that draws for each connection,
+// counted and sent are connections.
+func (d *Delta) Agree(t Target, counted []int64, sent int64) Agreement {
+	draws := d.Drawn()
+	if draws == nil {
+		return Agreement{}
 	}
 	for i, n := range counted {
-		if i < len(d.Draws) && n > d.Draws[i] {
-			return 0, fmt.Sprintf("the proxy and the client disagree: %s answered %d requests, and the proxy drew it %d times: "+
-				"the answers are told apart wrongly, requests reach it past the split, or the proxy is not the one that was "+
-				"asked", t.Leaves[i].Name, n, d.Draws[i])
+		if i >= len(draws) || n <= draws[i] {
+			continue
 		}
+		if d.Counter == counterLegacy { // of endpoints, by labels that not every version gives
+			d.Draws, d.Unsure = nil, fmt.Sprintf("its counters have fewer requests to %s than it answered", t.Leaves[i].Name)
+			return Agreement{}
+		}
+		return Agreement{Disagrees: fmt.Sprintf("the proxy and the client disagree: %s answered %d requests, and the proxy "+
+			"drew it %d times: the answers are told apart wrongly, requests reach it past the split, or the proxy is not the "+
+			"one that was asked", t.Leaves[i].Name, n, draws[i])}
 	}
-	return max(0, sum(d.Draws)+d.Other-sent), ""
+	if d.Kind == Linkerd { // with Envoy they are no draws
+		sent += d.Retries
+	}
+	return Agreement{Background: max(0, sum(draws)+d.Other-sent)}
+}
+
+// Drawn are the draws by leaf, of connections where the proxy does not look into them; nil where nothing tells them.
+func (d Delta) Drawn() []int64 {
+	if d.PerConnection() {
+		return d.Streams
+	}
+	return d.Draws
 }

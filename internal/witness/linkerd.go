@@ -2,82 +2,100 @@ package witness
 
 import (
 	"bytes"
+	"math"
 	"net"
 	"strconv"
 	"strings"
 )
 
 // Names of Linkerd's counters, less _total, which some versions and scrapers leave out. Sources: linkerd2-proxy,
-// registry prefix "outbound" (linkerd/app/src/lib.rs) and labels of linkerd/app/outbound/src/metrics.rs.
+// registry prefix "outbound" (linkerd/app/src/lib.rs) and labels of linkerd/app/outbound/src/metrics.rs; seen on the
+// pages of testdata/recorded.
 const (
-	nameStarted     = "process_start_time_seconds"
-	nameProfile     = "route_request"
-	nameAttempts    = "route_actual_request"
-	nameLegacy      = "request"
-	nameEndpoints   = "balancer_endpoints"
-	nameShutNow     = "balancer_queue_gate_shut_time_seconds"
-	nameTCPOpened   = "outbound_tcp_route_open"
-	nameTLSOpened   = "outbound_tls_route_open"
-	queueRequests   = "balancer_queue_requests"
-	queueGateShut   = "balancer_queue_gate_shut"
-	routeBackend    = "_route_backend_requests"
-	routeRetries    = "_route_retry_requests"
-	prefixHTTP      = "outbound_http_"
-	prefixGRPC      = "outbound_grpc_"
-	prefixTCP       = "outbound_tcp_"
-	prefixTLS       = "outbound_tls_"
+	nameStarted  = "process_start_time_seconds"
+	nameUptime   = "process_uptime_seconds"
+	nameProfile  = "route_request"
+	nameAttempts = "route_actual_request"
+	nameLegacy   = "request"
+	prefixHTTP   = "outbound_http_"
+	prefixGRPC   = "outbound_grpc_"
+	prefixTCP    = "outbound_tcp_"
+	prefixTLS    = "outbound_tls_"
+
 	labelRouteKind  = "route_kind"
 	kindDefault     = "default"
 	directionLabel  = "direction"
 	directionWanted = "outbound"
 )
 
-// linkerdLine takes one line of a Linkerd proxy's page. Names are matched by what they begin and end with, so that a
-// level more or less in the registry's names, as between versions, does no harm.
+// family is a set of counters, told by what their names begin and end with, so that a level more or less in the
+// registry's names, as between versions, does no harm.
+type family struct {
+	prefixes []string
+	suffix   string
+	read     func(*Page, labels, float64, Target) (bool, error)
+}
+
+var families = []family{
+	{[]string{prefixHTTP, prefixGRPC}, "balancer_queue_requests", (*Page).queued},
+	{[]string{prefixTCP, prefixTLS}, "balancer_queue_requests", (*Page).streamed},
+	{[]string{"outbound_"}, "balancer_queue_gate_shut", (*Page).gateShut},
+	{[]string{"outbound_"}, "balancer_queue_gate_shut_time_seconds", (*Page).shutNow},
+	{[]string{"outbound_"}, "balancer_endpoints", (*Page).endpoints},
+	{[]string{prefixHTTP, prefixGRPC}, "_route_backend_requests", (*Page).routeBackend},
+	{[]string{prefixHTTP, prefixGRPC}, "_route_retry_requests", (*Page).retries},
+	{[]string{prefixTCP, prefixTLS}, "_route_open", (*Page).opened},
+}
+
+// linkerdLine takes one line of a Linkerd proxy's page.
 func (p *Page) linkerdLine(s *scanner, line []byte, t Target) (bool, error) {
 	name, ls, value, err := s.sample(line)
 	if err != nil {
 		return false, err
 	}
 	n := strings.TrimSuffix(string(name), "_total")
-	has := func(prefix, suffix string) bool { return strings.HasPrefix(n, prefix) && strings.HasSuffix(n, suffix) }
-	switch {
-	case n == nameStarted:
-		if value > 0 && value < maxCount {
-			p.Started = value
-		}
-		return true, nil
-	case has(prefixHTTP, queueRequests), has(prefixGRPC, queueRequests):
-		return p.byParent(&p.Queue, ls, value, t)
-	case has(prefixTCP, queueRequests), has(prefixTLS, queueRequests):
-		return p.byParent(&p.Streams, ls, value, t)
-	case has(prefixHTTP, queueGateShut), has(prefixGRPC, queueGateShut):
-		return p.byParent(&p.GateShut, ls, value, t)
-	case has("outbound_", nameShutNow):
-		if leaf := p.leafOf(ls, t); leaf >= 0 && value > 0 {
-			p.InFail[leaf] = true
-		}
-		return true, nil
-	case has("outbound_", nameEndpoints):
-		return p.endpoints(ls, value, t)
-	case has(prefixHTTP, routeBackend), has(prefixGRPC, routeBackend):
-		return p.routeBackend(ls, value, t)
-	case has(prefixHTTP, routeRetries), has(prefixGRPC, routeRetries):
-		if !parentIs(ls, t) {
-			return false, nil
-		}
-		return take(value, p.Retries.add)
-	case n == nameTCPOpened, n == nameTLSOpened:
-		if !parentIs(ls, t) {
-			return false, nil
-		}
-		return take(value, func(n int64) { p.path(PathConnections, n) })
-	case n == nameProfile, n == nameAttempts:
-		return p.profile(n, ls, value, t)
-	case n == nameLegacy:
-		return p.legacy(ls, value, t)
+	read := readerOf(n)
+	if read == nil {
+		return false, nil
 	}
-	return false, nil
+	if s.again(name, ls) {
+		p.Doubled++
+		return true, nil
+	}
+	return read(p, ls, value, t)
+}
+
+// readerOf is what takes samples of a name, nil where nothing does.
+func readerOf(n string) func(*Page, labels, float64, Target) (bool, error) {
+	switch n {
+	case nameStarted:
+		return (*Page).started
+	case nameUptime:
+		return (*Page).upFor
+	case nameProfile, nameAttempts:
+		return func(p *Page, ls labels, v float64, t Target) (bool, error) { return p.profile(n, ls, v, t) }
+	case nameLegacy:
+		return (*Page).legacy
+	}
+	for _, f := range families {
+		for _, prefix := range f.prefixes {
+			if strings.HasPrefix(n, prefix) && strings.HasSuffix(n, f.suffix) {
+				return f.read
+			}
+		}
+	}
+	return nil
+}
+
+func (p *Page) started(_ labels, value float64, _ Target) (bool, error) {
+	if value > 0 && value < maxCount {
+		p.Started = value
+	}
+	return true, nil
+}
+
+func (p *Page) upFor(_ labels, value float64, _ Target) (bool, error) {
+	return take(math.Floor(value), func(n int64) { p.Uptime = Count{n, true} })
 }
 
 // take hands a sample's value on where it is a whole number.
@@ -90,32 +108,43 @@ func take(value float64, to func(n int64)) (bool, error) {
 	return true, nil
 }
 
-// parentIs reports whether the labels name the root Service as what the client dialled.
-func parentIs(ls labels, t Target) bool {
-	if !ls.is("parent_name", t.Root) || !ls.is("parent_namespace", t.Namespace) {
-		return false
+// parentIs reports whether the labels name a Service as what the client dialled, on the target's port. unclear: they
+// lack what tells.
+func parentIs(ls labels, name, namespace string, port int32) (is, unclear bool) {
+	parent := ls.get("parent_name")
+	if parent != nil && string(parent) != name {
+		return false, false
 	}
 	if kind := ls.get("parent_kind"); len(kind) > 0 && !bytes.Equal(kind, []byte("Service")) {
-		return false
+		return false, false
 	}
-	port := ls.get("parent_port")
-	return t.Port == 0 || len(port) == 0 || string(port) == strconv.Itoa(int(t.Port))
+	if parent == nil || len(ls.get("parent_namespace")) == 0 {
+		return false, true
+	}
+	at := ls.get("parent_port")
+	samePort := port == 0 || len(at) == 0 || string(at) == strconv.Itoa(int(port))
+	return samePort && ls.is("parent_namespace", namespace), false
 }
 
 const (
-	notTheRoot = -2 // the sample is of another Service
+	notTheRoot = -2 // the sample is of another Service, or does not say of which
 	notALeaf   = -1 // of the root, for a backend that the split does not have
 )
 
 // leafOf is the leaf that the labels name as a backend of the root. The same Service on another port is another
 // backend.
 func (p *Page) leafOf(ls labels, t Target) int {
-	if !parentIs(ls, t) {
+	is, unclear := parentIs(ls, t.Root, t.Namespace, t.Port)
+	name, namespace, port := ls.get("backend_name"), ls.get("backend_namespace"), ls.get("backend_port")
+	if unclear || is && (len(name) == 0 || len(namespace) == 0) {
+		p.Unclear++
 		return notTheRoot
 	}
-	port := ls.get("backend_port")
+	if !is {
+		return notTheRoot
+	}
 	for i, l := range t.Leaves {
-		if ls.is("backend_name", l.Service) && ls.is("backend_namespace", l.Namespace) &&
+		if string(name) == l.Service && string(namespace) == l.Namespace &&
 			(l.Port == 0 || len(port) == 0 || string(port) == strconv.Itoa(int(l.Port))) {
 			return i
 		}
@@ -131,6 +160,30 @@ func (p *Page) byParent(c *Counts, ls labels, value float64, t Target) (bool, er
 	return take(value, func(n int64) { c.add(leaf, n) })
 }
 
+func (p *Page) queued(ls labels, v float64, t Target) (bool, error)   { return p.draws(&p.Queue, ls, v, t) }
+func (p *Page) streamed(ls labels, v float64, t Target) (bool, error) { return p.draws(&p.Streams, ls, v, t) }
+func (p *Page) gateShut(ls labels, v float64, t Target) (bool, error) { return p.byParent(&p.GateShut, ls, v, t) }
+
+// draws counts what was handed to balancers: for the root, or for a backend's own Service, which is no draw.
+func (p *Page) draws(c *Counts, ls labels, value float64, t Target) (bool, error) {
+	p.Modern = true
+	for i, l := range t.Leaves {
+		own := l.Service != t.Root || l.Namespace != t.Namespace
+		if is, _ := parentIs(ls, l.Service, l.Namespace, l.Port); own && is && ls.is("backend_name", l.Service) {
+			return take(value, p.Direct[i].add)
+		}
+	}
+	return p.byParent(c, ls, value, t)
+}
+
+func (p *Page) shutNow(ls labels, value float64, t Target) (bool, error) {
+	leaf := p.leafOf(ls, t)
+	if leaf >= 0 && value > 0 {
+		p.InFail[leaf] = true
+	}
+	return leaf >= 0, nil
+}
+
 func (p *Page) endpoints(ls labels, value float64, t Target) (bool, error) {
 	leaf := p.leafOf(ls, t)
 	if leaf < 0 {
@@ -140,6 +193,40 @@ func (p *Page) endpoints(ls labels, value float64, t Target) (bool, error) {
 		return true, nil
 	}
 	return take(value, p.Ready[leaf].add)
+}
+
+// ofRoot hands the value of a sample of the root on.
+func (p *Page) ofRoot(ls labels, value float64, t Target, to func(n int64)) (bool, error) {
+	is, unclear := parentIs(ls, t.Root, t.Namespace, t.Port)
+	if unclear {
+		p.Unclear++
+	}
+	if !is {
+		return false, nil
+	}
+	return take(value, to)
+}
+
+func (p *Page) retries(ls labels, value float64, t Target) (bool, error) {
+	return p.ofRoot(ls, value, t, p.Retries.add)
+}
+
+// opened counts connections that the proxy does not look into, by whose rules they took. The policy controller has one
+// default route for them besides, whatever its name; that of a ServiceProfile is called so.
+func (p *Page) opened(ls labels, value float64, t Target) (bool, error) {
+	path := PathDefault
+	switch kind := Path(ls.get(labelRouteKind)); {
+	case kind == PathTCPRoute, kind == PathTLSRoute:
+		path = kind
+	case ls.is("route_name", "serviceprofile"):
+		path = PathProfile
+	case kind != kindDefault:
+		path = PathUnknown
+	}
+	return p.ofRoot(ls, value, t, func(n int64) {
+		p.path(PathConnections, n)
+		p.addTo(p.StreamPaths, path, n)
+	})
 }
 
 // routeBackend counts a draw of the policy path. Under the default route, which has no object, there is no split.
@@ -166,9 +253,18 @@ func (p *Page) routeBackend(ls labels, value float64, t Target) (bool, error) {
 }
 
 // profile counts requests that took the ServiceProfile's path; attempts above requests are retries, each a draw of its
-// own.
+// own. Those for a backend's own Service are no draws.
 func (p *Page) profile(name string, ls labels, value float64, t Target) (bool, error) {
-	if !ls.is(directionLabel, directionWanted) || !authorityIs(ls.get("dst"), t.Root, t.Namespace, t.Port) {
+	if !ls.is(directionLabel, directionWanted) {
+		return false, nil
+	}
+	dst := ls.get("dst")
+	if !authorityIs(dst, t.Root, t.Namespace, t.Port) {
+		for i, l := range t.Leaves {
+			if name == nameAttempts && authorityIs(dst, l.Service, l.Namespace, l.Port) {
+				return take(value, p.Own[i].add)
+			}
+		}
 		return false, nil
 	}
 	path := PathProfile

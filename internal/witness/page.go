@@ -52,23 +52,29 @@ func (c *Counts) add(leaf int, n int64) {
 type Page struct {
 	Kind Kind
 
-	Queue   Counts // requests that were handed to each leaf's balancer, per draw; with Envoy what its clusters took in
-	Route   Counts // requests by backend of the HTTPRoute or GRPCRoute in force
-	Legacy  Counts // requests sent to endpoints of each leaf, whoever they were for
-	Streams Counts // connections handed to each leaf's balancer, per draw
-	Replies Counts // answers by each leaf's cluster; Envoy's only, and only where it looks into connections
+	Queue   Counts  // requests that were handed to each leaf's balancer, per draw; with Envoy what its clusters took in
+	Route   Counts  // requests by backend of the HTTPRoute or GRPCRoute in force
+	Legacy  Counts  // requests sent to endpoints of each leaf, whoever they were for
+	Streams Counts  // connections handed to each leaf's balancer, per draw
+	Direct  []Count // requests and connections to each leaf's own Service, which are no draws
+	Own     []Count // requests to each leaf's own Service by the path of a profile, as old proxies have them
+	Replies Counts  // answers by each leaf's cluster; Envoy's only, and only where it looks into connections
 
 	GateShut Counts  // times that a leaf's balancer stopped taking requests, because it had no ready endpoint
 	InFail   []bool  // of each leaf: it does not take requests now
 	Ready    []Count // ready endpoints of each leaf, as the proxy sees them
 	Retries  Count   // requests that were drawn again
 
-	Paths map[Path]Count // requests for the root by the kind of object whose rules they took
+	Paths       map[Path]Count // requests for the root by the kind of object whose rules they took
+	StreamPaths map[Path]Count // the same of connections that the proxy did not look into
 
 	Started float64 // when the proxy was started, Unix seconds; 0: unknown
-	Uptime  Count   // seconds; Envoy's, renewed every few seconds only
+	Uptime  Count   // seconds; Envoy's is renewed every few seconds only
+	Modern  bool    // the proxy counts what it hands to its balancers, by what was dialled
 	Samples int     // lines that said something of the target or of the proxy
 	Skipped int     // lines that could not be read
+	Unclear int     // samples that may be of the root and lack the labels which tell
+	Doubled int     // series that the page has more than once: taken once
 }
 
 // ErrNoCounters says that a page has nothing of the target.
@@ -81,7 +87,8 @@ func Parse(r io.Reader, k Kind, t Target) (Page, error) {
 	p := Page{
 		Kind: k, Queue: newCounts(n), Route: newCounts(n), Legacy: newCounts(n), Streams: newCounts(n),
 		Replies: newCounts(n), GateShut: newCounts(n),
-		InFail: make([]bool, n), Ready: make([]Count, n), Paths: map[Path]Count{},
+		InFail: make([]bool, n), Ready: make([]Count, n), Paths: map[Path]Count{}, StreamPaths: map[Path]Count{},
+		Direct: make([]Count, n), Own: make([]Count, n),
 	}
 	s := newScanner(r)
 	read := p.linkerdLine
@@ -116,8 +123,10 @@ func Parse(r io.Reader, k Kind, t Target) (Page, error) {
 	return p, nil
 }
 
-func (p *Page) path(which Path, n int64) {
-	c := p.Paths[which]
+func (p *Page) path(which Path, n int64) { p.addTo(p.Paths, which, n) }
+
+func (p *Page) addTo(paths map[Path]Count, which Path, n int64) {
+	c := paths[which]
 	c.add(n)
-	p.Paths[which] = c
+	paths[which] = c
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"math"
 	"strconv"
@@ -15,6 +16,7 @@ const (
 	maxLine   = 64 << 10  // longer lines are left out, and counted
 	maxPage   = 256 << 20 // a page that is longer has no end
 	maxLabels = 64        // of one sample
+	maxSeries = 1 << 16   // of which it is known whether they came before
 )
 
 // ErrTooLong says that a page is longer than anything a proxy would say.
@@ -45,9 +47,35 @@ type scanner struct {
 	plain   []byte // unescaped label values of the line
 	read    int64
 	skipped int // lines that were too long or could not be read
+	seed    maphash.Seed
+	seen    map[uint64]bool // hashes of series
 }
 
-func newScanner(r io.Reader) *scanner { return &scanner{in: bufio.NewReaderSize(r, maxLine)} }
+func newScanner(r io.Reader) *scanner {
+	return &scanner{in: bufio.NewReaderSize(r, maxLine), seed: maphash.MakeSeed(), seen: map[uint64]bool{}}
+}
+
+// again reports whether a series came before on the page, in whatever order its labels stood. On a page of very many
+// series the later ones are not told.
+func (s *scanner) again(name []byte, ls labels) bool {
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	key := maphash.Bytes(s.seed, name)
+	for _, l := range ls {
+		h.Reset()
+		h.Write(l.name)
+		h.WriteByte(0) //nolint:errcheck // a hash takes all
+		h.Write(l.value)
+		key += h.Sum64()
+	}
+	if s.seen[key] {
+		return true
+	}
+	if len(s.seen) < maxSeries {
+		s.seen[key] = true
+	}
+	return false
+}
 
 // next is the next line without its end, or io.EOF. Lines that are too long are left out.
 func (s *scanner) next() ([]byte, error) {
@@ -125,6 +153,9 @@ func (s *scanner) readLabels(b []byte) ([]byte, error) {
 		value, rest, err := s.quoted(b[1:])
 		if err != nil {
 			return nil, err
+		}
+		if s.labels.get(string(name)) != nil {
+			return nil, errSyntax // twice, and who knows which holds
 		}
 		s.labels = append(s.labels, label{name, value})
 		b = rest

@@ -33,6 +33,8 @@ const (
 	PathProfile     Path = "ServiceProfile"
 	PathHTTPRoute   Path = "HTTPRoute"
 	PathGRPCRoute   Path = "GRPCRoute"
+	PathTCPRoute    Path = "TCPRoute"
+	PathTLSRoute    Path = "TLSRoute"
 	PathDefault     Path = "default"     // no object: all to the root Service's own endpoints
 	PathConnections Path = "connections" // the proxy does not look into the connections
 )
@@ -93,7 +95,7 @@ func (t Target) Keep(k Kind) [][]string {
 		}
 		return keep
 	}
-	keep := [][]string{{"process_start_time_seconds"}}
+	keep := [][]string{{nameStarted}, {nameUptime}}
 	parent := fmt.Sprintf("parent_name=%q", t.Root)
 	for _, name := range []string{
 		"balancer", "outbound_http_route", "outbound_grpc_route", "outbound_tcp_",
@@ -105,6 +107,8 @@ func (t Target) Keep(k Kind) [][]string {
 	keep = append(keep, []string{"route_request_total", dst}, []string{"route_actual_request_total", dst})
 	seen := map[string]bool{}
 	for _, l := range t.Leaves {
+		keep = append(keep, []string{"balancer_queue_requests", fmt.Sprintf("parent_name=%q", l.Service)},
+			[]string{"route_actual_request_total", fmt.Sprintf(`dst="%s.`, l.Service)})
 		for _, name := range []string{l.Service, l.RemoteService} {
 			if name != "" && !seen[name] {
 				seen[name] = true

@@ -61,6 +61,7 @@ func TestLinkerdPages(t *testing.T) {
 	for _, tt := range []struct {
 		name, pages string
 		edit        []string
+		both        bool // of the earlier page too
 		expect      Path
 		sent        int64
 		draws       []int64
@@ -137,14 +138,18 @@ func TestLinkerdPages(t *testing.T) {
 			draws: []int64{500, 480}, counter: counterQueue, path: PathProfile, findings: "proxy-restarted:invalid",
 		},
 		{
-			name: "a backend of other rules", pages: "linkerd-profile", expect: PathProfile, sent: 5020,
+			name: "a backend of other rules", pages: "linkerd-profile", both: true, expect: PathProfile, sent: 5020,
 			edit: []string{`backend_name="podinfo-east"`, `backend_name="podinfo-north"`}, draws: []int64{2512, 0},
 			counter: counterQueue, path: PathProfile, findings: "foreign-backend:invalid",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			target := walkthrough()
-			before, after := page(t, tt.pages+".before.txt", Linkerd, target), page(t, tt.pages+".after.txt", Linkerd, target, tt.edit...)
+			before := page(t, tt.pages+".before.txt", Linkerd, target)
+			if tt.both {
+				before = page(t, tt.pages+".before.txt", Linkerd, target, tt.edit...)
+			}
+			after := page(t, tt.pages+".after.txt", Linkerd, target, tt.edit...)
 			d, err := Compare(before, after, target, 10*time.Second)
 			if err != nil {
 				t.Fatal(err)
@@ -229,7 +234,7 @@ func TestEnvoyRestart(t *testing.T) {
 		{100, 3, 10 * time.Second, true},
 		{2, 5, 60 * time.Second, true},
 	} {
-		if got := restarted(up(tt.before), up(tt.after), tt.elapsed); (got != "") != tt.restarted {
+		if got, _ := restarted(up(tt.before), up(tt.after), tt.elapsed); (got != "") != tt.restarted {
 			t.Errorf("%+v: %q", tt, got)
 		}
 	}
@@ -238,11 +243,11 @@ func TestEnvoyRestart(t *testing.T) {
 func TestAgreement(t *testing.T) {
 	target := walkthrough()
 	d := Delta{Draws: []int64{110, 105}}
-	if n, why := d.Agree(target, []int64{100, 95}, 200); n != 15 || why != "" {
-		t.Errorf("background %d, %q", n, why)
+	if a := d.Agree(target, []int64{100, 95}, 200); a != (Agreement{Background: 15}) {
+		t.Errorf("%+v", a)
 	}
-	if _, why := d.Agree(target, []int64{90, 106}, 200); !strings.Contains(why, "podinfo-east answered 106") {
-		t.Errorf("disagreement %q", why)
+	if a := d.Agree(target, []int64{90, 106}, 200); !strings.Contains(a.Disagrees, "podinfo-east answered 106") {
+		t.Errorf("%+v", a)
 	}
 }
 
@@ -259,7 +264,7 @@ func TestCountersThatStandStill(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, why := d.Agree(target, []int64{1, 0}, 1); why == "" || d.PerConnection() {
+		if a := d.Agree(target, []int64{1, 0}, 1); a.Disagrees == "" || d.PerConnection() {
 			t.Errorf("%s: %+v", file, d)
 		}
 	}
@@ -297,21 +302,9 @@ func TestKeepLosesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var kept bytes.Buffer
-		for line := range bytes.Lines(b) {
-			for _, set := range target.Keep(k) {
-				all := true
-				for _, w := range set {
-					all = all && bytes.Contains(line, []byte(w))
-				}
-				if all {
-					kept.Write(line)
-					break
-				}
-			}
-		}
+		kept := keptOf(b, target.Keep(k))
 		whole, err1 := Parse(bytes.NewReader(b), k, target)
-		part, err2 := Parse(&kept, k, target)
+		part, err2 := Parse(bytes.NewReader(kept), k, target)
 		if err1 != nil || err2 != nil {
 			t.Fatalf("%s: %v, %v", file, err1, err2)
 		}
@@ -319,6 +312,23 @@ func TestKeepLosesNothing(t *testing.T) {
 			t.Errorf("%s: the kept lines say something else:\n%s", file, d)
 		}
 	}
+}
+
+// keptOf are the lines that hold all words of one set.
+func keptOf(page []byte, keep [][]string) (kept []byte) {
+	for line := range bytes.Lines(page) {
+		for _, set := range keep {
+			all := true
+			for _, w := range set {
+				all = all && bytes.Contains(line, []byte(w))
+			}
+			if all {
+				kept = append(kept, line...)
+				break
+			}
+		}
+	}
+	return kept
 }
 
 // hugePage is a page of some size, made while it is read.
