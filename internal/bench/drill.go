@@ -87,7 +87,7 @@ func (d *drillRun) measure(ctx context.Context, client session) error {
 	awaitReady(ctx, w)
 	d.progress("attack", fmt.Sprintf("run %s: %d requests at %g/s from pod %s for %s", d.m.ID, d.m.Plan.Requests,
 		d.m.Plan.Rate.PerSecond(), d.m.Before.Source.Name, d.m.Plan.Duration().Round(time.Second)))
-	err := d.attack(ctx, client)
+	err := d.witnessed(ctx, d.alone(client), func() error { return d.attack(ctx, client) })
 	w.Close()
 	stop()
 	observers.Wait()

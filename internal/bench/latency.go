@@ -244,9 +244,16 @@ func (r *latencyRun) measure(ctx context.Context, client session) error {
 	if err := r.m.Write(r.folder); err != nil {
 		return err
 	}
-	if r.plan.Sweep {
-		return r.sweep(ctx, client)
-	}
+	return r.witnessed(ctx, r.alone(client), func() error {
+		if r.plan.Sweep {
+			return r.sweep(ctx, client)
+		}
+		return r.rounds(ctx, client)
+	})
+}
+
+// rounds sends them.
+func (r *latencyRun) rounds(ctx context.Context, client session) error {
 	r.progress("attack", fmt.Sprintf("%d rounds of %s for each of %d targets at %g/s from pod %s",
 		r.plan.Rounds, r.plan.Round, len(r.plan.Targets), r.m.Plan.Rate.PerSecond(), r.m.Before.Source.Name))
 	var order []int

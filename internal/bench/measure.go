@@ -51,13 +51,12 @@ func (r *run) measure(ctx context.Context) (err error) {
 	if err := r.tellAgain(ctx); err != nil {
 		return err
 	}
-	if err := r.witnessBefore(ctx, sources); err != nil {
-		return err
-	}
-	if t := r.m.Before.Told; t != nil && t.Why == "" {
-		t.BeforeBurstMs = max(1, time.Since(t.At).Milliseconds())
-	}
-	return errors.Join(r.burst(ctx, sources), r.witnessAfter(ctx, sources))
+	return r.witnessed(ctx, sources, func() error {
+		if t := r.m.Before.Told; t != nil && t.Why == "" {
+			t.BeforeBurstMs = max(1, time.Since(t.At).Milliseconds())
+		}
+		return r.burst(ctx, sources)
+	})
 }
 
 // withSession opens one session in the source pod, keeps what it verifies, and has it do something for so long.

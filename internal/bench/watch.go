@@ -53,6 +53,9 @@ type watchRun struct {
 	doubt    suspicion     // that the split is the same
 	patience time.Duration // how long a failure waits for the API to confirm it
 	down     time.Time     // since when nothing is measured; zero: it is
+	page     []byte        // of the proxy's counters, as last read in this session
+	asked    time.Time     // when that was
+	heardOf  map[string]heard
 
 	changing sync.Mutex
 	events   []mesh.Event // what changed of other things than weights, the last report.MaxWatchList
@@ -64,7 +67,9 @@ const keptLooks = 4096
 // Watch monitors a split at a low rate with looks whose errors hold for all of them together. It moves on to the next
 // ready pod where the one it is in goes away. Errors are *UsageError only, as of Run.
 func Watch(ctx context.Context, cfg WatchConfig) (report.Report, error) {
-	w := &watchRun{cfg: cfg, patience: confirmLimit, run: newRun(cfg.Config, report.KindWatch)}
+	w := &watchRun{
+		cfg: cfg, patience: confirmLimit, run: newRun(cfg.Config, report.KindWatch), heardOf: map[string]heard{},
+	}
 	if cfg.Options.Gate != analyze.GateTolerance {
 		return report.Report{}, record.Usagef("--gate %s: a watch is judged by its tolerance", cfg.Options.Gate)
 	}

@@ -51,6 +51,9 @@ func (w *watchRun) batch(ctx context.Context, client session) (strange bool, err
 	if err := w.update(c); err != nil {
 		return false, err
 	}
+	if broke == nil {
+		broke = w.askAgain(ctx, client, int64(totals.Requests+totals.WarmUp))
+	}
 	if w.suspect != nil {
 		w.confirm(ctx)
 	}
@@ -122,7 +125,7 @@ func (w *watchRun) unconfirmed(ctx context.Context, since time.Time) string {
 	if failed := refusal(snap, w.cfg.IgnoreChecks, "backends", "split", "mirror", "mesh"); failed != "" {
 		return "a share left its tolerance, but it could not be measured any more: " + failed
 	}
-	return ""
+	return w.heardSince(since.Add(-slack))
 }
 
 func directionOf(d *analyze.Departure) string {

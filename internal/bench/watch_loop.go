@@ -50,7 +50,7 @@ func (w *watchRun) loop(ctx context.Context) {
 		defer cancel()
 	}
 	retry := firstRetry
-	for going.Err() == nil && !w.w.Failed && !w.m.Refused() {
+	for going.Err() == nil && !w.over() {
 		looks := w.w.Looks
 		err := w.session(going)
 		var moved *movedError
@@ -75,11 +75,14 @@ func (w *watchRun) loop(ctx context.Context) {
 	}
 	w.up("")
 	var moved *movedError
-	if errors.As(context.Cause(going), &moved) && !w.w.Failed && !w.m.Refused() {
+	if errors.As(context.Cause(going), &moved) && !w.over() {
 		w.m.Failures = append(w.m.Failures, moved.text)
 		w.m.Remedies = append(w.m.Remedies, "start another watch of the split as it is now")
 	}
 }
+
+// over reports whether the watch has come to its end by itself.
+func (w *watchRun) over() bool { return w.w.Failed || w.w.Stale != nil || w.m.Refused() }
 
 // session finds a ready pod, opens a session in it and sends batches until something breaks. nil: the watch is over.
 func (w *watchRun) session(ctx context.Context) error {
@@ -146,7 +149,10 @@ func (w *watchRun) send(ctx context.Context, client session) error {
 	opened := time.Now()
 	w.heard = opened
 	w.m.Plan.WarmUp = w.warmUp
-	for ctx.Err() == nil && !w.w.Failed && !w.m.Refused() {
+	if err := w.askFirst(ctx, client); err != nil {
+		return err
+	}
+	for ctx.Err() == nil && !w.over() {
 		if time.Since(opened) > w.cfg.Session {
 			return errSessionOver
 		}

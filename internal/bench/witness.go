@@ -17,21 +17,42 @@ const (
 	witnessTimeout = 10 * time.Second
 )
 
-// witnessBefore asks the proxies for their counters right before the burst. That there is no witness never ends a run.
-func (r *run) witnessBefore(ctx context.Context, sources []*source) error {
+// witnessed asks the proxies of the pods that send for their counters right before and right after do sends. That there
+// is no witness never ends a run.
+func (r *run) witnessed(ctx context.Context, sources []*source, do func() error) error {
+	if err := r.witnessBefore(ctx, sources); err != nil {
+		return err
+	}
+	return errors.Join(do(), r.witnessAfter(ctx, sources))
+}
+
+// alone is the source pod as the only one that sends.
+func (r *run) alone(client session) []*source {
+	return []*source{{r: r, pod: r.m.Before.Source, session: client}}
+}
+
+// locateWitness finds where the proxies' counters are; nil: they are not to be asked.
+func (r *run) locateWitness() *record.WitnessFacts {
 	if r.cfg.Witness == witness.Off {
 		return nil
 	}
 	w := &record.WitnessFacts{}
 	r.m.Witness = w
-	kind, address, err := witness.Locate(r.cfg.Witness, *r.m.Before)
-	if err != nil {
+	var err error
+	if w.Kind, w.URL, err = witness.Locate(r.cfg.Witness, *r.m.Before); err != nil {
 		w.Why = err.Error()
-		return nil //nolint:nilerr // no witness is a warning, never a failure
 	}
-	w.Kind, w.URL = kind, address
+	return w
+}
+
+func (r *run) witnessBefore(ctx context.Context, sources []*source) error {
+	w := r.locateWitness()
+	if w == nil || w.Why != "" {
+		return nil
+	}
 	for n, s := range sources {
 		pages := record.ProxyPages{Pod: s.pod.Name}
+		var err error
 		if pages.Before, err = r.readPage(ctx, s.session, w); err != nil || w.Why != "" {
 			return err
 		}

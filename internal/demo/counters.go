@@ -69,7 +69,7 @@ type proxyCounters struct {
 
 func newProxyCounters(failing bool, group string) *proxyCounters {
 	c := &proxyCounters{failing: failing, group: group}
-	c.restart(time.Now())
+	c.restart(time.Now().Add(-15 * time.Minute)) // about as long ago as the pod
 	return c
 }
 
@@ -142,6 +142,10 @@ func (c *proxyCounters) write(w io.Writer, old bool) {
 	}
 	writeType(w, "process_start_time_seconds", "gauge")
 	fmt.Fprintf(w, "process_start_time_seconds %.3f\n", float64(c.started.UnixMilli())/1000)
+	if !old {
+		writeType(w, "process_uptime_seconds_total", "counter")
+		fmt.Fprintf(w, "process_uptime_seconds_total %.3f\n", time.Since(c.started).Seconds())
+	}
 }
 
 func writeType(w io.Writer, name, kind string) { fmt.Fprintf(w, "# TYPE %s %s\n", name, kind) }

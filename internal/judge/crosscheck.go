@@ -1,10 +1,8 @@
 package judge
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/internal/law"
@@ -30,97 +28,56 @@ func crossChecked(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) c
 	if m.Before == nil {
 		return out
 	}
-	if w := m.Witness; w != nil {
-		doc.Witness = &report.Witness{Why: w.Why, Proxy: string(w.Kind), URL: w.URL}
-		if w.Why == "" {
-			out.read(doc, m, totals)
-		}
-		if !doc.Witness.Available {
-			doc.warn(report.SayNoWitness, untrusted.Safe(doc.Witness.Why))
-		}
+	if m.Witness != nil {
+		out.read(doc, m, t, totals)
 	}
 	out.count(doc, m, t)
 	return out
 }
 
-// read reads the two pages of each proxy.
-func (out *crossCheck) read(doc *draft, m record.Manifest, totals wire.Totals) {
-	target := witness.TargetOf(*m.Before)
+// read reads what the proxies counted, and holds it against the answers.
+func (out *crossCheck) read(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) {
+	target, sent := witness.TargetOf(*m.Before), int64(totals.Requests+totals.WarmUp)
+	p := proxiesOf(m.Witness, m, sent)
+	for _, f := range doc.hear(m, p, sent) {
+		if f.Effect != witness.Unit || f.Unit == witness.UnitConnection && m.Law().NullModel == law.RandomPerConnection {
+			continue // the objects say so too, and the plan and the judge know
+		}
+		out.unit, out.why = f.Unit, f.Text
+		doc.mend(f, m)
+		doc.warn("%s", f.Text)
+	}
 	r := doc.Witness
-	d, err := proxyDelta(m.Witness, target)
-	if err != nil {
-		r.Why = untrusted.Safe(err.Error())
+	if !r.Available || p.Drawn() == nil {
 		return
 	}
-	sent := int64(totals.Requests + totals.WarmUp)
-	counted := exact(totals, len(m.Weights))
-	r.Available, r.Undisturbed, r.Counter, r.Path, r.Requests = true, true, d.Counter, string(d.Path), sent
-	r.Retries, r.Blurred = d.Retries, d.Blurred
-	for _, f := range d.Findings(target, expectedPath(m.Before.Law), sent) {
-		r.Findings = append(r.Findings, f.Text)
-		switch f.Effect {
-		case witness.Invalid:
-			r.Undisturbed = false
-			doc.invalid = append(doc.invalid, f.Text)
-			doc.remedies = append(doc.remedies, remedy(f, m)...)
-		case witness.Unit:
-			if f.Unit == witness.UnitConnection && m.Law().NullModel == law.RandomPerConnection {
-				continue // the objects say so too, and the plan and the judge know
-			}
-			out.unit, out.why = f.Unit, f.Text
-			doc.remedies = append(doc.remedies, remedy(f, m)...)
-			doc.Warnings = append(doc.Warnings, f.Text)
-		case witness.Note:
-			doc.Warnings = append(doc.Warnings, f.Text)
+	counted := exact(totals, len(m.Weights)).N
+	if p.PerConnection() {
+		r.Unit = witness.UnitConnection
+		counted, sent = nil, max(totals.Connections, 0)
+		if conns, err := perConnection(t, len(m.Weights)); err == nil {
+			counted = conns.counts.N
 		}
 	}
-	if d.Draws == nil {
-		r.Agrees = true // nothing contradicts the answers
+	a := p.Agree(target, counted, sent)
+	r.Background, r.Agrees = a.Background, a.Disagrees == ""
+	if !r.Agrees {
+		doc.refuse("%s", a.Disagrees)
+	}
+	if p.Unsure != "" {
+		r.Blurred = p.Unsure
 		return
 	}
-	var disagree string
-	r.Background, disagree = d.Agree(target, counted.N, sent)
-	if r.Agrees = disagree == ""; !r.Agrees {
-		doc.invalid = append(doc.invalid, disagree)
-	}
-	r.Draws = drawsOf(d, target, counted)
-	out.judgeDraws(doc, m, d)
-}
-
-// proxyDelta is what the proxies of all pods did together.
-func proxyDelta(w *record.WitnessFacts, target witness.Target) (witness.Delta, error) {
-	var all witness.Delta
-	for i, p := range w.Pods {
-		before, err := witness.Parse(bytes.NewReader(p.Before), w.Kind, target)
-		if err != nil {
-			return all, err
-		}
-		after, err := witness.Parse(bytes.NewReader(p.After), w.Kind, target)
-		if err != nil {
-			return all, err
-		}
-		d, err := witness.Compare(before, after, target, time.Duration(p.ElapsedMs)*time.Millisecond)
-		switch {
-		case err != nil:
-			return all, err
-		case i == 0:
-			all = d
-		default:
-			if d.Restarted != "" {
-				d.Restarted += " (pod " + p.Pod + ")"
-			}
-			all = all.Plus(d)
-		}
-	}
-	if len(w.Pods) == 0 {
-		return all, witness.ErrNoCounters
-	}
-	return all, nil
+	r.Draws = drawsOf(p.Delta, target, counted)
+	out.judgeDraws(doc, m, p.Delta)
 }
 
 // judgeDraws tests the draws by themselves against the weights.
 func (out *crossCheck) judgeDraws(doc *draft, m record.Manifest, d witness.Delta) {
-	draws := analyze.Counts{N: d.Draws}
+	draws := analyze.Counts{N: d.Drawn()}
+	if d.Blurred != "" && doc.Witness.Background > 0 {
+		return // whose they are besides is not known, and so not by which weights they were drawn
+	}
 	alone, err := analyze.Judge(m.Weights, draws, m.Options)
 	if err != nil {
 		doc.warn(report.SayDrawsNotJudged, untrusted.Safe(err.Error()))
@@ -133,7 +90,7 @@ func (out *crossCheck) judgeDraws(doc *draft, m record.Manifest, d witness.Delta
 		out.counts, out.ordered = draws, nil
 		return
 	}
-	doc.Diagnostics = append(doc.Diagnostics, witnessLine(alone, m.Weights, doc.counts, m.Options, d.Draws,
+	doc.Diagnostics = append(doc.Diagnostics, witnessLine(alone, m.Weights, doc.counts, m.Options, draws.N,
 		doc.Witness.Background))
 }
 
@@ -165,16 +122,19 @@ func drawsText(draws []int64, w analyze.Weights) string {
 	return strings.Join(parts, ", ")
 }
 
-func drawsOf(d witness.Delta, t witness.Target, counted analyze.Counts) []report.WitnessDraws {
+func drawsOf(d witness.Delta, t witness.Target, counted []int64) []report.WitnessDraws {
 	total := d.Other
-	for _, n := range d.Draws {
+	for _, n := range d.Drawn() {
 		total += n
 	}
 	var out []report.WitnessDraws
-	for i, n := range d.Draws {
+	for i, n := range d.Drawn() {
 		row := report.WitnessDraws{Backend: t.Leaves[i].Name, Drawn: n}
-		if i < len(counted.N) {
-			row.Answered = counted.N[i]
+		if i < len(d.Direct) {
+			row.Direct = d.Direct[i]
+		}
+		if i < len(counted) {
+			row.Answered = counted[i]
 		}
 		if total > 0 {
 			share := float64(n) / float64(total)
@@ -183,34 +143,6 @@ func drawsOf(d witness.Delta, t witness.Target, counted analyze.Counts) []report
 		out = append(out, row)
 	}
 	return out
-}
-
-// expectedPath is the path that the objects say requests take through a Linkerd proxy; others have but one.
-func expectedPath(l law.Law) witness.Path {
-	if l.Provider != law.ProviderLinkerd {
-		return witness.PathUnknown
-	}
-	switch p := witness.Path(l.Path); p {
-	case witness.PathProfile, witness.PathHTTPRoute, witness.PathGRPCRoute:
-		return p
-	}
-	return witness.PathUnknown
-}
-
-// remedy completes a finding's command with the workload that the client pod is of.
-func remedy(f witness.Finding, m record.Manifest) []string {
-	if f.Remedy == "" {
-		return nil
-	}
-	text := f.Remedy
-	if f.Code == witness.CodeStalePath {
-		if workload := strings.TrimPrefix(m.Before.Source.Workload, "--from "); workload != m.Before.Source.Workload {
-			text += " " + workload
-		} else {
-			text += " the workload of pod " + m.Before.Source.Name
-		}
-	}
-	return []string{untrusted.Safe(text)}
 }
 
 // count makes the counts of another unit than the request.
@@ -222,6 +154,9 @@ func (out *crossCheck) count(doc *draft, m record.Manifest, t *Tally) {
 		doc.Witness = &report.Witness{Why: report.SayNotAskedFor}
 	}
 	doc.Witness.Unit, doc.Witness.UnitWhy = out.unit, out.why
+	if one := m.Plan.Reuse; out.unit == witness.UnitConnection && one != nil && one.MaxRequests == 1 {
+		return // each request has a connection of its own
+	}
 	if m.Sequential != nil {
 		doc.refuse(report.SayLooksOfRequests, out.why)
 		return

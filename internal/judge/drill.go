@@ -2,6 +2,7 @@ package judge
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
+	"github.com/splitbench/splitbench/internal/witness"
 )
 
 // outageJoin is how near to each other losses belong together.
@@ -37,6 +39,14 @@ func concludeDrill(m record.Manifest, totals wire.Totals, t *Tally, shots []Shot
 		t.sorted()
 		doc.counts = t.counts
 		doc.take(m.Plan, totals, t)
+	}
+	if m.Witness != nil && m.Before != nil && len(shots) > 0 {
+		sent := int64(totals.Requests + totals.WarmUp)
+		p := proxiesOf(m.Witness, m, sent)
+		doc.hear(m, p, sent)
+		if p.Drawn() != nil {
+			doc.Witness.Draws = drawsOf(p.Delta, witness.TargetOf(*m.Before), doc.counts.N)
+		}
 	}
 	j := drillJudge{doc: &doc, d: doc.Drill, m: m, facts: facts, shots: slices.Clone(shots)}
 	slices.SortStableFunc(j.shots, func(a, b Shot) int { return cmp.Compare(a.Sent, b.Sent) })
@@ -123,6 +133,7 @@ func (j *drillJudge) judge() {
 		Seconds: Rounded(outage.At.Seconds()), LowSeconds: Rounded(outage.Low.Seconds()),
 		HighSeconds: Rounded(outage.High.Seconds()),
 	}
+	silences = j.broken(silences)
 	for _, s := range silences {
 		j.d.Failovers = append(j.d.Failovers, j.failover(s))
 	}
@@ -138,6 +149,39 @@ func (j *drillJudge) judge() {
 		j.doc.because(analyze.CodeNoRequests, report.SayNoneSilent)
 		j.doc.remedy(report.RemedyBreak)
 	}
+}
+
+// broken are the silences of backends that had answered: one that never did has not failed, it was never there. A
+// drill in which a backend with weight gave no answer before the first of them is none: whether the split was in force
+// is not known.
+func (j *drillJudge) broken(silences []analyze.Silence) []analyze.Silence {
+	never := time.Duration(math.MaxInt64)
+	first := slices.Repeat([]time.Duration{never}, len(j.m.Weights)) // answer of each backend
+	for _, s := range j.shots {
+		if b := s.Backend; !s.Lost && b >= 0 && b < len(first) {
+			first[b] = min(first[b], s.Sent)
+		}
+	}
+	began := never
+	silences = slices.DeleteFunc(silences, func(s analyze.Silence) bool { return first[s.Backend] > s.Began.Low })
+	for _, s := range silences {
+		at := s.Began.High
+		if s.FirstLost != nil {
+			at = s.FirstLost.High
+		}
+		began = min(began, at)
+	}
+	for i, w := range j.m.Weights {
+		if w.W > 0 && first[i] >= began {
+			when := report.SayNeverAtAll
+			if began != never {
+				when = fmt.Sprintf(report.SayNeverBefore, began.Seconds())
+			}
+			j.doc.refuse(report.SayNeverAnswered, w.Backend, when)
+			j.doc.remedy(report.RemedyEveryBackend)
+		}
+	}
+	return silences
 }
 
 func (j *drillJudge) limits(outage analyze.Bounded) {

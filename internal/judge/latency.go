@@ -11,6 +11,7 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
+	"github.com/splitbench/splitbench/internal/witness"
 )
 
 // concludeLatency is where a live comparison and a stored one become the same.
@@ -33,6 +34,7 @@ func concludeLatency(m record.Manifest, times []Times, baseline *store.Folder) r
 		c.Against = p.Targets[len(p.Targets)-1].Name
 	}
 	j := &latencyJudge{doc: &doc, m: m, p: p, c: c, times: times}
+	j.hear()
 	j.targets()
 	switch {
 	case p.Sweep:
@@ -71,6 +73,23 @@ type latencyJudge struct {
 	c      *report.Comparison
 	times  []Times
 	blocks []*analyze.Blocks // by target; nil where there are no answers
+}
+
+// hear has the report say what the client's proxy counted of the target that is the root of a split, or of the first.
+func (j *latencyJudge) hear() {
+	if j.m.Witness == nil || j.m.Before == nil || len(j.times) == 0 {
+		return
+	}
+	root := max(0, slices.IndexFunc(j.p.Targets, func(t record.LatencyTarget) bool { return t.Root != "" }))
+	sent := j.times[root].Sent + int64(len(j.times[root].steps))*int64(j.m.Plan.WarmUp)
+	p := proxiesOf(j.m.Witness, j.m, sent)
+	if j.p.Targets[root].Root == "" { // nothing is split: only whether it was one proxy matters
+		p.Delta = witness.Delta{Kind: p.Kind, Restarted: p.Restarted}
+	}
+	j.doc.hear(j.m, p, sent)
+	if j.p.Targets[root].Root == "" {
+		j.doc.Witness = nil
+	}
 }
 
 // errorShare is the share of failed requests from which on the answers that did come are no fair sample of the

@@ -2,11 +2,13 @@ package judge
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/witness"
 )
 
 // Watch judges a watch as it goes on. What it holds does not grow with time, but for the tests of its monitor, whose
@@ -15,6 +17,8 @@ type Watch struct {
 	report.Watch        // what was seen so far
 	Failed       bool   // a failure was confirmed
 	Why          string // why nothing is measured, of the last gap
+	// Stale is that the client's proxy was seen to obey something else than the split; nil: it was not.
+	Stale *witness.Finding
 
 	weights  analyze.Weights
 	seq      *analyze.Sequential // the whole watch: what is shown, and whether it passed
@@ -24,6 +28,52 @@ type Watch struct {
 	expected []float64 // shares
 	delta    []float64 // tolerance of each share
 	passed   bool
+
+	proxies Proxies // of all looks together
+	asked   bool    // they were, at some look
+	sent    int64   // to the root at those looks
+}
+
+// Hear takes what the proxy counted at one look at which so many requests were sent, and gives what that shows.
+func (w *Watch) Hear(m record.Manifest, pages record.ProxyPages, sent int64) []witness.Finding {
+	target := witness.TargetOf(*m.Before)
+	d, err := deltaOf(pages, m.Witness.Kind, target)
+	if err != nil {
+		w.proxies.err = err
+		return nil
+	}
+	fs := d.Findings(target, expectedPath(m.Before.Law), sent)
+	if i := slices.IndexFunc(fs, func(f witness.Finding) bool { return f.Code == witness.CodeStalePath }); i >= 0 {
+		w.Stale = &fs[i]
+	}
+	if d.Unsure != "" {
+		return fs
+	}
+	w.sent += sent
+	if w.asked {
+		d = w.proxies.Plus(d)
+	}
+	w.proxies, w.asked = Proxies{Delta: d}, true
+	return fs
+}
+
+// heard has the report of a watch say what the proxies counted.
+func (w *Watch) heard(doc *draft, m record.Manifest) {
+	if m.Witness == nil || m.Before == nil || m.Refused() && w.Looks == 0 {
+		return
+	}
+	if facts := *m.Witness; w.asked { // whatever the last session's proxy said
+		facts.Why = ""
+		m.Witness = &facts
+	}
+	if w.Stale != nil {
+		doc.refuse("%s", w.Stale.Text)
+		doc.mend(*w.Stale, m)
+	}
+	doc.hear(m, w.proxies, w.sent)
+	if w.proxies.Drawn() != nil {
+		doc.Witness.Draws = drawsOf(w.proxies.Delta, witness.TargetOf(*m.Before), w.total.N)
+	}
 }
 
 // NewWatch fixes the rule, before the first request.
@@ -134,6 +184,7 @@ func concludeWatch(m record.Manifest, w *Watch) report.Report {
 	s := w.Now()
 	doc := newDraft(m, m.Undisturbed())
 	doc.counts, doc.Watch, doc.Verdict.Outcome = w.total, &s, w.Outcome()
+	w.heard(&doc, m)
 	switch {
 	case w.Failed:
 		code := analyze.CodeOutside

@@ -38,6 +38,8 @@ type WitnessDraws struct {
 	Drawn      int64    `json:"drawnRequests"`
 	DrawnShare *float64 `json:"drawnShare"` // null where nothing was drawn
 	Answered   int64    `json:"answeredRequests"`
+	// to the backend's own Service, past the split: no draws, and not among them
+	Direct int64 `json:"directRequests,omitempty"`
 }
 
 // The units of a verdict.
@@ -68,7 +70,11 @@ func witnessSentence(w *Witness) string {
 	case !w.Available:
 		return "not available: " + w.Why
 	case len(w.Draws) == 0:
-		return strings.Join(append([]string{"the client's proxy counted no draws of requests"}, w.Findings...), "; ")
+		none := "the client's proxy counted no draws of requests"
+		if w.Blurred != "" {
+			none = "what the client's proxy drew is not known: " + w.Blurred
+		}
+		return strings.Join(append([]string{none}, w.Findings...), "; ")
 	}
 	var drawn []string
 	for i, d := range w.Draws {
@@ -96,7 +102,15 @@ func witnessSentence(w *Witness) string {
 		text += "; the answers that were counted are NOT what it drew"
 	}
 	if w.Background > 0 {
-		text += fmt.Sprintf("; %s of others in the pod included", plural(w.Background, "draw"))
+		text += fmt.Sprintf("; %s of others in the pod included, whose containers its counters do not tell apart",
+			plural(w.Background, "draw"))
+	}
+	var direct int64
+	for _, d := range w.Draws {
+		direct += d.Direct
+	}
+	if direct > 0 {
+		text += fmt.Sprintf("; %s past the split, straight to a backend's Service, not included", plural(direct, unitRequest))
 	}
 	return text
 }

@@ -138,7 +138,7 @@ func (d Delta) stale(t Target, expect Path, sent int64) (Finding, bool) {
 
 // redistributed tells a leaf whose weight went to the others. Envoy does not do that: it answers 503 for the share.
 func (d Delta) redistributed(i int, l Leaf) (Finding, bool) {
-	if l.Weight == 0 {
+	if l.Weight == 0 || i >= len(d.GateShut) {
 		return Finding{}, false
 	}
 	var seen []string

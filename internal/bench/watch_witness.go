@@ -1,0 +1,64 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/witness"
+)
+
+// heard is what a proxy's counters last showed of a code of findings.
+type heard struct {
+	at      time.Time
+	finding witness.Finding
+}
+
+// askFirst reads the counters of the proxy before the first look of a session.
+func (w *watchRun) askFirst(ctx context.Context, client session) (err error) {
+	facts := w.locateWitness()
+	if facts == nil || facts.Why != "" {
+		return nil
+	}
+	w.page, err = w.readPage(ctx, client, facts)
+	w.asked = time.Now()
+	return err
+}
+
+// askAgain reads them after a look. A proxy that does not obey the split ends the watch: it will not while it is used.
+func (w *watchRun) askAgain(ctx context.Context, client session, sent int64) error {
+	facts := w.m.Witness
+	if facts == nil || facts.Why != "" || ctx.Err() != nil {
+		return nil
+	}
+	page, err := w.readPage(ctx, client, facts)
+	if err != nil || facts.Why != "" {
+		return err
+	}
+	pages := record.ProxyPages{
+		Pod: w.pod(), Before: w.page, After: page, ElapsedMs: time.Since(w.asked).Milliseconds(),
+	}
+	w.page, w.asked = page, time.Now()
+	for _, f := range w.w.Hear(w.m, pages, sent) {
+		if f.Effect == witness.Invalid {
+			w.heardOf[f.Code] = heard{w.asked, f}
+		}
+	}
+	return nil
+}
+
+// heardSince says what the proxy's counters showed since then that explains shares which are not the weights', "" where
+// it was nothing.
+func (w *watchRun) heardSince(t time.Time) string {
+	for _, code := range []string{witness.CodeRestarted, witness.CodeRedistributed, witness.CodeForeign} {
+		if h, ok := w.heardOf[code]; ok && !h.at.Before(t) {
+			if h.finding.Remedy != "" {
+				w.m.Remedies = append(w.m.Remedies, h.finding.Remedy)
+			}
+			return fmt.Sprintf(report.SayLeftBecause, h.finding.Text)
+		}
+	}
+	return ""
+}
