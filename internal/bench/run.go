@@ -99,7 +99,10 @@ func (r *run) prepare(ctx context.Context) error {
 		return record.Usagef("--ignore-check %s: there is no such check; splitbench explain lists them",
 			strings.Join(unknown, ", "))
 	}
-	r.m.Weights = record.WeightsOf(snap)
+	r.m.Weights, _ = record.DeclaredOf(snap)
+	if r.m.Kind == report.KindDrill { // it is about what proxies do
+		r.m.Weights = record.WeightsOf(snap)
+	}
 	if failedCheck(r.m.Checks) != "" {
 		return nil // refused; the report says why
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
@@ -30,8 +31,8 @@ func (w *watchRun) follow(ctx context.Context, end context.CancelCauseFunc) (sto
 				w.note(e)
 				continue
 			}
-			if text := w.resolve(following, q, e); text != "" {
-				end(&movedError{text})
+			if moved := w.resolve(following, q, e); moved != nil {
+				end(moved)
 			}
 		}
 	})
@@ -44,9 +45,9 @@ func (w *watchRun) follow(ctx context.Context, end context.CancelCauseFunc) (sto
 	}
 }
 
-// resolve says what a write to an object of the law changed, "" where the weights are what they were. Only all objects
+// resolve says what a write to an object of the law changed, nil where the weights are what they were. Only all objects
 // together say what proxies are told, and one write may follow another. While the API cannot be read nothing is known.
-func (w *watchRun) resolve(ctx context.Context, q mesh.Query, e mesh.Event) string {
+func (w *watchRun) resolve(ctx context.Context, q mesh.Query, e mesh.Event) *movedError {
 	began := time.Now()
 	var doubt suspicion
 	for ctx.Err() == nil {
@@ -59,42 +60,46 @@ func (w *watchRun) resolve(ctx context.Context, q mesh.Query, e mesh.Event) stri
 		var moved *movedError
 		switch cameOrWent := e.Gone || e.Came(); {
 		case errors.As(err, &moved):
-			return moved.text
+			return moved
 		case err == nil && (e.Rewritten() || cameOrWent):
 			if cameOrWent && e.At.Sub(e.Since) < time.Second { // told by a stream, not missed in an outage
 				w.note(e)
 			}
-			return ""
+			return nil
 		case err == nil && time.Since(began) > sameWrite:
-			return "the split was changed: " + untrusted.Safe(e.String())
+			return &movedError{text: "the split was changed: " + untrusted.Safe(e.String())}
 		}
 		pause(ctx, confirmPause) //nolint:errcheck // the loop sees it
 	}
-	return ""
+	return nil
 }
 
 // goneLimit is how long a split must be gone, or have other backends, to be believed: an API server that has just
 // started serves no custom resources for some seconds, and says so as one does that never had any.
 const goneLimit = 20 * time.Second
 
-// moved says what makes the rest another split, "" where it is the same. Other weights of the same backends are sure;
+// moved says what makes the rest another split, nil where it is the same. Other weights of the same backends are sure;
 // other backends, or none, are not.
-func (w *watchRun) moved(snap law.Snapshot) (text string, sure bool) {
-	now := record.WeightsOf(snap)
+func (w *watchRun) moved(snap law.Snapshot) (why *movedError, sure bool) {
+	now, _ := record.DeclaredOf(snap)
 	if len(now) != len(w.m.Weights) {
-		return "the split is gone, or has other backends now", false
+		return &movedError{text: "the split is gone, or has other backends now"}, false
 	}
 	changed := false
 	for i, x := range now {
 		if x.Backend != w.m.Weights[i].Backend {
-			return "the split has other backends now", false
+			return &movedError{text: "the split has other backends now"}, false
 		}
 		changed = changed || x != w.m.Weights[i]
 	}
 	if changed {
-		return "the weights were changed: " + record.WeightsText(w.m.Weights) + " -> " + record.WeightsText(now), true
+		text := "the weights were changed: " + record.WeightsText(w.m.Weights) + " -> " + record.WeightsText(now)
+		return &movedError{text: text}, true
 	}
-	return "", true
+	if text, mend := judge.Drift(*w.m.Before, snap); text != "" {
+		return &movedError{text, mend}, true
+	}
+	return nil, true
 }
 
 // suspicion is since when a split was seen to be another one, without being sure; it becomes sure with time.
@@ -102,23 +107,26 @@ type suspicion struct{ since time.Time }
 
 // settled turns what moved says into an error: nil where the split is the same, a *movedError where it is sure that it
 // is not.
-func (d *suspicion) settled(text string, sure bool) error {
+func (d *suspicion) settled(why *movedError, sure bool) error {
 	switch {
-	case text == "":
+	case why == nil:
 		d.since = time.Time{}
 		return nil
 	case sure:
-		return &movedError{text}
+		return why
 	case d.since.IsZero():
 		d.since = time.Now()
 	case time.Since(d.since) > goneLimit:
-		return &movedError{text}
+		return why
 	}
-	return errors.New(text)
+	return errors.New(why.text)
 }
 
 // movedError ends a watch whose split was changed.
-type movedError struct{ text string }
+type movedError struct {
+	text string
+	mend string // what to do about it; "": watch the other split
+}
 
 func (e *movedError) Error() string { return e.text }
 

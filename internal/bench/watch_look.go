@@ -114,6 +114,9 @@ func (w *watchRun) unconfirmed(ctx context.Context, since time.Time) string {
 	}
 	switch {
 	case moved != nil:
+		if moved.mend != "" {
+			w.m.Remedies = append(w.m.Remedies, moved.mend)
+		}
 		return moved.text
 	case err != nil:
 		return "a share left its tolerance, and whether its weight was changed before could not be read: " +

@@ -77,7 +77,7 @@ func (w *watchRun) loop(ctx context.Context) {
 	var moved *movedError
 	if errors.As(context.Cause(going), &moved) && !w.over() {
 		w.m.Failures = append(w.m.Failures, moved.text)
-		w.m.Remedies = append(w.m.Remedies, "start another watch of the split as it is now")
+		w.m.Remedies = append(w.m.Remedies, cmp.Or(moved.mend, "start another watch of the split as it is now"))
 	}
 }
 

@@ -171,7 +171,13 @@ func (j *drillJudge) broken(silences []analyze.Silence) []analyze.Silence {
 		}
 		began = min(began, at)
 	}
-	for i, w := range j.m.Weights {
+	declared := j.m.Weights
+	if j.m.Before != nil {
+		if w, _ := record.DeclaredOf(*j.m.Before); len(w) == len(declared) {
+			declared = w
+		}
+	}
+	for i, w := range declared {
 		if w.W > 0 && first[i] >= began {
 			when := report.SayNeverAtAll
 			if began != never {

@@ -74,6 +74,7 @@ func conclude(m record.Manifest, totals wire.Totals, t *Tally) report.Report {
 		}
 		doc.brokenStreams(m, t)
 		judge(&doc, m, t, totals)
+		doc.heldAgainstForce(m)
 	}
 	return doc.finish()
 }
@@ -107,6 +108,10 @@ func judge(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) {
 		doc.Segments = segments(m, t, totals)
 		if text := propagation(m, t); text != "" && len(changes) > 0 && len(doc.Segments) == 0 {
 			doc.Warnings = append(doc.Warnings, text)
+		}
+		if why, remedy := Drift(*m.Before, *m.After); why != "" {
+			doc.refuse("%s", why)
+			doc.remedy("%s", remedy)
 		}
 		for _, c := range changes {
 			doc.refuse(report.SayChanged, untrusted.Safe(c.String()))

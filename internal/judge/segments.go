@@ -95,7 +95,7 @@ func cut(parts []stretch, move record.Move, used []analyze.Observation, at, off 
 
 // judged is one part as the report has it.
 func judged(p stretch, used []analyze.Observation, o analyze.Options) report.Segment {
-	s := report.Segment{Propagation: p.change, Backends: []report.SegmentBackend{}}
+	s := report.Segment{Propagation: p.change}
 	counts := analyze.Counts{N: make([]int64, len(p.weights))}
 	part := used[min(p.low, len(used)):max(min(p.low, len(used)), min(p.high, len(used)))]
 	for _, x := range part {
@@ -105,15 +105,7 @@ func judged(p stretch, used []analyze.Observation, o analyze.Options) report.Seg
 	if len(part) > 0 {
 		s.FromSeconds, s.ToSeconds = part[0].Sent.Seconds(), part[len(part)-1].Sent.Seconds()
 	}
-	shares := p.weights.Shares()
-	for i, w := range p.weights {
-		b := report.SegmentBackend{Name: w.Backend, Weight: w.W, ExpectedShare: shares[i], Observed: counts.N[i]}
-		if len(part) > 0 {
-			share := float64(counts.N[i]) / float64(len(part))
-			b.ObservedShare = &share
-		}
-		s.Backends = append(s.Backends, b)
-	}
+	s.Backends = partOf(p.weights, counts)
 	d, err := analyze.Judge(p.weights, counts, o)
 	if err != nil {
 		s.Why = untrusted.Safe(err.Error())
@@ -123,6 +115,20 @@ func judged(p stretch, used []analyze.Observation, o analyze.Options) report.Seg
 	st := statistic(d.GoodnessOfFit.Pearson)
 	s.Pearson = &st
 	return s
+}
+
+// partOf are counts beside the weights that they are held against.
+func partOf(weights analyze.Weights, c analyze.Counts) []report.SegmentBackend {
+	out := []report.SegmentBackend{}
+	shares, n := weights.Shares(), attributed(c)
+	for i, w := range weights {
+		b := report.SegmentBackend{Name: w.Backend, Weight: w.W, ExpectedShare: shares[i], Observed: c.N[i]}
+		if n > 0 {
+			b.ObservedShare = new(float64(c.N[i]) / float64(n))
+		}
+		out = append(out, b)
+	}
+	return out
 }
 
 // moved says which of the moves the comparison of before and after does not: those that were taken back.

@@ -185,6 +185,7 @@ func concludeWatch(m record.Manifest, w *Watch) report.Report {
 	doc := newDraft(m, m.Undisturbed())
 	doc.counts, doc.Watch, doc.Verdict.Outcome = w.total, &s, w.Outcome()
 	w.heard(&doc, m)
+	doc.heldAgainstForce(m)
 	switch {
 	case w.Failed:
 		code := analyze.CodeOutside

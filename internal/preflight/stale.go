@@ -78,8 +78,12 @@ func (p PathSeen) judge(s View) (Status, shown) {
 		pod, p.Requests, p.Path, follows(s))
 }
 
-// pathCheck is the check of which objects the client's proxy follows.
-const pathCheck = "SB001"
+// Checks that others than this package know: which objects the client's proxy follows, and whether proxies are told the
+// weights of the split.
+const (
+	pathCheck = "SB001"
+	ToldCheck = "SB004"
+)
 
 // Answered are results in which that check has what a second witness counted after the checks ran, in place of what
 // times had let guess. A failure stands.

@@ -17,6 +17,23 @@ func WeightsOf(s law.Snapshot) analyze.Weights {
 	return w
 }
 
+// DeclaredOf are the weights that a verdict of the split is about, in the same order: those that the object itself says,
+// also where proxies obey another. known is false where they cannot be told; they are then those in force.
+func DeclaredOf(s law.Snapshot) (w analyze.Weights, known bool) {
+	inForce := WeightsOf(s)
+	if !s.Split.Differs {
+		return inForce, true
+	}
+	declared := make(analyze.Weights, 0, len(inForce))
+	for _, d := range s.Split.DeclaredWeights() {
+		declared = append(declared, analyze.Weight{Backend: d.Service, W: d.Weight})
+	}
+	if w, known = Aligned(declared, inForce); !known {
+		return inForce, false
+	}
+	return w, true
+}
+
 // BackendNames are the names of the backends, in their order.
 func BackendNames(w analyze.Weights) []string {
 	names := make([]string, len(w))

@@ -42,6 +42,7 @@ type Report struct {
 	Load        *Load              `json:"load"`
 	Witness     *Witness           `json:"witness"`
 	Segments    []Segment          `json:"segments,omitempty"` // of a run whose weights were changed
+	InForce     *InForce           `json:"inForce,omitempty"`  // where proxies obey other weights than the declared ones
 	Checks      []preflight.Result `json:"checks"`
 	Split       *Split             `json:"split"`
 	Source      *Source            `json:"source"`

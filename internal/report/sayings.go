@@ -20,7 +20,11 @@ const (
 	SayNoTraces        = "none of the %d results has a body or a header, by which a backend could be recognised"
 	SayNoRequest       = "no request was sent"
 	SayNotAccounted    = "the results of %d of %d requests were lost on the way: not every request is accounted for"
-	SayNeverAnswered   = "%s has weight and gave no answer %s: whether the split was in force is not known, and so not " +
+	SayDrift           = "the split differs from its profile: %s"
+	SayShadowed        = "the split differs from what proxies obey: %s"
+	SayDeclaredUnread  = "proxies obey %s, and what %s declares cannot be held against the counts: the names or weights " +
+		"of its backends cannot be used"
+	SayNeverAnswered = "%s has weight and gave no answer %s: whether the split was in force is not known, and so not " +
 		"what took over"
 	SayNeverAtAll       = "at all"
 	SayNeverBefore      = "before the first failure, at %.1fs"

@@ -116,7 +116,7 @@ func worstSentence(r Report) string {
 // sentences say what chance could do, what the run would have noticed, and what is still possible.
 func (d splitReport) sentences() []string {
 	r, _ := sharesOnly(d.Report)
-	s := []string{informationSentence(r), sequentialSentence(r), chanceSentence(r)}
+	s := []string{inForceSentence(r), informationSentence(r), sequentialSentence(r), chanceSentence(r)}
 	for _, d := range r.Diagnostics {
 		if d.OK && d.Name == NameCombined {
 			s = append(s, d.Text)

@@ -129,7 +129,13 @@ func (d watchReport) requests() int64 { return d.Watch.Requests + d.Watch.Lost }
 // matter: its bounds are widened by them, and nobody asked what they would be without.
 func (d watchReport) matter() string { return "the ranges of the shares count them on either side" }
 
-func (d watchReport) sentences() []string { return d.Watch.sentences() }
+func (d watchReport) sentences() []string {
+	s := d.Watch.sentences()
+	if f := inForceSentence(d.Report); f != "" {
+		s = append([]string{f}, s...)
+	}
+	return s
+}
 
 func (d watchReport) sections() []Section {
 	var gaps List
