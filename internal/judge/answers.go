@@ -121,8 +121,7 @@ func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Opti
 	// SendLags stay unknown, and OnTime would be said to be false only if it were known to be.
 	doc.answers, doc.rest = t.backends, t.rest
 	doc.Load = &report.Load{
-		DurationSeconds: (t.last - t.first).Seconds(), Engine: "vegeta", EndReason: "done",
-		OnTime: true,
+		DurationSeconds: (t.last - t.first).Seconds(), Engine: "vegeta", EndReason: "done", OnTime: true,
 	}
 	doc.Series = &report.Series{OverTime: f.overTime(w)}
 	doc.warn(report.SayFileTimes)

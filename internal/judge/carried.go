@@ -120,8 +120,7 @@ func judgement(r report.Report) (analyze.Weights, analyze.Counts, analyze.Option
 	switch {
 	case v.ToleranceRule != nil:
 		o.Tolerance = analyze.Tolerance{
-			Points: v.ToleranceRule.Points, Relative: v.ToleranceRule.RelativeShare,
-			Leak: v.ToleranceRule.LeakShare,
+			Points: v.ToleranceRule.Points, Relative: v.ToleranceRule.RelativeShare, Leak: v.ToleranceRule.LeakShare,
 		}
 	case len(v.Tolerance) > 0 && !slices.ContainsFunc(v.Tolerance,
 		func(t report.BackendTolerance) bool { return t.Points != v.Tolerance[0].Points }):

@@ -158,7 +158,6 @@ func ExportFacts(f store.Folder) (export.Facts, error) {
 		started = time.Unix(0, totals.StartedUnixNs).UTC()
 	}
 	return export.Facts{
-		Run: m.ID, URL: m.Plan.URL, Method: m.Plan.Method, Started: started,
-		Backends: record.BackendNames(m.Weights),
+		Run: m.ID, URL: m.Plan.URL, Method: m.Plan.Method, Started: started, Backends: record.BackendNames(m.Weights),
 	}, nil
 }

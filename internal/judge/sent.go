@@ -85,8 +85,7 @@ func latencyOf(service, response []int64) *report.Latency {
 		return nil
 	}
 	return &report.Latency{
-		Requests: many, Why: report.TooFew(few),
-		ServiceTime:  report.QuantilesOf(int64(len(service)), quantilesOf(service)),
+		Requests: many, Why: report.TooFew(few), ServiceTime: report.QuantilesOf(int64(len(service)), quantilesOf(service)),
 		ResponseTime: report.QuantilesOf(int64(len(response)), quantilesOf(response)),
 	}
 }

@@ -87,10 +87,8 @@ func lawOf(l law.Law) *report.Law {
 	}
 	out := &report.Law{
 		Provider: string(l.Provider), Path: string(l.Path), Rule: l.Rule, Probe: l.Probe.String(),
-		NullModel: string(l.NullModel),
-		Unit:      "request", Why: l.ModelWhy, Objects: []report.LawObject{},
-		NotObeyed: []report.LawObject{}, NotRead: l.Unread,
-		Backends: []report.LawBackend{},
+		NullModel: string(l.NullModel), Unit: "request", Why: l.ModelWhy, Objects: []report.LawObject{},
+		NotObeyed: []report.LawObject{}, NotRead: l.Unread, Backends: []report.LawBackend{},
 	}
 	if l.NullModel == law.RandomPerConnection {
 		out.Unit = "connection"
@@ -109,8 +107,7 @@ func lawBackends(l law.Law) []report.LawBackend {
 	out := []report.LawBackend{}
 	for _, b := range l.Backends {
 		out = append(out, report.LawBackend{
-			Name: b.Name, Weight: b.Weight, Probability: b.Probability,
-			Problem: b.Problem, ProxyStatus: b.ProxyStatus,
+			Name: b.Name, Weight: b.Weight, Probability: b.Probability, Problem: b.Problem, ProxyStatus: b.ProxyStatus,
 		})
 	}
 	return out
@@ -135,8 +132,7 @@ func toldOf(t *law.Told, after *law.Snapshot) *report.LawTold {
 func lawObject(o law.ObjectRef, why string) report.LawObject {
 	return report.LawObject{
 		APIVersion: o.APIVersion, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
-		ResourceVersion: o.ResourceVersion,
-		Generation:      o.Generation, Why: why,
+		ResourceVersion: o.ResourceVersion, Generation: o.Generation, Why: why,
 	}
 }
 

@@ -105,8 +105,7 @@ func Read(f store.Folder) (Manifest, error) {
 	}
 	if m.Schema != ManifestSchema {
 		return Manifest{}, fmt.Errorf("read %s of run %s: its schema is %q, this version reads %s; "+
-			"use the version that wrote it",
-			ManifestFile, f.ID, m.Schema, ManifestSchema)
+			"use the version that wrote it", ManifestFile, f.ID, m.Schema, ManifestSchema)
 	}
 	if m.After != nil && m.Before == nil {
 		return Manifest{}, fmt.Errorf("read %s of run %s: it says how the split was after the run, and not before it",

@@ -74,8 +74,7 @@ func specimenLines(specimens []Specimen) Verbatim {
 
 func checkSection(checks []preflight.Result) Section {
 	s := Section{
-		ID: "checks", Title: "What was checked", Level: Comment, Folded: true,
-		Blocks: []Block{checkTable(checks)},
+		ID: "checks", Title: "What was checked", Level: Comment, Folded: true, Blocks: []Block{checkTable(checks)},
 	}
 	if len(checks) == 0 {
 		s.Level, s.Blocks = Page, paragraphs("Nothing was checked before the run.")
@@ -138,8 +137,7 @@ func yamlLines(doc string) Verbatim {
 // statisticsSection are the numbers behind the verdict.
 func statisticsSection(r Report) Section {
 	s := Section{
-		ID: "statistics", Title: "Statistics", Level: Comment, Folded: true,
-		Blocks: []Block{bullets(statistics(r))},
+		ID: "statistics", Title: "Statistics", Level: Comment, Folded: true, Blocks: []Block{bullets(statistics(r))},
 	}
 	if s.Blocks[0].empty() {
 		s.Level, s.Blocks = Page, paragraphs("Nothing was judged.")

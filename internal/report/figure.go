@@ -39,8 +39,7 @@ func barsFigure(id, about, caption string, bars chart.Bars) *Figure {
 
 func shareBars(r Report) chart.Bars {
 	bars := chart.Bars{
-		X:      chart.Axis{Most: 1, Text: percentTight},
-		Values: "observed share", Targets: "weight",
+		X: chart.Axis{Most: 1, Text: percentTight}, Values: "observed share", Targets: "weight",
 	}
 	tolerance := map[string]float64{}
 	if r.Verdict.Gate != "chisquare" {

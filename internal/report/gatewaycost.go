@@ -194,8 +194,7 @@ func costSections(g *GatewayCost) []Section {
 // costNote says how the ranges came about.
 func costNote(g *GatewayCost) string {
 	note := fmt.Sprintf("Response times in ms, ranges %s sure, from %d windows of %s in which both sides were measured "+
-		"at the same moments. %s",
-		percent(g.Level), g.Windows, seconds(g.WindowSeconds), rareMoments)
+		"at the same moments. %s", percent(g.Level), g.Windows, seconds(g.WindowSeconds), rareMoments)
 	if g.SharedLagMs != nil {
 		note += fmt.Sprintf(" The generator was late, for both sides alike: 99 of 100 requests by at most %s, which is in "+
 			"the times of each and not in their difference at the median.", msText(*g.SharedLagMs))

@@ -78,8 +78,7 @@ func loadOf(in LoadInput, late []string) Load {
 		Requests: int64(s.Requests), WarmUpRequests: in.WarmUp, RatePerSecond: s.Rate(),
 		DurationSeconds: s.LastDone.Seconds(),
 		Errors:          int64(s.Failed()), Dropped: int64(s.Errors[attack.ErrDropped]), Connections: in.Dials.Opened,
-		StatusCodes: map[string]int64{},
-		Engine:      in.Plan.EngineName(), OnTime: len(late) == 0, EndReason: in.Run.EndReason,
+		StatusCodes: map[string]int64{}, Engine: in.Plan.EngineName(), OnTime: len(late) == 0, EndReason: in.Run.EndReason,
 	}
 	if in.Plan.Shape == nil || in.Plan.Shape.Kind == attack.ShapeConstant || in.Plan.Shape.Kind == attack.ShapePoisson {
 		l.TargetRatePerSecond = in.Plan.Rate.PerSecond()

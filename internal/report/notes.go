@@ -50,8 +50,7 @@ func warnings(r Report) []string {
 	}
 	if r.Load != nil && r.Load.Dropped > 0 {
 		w = append(w, fmt.Sprintf("The samples of %s were dropped because the stream was slow; they are counted all the "+
-			"same.",
-			plural(r.Load.Dropped, "request")))
+			"same.", plural(r.Load.Dropped, "request")))
 	}
 	for _, c := range r.Checks {
 		if c.Status == preflight.Warning || c.Status == preflight.Failed && !c.Failure() {
@@ -92,8 +91,7 @@ func unseenSentence(checks []preflight.Result) string {
 		return checkSentence(unseen[0])
 	}
 	return fmt.Sprintf("%d things could not be seen, and are not known to hold: %s. What was lacking is in the list of "+
-		"checks.",
-		len(unseen), strings.Join(names, "; "))
+		"checks.", len(unseen), strings.Join(names, "; "))
 }
 
 // whyNot are the reasons that the headline has not said already.

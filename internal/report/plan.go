@@ -76,8 +76,7 @@ func planHeadline(p Plan) string {
 
 func planSentences(p Plan) []string {
 	s := []string{fmt.Sprintf("If the split is right, it passes with a probability of %s at least. If it is wrong, a "+
-		"pass has a probability of %s at most.",
-		chance(p.PassOnTarget), chance(p.Alpha))}
+		"pass has a probability of %s at most.", chance(p.PassOnTarget), chance(p.Alpha))}
 	switch {
 	case p.PlannedRequests == nil:
 		s = append(s, "No number of requests would do: "+p.Why+".")

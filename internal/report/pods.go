@@ -96,8 +96,7 @@ func podSections(r Report) []Section {
 
 func podTable(pods []SourcePod) Table {
 	t := Table{
-		Caption: "Requests by the pod that sent them.", Sortable: true,
-		Columns: headings(1, "Source pod", "Requests"),
+		Caption: "Requests by the pod that sent them.", Sortable: true, Columns: headings(1, "Source pod", "Requests"),
 	}
 	if len(pods) == 0 {
 		return t

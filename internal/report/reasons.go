@@ -25,12 +25,10 @@ func Sentence(r analyze.Reason) string {
 		return unattributedReason(r, unit)
 	case analyze.CodeWithin:
 		return fmt.Sprintf("Traffic follows the %s: %s, tolerance %s; were any share outside its tolerance, "+
-			"counts like these would turn up in %s.",
-			weightsWords(r.Weights), gotReason(r), points(r.Points), inRuns(r.P))
+			"counts like these would turn up in %s.", weightsWords(r.Weights), gotReason(r), points(r.Points), inRuns(r.P))
 	case analyze.CodeOutside:
 		return fmt.Sprintf("Traffic does NOT follow the %s: %s within %s; were it inside, "+
-			"counts like these would turn up in %s.",
-			weightsWords(r.Weights), gotReason(r), points(r.Points), inRuns(r.P))
+			"counts like these would turn up in %s.", weightsWords(r.Weights), gotReason(r), points(r.Points), inRuns(r.P))
 	case analyze.CodeByChance:
 		return fmt.Sprintf("Traffic does NOT follow the %s: %s, more than chance explains.",
 			weightsWords(r.Weights), gotReason(r))

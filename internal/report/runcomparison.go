@@ -100,8 +100,7 @@ func Compared(r Report) ComparedRun {
 	s := Summarize(r)
 	return ComparedRun{
 		ID: s.ID, Kind: s.Kind, Outcome: s.Outcome, Subject: s.Subject, Weights: s.Weights, Started: s.Started,
-		Requests: s.Requests,
-		Labels:   s.Labels, Tool: s.Tool,
+		Requests: s.Requests, Labels: s.Labels, Tool: s.Tool,
 	}
 }
 
@@ -239,8 +238,7 @@ const comparisonScript = "splitbench-comparison"
 func (c RunComparison) Outline() Outline {
 	o := Outline{
 		Word: strings.ToUpper(c.Verdict.Outcome), Outcome: c.Verdict.Outcome, Title: "comparison of runs",
-		Headline: runsHeadline(c),
-		Marker:   "compare:" + c.Base.Subject, Script: comparisonScript,
+		Headline: runsHeadline(c), Marker: "compare:" + c.Base.Subject, Script: comparisonScript,
 		Sections: []Section{{ID: "base", Title: "Base", Blocks: []Block{
 			Fields{{Label: "Base", Text: comparedRunText(c.Base)}},
 		}}},
@@ -248,8 +246,7 @@ func (c RunComparison) Outline() Outline {
 	for i, x := range c.Changes {
 		blocks := []Block{Fields{{Label: "New", Text: comparedRunText(x.Run) + ": " + x.Outcome}}}
 		o.Sections = append(o.Sections, Section{
-			ID: fmt.Sprintf("new-%d", i+1), Title: x.Run.ID,
-			Blocks: append(blocks, x.blocks()...),
+			ID: fmt.Sprintf("new-%d", i+1), Title: x.Run.ID, Blocks: append(blocks, x.blocks()...),
 		})
 	}
 	rule := Section{ID: "rule", Title: "How to read this", Blocks: paragraphs(tildeNote, runsRule(c.Verdict))}

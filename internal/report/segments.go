@@ -68,8 +68,7 @@ func segmentSentences(r Report) []string {
 			}
 		}
 		text := fmt.Sprintf("by %s from %s to %s: %s", strings.Join(weights, "/"), seconds(s.FromSeconds),
-			seconds(s.ToSeconds),
-			plural(s.Requests, "request"))
+			seconds(s.ToSeconds), plural(s.Requests, "request"))
 		if len(shares) > 0 {
 			text += ", " + strings.Join(shares, ", ")
 		}

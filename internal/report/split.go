@@ -148,8 +148,7 @@ func sequentialSentence(r Report) string {
 		return ""
 	}
 	text := fmt.Sprintf("Looked every %s, %s of at most %s: likely ranges hold at all looks together; what else is said "+
-		"of chance ignores that.",
-		plural(q.Every, "request"), count(q.Requests), count(q.Maximum))
+		"of chance ignores that.", plural(q.Every, "request"), count(q.Requests), count(q.Maximum))
 	if r.Verdict.Outcome == Pass || r.Verdict.Outcome == Fail {
 		return "Decided after " + plural(q.Requests, "request") + ". " + text
 	}

@@ -108,8 +108,7 @@ func (l *list) backend(b report.Backend) {
 	}{{"0.5", q.P50Ms}, {"0.9", q.P90Ms}, {"0.99", q.P99Ms}, {"0.999", q.P999Ms}, {"1", q.MaxMs}} {
 		if x.ms != nil {
 			l.add("splitbench_backend_response_time_seconds", "Response time from the planned instant of sending, by quantile.",
-				"s",
-				*x.ms/1000, of, label{"quantile", x.level})
+				"s", *x.ms/1000, of, label{"quantile", x.level})
 		}
 	}
 }

@@ -59,8 +59,7 @@ func run(ctx context.Context, o options) error {
 	defer target.stop()
 	b := &bench{options: o, url: target.url, dir: dir}
 	fmt.Printf("%d CPUs, %s; nginx with one worker on loopback, 424 bytes of JSON; %d connections; medians of %d "+
-		"rounds of %s.\n",
-		runtime.NumCPU(), runtime.Version(), o.connections, o.rounds, o.duration)
+		"rounds of %s.\n", runtime.NumCPU(), runtime.Version(), o.connections, o.rounds, o.duration)
 	if err := b.fullSpeed(ctx); err != nil {
 		return err
 	}

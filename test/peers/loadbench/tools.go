@@ -128,8 +128,7 @@ func (b *bench) fortio(rate int) program {
 		defer os.Remove(file)
 		qps := strconv.Itoa(rate)
 		_, cpu, took, err := b.execute(ctx, "", filepath.Join(b.bin, "fortio"), "load", "-quiet", "-qps", qps, "-c",
-			strconv.Itoa(b.connections),
-			"-t", d.String(), "-p", "50,99", "-uniform", "-json", file, b.url)
+			strconv.Itoa(b.connections), "-t", d.String(), "-p", "50,99", "-uniform", "-json", file, b.url)
 		if err != nil {
 			return measured{}, err
 		}

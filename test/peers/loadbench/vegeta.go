@@ -23,8 +23,7 @@ func (b *bench) vegeta(rate int) program {
 		defer os.Remove(file)
 		n := strconv.Itoa(b.connections)
 		_, cpu, took, err := b.execute(ctx, "GET "+b.url, filepath.Join(b.bin, "vegeta"), "attack", "-rate",
-			strconv.Itoa(rate), "-duration", d.String(),
-			"-workers", n, "-max-workers", n, "-connections", n, "-output", file)
+			strconv.Itoa(rate), "-duration", d.String(), "-workers", n, "-max-workers", n, "-connections", n, "-output", file)
 		if err != nil {
 			return measured{}, err
 		}
