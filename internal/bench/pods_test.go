@@ -239,7 +239,7 @@ func (c *cutWriter) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// A stream that broke and was taken up again: both segments and what was lost between them are the plan, and the report
+// A stream that broke and was resumed: both segments and what was lost between them are the plan, and the report
 // says so.
 func TestTwoSegmentsAddUp(t *testing.T) {
 	t.Parallel()

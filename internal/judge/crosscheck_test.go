@@ -17,7 +17,7 @@ import (
 )
 
 // facts of a run of two backends whose proxy said these pages.
-func testified(before, after string, conns bool, n int64) (draft, crossCheck) {
+func crossCheckOf(before, after string, conns bool, n int64) (draft, crossCheck) {
 	m := record.Manifest{
 		Weights: analyze.Weights{{Backend: "podinfo", W: 50}, {Backend: "podinfo-east", W: 50}}, Options: analyze.DefaultOptions(),
 		Before: &law.Snapshot{
@@ -63,7 +63,7 @@ func TestRetriesChangeTheUnit(t *testing.T) {
 route_actual_request_total{direction="outbound",dst="podinfo.test.svc.cluster.local:9898"} %d
 `, requests, attempts)
 	}
-	in, got := testified(queue("http", 0, 0), queue("http", 560, 540)+route(1000, 1100), false, 1000)
+	in, got := crossCheckOf(queue("http", 0, 0), queue("http", 560, 540)+route(1000, 1100), false, 1000)
 	if got.unit != witness.UnitDraw || !cmp.Equal(got.counts.N, []int64{560, 540}) || !cmp.Equal(in.counts.N, []int64{560, 540}) ||
 		in.Witness.Unit != witness.UnitDraw || in.Witness.Retries != 100 || len(in.invalid) > 0 {
 		t.Errorf("unit %q, counts %v, witness %+v, invalid %q", got.unit, got.counts, in.Witness, in.invalid)
@@ -73,12 +73,12 @@ route_actual_request_total{direction="outbound",dst="podinfo.test.svc.cluster.lo
 // A proxy that does not look into connections makes connections what is judged: 100 of 10 requests each.
 func TestOpaquePortsChangeTheUnit(t *testing.T) {
 	t.Parallel()
-	in, got := testified(queue("tcp", 0, 0), queue("tcp", 50, 50), true, 1000)
+	in, got := crossCheckOf(queue("tcp", 0, 0), queue("tcp", 50, 50), true, 1000)
 	if got.unit != witness.UnitConnection || !cmp.Equal(in.counts.N, []int64{50, 50}) || len(in.invalid) > 0 || got.ordered == nil || got.ordered.N != 100 {
 		t.Errorf("unit %q, counts %v, invalid %q", got.unit, in.counts, in.invalid)
 	}
 	// Answers of different backends over one connection: something else draws.
-	in, got = testified(queue("tcp", 0, 0), queue("tcp", 50, 50), false, 1000)
+	in, got = crossCheckOf(queue("tcp", 0, 0), queue("tcp", 50, 50), false, 1000)
 	if len(in.invalid) != 1 {
 		t.Errorf("unit %q, invalid %q", got.unit, in.invalid)
 	}
@@ -87,12 +87,12 @@ func TestOpaquePortsChangeTheUnit(t *testing.T) {
 // Answers that follow the weights over draws that do not are no pass.
 func TestDrawsThatDoNotFollowTheWeights(t *testing.T) {
 	t.Parallel()
-	in, _ := testified(queue("http", 0, 0), queue("http", 9000, 3000), false, 4000)
+	in, _ := crossCheckOf(queue("http", 0, 0), queue("http", 9000, 3000), false, 4000)
 	if len(in.Diagnostics) != 1 || in.Diagnostics[0].OK || in.Diagnostics[0].Effect != report.EffectDowngrade || !in.Witness.Agrees ||
 		in.Witness.Background != 8000 {
 		t.Errorf("diagnostics %+v, witness %+v", in.Diagnostics, in.Witness)
 	}
-	if in, _ = testified(queue("http", 0, 0), queue("http", 1000, 3000), false, 4000); in.Witness.Agrees || len(in.invalid) != 1 ||
+	if in, _ = crossCheckOf(queue("http", 0, 0), queue("http", 1000, 3000), false, 4000); in.Witness.Agrees || len(in.invalid) != 1 ||
 		!strings.Contains(in.invalid[0], "podinfo answered 2000 requests, and the proxy drew it 1000 times") {
 		t.Errorf("invalid %q", in.invalid)
 	}

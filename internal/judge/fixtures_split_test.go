@@ -191,7 +191,7 @@ func more(in map[string]*draft) {
 	in["pass-errors"] = errors
 }
 
-// severalPods is a run from three source pods, one of which was taken up again.
+// severalPods is a run from three source pods, one of which was resumed.
 func severalPods() *draft {
 	in := run(analyze.Pass, twoWeights(50, 50), 1206, 1194, 3)
 	m := record.Manifest{Weights: twoWeights(50, 50)}

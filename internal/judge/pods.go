@@ -6,7 +6,7 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// stepsOf are the ways that were tried to bring the generator to the first pod.
+// stepsOf are the ways that were tried to get the generator into the first pod.
 func stepsOf(m record.Manifest) (out []report.SourceStep) {
 	for _, s := range m.Agent.Steps {
 		out = append(out, report.SourceStep{Via: s.Via, Used: s.Used, Seen: s.Seen})

@@ -74,7 +74,7 @@ type Manifest struct {
 	Warnings    []string `json:"warnings,omitempty"`
 }
 
-// AgentFacts is how the agent came to the pod and what it said of itself.
+// AgentFacts is how the agent got into the pod and what it said of itself.
 type AgentFacts struct {
 	How       string            `json:"how"`
 	Steps     []Step            `json:"steps,omitempty"` // of the ladder, in order

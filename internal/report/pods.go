@@ -7,7 +7,7 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 )
 
-// SourcePod is what one source pod sent, where several sent or where one was taken up again.
+// SourcePod is what one source pod sent, where several sent or one was resumed.
 type SourcePod struct {
 	Pod          string     `json:"pod"`
 	Agent        string     `json:"agent"`     // how its generator came there

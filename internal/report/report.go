@@ -275,7 +275,7 @@ type Source struct {
 	Agent        string `json:"agent"`             // installed | uploaded, with its version
 	Through      string `json:"through,omitempty"` // Service whose pods draw the backend in place of this pod
 
-	Steps []SourceStep `json:"steps,omitempty"` // how the generator came to the pod, in the order tried
+	Steps []SourceStep `json:"steps,omitempty"` // ways to get the generator into the pod, in the order tried
 	Pods  []SourcePod  `json:"pods,omitempty"`  // where several pods sent, or one in several segments
 }
 

@@ -71,7 +71,7 @@ const (
 		"first answer, not the requests"
 	SayFileTimes = "a file of results does not say when requests should have been sent: times count from the " +
 		"sending, so what a late generator or a stalled server hid is not in them"
-	SayStreamBroke = "the stream from pod %s broke and was taken up again with request %d of its part: %d " +
+	SayStreamBroke = "the stream from pod %s broke and was resumed with request %d of its part: %d " +
 		"requests whose fate is not known were not sent again, and count as unattributed (%s)"
 	SayLongDrill   = "the drill was longer than %s: there is no timeline of it"
 	SayOtherPods   = "the requests came from different pods; the one that is shown is only one of them"

@@ -13,7 +13,7 @@ import (
 // wide is 2,400 requests with a tolerance of 15 points: the share must be off by 0.15-2.33*0.0102 = 0.126, 12 standard deviations.
 var wide = []string{"--requests", "2400", "--rate", "400", "--tolerance", "15pt"}
 
-// usedStep is the way by which the generator came to the pod.
+// usedStep is the way by which the generator got into the pod.
 func usedStep(r report.Report) report.SourceStep {
 	if r.Source != nil {
 		for _, s := range r.Source.Steps {
@@ -74,7 +74,7 @@ func TestTwoPodsOfTheCluster(t *testing.T) {
 	}
 }
 
-// An agent that is killed, and a run that may be taken up again: the rest is a second segment, and both add up.
+// An agent that is killed, and a run that may be resumed: the rest is a second segment, and both add up.
 func TestResumeAfterAKilledAgent(t *testing.T) {
 	l := need(t)
 	dir := t.TempDir()
