@@ -63,7 +63,11 @@ type Objects struct {
 }
 
 // Add takes objects of a kind as they were listed.
-func (o *Objects) Add(k Kind, items []unstructured.Unstructured) { k.read(o, items) }
+func (o *Objects) Add(k Kind, items []unstructured.Unstructured) {
+	if k.read != nil { // else they are read for every split
+		k.read(o, items)
+	}
+}
 
 // Unclear is why no split could be picked: none is there, or several fit where one must be named.
 type Unclear struct {

@@ -9,6 +9,7 @@ func TestKindNames(t *testing.T) {
 		short string
 		typed []string
 	}{
+		{PathServiceProfile, "sp/podinfo", []string{"sp", "serviceprofile", "serviceprofiles.linkerd.io"}},
 		{PathTrafficSplit, "ts/podinfo", []string{"ts", "trafficsplit", "TrafficSplits.split.smi-spec.io"}},
 		{PathGRPCRoute, "grpcroute/podinfo", []string{"grpcroute", "GRPCRoutes"}},
 		{PathHTTPRoute, "httproute/podinfo", []string{"httproute", "httproutes.gateway.networking.k8s.io"}},
@@ -27,7 +28,7 @@ func TestKindNames(t *testing.T) {
 			}
 		}
 	}
-	if len(Kinds()) != 7 {
+	if len(Kinds()) != 8 {
 		t.Errorf("%d kinds: the rows above are not all", len(Kinds()))
 	}
 }

@@ -25,6 +25,35 @@ func ServiceProfiles() Resource {
 	return Resource{Group: "linkerd.io", Plural: "serviceprofiles", Versions: []string{"v1alpha2", "v1alpha1"}}
 }
 
+func serviceProfileKind() Kind {
+	return Kind{
+		Path: PathServiceProfile, Short: "sp", For: "the split", Provider: ProviderLinkerd, // read for every split
+		pick: (*Case).pickServiceProfile,
+	}
+}
+
+// pickServiceProfile makes the ServiceProfile of a root Service the split, where it has targets and nothing that it was
+// made from is there: it was written by hand, or its TrafficSplit has left it behind.
+func (c *Case) pickServiceProfile() (bool, error) {
+	if c.Provider() != ProviderLinkerd {
+		return false, nil
+	}
+	root := c.Name
+	if c.Kind == PathServiceProfile {
+		root, _, _ = strings.Cut(root, "."+c.Namespace+".svc.")
+	}
+	u, _ := pickProfile(c.Objects.Profiles, root, c.Namespace, c.ClientNamespace)
+	if u == nil || u.GetNamespace() != c.Namespace {
+		return false, nil
+	}
+	if _, overrides, _, weightErr := readProfile(u, c.Namespace); len(overrides) == 0 && weightErr == nil {
+		return false, nil
+	}
+	c.Split, c.root = splitOf(u), serviceRef{namespace: c.Namespace, name: root}
+	c.Split.Kind, c.Split.Root = string(PathServiceProfile), root
+	return true, nil
+}
+
 // override is one entry of dstOverrides with its authority taken apart.
 type override struct {
 	leafWeight
@@ -207,6 +236,12 @@ func (c *Case) obeyProfile(items []unstructured.Unstructured) {
 	}
 	// The split's own order first, its backends with weight 0 where the profile leaves them out: the split names them, so
 	// an answer of theirs is looked for.
+	itself := s.Kind == string(PathServiceProfile)
+	for _, o := range overrides {
+		if itself {
+			s.Declared = append(s.Declared, Declared{Service: o.leaf, Raw: rawWeight(float64(o.tenThousandth) / 10_000)})
+		}
+	}
 	var leaves []leafWeight
 	for _, decl := range s.Declared {
 		leaves = append(leaves, leafWeight{leaf: decl.Service})
@@ -220,7 +255,7 @@ func (c *Case) obeyProfile(items []unstructured.Unstructured) {
 		unusable(&WeightError{Object: object, Field: "spec.dstOverrides", Why: err.Error()})
 		return
 	}
-	s.Differs = s.Found && !sameLaw(c.declared(), obeyed)
+	s.Differs = s.Found && !itself && !sameLaw(c.declared(), obeyed)
 	s.Effective, s.EffectiveFrom, s.AllZero = obeyed, object, allZero && len(overrides) > 0
 }
 

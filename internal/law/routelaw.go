@@ -181,11 +181,17 @@ func (q question) tied(m matched, r *route) bool {
 	return fits && m.route.older(r.listed, q.tieBreak) == 0 && !q.less(other.spec, m.spec)
 }
 
-// Foreign are the Services of other namespaces that routes of the root send to, by name.namespace, at most ten: whether
-// they are there decides what proxies answer.
+// Foreign are the Services of other namespaces that routes, VirtualServices and TraefikServices may send to, by
+// name.namespace, at most ten: whether they are there decides what proxies answer.
 func (c *Case) Foreign() []string {
 	q := c.question()
 	var out []string
+	add := func(namespace, service string) {
+		name := nameIn(c.Namespace, namespace, service)
+		if namespace != c.Namespace && !slices.Contains(out, name) && len(out) < maxListed {
+			out = append(out, name)
+		}
+	}
 	for i := range c.Objects.routes {
 		r := &c.Objects.routes[i]
 		if !r.boundTo(c.root) {
@@ -193,10 +199,26 @@ func (c *Case) Foreign() []string {
 		}
 		for _, rule := range r.spec.Rules {
 			for _, ref := range rule.BackendRefs {
-				name := nameIn(c.Namespace, q.namespaceOf(r, ref), ref.Name)
-				if name != ref.Name && !slices.Contains(out, name) && len(out) < maxListed {
-					out = append(out, name)
+				add(q.namespaceOf(r, ref), ref.Name)
+			}
+		}
+	}
+	for _, v := range c.Objects.virtual {
+		if v.namesHost(q) == 0 && len(v.spec.Hosts) > 0 { // one without hosts may be a delegate
+			continue
+		}
+		for _, rule := range v.spec.HTTP {
+			for _, d := range rule.Route {
+				if ref, ok := hostOf(d.Destination.Host, v.ref.Namespace); ok {
+					add(ref.namespace, ref.name)
 				}
+			}
+		}
+	}
+	for _, t := range c.Objects.traefik {
+		for _, e := range t.entries() {
+			if t.ref.Namespace == c.Namespace && !e.isTraefik() {
+				add(cmp.Or(e.Namespace, t.ref.Namespace), e.Name)
 			}
 		}
 	}

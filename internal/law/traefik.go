@@ -6,7 +6,8 @@ import (
 	"math"
 	"math/big"
 	"slices"
-	"strconv"
+	"strings"
+	"unicode"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -79,7 +80,11 @@ type traefikSpec struct {
 			Cookie *struct{} `json:"cookie"`
 		} `json:"sticky"`
 	} `json:"weighted"`
-	Mirroring *struct{} `json:"mirroring"`
+	Mirroring           *traefikEntry `json:"mirroring"`
+	HighestRandomWeight *struct{}     `json:"highestRandomWeight"`
+	Failover            *struct {
+		Service traefikEntry `json:"service"`
+	} `json:"failover"`
 }
 
 type traefikEntry struct {
@@ -90,20 +95,39 @@ type traefikEntry struct {
 	Weight    *int64 `json:"weight"`
 }
 
+// isTraefik reports an entry that is no Service of Kubernetes.
+func (e traefikEntry) isTraefik() bool {
+	return e.Kind == string(PathTraefikService) || strings.Contains(e.Name, "@")
+}
+
 func readTraefikService(u *unstructured.Unstructured) traefikService {
 	var t traefikService
 	if t.listed = readObject(u, &t.spec); t.problem != "" {
 		return t
 	}
 	switch {
-	case t.spec.Weighted == nil && t.spec.Mirroring != nil:
-		t.problem = "it mirrors traffic (spec.mirroring), it does not split it: only spec.weighted declares weights"
-	case t.spec.Weighted == nil:
+	case len(t.entries()) > maxBackends:
+		t.problem = fmt.Sprintf("it has %d services; more than %d are not read", len(t.entries()), maxBackends)
+	case t.spec.Weighted == nil && t.spec.HighestRandomWeight != nil:
+		t.problem = "it draws by the client's address (spec.highestRandomWeight): one client always gets the same backend"
+	case len(t.entries()) == 0:
 		t.problem = "it has no spec.weighted, which is what declares weights"
-	case len(t.spec.Weighted.Services) > maxBackends:
-		t.problem = fmt.Sprintf("it has %d services; more than %d are not read", len(t.spec.Weighted.Services), maxBackends)
 	}
 	return t
+}
+
+// entries are what requests are given to: those of a weighted service, else the one that is mirrored, or that is asked
+// before a fallback (traefik v3.7 pkg/provider/kubernetes/crd/kubernetes_http.go buildTraefikService).
+func (t *traefikService) entries() []traefikEntry {
+	switch s := t.spec; {
+	case s.Weighted != nil:
+		return s.Weighted.Services
+	case s.Mirroring != nil:
+		return []traefikEntry{*s.Mirroring}
+	case s.HighestRandomWeight == nil && s.Failover != nil:
+		return []traefikEntry{s.Failover.Service}
+	}
+	return nil
 }
 
 // maxNesting is how deep weighted services of weighted services are followed.
@@ -113,6 +137,11 @@ const maxNesting = 8
 // multiply.
 func (q question) byTraefik(all []traefikService, t *traefikService) *Law {
 	law := &Law{Path: PathTraefikService, NullModel: WeightedRoundRobin, Objects: []ObjectRef{t.ref}}
+	if t.problem == "" && t.spec.Weighted == nil {
+		law.Problem = t.ref.String() + ": it mirrors traffic, or has a fallback for it, and does not split it: only " +
+			"spec.weighted declares weights"
+		return law
+	}
 	out, problem := q.flatten(all, t, big.NewRat(1, 1), map[string]bool{}, law)
 	if problem != "" {
 		law.Problem = problem
@@ -137,7 +166,7 @@ func (q question) flatten(all []traefikService, t *traefikService, share *big.Ra
 	}
 	above[key] = true
 	defer delete(above, key)
-	if s := t.spec.Weighted.Sticky; s != nil && s.Cookie != nil {
+	if w := t.spec.Weighted; w != nil && w.Sticky != nil && w.Sticky.Cookie != nil {
 		law.NullModel = StickyAssignment
 		law.ModelWhy = t.ref.String() + " has a sticky cookie; requests without one, as splitbench's, take turns by weight"
 	}
@@ -147,14 +176,21 @@ func (q question) flatten(all []traefikService, t *traefikService, share *big.Ra
 		return nil, problem
 	}
 	var out []portion
-	for i, e := range t.spec.Weighted.Services {
+	for i, e := range t.entries() {
 		p := new(big.Rat).Mul(share, big.NewRat(weights[i], sum))
 		ns := cmp.Or(e.Namespace, t.ref.Namespace)
+		if ns != t.ref.Namespace && !strings.Contains(e.Name, "@") {
+			law.Unread = "whether Traefik follows references to other namespaces (providers.kubernetesCRD.allowCrossNamespace)"
+		}
 		switch e.Kind {
 		case "", "Service":
-			out = append(out, portion{q.traefikBackend(e, ns), p})
-		case "TraefikService":
-			inner := findTraefik(all, ns, e.Name)
+			b, why := q.traefikBackend(e, ns)
+			if why != "" {
+				return nil, fmt.Sprintf("%s[%d]: %s: Traefik leaves the whole weighted service out", field, i, why)
+			}
+			out = append(out, portion{b, p})
+		case string(PathTraefikService):
+			inner := e.find(all, ns)
 			if inner == nil {
 				return nil, fmt.Sprintf("%s[%d]: there is no TraefikService %s/%s", field, i, untrusted.Safe(ns),
 					untrusted.Safe(e.Name))
@@ -179,7 +215,7 @@ func (q question) flatten(all []traefikService, t *traefikService, share *big.Ra
 
 // weights are those of the entries: absent is 1, and what is not above 0 is never drawn.
 func (t *traefikService) weights(field string) (ws []int64, sum int64, problem string) {
-	for i, e := range t.spec.Weighted.Services {
+	for i, e := range t.entries() {
 		w := max(0, orElse(e.Weight, 1))
 		if w > math.MaxInt32 {
 			return nil, 0, fmt.Sprintf("%s[%d].weight is %d: too large to be meant", field, i, w)
@@ -196,29 +232,52 @@ func findTraefik(all []traefikService, namespace, name string) *traefikService {
 	return find(all, func(t *traefikService) bool { return t.is(namespace, name) })
 }
 
-func (q question) traefikBackend(e traefikEntry, ns string) Leaf {
+// find is the TraefikService that an entry names, nil where there is none. A name of Traefik's own, NAME@kubernetescrd,
+// is that of an object after its namespace, in letters, digits and dashes; one of another provider is none of Kubernetes'
+// (traefik v3.7 pkg/provider/kubernetes/crd/kubernetes_http.go fullServiceName).
+func (e traefikEntry) find(all []traefikService, ns string) *traefikService {
+	name, provider, own := strings.Cut(e.Name, "@")
+	if !own {
+		return findTraefik(all, ns, e.Name)
+	}
+	normal := func(s string) string {
+		return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) }), "-")
+	}
+	return find(all, func(t *traefikService) bool {
+		return provider == "kubernetescrd" && normal(t.ref.Namespace+"-"+t.ref.Name) == normal(e.Namespace+"-"+name)
+	})
+}
+
+// traefikBackend reads an entry that is a Service. The second result says why Traefik cannot use it: it must have the
+// port, by number or, where a text is written, by name.
+func (q question) traefikBackend(e traefikEntry, ns string) (Leaf, string) {
 	b := Leaf{Name: q.name(ns, untrusted.Cut(e.Name, 253)), Namespace: ns, Service: untrusted.Cut(e.Name, 253)}
 	s, known := q.service(ns, e.Name)
+	fits := func(Port) bool { return false }
 	switch port := e.Port.(type) {
 	case float64:
+		fits = func(p Port) bool { return float64(p.Port) == port }
 		if port >= 1 && port <= math.MaxUint16 {
 			b.Port = int32(port)
 		}
 	case string:
-		for _, sp := range s.Ports {
-			if sp.Name == port || strconv.Itoa(int(sp.Port)) == port {
-				b.Port = sp.Port
-			}
-		}
+		fits = func(p Port) bool { return p.Name == port }
 	}
+	at := slices.IndexFunc(s.Ports, fits)
 	switch {
+	case strings.Contains(e.Name, "@"):
+		return b, fmt.Sprintf("%q is of a provider of Traefik's, and its kind is Service", untrusted.Safe(e.Name))
 	case known && !s.Found:
-		b.Problem = fmt.Sprintf("there is no Service %s/%s: Traefik leaves the whole weighted service out",
-			untrusted.Safe(ns), untrusted.Safe(e.Name))
-	case known && b.Port != 0 && !s.HasPort(b.Port):
-		b.Problem = fmt.Sprintf("Service %s/%s has no port %d", untrusted.Safe(ns), untrusted.Safe(e.Name), b.Port)
+		return b, fmt.Sprintf("there is no Service %s/%s", untrusted.Safe(ns), untrusted.Safe(e.Name))
+	case e.Port == nil || e.Port == "" || e.Port == float64(0):
+		return b, "it names no port"
+	case known && at < 0 && s.ExternalName == "":
+		return b, fmt.Sprintf("Service %s/%s has no port %v", untrusted.Safe(ns), untrusted.Safe(e.Name),
+			untrusted.Safe(fmt.Sprint(e.Port)))
+	case known && at >= 0:
+		b.Port = s.Ports[at].Port
 	}
-	return b
+	return b, ""
 }
 
 // portion is a backend and its exact share.

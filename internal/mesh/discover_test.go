@@ -299,7 +299,11 @@ func TestSplitIsMissing(t *testing.T) {
 		west.drop("trafficsplits/test/podinfo")
 		q := query()
 		q.Split = "podinfo"
-		const want = "nothing splits Service podinfo in namespace test: there is no TrafficSplit, GRPCRoute, HTTPRoute, TLSRoute or TCPRoute for it, nor one of that name"
+		if s := mustDiscover(t, west, east, q).Split; !s.Found || s.Short() != "sp/podinfo.test.svc.cluster.local" || s.Differs {
+			t.Errorf("the profile that stays: split %+v", s)
+		}
+		west.drop(profileKey)
+		const want = "nothing splits Service podinfo in namespace test: there is no ServiceProfile, TrafficSplit, GRPCRoute, HTTPRoute, TLSRoute or TCPRoute for it, nor one of that name"
 		if s := mustDiscover(t, west, east, q).Split; s.Found || !s.AnyKind || s.Why != want {
 			t.Errorf("split %+v", s)
 		}
