@@ -106,8 +106,6 @@ type Leaf struct {
 	Port        int32   `json:"port"`        // that the proxy dials; 0: the port that the client dialled
 	Weight      int64   `json:"weight"`      // only ratios matter
 	Probability float64 `json:"probability"` // of one draw; they sum to 1
-	// that the proxy answers with by itself, in place of a Service (of HTTP or of gRPC); 0: the Service answers
-	Status int `json:"status,omitempty"`
 	// why a request drawn for it is answered with an error, e.g. a missing Service; empty: none known
 	Problem string `json:"problem"`
 	// ProxyStatus is the status by which the client's proxy answers such a request itself, so that it reaches no
