@@ -111,6 +111,8 @@ type Leaf struct {
 	// ProxyStatus is the status by which the client's proxy answers such a request itself, so that it reaches no
 	// backend: of an injected failure, a missing Service, a redirect. 0: the request is sent on.
 	ProxyStatus int `json:"proxyStatus,omitempty"`
+	// Closed says that the client's proxy closes the connections of such a share: it has no status to answer by.
+	Closed bool `json:"closed,omitempty"`
 }
 
 // Leaf is the backend of that name, the zero Leaf where the law has none.

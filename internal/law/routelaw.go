@@ -320,10 +320,11 @@ func (q question) backend(r *route, ref backendRef, weight int64) Leaf {
 	}
 	s, known := q.service(ns, ref.Name)
 	refuse := func(status int, format string, args ...any) {
-		b.Problem = fmt.Sprintf(format+": proxies answer its share with %d", append(args, status)...)
-		if !splitsConnections(r.kind) { // else they close the connection
-			b.ProxyStatus = status
+		if b.Problem = fmt.Sprintf(format, args...); splitsConnections(r.kind) {
+			b.Closed, b.Problem = true, b.Problem+": proxies close the connections of its share"
+			return
 		}
+		b.ProxyStatus, b.Problem = status, fmt.Sprintf("%s: proxies answer its share with %d", b.Problem, status)
 	}
 	filter := refusedFilter(ref.Filters)
 	switch {

@@ -152,8 +152,11 @@ func (l Law) draws(port int32) map[string]float64 {
 			at = port
 		}
 		key := fmt.Sprintf("%s/%s/%s:%d", b.Namespace, b.Service, b.Subset, at)
-		if b.ProxyStatus != 0 {
+		switch {
+		case b.ProxyStatus != 0:
 			key = fmt.Sprint(b.ProxyStatus)
+		case b.Closed:
+			key = "closed"
 		}
 		if b.Probability > 0 {
 			out[key] += b.Probability

@@ -18,8 +18,8 @@ func backendsOf(rule protoreflect.Message) (out []law.Leaf, problem string, err 
 	if err != nil {
 		return nil, "", err
 	}
-	if status != 0 {
-		return []law.Leaf{{ProxyStatus: status, Problem: why, Weight: 1}}, "", nil
+	if why != "" {
+		return []law.Leaf{{ProxyStatus: status, Closed: status == 0, Problem: why, Weight: 1}}, "", nil
 	}
 	kind, d := oneof(sub(rule, "backends"), "kind")
 	backends := list(d, "backends")
@@ -59,9 +59,10 @@ func leafOf(b protoreflect.Message) (law.Leaf, error) {
 	kind, how := oneof(backend, "kind")
 	meta := refOf(backend)
 	leaf := law.Leaf{
-		Service: meta.Name, Namespace: meta.Namespace, Port: portOf(backend), ProxyStatus: status, Problem: why,
+		Service: meta.Name, Namespace: meta.Namespace, Port: portOf(backend),
+		ProxyStatus: status, Closed: why != "" && status == 0, Problem: why,
 	}
-	if status != 0 {
+	if why != "" {
 		return leaf, nil
 	}
 	switch kind {
@@ -81,7 +82,8 @@ func leafOf(b protoreflect.Message) (law.Leaf, error) {
 	return leaf, unknownKind("a backend")
 }
 
-// answered is the status that filters of a rule or a backend have the proxy answer by itself, and why; 0: none.
+// answered is the status that filters of a rule or a backend have the proxy answer by itself, 0 where it closes
+// connections, and why; an empty why: it sends them on.
 func answered(of protoreflect.Message) (status int, why string, err error) {
 	for _, f := range list(of, "filters") {
 		switch kind, m := oneof(f, "kind"); kind {
@@ -98,7 +100,7 @@ func answered(of protoreflect.Message) (status int, why string, err error) {
 			status = cmp.Or(int(number(m, "status")), http.StatusMovedPermanently)
 			why = fmt.Sprintf("proxies answer its share with a redirect, %d", status)
 		case "invalid", "forbidden": // of connections
-			status, why = http.StatusForbidden, "proxies close the connections of its share ("+kind+")"
+			why = "proxies close the connections of its share (" + kind + ")"
 		default:
 			return 0, "", unknownKind("a filter")
 		}
