@@ -230,10 +230,11 @@ func (c *Case) obeyProfile(items []unstructured.Unstructured) {
 		s.WeightErr = cmp.Or(s.WeightErr, why)
 		s.Effective, s.EffectiveFrom, s.Differs = nil, object, true
 	}
-	if weightErr != nil {
+	if weightErr != nil && (len(overrides) < profile.Overrides || !strings.HasPrefix(weightErr.Field, "spec.dstOverrides[")) {
 		unusable(weightErr)
 		return
 	}
+	s.WeightErr = cmp.Or(s.WeightErr, weightErr) // of a weight that wraps around
 	// The split's own order first, its backends with weight 0 where the profile leaves them out: the split names them, so
 	// an answer of theirs is looked for.
 	itself := s.Kind == string(PathServiceProfile)

@@ -70,9 +70,12 @@ func workedOut(t *testing.T, r recorded.Situation, probe law.Probe) law.Law {
 		Ports: map[string]int32{}, Services: map[string]law.Service{},
 		Source: law.Pod{Namespace: r.ClientNamespace, Meshed: true, ProxyContainer: "linkerd-proxy"},
 	}
+	elsewhere := map[string]law.Service{}
 	for _, o := range r.Services {
 		if s := serviceOf(o.Object); s.Namespace == rootNS {
 			c.Services[s.Name] = s
+		} else {
+			elsewhere[s.Name+"."+s.Namespace] = s
 		}
 	}
 	byKind := map[law.Path][]unstructured.Unstructured{}
@@ -94,7 +97,10 @@ func workedOut(t *testing.T, r recorded.Situation, probe law.Probe) law.Law {
 			t.Fatalf("%s: %v", r.ID, err)
 		}
 	}
-	c.Root, c.DialPort = c.Services[rootName], r.Port
+	c.Root, c.DialPort, c.Elsewhere = c.Services[rootName], r.Port, map[string]law.Service{}
+	for _, name := range c.Foreign() {
+		c.Elsewhere[name] = elsewhere[name] // not found where it is not there
+	}
 	c.Decide()
 	return c.Law
 }
@@ -202,13 +208,22 @@ func profilesOf(t *testing.T, r recorded.Situation) []unstructured.Unstructured 
 func serviceOf(o map[string]any) law.Service {
 	u := unstructured.Unstructured{Object: o}
 	s := law.Service{Namespace: u.GetNamespace(), Name: u.GetName(), Found: true, Settings: u.GetAnnotations()}
-	s.OpaquePorts, s.OpaquePortsSet = u.GetAnnotations()[law.AnnOpaquePorts], u.GetAnnotations()[law.AnnOpaquePorts] != ""
+	s.OpaquePorts, s.OpaquePortsSet, _ = unstructured.NestedString(o, "metadata", "annotations", law.AnnOpaquePorts)
 	s.ClusterIP, _, _ = unstructured.NestedString(o, "spec", "clusterIP")
 	s.Headless = s.ClusterIP == "None"
 	s.ExternalName, _, _ = unstructured.NestedString(o, "spec", "externalName")
 	raw, _, _ := unstructured.NestedFieldNoCopy(o, "spec", "ports")
-	if err := law.Decode(raw, &s.Ports); err != nil {
+	var ports []struct {
+		law.Port
+		Protocol string
+	}
+	if err := law.Decode(raw, &ports); err != nil {
 		panic(err)
+	}
+	for _, p := range ports {
+		if p.Protocol == "" || p.Protocol == "TCP" {
+			s.Ports = append(s.Ports, p.Port)
+		}
 	}
 	return s
 }

@@ -177,6 +177,9 @@ func readLeaves(u *unstructured.Unstructured, object, list, name string) ([]leaf
 		n, why := parseWeight(weight)
 		if why != "" {
 			fail(field+".weight", weight, why)
+			if n, ok := wrapped(weight); ok {
+				leaves = append(leaves, leafWeight{leaf: leaf, tenThousandth: n})
+			}
 			continue
 		}
 		leaves = append(leaves, leafWeight{leaf: leaf, tenThousandth: n})

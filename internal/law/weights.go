@@ -86,6 +86,20 @@ func parseWeight(raw string) (uint64, string) {
 	return uint64(q.MilliValue()) * 10, ""
 }
 
+// wrapped is what proxies are told of a weight that is too large or negative: its low 32 bits in ten-thousandths
+// (linkerd2 edge-26.8.3, controller/api/destination/profile_translator.go toDstOverrides).
+func wrapped(raw string) (uint64, bool) {
+	if len(raw) > 64 || longExponent(raw) {
+		return 0, false
+	}
+	q, err := resource.ParseQuantity(raw)
+	if err != nil {
+		return 0, false
+	}
+	milli := q.MilliValue()
+	return uint64(uint32(milli * 10)), milli > math.MinInt64/10 && milli < math.MaxInt64/10
+}
+
 // longExponent reports an exponent of more than two digits.
 func longExponent(raw string) bool {
 	i := strings.IndexAny(raw, "eE")

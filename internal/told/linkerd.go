@@ -89,10 +89,11 @@ func inWholes(leaves []law.Leaf) {
 	}
 }
 
-// contradiction says that the answers are not about the Service that was asked for.
+// contradiction says that the answers are not about the Service that was asked for. Of a port that the Service lacks the
+// destination controller tells an empty profile (linkerd2 edge-26.8.3, controller/api/destination/server.go).
 func (l Linkerd) contradiction(q law.Question) error {
 	want := q.Root.Name + "." + q.Root.Namespace + ".svc."
-	if fqn := l.Profile.GetFullyQualifiedName(); !strings.HasPrefix(fqn, want) {
+	if fqn := l.Profile.GetFullyQualifiedName(); fqn != "" && !strings.HasPrefix(fqn, want) {
 		return fmt.Errorf("asked for Service %s/%s, the control plane told the profile of %q", q.Root.Namespace, q.Root.Name,
 			untrusted.Safe(fqn))
 	}
