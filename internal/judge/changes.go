@@ -2,6 +2,7 @@ package judge
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -89,6 +90,6 @@ func costDifference(cost, than string, changes []costAt, p []float64, alpha floa
 		out.Quantiles = append(out.Quantiles, q)
 	}
 	out.Say("costs more", "costs less")
-	out.Sentence = "What it costs: " + out.Sentence
+	out.Sentence = fmt.Sprintf(report.SayWhatItCosts, out.Sentence)
 	return out
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// heldAgainstForce holds the counts also against the weights that proxies obey, where those are not the declared ones: a
-// verdict is of what was declared, whichever check was waived.
+// heldAgainstForce holds the counts also against the weights that proxies obey, where those are not the declared ones:
+// a verdict is of what was declared, whichever check was waived.
 func (doc *draft) heldAgainstForce(m record.Manifest) {
 	if m.Before == nil || !m.Before.Split.Differs {
 		return

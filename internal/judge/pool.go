@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
@@ -244,16 +243,9 @@ func (p *pool) warnings() []string {
 	return out
 }
 
-// maxNamed is how many runs a sentence can hold.
-const maxNamed = 5
-
-func (p *pool) names() string {
-	var ids []string
+func (p *pool) ids() (ids []string) {
 	for _, r := range p.runs {
 		ids = append(ids, r.id)
 	}
-	if n := len(ids); n > maxNamed {
-		return fmt.Sprintf("%s and %d more", strings.Join(ids[:maxNamed], ", "), n-maxNamed)
-	}
-	return strings.Join(ids, ", ")
+	return ids
 }

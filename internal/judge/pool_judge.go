@@ -2,7 +2,6 @@ package judge
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -108,7 +107,7 @@ func (p *pool) compare(doc *draft, d analyze.Decision) (analyze.Decision, error)
 	line := diagnostic(item, d.Outcome, &after)
 	switch {
 	case item.OK:
-		line.Text = fmt.Sprintf(report.SayRunsAlike, len(p.runs), p.names())
+		line.Text = report.RunsAlike(p.ids())
 	case after.Outcome == analyze.Inconclusive:
 		// Also where the counts alone could not tell: how many requests more would is not the question then.
 		line.Effect = report.EffectDowngrade

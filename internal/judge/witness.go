@@ -151,7 +151,9 @@ func (doc *draft) hear(m record.Manifest, p Proxies, sent int64) []witness.Findi
 
 // pathTold are checks in which that of the proxy's path has what its counters told, where it could only be guessed
 // before.
-func pathTold(checks []preflight.Result, d witness.Delta, expect witness.Path, fs []witness.Finding) []preflight.Result {
+func pathTold(
+	checks []preflight.Result, d witness.Delta, expect witness.Path, fs []witness.Finding,
+) []preflight.Result {
 	i := slices.IndexFunc(fs, func(f witness.Finding) bool { return f.Code == witness.CodeStalePath })
 	switch {
 	case i >= 0:
@@ -185,7 +187,7 @@ func (doc *draft) mend(f witness.Finding, m record.Manifest) {
 		if workload := strings.TrimPrefix(m.Before.Source.Workload, "--from "); workload != m.Before.Source.Workload {
 			text += " " + workload
 		} else {
-			text += " the workload of pod " + m.Before.Source.Name
+			text = fmt.Sprintf(report.RemedyWorkload, text, m.Before.Source.Name)
 		}
 	}
 	doc.remedy("%s", untrusted.Safe(text))

@@ -314,8 +314,8 @@ type Law struct {
 	Told *LawTold `json:"told,omitempty"`
 }
 
-// LawTold is what those who hand the law to the client's proxy were heard to say of it. Where it is not what the objects
-// say, the law is what was told.
+// LawTold is what those who hand the law to the client's proxy were heard to say of it. Where it is not what the
+// objects say, the law is what was told.
 type LawTold struct {
 	Namespace     string    `json:"namespace"` // of the pod that was asked
 	Pod           string    `json:"pod"`

@@ -80,7 +80,7 @@ const (
 	SayLookedEarly = "a run that stopped at what it saw (--sequential) is among them: the outcome and the likely " +
 		"ranges hold all the same, p-values of tests of a fixed size do not"
 	SayOfRun          = "run %s: %s"
-	SayRunsAlike      = "the %d runs are alike: %s"
+	SayWhatItCosts    = "What it costs: %s"
 	SayNoSingleSplit  = " There is no single split to judge."
 	SayNotIndependent = "run %s is %s by its counts, and %s because its requests are not independent: its shares " +
 		"are less sure than they look"
@@ -182,6 +182,7 @@ const (
 	RemedyWait         = "wait until the split is no longer being changed, then run it again"
 	RemedyFind         = "find the cause: %s"
 	RemedyMend         = "mend what the reason names, then run it again"
+	RemedyWorkload     = "%s the workload of pod %s"
 	RemedyGive         = "give at least one request with a known backend"
 	RemedyCause        = "remove that cause, then run it again"
 	RemedyRequests     = "run it again with --requests %d"

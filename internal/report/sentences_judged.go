@@ -28,9 +28,9 @@ func FailedCheck(c preflight.Result) string {
 // AnsweredByProxy says that the client's proxy answers a backend's share itself, how often it was to and how often it
 // did.
 func AnsweredByProxy(b law.Leaf, answered, of int64) string {
-	return fmt.Sprintf("the client's proxy itself answers %s of the requests with status %d in place of %s (%s), as %s of %s "+
-		"were: they reach no backend, so that clients do not get the split", percent(b.Probability), b.ProxyStatus, b.Name,
-		b.Problem, count(answered), count(of))
+	return fmt.Sprintf("the client's proxy itself answers %s of the requests with status %d in place of %s (%s), as %s of "+
+		"%s were: they reach no backend, so that clients do not get the split", percent(b.Probability), b.ProxyStatus,
+		b.Name, b.Problem, count(answered), count(of))
 }
 
 // CutShort says what ended a run early, after so many requests. end is the end of the burst by the generator, if it is
@@ -87,6 +87,18 @@ func CombinedEvidence(runs int, lnE float64, little, looked bool) string {
 		text += "; the verdict takes their number as fixed beforehand"
 	}
 	return text + "."
+}
+
+// maxNamed is how many runs a sentence can hold.
+const maxNamed = 5
+
+// RunsAlike says that runs which are judged together do not differ.
+func RunsAlike(ids []string) string {
+	named := strings.Join(ids[:min(len(ids), maxNamed)], ", ")
+	if more := len(ids) - maxNamed; more > 0 {
+		named += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("the %d runs are alike: %s", len(ids), named)
 }
 
 // CheckCommand is the command that says what is wrong with a split, of any split where it is nil.
