@@ -36,6 +36,9 @@ func (r *run) measure(ctx context.Context) (err error) {
 	}
 	r.m.Agent = sources[0].facts
 	first := clockedFetcher{sources[0].session, &r.m.Clock}
+	if err := r.heard(ctx, first); err != nil || r.m.Refused() {
+		return err
+	}
 	if err := r.settle(ctx, first); err != nil || r.m.Refused() {
 		return err
 	}
@@ -51,12 +54,14 @@ func (r *run) measure(ctx context.Context) (err error) {
 	if err := r.tellAgain(ctx); err != nil {
 		return err
 	}
-	return r.witnessed(ctx, sources, func() error {
+	err = r.witnessed(ctx, sources, func() error {
 		if t := r.m.Before.Told; t != nil && t.Why == "" {
 			t.BeforeBurstMs = max(1, time.Since(t.At).Milliseconds())
 		}
 		return r.burst(ctx, sources)
 	})
+	r.tellAfter(ctx)
+	return err
 }
 
 // withSession opens one session in the source pod, keeps what it verifies, and has it do something for so long.

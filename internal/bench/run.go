@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/record"
@@ -34,7 +35,8 @@ type run struct {
 	streams []*record.Placement
 	files   int // streams so far, the forgotten ones too
 	active  []*source
-	telling sync.Mutex // Progress is called by one at a time
+	tell    func(context.Context) (law.Law, error) // what is told anew; nil: nobody is asked
+	telling sync.Mutex                             // Progress is called by one at a time
 }
 
 // newRun is a run of a kind that has just been asked for.

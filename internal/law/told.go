@@ -20,6 +20,7 @@ type Told struct {
 	Law      Law    `json:"law"`
 	Why      string `json:"why"`      // why no law was told, one sentence; "": it was
 	Required bool   `json:"required"` // there is no verdict without
+	Own      bool   `json:"own"`      // the pod is the client's, and its own proxy showed what it holds
 	// what the objects say, where that is another law than the one that was told; nil: they agree
 	WorkedOut *Law `json:"workedOut"`
 }
@@ -65,6 +66,9 @@ func (c *Case) Obey(t *Told) {
 	l := t.Law
 	l.Shadowed, l.Unread, l.Probe = worked.Shadowed, worked.Unread, worked.Probe
 	l.Backends = q.named(l.Backends)
+	if l.Path == "" {
+		l.Provider, l.Path, l.Objects = worked.Provider, worked.Path, worked.Objects
+	}
 	if len(l.Objects) > 0 && len(worked.Objects) > 0 && l.sameRuler(worked) {
 		l.Objects = worked.Objects // which say in which version, and what they were made of
 	}
@@ -108,8 +112,9 @@ func (l Law) Same(o Law, port int32) bool {
 	if l.Problem != "" && o.Problem != "" {
 		return true
 	}
-	if l.Path.asSent() != o.Path.asSent() || l.NullModel != o.NullModel || (l.Problem == "") != (o.Problem == "") ||
-		!l.sameRuler(o) {
+	unnamed := l.Path == "" || o.Path == "" // who was asked does not know of objects
+	if !unnamed && l.Path.asSent() != o.Path.asSent() || l.NullModel != o.NullModel ||
+		(l.Problem == "") != (o.Problem == "") || !l.sameRuler(o) {
 		return false
 	}
 	a, b := l.draws(port), o.draws(port)

@@ -28,6 +28,8 @@ type Query struct {
 	// Use says whether Teller is asked for the law; "": what the objects say is all there is.
 	Use    law.Use
 	Teller Teller
+	// Told is what was told already, in place of Teller's; nil: nothing was.
+	Told *law.Told
 	// SplitOnly leaves out Snapshot.Facts: for a second look, which asks whether what the verdict rests on has changed.
 	SplitOnly bool
 	// Pods is how many pods of what From or Selector names send: at most law.MaxPods; AllPods: every ready one; 0: one.

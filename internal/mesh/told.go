@@ -29,6 +29,12 @@ const maxControlPlane = 20
 // tellStep asks what the client's proxy is told, and lets that be the law where it differs from what the objects say.
 // That nothing is told is a fact of the Snapshot.
 func (d *finder) tellStep(ctx context.Context) error {
+	if t := d.t.Told; t != nil {
+		told := *t
+		told.WorkedOut = nil
+		d.obey(&told)
+		return nil
+	}
 	if !d.t.asks() || d.t.Teller == nil {
 		return nil
 	}
@@ -36,22 +42,25 @@ func (d *finder) tellStep(ctx context.Context) error {
 	told := &law.Told{At: time.Now().UTC(), Required: d.t.Use == law.UseTold}
 	told.Namespace = cmp.Or(q.Client.ControlPlane, controlNamespace)
 	pod, err := d.controlPlane(ctx, q, told.Namespace)
-	if errors.Is(err, errNobodyTells) && !told.Required {
-		return nil
+	if errors.Is(err, errNobodyTells) && (!told.Required || d.c.Provider() == law.ProviderIstio) {
+		return nil // an Envoy can be asked through a session alone
 	}
 	if err == nil {
 		told.Pod = pod.Name
 		told.Law, err = d.t.Teller.Tell(ctx, pod, q)
 	}
-	d.snap.Told = told
 	told.TookMs = time.Since(told.At).Milliseconds()
 	if err != nil {
 		told.Why = untrusted.Short(err.Error(), 300)
-		return nil
 	}
+	d.obey(told)
+	return nil
+}
+
+func (d *finder) obey(told *law.Told) {
+	d.snap.Told = told
 	d.c.Obey(told)
 	d.snap.Split, d.snap.Law = d.c.Split, d.c.Law
-	return nil
 }
 
 // asks reports whether what is told is asked for.

@@ -20,7 +20,10 @@ func toldAgrees(s View) Finding {
 	f := newFindings()
 	on := f.about(aboutSplit)
 	t := s.Told
-	who := say("pod %s/%s", t.Namespace, t.Pod)
+	who := string(say("pod %s/%s tells proxies", t.Namespace, t.Pod))
+	if t.Own {
+		who = string(say("the proxy of pod %s/%s holds", t.Namespace, t.Pod))
+	}
 	switch {
 	case t.Why != "":
 		on.tags = []string{aboutAccess, aboutRule("pods")}
@@ -28,17 +31,17 @@ func toldAgrees(s View) Finding {
 		if t.Required {
 			status = Failed
 		}
-		on.add(status, "the control plane was not heard: %s; the law is worked out of the objects", t.Why)
+		on.add(status, "what proxies are told was not heard: %s; the law is worked out of the objects", t.Why)
 	case t.WorkedOut == nil:
-		on.add(OK, "%s tells proxies the law that the objects say", string(who))
+		on.add(OK, "%s the law that the objects say", who)
 	case s.Law.Problem != "":
-		on.add(Failed, "%s tells proxies a law without a distribution: %s; the objects say %s", string(who), s.Law.Problem,
+		on.add(Failed, "%s a law without a distribution: %s; the objects say %s", who, s.Law.Problem,
 			string(lawText(*t.WorkedOut)))
 	case s.Split.Found && !s.Law.Rules(s.Split):
-		on.add(Failed, "%s tells proxies %s; the objects say %s: what is told rules, and %s does not", string(who),
+		on.add(Failed, "%s %s; the objects say %s: what is told rules, and %s does not", who,
 			string(lawText(s.Law)), string(lawText(*t.WorkedOut)), string(splitName(s)))
 	default:
-		on.add(Warning, "%s tells proxies %s; the objects say %s: the split is judged by what is told", string(who),
+		on.add(Warning, "%s %s; the objects say %s: the split is judged by what is told", who,
 			string(lawText(s.Law)), string(lawText(*t.WorkedOut)))
 	}
 	return f.seen("")

@@ -23,7 +23,9 @@ import (
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/demo"
 	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/witness"
 )
@@ -155,7 +157,7 @@ func (p *proxy) stop() {
 }
 
 // runThrough runs splitbench with the demo's API servers and exec, where what the client pod dials is the real Envoy.
-func runThrough(t *testing.T, p *proxy, west, east int64, requests, rate, perConn uint64, progress func(bench.Progress)) report.Report {
+func runThrough(t *testing.T, p *proxy, west, east int64, requests, rate, perConn uint64, progress func(bench.Progress), change ...func(*bench.Config)) report.Report {
 	t.Helper()
 	world, err := demo.Start(t.Context(), demo.Options{Forward: map[string]string{"podinfo:9898": p.root, "127.0.0.1:9901": p.admin}})
 	if err != nil {
@@ -201,6 +203,9 @@ func runThrough(t *testing.T, p *proxy, west, east int64, requests, rate, perCon
 			t.Fatal(err)
 		}
 		cfg.Rules = append(cfg.Rules, parsed)
+	}
+	for _, c := range change {
+		c(&cfg)
 	}
 	r, err := bench.Run(t.Context(), cfg)
 	if err != nil {
@@ -259,6 +264,46 @@ func TestEnvoySplitsByConnection(t *testing.T) {
 	}
 	if n < 4000 || n > 4500 { // two requests each; a connection may carry one
 		t.Errorf("%d connections of 8,000 requests were judged", n)
+	}
+}
+
+// What a real Envoy holds is the law where it is not what the objects say: it splits 70/30, they say 50/50. 5,000 requests
+// pass but for a share that is off by 0.05-2.33*0.00648 = 0.0349, 5.4 standard deviations.
+func TestEnvoyTellsTheLaw(t *testing.T) {
+	p := startEnvoy(t, 70, 30, false)
+	r := runThrough(t, p, 50, 50, 5_000, 500, 0, nil, func(c *bench.Config) { c.Query.Use = law.UseTold })
+	told := r.Split.Law.Told
+	if r.Verdict.Outcome != report.Pass || told == nil || !told.Heard || !told.HeardAfter || told.Agrees || len(told.WorkedOut) != 2 {
+		t.Fatalf("outcome %s, reasons %q, warnings %q, told %+v\n%s", r.Verdict.Outcome, r.Verdict.Reasons, r.Warnings, told, p.log)
+	}
+	for i, want := range []int64{70, 30} {
+		if b := r.Backends[i]; b.Weight != want || told.WorkedOut[i].Weight != 50 {
+			t.Errorf("%s is judged by %d, worked out %d", b.Name, b.Weight, told.WorkedOut[i].Weight)
+		}
+	}
+	for _, c := range r.Checks {
+		if c.ID == "SB038" && (c.Status != preflight.Warning || !strings.Contains(c.Seen, "holds podinfo=70,podinfo-east=30")) {
+			t.Errorf("%s: %s", c.Status, c.Seen)
+		}
+	}
+}
+
+// An Envoy that holds what the objects say agrees; one that cannot be asked leaves the law to the objects.
+func TestEnvoyAgreesOrIsSilent(t *testing.T) {
+	p := startEnvoy(t, 50, 50, false)
+	use := func(u law.Use) func(*bench.Config) { return func(c *bench.Config) { c.Query.Use = u } }
+	r := runThrough(t, p, 50, 50, 5_000, 500, 0, nil, use(law.UseAuto))
+	if told := r.Split.Law.Told; r.Verdict.Outcome != report.Pass || told == nil || !told.Agrees {
+		t.Errorf("outcome %s, reasons %q, told %+v", r.Verdict.Outcome, r.Verdict.Reasons, told)
+	}
+	p.admin = "127.0.0.1:1"
+	r = runThrough(t, p, 50, 50, 5_000, 500, 0, nil, use(law.UseAuto))
+	if told := r.Split.Law.Told; r.Verdict.Outcome != report.Pass || told == nil || told.Heard || told.Why == "" {
+		t.Errorf("outcome %s, reasons %q, told %+v", r.Verdict.Outcome, r.Verdict.Reasons, told)
+	}
+	r = runThrough(t, p, 50, 50, 5_000, 500, 0, nil, use(law.UseTold))
+	if why := strings.Join(r.Verdict.Reasons, "\n"); r.Verdict.Outcome != report.Invalid || !strings.Contains(why, "--law told") {
+		t.Errorf("outcome %s, reasons %q", r.Verdict.Outcome, why)
 	}
 }
 
