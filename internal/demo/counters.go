@@ -3,8 +3,10 @@ package demo
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,33 +16,46 @@ import (
 // connection that it came over.
 type proxies struct {
 	mu      sync.Mutex
-	pods    map[string]string // by local address of a connection
+	conns   map[string]toProxy // by local address
 	byPod   map[string]*proxyCounters
 	failing bool   // no ready endpoint of podinfo-east is known
 	group   string // API group of HTTPRoutes
 }
 
+// toProxy is a connection to a proxy: of which pod it is, and to which port of a Service.
+type toProxy struct{ pod, port string }
+
 func newProxies(failing bool) *proxies {
-	return &proxies{pods: map[string]string{}, byPod: map[string]*proxyCounters{}, failing: failing}
+	return &proxies{conns: map[string]toProxy{}, byPod: map[string]*proxyCounters{}, failing: failing}
 }
 
 // from notes which pod a connection is of. It is noted anew whenever its local address is used again, so that there are
 // never more than ports. (The connection stays what it is: an engine may want to see a TCP connection.)
-func (p *proxies) from(c net.Conn, pod string) {
+func (p *proxies) from(c net.Conn, pod string, calls bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pods[c.LocalAddr().String()] = pod
+	port := "9898"
+	if calls {
+		port = "9999"
+	}
+	p.conns[c.LocalAddr().String()] = toProxy{pod, port}
 }
 
-// of is the proxy that a request came through.
-func (p *proxies) of(r *http.Request) *proxyCounters {
+// of is the proxy that a request came through, with the port that it is for.
+func (p *proxies) of(r *http.Request) through {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	pod := p.pods[r.RemoteAddr]
-	if p.byPod[pod] == nil {
-		p.byPod[pod] = newProxyCounters(p.failing, p.group)
+	c := p.conns[r.RemoteAddr]
+	if p.byPod[c.pod] == nil {
+		p.byPod[c.pod] = newProxyCounters(p.failing, p.group)
 	}
-	return p.byPod[pod]
+	return through{p.byPod[c.pod], c.port}
+}
+
+// through is a proxy on the way to a port.
+type through struct {
+	*proxyCounters
+	port string
 }
 
 // each calls f for each proxy that was used, and keeps what later ones begin with.
@@ -59,12 +74,25 @@ func (p *proxies) each(failing bool, f func(*proxyCounters)) {
 type proxyCounters struct {
 	mu      sync.Mutex
 	started time.Time
-	drawn   map[string]int64 // of the root, by backend
-	direct  map[string]int64 // requests to a backend's own Service
-	shut    int64            // times that east's queue was shut
-	failing bool             // it is shut now
-	taken   map[string]int64 // requests for the root by whose rules they took: the profile's, the route's or none
-	group   string           // API group of the route
+	ports   map[string]*portCounters
+	shut    int64  // times that east's queue was shut
+	failing bool   // it is shut now
+	group   string // API group of the route
+}
+
+// portCounters are those of requests to one port.
+type portCounters struct {
+	drawn  map[string]int64 // of the root, by backend
+	direct map[string]int64 // requests to a backend's own Service
+	taken  map[string]int64 // requests for the root by whose rules they took: the profile's, the route's or none
+}
+
+// at is what is counted of a port. The caller holds the lock.
+func (c *proxyCounters) at(port string) *portCounters {
+	if c.ports[port] == nil {
+		c.ports[port] = &portCounters{map[string]int64{}, map[string]int64{}, map[string]int64{}}
+	}
+	return c.ports[port]
 }
 
 func newProxyCounters(failing bool, group string) *proxyCounters {
@@ -76,8 +104,8 @@ func newProxyCounters(failing bool, group string) *proxyCounters {
 func (c *proxyCounters) restart(at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.started, c.shut = at, 0
-	c.drawn, c.direct, c.taken = map[string]int64{}, map[string]int64{}, map[string]int64{}
+	c.started, c.shut, c.ports = at, 0, map[string]*portCounters{}
+	c.at("9898")
 }
 
 // Whose rules a request for the root takes.
@@ -87,17 +115,17 @@ const (
 	rulesOfNobody  = "default"
 )
 
-func (c *proxyCounters) draw(backend, rules string) {
+func (c through) draw(backend, rules string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.drawn[backend]++
-	c.taken[rules]++
+	c.at(c.port).drawn[backend]++
+	c.at(c.port).taken[rules]++
 }
 
-func (c *proxyCounters) dialDirect(backend string) {
+func (c through) dialDirect(backend string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.direct[backend]++
+	c.at(c.port).direct[backend]++
 }
 
 // gate shuts or opens the queue of east's leaf.
@@ -110,14 +138,23 @@ func (c *proxyCounters) gate(shut bool) {
 	c.failing = shut
 }
 
-// labelsOf are the labels of a backend under a parent.
-func labelsOf(parent, backend string) string {
-	return serviceLabels("parent", parent) + "," + serviceLabels("backend", backend)
+// labelsOf are the labels of a backend under a parent, at a port.
+func labelsOf(parent, backend, port string) string {
+	return serviceLabels("parent", parent, port) + "," + serviceLabels("backend", backend, port)
 }
 
-func serviceLabels(role, name string) string {
-	labels := `X_group="core",X_kind="Service",X_namespace="test",X_name="NAME",X_port="9898",X_section_name=""`
-	return strings.NewReplacer("X", role, "NAME", name).Replace(labels)
+func serviceLabels(role, name, port string) string {
+	labels := `X_group="core",X_kind="Service",X_namespace="test",X_name="NAME",X_port="PORT",X_section_name=""`
+	return strings.NewReplacer("X", role, "NAME", name, "PORT", port).Replace(labels)
+}
+
+// each yields the ports to which anything was sent, and 9898, in order. The caller holds the lock.
+func (c *proxyCounters) each(yield func(string, *portCounters) bool) {
+	for _, port := range slices.Sorted(maps.Keys(c.ports)) {
+		if !yield(port, c.ports[port]) {
+			return
+		}
+	}
 }
 
 // write writes the page. A proxy that is old has no counters of its queues.
@@ -127,18 +164,23 @@ func (c *proxyCounters) write(w io.Writer, old bool) {
 	backends := []string{backendWest, backendEast}
 	if !old {
 		c.writeQueues(w, backends)
+		c.writeRoutes(w, backends)
 	}
-	if n := c.taken[rulesOfProfile]; n > 0 {
-		for _, name := range []string{"route_request", "route_actual_request"} {
-			writeType(w, name, "counter")
-			fmt.Fprintf(w, "%s_total{direction=\"outbound\",dst=%q} %d\n", name, backendWest+clusterSuffix+":9898", n)
+	for _, name := range []string{"route_request", "route_actual_request"} {
+		writeType(w, name, "counter")
+		for port, n := range c.each {
+			if n := n.taken[rulesOfProfile]; n > 0 {
+				fmt.Fprintf(w, "%s_total{direction=\"outbound\",dst=%q} %d\n", name, backendWest+clusterSuffix+":"+port, n)
+			}
 		}
 	}
 	fmt.Fprintf(w, "# HELP request_total Total count of HTTP requests.\n")
 	writeType(w, "request_total", "counter")
-	for _, b := range backends {
-		fmt.Fprintf(w, "request_total{direction=\"outbound\",authority=%q,tls=\"true\"} %d\n",
-			b+clusterSuffix+":9898", c.drawn[b]+c.direct[b])
+	for port, n := range c.each {
+		for _, b := range backends {
+			fmt.Fprintf(w, "request_total{direction=\"outbound\",authority=%q,tls=\"true\"} %d\n",
+				b+clusterSuffix+":"+port, n.drawn[b]+n.direct[b])
+		}
 	}
 	writeType(w, "process_start_time_seconds", "gauge")
 	fmt.Fprintf(w, "process_start_time_seconds %.3f\n", float64(c.started.UnixMilli())/1000)
@@ -153,35 +195,45 @@ func writeType(w io.Writer, name, kind string) { fmt.Fprintf(w, "# TYPE %s %s\n"
 func (c *proxyCounters) writeQueues(w io.Writer, backends []string) {
 	const queue, endpoints = "outbound_http_balancer_queue_", "outbound_http_balancer_endpoints"
 	writeType(w, queue+"requests", "counter")
-	for _, b := range backends {
-		fmt.Fprintf(w, queue+"requests_total{%s} %d\n", labelsOf(backendWest, b), c.drawn[b])
-		if b != backendWest {
-			fmt.Fprintf(w, queue+"requests_total{%s} %d\n", labelsOf(b, b), c.direct[b])
+	for port, n := range c.each {
+		for _, b := range backends {
+			fmt.Fprintf(w, queue+"requests_total{%s} %d\n", labelsOf(backendWest, b, port), n.drawn[b])
+			if b != backendWest {
+				fmt.Fprintf(w, queue+"requests_total{%s} %d\n", labelsOf(b, b, port), n.direct[b])
+			}
 		}
 	}
 	writeType(w, queue+"gate_shut", "counter")
-	fmt.Fprintf(w, queue+"gate_shut_total{%s} 0\n", labelsOf(backendWest, backendWest))
-	fmt.Fprintf(w, queue+"gate_shut_total{%s} %d\n", labelsOf(backendWest, backendEast), c.shut)
+	for port := range c.each {
+		fmt.Fprintf(w, queue+"gate_shut_total{%s} 0\n", labelsOf(backendWest, backendWest, port))
+		fmt.Fprintf(w, queue+"gate_shut_total{%s} %d\n", labelsOf(backendWest, backendEast, port), c.shut)
+	}
 	ready := 1
 	if c.failing {
 		ready = 0
 	}
 	writeType(w, endpoints, "gauge")
-	fmt.Fprintf(w, endpoints+"{%s,endpoint_state=\"ready\"} 2\n", labelsOf(backendWest, backendWest))
-	fmt.Fprintf(w, endpoints+"{%s,endpoint_state=\"ready\"} %d\n", labelsOf(backendWest, backendEast), ready)
-	route := fmt.Sprintf(`route_group=%q,route_kind="HTTPRoute",route_namespace="test",route_name="podinfo"`, c.group)
-	n := c.taken[rulesOfRoute]
-	if n == 0 {
-		route, n = `route_group="",route_kind="default",route_namespace="",route_name="http"`, c.taken[rulesOfNobody]
+	for port := range c.each {
+		fmt.Fprintf(w, endpoints+"{%s,endpoint_state=\"ready\"} 2\n", labelsOf(backendWest, backendWest, port))
+		fmt.Fprintf(w, endpoints+"{%s,endpoint_state=\"ready\"} %d\n", labelsOf(backendWest, backendEast, port), ready)
 	}
-	if n == 0 {
-		return
-	}
+}
+
+func (c *proxyCounters) writeRoutes(w io.Writer, backends []string) {
 	writeType(w, "outbound_http_route_backend_requests", "counter")
-	for _, b := range backends {
-		if d := c.drawn[b]; d > 0 {
-			fmt.Fprintf(w, "outbound_http_route_backend_requests_total{%s,%s,%s} %d\n",
-				serviceLabels("parent", backendWest), route, serviceLabels("backend", b), d)
+	for port, n := range c.each {
+		route := fmt.Sprintf(`route_group=%q,route_kind="HTTPRoute",route_namespace="test",route_name="podinfo"`, c.group)
+		if n.taken[rulesOfRoute] == 0 {
+			route = `route_group="",route_kind="default",route_namespace="",route_name="http"`
+		}
+		if n.taken[rulesOfRoute]+n.taken[rulesOfNobody] == 0 {
+			continue
+		}
+		for _, b := range backends {
+			if d := n.drawn[b]; d > 0 {
+				fmt.Fprintf(w, "outbound_http_route_backend_requests_total{%s,%s,%s} %d\n",
+					serviceLabels("parent", backendWest, port), route, serviceLabels("backend", b, port), d)
+			}
 		}
 	}
 }

@@ -26,11 +26,13 @@ type dataPlane struct {
 	cut       atomic.Bool            // the gateway is gone for now, though no object says so
 }
 
-// destination is one thing to dial; pod is the address of a pod that is dialled past its Service.
+// destination is one thing to dial; pod is the address of a pod that is dialled past its Service, calls the port of
+// gRPC.
 type destination struct {
 	service string
 	pod     string
 	meshed  bool
+	calls   bool
 }
 
 func newDataPlane(o Options, life *lifetime) *dataPlane {
@@ -70,11 +72,25 @@ func (p *dataPlane) start(west, east *cluster) error {
 		handlers[destination{pod: ip}] = p.west.one(i).ServeHTTP
 	}
 	for d, h := range handlers {
-		if p.addresses[d], err = p.life.serve("destination "+d.service+d.pod, h, nil); err != nil {
+		if p.addresses[d], err = p.life.serve("destination "+d.service+d.pod, h, nil, nil); err != nil {
+			return err
+		}
+		if d.service != backendWest && d.service != backendEast {
+			continue
+		}
+		d.calls = true
+		if p.addresses[d], err = p.life.serve("calls of "+d.service, h, nil, overHTTP2()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// overHTTP2 is what gRPC is spoken over where there is no TLS.
+func overHTTP2() *http.Protocols {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	return protocols
 }
 
 // podsOf lists the pods of an app by name, with their addresses.

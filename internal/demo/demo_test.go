@@ -182,7 +182,7 @@ func TestDialErrors(t *testing.T) {
 		}
 	}
 	for address, want := range map[string]string{
-		"podinfo:9999": "connection refused", "10.44.0.11:1": "connection refused", "10.45.0.11:9898": "no route to host",
+		"podinfo:9797": "connection refused", "10.44.0.11:1": "connection refused", "10.45.0.11:9898": "no route to host",
 		"192.0.2.1:80": "no route to host", "localhost:80": "connection refused", "podinfo": "missing port",
 	} {
 		if err := dial(true, address); err == nil || !strings.Contains(err.Error(), want) {

@@ -35,7 +35,7 @@ func (p *dataPlane) dial(ctx context.Context, v vantage, network, address string
 	if err != nil {
 		return nil, err
 	}
-	p.proxies.from(conn, v.pod)
+	p.proxies.from(conn, v.pod, d.calls)
 	return conn, nil
 }
 
@@ -77,11 +77,11 @@ func (p *dataPlane) service(host string) (string, bool) {
 }
 
 func (p *dataPlane) servicePort(v vantage, name, port string) (destination, error) {
-	want := map[string]string{backendWest: "9898", backendEast: "9898", "frontend": "8080"}
-	if want[name] != port {
+	want := map[string][]string{backendWest: {"9898", "9999"}, backendEast: {"9898", "9999"}, "frontend": {"8080"}}
+	if !slices.Contains(want[name], port) {
 		return destination{}, syscall.ECONNREFUSED // other ports are not simulated
 	}
-	return destination{service: name, meshed: v.meshed}, nil
+	return destination{service: name, meshed: v.meshed, calls: port == "9999"}, nil
 }
 
 func (p *dataPlane) resolveIP(v vantage, ip, port string) (destination, error) {

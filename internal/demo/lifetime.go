@@ -30,15 +30,18 @@ func newLifetime(parent context.Context) *lifetime {
 	return &lifetime{ctx: ctx, cancel: cancel, hijacked: map[net.Conn]struct{}{}}
 }
 
-// serve listens on a loopback port and serves it until close. With a configuration it speaks TLS. It returns the
-// address.
-func (l *lifetime) serve(name string, handler http.Handler, config *tls.Config) (string, error) {
+// serve listens on a loopback port and serves it until close: protocols are net/http's own where none are named. With a
+// configuration it speaks TLS. It returns the address.
+func (l *lifetime) serve(
+	name string, handler http.Handler, config *tls.Config, protocols *http.Protocols,
+) (string, error) {
 	ln, err := (&net.ListenConfig{}).Listen(l.ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("listen for %s: %w", name, err)
 	}
 	server := &http.Server{
 		Handler:           l.counted(handler),
+		Protocols:         protocols,
 		TLSConfig:         config.Clone(), // which the server writes to
 		BaseContext:       func(net.Listener) context.Context { return l.ctx },
 		ConnState:         l.connState,

@@ -42,7 +42,7 @@ type cluster struct {
 // listen serves the API by TLS until the lifetime ends.
 func (c *cluster) listen(life *lifetime, config *tls.Config) (err error) {
 	c.life = life
-	c.address, err = life.serve("cluster "+c.site.Cluster, c, config)
+	c.address, err = life.serve("cluster "+c.site.Cluster, c, config, nil)
 	return err
 }
 
