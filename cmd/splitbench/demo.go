@@ -78,7 +78,7 @@ splitbench on them. Nothing but this program is needed. The report says what was
 		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(&w.result.failOn),
 			&sequentialFlags{}, bound(seedFlag)),
 		under("Output", reportFlag(&w.result.render), bound(resultsFlag), bound(labelFlag), &w.result.sinks),
-		under("Pods", bound(execFlag), bound(witnessFlag)),
+		under("Pods", bound(execFlag), bound(witnessFlags)),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
 		under("Early end", &limitFlags{}),
 	)

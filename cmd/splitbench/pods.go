@@ -9,6 +9,7 @@ import (
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/witness"
 	"github.com/splitbench/splitbench/podexec"
 )
@@ -53,15 +54,27 @@ func parsePods(s string) (int, error) {
 	return n, nil
 }
 
+func parseCountBy(s string) (string, error) {
+	switch s {
+	case "answers":
+		return "", nil
+	case record.CountedByProxy:
+		return s, nil
+	}
+	return "", fmt.Errorf("want answers or %s", record.CountedByProxy)
+}
+
 // execFlag is the flag of the protocol that runs programs in containers.
 func execFlag(flags *pflag.FlagSet, cfg *bench.Config) {
 	read(flags, "exec-protocol", string(podexec.Auto), "auto, websocket or spdy",
 		oneOf(&cfg.Protocol, podexec.Auto, podexec.WebSocket, podexec.SPDY))
 }
 
-// witnessFlag is the flag of the proxy whose counters are compared with the answers.
-func witnessFlag(flags *pflag.FlagSet, cfg *bench.Config) {
+// witnessFlags choose the proxy whose counters are compared with the answers, or stand in for them.
+func witnessFlags(flags *pflag.FlagSet, cfg *bench.Config) {
 	read(flags, "witness", witness.Auto,
 		"counters of the client's proxy: auto, linkerd, envoy, off, or their http address in the pod",
 		into(&cfg.Witness, func(s string) (string, error) { return s, witness.CheckWord(s) }))
+	read(flags, "count-by", "answers", "what says which backend a request went to: answers, or the client's proxy by its "+
+		"counters, where answers name nobody", into(&cfg.CountBy, parseCountBy))
 }

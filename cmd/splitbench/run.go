@@ -32,7 +32,7 @@ func (c *runCommand) sections() []section {
 			&c.result.sinks),
 		under("Comparison with an earlier run", &baselineFlags{}),
 		under("Several splits", bound(c.suiteFlags)),
-		under("Pods", podFlags{}, bound(execFlag), bound(witnessFlag)),
+		under("Pods", podFlags{}, bound(execFlag), bound(witnessFlags)),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
 		under("Early end", &limitFlags{}),
 	})

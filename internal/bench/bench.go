@@ -48,6 +48,7 @@ type Config struct {
 	Protocol     podexec.Protocol
 	Expect       *Expect // what the weights must be; nil: whatever they are
 	Witness      string  // the second witness, see witness.CheckWord; "": auto
+	CountBy      string  // record.CountedByProxy, or "": by what answers say
 	Via          Via     // how to get the load generator into the pod; "": ViaAuto
 	Image        string  // of an ephemeral container, with ViaEphemeral
 	Resume       bool    // resume a run whose stream broke

@@ -4,11 +4,14 @@ import (
 	"context"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -18,7 +21,9 @@ import (
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
@@ -144,5 +149,88 @@ func TestProbesAreCalls(t *testing.T) {
 	cfg.Load.Template.Unary = &attack.Unary{Method: "info.InfoService/Info"}
 	if _, err := ProbePod(t.Context(), cfg, preflight.View{Snapshot: snap}); err == nil || !strings.Contains(err.Error(), "--allow-unsafe") {
 		t.Errorf("a call that may change something: %v", err)
+	}
+}
+
+// counted points a run at port 9999 of the demo's podinfo, whose health check names nobody.
+func counted(t *testing.T, o demo.Options) Config {
+	t.Helper()
+	cfg := connect(t, world(t, o), 400)
+	cfg.URL, cfg.Query.Port = "http://podinfo:9999/", 9999
+	cfg.Load.Template.Protocol, cfg.Load.Rate = attack.ProtocolGRPC, attack.Rate{Hits: 200, Per: time.Second}
+	cfg.Options.Tolerance.Points, cfg.CountBy = 20, record.CountedByProxy
+	return cfg
+}
+
+// 405 draws at 50/50 pass a tolerance of 20 points but for one run in 10^8 (0.2-2.33*0.0248 is 5.7 standard deviations
+// off), and draws at 95/5 fail it as surely (0.45-0.2-2.33*0.0108 is 21); seeds are fixed.
+func TestTheProxyCountsWhereAnswersNameNobody(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		world   demo.Options
+		change  func(*Config)
+		outcome string
+		says    string
+	}{
+		"it is offered": {
+			demo.Options{Seed: 4}, func(c *Config) { c.CountBy = "" }, report.Invalid, "count with --count-by proxy",
+		},
+		"by the weights": {demo.Options{Seed: 4}, nil, report.Pass, "Traffic follows"},
+		"by others": {
+			demo.Options{Seed: 4, TrueWeights: map[string]int64{"podinfo": 95, "podinfo-east": 5}}, nil, report.Fail,
+			"Traffic does NOT follow",
+		},
+		"of nobody":        {demo.Options{Seed: 4, StalePath: true}, nil, report.Invalid, "podinfo"},
+		"without a page":   {demo.Options{Seed: 4, NoCounters: true}, nil, report.Invalid, report.SayProxyDidNotCount},
+		"outside the mesh": {demo.Options{Seed: 4, OffMesh: true}, nil, report.Invalid, "are meshed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := counted(t, tt.world)
+			if tt.change != nil {
+				tt.change(&cfg)
+			}
+			r, err := Run(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := strings.Join(r.Verdict.Reasons, "\n")
+			if r.Verdict.Outcome != tt.outcome || !strings.Contains(text, tt.says) {
+				t.Errorf("%s: %s\n%v", r.Verdict.Outcome, text, r.Warnings)
+			}
+			if tt.outcome == report.Invalid {
+				return
+			}
+			if !slices.Contains(r.Warnings, report.SayCountedByProxy) || r.Witness.UnitWhy != report.SayCountedByProxy ||
+				r.Backends[0].Signature != "counted by the client's proxy" {
+				t.Errorf("it is not said who counted: %v %q %q", r.Warnings, r.Witness.UnitWhy, r.Backends[0].Signature)
+			}
+			again, err := judge.Analyze(latest(t, cfg.ResultsDir), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(r, again, cmpopts.EquateApproxTime(0)); d != "" {
+				t.Errorf("live and stored differ (-live +stored):\n%s", d)
+			}
+		})
+	}
+}
+
+// What only answers can do is refused before anything is sent.
+func TestCountingByTheProxyExcludes(t *testing.T) {
+	t.Parallel()
+	w := world(t, demo.Options{})
+	for says, change := range map[string]func(*Config){
+		"--witness off": func(c *Config) { c.Witness = "off" },
+		"--sequential":  func(c *Config) { c.Sequential = &record.Sequential{} },
+		"--wait-for":    func(c *Config) { c.Expect = &Expect{Text: "1/1", Weights: []int64{1, 1}, Wait: time.Second} },
+		"--classify":    func(c *Config) { c.Rules = make([]judge.ClassifyRule, 1) },
+	} {
+		cfg := connect(t, w, 100)
+		cfg.CountBy = record.CountedByProxy
+		change(&cfg)
+		if _, err := Run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", says, err)
+		}
 	}
 }

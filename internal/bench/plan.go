@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/witness"
 )
 
 // A sequential run looks so often, unless it is told otherwise.
@@ -62,7 +64,7 @@ func (r *run) plan(snap law.Snapshot) (attack.Plan, error) {
 	if err := checkPods(p, 1+len(snap.Others), r.cfg.Resume); err != nil {
 		return attack.Plan{}, err
 	}
-	if err := r.checkSequential(p); err != nil {
+	if err := errors.Join(r.checkSequential(p), r.checkCounting()); err != nil {
 		return attack.Plan{}, err
 	}
 	// The rules must fit too: a rule of the user's for a backend that does not exist is found here.
@@ -112,6 +114,23 @@ func (r *run) checkSequential(p attack.Plan) error {
 		return record.Usagef("--sequential: this split is drawn for each connection; leave --requests-per-connection out")
 	case q.Every == 0:
 		q.Every = max(minEvery, p.Requests/mostLooks)
+	}
+	return nil
+}
+
+// checkCounting refuses what answers alone could do for a run that is counted by the proxy.
+func (r *run) checkCounting() error {
+	r.m.CountedBy = r.cfg.CountBy
+	switch {
+	case r.cfg.CountBy == "":
+	case r.cfg.Witness == witness.Off:
+		return record.Usagef("--count-by proxy: --witness off leaves nothing to count by")
+	case len(r.cfg.Rules) > 0:
+		return record.Usagef("--count-by proxy: --classify tells backends apart by answers; leave one of them out")
+	case r.m.Sequential != nil:
+		return record.Usagef("--count-by proxy: --sequential looks at answers in their order; leave one of them out")
+	case r.cfg.Expect != nil && r.cfg.Expect.Wait > 0:
+		return record.Usagef("--count-by proxy: --wait-for tells by answers when the data plane follows; leave one of them out")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package bench
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -15,8 +16,10 @@ import (
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
+	"github.com/splitbench/splitbench/internal/witness"
 )
 
 // Bounds of learning what answers look like. Probes are never counted.
@@ -51,8 +54,7 @@ func (r *run) settle(ctx context.Context, f fetcher) error {
 		if r.m.Refused() {
 			return nil // the answers themselves say why
 		}
-		var err error
-		if r.m.Plan.Rules, r.m.Signatures, err = l.rules(); err != nil {
+		if err := r.recognise(&l); err != nil {
 			return err
 		}
 	}
@@ -60,6 +62,23 @@ func (r *run) settle(ctx context.Context, f fetcher) error {
 		return err
 	}
 	return r.m.Write(r.folder)
+}
+
+// recognise takes the rules that were learned. Where there are none a proxy that can be asked is offered in their place.
+func (r *run) recognise(l *learner) (err error) {
+	if r.m.CountedBy == record.CountedByProxy {
+		r.m.Signatures = map[string]string{}
+		for _, w := range r.m.Weights {
+			r.m.Signatures[w.Backend] = "counted by the client's proxy"
+		}
+		return nil
+	}
+	r.m.Plan.Rules, r.m.Signatures, err = l.rules()
+	if unknown, ok := errors.AsType[*SignatureError](err); ok && r.m.Kind == report.KindSplit && r.cfg.Witness != witness.Off {
+		_, _, none := witness.Locate(r.cfg.Witness, *r.m.Before)
+		unknown.Proxy = none == nil
+	}
+	return err
 }
 
 // learner finds out how answers are told apart.

@@ -12,11 +12,18 @@ import (
 )
 
 // SignatureError says that backends cannot be told apart. It comes before the first counted request.
-type SignatureError struct{ Why string }
+type SignatureError struct {
+	Why   string
+	Proxy bool // the client's proxy has counters that could be asked instead
+}
 
 func (e *SignatureError) Error() string {
-	return "tell backends apart: " + e.Why + "; say how with --classify BACKEND=json:/FIELD=VALUE for each backend " +
+	text := "tell backends apart: " + e.Why + "; say how with --classify BACKEND=json:/FIELD=VALUE for each backend " +
 		"(also proto:, header: and regexp:)"
+	if e.Proxy {
+		text += ", or have the client's proxy count with --count-by proxy"
+	}
+	return text
 }
 
 // rules turns the probes into rules, two kinds where there are two: names of pods, which are proof, and a field that
@@ -62,7 +69,7 @@ func (l *learner) rules() ([]attack.Rule, map[string]string, error) {
 		case b.ProxyStatus != 0:
 			other := slices.IndexFunc(l.snap.Backends, func(o law.Backend) bool { return o.ProxyStatus == b.ProxyStatus })
 			if other != i {
-				return nil, nil, &SignatureError{fmt.Sprintf("the client's proxy answers for %s and for %s with status %d",
+				return nil, nil, &SignatureError{Why: fmt.Sprintf("the client's proxy answers for %s and for %s with status %d",
 					l.snap.Backends[other].Name, b.Name, b.ProxyStatus)}
 			}
 			out[b.Name] = fmt.Sprintf("status %d of an answer that names no backend", b.ProxyStatus)
@@ -81,7 +88,7 @@ func (l *learner) sharedPods() error {
 		for _, pod := range b.PodNames() {
 			key := clusterOf(b) + "/" + pod
 			if o, taken := owner[key]; taken && o.Name != b.Name && !sameService(o, b) {
-				return &SignatureError{fmt.Sprintf("backends %s and %s share pod %s: fix the selector of one of the Services",
+				return &SignatureError{Why: fmt.Sprintf("backends %s and %s share pod %s: fix the selector of one of the Services",
 					o.Name, b.Name, untrusted.Safe(pod))}
 			}
 			owner[key] = b
@@ -244,7 +251,7 @@ func (l *learner) unrecognised(i int) error {
 		asked, name = attack.Unattributed, "root "+name
 	}
 	if why := l.failed[asked]; why != "" {
-		return &SignatureError{fmt.Sprintf("%s gave no answer that could be recognised: %s", name, why)}
+		return &SignatureError{Why: fmt.Sprintf("%s gave no answer that could be recognised: %s", name, why)}
 	}
 	why := fmt.Sprintf("nothing in %d answers is known to be of backend %s alone", len(l.probes), b.Name)
 	for j, o := range l.snap.Backends {
@@ -256,5 +263,5 @@ func (l *learner) unrecognised(i int) error {
 		why += fmt.Sprintf(" (the pods of cluster %s are not known: name its context with --remote-context)",
 			untrusted.Safe(b.Mirror.Cluster))
 	}
-	return &SignatureError{why}
+	return &SignatureError{Why: why}
 }

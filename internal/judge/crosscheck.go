@@ -31,6 +31,9 @@ func crossChecked(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) c
 	if m.Witness != nil {
 		out.read(doc, m, t, totals)
 	}
+	if m.CountedBy == record.CountedByProxy {
+		out.byProxy(doc, t)
+	}
 	out.count(doc, m, t)
 	return out
 }
@@ -46,6 +49,9 @@ func (out *crossCheck) read(doc *draft, m record.Manifest, t *Tally, totals wire
 		out.unit, out.why = f.Unit, f.Text
 		doc.mend(f, m)
 		doc.warn("%s", f.Text)
+	}
+	if m.CountedBy == record.CountedByProxy {
+		out.unit, out.why = witness.UnitDraw, report.SayCountedByProxy
 	}
 	r := doc.Witness
 	if !r.Available || p.Drawn() == nil {
@@ -70,6 +76,20 @@ func (out *crossCheck) read(doc *draft, m record.Manifest, t *Tally, totals wire
 	}
 	r.Draws = drawsOf(p.Delta, target, counted)
 	out.judgeDraws(doc, m, p.Delta)
+}
+
+// byProxy says that the verdict is on what the proxy counted, or why there is none.
+func (out *crossCheck) byProxy(doc *draft, t *Tally) {
+	switch {
+	case out.unit != witness.UnitDraw || out.ordered != nil:
+		doc.refuse(report.SayProxyDidNotCount)
+	case t.unknown == 0:
+		doc.refuse(report.SayProxyAlone)
+	}
+	doc.warn(report.SayCountedByProxy)
+	if doc.Witness != nil && doc.Witness.Background > 0 {
+		doc.warn(report.SayOthersCounted, doc.Witness.Background)
+	}
 }
 
 // judgeDraws tests the draws by themselves against the weights.

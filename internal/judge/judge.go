@@ -121,7 +121,7 @@ func judge(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) {
 	if why := doc.answeredByProxy(); why != "" && d.Outcome != analyze.Pass { // which it takes away, see invalidReasons
 		doc.Warnings = append(doc.Warnings, why)
 	}
-	if n := unknown(m, totals, t); n > 0 && d.Outcome == analyze.Pass {
+	if n := unknown(m, totals, t); n > 0 && m.CountedBy == "" && d.Outcome == analyze.Pass {
 		doc.refuse(report.SayUnknownAnswers, n)
 	}
 	if why := overloaded(doc.Load, totals); why != "" {

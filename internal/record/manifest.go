@@ -33,6 +33,10 @@ const (
 	LogFile      = "exec.log"
 )
 
+// CountedByProxy is Manifest.CountedBy where answers name no backend: the verdict is on the draws that the client's
+// proxy counted.
+const CountedByProxy = "proxy"
+
 // Manifest is everything a run was told and saw, but for its samples. With those the report can be computed again.
 type Manifest struct {
 	Schema    string            `json:"schema"`
@@ -55,6 +59,7 @@ type Manifest struct {
 	Drill      *DrillFacts       `json:"drill,omitempty"`   // of a run of kind drill
 	Latency    *LatencyPlan      `json:"latency,omitempty"` // of a run of kind latency
 	Signatures map[string]string `json:"signatures,omitempty"`
+	CountedBy  string            `json:"countedBy,omitempty"` // who says which backend a request went to; "": answers
 	Agent      AgentFacts        `json:"agent"`
 	Witness    *WitnessFacts     `json:"witness,omitempty"` // nil: not asked for
 

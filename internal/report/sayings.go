@@ -150,19 +150,24 @@ const (
 
 // What became of a split during its run.
 const (
-	SayNotReadAgain  = "it was not read again after the run"
-	SayDeleted       = "it was deleted during the run"
-	SayCreatedAgain  = "it was deleted and created again during the run"
-	SayOtherRoot     = "its root Service changed from %s to %s during the run"
-	SayOtherWeights  = "its declared weights changed during the run"
-	SayOtherObeyed   = "the weights that proxies obey changed during the run"
-	SayRestOfYAML    = "\n# cut: the whole of it is in the run's folder\n"
-	SayWritten       = "split written"
-	SayWrittenBy     = "split written by %s"
-	SayMark          = "mark: %s"
-	SayMove          = "%s: %s -> %s"
-	SayMovedBack     = "changed during the run: %s: %s -> %s"
-	SayMovedBackWhen = " (%s after the burst's start)"
+	SayCountedByProxy = "the answers name no backend: the verdict is on the draws that were counted by the client's proxy, the " +
+		"warm-up's included (--count-by proxy)"
+	SayProxyDidNotCount = "the client's proxy did not count draws of this split that could be judged (--count-by proxy)"
+	SayProxyAlone       = "no answer came: draws that the client's proxy counted are no proof that backends answer"
+	SayOthersCounted    = "%d draws of others in the pod are among those that the client's proxy counted"
+	SayNotReadAgain     = "it was not read again after the run"
+	SayDeleted          = "it was deleted during the run"
+	SayCreatedAgain     = "it was deleted and created again during the run"
+	SayOtherRoot        = "its root Service changed from %s to %s during the run"
+	SayOtherWeights     = "its declared weights changed during the run"
+	SayOtherObeyed      = "the weights that proxies obey changed during the run"
+	SayRestOfYAML       = "\n# cut: the whole of it is in the run's folder\n"
+	SayWritten          = "split written"
+	SayWrittenBy        = "split written by %s"
+	SayMark             = "mark: %s"
+	SayMove             = "%s: %s -> %s"
+	SayMovedBack        = "changed during the run: %s: %s -> %s"
+	SayMovedBackWhen    = " (%s after the burst's start)"
 )
 
 // What to do about it.
