@@ -76,7 +76,8 @@ func (n *analyzeCommand) judge(args []string, flags *pflag.FlagSet) (report.Repo
 	file := slices.IndexFunc(args, isFile)
 	switch {
 	case file >= 0 && len(args) > 1:
-		return report.Report{}, fmt.Errorf("analyze %s: a file of results is judged alone: leave out the other arguments",
+		return report.Report{}, fmt.Errorf("analyze %s: a file of results is judged alone: judge each by itself, or "+
+			"join files of one attack and judge that (vegeta encode FILE... > all.json)",
 			args[file])
 	case file >= 0 && n.counts != "":
 		return report.Report{}, fmt.Errorf("--counts: a file brings its own; leave them out, or leave out %q", args[file])

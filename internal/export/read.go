@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"strings"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -66,6 +67,11 @@ func ReadVegeta(r io.Reader) iter.Seq2[Answer, error] {
 				yield(Answer{}, fmt.Errorf("after %d whole results: %w", n, err))
 				return
 			}
+			if err != nil && strings.Contains(err.Error(), "gob: duplicate type") { // the library has no value for it
+				yield(Answer{}, fmt.Errorf("%d whole results, then another gob file: two of them cannot be joined; judge each by "+
+					"itself, or join them as JSON (vegeta encode)", n))
+				return
+			}
 			if err != nil {
 				yield(Answer{}, fmt.Errorf("%d whole results, then %w: %w", n, ErrDamaged, err))
 				return
@@ -121,10 +127,31 @@ func sniff(in *source) (*resultFile, error) {
 	if in.err != nil {
 		return nil, in.err
 	}
-	if head.Len() == 0 {
-		return nil, fmt.Errorf("%w; it is empty", ErrForeign)
+	if why := foreign(head.Bytes()); why != "" {
+		return nil, fmt.Errorf("%w; %s", ErrForeign, why)
 	}
 	return nil, ErrForeign
+}
+
+// foreign says what a file is that begins so, and what to do with it; empty where it is not known.
+func foreign(head []byte) string {
+	line, _, _ := bytes.Cut(head, []byte("\n"))
+	first, _, _ := bytes.Cut(line, []byte(","))
+	switch {
+	case len(head) == 0:
+		return "it is empty"
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		return "it is gzipped: unpack it first, with gunzip"
+	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
+		return "it begins with a byte order mark: take those three bytes away, with tail -c +4"
+	case bytes.HasPrefix(bytes.TrimSpace(head), []byte("[")):
+		return "it is an array: write one result a line, with jq -c '.[]'"
+	case bytes.HasPrefix(line, []byte("{")) && bytes.Contains(line, []byte(`"latencies"`)):
+		return "it is a summary (vegeta report): the results themselves are needed, as vegeta attack writes them"
+	case bytes.ContainsRune(line, ',') && len(first) > 0 && len(bytes.Trim(first, "_abcdefghijklmnopqrstuvwxyz")) == 0:
+		return "line 1 is a header: take it away, with tail -n +2"
+	}
+	return ""
 }
 
 // untimed reports a result that vegeta did not write: it always says when, in a year that can be written.

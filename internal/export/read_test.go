@@ -249,3 +249,46 @@ func FuzzReadVegeta(f *testing.F) {
 		}
 	})
 }
+
+// Files as people have them: what they are is said, and what to do.
+func TestForeignFilesAreNamed(t *testing.T) {
+	t.Parallel()
+	const result = `1573213702123456789,200,3000000,0,9,,e30=,,0,GET,http://a/,` + "\n"
+	for want, file := range map[string]string{
+		"line 1 is a header":       "timestamp,code,latency,bytes_out,bytes_in,error,body,attack,seq,method,url,headers\n" + result,
+		"it is gzipped":            "\x1f\x8b\x08\x00\x00\x00\x00\x00",
+		"a byte order mark":        "\xef\xbb\xbf" + result,
+		"it is a summary":          `{"latencies":{"total":300},"requests":1200,"rate":200}` + "\n",
+		"write one result a line":  `[{"attack":"","seq":0}]` + "\n",
+		"it is empty":              "",
+		"as gob, CSV or JSON":      "hello\nworld\n",
+		"want a file of vegeta 12": "<html>, and more",
+	} {
+		for _, err := range ReadVegeta(strings.NewReader(file)) {
+			if err == nil || !errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: got %v, want %q", file, err, want)
+			}
+		}
+	}
+	a, b := gobOf(t, 3), gobOf(t, 2)
+	var last error
+	for _, err := range ReadVegeta(bytes.NewReader(append(a, b...))) {
+		last = err
+	}
+	if last == nil || !strings.Contains(last.Error(), "3 whole results, then another gob file") || errors.Is(last, ErrDamaged) {
+		t.Errorf("two gob files joined: %v", last)
+	}
+}
+
+// gobOf is a file of n results as vegeta writes it.
+func gobOf(t *testing.T, n int) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	enc := vegeta.NewEncoder(&out)
+	for i := range n {
+		if err := enc.Encode(&vegeta.Result{Seq: uint64(i), Code: 200, Timestamp: time.Unix(1573213702, int64(i))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.Bytes()
+}

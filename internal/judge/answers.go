@@ -56,6 +56,7 @@ type foreign struct {
 	answered   bool // some request has an answer
 	run        report.Run
 	urls       int // different ones in a row
+	twice      int // results that are those before them again
 }
 
 func (f *foreign) add(a export.Answer) {
@@ -88,9 +89,16 @@ func (f *foreign) add(a export.Answer) {
 func (f *foreign) inOrder() {
 	t := f.tally
 	t.sorted()
-	slices.SortStableFunc(t.observations, func(a, b analyze.Observation) int { return cmp.Compare(a.Sent, b.Sent) })
+	slices.SortStableFunc(t.observations, func(a, b analyze.Observation) int {
+		return cmp.Or(cmp.Compare(a.Sent, b.Sent), cmp.Compare(a.Seq, b.Seq))
+	})
+	var before analyze.Observation
 	for i := range t.observations {
 		o := &t.observations[i]
+		if i > 0 && *o == before {
+			f.twice++
+		}
+		before = *o
 		o.Seq, o.Planned, o.Sent, o.Done = uint64(i), o.Planned-t.first, o.Sent-t.first, o.Done-t.first
 	}
 }
@@ -137,6 +145,9 @@ func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Opti
 		doc.Unattributed.Specimens = nil // they would all be empty
 		doc.refuse(report.SayNoTraces, t.N)
 		doc.remedy(report.RemedyBodies)
+	case f.twice > 0:
+		doc.refuse(report.SayTwice, f.twice, t.N)
+		doc.remedy(report.RemedyTwice)
 	case t.unknown > 0:
 		doc.remedy(report.RemedyRules)
 	}

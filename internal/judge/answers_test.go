@@ -106,6 +106,9 @@ func TestAnswersOfAnotherLoadTest(t *testing.T) {
 			}
 			return all
 		}, report.Invalid, "0 of 5,000"},
+		{"each of them twice", 0.5, func(all []export.Answer) []export.Answer {
+			return slices.Concat(all, all)
+		}, report.Invalid, "5000 of the 10000 results are in the file twice"},
 		{"none", 0.5, func([]export.Answer) []export.Answer { return nil }, report.Invalid, "no request"},
 		// The file is in another order than the sending was; the order of sending shows 50 in a row to the same side.
 		{"in rows of 50", 0.5, func(all []export.Answer) []export.Answer {
