@@ -279,6 +279,12 @@ func TestHintsHeal(t *testing.T) {
 		{name: "mirror without the port of its original", id: "SB009", plant: func(s *shell) {
 			s.run(`kubectl patch service podinfo-east {"spec":{"ports":[{"name":"grpc","port":9999,"protocol":"TCP"}]}}`)
 		}},
+		{name: "service mirror scaled to nothing", id: "SB039", plant: func(s *shell) {
+			s.run("kubectl -n linkerd-multicluster scale deployment controller-east --replicas=0")
+		}},
+		{name: "port that is opaque by the Service", id: "SB017", plant: func(s *shell) {
+			s.run("kubectl annotate service podinfo config.linkerd.io/opaque-ports=9898")
+		}},
 		{name: "export withdrawn", id: "SB010", plant: func(s *shell) {
 			s.run("kubectl --context east label service podinfo mirror.linkerd.io/exported-")
 		}},
@@ -303,9 +309,9 @@ func TestHintsHeal(t *testing.T) {
 			hint, found := "", []string{}
 			for _, r := range s.check(split) {
 				switch {
-				case r.Status != preflight.Failed:
 				case r.ID == row.id && r.CausedBy == "":
 					hint = r.Hint
+				case r.Status != preflight.Failed:
 				case r.CausedBy != row.id:
 					t.Errorf("failed for itself: %+v", r)
 				default:
@@ -316,13 +322,14 @@ func TestHintsHeal(t *testing.T) {
 			if hint == "" || fmt.Sprint(found) != fmt.Sprint(row.also) && len(found)+len(row.also) > 0 {
 				t.Fatalf("hint %q; with it %v, want %v", hint, found, row.also)
 			}
+			hint, _, _ = strings.Cut(hint, ", or let each")
 			command := hint[strings.LastIndex(hint, ": ")+2:]
 			if i := strings.Index(hint, ": linkerd "); i >= 0 {
 				command, _, _ = strings.Cut(hint[i+2:], " (before")
 			}
 			s.run(command)
 			for _, r := range s.check(split) {
-				if r.Status == preflight.Failed && !slices.Contains(row.left, r.ID) {
+				if (r.Status == preflight.Failed || r.ID == row.id && r.Status != preflight.OK) && !slices.Contains(row.left, r.ID) {
 					t.Errorf("after %q: %+v", command, r)
 				}
 			}

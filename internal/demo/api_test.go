@@ -231,7 +231,7 @@ func TestSelectors(t *testing.T) {
 		"no such label": {metav1.ListOptions{LabelSelector: "app=nothing"}, 0},
 		"name":          {metav1.ListOptions{FieldSelector: "metadata.name=legacy"}, 1},
 		"namespace":     {metav1.ListOptions{FieldSelector: "metadata.namespace=linkerd-smi"}, 1},
-		"node":          {metav1.ListOptions{FieldSelector: "spec.nodeName=west"}, 6},
+		"node":          {metav1.ListOptions{FieldSelector: "spec.nodeName=west"}, 7},
 		"other node":    {metav1.ListOptions{FieldSelector: "spec.nodeName!=west"}, 0},
 		"both":          {metav1.ListOptions{LabelSelector: "app", FieldSelector: "status.phase=Running,metadata.namespace=test"}, 5},
 	} {

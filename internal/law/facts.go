@@ -10,6 +10,7 @@ type Facts struct {
 	Anchors    []TrustAnchors `json:"anchors"`    // of the client's cluster, then of each other one that a mirror leads to
 	Namespaces []Namespace    `json:"namespaces"` // of the split and of the client
 	Rollouts   []Rollout      `json:"rollouts"`   // under way behind the backends
+	Links      Sight          `json:"links,omitempty"`
 }
 
 // Sight says whether something was seen. The empty value is that nobody looked.
@@ -29,6 +30,15 @@ type Adaptor struct {
 	Namespace string `json:"namespace"` // "" where it is not known
 	Name      string `json:"name"`
 	Available bool   `json:"available"`
+	Idle      bool   `json:"idle,omitempty"` // it is scaled to nothing
+}
+
+// Controller is the Deployment of the service mirror that follows a Link.
+type Controller struct {
+	Sight     Sight  `json:"sight"`
+	Why       string `json:"why,omitempty"`
+	Name      string `json:"name,omitempty"` // namespace/name
+	Available bool   `json:"available,omitempty"`
 	Idle      bool   `json:"idle,omitempty"` // it is scaled to nothing
 }
 

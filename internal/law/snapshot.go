@@ -323,6 +323,8 @@ type Link struct {
 	// namespace of Linkerd in the target cluster; "": the usual one
 	TargetControlPlane string         `json:"targetControlPlane"`
 	Status             []MirrorStatus `json:"status"`
+	Probe              string         `json:"probe,omitempty"` // how the gateway is probed, as the Link has it
+	Controller         Controller     `json:"controller"`
 }
 
 // Pod is a pod that sends or draws requests.
@@ -354,9 +356,11 @@ type Pod struct {
 	Problem  string   `json:"problem"`  // why nothing can be run in the container now; empty: it can
 	NotReady []string `json:"notReady"` // containers that are not ready, where Ready is false
 
-	ControlPlane    string `json:"controlPlane"`    // namespace of Linkerd, as the pod's label says; "": it does not
-	ProfileNetworks string `json:"profileNetworks"` // of its proxy's environment
-	InboundPolicy   string `json:"inboundPolicy"`   // of its proxy's environment
+	HostNetwork     bool   `json:"hostNetwork,omitempty"` // which Linkerd never injects a proxy into
+	CPULimit        string `json:"cpuLimit,omitempty"`    // of that container; "": none
+	ControlPlane    string `json:"controlPlane"`          // namespace of Linkerd, as the pod's label says; "": it does not
+	ProfileNetworks string `json:"profileNetworks"`       // of its proxy's environment
+	InboundPolicy   string `json:"inboundPolicy"`         // of its proxy's environment
 	// its proxy listens on addresses of IPv4 alone, by its environment
 	IPv4Only bool `json:"ipv4Only,omitempty"`
 	// its proxy goes by the header l5d-dst-override, by its environment

@@ -115,6 +115,9 @@ func (d *finder) localAccess(ctx context.Context) []law.Access {
 		list(k, ns, "whom the backends' proxies let in", false)
 	}
 	list(law.Links(), "", "the other clusters", false)
+	if d.serves(ctx, law.Links()) {
+		add(optional("list", "apps", "deployments", linkNamespace, "whether the service mirrors run"))
+	}
 	add(optional("list", "discovery.k8s.io", "endpointslices", ns, "whether backends have ready endpoints"),
 		optional("get", "", "endpoints", ns, "where mirrors lead"),
 		optional("list", "", "pods", ns, "the pods behind backends"),
@@ -164,7 +167,8 @@ func remoteAccess(cluster string, namespaces []string, profiles, policies bool) 
 	for _, ns := range namespaces {
 		out = append(out, optional("get", "", "services", ns, "the Service behind a mirror"),
 			optional("list", "discovery.k8s.io", "endpointslices", ns, "its endpoints"),
-			optional("list", "", "pods", ns, "its pods"))
+			optional("list", "", "pods", ns, "its pods"),
+			optional("list", "apps", "deployments", ns, "rollouts"))
 		if p := law.ServiceProfiles(); profiles {
 			out = append(out, optional("list", p.Group, p.Plural, ns, "whether that cluster splits the Service again"))
 		}

@@ -33,6 +33,7 @@ func (d *finder) factsStep(ctx context.Context) error {
 		f.Adaptor = readAdaptor(ctx, d.local)
 	}
 	f.SocketLB = d.readSocketLB(ctx)
+	d.readControllers(ctx)
 	control := d.snap.Source.ControlPlane
 	f.Networks = d.readNetworks(ctx, control)
 	for _, n := range slices.Compact([]string{d.t.Namespace, d.t.clientNS}) {

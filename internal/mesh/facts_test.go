@@ -23,6 +23,11 @@ func anchors(pem string) string {
 		strings.ReplaceAll(strings.TrimSpace(pem), "\n", "\n    ") + "\n"
 }
 
+func controller(name, cluster, rest string) string {
+	return "{apiVersion: apps/v1, kind: Deployment, metadata: {name: " + name + ", namespace: linkerd-multicluster, labels: {mirror.linkerd.io/cluster-name: " +
+		cluster + "}}, " + rest + "}"
+}
+
 // Facts as the API servers tell them; each row edits the two clusters of testdata.
 func TestFacts(t *testing.T) {
 	for _, row := range []struct {
@@ -48,6 +53,21 @@ func TestFacts(t *testing.T) {
 			w.refuse["/api/v1/namespaces$"] = 403
 		}, func(s law.Snapshot) any { return s.Facts.Adaptor.Sight }, law.Seen},
 		{"adaptor forbidden", func(w, _ *apiServer) { w.refuse["/apis/apps/v1/namespaces/linkerd-smi"] = 403 }, func(s law.Snapshot) any { return s.Facts.Adaptor.Sight }, law.Unread},
+		{"no service mirror", nil, func(s law.Snapshot) any { return s.Links[0].Controller }, law.Controller{Sight: law.Absent}},
+		{"service mirror as Linkerd 2.18 and later name it", func(w, _ *apiServer) {
+			w.put(controller("controller-east", "east", "status: {availableReplicas: 1}"))
+		}, func(s law.Snapshot) any { return s.Links[0].Controller }, law.Controller{Sight: law.Seen, Name: "linkerd-multicluster/controller-east", Available: true}},
+		{"service mirror of before, scaled to nothing", func(w, _ *apiServer) {
+			w.put(controller("linkerd-service-mirror-east", "east", "spec: {replicas: 0}"))
+		}, func(s law.Snapshot) any { return s.Links[0].Controller }, law.Controller{Sight: law.Seen, Name: "linkerd-multicluster/linkerd-service-mirror-east", Idle: true}},
+		{"service mirror of another Link", func(w, _ *apiServer) {
+			w.put(controller("controller-north", "north", "status: {availableReplicas: 1}"))
+		}, func(s law.Snapshot) any { return s.Links[0].Controller.Sight }, law.Absent},
+		{"service mirrors forbidden", func(w, _ *apiServer) {
+			w.refuse["/apis/apps/v1/namespaces/linkerd-multicluster"] = 403
+		}, func(s law.Snapshot) any { return s.Links[0].Controller.Sight }, law.Unread},
+		{"Links seen", nil, func(s law.Snapshot) any { return s.Facts.Links }, law.Seen},
+		{"Links forbidden", func(w, _ *apiServer) { w.refuse["/apis/multicluster.linkerd.io/v1"] = 403 }, func(s law.Snapshot) any { return s.Facts.Links }, law.Unread},
 		{"no Cilium", nil, func(s law.Snapshot) any { return s.Facts.SocketLB.Sight }, law.Absent},
 		{"Cilium in place of kube-proxy", func(w, _ *apiServer) {
 			w.put(`{apiVersion: v1, kind: ConfigMap, metadata: {name: cilium-config, namespace: kube-system}, data: {kube-proxy-replacement: "true"}}`)

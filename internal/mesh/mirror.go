@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,7 +68,7 @@ func (d *finder) linksStep(ctx context.Context) error {
 	if apierrors.IsForbidden(err) {
 		items, err = d.local.list(ctx, law.Links(), versions, linkNamespace)
 	}
-	if err != nil {
+	if d.snap.Facts.Links, _ = sightOf(err); err != nil {
 		if !errors.Is(err, errNotServed) { // no multicluster extension: nothing to note
 			d.note("Links could not be read: %s", law.Brief(err))
 		}
@@ -98,8 +99,41 @@ func readLink(u *unstructured.Unstructured) (law.Link, linkSelectors) {
 	}
 	sel := linkSelectors{gateway: linkSelector(u, "selector"), discovery: linkSelector(u, "remoteDiscoverySelector")}
 	l.Selector, l.Discovery = sel.gateway.String(), sel.discovery.String()
-	l.TargetControlPlane, l.Status = text("targetClusterLinkerdNamespace"), readMirrorStatus(u)
+	l.TargetControlPlane, l.Status, l.Probe = text("targetClusterLinkerdNamespace"), readMirrorStatus(u), readProbe(u)
 	return l, sel
+}
+
+// readProbe is how the service mirror asks the gateway whether it is alive, "" where it does not.
+func readProbe(u *unstructured.Unstructured) string {
+	spec, _, _ := unstructured.NestedMap(u.Object, "spec", "probeSpec")
+	say := func(field string) string { return untrusted.Short(fmt.Sprint(cmp.Or(spec[field], any("?"))), 50) }
+	if len(spec) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s on port %s every %s, given up after %s failures of at most %s", say("path"), say("port"),
+		say("period"), say("failureThreshold"), say("timeout"))
+}
+
+// readControllers finds the service mirror of each Link by its label: Linkerd's extension names the Deployments
+// controller-LINK, and before Linkerd 2.18 linkerd-service-mirror-CLUSTER.
+func (d *finder) readControllers(ctx context.Context) {
+	for i := range d.snap.Links {
+		l := &d.snap.Links[i]
+		all, err := d.local.deployments(ctx, l.Namespace)
+		if l.Controller.Sight, l.Controller.Why = sightOf(err); err != nil {
+			continue
+		}
+		l.Controller.Sight = law.Absent
+		for j := range all.Items {
+			dep := &all.Items[j]
+			if of := dep.Labels[labelCluster]; of != "" && (of == l.TargetCluster || of == l.Name) {
+				l.Controller = law.Controller{
+					Sight: law.Seen, Name: dep.Namespace + "/" + dep.Name, Available: dep.Status.AvailableReplicas > 0,
+					Idle: dep.Spec.Replicas != nil && *dep.Spec.Replicas == 0,
+				}
+			}
+		}
+	}
 }
 
 // linkSelector reads one of a Link's label selectors. Absent, empty or malformed selects nothing, as the service mirror

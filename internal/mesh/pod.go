@@ -17,7 +17,7 @@ func readPod(pod *core.Pod, container string) (law.Pod, []string, error) {
 	var notes []string
 	p := law.Pod{
 		Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), Node: pod.Spec.NodeName, Ready: usable(pod),
-		Workload: "pod/" + pod.Name,
+		Workload: "pod/" + pod.Name, HostNetwork: pod.Spec.HostNetwork,
 	}
 	if pod.Status.StartTime != nil {
 		p.StartedAt = pod.Status.StartTime.UTC()
@@ -34,6 +34,9 @@ func readPod(pod *core.Pod, container string) (law.Pod, []string, error) {
 	}
 	p.Container, p.ContainerWhy, p.Image = c.Name, why, untrusted.Cut(c.Image, 500)
 	p.WritableDirs = writableDirs(pod, c)
+	if cpu := c.Resources.Limits.Cpu(); !cpu.IsZero() {
+		p.CPULimit = cpu.String()
+	}
 	p.Problem = containerProblem(pod, c.Name)
 	readProxy(pod, &p)
 	for _, s := range pod.Status.ContainerStatuses {

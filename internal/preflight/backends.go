@@ -254,6 +254,13 @@ func readyHint(s View) string {
 		}
 	}
 	for _, b := range s.Backends {
+		switch dead := s.unreached(b); {
+		case dead != "" && b.Mirror != nil:
+			return gatewayHint(s)
+		case dead != "":
+			return "see whether its pods answer: " + kubectl(s, b.Service.Namespace, "get", "endpointslices", "-l",
+				byService+b.Service.Name)
+		}
 		if b.Mirror != nil && b.Mirror.Context == "" {
 			return contextHint(b)
 		}

@@ -25,6 +25,11 @@ func rootCauses() []rootCause {
 			v.Root = law.Service{Namespace: "test", Name: "podinfo"}
 			gone(&v.Backends[0])
 		}, "SB031", []string{"SB034", "SB015"}},
+		{"service mirror down, and the mirror gone", func(v *View) { v.Links[0].Controller.Available = false; gone(&v.Backends[1]) }, "SB039", []string{"SB010", "SB007", "SB009"}},
+		{"service mirror down, and the mirror empty", func(v *View) {
+			unprobed(v)
+			v.Links[0].Controller.Available, v.Backends[1].Endpoints = false, nil
+		}, "SB039", []string{"SB012"}},
 		{"adaptor down and profile stale", func(v *View) { v.Facts.Adaptor.Available, v.Split.Differs = false, true }, "SB003", []string{"SB004"}},
 		{"gateway moved and dead", func(v *View) {
 			v.Gateways[0].Addresses = []string{"192.0.2.20"}

@@ -29,6 +29,7 @@ func healthy() law.Snapshot {
 			SocketLB:   law.SocketLB{Sight: law.Absent, Object: "ConfigMap kube-system/cilium-config"},
 			Networks:   law.Networks{Sight: law.Seen, Object: "ConfigMap linkerd/linkerd-config", CIDRs: []string{"10.0.0.0/8", "fd00::/8"}},
 			Anchors:    []law.TrustAnchors{{Cluster: "client", Sight: law.Seen, Namespace: "linkerd", Fingerprints: []string{"aa"}}, {Cluster: "east", Sight: law.Seen, Namespace: "linkerd", Fingerprints: []string{"aa"}}},
+			Links:      law.Seen,
 			Namespaces: []law.Namespace{{Sight: law.Seen, Name: "test"}},
 		},
 		Root: root, Port: 9898,
@@ -54,7 +55,7 @@ func healthy() law.Snapshot {
 			Cluster: "east", Context: "eu", Namespace: "linkerd-multicluster", Name: "linkerd-gateway",
 			Found: true, Ready: true, Addresses: []string{"192.0.2.10"}, Identity: "gateway.east.example", Pods: pods,
 		}},
-		Links:    []law.Link{{Namespace: "linkerd-multicluster", Name: "east", TargetCluster: "east", GatewayAddress: "192.0.2.10", GatewayIdentity: "gateway.east.example"}},
+		Links:    []law.Link{{Namespace: "linkerd-multicluster", Name: "east", TargetCluster: "east", GatewayAddress: "192.0.2.10", GatewayIdentity: "gateway.east.example", Controller: law.Controller{Sight: law.Seen, Name: "linkerd-multicluster/controller-east", Available: true}}},
 		Clusters: []law.Cluster{{Role: "client", Context: "west", Version: "v1.36.3", SkewMs: new(int64)}, {Role: "east", Context: "eu", Version: "v1.36.3", SkewMs: new(int64)}},
 		Access: []law.Access{
 			{Verb: "create", Resource: "pods", Subresource: "exec", Namespace: "test", Allowed: true},
@@ -98,7 +99,7 @@ func TestHealthyIsGreen(t *testing.T) {
 // Nothing seen, nothing green: a Snapshot that could read nothing must not pass a single check by being empty. What it says
 // of mirrors and profiles is vacuous without backends, so those checks have none to be green about.
 func TestNothingSeenIsNotGreen(t *testing.T) {
-	vacuous := []string{"SB033", "SB010", "SB011", "SB012", "SB013", "SB022", "SB029"} // "no backend is in another cluster"
+	vacuous := []string{"SB033", "SB010", "SB011", "SB012", "SB013", "SB022", "SB029", "SB039"} // "no backend is in another cluster"
 	for _, r := range Run(View{}) {
 		if r.Status == OK && !slices.Contains(vacuous, r.ID) {
 			t.Errorf("%s is green: %s", r.ID, r.Seen)
@@ -297,6 +298,14 @@ func faults() []fault {
 			east(s).Endpoints, s.Gateways[0].Addresses = nil, []string{"192.0.2.20"}
 		}, Warning, "leads to 192.0.2.10, the gateway of cluster east is at 192.0.2.20, as its Link says: it may be a translated one", ""},
 		{"mirror empty, and no Link", "SB011", func(s *law.Snapshot) { east(s).Endpoints, s.Links = nil, nil }, Unknown, "has no endpoints that could be compared", ""},
+
+		{"service mirror down", "SB039", func(s *law.Snapshot) { s.Links[0].Controller.Available = false }, Warning, "Deployment linkerd-multicluster/controller-east has no available replica: nothing follows Link east", "describe deployment controller-east"},
+		{"service mirror scaled to nothing", "SB039", func(s *law.Snapshot) { s.Links[0].Controller.Available, s.Links[0].Controller.Idle = false, true }, Warning, "", "kubectl --context west -n linkerd-multicluster scale deployment controller-east --replicas=1"},
+		{"no service mirror", "SB039", func(s *law.Snapshot) { s.Links[0].Controller = law.Controller{Sight: law.Absent} }, Warning, "no Deployment of namespace linkerd-multicluster has the label mirror.linkerd.io/cluster-name=east", "--set 'controllers[0].link.ref.name=east' | kubectl --context west apply -f -"},
+		{"service mirrors unread", "SB039", func(s *law.Snapshot) { s.Links[0].Controller = law.Controller{Sight: law.Unread, Why: "forbidden"} }, Unknown, "(forbidden)", "can-i list deployments.apps"},
+		{"Link deleted", "SB039", func(s *law.Snapshot) { s.Links = nil }, Warning, "mirror Service test/podinfo-east is of cluster east, and no Link leads there", "link-gen --cluster-name east"},
+		{"Links unread", "SB039", func(s *law.Snapshot) { s.Links, s.Facts.Links = nil, law.Unread }, Unknown, "could not be seen", ""},
+		{"mirror that nobody writes", "SB012", func(s *law.Snapshot) { east(s).Endpoints = nil }, Failed, "has no endpoints, though 1 of Service test/podinfo in cluster east are ready: the service mirror does not write it", ""},
 
 		{"probe fails", "SB012", func(s *law.Snapshot) { east(s).Endpoints[0].Ready = false }, Failed, "probe of the gateway fails", "linkerd --context west multicluster gateways"},
 		{"mirror empty", "SB012", func(s *law.Snapshot) { east(s).Endpoints = nil }, Failed, "has no endpoints", ""},

@@ -3,6 +3,7 @@ package preflight
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/law"
@@ -134,6 +135,9 @@ func clientMeshed(s View) Finding {
 	on := f.about(aboutSource)
 	for _, p := range pods {
 		switch {
+		case !p.Meshed && p.HostNetwork:
+			on.add(Failed, "pod %s has no container linkerd-proxy: it is on its node's network, where Linkerd injects none "+
+				"whatever the annotations", p.Name)
 		case !p.Meshed:
 			on.add(Failed, "pod %s has no container linkerd-proxy", p.Name)
 		case !p.ProxyReady:
@@ -161,8 +165,21 @@ func meshHint(s View) string {
 	case s.Source.Name == "":
 		return "name the client with --from deploy/NAME"
 	}
+	if onHostNetwork(s) {
+		return "take hostNetwork out of the pod template, or name a client that is not on its node's network: " +
+			kubectl(s, pod.Namespace, "get", "pods", "-o", "wide")
+	}
 	return "a split holds in meshed clients only: set the annotation linkerd.io/inject: enabled on the pod template or " +
 		"the namespace, then " + restart(s, pod)
+}
+
+// onHostNetwork reports that a pod that draws is where Linkerd injects no proxy.
+func onHostNetwork(s View) bool {
+	pods := []law.Pod{s.Source}
+	if s.Through != nil {
+		pods = s.Through.Pods
+	}
+	return slices.ContainsFunc(pods, func(p law.Pod) bool { return p.HostNetwork && !p.Meshed })
 }
 
 func sourceRunning(s View) (Status, shown) {
@@ -177,7 +194,11 @@ func sourceRunning(s View) (Status, shown) {
 	case !p.Ready:
 		return Warning, say("pod %s runs but is not ready", p.Name)
 	}
-	return OK, say("pod %s is running and ready; container %s (%s)", p.Name, p.Container, p.ContainerWhy)
+	limit := shown("")
+	if p.CPULimit != "" {
+		limit = say(", limited to %s CPU", p.CPULimit)
+	}
+	return OK, say("pod %s is running and ready; container %s (%s)", p.Name, p.Container, p.ContainerWhy) + limit
 }
 
 // refusedOffMesh is the control experiment: a client outside the mesh must be refused by the gateway of the other

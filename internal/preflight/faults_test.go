@@ -54,6 +54,9 @@ func viewFaults() []viewFault {
 		}, Unknown, "the objects put another law in force than the split's", ""},
 
 		{"proxy not ready by its own word", "SB002", func(v *View) { v.Probed.Ready = &Answer{Status: 503} }, Failed, "says that it is not ready: status 503", restart},
+		{"client on its node's network", "SB002", func(v *View) { v.Source.Meshed, v.Source.HostNetwork = false, true }, Failed, "it is on its node's network, where Linkerd injects none whatever the annotations", "take hostNetwork out of the pod template"},
+		{"client with a limit of CPU", "SB032", func(v *View) { v.Source.CPULimit = "100m" }, OK, "container nginx (-c), limited to 100m CPU", ""},
+
 		{"no admin port", "SB002", func(v *View) { v.Probed.Ready = &Answer{Error: "connection refused"} }, OK, "admin port 4191 did not answer the pod: no answer (connection refused)", ""},
 
 		{"no adaptor", "SB003", func(v *View) { v.Facts.Adaptor.Sight = law.Absent }, Failed, "there is no Deployment linkerd-smi/smi-adaptor", "splitbench convert ts/podinfo -n test"},
@@ -82,13 +85,13 @@ func viewFaults() []viewFault {
 		{"route beside a TrafficSplit", "SB005", func(v *View) { v.Split.Rivals = []string{"httproute/podinfo"} }, Warning, "httproute/podinfo names the root Service podinfo too; proxies follow ServiceProfile", "delete httproute/podinfo"},
 
 		{"mirror that answers nobody", "SB012", unavailable, Failed, "requests do not arrive in cluster east: asked by itself 2 times it gave status 503 by the client's own proxy (route default.http: service unavailable)", "multicluster gateways"},
-		{"mirror that answers nobody", "SB008", unavailable, Failed, "backend podinfo-east: whatever is ready there, requests do not arrive", ""},
+		{"mirror that answers nobody", "SB008", unavailable, Failed, "backend podinfo-east: whatever is ready there, requests do not arrive", "multicluster gateways"},
 		{"Link to a wrong address", "SB011", func(v *View) {
 			v.Gateways[0].Addresses = []string{"192.0.2.20"}
 			unavailable(v)
 		}, Failed, "leads to 192.0.2.10, the gateway of cluster east is at 192.0.2.20; asked by itself 2 times", "link-gen"},
 		{"backend that is never drawn", "SB008", func(v *View) { draws(v, 20, 0) }, Failed, "the proxy drew it for none of 20 requests, though its weight is 50 % of all (by chance: once in 1.05e+06 checks)", ""},
-		{"root that is never drawn", "SB008", func(v *View) { draws(v, 0, 20) }, Failed, "backend podinfo: whatever is ready there, requests do not arrive: the proxy drew it for none of 20", ""},
+		{"root that is never drawn", "SB008", func(v *View) { draws(v, 0, 20) }, Failed, "backend podinfo: whatever is ready there, requests do not arrive: the proxy drew it for none of 20", "kubernetes.io/service-name=podinfo"},
 		{"never drawn, of connections", "SB012", func(v *View) { draws(v, 20, 0); v.Probed.Path.Path, v.Probed.Path.PerConnection = "connections", true }, Failed, "the proxy drew it for none of 20", ""},
 		{"never drawn, of a small weight", "SB008", func(v *View) { draws(v, 20, 0); weigh(v, 0.9, 0.1) }, OK, "", ""}, // 0.9^20 is 0.12
 		{"never drawn, too few", "SB008", func(v *View) { draws(v, 14, 0) }, OK, "", ""},                               // 2 x 0.5^14 is 1.2e-4

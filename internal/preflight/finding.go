@@ -46,6 +46,7 @@ const (
 	partTrust   = "trust"   // of the mesh there
 	partGateway = "gateway" // as its own cluster has it
 	partPolicy  = "policy"  // of who is let in
+	partMirror  = "mirror"  // that keeps it up to date
 )
 
 func aboutPart(part, backend string) string { return part + " of " + backend }

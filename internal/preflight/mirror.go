@@ -13,8 +13,12 @@ import (
 func mirrorChecks() []Check {
 	return []Check{
 		{
+			ID: "SB039", Name: "the service mirrors of the Links run", Severity: Warn,
+			Func: mirrorsKept, Hint: keptHint,
+		},
+		{
 			ID: "SB010", Name: "the mirror Services are there and their originals exported", Severity: Fatal,
-			After: []string{"SB033", "SB016", "SB034"}, Func: mirrorsPresent, Hint: mirrorHint,
+			After: []string{"SB033", "SB016", "SB034", "SB039"}, Func: mirrorsPresent, Hint: mirrorHint,
 		},
 		{
 			ID: "SB011", Name: "the mirrors lead to the address of the gateway", Severity: Fatal,
@@ -34,7 +38,7 @@ func mirrorChecks() []Check {
 		},
 		{
 			ID: "SB012", Name: "the gateways are alive", Severity: Fatal,
-			After: []string{"SB033", "SB016", "SB010", "SB009", "SB011", "SB013"}, Func: gatewaysAlive, Hint: gatewayHint,
+			After: []string{"SB033", "SB016", "SB010", "SB009", "SB011", "SB013", "SB039"}, Func: gatewaysAlive, Hint: gatewayHint,
 		},
 	}
 }
@@ -58,7 +62,7 @@ func mirrorsPresent(s View) Finding {
 		case !b.Service.Found && seen && !m.RemoteExported:
 			on.add(Failed, "there is no mirror %s, and %s is not exported", name, remote)
 		case !b.Service.Found:
-			on.add(Failed, "there is no mirror %s of %s%s", name, remote, linkSays(s, m))
+			on.and(partMirror).add(Failed, "there is no mirror %s of %s%s", name, remote, linkSays(s, m))
 		case m.Mode == law.MirrorFederated:
 			on.add(Warning, "%s is federated: it pools several clusters without weights", name)
 		case !seen:
@@ -113,6 +117,65 @@ func mirrorHint(s View) string {
 			return "export it: " + kubectlIn(m.Context, ns, "label", "service", name, "mirror.linkerd.io/exported="+how)
 		case !b.Service.Found:
 			return "see what the service mirror says: " + kubectl(s, "linkerd-multicluster", "get", "links,pods")
+		}
+	}
+	return ""
+}
+
+// mirrorsKept is a remark: a mirror that nobody keeps up to date leads where it led last, and that may be right.
+func mirrorsKept(s View) Finding {
+	f := newFindings()
+	for _, b := range mirrors(s) {
+		m, on := b.Mirror, f.backend(b).only(partMirror)
+		link := linkOf(s, m.Cluster)
+		bad := func(format string, args ...any) {
+			on.add(Warning, format, args...)
+			f.items = append(f.items, item{Failed, on.tags}) // what depends on it may well have failed
+		}
+		if link == nil {
+			switch {
+			case m.Mode == law.MirrorFederated && m.Cluster == "":
+			case s.Facts.Links == law.Seen || s.Facts.Links == law.Absent:
+				bad("mirror %s is of cluster %s, and no Link leads there: nothing keeps it up to date or probes its gateway",
+					serviceName(b.Service), m.Cluster)
+			default:
+				on.add(Unknown, "whether a Link leads to cluster %s could not be seen", m.Cluster)
+			}
+			continue
+		}
+		switch c := link.Controller; {
+		case c.Sight == law.Absent:
+			bad("no Deployment of namespace %s has the label mirror.linkerd.io/cluster-name=%s: nothing follows Link %s",
+				link.Namespace, m.Cluster, link.Name)
+		case c.Sight != law.Seen:
+			on.add(Unknown, "whether a service mirror follows Link %s could not be seen%s", link.Name, because(c.Why))
+		case !c.Available:
+			bad("Deployment %s has no available replica: nothing follows Link %s or probes its gateway", c.Name, link.Name)
+		default:
+			on.add(OK, "Deployment %s follows Link %s; it asks the gateway for %s", c.Name, link.Name, orUnknown(link.Probe))
+		}
+	}
+	return f.seen(noMirrors)
+}
+
+func keptHint(s View) string {
+	for _, b := range mirrors(s) {
+		link := linkOf(s, b.Mirror.Cluster)
+		if link == nil {
+			return cmp.Or(contextHint(b), "link the clusters again, or delete the mirror: "+relink(s, b, ""))
+		}
+		ns, name, _ := strings.Cut(link.Controller.Name, "/")
+		switch c := link.Controller; {
+		case c.Sight == law.Absent:
+			return "have one for the Link, by the value controllers of Linkerd's extension: linkerd --context " +
+				word(clientContext(s)) + " multicluster install --set " + word("controllers[0].link.ref.name="+link.Name) +
+				" | " + kubectl(s, "", "apply", "-f", "-")
+		case c.Sight != law.Seen:
+			return "ask for the verb list on deployments: " + kubectl(s, link.Namespace, "auth", "can-i", "list", "deployments.apps")
+		case c.Idle:
+			return "start it: " + kubectl(s, ns, "scale", "deployment", name, "--replicas=1")
+		case !c.Available:
+			return "see why: " + kubectl(s, ns, "describe", "deployment", name)
 		}
 	}
 	return ""
@@ -326,7 +389,7 @@ func (on subject) alive(b law.Backend, g *law.Gateway, dead shown) {
 		on.add(Unknown, "%s has no endpoints: none of Service %s in cluster %s is ready, or the service mirror does not "+
 			"write it", name, b.Mirror.Remote, cluster)
 	case len(b.Endpoints) == 0 && !emptied(b):
-		on.add(Failed, "%s has no endpoints, though %d of Service %s in cluster %s are ready: the service mirror does not "+
+		on.and(partMirror).add(Failed, "%s has no endpoints, though %d of Service %s in cluster %s are ready: the service mirror does not "+
 			"write it", name, b.Mirror.RemoteReady, b.Mirror.Remote, cluster)
 	case b.Ready() == 0 && !emptied(b):
 		on.and(partWay, partTrust).add(Failed, "%s: none of its addresses (%s) is ready: the service mirror's probe of the gateway fails", name,

@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +117,9 @@ func plants() []planted {
 		}},
 		{"proxy follows what it looked up before", "SB001", func(v *world) { v.stale = true }},
 		{"backend refuses", "SB025", func(v *world) { v.refused = true }},
+		{"mirror that nobody writes", "SB039", func(v *world) {
+			east(v).Endpoints, v.Links[0].Controller.Available, v.dead = nil, false, true
+		}},
 		{"exec not allowed", "SB027", func(v *world) { v.Access[0].Allowed = false }},
 		{"client outside the mesh", "SB002", func(v *world) {
 			v.Source.Meshed, v.Source.ProxyReady = false, false
@@ -145,6 +149,7 @@ func hiddenFaults() []hidden {
 		mirror, export, port, none        = "mirror deleted", "export withdrawn", "port missing in the mirror", "east at 0"
 		moved, movedDead, probe, way      = "gateway moved", "gateway moved, its probe dead", "probe of the gateway dead", "gateway refuses the way, and no object says so"
 		identity, anchors, refuses        = "identity of another Link", "trust anchors differ", "backend refuses"
+		kept                              = "mirror that nobody writes"
 		cilium, around, outside           = "Cilium balances at connect()", "port goes around the proxy", "client outside the mesh"
 	)
 	list := func(names ...string) []string { return names }
@@ -160,6 +165,8 @@ func hiddenFaults() []hidden {
 		{list(probe), list(way), "one check, one root"},
 		{list(mirror, port, none, moved, movedDead, probe, way, identity, anchors), list(refuses), "what does not arrive is not refused"},
 		{list(cilium, around, outside), list(moved, way, refuses, stale), "only requests show it, and none comes that far"},
+		{list(kept), list(mirror, probe, way, refuses), "who does not write the mirror explains what it lacks"},
+		{list(none), list(kept), "a mirror of nothing is empty, whoever writes it: a remark"},
 		{list(outside), list(around), "it has no proxy to go around"},
 	}
 }
@@ -212,14 +219,14 @@ func TestSingleFaults(t *testing.T) {
 	}
 }
 
-// roots are the failures that stand for themselves.
+// roots are what failures come from: themselves, or what they say.
 func roots(results []Result) []string {
 	var out []string
 	for _, r := range results {
-		if r.Status == Failed && r.CausedBy == "" {
-			out = append(out, r.ID)
+		if r.Status == Failed {
+			out = append(out, cmp.Or(r.CausedBy, r.ID))
 		}
 	}
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }

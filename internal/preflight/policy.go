@@ -14,8 +14,9 @@ type gate struct {
 	name               shown
 	context, namespace string // where its policies are
 	pods               law.PodSet
-	unseen             shown // why its pods could not be looked at; "": they could
-	answered, refused  bool  // as the source pod's own requests show
+	unseen             shown  // why its pods could not be looked at; "": they could
+	answered, refused  bool   // as the source pod's own requests show
+	through            string // cluster of the gateway that leads there; "": none does
 }
 
 // gates are those of the backends, each before the gateway that leads there.
@@ -30,6 +31,9 @@ func gates(s View, f *findings) []gate {
 		if m := b.Mirror; m != nil {
 			g.name += say(" in cluster %s", m.Cluster)
 			g.context, g.namespace = m.Context, strings.Split(m.Remote, "/")[0]
+			if m.Mode == law.MirrorGateway {
+				g.through = m.Cluster
+			}
 			if unreadable(m) {
 				g.unseen = say("its policies could not be seen") + because(m.RemoteUnread)
 			}
@@ -42,12 +46,11 @@ func gates(s View, f *findings) []gate {
 	for _, gw := range s.Gateways {
 		g := gate{name: say("the gateway of cluster %s", gw.Cluster), context: gw.Context, namespace: gw.Namespace, pods: gw.Pods}
 		g.findings = f
-		for i, b := range s.Backends {
-			if b.Mirror == nil || b.Mirror.Cluster != gw.Cluster || b.Mirror.Mode != law.MirrorGateway {
-				continue
+		for _, b := range out {
+			if b.through == gw.Cluster {
+				g.tags, g.backend = append(g.tags, b.tags...), b.backend
+				g.answered, g.refused = g.answered || b.answered, g.refused || b.refused
 			}
-			g.tags, g.backend = append(g.tags, out[i].tags...), b.Name
-			g.answered, g.refused = g.answered || out[i].answered, g.refused || out[i].refused
 		}
 		if !gw.Found || len(g.tags) == 0 {
 			continue
@@ -55,8 +58,8 @@ func gates(s View, f *findings) []gate {
 		// Who of two in a row refused, an answer does not tell: the gateway where its policies say so, else the backend.
 		status, _ := g.policies()
 		g.refused = g.refused && status == Failed
-		for i, b := range s.Backends {
-			if g.refused && b.Mirror != nil && b.Mirror.Cluster == gw.Cluster {
+		for i := range out {
+			if g.refused && out[i].through == gw.Cluster {
 				out[i].refused, out[i].unseen = false, "requests for it are refused before, by "+g.name
 			}
 		}

@@ -9,10 +9,10 @@ import (
 // objectFaults add what should not be there.
 func objectFaults() []fault {
 	return []fault{
-		{name: "two splits of one root", id: "SB005", plant: func(t *testing.T, l lab) {
+		{name: "two splits of one root", id: "SB005", heals: true, plant: func(t *testing.T, l lab) {
 			l.create(t, l.west, "{apiVersion: split.smi-spec.io/v1alpha2, kind: TrafficSplit, metadata: {name: second, namespace: test}, spec: {service: podinfo, backends: [{service: podinfo, weight: 1}]}}")
 		}},
-		{name: "profile of the client's namespace", id: "SB006", args: []string{"--from", "pod/client", "--from-namespace", "default", "-c", "main"}, plant: func(t *testing.T, l lab) {
+		{name: "profile of the client's namespace", id: "SB006", heals: true, args: []string{"--from", "pod/client", "--from-namespace", "default", "-c", "main"}, plant: func(t *testing.T, l lab) {
 			l.create(t, l.west, `apiVersion: linkerd.io/v1alpha2
 kind: ServiceProfile
 metadata: {name: podinfo.test.svc.cluster.local, namespace: default}

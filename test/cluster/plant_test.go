@@ -80,6 +80,7 @@ type fault struct {
 	status preflight.Status // "": failed
 	warned bool             // the finding is a remark, and a run may pass in spite of it
 	probed bool             // only the pod can tell: check --probe
+	heals  bool             // what the hint says is carried out, and mends it
 }
 
 // TestCheckNamesWhatIsPlanted breaks one thing at a time, in the API or in the data plane. Each is named by its own check as the root
@@ -97,6 +98,9 @@ func TestCheckNamesWhatIsPlanted(t *testing.T) {
 			}
 			if !f.warned {
 				l.refusedByRun(t, f)
+			}
+			if f.heals {
+				l.healedByHint(t, f)
 			}
 		})
 	}
@@ -165,6 +169,28 @@ func (l lab) refusedByRun(t *testing.T, f fault) {
 	f.judge(t, e.report.Checks)
 	if e.report.Load != nil {
 		t.Errorf("requests were sent: %+v", e.report.Load)
+	}
+}
+
+// healedByHint pastes the command of the hint into a shell: the check is green then, and nothing else has failed.
+func (l lab) healedByHint(t *testing.T, f fault) {
+	t.Helper()
+	_, bad := l.check(t, f.args...)
+	hint, _, _ := strings.Cut(bad[f.id].Hint, ", or let each")
+	command := hint[strings.LastIndex(hint, ": ")+2:]
+	if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+	for id, deployment := range map[string][]string{"SB003": {"linkerd-smi", "smi-adaptor"}, "SB039": {"linkerd-multicluster", "controller-east"}} {
+		if f.id == id {
+			l.in(t, l.west, "", "-n", deployment[0], "rollout", "status", "deploy/"+deployment[1], "--timeout=60s")
+		}
+	}
+	_, bad = l.check(t, f.args...)
+	for id, r := range bad {
+		if id == f.id || r.Status == preflight.Failed {
+			t.Errorf("after %q: %+v", command, r)
+		}
 	}
 }
 
