@@ -67,8 +67,8 @@ type Law struct {
 	Shadowed  []Shadowed  `json:"shadowed"`           // that say something for the same root and are not obeyed
 	Settings  []Setting   `json:"settings,omitempty"` // by which answers are not draws
 	Problem   string      `json:"problem"`            // why there is no distribution, one sentence; empty: there is one
-	Unfit     bool        `json:"unfit,omitempty"`    // the problem is not of weights: no rule fits, or the port is not served
-	Unread    string      `json:"unread"`             // what could not be read and might rule instead; empty: everything was read
+	Unfit     bool        `json:"unfit,omitempty"`    // Problem is none of weights: no rule fits, or the port is not served
+	Unread    string      `json:"unread"`             // what could not be read and might rule instead; empty: nothing
 }
 
 // Probe is the request that the law is asked for.

@@ -159,8 +159,8 @@ func (c *Case) sentElsewhere(q question) string {
 	if ok && service == q.name(q.rootNS, q.root) && cmp.Or(port, 80) == q.port {
 		return ""
 	}
-	return fmt.Sprintf("the proxy runs in ingress mode, and the header %s sends the request to %s, not to port %d of Service %s",
-		headerOverride, untrusted.Short(to, 300), q.port, untrusted.Safe(q.root))
+	return fmt.Sprintf("the proxy runs in ingress mode, and the header %s sends the request to %s, not to port %d of "+
+		"Service %s", headerOverride, untrusted.Short(to, 300), q.port, untrusted.Safe(q.root))
 }
 
 // followsProfile reports whether the profile, which has routes or live overrides, comes first on this port: connections

@@ -220,7 +220,8 @@ func (c *Case) obeyProfile(items []unstructured.Unstructured) {
 	for _, n := range notes {
 		c.note("%s", n)
 	}
-	c.profileSplits = weightErr != nil || slices.ContainsFunc(overrides, func(o override) bool { return o.tenThousandth > 0 })
+	live := func(o override) bool { return o.tenThousandth > 0 }
+	c.profileSplits = weightErr != nil || slices.ContainsFunc(overrides, live)
 	c.profileRules = c.profileSplits || profile.Routes > 0
 	if !c.profileRules && s.Kind != string(PathTrafficSplit) {
 		return
@@ -230,7 +231,8 @@ func (c *Case) obeyProfile(items []unstructured.Unstructured) {
 		s.WeightErr = cmp.Or(s.WeightErr, why)
 		s.Effective, s.EffectiveFrom, s.Differs = nil, object, true
 	}
-	if weightErr != nil && (len(overrides) < profile.Overrides || !strings.HasPrefix(weightErr.Field, "spec.dstOverrides[")) {
+	ofOverride := weightErr != nil && strings.HasPrefix(weightErr.Field, "spec.dstOverrides[")
+	if weightErr != nil && (!ofOverride || len(overrides) < profile.Overrides) {
 		unusable(weightErr)
 		return
 	}

@@ -18,7 +18,7 @@ func OpaqueByDefault(port int32) bool {
 // portUse is what the client's proxy and its control plane make of a port of a Service.
 type portUse struct {
 	reads  []Path // kinds of routes that count there, the preferred one first; nil: all
-	opaque string // why the proxy does not take it for HTTP, so that it draws a backend for each connection; empty: it does
+	opaque string // why the proxy does not take it for HTTP, and draws for each connection; empty: it does
 	clash  string // why it cannot be used unless a ServiceProfile splits it; empty: it can
 }
 
@@ -37,9 +37,9 @@ func use(provider Provider, s Service, port int32) portUse {
 	return portUse{}
 }
 
-// linkerdUse puts together what two controllers of Linkerd tell. The policy controller goes by the appProtocol and, where
-// there is none, by the opaque ports; the destination controller by the opaque ports alone, whose names it knows too, and
-// the proxy asks it first: told of an opaque port, it finds no use for a policy of HTTP (linkerd2 edge-26.8.3,
+// linkerdUse puts together what two controllers of Linkerd tell. The policy controller goes by the appProtocol and,
+// where there is none, by the opaque ports; the destination controller by the opaque ports alone, whose names it knows
+// too, and the proxy asks it first: told of an opaque port, it finds no use for a policy of HTTP (linkerd2 edge-26.8.3,
 // policy-controller/grpc/src/outbound.rs to_proto, controller/api/destination/watcher/opaque_ports_watcher.go;
 // linkerd2-proxy v2.366.0, linkerd/app/outbound/src/sidecar.rs and opaq.rs).
 func linkerdUse(s Service, p Port, port int32) portUse {

@@ -12,8 +12,8 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// Which rule of a route fits a request, as Linkerd's proxy decides it (linkerd2-proxy v2.366.0, linkerd/http/route): the
-// best match wins over all routes and rules, by host, then length of the path that matched, whatever its kind, then
+// Which rule of a route fits a request, as Linkerd's proxy decides it (linkerd2-proxy v2.366.0, linkerd/http/route):
+// the best match wins over all routes and rules, by host, then length of the path that matched, whatever its kind, then
 // number of headers, number of query parameters, method; of gRPC by length of the service's name, of the method's, then
 // number of headers. A tie goes to the rule that comes first, routes being sorted from the oldest to the youngest.
 
@@ -31,8 +31,8 @@ type compiledValue struct {
 	re    *regexp.Regexp
 }
 
-// fits reports whether the value is the exact one, or the first match of the expression in it is all of it: of "a|ab" in
-// "ab" it is not.
+// fits reports whether the value is the exact one, or the first match of the expression in it is all of it: of "a|ab"
+// in "ab" it is not.
 func (v compiledValue) fits(s string) bool {
 	if v.re != nil {
 		return slices.Equal(v.re.FindStringIndex(s), []int{0, len(s)})

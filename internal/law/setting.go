@@ -124,7 +124,8 @@ func (q question) settings(r *route, rule int) []Setting {
 	}
 	own := func(prefix string) bool {
 		return slices.ContainsFunc(out, func(s Setting) bool {
-			return s.Why == "" && strings.HasPrefix(s.Field, prefix) || prefix == annTimeout && strings.HasPrefix(s.Field, "spec.")
+			ofRule := prefix == annTimeout && strings.HasPrefix(s.Field, "spec.")
+			return s.Why == "" && (ofRule || strings.HasPrefix(s.Field, prefix))
 		})
 	}
 	for _, s := range settingsOn("Service "+q.at.Namespace+"/"+q.at.Name, q.at.Settings, kind) {

@@ -114,8 +114,8 @@ func rootSplittable(s View) (Status, shown) {
 		return Failed, say("the pod dials %s for %s, not the cluster IP %s of %s", to, s.Probed.URL, s.Root.ClusterIP, name)
 	}
 	if at := cmp.Or(to, s.Root.ClusterIP); law.IsIPv6(at) && s.Source.IPv4Only && s.Through == nil {
-		return Warning, say("%s has cluster IP %s, and the proxy of pod %s listens on IPv4 alone: what the pod dials by IPv6 "+
-			"goes around it and is not split", name, at, s.Source.Name)
+		return Warning, say("%s has cluster IP %s, and the proxy of pod %s listens on IPv4 alone: what the pod dials by "+
+			"IPv6 goes around it and is not split", name, at, s.Source.Name)
 	}
 	return OK, say("%s has cluster IP %s", name, s.Root.ClusterIP)
 }
@@ -222,8 +222,8 @@ func endpointsReady(s View) Finding {
 		case m != nil && !unreadable(m) && !m.RemoteFound:
 			on.and(partPods).add(Failed, "%s: there is no Service %s in cluster %s", name, m.Remote, m.Cluster)
 		case m == nil && b.Unread == "" && b.Ready() > 0 && b.ReadyFor(s.Source) == 0:
-			on.only(partPods).add(Failed, "%s: none of its %d ready endpoints has an address of IPv4, and the proxy of pod %s is "+
-				"given no other", name, b.Ready(), s.Source.Name)
+			on.only(partPods).add(Failed, "%s: none of its %d ready endpoints has an address of IPv4, and the proxy of pod "+
+				"%s is given no other", name, b.Ready(), s.Source.Name)
 		case m == nil && b.Unread == "" && b.Ready() == 0:
 			on.only(partPods).add(Failed, "%s: none of its %d endpoints is ready", name, len(b.Endpoints))
 		case dead != "":

@@ -89,8 +89,8 @@ func inWholes(leaves []law.Leaf) {
 	}
 }
 
-// contradiction says that the answers are not about the Service that was asked for. Of a port that the Service lacks the
-// destination controller tells an empty profile (linkerd2 edge-26.8.3, controller/api/destination/server.go).
+// contradiction says that the answers are not about the Service that was asked for. Of a port that the Service lacks
+// the destination controller tells an empty profile (linkerd2 edge-26.8.3, controller/api/destination/server.go).
 func (l Linkerd) contradiction(q law.Question) error {
 	want := q.Root.Name + "." + q.Root.Namespace + ".svc."
 	if fqn := l.Profile.GetFullyQualifiedName(); fqn != "" && !strings.HasPrefix(fqn, want) {
