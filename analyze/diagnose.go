@@ -53,7 +53,7 @@ type Diagnostic struct {
 // Part is one of the parts that requests came in, and the share of a backend there.
 type Part struct {
 	Name  string
-	Share float64
+	Share float64 // 0 to 1
 }
 
 // Diagnostics are all checks that the observations allowed.

@@ -160,9 +160,15 @@ func (p *Page) byParent(c *Counts, ls labels, value float64, t Target) (bool, er
 	return take(value, func(n int64) { c.add(leaf, n) })
 }
 
-func (p *Page) queued(ls labels, v float64, t Target) (bool, error)   { return p.draws(&p.Queue, ls, v, t) }
-func (p *Page) streamed(ls labels, v float64, t Target) (bool, error) { return p.draws(&p.Streams, ls, v, t) }
-func (p *Page) gateShut(ls labels, v float64, t Target) (bool, error) { return p.byParent(&p.GateShut, ls, v, t) }
+func (p *Page) queued(ls labels, v float64, t Target) (bool, error) {
+	return p.draws(&p.Queue, ls, v, t)
+}
+func (p *Page) streamed(ls labels, v float64, t Target) (bool, error) {
+	return p.draws(&p.Streams, ls, v, t)
+}
+func (p *Page) gateShut(ls labels, v float64, t Target) (bool, error) {
+	return p.byParent(&p.GateShut, ls, v, t)
+}
 
 // draws counts what was handed to balancers: for the root, or for a backend's own Service, which is no draw.
 func (p *Page) draws(c *Counts, ls labels, value float64, t Target) (bool, error) {
