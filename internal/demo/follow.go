@@ -2,6 +2,8 @@ package demo
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -88,6 +90,15 @@ func (c *Clusters) followRoute() {
 // adaptorKey is the Deployment of the SMI adaptor.
 func adaptorKey() key { return key{"deployments", "linkerd-smi", "smi-adaptor"} }
 
+// adaptorProfile is the profile that the adaptor makes, and the annotations of those that it leaves alone.
+func adaptorProfile() (made *unstructured.Unstructured, skip []string) {
+	both, err := readFixtures("adaptor.yaml", site{})
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return both[0].object, slices.Collect(maps.Keys(both[1].object.GetAnnotations()))
+}
+
 // adapt is what the SMI adaptor does when a TrafficSplit was written or is gone, as version 0.2.7 was seen to: the split
 // that was written last is in the profile, which is made where there is none, and the end of any of them empties it,
 // whoever else names the same root. It does nothing while it does not run, or where the profile says that it must not.
@@ -99,9 +110,10 @@ func (c *Clusters) adapt(split *unstructured.Unstructured, gone bool) {
 	root, _, _ := unstructured.NestedString(split.Object, "spec", "service")
 	at := key{profileKey().plural, split.GetNamespace(), root + clusterSuffix}
 	o, ok := store.get(at)
+	made, skip := adaptorProfile()
 	switch {
 	case ok:
-		if _, skip := o.GetAnnotations()["smi.linkerd.io/skip"]; skip {
+		if slices.ContainsFunc(skip, func(name string) bool { _, has := o.GetAnnotations()[name]; return has }) {
 			return
 		}
 		o = o.DeepCopy()
@@ -109,7 +121,7 @@ func (c *Clusters) adapt(split *unstructured.Unstructured, gone bool) {
 	case gone:
 		return
 	default:
-		o = &unstructured.Unstructured{Object: map[string]any{"apiVersion": "linkerd.io/v1alpha2", "kind": "ServiceProfile"}}
+		o = made
 		o.SetName(at.name)
 		o.SetNamespace(at.namespace)
 		o.SetUID(types.UID(uid("west", "ServiceProfile", at.namespace, at.name+split.GetResourceVersion())))
