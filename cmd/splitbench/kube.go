@@ -187,7 +187,7 @@ func (c *clusterFlags) prepare(cfg *bench.Config, args []string) error {
 // lawFlag is the flag of where the law is had from.
 func lawFlag(flags *pflag.FlagSet, cfg *bench.Config) {
 	read(flags, "law", string(law.UseAuto),
-		"which law shares are judged by: told (what the control plane tells the client's proxy, or its Envoy holds), objects (worked out of "+
-			"the objects alone), or auto (told where it can be had)",
+		"which law shares are judged by: told (what the control plane tells the client's proxy, or its Envoy holds), "+
+			"objects (worked out of the objects alone), or auto (told where it can be had)",
 		oneOf(&cfg.Query.Use, law.UseAuto, law.UseTold, law.UseObjects))
 }

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/linkerd/linkerd2-proxy-api/go/destination"
-	"github.com/linkerd/linkerd2-proxy-api/go/meta"
 	"github.com/linkerd/linkerd2-proxy-api/go/outbound"
 
 	"github.com/splitbench/splitbench/internal/demo"
@@ -38,23 +37,7 @@ func tells(t *testing.T) (*recorded.ControlPlane, func(context.Context, int) (ne
 
 // of is what the control plane tells of Service test/podinfo with these weights, in ten-thousandths.
 func of(podinfo, east uint32) (*destination.DestinationProfile, *outbound.OutboundPolicy) {
-	ref := func(kind, name string) *meta.Metadata {
-		return &meta.Metadata{Kind: &meta.Metadata_Resource{Resource: &meta.Resource{Kind: kind, Name: name, Namespace: "test"}}}
-	}
-	const domain = ".test.svc.cluster.local"
-	return &destination.DestinationProfile{
-			FullyQualifiedName: "podinfo" + domain, ProfileRef: &meta.Metadata{Kind: &meta.Metadata_Resource{
-				Resource: &meta.Resource{Group: "linkerd.io", Name: "podinfo" + domain, Namespace: "test"},
-			}},
-			DstOverrides: []*destination.WeightedDst{
-				{Authority: "podinfo" + domain + ":9898", Weight: podinfo}, {Authority: "podinfo-east" + domain + ":9898", Weight: east},
-			},
-		}, &outbound.OutboundPolicy{
-			Metadata: ref("Service", "podinfo"),
-			Protocol: &outbound.ProxyProtocol{Kind: &outbound.ProxyProtocol_Detect_{Detect: &outbound.ProxyProtocol_Detect{
-				Http1: &outbound.ProxyProtocol_Http1{},
-			}}},
-		}
+	return recorded.Overridden("test", "podinfo", 9898, map[string]uint32{"podinfo": podinfo, "podinfo-east": east})
 }
 
 // TestWhatIsToldIsTheLaw runs against the demo's clusters, whose control plane answers over port-forwards on the real

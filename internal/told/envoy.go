@@ -164,7 +164,8 @@ func routesFor(all []envoyRoutes, q law.Question) ([]envoyRoute, error) {
 	}
 	switch {
 	case best[0] == 0:
-		return nil, fmt.Errorf("the client's Envoy holds no routes for host %q and port %s", untrusted.Safe(q.Probe.Host), port)
+		return nil, fmt.Errorf("the client's Envoy holds no routes for host %q and port %s",
+			untrusted.Safe(q.Probe.Host), port)
 	case several:
 		return nil, fmt.Errorf("the client's Envoy holds several sets of routes for host %q and port %s",
 			untrusted.Safe(q.Probe.Host), port)
