@@ -35,7 +35,8 @@ type Kind struct {
 // Kinds are all kinds of splits: those that are looked for under any name first; routes in the order in which Linkerd
 // prefers them on one parent.
 func Kinds() []Kind {
-	return slices.Concat([]Kind{serviceProfileKind(), trafficSplit()}, routes(), []Kind{virtualServiceKind(), traefikServiceKind()})
+	return slices.Concat([]Kind{serviceProfileKind(), trafficSplit()}, routes(),
+		[]Kind{virtualServiceKind(), traefikServiceKind()})
 }
 
 // KindNamed is the kind of that name, the zero Kind where there is none.

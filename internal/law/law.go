@@ -120,9 +120,9 @@ func (l Law) Leaf(name string) Leaf {
 	return orElse(find(l.Backends, func(b *Leaf) bool { return b.Name == name }), Leaf{})
 }
 
-// PortOf is the port of a backend's Service that the client's proxy dials, port being what is known without the Service:
-// a VirtualService that names none means the only one that there is (istio pilot/pkg/networking/core/route/route.go
-// GetDestinationCluster).
+// PortOf is the port of a backend's Service that the client's proxy dials, port being what is known without the
+// Service: a VirtualService that names none means the only one that there is (istio
+// pilot/pkg/networking/core/route/route.go GetDestinationCluster).
 func (l Law) PortOf(b Leaf, s Service, port int32) int32 {
 	if l.Path == PathVirtualService && b.Port == 0 && len(s.Ports) == 1 {
 		return s.Ports[0].Port

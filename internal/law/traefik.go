@@ -233,16 +233,15 @@ func findTraefik(all []traefikService, namespace, name string) *traefikService {
 }
 
 // find is the TraefikService that an entry names, nil where there is none. A name of Traefik's own, NAME@kubernetescrd,
-// is that of an object after its namespace, in letters, digits and dashes; one of another provider is none of Kubernetes'
-// (traefik v3.7 pkg/provider/kubernetes/crd/kubernetes_http.go fullServiceName).
+// is that of an object after its namespace, in letters, digits and dashes; one of another provider is none of
+// Kubernetes' (traefik v3.7 pkg/provider/kubernetes/crd/kubernetes_http.go fullServiceName).
 func (e traefikEntry) find(all []traefikService, ns string) *traefikService {
 	name, provider, own := strings.Cut(e.Name, "@")
 	if !own {
 		return findTraefik(all, ns, e.Name)
 	}
-	normal := func(s string) string {
-		return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) }), "-")
-	}
+	other := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) }
+	normal := func(s string) string { return strings.Join(strings.FieldsFunc(s, other), "-") }
 	return find(all, func(t *traefikService) bool {
 		return provider == "kubernetescrd" && normal(t.ref.Namespace+"-"+t.ref.Name) == normal(e.Namespace+"-"+name)
 	})

@@ -204,8 +204,8 @@ func hostOf(host, namespace string) (ref serviceRef, ok bool) {
 	return serviceRef{namespace: parts[1], name: parts[0]}, true
 }
 
-// namesHost says how specifically one of the hosts means the root Service: a whole name most, then the longest wildcard;
-// 0: none does (istio pilot/pkg/model/sidecar.go computeWildcardHostVirtualServiceIndex).
+// namesHost says how specifically one of the hosts means the root Service: a whole name most, then the longest
+// wildcard; 0: none does (istio pilot/pkg/model/sidecar.go computeWildcardHostVirtualServiceIndex).
 func (v virtualService) namesHost(q question) int {
 	full := q.root + "." + q.rootNS + ".svc.cluster.local"
 	best := 0
