@@ -1,6 +1,7 @@
 package podexec
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,13 +13,17 @@ type ExitError struct {
 	Command string // argv[0]
 	Code    int    // 1 to 255; 137 is a SIGKILL, mostly by the kernel for lack of memory
 	Stderr  string // the last 64 KiB of it, as it came: hostile text
+	Why     string // who killed it, where the caller found out; "": nobody knows
 }
+
+// Killed is the exit code of a process that was killed.
+const Killed = 137
 
 // Error names the code and the last line of stderr.
 func (e *ExitError) Error() string {
 	text := fmt.Sprintf("%s: exit code %d", clean(e.Command), e.Code)
-	if e.Code == 137 {
-		text += " (killed: container stopped, or out of memory)"
+	if e.Code == Killed {
+		text += " (killed: " + cmp.Or(clean(e.Why), "container stopped, or out of memory") + ")"
 	}
 	if line := lastLine(e.Stderr); line != "" {
 		text += ": " + line

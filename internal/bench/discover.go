@@ -140,7 +140,7 @@ func Weights(ctx context.Context, cfg Config) (analyze.Weights, string, error) {
 			return nil, "", &mesh.Error{Kind: mesh.KindServer, Op: "read", Object: "--law told", Cause: err}
 		}
 		if cfg.Log != nil {
-			fmt.Fprintf(cfg.Log, "splitbench: note: %s\n", untrusted.Safe(err.Error()))
+			fmt.Fprintf(cfg.Log, "splitbench: note: %s\n", untrusted.Error(err))
 		}
 	}
 	if !s.Split.Found {

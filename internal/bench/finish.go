@@ -49,7 +49,7 @@ func (r *run) look(ctx context.Context, measured bool) {
 		pause(ctx, rereadPause) //nolint:errcheck // the next look says it
 	}
 	r.m.Failures = append(r.m.Failures,
-		"whether the split stayed the same during the run could not be seen: "+untrusted.Safe(last.Error()))
+		"whether the split stayed the same during the run could not be seen: "+untrusted.Error(last))
 }
 
 // conclude computes the report of the live run.

@@ -84,7 +84,7 @@ func (r *run) withSession(
 // endSession closes a session. That its end was not seen is a warning, where nothing worse is known.
 func (r *run) endSession(err error, close func() error) {
 	if closeErr := close(); err == nil && closeErr != nil {
-		r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+untrusted.Safe(closeErr.Error()))
+		r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+untrusted.Error(closeErr))
 	}
 }
 

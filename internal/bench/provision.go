@@ -104,7 +104,7 @@ func (l ladder) provide(ctx context.Context) (s session, facts record.AgentFacts
 			facts.How, facts.Transport, facts.Hello = how, string(l.container.Protocol()), s.Hello()
 			return s, facts, nil
 		}
-		facts.Steps = append(facts.Steps, record.Step{Via: string(way), Seen: untrusted.Safe(err.Error())})
+		facts.Steps = append(facts.Steps, record.Step{Via: string(way), Seen: untrusted.Error(err)})
 		more := len(ways) > 1 && ctx.Err() == nil
 		if _, absent := errors.AsType[*errNotThere](err); absent && more {
 			continue

@@ -19,6 +19,7 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
+	"github.com/splitbench/splitbench/podexec"
 )
 
 // run is one run on its way.
@@ -182,12 +183,26 @@ func (r *run) fail(ctx context.Context, err error) {
 		r.m.Interrupted = context.Cause(ctx).Error()
 		return
 	}
-	text := err.Error()
+	text := strings.ReplaceAll(r.textOf(ctx, err), "\n", "; ")
 	if e, ok := errors.AsType[*mesh.Error](err); ok && e.Hint != "" {
 		text = strings.TrimSuffix(text, "; "+e.Hint) // said once, under what to do
 		r.m.Remedies = append(r.m.Remedies, untrusted.Safe(e.Hint))
 	}
 	r.m.Failures = append(r.m.Failures, untrusted.Printable(text))
+}
+
+// textOf is what an error says. An exit code that says no more than that something was killed says what the API server
+// knows of the pod, also within errors that wrap it, whose texts are made already.
+func (r *run) textOf(ctx context.Context, err error) string {
+	var exit *podexec.ExitError
+	if !errors.As(err, &exit) || exit.Code != podexec.Killed || r.m.Before == nil {
+		return err.Error()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveLimit)
+	defer cancel()
+	unexplained := exit.Error()
+	exit.Why = mesh.HowItEnded(ctx, r.cfg.Local, r.m.Before.Source)
+	return strings.Replace(err.Error(), unexplained, exit.Error(), 1)
 }
 
 // StoreError says that the run could not be kept any more.

@@ -178,7 +178,9 @@ func describe(res wire.FetchResult, body int, call bool) string {
 }
 
 // brief bounds foreign text so that the sentence around it can still say what to do.
-func brief(s string) string { return untrusted.Cut(untrusted.Safe(s), 200) }
+func brief(s string) string {
+	return untrusted.Cut(untrusted.Safe(strings.ReplaceAll(s, "\n", "; ")), 200)
+}
 
 // seenAll reports whether the answers so far name every backend's pods.
 func (l *learner) seenAll() bool {

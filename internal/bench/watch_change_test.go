@@ -190,7 +190,7 @@ func TestWatchDoesNotGrow(t *testing.T) {
 			t.Fatalf("look %d: %+v", i, w.suspect)
 		}
 		if i%50 == 0 {
-			w.gap(errCut)
+			w.gap(t.Context(), errCut)
 			w.up("frontend")
 		}
 	}

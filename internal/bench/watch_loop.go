@@ -68,7 +68,7 @@ func (w *watchRun) loop(ctx context.Context) {
 			if w.w.Looks > looks {
 				retry = firstRetry
 			}
-			w.gap(err)
+			w.gap(going, err)
 			pause(going, retry) //nolint:errcheck // the loop sees it
 			retry = min(2*retry, lastRetry)
 		}
@@ -170,7 +170,8 @@ func (w *watchRun) send(ctx context.Context, client session) error {
 
 // gap notes that nothing is measured, since when the agent was last heard of. What began it is kept; what keeps it from
 // ending is told.
-func (w *watchRun) gap(err error) {
+func (w *watchRun) gap(ctx context.Context, err error) {
+	w.textOf(ctx, err) // explains what was killed
 	text := whyOf(err)
 	if w.down.IsZero() {
 		w.down = time.Now()

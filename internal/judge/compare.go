@@ -242,7 +242,7 @@ func change(base, l sideRun, o CompareOptions, family int) report.RunChange {
 	err := errors.Join(shareChanges(&c, base, l, o, family), latencyChanges(&c, base, l, o, family),
 		costChanges(&c, base, l, o, family))
 	if err != nil {
-		invalid = append(invalid, fmt.Sprintf(report.SayRunsIncomparable, untrusted.Safe(err.Error())))
+		invalid = append(invalid, fmt.Sprintf(report.SayRunsIncomparable, untrusted.Error(err)))
 	}
 	if (base.noTime != "" || l.noTime != "") && err == nil {
 		c.Latency = append(c.Latency, report.TimeChange{

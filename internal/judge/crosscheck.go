@@ -100,7 +100,7 @@ func (out *crossCheck) judgeDraws(doc *draft, m record.Manifest, d witness.Delta
 	}
 	alone, err := analyze.Judge(m.Weights, draws, m.Options)
 	if err != nil {
-		doc.warn(report.SayDrawsNotJudged, untrusted.Safe(err.Error()))
+		doc.warn(report.SayDrawsNotJudged, untrusted.Error(err))
 		return
 	}
 	doc.Witness.Outcome = string(alone.Outcome)

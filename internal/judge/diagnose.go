@@ -19,7 +19,7 @@ func diagnose(doc *draft, d analyze.Decision, w analyze.Weights, t *Tally, dropp
 	}
 	g, err := analyze.Diagnose(t.observations, w, analyze.DiagnoseOptions{})
 	if err != nil {
-		doc.warn(report.SayNotChecked, untrusted.Safe(err.Error()))
+		doc.warn(report.SayNotChecked, untrusted.Error(err))
 		return d
 	}
 	for i := range g.Items {
@@ -29,7 +29,7 @@ func diagnose(doc *draft, d analyze.Decision, w analyze.Weights, t *Tally, dropp
 	}
 	after, err := analyze.Conclude(d, w, doc.counts, g)
 	if err != nil {
-		doc.warn(report.SayNotWeighed, untrusted.Safe(err.Error()))
+		doc.warn(report.SayNotWeighed, untrusted.Error(err))
 		return d
 	}
 	for _, item := range g.Items {
@@ -73,7 +73,7 @@ func propagation(m record.Manifest, t *Tally) string {
 		return ""
 	}
 	before, after := record.WeightsOf(*m.Before), record.WeightsOf(*m.After)
-	if len(before) != len(after) {
+	if len(before) != len(after) || record.SameShares(before, after) {
 		return ""
 	}
 	seq := make([]int, 0, len(t.observations))

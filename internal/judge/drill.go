@@ -125,7 +125,7 @@ func (j *drillJudge) judge() {
 	}
 	silences, err := analyze.Silences(shots, weights)
 	if err != nil {
-		j.doc.refuse(report.SayNoTimeline, untrusted.Safe(err.Error()))
+		j.doc.refuse(report.SayNoTimeline, untrusted.Error(err))
 		return
 	}
 	outage := analyze.Outage(shots, outageJoin)

@@ -104,7 +104,7 @@ func gatewayCost(m record.Manifest, t *Tally, totals wire.Totals) *report.Gatewa
 	}
 	blocks, err := t.cost.windows(len(m.Weights), n, window)
 	if err != nil {
-		return &report.GatewayCost{Why: untrusted.Safe(err.Error())}
+		return &report.GatewayCost{Why: untrusted.Error(err)}
 	}
 	for _, i := range append([]int{reference}, others...) {
 		name := m.Weights[i].Backend
@@ -123,7 +123,7 @@ func gatewayCost(m record.Manifest, t *Tally, totals wire.Totals) *report.Gatewa
 		c.Quantiles, errAt = quantileDifferences(blocks[i], blocks[reference], analyze.DefaultQuantiles(), out.Level)
 		c.Shift, errShift = quantileDifferences(blocks[i], blocks[reference], deciles, out.Level)
 		if err := cmp.Or(errAt, errShift); err != nil {
-			return &report.GatewayCost{Why: untrusted.Safe(err.Error())}
+			return &report.GatewayCost{Why: untrusted.Error(err)}
 		}
 		c.Say(out.Reference)
 		out.Costs = append(out.Costs, c)
@@ -188,7 +188,7 @@ func costRefusal(m record.Manifest, t *Tally, totals wire.Totals, reference int)
 	case curl.Drives(totals.Engine):
 		return report.SayCostImage
 	case !t.onTimeForCost(totals):
-		return report.SayCostLate
+		return fmt.Sprintf(report.SayCostLate, rough(t.lagP99()))
 	case length < leastDuration:
 		return fmt.Sprintf(report.SayCostShort, leastDuration)
 	case totals.Dropped > 0:

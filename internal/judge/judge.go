@@ -72,6 +72,9 @@ func conclude(m record.Manifest, totals wire.Totals, t *Tally) report.Report {
 			doc.Load.OnTime = false
 			doc.warn(report.SayImageSent, totals.Engine)
 		}
+		if q := m.Agent.Hello.CPUQuota; q > 0 && !doc.Load.OnTime {
+			doc.warn(report.SayQuota, q, rough(time.Duration(totals.ThrottledUs)*time.Microsecond))
+		}
 		doc.brokenStreams(m, t)
 		judge(&doc, m, t, totals)
 		doc.heldAgainstForce(m)
@@ -94,7 +97,7 @@ func judge(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) {
 		d, counted, err = judgeLaw(doc, m, t)
 	}
 	if err != nil {
-		doc.refuse(report.SayNotJudged, untrusted.Safe(err.Error()))
+		doc.refuse(report.SayNotJudged, untrusted.Error(err))
 		return
 	}
 	seen.say(&d)
@@ -114,7 +117,11 @@ func judge(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) {
 			doc.remedy("%s", remedy)
 		}
 		for _, c := range changes {
-			doc.refuse(report.SayChanged, untrusted.Safe(c.String()))
+			say := report.SayChanged
+			if beforeBurst(c, m, totals) {
+				say = report.SayChangedBefore
+			}
+			doc.refuse(say, untrusted.Safe(c.String()))
 		}
 		doc.invalid = append(doc.invalid, moved(m, changes, totals)...)
 	}
@@ -128,6 +135,13 @@ func judge(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) {
 		doc.invalid = append(doc.invalid, why)
 		doc.remedy(report.RemedyRate)
 	}
+}
+
+// beforeBurst reports that a change is of the source pod's proxy and was over when the first request was sent.
+func beforeBurst(c law.Change, m record.Manifest, totals wire.Totals) bool {
+	p, began := m.After.Source, time.Unix(0, totals.StartedUnixNs)
+	return c.What == law.ProxyOf(p) && totals.StartedUnixNs > 0 && !p.ProxyStartedAt.IsZero() &&
+		p.ProxyStartedAt.Add(time.Second).Before(began) // it is told to the second, by the same node's clock
 }
 
 // unknown counts complete answers that no rule named. Where samples were dropped only the agent's totals have them all.
@@ -234,5 +248,5 @@ func missingEnd(m record.Manifest, err error) []string {
 	if errors.Is(err, agent.ErrNoEnd) {
 		return []string{report.SayNoEnd}
 	}
-	return []string{fmt.Sprintf(report.SayDamaged, untrusted.Safe(err.Error()))}
+	return []string{fmt.Sprintf(report.SayDamaged, untrusted.Error(err))}
 }

@@ -109,7 +109,7 @@ func (j *latencyJudge) targets() {
 		row.Sent, row.Elsewhere, row.Errors, row.Failures = times.Sent, times.elsewhere, times.errors, times.failures
 		b, err := analyze.NewBlocks(times.blocks)
 		if err != nil {
-			j.doc.refuse(report.SayTargetFailed, t.Name, untrusted.Safe(err.Error()))
+			j.doc.refuse(report.SayTargetFailed, t.Name, untrusted.Error(err))
 			continue
 		}
 		j.blocks[i] = b
@@ -127,7 +127,7 @@ func (j *latencyJudge) targets() {
 		case b.Quantile(0.5) < int64(time.Microsecond):
 			j.doc.refuse(report.SayTooFast, t.Name)
 		case !times.onTime(b.Quantile(medianOfTimes)):
-			j.doc.refuse(report.SayTargetLate, t.Name)
+			j.doc.refuse(report.SayTargetLate, t.Name, lateBy(times.lags), rough(time.Duration(b.Quantile(medianOfTimes))))
 			j.doc.remedy(report.RemedyRate)
 		}
 		if times.Sent > 0 && times.rounds < j.p.Rounds && !j.p.Sweep && j.m.Interrupted == "" && len(j.m.Failures) == 0 {
@@ -163,7 +163,7 @@ func (j *latencyJudge) compare() {
 		}
 		d, err := decide(pair.far, pair.near, j.judgedQuantiles(), j.p.Margin, alpha, true)
 		if err != nil {
-			j.doc.refuse("%s", untrusted.Safe(err.Error()))
+			j.doc.refuse("%s", untrusted.Error(err))
 			return
 		}
 		j.c.Differences = append(j.c.Differences, differenceOf(j.p.Targets[i].Name, j.p.Targets[last].Name, d))

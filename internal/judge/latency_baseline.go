@@ -22,7 +22,7 @@ func (j *latencyJudge) baseline(f store.Folder) {
 	}
 	times, err := StoredTimes(f, old.Latency)
 	if err != nil {
-		j.notCompared(report.SayBaselineCut, f.ID, untrusted.Safe(err.Error()))
+		j.notCompared(report.SayBaselineCut, f.ID, untrusted.Error(err))
 		return
 	}
 	if v := concludeLatency(old, times, nil).Verdict; v.Outcome == report.Invalid {
@@ -75,7 +75,7 @@ func (j *latencyJudge) against(old record.Manifest, times []Times) {
 		}
 		d, err := decide(j.blocks[i], before, j.judgedQuantiles(), j.p.Margin, j.m.Options.Alpha/float64(questions), false)
 		if err != nil {
-			j.notCompared(report.SayBaselineFailed, old.ID, t.Name, untrusted.Safe(err.Error()))
+			j.notCompared(report.SayBaselineFailed, old.ID, t.Name, untrusted.Error(err))
 			continue
 		}
 		x := differenceOf(t.Name, t.Name+" of "+old.ID, d)
@@ -120,7 +120,7 @@ func (j *latencyJudge) cost(b *report.Baseline, id string, before, now sideCost,
 	}
 	changes, err := costsAt(before, now, quantiles, o, questions*len(quantiles))
 	if err != nil {
-		j.notCompared(report.SayBaselineCostless, id, now.name, untrusted.Safe(err.Error()))
+		j.notCompared(report.SayBaselineCostless, id, now.name, untrusted.Error(err))
 		return
 	}
 	p := make([]float64, len(quantiles))

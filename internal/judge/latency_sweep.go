@@ -73,7 +73,7 @@ func judgeStep(b *Burst, l *report.SweepLimit, alpha float64) (state, why string
 	need := analyze.MinSamples(l.Quantile, 1-2*alpha)
 	switch {
 	case took.Breaks <= alpha && served.Breaks > alpha:
-		return report.StepUnclear, fmt.Sprintf(report.SayStepLate, name)
+		return report.StepUnclear, fmt.Sprintf(report.SayStepLate, name, lateBy(b.lags))
 	case took.Breaks <= alpha:
 		return report.StepBreaks, ""
 	case took.Holds <= alpha:

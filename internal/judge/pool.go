@@ -142,7 +142,7 @@ func (p *pool) report() report.Report {
 	doc.Warnings = append(doc.Warnings, p.warnings()...)
 	d, err := p.judge(&doc)
 	if err != nil {
-		doc.refuse(report.SayNotJudged, untrusted.Safe(err.Error()))
+		doc.refuse(report.SayNotJudged, untrusted.Error(err))
 		return doc.finish()
 	}
 	order := p.inOrder()

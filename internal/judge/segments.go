@@ -108,7 +108,7 @@ func judged(p stretch, used []analyze.Observation, o analyze.Options) report.Seg
 	s.Backends = partOf(p.weights, counts)
 	d, err := analyze.Judge(p.weights, counts, o)
 	if err != nil {
-		s.Why = untrusted.Safe(err.Error())
+		s.Why = untrusted.Error(err)
 		return s
 	}
 	s.Outcome = string(d.Outcome)
@@ -147,7 +147,12 @@ func moved(m record.Manifest, changes []law.Change, totals wire.Totals) []string
 		text := fmt.Sprintf(report.SayMovedBack, x.What, x.Before, x.After)
 		if m.Clock.Known && totals.StartedUnixNs > 0 {
 			began, _ := m.Clock.Local(totals.StartedUnixNs)
-			text += fmt.Sprintf(report.SayMovedBackWhen, x.At.Sub(began).Round(10*time.Millisecond))
+			after := x.At.Sub(began).Round(10 * time.Millisecond)
+			if when := report.SayMovedBackWhen; after >= 0 {
+				text += fmt.Sprintf(when, after)
+			} else {
+				text += fmt.Sprintf(report.SayMovedBefore, -after)
+			}
 		}
 		out = append(out, text)
 	}

@@ -37,6 +37,17 @@ func (a answers) serverErrors() (n int64) {
 	return n
 }
 
+// clientErrors counts answers of status 400 to 499. Of a backend they may be what it is asked for; where they name
+// nobody they are no answers of the application that the split is about.
+func (a answers) clientErrors() (n int64) {
+	for status, v := range a.statuses {
+		if status >= 400 && status < 500 {
+			n += v
+		}
+	}
+	return n
+}
+
 // sent adds up what was sent and what came of it.
 func (doc *draft) sent() {
 	if doc.answers == nil {
@@ -62,6 +73,7 @@ func (doc *draft) sent() {
 	if doc.cpu > 0 && l.Requests > 0 {
 		l.CPUUsPerRequest = report.Finite(doc.cpu.Seconds() * 1e6 / float64(l.Requests))
 	}
+	l.Errors += doc.rest.clientErrors()
 	known := len(doc.answers)
 	doc.Latency = latencyOf(slices.Concat(service[:known]...), slices.Concat(response[:known]...))
 	l.Why = report.SayNotTimed

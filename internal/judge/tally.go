@@ -2,6 +2,7 @@ package judge
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -261,6 +262,22 @@ func (t *Tally) within(totals wire.Totals, median int64) bool {
 	limits := attack.ClientLimits(t.N, t.late, t.lagP99(), time.Duration(median), 0)
 	lost := float64(totals.Dropped) > droppedShare*float64(totals.Requests) && !timed(totals)
 	return len(limits) == 0 && !lost && !throttled(totals, t.last-t.first)
+}
+
+// lateBy is what 99 of 100 requests with these lags were sent late by at most, in words.
+func lateBy(lags []int64) string {
+	return rough(time.Duration(analyze.Quantile(ascending(lags), lateQuantile)))
+}
+
+// rough is a time to three digits or so.
+func rough(d time.Duration) string {
+	switch {
+	case d >= time.Second:
+		return d.Round(10 * time.Millisecond).String()
+	case d >= time.Millisecond:
+		return d.Round(10 * time.Microsecond).String()
+	}
+	return fmt.Sprintf("%dus", d.Microseconds())
 }
 
 // lagP99 is what 99 of 100 requests were sent late by at most.

@@ -26,7 +26,11 @@ func Changes(before, after Snapshot) []Change {
 			out = append(out, Change{What: what, Before: OrNone(a), After: OrNone(b)})
 		}
 	}
-	add("split UID", before.Split.UID, after.Split.UID)
+	if before.Split.Found && !after.Split.Found {
+		out = append(out, Change{What: before.Split.Object().String(), Before: "there", After: "deleted"})
+	} else {
+		add("split UID", before.Split.UID, after.Split.UID)
+	}
 	add("root Service", before.Split.Root, after.Split.Root)
 	if !sameLaw(before.Split.Effective, after.Split.Effective) {
 		add("effective weights", before.Split.Effective.String(), after.Split.Effective.String())
@@ -97,8 +101,11 @@ func changesOfPod(add func(what, a, b string), what string, before, after Pod) {
 	if before.UID != after.UID {
 		return
 	}
-	add("proxy of "+before.Name, before.ProxyState(), after.ProxyState())
+	add(ProxyOf(before), before.ProxyState(), after.ProxyState())
 }
+
+// ProxyOf is what changes of a pod's proxy are called.
+func ProxyOf(p Pod) string { return "proxy of " + p.Name }
 
 func podText(p Pod) string { return strings.TrimSpace(p.Name + " " + p.UID) }
 

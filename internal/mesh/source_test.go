@@ -269,7 +269,7 @@ func TestChanges(t *testing.T) {
 			w.set("serviceprofiles/test/podinfo.test.svc.cluster.local", "spec/dstOverrides/1/weight", "5")
 		}, nil},
 		{"split replaced", func(w, _ *apiServer) { w.set("trafficsplits/test/podinfo", "metadata/uid", "new") }, []string{"split UID: ts-podinfo -> new"}},
-		{"split deleted", func(w, _ *apiServer) { w.drop("trafficsplits/test/podinfo") }, []string{"split UID: ts-podinfo -> none"}},
+		{"split deleted", func(w, _ *apiServer) { w.drop("trafficsplits/test/podinfo") }, []string{"TrafficSplit test/podinfo: there -> deleted"}},
 		{
 			"profile deleted", func(w, _ *apiServer) { w.drop("serviceprofiles/test/podinfo.test.svc.cluster.local") },
 			[]string{"object that weights are read from: ServiceProfile test/podinfo.test.svc.cluster.local -> TrafficSplit test/podinfo"},

@@ -123,7 +123,8 @@ func timesSections(r Report) []Section {
 	figure, without := latencyFigure(r)
 	late := ""
 	if r.Load != nil && !r.Load.OnTime {
-		late = "The generator was late: these times are not the mesh's alone."
+		late = fmt.Sprintf("The generator was late (99 of 100 requests within %s of the plan): these times are not the "+
+			"mesh's alone.", micros(r.Load.SendLag.P99Us))
 	}
 	table, fine := errorTable(r)
 	return []Section{

@@ -38,12 +38,13 @@ const (
 
 // What takes a verdict about latencies away.
 const (
-	SayNotKnown     = "it is not known what was to be compared"
-	SayOnlyErrors   = "%s answered nothing but errors: %s"
-	SayNoOwnAnswer  = "%s gave no answer of its own"
-	SayManyErrors   = "%s failed %d of %d requests (%s): the answers that came are no fair sample"
-	SayTooFast      = "%s: half of the answers took less than a microsecond, less than the timer can tell"
-	SayTargetLate   = "the generator was late: the times are its own as much as those of %s"
+	SayNotKnown    = "it is not known what was to be compared"
+	SayOnlyErrors  = "%s answered nothing but errors: %s"
+	SayNoOwnAnswer = "%s gave no answer of its own"
+	SayManyErrors  = "%s failed %d of %d requests (%s): the answers that came are no fair sample"
+	SayTooFast     = "%s: half of the answers took less than a microsecond, less than the timer can tell"
+	SayTargetLate  = "the generator was late: the times are its own as much as those of %s (99 of 100 requests were sent " +
+		"within %s of the plan, half of the answers took %s)"
 	SayFewerRounds  = "%d of %d rounds of %s were carried out"
 	SayStepErrors   = "%s at %g requests per second: %s"
 	SayTargetFailed = "%s: %s"
@@ -68,6 +69,8 @@ const (
 	SayNotFollowed = "the answers do not show that the data plane followed"
 	SayImageSent   = "the requests were sent by %s of the image, one after the other, because no agent could be " +
 		"put there or --via says so: counts are right, times are no facts about the mesh"
+	SayQuota = "the container that sends may use %g processors (its cpu limit), and was kept from running for %s of " +
+		"the burst"
 	SayByConnection = "the split is drawn for each connection, so the %d connections were counted, each by its " +
 		"first answer, not the requests"
 	SayFileTimes = "a file of results does not say when requests should have been sent: times count from the " +
@@ -127,7 +130,8 @@ const (
 	SayCostClosed = "a closed loop waits for its answers, which hides how long they would have taken at a given rate"
 	SayCostImage  = "a program of the image sent the requests, one after the other: its times are no facts about " +
 		"the mesh"
-	SayCostLate        = "the generator was late, so the times are its own as much as the backends'"
+	SayCostLate = "the generator was late, so the times are its own as much as the backends' (99 of 100 requests " +
+		"were sent within %s of the plan)"
 	SayCostShort       = "the run was shorter than %s, too short for its moments to be independent"
 	SayCostLost        = "the times of %d answers were lost"
 	SayCostNoReference = "no backend is of the client's own cluster"
@@ -142,8 +146,8 @@ const (
 const (
 	SayStepFailed = "nothing but errors: %s"
 	SayStepSilent = "no answer came"
-	SayStepLate   = "%s breaks the limit only because requests were sent late; raise --connections, or the " +
-		"generator is at its end"
+	SayStepLate   = "%s breaks the limit only because requests were sent late (99 of 100 within %s of the plan); raise " +
+		"--connections, or the generator is at its end"
 	SayStepFew   = "%s needs %d answers to be shown below a limit, %d came"
 	SayStepNear  = "%d of %d requests took longer, %.4g may: too near to tell on which side of the limit %s lies"
 	SayStepClose = "; they came close together, so %d requests tell as much as %.0f would"
@@ -169,6 +173,8 @@ const (
 	SayMove             = "%s: %s -> %s"
 	SayMovedBack        = "changed during the run: %s: %s -> %s"
 	SayMovedBackWhen    = " (%s after the burst's start)"
+	SayMovedBefore      = " (%s before the burst's start)"
+	SayChangedBefore    = "changed after the checks and before the first request: %s"
 )
 
 // What to do about it.
