@@ -41,7 +41,8 @@ func backendChecks() []Check {
 		},
 		{
 			ID: "SB008", Name: "every backend has ready endpoints", Severity: Fatal,
-			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007", "SB009", "SB011", "SB012"}, Func: endpointsReady, Hint: readyHint,
+			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007", "SB009", "SB011", "SB012"},
+			Func:  endpointsReady, Hint: readyHint,
 		},
 		{
 			ID: "SB024", Name: "nothing retries, times out or rolls out", Severity: Warn,
@@ -227,7 +228,8 @@ func endpointsReady(s View) Finding {
 		case m == nil && b.Unread == "" && b.Ready() == 0:
 			on.only(partPods).add(Failed, "%s: none of its %d endpoints is ready", name, len(b.Endpoints))
 		case dead != "":
-			on.and(partPort, partWay, partTrust, partGateway).add(Failed, "%s: whatever is ready there, requests do not arrive: %s", name, dead)
+			on.and(partPort, partWay, partTrust, partGateway).add(Failed,
+				"%s: whatever is ready there, requests do not arrive: %s", name, dead)
 		case m != nil && unreadable(m):
 			on.add(Unknown, "%s: its pods in cluster %s could not be seen%s", name, m.Cluster, because(m.RemoteUnread))
 		case m != nil:

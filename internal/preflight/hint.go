@@ -41,8 +41,8 @@ func kubectlIn(context, namespace string, args ...string) string {
 	return cmd
 }
 
-// touched is an annotation that makes a write of any object. A value that is there already would make none, so it is the
-// time of the check.
+// touched is an annotation that makes a write of any object. A value that is there already would make none, so it is
+// the time of the check.
 func touched(s View) string {
 	return "splitbench.io/touched=" + s.TakenAt.UTC().Format("20060102t150405z")
 }

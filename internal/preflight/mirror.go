@@ -38,7 +38,8 @@ func mirrorChecks() []Check {
 		},
 		{
 			ID: "SB012", Name: "the gateways are alive", Severity: Fatal,
-			After: []string{"SB033", "SB016", "SB010", "SB009", "SB011", "SB013", "SB039"}, Func: gatewaysAlive, Hint: gatewayHint,
+			After: []string{"SB033", "SB016", "SB010", "SB009", "SB011", "SB013", "SB039"},
+			Func:  gatewaysAlive, Hint: gatewayHint,
 		},
 	}
 }
@@ -171,7 +172,8 @@ func keptHint(s View) string {
 				word(clientContext(s)) + " multicluster install --set " + word("controllers[0].link.ref.name="+link.Name) +
 				" | " + kubectl(s, "", "apply", "-f", "-")
 		case c.Sight != law.Seen:
-			return "ask for the verb list on deployments: " + kubectl(s, link.Namespace, "auth", "can-i", "list", "deployments.apps")
+			return "ask for the verb list on deployments: " +
+				kubectl(s, link.Namespace, "auth", "can-i", "list", "deployments.apps")
 		case c.Idle:
 			return "start it: " + kubectl(s, ns, "scale", "deployment", name, "--replicas=1")
 		case !c.Available:
@@ -234,9 +236,9 @@ func gatewayAddress(s View) Finding {
 }
 
 // address compares sets: a gateway may have several addresses, and the mirror all of them; one that has none is to get
-// those of the Link. A load balancer known by host name has addresses that only a resolver beside the service mirror can
-// tell, so there the names are compared with those in the Link. An address that differs from the gateway's own but is
-// the Link's and alive is a translated one (linkerd multicluster link --gateway-addresses): worth a warning, not a
+// those of the Link. A load balancer known by host name has addresses that only a resolver beside the service mirror
+// can tell, so there the names are compared with those in the Link. An address that differs from the gateway's own but
+// is the Link's and alive is a translated one (linkerd multicluster link --gateway-addresses): worth a warning, not a
 // failure, unless the probes show that nothing arrives.
 func (on subject) address(b law.Backend, g *law.Gateway, link *law.Link, dead shown) {
 	name := "mirror " + serviceName(b.Service)
@@ -271,10 +273,12 @@ func (on subject) address(b law.Backend, g *law.Gateway, link *law.Link, dead sh
 		on.hostName(name, g, link, linked, given)
 		return
 	}
-	says, but := say("%s leads to %s, the gateway of cluster %s is at %s", name, list(have), g.Cluster, list(g.Addresses)), ""
+	says, but := say("%s leads to %s, the gateway of cluster %s is at %s", name, list(have), g.Cluster,
+		list(g.Addresses)), ""
 	switch {
 	case len(g.Addresses) == 0 && given == Failed:
-		on.add(Unknown, "the gateway of cluster %s has no address to compare with, %s leads to %s", g.Cluster, name, list(have))
+		on.add(Unknown, "the gateway of cluster %s has no address to compare with, %s leads to %s", g.Cluster, name,
+			list(have))
 		return
 	case len(g.Addresses) == 0:
 		says = say("the gateway of cluster %s has no address, %s leads to %s", g.Cluster, name, list(have))
@@ -389,13 +393,14 @@ func (on subject) alive(b law.Backend, g *law.Gateway, dead shown) {
 		on.add(Unknown, "%s has no endpoints: none of Service %s in cluster %s is ready, or the service mirror does not "+
 			"write it", name, b.Mirror.Remote, cluster)
 	case len(b.Endpoints) == 0 && !emptied(b):
-		on.and(partMirror).add(Failed, "%s has no endpoints, though %d of Service %s in cluster %s are ready: the service mirror does not "+
-			"write it", name, b.Mirror.RemoteReady, b.Mirror.Remote, cluster)
+		on.and(partMirror).add(Failed, "%s has no endpoints, though %d of Service %s in cluster %s are ready: "+
+			"the service mirror does not write it", name, b.Mirror.RemoteReady, b.Mirror.Remote, cluster)
 	case b.Ready() == 0 && !emptied(b):
-		on.and(partWay, partTrust).add(Failed, "%s: none of its addresses (%s) is ready: the service mirror's probe of the gateway fails", name,
-			list(addresses(b)))
+		on.and(partWay, partTrust).add(Failed,
+			"%s: none of its addresses (%s) is ready: the service mirror's probe of the gateway fails", name, list(addresses(b)))
 	case dead != "":
-		on.and(partWay, partTrust, partPort, partGateway).add(Failed, "%s: whatever is ready there, requests do not arrive in cluster %s: %s", name, cluster, dead)
+		on.and(partWay, partTrust, partPort, partGateway).add(Failed,
+			"%s: whatever is ready there, requests do not arrive in cluster %s: %s", name, cluster, dead)
 	case g == nil:
 		on.add(Unknown, "the gateway of cluster %s could not be seen: no remote context", cluster)
 	case g.Unread != "":

@@ -44,7 +44,9 @@ func gates(s View, f *findings) []gate {
 		out = append(out, g)
 	}
 	for _, gw := range s.Gateways {
-		g := gate{name: say("the gateway of cluster %s", gw.Cluster), context: gw.Context, namespace: gw.Namespace, pods: gw.Pods}
+		g := gate{
+			name: say("the gateway of cluster %s", gw.Cluster), context: gw.Context, namespace: gw.Namespace, pods: gw.Pods,
+		}
 		g.findings = f
 		for _, b := range out {
 			if b.through == gw.Cluster {

@@ -2,8 +2,8 @@ package preflight
 
 import "context"
 
-// Prober reaches the source pod. A probe is a request that the pod sends like any other client in it, on a connection of
-// its own; it is never counted.
+// Prober reaches the source pod. A probe is a request that the pod sends like any other client in it, on a connection
+// of its own; it is never counted.
 type Prober interface {
 	// Fetch gets one URL from inside the pod. The error is only ever of the way to the pod, or of ctx; what went wrong
 	// between the pod and the URL is in the Answer.

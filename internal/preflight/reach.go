@@ -11,8 +11,8 @@ import (
 // What the source pod's own requests came to outranks what objects say of a backend: endpoints that are written down as
 // ready may lead nowhere, and a backend that answered is alive whatever could not be read.
 
-// drawError is how often the probes of a split in order may say that one of its backends is never drawn: at most once in
-// so many checks, all backends together.
+// drawError is how often the probes of a split in order may say that one of its backends is never drawn: at most once
+// in so many checks, all backends together.
 const drawError = 1e-4
 
 // probes are those that a meshed source pod sent, nil where its proxy is not what draws.
@@ -49,15 +49,16 @@ func (v View) undrawn(b law.Backend) shown {
 	}
 	chance := math.Pow(1-p, float64(n))
 	follows := path.PerConnection || path.Path == string(v.Law.Path)
-	if p == 0 || path.Draws == nil || path.Draws[b.Name] > 0 || !follows || chance*float64(len(v.Law.Backends)) > drawError {
+	drawn := path.Draws == nil || path.Draws[b.Name] > 0
+	if p == 0 || drawn || !follows || chance*float64(len(v.Law.Backends)) > drawError {
 		return ""
 	}
 	return say("the proxy drew it for none of %d requests, though its weight is %s of all (by chance: once in %s checks)",
 		n, fmt.Sprintf("%.4g %%", 100*p), fmt.Sprintf("%.3g", 1/chance))
 }
 
-// answer says that the backend answered the source pod, "" where it is not known to have. The root Service, which cannot
-// be asked by itself, did where it was drawn and every answer was one.
+// answer says that the backend answered the source pod, "" where it is not known to have. The root Service, which
+// cannot be asked by itself, did where it was drawn and every answer was one.
 func (v View) answer(b law.Backend) shown {
 	const answered = "it answered the source pod"
 	p := v.probes()
@@ -71,8 +72,8 @@ func (v View) answer(b law.Backend) shown {
 	return ""
 }
 
-// tls is how requests of the source pod to the gateway of a cluster were secured, "true" for mutual TLS and "" where that
-// was not seen.
+// tls is how requests of the source pod to the gateway of a cluster were secured, "true" for mutual TLS and "" where
+// that was not seen.
 func (v View) tls(cluster string) string {
 	if p := v.probes(); p != nil {
 		return p.TLS[cluster]

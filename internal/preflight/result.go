@@ -43,7 +43,9 @@ type Result struct {
 // name no check.
 func Waive(results []Result, ids []string, what string) (unknown []string) {
 	for i := range results {
-		if r := &results[i]; r.Failure() && (slices.Contains(ids, r.ID) || r.CausedBy != "" && slices.Contains(ids, r.CausedBy)) {
+		r := &results[i]
+		if waived := func(id string) bool { return id != "" && slices.Contains(ids, id) }; r.Failure() &&
+			(waived(r.ID) || waived(r.CausedBy)) {
 			r.Waived = what
 		}
 	}

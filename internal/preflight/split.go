@@ -274,10 +274,10 @@ func ruledOut(s View) (law.ObjectRef, bool) {
 	return s.Law.Objects[0], true
 }
 
-// rivalsHint names what has to go, and what has to be done for the rest to be in force. Of a ServiceProfile that the SMI
-// adaptor wrote that is the TrafficSplit, or it comes back. The adaptor empties the profile when any TrafficSplit of the
-// root is deleted, so the one that stays must be written once more; and proxies keep what a deleted one said for as long
-// as they are used.
+// rivalsHint names what has to go, and what has to be done for the rest to be in force. Of a ServiceProfile that the
+// SMI adaptor wrote that is the TrafficSplit, or it comes back. The adaptor empties the profile when any TrafficSplit
+// of the root is deleted, so the one that stays must be written once more; and proxies keep what a deleted one said for
+// as long as they are used.
 func rivalsHint(s View) string {
 	p, ruled := ruledOut(s)
 	var splits, others []string

@@ -27,7 +27,8 @@ func trusted(s View) Finding {
 		}
 		on.anchors(s, b.Mirror.Cluster)
 		if how != "" && how != "true" {
-			on.and(partWay, partTrust).add(Failed, "the proxy's connections to the gateway of cluster %s are not mutual TLS (%s)", b.Mirror.Cluster, how)
+			on.and(partWay, partTrust).add(Failed,
+				"the proxy's connections to the gateway of cluster %s are not mutual TLS (%s)", b.Mirror.Cluster, how)
 		}
 	}
 	return f.seen(noMirrors)
@@ -52,7 +53,8 @@ func (on subject) identity(s View, b law.Backend) {
 	bad := false
 	differs := func(where shown, id string) {
 		bad = true
-		on.only(partTrust).add(Failed, "%s names the gateway %s, %s names %s", name, m.GatewayIdentity, where, cmp.Or(id, "none"))
+		on.only(partTrust).add(Failed, "%s names the gateway %s, %s names %s", name, m.GatewayIdentity, where,
+			cmp.Or(id, "none"))
 	}
 	if l := linkOf(s, m.Cluster); l != nil && l.GatewayIdentity != "" && l.GatewayIdentity != m.GatewayIdentity {
 		differs(say("Link %s", l.Name), l.GatewayIdentity)
@@ -111,8 +113,8 @@ func (on subject) anchors(s View, cluster string) {
 	}
 	switch {
 	case shared == 0:
-		on.only(partTrust).add(Failed, "the client's cluster and cluster %s have no trust anchor in common (%s here, %s there)",
-			cluster, short(here), short(there))
+		on.only(partTrust).add(Failed,
+			"the client's cluster and cluster %s have no trust anchor in common (%s here, %s there)", cluster, short(here), short(there))
 	case shared < max(len(here), len(there)):
 		on.add(Warning, "the client's cluster and cluster %s share %d of %d and %d trust anchors: "+
 			"a rotation is under way, or was left half done", cluster, shared, len(here), len(there))
