@@ -46,7 +46,7 @@ func realGRPC(t *testing.T, pod string) string {
 	s.RegisterService(&grpc.ServiceDesc{ServiceName: "info.InfoService", HandlerType: (*any)(nil), Methods: []grpc.MethodDesc{
 		{MethodName: "Info", Handler: answer}, {MethodName: "Gone", Handler: refuse},
 	}}, struct{}{})
-	go s.Serve(listener) //nolint:errcheck // Stop ends it
+	go s.Serve(listener) // until Stop
 	t.Cleanup(s.Stop)
 	return "http://" + listener.Addr().String() + "/"
 }

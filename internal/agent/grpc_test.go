@@ -23,7 +23,7 @@ func TestFetchesAreLikeTheBurst(t *testing.T) {
 	}
 	s := grpc.NewServer()
 	grpc_health_v1.RegisterHealthServer(s, health.NewServer())
-	go s.Serve(listener) //nolint:errcheck // Stop ends it
+	go s.Serve(listener) // until Stop
 	t.Cleanup(s.Stop)
 	c, err := Open(t.Context(), &inProcess{}, serveArgv, ClientOptions{})
 	if err != nil {

@@ -58,7 +58,7 @@ func realGRPC(t *testing.T, header bool, pods ...string) string {
 			return &apipb.Api{Name: draw(), Version: "6.7.0"}, read(new(emptypb.Empty))
 		},
 	}}}, struct{}{})
-	go s.Serve(listener) //nolint:errcheck // Stop ends it
+	go s.Serve(listener) // until Stop
 	t.Cleanup(s.Stop)
 	return listener.Addr().String()
 }
@@ -177,7 +177,8 @@ func TestTheProxyCountsWhereAnswersNameNobody(t *testing.T) {
 		},
 		"by the weights": {demo.Options{Seed: 4}, nil, report.Pass, "Traffic follows"},
 		"by others": {
-			demo.Options{Seed: 4, TrueWeights: map[string]int64{"podinfo": 95, "podinfo-east": 5}}, nil, report.Fail,
+			demo.Options{Seed: 4, TrueWeights: map[string]int64{"podinfo": 95, "podinfo-east": 5}},
+			nil, report.Fail,
 			"Traffic does NOT follow",
 		},
 		"of nobody":        {demo.Options{Seed: 4, StalePath: true}, nil, report.Invalid, "podinfo"},

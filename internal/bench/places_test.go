@@ -48,7 +48,8 @@ func TestSignaturesInHeaders(t *testing.T) {
 	}{
 		"a text of its own": {
 			headed{"podinfo": {"Server": {"west/1"}}, "podinfo-east": {"Server": {"east/1"}}},
-			[]attack.Rule{rule(0, "Server", "west/1"), rule(1, "Server", "east/1")}, "",
+			[]attack.Rule{rule(0, "Server", "west/1"), rule(1, "Server", "east/1")},
+			"",
 		},
 		"the same text": {
 			headed{"podinfo": {"Server": {"envoy"}}, "podinfo-east": {"Server": {"envoy"}}},

@@ -130,7 +130,8 @@ func (r *run) checkCounting() error {
 	case r.m.Sequential != nil:
 		return record.Usagef("--count-by proxy: --sequential looks at answers in their order; leave one of them out")
 	case r.cfg.Expect != nil && r.cfg.Expect.Wait > 0:
-		return record.Usagef("--count-by proxy: --wait-for tells by answers when the data plane follows; leave one of them out")
+		return record.Usagef("--count-by proxy: --wait-for tells by answers when the data plane follows; " +
+			"leave one of them out")
 	}
 	return nil
 }

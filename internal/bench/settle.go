@@ -64,7 +64,7 @@ func (r *run) settle(ctx context.Context, f fetcher) error {
 	return r.m.Write(r.folder)
 }
 
-// recognise takes the rules that were learned. Where there are none a proxy that can be asked is offered in their place.
+// recognise takes the rules that were learned. Where there are none, a proxy that can be asked is offered instead.
 func (r *run) recognise(l *learner) (err error) {
 	if r.m.CountedBy == record.CountedByProxy {
 		r.m.Signatures = map[string]string{}
@@ -74,7 +74,8 @@ func (r *run) recognise(l *learner) (err error) {
 		return nil
 	}
 	r.m.Plan.Rules, r.m.Signatures, err = l.rules()
-	if unknown, ok := errors.AsType[*SignatureError](err); ok && r.m.Kind == report.KindSplit && r.cfg.Witness != witness.Off {
+	unknown, ok := errors.AsType[*SignatureError](err)
+	if ok && r.m.Kind == report.KindSplit && r.cfg.Witness != witness.Off {
 		_, _, none := witness.Locate(r.cfg.Witness, *r.m.Before)
 		unknown.Proxy = none == nil
 	}
