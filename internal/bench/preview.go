@@ -48,7 +48,7 @@ func (p Preview) WriteTo(w io.Writer) (int64, error) {
 			rootProbes, directProbes)
 		fmt.Fprintf(&b, "url          %s\n", what(plan))
 	}
-	fmt.Fprintf(&b, "weights      %s (%s)\n", p.m.Weights, s.Split.EffectiveFrom)
+	fmt.Fprintf(&b, "weights      %s (%s)\n", record.WeightsOf(*s), s.Split.EffectiveFrom)
 	deadline := p.m.Plan.Duration() + p.m.Plan.Timeout + sessionMargin
 	if pod.AgentPath != "" {
 		fmt.Fprintf(&b, "commands     %s %s\n", pod.AgentPath, agent.ArgVersion)
