@@ -36,7 +36,7 @@ type family struct {
 	read     func(*Page, labels, float64, Target) (bool, error)
 }
 
-var families = []family{
+var families = []family{ //nolint:gochecknoglobals // a table that never changes
 	{[]string{prefixHTTP, prefixGRPC}, "balancer_queue_requests", (*Page).queued},
 	{[]string{prefixTCP, prefixTLS}, "balancer_queue_requests", (*Page).streamed},
 	{[]string{"outbound_"}, "balancer_queue_gate_shut", (*Page).gateShut},
@@ -163,9 +163,11 @@ func (p *Page) byParent(c *Counts, ls labels, value float64, t Target) (bool, er
 func (p *Page) queued(ls labels, v float64, t Target) (bool, error) {
 	return p.draws(&p.Queue, ls, v, t)
 }
+
 func (p *Page) streamed(ls labels, v float64, t Target) (bool, error) {
 	return p.draws(&p.Streams, ls, v, t)
 }
+
 func (p *Page) gateShut(ls labels, v float64, t Target) (bool, error) {
 	return p.byParent(&p.GateShut, ls, v, t)
 }

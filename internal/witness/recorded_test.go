@@ -158,12 +158,14 @@ func TestPagesThatCannotTell(t *testing.T) {
 		{
 			"counters that went back after a restart", profile,
 			edit(edit(edit(profile, east, "$1 12"), `(?m)^process_uptime_seconds_total .*`, "#"), `(?m)^(process_start_time_seconds) .*`, "$1 1795887990"),
-			[]int64{0, 12}, "the one that was asked after the burst was started at",
+			[]int64{0, 12},
+			"the one that was asked after the burst was started at",
 		},
 		{
 			"a clock that was set", edit(profile, `(?m)^(process_uptime_seconds_total) .*`, "$1 20.5"),
 			edit(edit(profile, `(?m)^(process_uptime_seconds_total) .*`, "$1 30.7"), `(?m)^(process_start_time_seconds) .*`, "$1 1795880000"),
-			[]int64{0, 0}, "",
+			[]int64{0, 0},
+			"",
 		},
 		{"no namespace of the parent", "", edit(profile, `parent_namespace="test",`, ""), nil, "lack the labels"},
 		{"no name of the parent", "", edit(profile, `parent_name="[^"]*",`, ""), nil, "lack the labels"},
@@ -176,7 +178,8 @@ func TestPagesThatCannotTell(t *testing.T) {
 			`backend_group="core",backend_kind="Service",backend_namespace="test",backend_port="9898",backend_section_name=""} 9`), nil, "more than once"},
 		{"numbers that are none", "", edit(profile, east, "$1 NaN"), nil, "could not be read"},
 		{ // 1598 requests to endpoints of podinfo-east, 28 of which were for its own Service: this proxy cannot say so
-			"a proxy without counters of its queues", "", edit(profile, `(?m)^outbound_.*\n`, ""), []int64{1478, 1598},
+			"a proxy without counters of its queues", "", edit(profile, `(?m)^outbound_.*\n`, ""),
+			[]int64{1478, 1598},
 			"the proxy is old",
 		},
 		{"a proxy with other names", "", edit(profile, `(?m)^(outbound|route|request|response)`, "l5d_$1"), nil, ""},

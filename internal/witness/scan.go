@@ -64,7 +64,7 @@ func (s *scanner) again(name []byte, ls labels) bool {
 	for _, l := range ls {
 		h.Reset()
 		h.Write(l.name)
-		h.WriteByte(0) //nolint:errcheck // a hash takes all
+		h.WriteByte(0)
 		h.Write(l.value)
 		key += h.Sum64()
 	}
