@@ -43,7 +43,8 @@ type NoShellError struct{ Err error }
 // Error says what to do.
 func (e *NoShellError) Error() string {
 	return "no sh in the container, so nothing can be uploaded: choose a container that has one (-c), " +
-		"add one (--via ephemeral --ephemeral-image busybox:1.36), or use an image that holds the program already: " + clean(e.Err.Error())
+		"add one (--via ephemeral --ephemeral-image busybox:1.36), or use an image that holds the program already: " +
+		clean(e.Err.Error())
 }
 
 // Unwrap returns the StartError of the shell.

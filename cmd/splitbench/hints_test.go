@@ -56,9 +56,13 @@ func newShell(t *testing.T) *shell {
 func resourceOf(t *testing.T, kind string) schema.GroupVersionResource {
 	t.Helper()
 	for _, r := range []schema.GroupVersionResource{
-		{Version: "v1", Resource: "services"}, {Version: "v1", Resource: "endpoints"}, {Group: "apps", Version: "v1", Resource: "deployments"},
-		{Group: "split.smi-spec.io", Version: "v1alpha1", Resource: "trafficsplits"}, {Group: "linkerd.io", Version: "v1alpha2", Resource: "serviceprofiles"},
-		{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes"}, {Group: "multicluster.linkerd.io", Version: "v1alpha3", Resource: "links"},
+		{Version: "v1", Resource: "services"},
+		{Version: "v1", Resource: "endpoints"},
+		{Group: "apps", Version: "v1", Resource: "deployments"},
+		{Group: "split.smi-spec.io", Version: "v1alpha1", Resource: "trafficsplits"},
+		{Group: "linkerd.io", Version: "v1alpha2", Resource: "serviceprofiles"},
+		{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes"},
+		{Group: "multicluster.linkerd.io", Version: "v1alpha3", Resource: "links"},
 	} {
 		if name := strings.TrimSuffix(kind, "s"); name != "" && strings.HasPrefix(r.Resource, name) || kind == r.Resource {
 			return r

@@ -75,8 +75,8 @@ func writeJUnit(name string, all ...report.Report) error {
 	})
 }
 
-// replaceFile writes a file whole or not at all, over one that is there: a CI job writes the same name each time. What a
-// link leads to is replaced, not the link; a device or a pipe is written into, never renamed over.
+// replaceFile writes a file whole or not at all, over one that is there: a CI job writes the same name each time. What
+// a link leads to is replaced, not the link; a device or a pipe is written into, never renamed over.
 func replaceFile(flag, name string, fill func(io.Writer) error) error {
 	err := writeOver(name, fill)
 	if err != nil {

@@ -99,9 +99,10 @@ func adaptorProfile() (made *unstructured.Unstructured, skip []string) {
 	return both[0].object, slices.Collect(maps.Keys(both[1].object.GetAnnotations()))
 }
 
-// adapt is what the SMI adaptor does when a TrafficSplit was written or is gone, as version 0.2.7 was seen to: the split
-// that was written last is in the profile, which is made where there is none, and the end of any of them empties it,
-// whoever else names the same root. It does nothing while it does not run, or where the profile says that it must not.
+// adapt is what the SMI adaptor does when a TrafficSplit was written or is gone, as version 0.2.7 was seen to: the
+// split that was written last is in the profile, which is made where there is none, and the end of any of them empties
+// it, whoever else names the same root. It does nothing while it does not run, or where the profile says that it must
+// not.
 func (c *Clusters) adapt(split *unstructured.Unstructured, gone bool) {
 	store := c.west.store
 	if a, ok := store.get(adaptorKey()); !ok || available(a) == 0 {

@@ -54,7 +54,8 @@ func TestConvert(t *testing.T) {
 		{"all zero: the root", "{service: a, weight: 0}, {service: b, weight: 0}", []Weight{{"podinfo", 1}}, "every weight of the split is 0", ""},
 		{
 			"all zero, and a name with a dot is lost", "{service: podinfo, weight: 0}, {service: podinfo.web.svc.cluster.local, weight: 0}",
-			[]Weight{{"podinfo", 1}}, `"podinfo.web.svc.cluster.local" is lost`, "",
+			[]Weight{{"podinfo", 1}},
+			`"podinfo.web.svc.cluster.local" is lost`, "",
 		},
 		{"none: the root", "", []Weight{{"podinfo", 1}}, "every weight of the split is 0", ""},
 		{"too large for a route", "{service: a, weight: 400000}, {service: b, weight: 7m}", []Weight{{"a", 1000000}, {"b", 1}}, "scaled to 1000000", ""},

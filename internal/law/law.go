@@ -67,8 +67,9 @@ type Law struct {
 	Shadowed  []Shadowed  `json:"shadowed"`           // that say something for the same root and are not obeyed
 	Settings  []Setting   `json:"settings,omitempty"` // by which answers are not draws
 	Problem   string      `json:"problem"`            // why there is no distribution, one sentence; empty: there is one
-	Unfit     bool        `json:"unfit,omitempty"`    // Problem is none of weights: no rule fits, or the port is not served
-	Unread    string      `json:"unread"`             // what could not be read and might rule instead; empty: nothing
+	// Problem is none of weights: no rule fits, or the port is not served
+	Unfit  bool   `json:"unfit,omitempty"`
+	Unread string `json:"unread"` // what could not be read and might rule instead; empty: nothing
 }
 
 // Probe is the request that the law is asked for.
@@ -87,7 +88,8 @@ const protocolGRPC = "grpc"
 // IsCall reports whether the request is a gRPC call.
 func (p Probe) IsCall() bool { return p.Protocol == protocolGRPC }
 
-// asCall is a request of which nobody said what it is as a gRPC call: of the health check, unless its path says of what.
+// asCall is a request of which nobody said what it is as a gRPC call: of the health check, unless its path says of
+// what.
 func (p Probe) asCall() Probe {
 	p.Protocol, p.Method = protocolGRPC, "POST"
 	if p.Path == "" || p.Path == "/" {

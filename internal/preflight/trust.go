@@ -114,7 +114,8 @@ func (on subject) anchors(s View, cluster string) {
 	switch {
 	case shared == 0:
 		on.only(partTrust).add(Failed,
-			"the client's cluster and cluster %s have no trust anchor in common (%s here, %s there)", cluster, short(here), short(there))
+			"the client's cluster and cluster %s have no trust anchor in common (%s here, %s there)", cluster, short(here),
+			short(there))
 	case shared < max(len(here), len(there)):
 		on.add(Warning, "the client's cluster and cluster %s share %d of %d and %d trust anchors: "+
 			"a rotation is under way, or was left half done", cluster, shared, len(here), len(there))

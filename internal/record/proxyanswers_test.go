@@ -39,8 +39,10 @@ func TestProxyAnswersAreToldByTheirStatus(t *testing.T) {
 		}
 	}
 	counts := []wire.TallyEntry{
-		{Backend: -1, Status: 302, Class: "ok", N: 7}, {Backend: -1, Status: 302, Class: "timeout", N: 1},
-		{Backend: 0, Status: 302, Class: "ok", N: 2}, {Backend: -1, Status: 500, Class: "ok", N: 3},
+		{Backend: -1, Status: 302, Class: "ok", N: 7},
+		{Backend: -1, Status: 302, Class: "timeout", N: 1},
+		{Backend: 0, Status: 302, Class: "ok", N: 2},
+		{Backend: -1, Status: 500, Class: "ok", N: 3},
 	}
 	told := own.TellAll(wire.Totals{Tally: counts}).Tally
 	var to []int16

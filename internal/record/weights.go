@@ -17,8 +17,8 @@ func WeightsOf(s law.Snapshot) analyze.Weights {
 	return w
 }
 
-// DeclaredOf are the weights that a verdict of the split is about, in the same order: those that the object itself says,
-// also where proxies obey another. known is false where they cannot be told; they are then those in force.
+// DeclaredOf are the weights that a verdict of the split is about, in the same order: those that the object itself
+// says, also where proxies obey another. known is false where they cannot be told; they are then those in force.
 func DeclaredOf(s law.Snapshot) (w analyze.Weights, known bool) {
 	inForce := WeightsOf(s)
 	if !s.Split.Differs {

@@ -43,7 +43,8 @@ const (
 	SayNoOwnAnswer = "%s gave no answer of its own"
 	SayManyErrors  = "%s failed %d of %d requests (%s): the answers that came are no fair sample"
 	SayTooFast     = "%s: half of the answers took less than a microsecond, less than the timer can tell"
-	SayTargetLate  = "the generator was late: the times are its own as much as those of %s (99 of 100 requests were sent " +
+	SayTargetLate  = "the generator was late: the times are its own as much as those of %s (99 of 100 requests were " +
+		"sent " +
 		"within %s of the plan, half of the answers took %s)"
 	SayFewerRounds  = "%d of %d rounds of %s were carried out"
 	SayStepErrors   = "%s at %g requests per second: %s"
@@ -155,7 +156,8 @@ const (
 
 // What became of a split during its run.
 const (
-	SayCountedByProxy = "the answers name no backend: the verdict is on the draws that were counted by the client's proxy, the " +
+	SayCountedByProxy = "the answers name no backend: the verdict is on the draws that were counted by the client's " +
+		"proxy, the " +
 		"warm-up's included (--count-by proxy)"
 	SayProxyDidNotCount = "the client's proxy did not count draws of this split that could be judged (--count-by proxy)"
 	SayProxyAlone       = "no answer came: draws that the client's proxy counted are no proof that backends answer"

@@ -28,7 +28,8 @@ func FailedCheck(c preflight.Result) string {
 // AnsweredByProxy says that the client's proxy answers a backend's share itself, how often it was to and how often it
 // did.
 func AnsweredByProxy(b law.Leaf, answered, of int64) string {
-	return fmt.Sprintf("the client's proxy itself answers %s of the requests with status %d in place of %s (%s), as %s of "+
+	return fmt.Sprintf("the client's proxy itself answers %s of the requests with status %d in place of %s (%s), as %s "+
+		"of "+
 		"%s were: they reach no backend, so that clients do not get the split", percent(b.Probability), b.ProxyStatus,
 		b.Name, b.Problem, count(answered), count(of))
 }

@@ -63,7 +63,7 @@ func at(ctx context.Context, dial Dial, port int, call func(context.Context, *gr
 	case err != nil:
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // nothing is on its way any more
+	defer conn.Close()
 	once := make(chan net.Conn, 1)
 	once <- conn
 	client, err := grpc.NewClient("passthrough:///pod", grpc.WithTransportCredentials(insecure.NewCredentials()),

@@ -28,8 +28,8 @@ type HelloMessage struct {
 type FetchRequest struct {
 	URL    string            `json:"url"`
 	Header map[string]string `json:"header,omitempty"`
-	// Like is the plan whose requests this one is like: their method and body, protocol and call, TLS and addresses. nil: a GET
-	// over HTTP/1.1, which is also what an agent that is older than this sends.
+	// Like is the plan whose requests this one is like: their method and body, protocol and call, TLS and addresses. nil:
+	// a GET over HTTP/1.1, which is also what an agent that is older than this sends.
 	Like      *attack.Plan `json:"like,omitempty"`
 	TimeoutMs int64        `json:"timeoutMs"`
 	MaxBytes  int64        `json:"maxBytes"` // of the body; the rest is not read

@@ -3,22 +3,27 @@
 package main
 
 import (
-	"fmt"
+	"context"
+	"log"
 	"net"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 
 	"github.com/splitbench/splitbench/test/recorded"
 )
 
 func main() {
-	if err := serve(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if err := serve(ctx, os.Args[1:]); err != nil {
+		log.Fatal(err)
 	}
 }
 
-func serve(weights []string) error {
+// serve answers until the pod is ended.
+func serve(ctx context.Context, weights []string) error {
 	overrides := map[string]uint32{}
 	for i, service := range []string{"podinfo", "podinfo-east"} {
 		n, err := strconv.ParseUint(weights[i], 10, 16)
@@ -29,7 +34,7 @@ func serve(weights []string) error {
 	}
 	var listeners []net.Listener
 	for _, address := range []string{":8086", ":8090"} {
-		l, err := net.Listen("tcp", address)
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 		if err != nil {
 			return err
 		}
@@ -38,5 +43,6 @@ func serve(weights []string) error {
 	c := &recorded.ControlPlane{}
 	c.Tell(recorded.Overridden("test", "podinfo", 9898, overrides))
 	c.Serve(listeners...)
-	select {}
+	<-ctx.Done()
+	return nil
 }
