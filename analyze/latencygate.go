@@ -37,7 +37,6 @@ type QuantileVerdict struct {
 	Within    PValue  // against "slower than the margin or on it"; 1 where no margin is set
 	Beyond    PValue  // against "not slower than the margin"; adjusted by Holm
 	Outcome   Outcome // of this quantile, against the margin
-	Why       string  // why there is no interval, empty where there is
 }
 
 // LatencyDecision is the conclusion about the latencies of two samples.

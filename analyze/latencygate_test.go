@@ -79,7 +79,7 @@ func TestJudgeLatencyNeverPassesWithoutAnInterval(t *testing.T) {
 	}
 	small := mustBlocks(t, latencies(rng, 20, 5, func(int) float64 { return 1 }))
 	d, err = JudgeLatency(small, small, DefaultQuantiles(), Margin{Absolute: 1e12, Set: true}, 0.01, true)
-	if err != nil || d.Outcome != Inconclusive || d.Quantiles[0].Outcome != Pass || d.Quantiles[2].Why == "" {
+	if err != nil || d.Outcome != Inconclusive || d.Quantiles[0].Outcome != Pass || d.Quantiles[2].DifferenceCI.Why == "" {
 		t.Errorf("100 requests and a p99: %+v, %v", d, err)
 	}
 	for _, m := range []Margin{{Absolute: -1}, {Relative: 11}, {Absolute: 1, Relative: 1}} {
