@@ -74,6 +74,7 @@ var scripts = []script{
 	{name: "content-length", answer: "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" + said, status: 200, backend: 1},
 	{name: "chunked", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(said, ""), status: 200, backend: 1},
 	{name: "trailers", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(said, "A: b\r\nC: d\r\n"), status: 200, backend: 1},
+	{name: "lines that end in LF", answer: "HTTP/1.1 200 OK\nContent-Length: 20\n\n" + said, status: 200, backend: 1},
 	{name: "100-continue", answer: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" + said, status: 200, backend: 1},
 	{name: "early hints", answer: "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" + said, status: 200, backend: 1},
 	{name: "single bytes", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(said, "A: b\r\n"), bytes: true, status: 200, backend: 1},

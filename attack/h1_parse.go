@@ -11,7 +11,7 @@ import (
 // h1Answer is one parsed response. Its slices lie in the reader's buffer.
 type h1Answer struct {
 	status uint16
-	head   []byte // header lines with their CRLFs
+	head   []byte // header lines with their ends
 	body   []byte // the first maxBody bytes
 	reuse  bool   // the connection can carry another request
 }
@@ -97,11 +97,12 @@ func (p *h1Reader) statusLine(h *h1Head) error {
 	return nil
 }
 
-// headLine reads a line of the header, all lines of which, interim responses' included, stay within maxHeaderBytes.
+// headLine reads a line of the header, all lines of which, interim responses' included, stay within maxHeaderBytes. Here
+// a bare LF ends a line as for every client (RFC 9112, 2.2).
 func (p *h1Reader) headLine() ([]byte, error) {
-	l, err := p.line(maxHeaderBytes - p.read)
+	l, err := p.toLF(maxHeaderBytes - p.read)
 	p.floor = p.read
-	return l, err
+	return bytes.TrimSuffix(l, []byte("\r")), err
 }
 
 // fields reads header lines to the empty line.

@@ -90,15 +90,24 @@ func (p *h1Reader) grow() bool {
 // line returns the next line without its CRLF, valid until more bytes are read. A bare LF or CR is refused: programs
 // that take it for an end of line and programs that do not see different answers in one stream.
 func (p *h1Reader) line(limit int) ([]byte, error) {
+	l, err := p.toLF(limit)
+	if err == nil && !bytes.HasSuffix(l, []byte("\r")) {
+		return nil, errSyntax
+	}
+	return bytes.TrimSuffix(l, []byte("\r")), err
+}
+
+// toLF returns what comes before the next LF, valid until more bytes are read.
+func (p *h1Reader) toLF(limit int) ([]byte, error) {
 	for seen := 0; ; {
 		rest := p.buf[p.read:p.write]
 		if i := bytes.IndexByte(rest[seen:], '\n'); i >= 0 {
 			end := seen + i
 			p.read += end + 1
-			if end == 0 || rest[end-1] != '\r' || end+1 > limit {
+			if end+1 > limit {
 				return nil, errSyntax
 			}
-			return rest[:end-1], nil
+			return rest[:end], nil
 		}
 		if seen = len(rest); seen > limit {
 			return nil, errTooLarge

@@ -66,10 +66,18 @@ const maxSpecimenText = 160
 func specimenLines(specimens []Specimen) Verbatim {
 	var lines Verbatim
 	for _, s := range specimens {
-		lines = append(lines, fmt.Sprintf("request %d, status %d: %s", s.Seq, s.Status,
-			untrusted.Cut(s.Body, maxSpecimenText)))
+		text := untrusted.Cut(s.Body, maxSpecimenText)
+		if isGzip(s.Body) {
+			text = "a gzipped body: tell backends apart by a header (--classify BACKEND=header:NAME=VALUE)"
+		}
+		lines = append(lines, fmt.Sprintf("request %d, status %d: %s", s.Seq, s.Status, text))
 	}
 	return lines
+}
+
+// isGzip tells a gzip body by its first bytes (RFC 1952, 2.3.1), also where JSON has made the second one harmless.
+func isGzip(body string) bool {
+	return strings.HasPrefix(body, "\x1f\x8b\x08") || strings.HasPrefix(body, "\x1f\ufffd\x08")
 }
 
 func checkSection(checks []preflight.Result) Section {

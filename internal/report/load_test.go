@@ -96,3 +96,12 @@ func TestLateGeneratorsShowNoLatencies(t *testing.T) {
 		t.Errorf("%+v %+v", r.Generator, r.Load)
 	}
 }
+
+func TestSpecimensThatAreGzipped(t *testing.T) {
+	for body, want := range map[string]bool{"\x1f\x8b\x08\x00": true, "\x1f\ufffd\x08\x00": true, "\x1f8": false, "": false} {
+		got := specimenLines([]Specimen{{Seq: 1, Status: 200, Body: body}})[0]
+		if strings.Contains(got, "by a header") != want {
+			t.Errorf("%q: %s", body, got)
+		}
+	}
+}
