@@ -283,11 +283,14 @@ func restarted(before, after Page, elapsed time.Duration) (why string, same bool
 	}
 	b, a := before.Uptime, after.Uptime
 	uptime := b.Known && a.Known
-	same = uptime && a.N >= b.N && float64(b.N)+elapsed.Seconds() <= float64(a.N)+slack.Seconds()
-	switch started := before.Started > 0 && after.Started > 0; {
-	case same: // also where the clock was set meanwhile, by which the start is dated
-		return "", true
-	case started && math.Abs(after.Started-before.Started) <= startSlack:
+	grown := uptime && a.N >= b.N && float64(b.N)+elapsed.Seconds() <= float64(a.N)+slack.Seconds()
+	longer := uptime && float64(a.N) > elapsed.Seconds()+slack.Seconds() // it was up before the burst began
+	started := before.Started > 0 && after.Started > 0
+	once := started && math.Abs(after.Started-before.Started) <= startSlack
+	switch {
+	case grown: // also where the clock was set meanwhile, by which the start is dated
+		return "", longer || once
+	case once:
 		return "", true
 	case started:
 		return fmt.Sprintf("the one that was asked after the burst was started at %s, the one before it at %s",

@@ -228,14 +228,17 @@ func TestEnvoyRestart(t *testing.T) {
 		before, after int64
 		elapsed       time.Duration
 		restarted     bool
+		same          bool
 	}{
-		{100, 110, 10 * time.Second, false},
-		{100, 105, 10 * time.Second, false}, // renewed every five seconds only
-		{100, 3, 10 * time.Second, true},
-		{2, 5, 60 * time.Second, true},
+		{100, 110, 10 * time.Second, false, true},
+		{100, 105, 10 * time.Second, false, true}, // renewed every five seconds only
+		{100, 3, 10 * time.Second, true, false},
+		{2, 5, 60 * time.Second, true, false},
+		{3, 4, 5 * time.Second, false, false}, // so young that it may have been started in between
 	} {
-		if got, _ := restarted(up(tt.before), up(tt.after), tt.elapsed); (got != "") != tt.restarted {
-			t.Errorf("%+v: %q", tt, got)
+		got, same := restarted(up(tt.before), up(tt.after), tt.elapsed)
+		if (got != "") != tt.restarted || same != tt.same {
+			t.Errorf("%+v: %q, the same %t", tt, got, same)
 		}
 	}
 }
