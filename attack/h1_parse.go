@@ -97,8 +97,8 @@ func (p *h1Reader) statusLine(h *h1Head) error {
 	return nil
 }
 
-// headLine reads a line of the header, all lines of which, interim responses' included, stay within maxHeaderBytes. Here
-// a bare LF ends a line as for every client (RFC 9112, 2.2).
+// headLine reads a line of the header, all lines of which, interim responses' included, stay within maxHeaderBytes. A
+// bare LF ends one too, as for every client (RFC 9112, 2.2).
 func (p *h1Reader) headLine() ([]byte, error) {
 	l, err := p.toLF(maxHeaderBytes - p.read)
 	p.floor = p.read
