@@ -183,7 +183,7 @@ func TestFaultsOfTheStream(t *testing.T) {
 			}
 		}},
 		{name: "client gone", during: func(_ *testing.T, s *apiServer, _ *agent.Client) { s.cutAll() }},
-		{name: "stall", silence: 500 * time.Millisecond, set: func(s *apiServer) {
+		{name: "stall", silence: 2 * time.Second, set: func(s *apiServer) {
 			s.twist = func(w io.Writer) io.Writer {
 				return &breaking{w: w, left: passed, after: func(p []byte) (int, error) { return len(p), nil }} // nothing comes any more
 			}
