@@ -20,19 +20,13 @@ import (
 // tells is a control plane of the real API that tells overrides of Service test/podinfo: SERVICE, WEIGHT, ...
 func tells(t *testing.T) (*recorded.ControlPlane, func(context.Context, int) (net.Conn, error)) {
 	t.Helper()
-	at := map[int]net.Listener{}
-	for _, port := range []int{8086, 8090} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		at[port] = l
-	}
 	c := &recorded.ControlPlane{}
-	t.Cleanup(c.Serve(at[8086], at[8090]))
-	return c, func(ctx context.Context, port int) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", at[port].Addr().String())
+	dial, stop, err := c.ServeHere(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(stop)
+	return c, dial
 }
 
 // of is what the control plane tells of Service test/podinfo with these weights, in ten-thousandths.

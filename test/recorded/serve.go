@@ -85,3 +85,22 @@ func (c profiles) GetProfile(q *destination.GetDestination,
 	<-s.Context().Done()
 	return s.Context().Err()
 }
+
+// ServeHere answers on two ports of this machine in place of those of a pod. dial leads to the one that stands for a
+// port of the pod.
+func (c *ControlPlane) ServeHere(
+	ctx context.Context,
+) (dial func(context.Context, int) (net.Conn, error), stop func(), err error) {
+	at := map[int]net.Listener{}
+	for _, port := range []int{8086, 8090} {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, nil, err
+		}
+		at[port] = l
+	}
+	stop = c.Serve(at[8086], at[8090])
+	return func(ctx context.Context, port int) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", at[port].Addr().String())
+	}, stop, nil
+}
