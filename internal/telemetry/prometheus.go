@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/push"
@@ -80,58 +81,34 @@ func apart(raw string) (address string, user *url.Userinfo) {
 // registryOf holds the metrics as they are now; nobody ever adds to them.
 func registryOf(metrics []metric, common []label) (*prometheus.Registry, error) {
 	registry := prometheus.NewPedanticRegistry()
-	byName := map[string][]metric{}
-	var names []string
-	for _, m := range metrics {
-		if byName[m.name] == nil {
-			names = append(names, m.name)
-		}
-		byName[m.name] = append(byName[m.name], m)
-	}
-	for _, name := range names {
-		if err := registry.Register(&family{byName[name], common}); err != nil {
-			return nil, fmt.Errorf("metric %s: %w", name, err)
-		}
-	}
-	return registry, nil
+	return registry, registry.Register(fixed{metrics, common})
 }
 
-// family is one metric with all its labels.
-type family struct {
+// fixed are metrics with the labels that all of them bear.
+type fixed struct {
 	metrics []metric
 	common  []label
 }
 
-var _ prometheus.Collector = (*family)(nil)
+var _ prometheus.Collector = fixed{}
 
-func (f *family) desc() *prometheus.Desc {
-	first := f.metrics[0]
-	var names []string
-	for _, l := range first.labels {
-		names = append(names, l.name)
-	}
+// Describe implements prometheus.Collector: which metrics there are shows as they are collected.
+func (fixed) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector. Two backends whose names are the same once they are made harmless are one
+// line: the first.
+func (f fixed) Collect(ch chan<- prometheus.Metric) {
 	constant := prometheus.Labels{}
 	for _, l := range f.common {
 		constant[l.name] = l.value
 	}
-	return prometheus.NewDesc(first.name, first.help, names, constant)
-}
-
-// Describe implements prometheus.Collector.
-func (f *family) Describe(ch chan<- *prometheus.Desc) { ch <- f.desc() }
-
-// Collect implements prometheus.Collector. Two backends whose names are the same once they are made harmless are one
-// line: the first.
-func (f *family) Collect(ch chan<- prometheus.Metric) {
-	desc := f.desc()
 	said := map[string]bool{}
 	for _, m := range f.metrics {
-		values := make([]string, len(m.labels))
-		key := ""
-		for i, l := range m.labels {
-			values[i] = safe(l.value)
-			key += values[i] + "\xff"
+		var names, values []string
+		for _, l := range m.labels {
+			names, values = append(names, l.name), append(values, safe(l.value))
 		}
+		key := m.name + "\xff" + strings.Join(values, "\xff")
 		if said[key] {
 			continue
 		}
@@ -140,6 +117,7 @@ func (f *family) Collect(ch chan<- prometheus.Metric) {
 		if m.counter {
 			kind = prometheus.CounterValue
 		}
+		desc := prometheus.NewDesc(m.name, m.help, names, constant)
 		line, err := prometheus.NewConstMetric(desc, kind, m.value, values...)
 		if err != nil {
 			line = prometheus.NewInvalidMetric(desc, err)
