@@ -64,8 +64,8 @@ type Objects struct {
 
 // Add takes objects of a kind as they were listed.
 func (o *Objects) Add(k Kind, items []unstructured.Unstructured) {
-	if k.read != nil { // else they are read for every split
-		k.read(o, items)
+	for i := range items {
+		k.read(o, &items[i])
 	}
 }
 

@@ -200,12 +200,11 @@ func changesOfLaw(add func(what, a, b string), before, after Snapshot) {
 	}
 	split := before.Split.Object()
 	for _, a := range before.Law.Objects {
-		if a.Kind == split.Kind && a.Namespace == split.Namespace && a.Name == split.Name {
-			continue // compared as the split object
+		if a.Is(split) || a.Kind == string(PathServiceProfile) || a.Kind == string(PathTrafficSplit) {
+			continue // compared as the split object, or as its profile
 		}
 		for _, b := range after.Law.Objects {
-			if a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name && a.UID == b.UID &&
-				a.Kind != string(PathServiceProfile) && a.Kind != string(PathTrafficSplit) {
+			if a.Is(b) && a.UID == b.UID {
 				add(a.String(), Written(a.Generation, a.ResourceVersion), Written(b.Generation, b.ResourceVersion))
 			}
 		}

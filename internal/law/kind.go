@@ -25,11 +25,11 @@ type Kind struct {
 	Nested     bool     // its objects may name each other, and each keeps a schedule of its own
 	Unserved   string   // what is said where the API server does not serve it; empty: nothing
 
-	offers func(*unstructured.Unstructured) bool       // whether an object is a split that can be offered; nil: none is
-	read   func(*Objects, []unstructured.Unstructured) // takes what was listed
-	rules  func(*unstructured.Unstructured) []Weights  // of each rule of an object
-	splits func(*Case) []candidate                     // of the namespace
-	pick   func(*Case) (found bool, err error)         // makes the split that is meant c.Split, if it is of this kind
+	offers func(*unstructured.Unstructured) bool      // whether an object is a split that can be offered; nil: none is
+	read   func(*Objects, *unstructured.Unstructured) // takes one that was listed
+	rules  func(*unstructured.Unstructured) []Weights // of each rule of an object
+	splits func(*Case) []candidate                    // of the namespace
+	pick   func(*Case) (found bool, err error)        // makes the split that is meant c.Split, if it is of this kind
 }
 
 // Kinds are all kinds of splits: those that are looked for under any name first; routes in the order in which Linkerd

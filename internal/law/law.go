@@ -1,6 +1,7 @@
 package law
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -165,10 +166,5 @@ type Shadowed struct {
 
 // Rules reports whether the split object itself is what the law was read from.
 func (l Law) Rules(s Split) bool {
-	for _, o := range l.Objects {
-		if o.Kind == s.Kind && o.Group() == s.Object().Group() && o.Namespace == s.Namespace && o.Name == s.Name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(l.Objects, s.Object().Is)
 }

@@ -69,7 +69,7 @@ func linkerdUse(s Service, p Port, port int32) portUse {
 // opaqueByPorts says why a port is opaque by the ports that are declared so, and whether the policy controller, which
 // knows no names of ports and drops a list with one of them, agrees.
 func opaqueByPorts(s Service, p Port, port int32) (why string, policyToo bool) {
-	switch listed, readable := inPorts(s.OpaquePorts, port); {
+	switch listed, readable := InPorts(s.OpaquePorts, port); {
 	case listed || p.Name != "" && slices.Contains(portList(s.OpaquePorts), p.Name):
 		return fmt.Sprintf("port %d is opaque by the Service's annotation %s", port, AnnOpaquePorts), listed && readable
 	case !s.OpaquePortsSet && OpaqueByDefault(port):
@@ -88,8 +88,8 @@ func portList(list string) []string {
 	return out
 }
 
-// inPorts looks a port up in a list of ports and ranges, "25,4143-4150"; readable: all of the list is that.
-func inPorts(list string, port int32) (listed, readable bool) {
+// InPorts looks a port up in a list of ports and ranges, "25,4143-4150"; readable: all of the list is that.
+func InPorts(list string, port int32) (listed, readable bool) {
 	readable = true
 	for _, part := range portList(list) {
 		low, high, isRange := strings.Cut(part, "-")

@@ -41,21 +41,16 @@ func (s Snapshot) Refs() []Ref {
 		r.Law = true
 		add(r)
 	}
+	core := func(resource, kind, namespace, name string) {
+		what := kind + " " + namespace + "/" + name
+		add(Ref{Version: "v1", Resource: resource, Namespace: namespace, Name: name, What: what})
+	}
 	service := func(v Service) {
 		if v.Found {
-			add(Ref{
-				Version: "v1", Resource: "services", Namespace: v.Namespace, Name: v.Name,
-				What: "Service " + v.Namespace + "/" + v.Name,
-			})
+			core("services", "Service", v.Namespace, v.Name)
 		}
 	}
-	pod := func(p Pod) {
-		add(Ref{
-			Version: "v1", Resource: "pods", Namespace: p.Namespace, Name: p.Name,
-			What: "pod " + p.Namespace + "/" + p.Name,
-		})
-	}
-	pod(s.Source)
+	core("pods", "pod", s.Source.Namespace, s.Source.Name)
 	service(s.Root)
 	for _, b := range s.Backends {
 		service(b.Service)
@@ -70,10 +65,8 @@ func (s Snapshot) Refs() []Ref {
 		}
 		add(r)
 	}
-	if s.Through != nil {
-		for _, p := range s.Through.Pods {
-			pod(p)
-		}
+	for _, p := range s.Through.pods() {
+		core("pods", "pod", p.Namespace, p.Name)
 	}
 	return out
 }

@@ -36,8 +36,5 @@ func (r Resource) ServedBy(groups *metav1.APIGroupList) []string {
 
 // Links are the objects by which Linkerd's multicluster extension knows other clusters.
 func Links() Resource {
-	return Resource{
-		Group: "multicluster.linkerd.io", Plural: "links",
-		Versions: []string{"v1alpha3", "v1alpha2", "v1alpha1"},
-	}
+	return Resource{"multicluster.linkerd.io", "links", []string{"v1alpha3", "v1alpha2", "v1alpha1"}}
 }

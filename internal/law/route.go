@@ -36,11 +36,7 @@ func routes() []Kind {
 		return Kind{
 			Path: path, Short: strings.ToLower(string(path)), Resources: resources, For: "the split, or what rules in its place",
 			offers: func(u *unstructured.Unstructured) bool { return len(readRoute(u).parentsOf()) > 0 },
-			read: func(o *Objects, items []unstructured.Unstructured) {
-				for i := range items {
-					o.routes = append(o.routes, readRoute(&items[i]))
-				}
-			},
+			read:   func(o *Objects, u *unstructured.Unstructured) { o.routes = append(o.routes, readRoute(u)) },
 			rules:  routeWeightsOf,
 			splits: func(c *Case) []candidate { return c.routesOf(path) },
 			pick:   (*Case).pickRoute,

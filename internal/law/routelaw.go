@@ -249,14 +249,11 @@ func (q question) unserved(same []*route, kind Path) string {
 }
 
 func routeNames(routes []*route) string {
-	names := make([]string, 0, len(routes))
+	var names []string
 	for _, r := range routes {
 		names = append(names, r.ref.String())
 	}
-	if len(names) > maxListed {
-		names = append(names[:maxListed], fmt.Sprintf("and %d more", len(names)-maxListed))
-	}
-	return strings.Join(names, ", ")
+	return strings.Join(Listed(names), ", ")
 }
 
 // String is the request as sentences name it.
@@ -379,7 +376,9 @@ func (q question) rootAlone() []Leaf {
 	return []Leaf{{Name: q.name(q.rootNS, q.root), Namespace: q.rootNS, Service: q.root, Weight: 1, Probability: 1}}
 }
 
-// weightsOf are the weights of backends by name.
+// Weights are those of the backends by name.
+func (l Law) Weights() Weights { return weightsOf(l.Backends) }
+
 func weightsOf(bs []Leaf) Weights {
 	var out Weights
 	for _, b := range bs {

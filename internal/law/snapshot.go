@@ -224,15 +224,7 @@ func podNames(es []Endpoint) []string {
 }
 
 // Ready counts the endpoints that may get traffic.
-func (b Backend) Ready() int {
-	n := 0
-	for _, e := range b.Endpoints {
-		if e.Ready {
-			n++
-		}
-	}
-	return n
-}
+func (b Backend) Ready() int { return b.ReadyFor(Pod{}) }
 
 // ReadyFor counts those of them that the proxy of a pod is given: one that listens on IPv4 alone belongs to a control
 // plane that passes over addresses of IPv6 (linkerd2 edge-26.8.3, controller/api/destination/watcher).

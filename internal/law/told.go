@@ -73,7 +73,7 @@ func (c *Case) Obey(t *Told) {
 		l.Objects = worked.Objects // which say in which version, and what they were made of
 	}
 	for _, o := range worked.Objects {
-		if !slices.ContainsFunc(l.Objects, func(have ObjectRef) bool { return o.sameObject(have) }) {
+		if !slices.ContainsFunc(l.Objects, func(have ObjectRef) bool { return o.Is(have) }) {
 			l.Shadowed = append(l.Shadowed, Shadowed{Object: o, Why: "the control plane does not tell proxies of it"})
 		}
 	}
@@ -140,11 +140,11 @@ func (l Law) sameRuler(o Law) bool {
 	if len(l.Objects) == 0 || len(o.Objects) == 0 || l.Path != o.Path {
 		return true
 	}
-	return l.Objects[0].sameObject(o.Objects[0])
+	return l.Objects[0].Is(o.Objects[0])
 }
 
-// sameObject compares kind, group and name.
-func (o ObjectRef) sameObject(p ObjectRef) bool {
+// Is reports whether two references name one object, in whichever versions.
+func (o ObjectRef) Is(p ObjectRef) bool {
 	return o.Kind == p.Kind && o.Group() == p.Group() && o.Namespace == p.Namespace && o.Name == p.Name
 }
 
@@ -152,11 +152,7 @@ func (o ObjectRef) sameObject(p ObjectRef) bool {
 func (l Law) draws(port int32) map[string]float64 {
 	out := map[string]float64{}
 	for _, b := range l.Backends {
-		at := b.Port
-		if at == 0 {
-			at = port
-		}
-		key := fmt.Sprintf("%s/%s/%s:%d", b.Namespace, b.Service, b.Subset, at)
+		key := fmt.Sprintf("%s/%s/%s:%d", b.Namespace, b.Service, b.Subset, cmp.Or(b.Port, port))
 		switch {
 		case b.ProxyStatus != 0:
 			key = fmt.Sprint(b.ProxyStatus)

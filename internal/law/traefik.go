@@ -29,11 +29,7 @@ func traefikServiceKind() Kind {
 			{Group: "traefik.containo.us", Plural: "traefikservices", Versions: []string{"v1alpha1"}},
 		},
 		Provider: ProviderTraefik, Everywhere: true, NamedOnly: true, Nested: true,
-		read: func(o *Objects, items []unstructured.Unstructured) {
-			for i := range items {
-				o.traefik = append(o.traefik, readTraefikService(&items[i]))
-			}
-		},
+		read: func(o *Objects, u *unstructured.Unstructured) { o.traefik = append(o.traefik, readTraefikService(u)) },
 		rules: func(u *unstructured.Unstructured) []Weights {
 			w := readTraefikService(u).spec.Weighted
 			if w == nil {

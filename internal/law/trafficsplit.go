@@ -1,6 +1,7 @@
 package law
 
 import (
+	"cmp"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -21,9 +22,7 @@ func trafficSplit() Kind {
 		Path: PathTrafficSplit, Short: "ts", Resources: []Resource{TrafficSplits()}, For: "the split", Needed: true,
 		Copied: true, Unserved: "the API server serves no TrafficSplits (split.smi-spec.io)",
 		offers: func(*unstructured.Unstructured) bool { return true },
-		read: func(o *Objects, items []unstructured.Unstructured) {
-			o.TrafficSplits = append(o.TrafficSplits, items...)
-		},
+		read:   func(o *Objects, u *unstructured.Unstructured) { o.TrafficSplits = append(o.TrafficSplits, *u) },
 		splits: func(c *Case) []candidate {
 			var out []candidate
 			for _, u := range c.Objects.TrafficSplits {
@@ -37,12 +36,7 @@ func trafficSplit() Kind {
 
 // TrafficSplits are the splits of SMI.
 func TrafficSplits() Resource {
-	return Resource{
-		Group: "split.smi-spec.io", Plural: "trafficsplits", Versions: []string{
-			"v1alpha4", "v1alpha3", "v1alpha2",
-			"v1alpha1",
-		},
-	}
+	return Resource{"split.smi-spec.io", "trafficsplits", []string{"v1alpha4", "v1alpha3", "v1alpha2", "v1alpha1"}}
 }
 
 // Bounds of one object. An API server lets an object be 1.5 MB; no split that means anything comes near these.
@@ -129,10 +123,7 @@ func readSplit(u *unstructured.Unstructured) (Split, []leafWeight) {
 		s.WeightErr = &WeightError{Object: object, Field: "spec.service", Why: "names no root Service"}
 	}
 	leaves, declared, weightErr := readLeaves(u, object, "backends", "service")
-	s.Declared = declared
-	if s.WeightErr == nil {
-		s.WeightErr = weightErr
-	}
+	s.Declared, s.WeightErr = declared, cmp.Or(s.WeightErr, weightErr)
 	return s, leaves
 }
 
@@ -175,14 +166,14 @@ func readLeaves(u *unstructured.Unstructured, object, list, name string) ([]leaf
 		weight := rawWeight(entry["weight"])
 		declared = append(declared, Declared{Service: leaf, Raw: untrusted.Cut(weight, 80)})
 		n, why := parseWeight(weight)
-		if why != "" {
+		usable := why == ""
+		if !usable {
 			fail(field+".weight", weight, why)
-			if n, ok := wrapped(weight); ok {
-				leaves = append(leaves, leafWeight{leaf: leaf, tenThousandth: n})
-			}
-			continue
+			n, usable = wrapped(weight)
 		}
-		leaves = append(leaves, leafWeight{leaf: leaf, tenThousandth: n})
+		if usable {
+			leaves = append(leaves, leafWeight{leaf: leaf, tenThousandth: n})
+		}
 	}
 	return leaves, declared, first
 }

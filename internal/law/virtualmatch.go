@@ -108,37 +108,32 @@ func (m virtualMatch) below(root virtualMatch) (virtualMatch, bool) {
 	m.URI, m.Scheme = part(root.URI, m.URI), part(root.Scheme, m.Scheme)
 	m.Method, m.Authority = part(root.Method, m.Method), part(root.Authority, m.Authority)
 	values := func(r, l map[string]stringMatch) map[string]stringMatch {
-		out := maps.Clone(r)
-		for name, want := range l {
-			if above, there := r[name]; there {
-				ok = ok && want.within(above)
-			}
-			if out == nil {
-				out = map[string]stringMatch{}
-			}
-			out[name] = want
-		}
-		return out
+		return both(r, l, func(root, leaf stringMatch) { ok = ok && leaf.within(root) })
 	}
 	m.Headers, m.WithoutHeaders = values(root.Headers, m.Headers), values(root.WithoutHeaders, m.WithoutHeaders)
 	m.QueryParams = values(root.QueryParams, m.QueryParams)
-	labels := maps.Clone(root.SourceLabels)
-	for name, want := range m.SourceLabels {
-		have, there := labels[name]
-		ok = ok && (!there || have == want)
-		if labels == nil {
-			labels = map[string]string{}
-		}
-		labels[name] = want
-	}
+	m.SourceLabels = both(root.SourceLabels, m.SourceLabels, func(root, leaf string) { ok = ok && leaf == root })
 	for _, g := range m.Gateways {
 		ok = ok && (len(root.Gateways) == 0 || slices.Contains(root.Gateways, g))
 	}
 	if len(m.Gateways) == 0 {
 		m.Gateways = root.Gateways
 	}
-	m.Port, m.SourceLabels = cmp.Or(m.Port, root.Port), labels
+	m.Port = cmp.Or(m.Port, root.Port)
 	return m, ok
+}
+
+// both is what two maps say, the leaf where they say the same name; meet is called for each such name.
+func both[V any](root, leaf map[string]V, meet func(root, leaf V)) map[string]V {
+	out := map[string]V{}
+	maps.Copy(out, root)
+	for name, want := range leaf {
+		if above, there := root[name]; there {
+			meet(above, want)
+		}
+		out[name] = want
+	}
+	return out
 }
 
 // within reports whether a delegate may say so where the rule above says what it says.
@@ -181,10 +176,10 @@ func (q question) isGiven(m virtualMatch, labels map[string]string) bool {
 // ruleFits asks a rule's matches, any of which may fit.
 func (q question) ruleFits(r virtualRule) (bool, string) {
 	for _, m := range r.Match {
-		if ok, err := q.virtualFits(m); ok || err != nil {
-			if err != nil {
-				return false, Brief(err)
-			}
+		switch ok, err := q.virtualFits(m); {
+		case err != nil:
+			return false, Brief(err)
+		case ok:
 			return true, ""
 		}
 	}
@@ -275,27 +270,10 @@ func (m stringMatch) fits(value string) (bool, error) {
 
 // statusOfGRPC is the HTTP status that a call's code stands for (envoy source/common/grpc/status.cc grpcToHttpStatus).
 func statusOfGRPC(code string) int {
-	switch code {
-	case "CANCELLED":
-		return 499
-	case "INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE":
-		return 400
-	case "DEADLINE_EXCEEDED":
-		return 504
-	case "NOT_FOUND":
-		return 404
-	case "ALREADY_EXISTS", "ABORTED":
-		return 409
-	case "PERMISSION_DENIED":
-		return 403
-	case "RESOURCE_EXHAUSTED":
-		return 429
-	case "UNIMPLEMENTED":
-		return 501
-	case "UNAVAILABLE":
-		return statusUnavailable
-	case "UNAUTHENTICATED":
-		return 401
+	statuses := map[string]int{
+		"CANCELLED": 499, "INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400, "OUT_OF_RANGE": 400, "DEADLINE_EXCEEDED": 504,
+		"NOT_FOUND": 404, "ALREADY_EXISTS": 409, "ABORTED": 409, "PERMISSION_DENIED": 403, "RESOURCE_EXHAUSTED": 429,
+		"UNIMPLEMENTED": 501, "UNAVAILABLE": statusUnavailable, "UNAUTHENTICATED": 401,
 	}
-	return statusFailure
+	return cmp.Or(statuses[code], statusFailure)
 }

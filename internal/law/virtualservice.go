@@ -23,17 +23,10 @@ const PathVirtualService Path = "VirtualService"
 func virtualServiceKind() Kind {
 	return Kind{
 		Path: PathVirtualService, Short: "vs", For: "what sidecars of Istio obey",
-		Resources: []Resource{{
-			Group: istioGroup, Plural: "virtualservices",
-			Versions: []string{"v1", "v1beta1", "v1alpha3"},
-		}},
-		Beside:   []Resource{DestinationRules()},
-		Provider: ProviderIstio, Everywhere: true, Home: IstioRoot,
-		read: func(o *Objects, items []unstructured.Unstructured) {
-			for i := range items {
-				o.virtual = append(o.virtual, readVirtualService(&items[i]))
-			}
-		},
+		Resources: []Resource{{istioGroup, "virtualservices", []string{"v1", "v1beta1", "v1alpha3"}}},
+		Beside:    []Resource{DestinationRules()},
+		Provider:  ProviderIstio, Everywhere: true, Home: IstioRoot,
+		read: func(o *Objects, u *unstructured.Unstructured) { o.virtual = append(o.virtual, readVirtualService(u)) },
 		rules: func(u *unstructured.Unstructured) []Weights {
 			var out []Weights
 			for _, r := range readVirtualService(u).spec.HTTP {
@@ -322,7 +315,6 @@ func (q question) ofVirtualService(v *virtualService, all []virtualService, labe
 		q.obey(law, v, r, field)
 		return law
 	}
-	law.Unfit = true
 	law.Problem, law.Unfit = fmt.Sprintf("no rule of %s fits %s: proxies answer 404", v.ref, q.probe), true
 	return law
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/splitbench/splitbench/internal/law"
@@ -64,18 +63,8 @@ func meshChecks() []Check {
 
 // covers reports whether a list of ports as Linkerd writes them, e.g. "25,587,3000-3100", holds the port.
 func covers(list string, port int32) bool {
-	for _, part := range strings.Split(list, ",") {
-		low, high, isRange := strings.Cut(strings.TrimSpace(part), "-")
-		if !isRange {
-			high = low
-		}
-		a, errA := strconv.Atoi(low)
-		b, errB := strconv.Atoi(high)
-		if errA == nil && errB == nil && int(port) >= a && int(port) <= b {
-			return true
-		}
-	}
-	return false
+	listed, _ := law.InPorts(list, port)
+	return listed
 }
 
 // portIsCaught looks at the rules that send a pod's traffic to its proxy.

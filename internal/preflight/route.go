@@ -98,9 +98,8 @@ func routeInForce(s View) (Status, shown) {
 		return OK, "a TrafficSplit has no rules"
 	}
 	for _, shadow := range s.Law.Shadowed {
-		o, split := shadow.Object, s.Split.Object()
-		if o.Kind == split.Kind && o.Group() == split.Group() && o.Namespace == split.Namespace && o.Name == split.Name {
-			return Failed, say("proxies follow %s; %s is not followed: %s", follows(s), o, shadow.Why)
+		if shadow.Object.Is(s.Split.Object()) {
+			return Failed, say("proxies follow %s; %s is not followed: %s", follows(s), shadow.Object, shadow.Why)
 		}
 	}
 	noRoute := s.Probed.count(func(a Answer) bool {

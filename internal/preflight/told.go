@@ -52,14 +52,10 @@ func lawText(l law.Law) shown {
 	if l.Problem != "" {
 		return say("none (%s)", l.Problem)
 	}
-	var ws law.Weights
-	for _, b := range l.Backends {
-		ws = append(ws, law.Weight{Service: b.Name, Weight: b.Weight})
-	}
 	if len(l.Objects) == 0 {
-		return say("%s by no object", ws)
+		return say("%s by no object", l.Weights())
 	}
-	return say("%s by %s", ws, l.Objects[0])
+	return say("%s by %s", l.Weights(), l.Objects[0])
 }
 
 func toldHint(s View) string {
