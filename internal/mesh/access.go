@@ -86,7 +86,7 @@ func (d *finder) localAccess(ctx context.Context) []law.Access {
 	out := []law.Access{{Verb: "list", Resource: "services", Namespace: ns, For: "root and backends"}}
 	add := func(as ...law.Access) { out = append(out, as...) }
 	list := func(r law.Resource, namespace, why string, required bool) {
-		if d.serves(ctx, r) {
+		if d.local.serves(ctx, r) {
 			a := optional("list", r.Group, r.Plural, namespace, why)
 			a.Optional = !required
 			add(a)
@@ -115,7 +115,7 @@ func (d *finder) localAccess(ctx context.Context) []law.Access {
 		list(k, ns, "whom the backends' proxies let in", false)
 	}
 	list(law.Links(), "", "the other clusters", false)
-	if d.serves(ctx, law.Links()) {
+	if d.local.serves(ctx, law.Links()) {
 		add(optional("list", "apps", "deployments", linkNamespace, "whether the service mirrors run"))
 	}
 	add(optional("list", "discovery.k8s.io", "endpointslices", ns, "whether backends have ready endpoints"),
@@ -126,12 +126,12 @@ func (d *finder) localAccess(ctx context.Context) []law.Access {
 	if d.t.clientNS != ns {
 		add(named("", "namespaces", "", d.t.clientNS, "settings of the client's namespace"))
 	}
-	if d.serves(ctx, law.ServiceProfiles()) {
+	if d.local.serves(ctx, law.ServiceProfiles()) {
 		add(named("", "configmaps", controlNamespace, controlConfigMap, "networks of Linkerd"),
 			named("", "configmaps", controlNamespace, anchorsConfigMap, "trust anchors of Linkerd"))
 	}
 	add(named("", "configmaps", ciliumNamespace, ciliumConfigMap, "settings of the network plugin"))
-	if d.serves(ctx, law.TrafficSplits()) {
+	if d.local.serves(ctx, law.TrafficSplits()) {
 		add(named("apps", "deployments", smiNamespace, smiDeployment, "the SMI adaptor"))
 	}
 	return append(out, d.sourceAccess(from)...)
@@ -162,18 +162,18 @@ func (d *finder) sourceAccess(from string) []law.Access {
 }
 
 // remoteAccess is what it reads in the cluster behind a mirror.
-func remoteAccess(cluster string, namespaces []string, profiles, policies bool) []law.Access {
+func remoteAccess(ctx context.Context, c Client, cluster string, namespaces []string) []law.Access {
 	var out []law.Access
 	for _, ns := range namespaces {
 		out = append(out, optional("get", "", "services", ns, "the Service behind a mirror"),
 			optional("list", "discovery.k8s.io", "endpointslices", ns, "its endpoints"),
 			optional("list", "", "pods", ns, "its pods"),
 			optional("list", "apps", "deployments", ns, "rollouts"))
-		if p := law.ServiceProfiles(); profiles {
+		if p := law.ServiceProfiles(); c.serves(ctx, p) {
 			out = append(out, optional("list", p.Group, p.Plural, ns, "whether that cluster splits the Service again"))
 		}
 	}
-	if policies {
+	if c.serves(ctx, policyServers()) {
 		for _, ns := range append(slices.Clone(namespaces), linkNamespace) {
 			for _, k := range policyKinds() {
 				out = append(out, optional("list", k.Group, k.Plural, ns, "whom the proxies there let in"))
@@ -203,10 +203,7 @@ func (d *finder) reviewRemote(ctx context.Context, cluster string, c Client) {
 	if len(namespaces) == 0 {
 		return
 	}
-	groups, err := c.groups(ctx)
-	profiles := err == nil && len(law.ServiceProfiles().ServedBy(groups)) > 0
-	policies := err == nil && len(policyServers().ServedBy(groups)) > 0
-	got, err := Review(ctx, c, remoteAccess(cluster, namespaces, profiles, policies))
+	got, err := Review(ctx, c, remoteAccess(ctx, c, cluster, namespaces))
 	if err != nil {
 		d.note("permissions in cluster %s could not be asked for: %s", untrusted.Safe(cluster), law.Brief(err))
 		return
@@ -216,8 +213,7 @@ func (d *finder) reviewRemote(ctx context.Context, cluster string, c Client) {
 
 // accessStep asks what the discovery and a run need, before anything is read: what is refused later was then foretold.
 func (d *finder) accessStep(ctx context.Context) error {
-	var err error
-	if d.groups, err = d.local.groups(ctx); err != nil {
+	if _, err := d.local.groups(ctx); err != nil {
 		return apiError(d.local, "list", "API groups", err)
 	}
 	wanted := law.Once(append(d.localAccess(ctx), d.tellAccess(ctx)...))

@@ -90,8 +90,12 @@ func (c Client) version(ctx context.Context) (string, *int64, error) {
 	return t.version, t.skewMs, err
 }
 
-// groups lists the API groups that the server serves; nil where it would not tell. It is two calls, so it is made once.
+// groups lists the API groups that the server serves; nil where it would not tell, or where there is no server. It is two
+// calls, so it is made once.
 func (c Client) groups(ctx context.Context) (*metav1.APIGroupList, error) {
+	if c.kube == nil {
+		return nil, nil
+	}
 	return remember(c.memo, "groups", func() (*metav1.APIGroupList, error) {
 		groups, err := discovery.ToDiscoveryInterfaceWithContext(c.kube.Discovery()).ServerGroupsWithContext(ctx)
 		if apierrors.IsForbidden(err) {
@@ -107,12 +111,10 @@ var errNotServed = errors.New("not served")
 // list reads all objects of r in the namespace ("" for all namespaces) in the newest version that has it. A group may
 // serve a version for another of its kinds only, so a 404 on a list means "try the next version". errNotServed if none
 // has it.
-func (c Client) list(
-	ctx context.Context, r law.Resource, versions []string, namespace string,
-) ([]unstructured.Unstructured, error) {
+func (c Client) list(ctx context.Context, r law.Resource, namespace string) ([]unstructured.Unstructured, error) {
 	read := func(ns string) ([]unstructured.Unstructured, error) {
 		return remember(c.memo, "list "+r.Group+"/"+r.Plural+" "+ns, func() ([]unstructured.Unstructured, error) {
-			return c.listOf(ctx, r, versions, ns)
+			return c.listOf(ctx, r, ns)
 		})
 	}
 	if c.wide && namespace != "" {
@@ -124,10 +126,12 @@ func (c Client) list(
 	return read(namespace)
 }
 
-func (c Client) listOf(
-	ctx context.Context, r law.Resource, versions []string, namespace string,
-) ([]unstructured.Unstructured, error) {
-	for _, v := range versions {
+func (c Client) listOf(ctx context.Context, r law.Resource, namespace string) ([]unstructured.Unstructured, error) {
+	groups, err := c.groups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range r.ServedBy(groups) {
 		gvr := schema.GroupVersionResource{Group: r.Group, Version: v, Resource: r.Plural}
 		items, err := c.pages(ctx, gvr, namespace)
 		if apierrors.IsNotFound(err) {

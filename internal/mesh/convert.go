@@ -28,11 +28,12 @@ func ReadForConversion(ctx context.Context, c Client, q Query) (law.Sources, err
 		return law.Sources{}, usage("convert", fmt.Sprintf("%q", untrusted.Safe(q.Split)), "only a TrafficSplit is converted",
 			"name one as ts/NAME")
 	}
+	c = c.remembered()
 	groups, err := c.groups(ctx)
 	if err != nil {
 		return law.Sources{}, apiError(c, "list", "API groups", err)
 	}
-	items, err := c.list(ctx, law.TrafficSplits(), law.TrafficSplits().ServedBy(groups), t.Namespace)
+	items, err := c.list(ctx, law.TrafficSplits(), t.Namespace)
 	in := "in namespace " + t.Namespace
 	missing := func(object, cause, hint string) (law.Sources, error) {
 		return law.Sources{}, notFound("find split", object, cause, hint)

@@ -13,8 +13,6 @@ import (
 	"fmt"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
@@ -33,7 +31,6 @@ type finder struct {
 	snap    law.Snapshot
 
 	c        law.Case               // of the split
-	groups   *metav1.APIGroupList   // of the client's cluster; nil where it would not tell
 	services map[string]law.Service // of the split's namespace, by name
 	mirrors  map[string]law.Mirror  // of them those that mirror, by name
 	links    []linkSelectors        // beside snap.Links, same order

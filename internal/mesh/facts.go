@@ -42,7 +42,7 @@ func (d *finder) factsStep(ctx context.Context) error {
 	for i := range d.snap.Backends {
 		b := &d.snap.Backends[i]
 		if b.Service.Found && b.Mirror == nil {
-			b.Pods = podSet(ctx, d.local, &policyReader{d.groups}, b.Service, b.Endpoints)
+			b.Pods = podSet(ctx, d.local, true, b.Service, b.Endpoints)
 		}
 		if b.Service.Found && b.Mirror != nil {
 			d.readMirrorFacts(ctx, b)

@@ -85,10 +85,7 @@ func (d *finder) readSocketLB(ctx context.Context) law.SocketLB {
 		return s
 	}
 	felix := law.Resource{Group: "crd.projectcalico.org", Plural: "felixconfigurations", Versions: []string{"v1"}}
-	if d.groups == nil || len(felix.ServedBy(d.groups)) == 0 {
-		return s
-	}
-	items, err := d.local.list(ctx, felix, felix.ServedBy(d.groups), "")
+	items, err := d.local.list(ctx, felix, "")
 	if sight, why := sightOf(err); sight == law.Unread {
 		s.Sight, s.Why, s.Object = sight, why, "FelixConfiguration "+calicoFelixConfig
 		return s

@@ -69,9 +69,8 @@ func proxyEnv(pod *core.Pod, name string) string {
 }
 
 // podSet looks at the first page of the pods that a Service selects. A Service without selector has none.
-func podSet(ctx context.Context, c Client, policies *policyReader, svc law.Service,
-	endpoints []law.Endpoint,
-) law.PodSet {
+// policies says whether the policy Servers of their port are looked for.
+func podSet(ctx context.Context, c Client, policies bool, svc law.Service, endpoints []law.Endpoint) law.PodSet {
 	if len(svc.Selector) == 0 {
 		return law.PodSet{Sight: law.Absent}
 	}
@@ -105,10 +104,11 @@ func podSet(ctx context.Context, c Client, policies *policyReader, svc law.Servi
 		if !slices.Contains(set.InboundPolicy, policy) {
 			set.InboundPolicy = append(set.InboundPolicy, policy)
 		}
-		servers, why := policies.on(ctx, c, pod, port)
-		if why != "" {
-			set.ServersWhy = why
+		if !policies {
+			continue
 		}
+		servers, why := c.serversOn(ctx, pod, port)
+		set.ServersWhy = cmp.Or(why, set.ServersWhy)
 		for _, s := range servers {
 			if !slices.ContainsFunc(set.Servers, func(have law.ServerOn) bool { return have.Name == s.Name }) {
 				set.Servers = append(set.Servers, s)

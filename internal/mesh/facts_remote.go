@@ -47,22 +47,13 @@ func (d *finder) readRemoteFacts(ctx context.Context, cluster string, c Client) 
 	if d.t.SplitOnly {
 		return
 	}
-	groups, err := c.groups(ctx)
-	policies := &policyReader{groups}
-	if err != nil {
-		policies = nil
-	}
 	mirrors := d.mirrorsOf(cluster)
 	for _, b := range mirrors {
 		if !b.Mirror.RemoteFound {
 			continue
 		}
-		b.Pods = podSet(ctx, c, policies, b.Mirror.RemoteService, d.remoteEndpoints[b.Name])
-		if err == nil {
-			b.Mirror.RemoteSplit, b.Mirror.RemoteSplitWhy = readRemoteSplit(ctx, c, groups, b.Mirror)
-		} else {
-			b.Mirror.RemoteSplitWhy = law.Brief(err)
-		}
+		b.Pods = podSet(ctx, c, true, b.Mirror.RemoteService, d.remoteEndpoints[b.Name])
+		b.Mirror.RemoteSplit, b.Mirror.RemoteSplitWhy = readRemoteSplit(ctx, c, b.Mirror)
 	}
 	if len(mirrors) == 0 {
 		return
@@ -79,11 +70,9 @@ func (d *finder) readRemoteFacts(ctx context.Context, cluster string, c Client) 
 
 // readRemoteSplit looks for a split of the mirrored Service in its own cluster. The gateway there asks for the profile
 // of the name that it is called by and obeys it, so the share of that cluster is split once more.
-func readRemoteSplit(ctx context.Context, c Client, groups *metav1.APIGroupList, m *law.Mirror) (*law.RemoteSplit,
-	string,
-) {
+func readRemoteSplit(ctx context.Context, c Client, m *law.Mirror) (*law.RemoteSplit, string) {
 	ns, name, _ := strings.Cut(m.Remote, "/")
-	items, err := c.list(ctx, law.ServiceProfiles(), law.ServiceProfiles().ServedBy(groups), ns)
+	items, err := c.list(ctx, law.ServiceProfiles(), ns)
 	if sight, why := sightOf(err); sight == law.Unread {
 		return nil, why
 	}

@@ -35,8 +35,8 @@ func Splits(ctx context.Context, c Client, namespace string) ([]string, error) {
 
 // find names the splits of all kinds that are offered; unless all must be read, those of the kinds that can be.
 func find(ctx context.Context, c Client, namespace string, all bool) ([]Found, error) {
-	groups, err := c.groups(ctx)
-	if err != nil {
+	c = c.remembered()
+	if _, err := c.groups(ctx); err != nil {
 		return nil, apiError(c, "list", "API groups", err)
 	}
 	where := "in namespace " + untrusted.Safe(namespace)
@@ -49,7 +49,7 @@ func find(ctx context.Context, c Client, namespace string, all bool) ([]Found, e
 			continue
 		}
 		for _, r := range k.Resources {
-			items, err := c.list(ctx, r, r.ServedBy(groups), namespace)
+			items, err := c.list(ctx, r, namespace)
 			if err != nil && !errors.Is(err, errNotServed) && (all || k.Needed) {
 				return nil, apiError(c, "list", string(k.Path)+"s "+where, err)
 			}

@@ -63,10 +63,9 @@ type linkSelectors struct{ gateway, discovery labels.Selector }
 
 // linksStep lists the Links of all namespaces, or of the usual one where all may not be listed.
 func (d *finder) linksStep(ctx context.Context) error {
-	versions := law.Links().ServedBy(d.groups)
-	items, err := d.local.list(ctx, law.Links(), versions, "")
+	items, err := d.local.list(ctx, law.Links(), "")
 	if apierrors.IsForbidden(err) {
-		items, err = d.local.list(ctx, law.Links(), versions, linkNamespace)
+		items, err = d.local.list(ctx, law.Links(), linkNamespace)
 	}
 	if d.snap.Facts.Links, _ = sightOf(err); err != nil {
 		if !errors.Is(err, errNotServed) { // no multicluster extension: nothing to note

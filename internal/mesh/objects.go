@@ -34,7 +34,7 @@ func (d *finder) objectsStep(ctx context.Context) error {
 func (d *finder) readKind(ctx context.Context, k law.Kind) error {
 	served := false
 	for _, r := range k.Resources {
-		if !d.serves(ctx, r) {
+		if !d.local.serves(ctx, r) {
 			continue
 		}
 		items, where, err := d.listKind(ctx, k, r)
@@ -64,13 +64,13 @@ func (d *finder) readKind(ctx context.Context, k law.Kind) error {
 func (d *finder) listKind(ctx context.Context, k law.Kind, r law.Resource) (items []unstructured.Unstructured,
 	where string, err error,
 ) {
-	versions, name := r.ServedBy(d.groups), r.Plural+"."+r.Group
+	name := r.Plural + "." + r.Group
 	namespaces := []string{d.t.Namespace}
 	if !k.Needed {
 		namespaces = slices.Compact([]string{d.t.Namespace, d.t.clientNS})
 	}
 	if k.Everywhere {
-		items, err = d.local.list(ctx, r, versions, "")
+		items, err = d.local.list(ctx, r, "")
 		if !isForbidden(err) {
 			return items, name, err
 		}
@@ -80,7 +80,7 @@ func (d *finder) listKind(ctx context.Context, k law.Kind, r law.Resource) (item
 		}
 	}
 	for _, ns := range namespaces {
-		more, nsErr := d.local.list(ctx, r, versions, ns)
+		more, nsErr := d.local.list(ctx, r, ns)
 		if items = append(items, more...); nsErr != nil {
 			err, where = nsErr, cmp.Or(where, name+" of namespace "+untrusted.Safe(ns))
 		}
@@ -90,9 +90,9 @@ func (d *finder) listKind(ctx context.Context, k law.Kind, r law.Resource) (item
 
 // profilesStep lists the ServiceProfiles of the client's and the split's namespace, either of which may rule.
 func (d *finder) profilesStep(ctx context.Context) {
-	kind, o := law.ServiceProfiles(), &d.c.Objects
+	o := &d.c.Objects
 	for _, ns := range slices.Compact([]string{d.t.clientNS, d.t.Namespace}) {
-		items, err := d.local.list(ctx, kind, kind.ServedBy(d.groups), ns)
+		items, err := d.local.list(ctx, law.ServiceProfiles(), ns)
 		switch {
 		case errors.Is(err, errNotServed):
 			o.ProfilesState = law.ProfileNotServed

@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -34,26 +35,15 @@ func policyKinds() []law.Resource {
 	return []law.Resource{policyServers(), authorizationPolicies(), serverAuthorizations()}
 }
 
-// policyReader reads the policies of one cluster; nil knows of none.
-type policyReader struct{ groups *metav1.APIGroupList }
-
-// on are the Servers that cover the port of the pod, and why they could not be read, "" where they were.
-func (r *policyReader) on(ctx context.Context, c Client, pod *core.Pod, port int32) ([]law.ServerOn, string) {
-	if r == nil {
-		return nil, ""
-	}
-	if r.groups == nil {
+// serversOn are the policy Servers that cover the port of the pod, and why they could not be read, "" where they were.
+func (c Client) serversOn(ctx context.Context, pod *core.Pod, port int32) (out []law.ServerOn, why string) {
+	if groups, err := c.groups(ctx); err != nil || groups == nil {
 		return nil, "the API groups of the cluster could not be read"
 	}
-	if len(policyServers().ServedBy(r.groups)) == 0 {
-		return nil, ""
+	servers, err := c.list(ctx, policyServers(), pod.Namespace)
+	if _, why = sightOf(err); why != "" {
+		return nil, why
 	}
-	servers, err := c.list(ctx, policyServers(), policyServers().ServedBy(r.groups), pod.Namespace)
-	if err != nil {
-		return nil, law.Brief(err)
-	}
-	var out []law.ServerOn
-	why := ""
 	for i := range servers {
 		u := &servers[i]
 		if !serverSelects(u, pod, port) {
@@ -64,9 +54,8 @@ func (r *policyReader) on(ctx context.Context, c Client, pod *core.Pod, port int
 			ProxyProtocol: text(u, "spec", "proxyProtocol"),
 		}
 		var unread string
-		if s.Authorizations, unread = r.authorizations(ctx, c, u); unread != "" {
-			why = unread
-		}
+		s.Authorizations, unread = c.authorizations(ctx, u)
+		why = cmp.Or(unread, why)
 		out = append(out, s)
 	}
 	return out, why
@@ -115,11 +104,9 @@ func selectorOf(u *unstructured.Unstructured, field string) (sel labels.Selector
 // authorizations are the objects that let somebody through to the Server: policies that target it or its namespace, and
 // the older ServerAuthorizations. Whom they let in is not worked out here. A policy of an HTTPRoute or GRPCRoute may be
 // of this Server's routes: it is counted, for it is not certain that nobody is let in.
-func (r *policyReader) authorizations(ctx context.Context, c Client, server *unstructured.Unstructured) (out []string,
-	unread string,
-) {
+func (c Client) authorizations(ctx context.Context, server *unstructured.Unstructured) (out []string, unread string) {
 	take := func(k law.Resource, what string, fits func(*unstructured.Unstructured) bool) {
-		items, err := c.list(ctx, k, k.ServedBy(r.groups), server.GetNamespace())
+		items, err := c.list(ctx, k, server.GetNamespace())
 		if err != nil && !errors.Is(err, errNotServed) {
 			unread = law.Brief(err)
 		}

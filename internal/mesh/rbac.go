@@ -10,24 +10,22 @@ import (
 	"github.com/splitbench/splitbench/internal/law"
 )
 
-// serves reports whether the client's cluster serves a kind. A group is served for one of its kinds as much as for all,
-// and a rule for a kind that is not there would be one too many; so groups of several kinds are asked which they have.
-// Where a server does not tell, the kind is taken to be served: reading it then says.
-func (d *finder) serves(ctx context.Context, k law.Resource) bool {
-	versions := k.ServedBy(d.groups)
-	if len(versions) == 0 || d.groups == nil || d.local.kube == nil {
-		return len(versions) > 0
-	}
-	if k.Group != "gateway.networking.k8s.io" && k.Group != policyGroup {
+// serves reports whether the cluster serves a kind. A group is served for one of its kinds as much as for all, and a rule
+// for a kind that is not there would be one too many; so groups of several kinds are asked which they have. Where a
+// server does not tell, the kind is taken to be served: reading it then says.
+func (c Client) serves(ctx context.Context, k law.Resource) bool {
+	groups, err := c.groups(ctx)
+	versions := k.ServedBy(groups)
+	switch {
+	case err != nil || len(versions) == 0:
+		return false
+	case groups == nil, k.Group != "gateway.networking.k8s.io" && k.Group != policyGroup:
 		return true
 	}
-	for _, v := range versions {
-		names, err := d.local.resources(ctx, k.Group+"/"+v)
-		if err != nil || slices.Contains(names, k.Plural) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(versions, func(v string) bool {
+		names, err := c.resources(ctx, k.Group+"/"+v)
+		return err != nil || slices.Contains(names, k.Plural)
+	})
 }
 
 // resources names what a version of a group serves.
@@ -81,7 +79,7 @@ func Needs(ctx context.Context, c *Client, command string, q Query, remote bool)
 	d := &finder{t: t}
 	if c != nil {
 		d.local = c.remembered()
-		if d.groups, err = d.local.groups(ctx); err != nil {
+		if _, err = d.local.groups(ctx); err != nil {
 			return nil, apiError(*c, "list", "API groups", err)
 		}
 	}
@@ -89,8 +87,7 @@ func Needs(ctx context.Context, c *Client, command string, q Query, remote bool)
 		if command == CommandConvert || command == CommandPlan {
 			return nil, nil
 		}
-		return remoteAccess("", []string{t.Namespace}, d.serves(ctx, law.ServiceProfiles()),
-			d.serves(ctx, policyServers())), nil
+		return remoteAccess(ctx, d.local, "", []string{t.Namespace}), nil
 	}
 	all := law.Once(d.localAccess(ctx))
 	switch command {

@@ -178,14 +178,7 @@ func (d *finder) readGateway(ctx context.Context, cluster string, c Client) law.
 		}
 		g.Found, g.Namespace, g.Addresses = true, ns, gatewayAddresses(svc)
 		g.Identity = annotation(svc, annGatewayOwnIdentity)
-		var policies *policyReader // of a second look: not asked for
-		if !d.t.SplitOnly {
-			policies = &policyReader{}
-			if groups, err := c.groups(ctx); err == nil {
-				policies.groups = groups
-			}
-		}
-		g.Pods = podSet(ctx, c, policies, readService(svc), []law.Endpoint{{Port: gatewayProxyPort}})
+		g.Pods = podSet(ctx, c, !d.t.SplitOnly, readService(svc), []law.Endpoint{{Port: gatewayProxyPort}})
 		of := servicePort{service: gatewayService}
 		got, unread := endpointsOf(ctx, c, ns, of)
 		if why := unread[of]; why != "" {

@@ -20,11 +20,10 @@ func (d *finder) subsetsStep(ctx context.Context) error {
 	if !slices.ContainsFunc(d.snap.Law.Backends, func(b law.Leaf) bool { return b.Subset != "" }) {
 		return nil
 	}
-	kind := law.DestinationRules()
 	var rules []unstructured.Unstructured
 	var unread error
 	for _, ns := range slices.Compact([]string{d.t.Namespace, d.t.clientNS, law.IstioRoot}) {
-		items, err := d.local.list(ctx, kind, kind.ServedBy(d.groups), ns)
+		items, err := d.local.list(ctx, law.DestinationRules(), ns)
 		if err != nil && !errors.Is(err, errNotServed) {
 			unread = err
 		}

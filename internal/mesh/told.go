@@ -99,7 +99,7 @@ func (d *finder) controlPlane(ctx context.Context, q law.Question, namespace str
 
 // tellAccess is what asking the control plane needs, where it is asked.
 func (d *finder) tellAccess(ctx context.Context) []law.Access {
-	if !d.t.asks() || !d.serves(ctx, law.ServiceProfiles()) {
+	if !d.t.asks() || !d.local.serves(ctx, law.ServiceProfiles()) {
 		return nil
 	}
 	forward := optional("create", "", "pods", controlNamespace, "what the control plane tells proxies")
