@@ -53,12 +53,8 @@ func ReadForConversion(ctx context.Context, c Client, q Query) (law.Sources, err
 		return law.Sources{}, unclearError(unclear)
 	}
 	if u == nil {
-		var names []string
-		for i := range items {
-			names = append(names, "ts/"+items[i].GetName())
-		}
 		return missing(untrusted.Safe(q.Split)+" "+in, "there is no such TrafficSplit",
-			law.Candidates("TrafficSplits", names))
+			law.Candidates("TrafficSplits", namesOf("ts/", items)))
 	}
 	out := law.Sources{Split: u, Version: routeVersion(groups)}
 	services, err := c.servicesOf(ctx, t.Namespace)

@@ -54,14 +54,14 @@ func readAdaptor(ctx context.Context, c Client) law.Adaptor {
 	if err == nil && len(l.Items) > 0 {
 		a.Namespace = l.Items[0].Name
 	}
-	d, readErr := c.deployment(ctx, a.Namespace, a.Name)
+	d, readErr := get(ctx, c, "deployment", a.Namespace, a.Name, c.kube.AppsV1().Deployments(a.Namespace))
 	if err != nil && apierrors.IsNotFound(readErr) {
 		why := fmt.Sprintf("it is not in namespace %s, and other namespaces could not be listed: %s", smiNamespace,
 			law.Brief(err))
 		return law.Adaptor{Sight: law.Unread, Why: why, Name: a.Name}
 	}
 	if a.Sight, a.Why = sightOf(readErr); a.Sight == law.Seen {
-		a.Available, a.Idle = d.Status.AvailableReplicas > 0, d.Spec.Replicas != nil && *d.Spec.Replicas == 0
+		a.Available, a.Idle = d.Status.AvailableReplicas > 0, wanted(d) == 0
 	}
 	return a
 }

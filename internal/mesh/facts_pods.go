@@ -181,10 +181,6 @@ func (c Client) deployments(ctx context.Context, ns string) (*apps.DeploymentLis
 	})
 }
 
-func (c Client) deployment(ctx context.Context, ns, name string) (*apps.Deployment, error) {
-	return get(ctx, c, "deployment", ns, name, c.kube.AppsV1().Deployments(ns))
-}
-
 // backendsOf are the Services of backends whose pods are in the cluster ("": the client's), as that cluster has them.
 func (d *finder) backendsOf(cluster string) []law.Service {
 	var out []law.Service
@@ -228,11 +224,7 @@ func (d *finder) rollouts(ctx context.Context, c Client, cluster string, service
 }
 
 func rolloutState(d *apps.Deployment) string {
-	want := int32(1)
-	if d.Spec.Replicas != nil {
-		want = *d.Spec.Replicas
-	}
-	s := d.Status
+	want, s := wanted(d), d.Status
 	switch {
 	case s.ObservedGeneration < d.Generation:
 		return "its last change is not carried out yet"
@@ -242,4 +234,12 @@ func rolloutState(d *apps.Deployment) string {
 		return fmt.Sprintf("%d old replicas are still there", s.Replicas-s.UpdatedReplicas)
 	}
 	return ""
+}
+
+// wanted is how many replicas a Deployment is to have.
+func wanted(d *apps.Deployment) int32 {
+	if d.Spec.Replicas == nil {
+		return 1
+	}
+	return *d.Spec.Replicas
 }

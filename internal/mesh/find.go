@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
@@ -64,4 +66,25 @@ func find(ctx context.Context, c Client, namespace string, all bool) ([]Found, e
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Split, b.Split))
 	})
 	return slices.Compact(out), nil
+}
+
+// Namespaces names the namespaces of a cluster, sorted, at most one page of them: they are offered, not acted on.
+func Namespaces(ctx context.Context, c Client) ([]string, error) {
+	l, err := c.kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{Limit: pageSize})
+	if err != nil {
+		return nil, apiError(c, "list", "namespaces", err)
+	}
+	return slices.Sorted(slices.Values(namesOf("", l.Items))), nil
+}
+
+// namesOf names objects, each behind a prefix.
+func namesOf[T any, P interface {
+	*T
+	GetName() string
+}](prefix string, objects []T) []string {
+	var names []string
+	for i := range objects {
+		names = append(names, prefix+P(&objects[i]).GetName())
+	}
+	return names
 }

@@ -128,7 +128,7 @@ func (d *finder) readControllers(ctx context.Context) {
 			if of := dep.Labels[labelCluster]; of != "" && (of == l.TargetCluster || of == l.Name) {
 				l.Controller = law.Controller{
 					Sight: law.Seen, Name: dep.Namespace + "/" + dep.Name, Available: dep.Status.AvailableReplicas > 0,
-					Idle: dep.Spec.Replicas != nil && *dep.Spec.Replicas == 0,
+					Idle: wanted(dep) == 0,
 				}
 			}
 		}

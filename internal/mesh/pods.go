@@ -62,20 +62,3 @@ func (d *finder) pinnedSources(ctx context.Context) error {
 	}
 	return nil
 }
-
-func namesOfRead(pods []law.Pod) []string {
-	var names []string
-	for _, p := range pods {
-		names = append(names, p.Name)
-	}
-	return names
-}
-
-// checkPods checks what a query says of their number.
-func (q Query) checkPods() error {
-	if q.Pods == 0 || q.Pods == AllPods || q.Pods >= 1 && q.Pods <= law.MaxPods {
-		return nil
-	}
-	return usage("read", fmt.Sprintf("--pods %d", q.Pods), "no such number of pods",
-		fmt.Sprintf("want 1 to %d, or all", law.MaxPods))
-}

@@ -47,7 +47,10 @@ func (q Query) Pinned(s law.Snapshot) Query {
 		q.From, q.Selector, q.Container = "pod/"+s.Source.Name, "", s.Source.Container
 	}
 	q.Port, q.SplitOnly = s.Port, true
-	q.Pods, q.others = 0, namesOfRead(s.Others)
+	q.Pods, q.others = 0, nil
+	for _, p := range s.Others {
+		q.others = append(q.others, p.Name)
+	}
 	return q
 }
 
@@ -84,10 +87,11 @@ func (q Query) parse() (target, error) {
 	if t.through != "" {
 		t.clientNS = q.Namespace
 	}
-	if err := q.checkPods(); err != nil {
-		return t, err
-	}
-	if q.Port < 0 || q.Port > 65535 {
+	switch {
+	case q.Pods != AllPods && (q.Pods < 0 || q.Pods > law.MaxPods):
+		return t, usage("read", fmt.Sprintf("--pods %d", q.Pods), "no such number of pods",
+			fmt.Sprintf("want 1 to %d, or all", law.MaxPods))
+	case q.Port < 0 || q.Port > 65535:
 		return t, usage("read", fmt.Sprintf("port %d", q.Port), "not a port", "name one of 1 to 65535")
 	}
 	return t, nil

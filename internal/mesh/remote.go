@@ -101,7 +101,7 @@ func (d *finder) readRemote(ctx context.Context, cluster string, c Client) {
 	entry := law.Cluster{Role: cluster, Context: c.Context, Server: c.server}
 	v, skew, err := c.version(ctx)
 	entry.SkewMs = skew
-	if err != nil && !isForbidden(err) {
+	if err != nil && !apierrors.IsForbidden(err) {
 		entry.Problem = law.Brief(apiError(c, "connect", "--remote-context "+untrusted.Safe(c.Context), err))
 		d.snap.Clusters = append(d.snap.Clusters, entry)
 		d.note("cluster %s could not be read: %s", untrusted.Safe(cluster), entry.Problem)

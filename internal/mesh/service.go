@@ -41,6 +41,21 @@ func readService(svc *core.Service) law.Service {
 	return s
 }
 
+// routeSettings are the annotations of a Service that make its proxies retry, give up or break off. They count on the
+// path of routes only, and are remarks on the profile's.
+func routeSettings(svc *core.Service) map[string]string {
+	var out map[string]string
+	for k, v := range svc.Annotations {
+		if law.IsSetting(k) && len(out) < maxNamed {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[untrusted.Short(k, 100)] = untrusted.Short(v, 100)
+		}
+	}
+	return out
+}
+
 // servicesStep lists the Services of the namespace once: root, leaves and mirrors are looked up in the list, and its
 // names are what an error offers. A namespace without Services is asked for by name, since a list of nothing does not
 // tell a namespace that is empty from one that is not there.
@@ -70,7 +85,7 @@ func (d *finder) namespaceExists(ctx context.Context) error {
 	switch {
 	case err == nil:
 		return nil
-	case isForbidden(err):
+	case apierrors.IsForbidden(err):
 		d.note("namespace %s has no Services, and may not be read itself: it may not exist", d.t.Namespace)
 		return nil
 	case !apierrors.IsNotFound(err):

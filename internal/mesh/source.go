@@ -57,7 +57,7 @@ func (d *finder) sourceStep(ctx context.Context) error {
 		return &Error{
 			Kind: KindAmbiguous, Op: "find source pod", Object: label, Cause: fmt.Errorf("%d running pods fit", len(ready)),
 			Hint: "name one with --from pod/NAME, or their workload with --from deploy/NAME; " +
-				law.Candidates("pods", namesOf(ready)),
+				law.Candidates("pods", namesOf("pod/", ready)),
 		}
 	}
 	fit := ready
@@ -125,7 +125,7 @@ func (d *finder) podsOf(ctx context.Context, ns string, sel labels.Selector, fit
 func (d *finder) noPods(ctx context.Context, label string) error {
 	var names []string
 	if l, err := d.local.kube.CoreV1().Pods(d.t.FromNamespace).List(ctx, metav1.ListOptions{Limit: pageSize}); err == nil {
-		names = namesOf(l.Items)
+		names = namesOf("pod/", l.Items)
 	}
 	return notFound("find source pod", untrusted.Safe(label)+" in namespace "+d.t.FromNamespace, "there is no such pod",
 		law.Candidates("pods", names))
@@ -171,9 +171,7 @@ func (d *finder) readWorkload(ctx context.Context) (workload, error) {
 func (d *finder) otherWorkloads(ctx context.Context) string {
 	var names []string
 	if l, err := d.workloads().List(ctx, metav1.ListOptions{Limit: pageSize}); err == nil {
-		for i := range l.Items {
-			names = append(names, d.t.fromKind.short+"/"+l.Items[i].GetName())
-		}
+		names = namesOf(d.t.fromKind.short+"/", l.Items)
 	}
 	return law.Candidates(d.t.fromKind.name+"s", names)
 }
@@ -222,14 +220,6 @@ func usable(p *core.Pod) bool {
 		}
 	}
 	return false
-}
-
-func namesOf(pods []core.Pod) []string {
-	var names []string
-	for i := range pods {
-		names = append(names, "pod/"+pods[i].Name)
-	}
-	return names
 }
 
 // pickPod takes the oldest pod of the newest revision, by name where two are of one age: the same one every time.
