@@ -5,7 +5,7 @@ export GOFLAGS ?= -buildvcs=auto
 LDFLAGS  := -s -w
 FUZZTIME ?= 10s
 
-.PHONY: screenshots help build agents demo test race browser-test lint calibrate fuzz bench envoy-test cluster-test delay-test generate verify clean
+.PHONY: screenshots help build agents demo test race browser-test lint calibrate fuzz vulnerabilities workflow-test bench envoy-test cluster-test delay-test generate verify clean
 
 ## help: list the targets
 help:
@@ -50,6 +50,17 @@ bin/golangci-lint: tools/go.mod tools/go.sum
 
 bin/deadcode: tools/go.mod tools/go.sum
 	$(GO) build -C tools -o ../$@ golang.org/x/tools/cmd/deadcode
+
+bin/govulncheck: tools/go.mod tools/go.sum
+	$(GO) build -C tools -o ../$@ golang.org/x/vuln/cmd/govulncheck
+
+## vulnerabilities: known ones that the program can reach, by govulncheck; offline it says what it could not do
+vulnerabilities: bin/govulncheck agents
+	sh tools/vulnerabilities.sh
+
+## workflow-test: zizmor on .github/workflows and action.yml, from PyPI (python3)
+workflow-test:
+	"$$(sh test/packaging/zizmor.sh)" --offline --persona pedantic --no-progress .
 
 ## calibrate: simulate the error rates that docs/statistics.md states, and rewrite its table
 calibrate:

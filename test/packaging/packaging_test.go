@@ -57,8 +57,16 @@ func TestGoreleaserReadsItsConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Builds) != 1 || len(p.SBOMs) != 1 || p.Checksum.NameTemplate == "" || len(p.Kos) != 1 || len(p.Krews) != 1 {
-		t.Errorf("builds %d, sboms %d, checksums %q, images %d, krew %d", len(p.Builds), len(p.SBOMs), p.Checksum.NameTemplate, len(p.Kos), len(p.Krews))
+	for what, n := range map[string]int{
+		"builds": len(p.Builds), "archives": len(p.Archives), "packages": len(p.NFPMs), "signatures": len(p.Signs), "signed images": len(p.DockerSigns),
+		"images": len(p.Kos), "krew manifests": len(p.Krews), "casks": len(p.Casks),
+	} {
+		if n != 1 {
+			t.Errorf("%d %s", n, what)
+		}
+	}
+	if len(p.SBOMs) != 2 || p.Checksum.NameTemplate == "" {
+		t.Errorf("sboms %d, checksums %q", len(p.SBOMs), p.Checksum.NameTemplate)
 	}
 	if len(p.Krews[0].ShortDescription) > 50 {
 		t.Errorf("krew wants a short description of at most 50 characters: %q", p.Krews[0].ShortDescription)
