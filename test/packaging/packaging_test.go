@@ -5,6 +5,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -43,12 +45,36 @@ func command(t *testing.T, dir string, argv ...string) string {
 	return string(out)
 }
 
-// program builds splitbench as a release does.
+// built is splitbench as a release builds it, once for all tests of this package.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "splitbench-packaging-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "kubectl-splitbench")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -buildid=", "-o", path, "./cmd/splitbench")
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("%w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, _ := built(); dir != "" {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
 func program(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "kubectl-splitbench")
-	command(t, root, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/splitbench")
-	return path
+	dir, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "kubectl-splitbench")
 }
 
 // goreleaser's own loader refuses keys that it does not know.
