@@ -11,20 +11,13 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-func accessChecks() []Check {
-	return []Check{
-		{
-			ID: "SB035", Name: "what the checks look at may be read", Severity: Fatal,
-			After: []string{"SB033"}, Func: mayRead, Apply: MissingRules, Hint: rulesHint,
-		},
-		{
-			ID: "SB027", Name: "running a command in the source pod is allowed", Severity: Fatal,
-			Func: on(aboutAccess, execAllowed), Apply: missingExec,
-			Hint: func(s View) string {
-				return "ask for the verbs create and get on pods/exec; to see what you have: " +
-					kubectl(s, sourceNamespace(s), "auth", "can-i", "create", "pods", "--subresource=exec")
-			},
-		},
+func accessChecks() map[string]Check {
+	return map[string]Check{
+		"SB035": {Func: mayRead, Apply: MissingRules, Hint: rulesHint},
+		"SB027": {Func: on(aboutAccess, execAllowed), Apply: missingExec, Hint: func(s View) string {
+			return "ask for the verbs create and get on pods/exec; to see what you have: " +
+				kubectl(s, sourceNamespace(s), "auth", "can-i", "create", "pods", "--subresource=exec")
+		}},
 	}
 }
 

@@ -8,71 +8,40 @@ import (
 	"github.com/splitbench/splitbench/internal/law"
 )
 
-func backendChecks() []Check {
-	return []Check{
-		{
-			ID: "SB034", Name: "the root Service exists", Severity: Fatal,
-			After: []string{"SB031"}, Func: rootThere, Hint: seeServices,
-		},
-		{
-			ID: "SB015", Name: "the root Service has an address that can be split", Severity: Fatal,
-			After: []string{"SB034"}, Func: on(aboutRoot, rootSplittable),
-			Hint: func(s View) string {
-				if !s.Root.Found {
-					return ""
+func backendChecks() map[string]Check {
+	return map[string]Check{
+		"SB034": {Func: rootThere, Hint: seeServices},
+		"SB015": {Func: on(aboutRoot, rootSplittable), Hint: func(s View) string {
+			if !s.Root.Found {
+				return ""
+			}
+			if to := s.Probed.dialled(); to != "" && !s.Root.IsAt(to) && s.Root.ClusterIP != "" && !s.Root.Headless {
+				return "have the pod dial the root by its name: --url " + word(rootURL(s))
+			}
+			if s.Source.IPv4Only && law.IsIPv6(cmp.Or(s.Probed.dialled(), s.Root.ClusterIP)) {
+				return "dial an address of IPv4 (--url), or have Linkerd listen on IPv6 too (its Helm value disableIPv6: false)"
+			}
+			return "proxies know a split by the root's cluster IP: make it an ordinary Service: " +
+				kubectl(s, s.Split.Namespace, "get", "service", s.Split.Root, "-o", "yaml")
+		}},
+		"SB007": {Func: backendsExist, Hint: seeServices},
+		"SB009": {Func: portsMatch, Hint: portHint},
+		"SB008": {Func: endpointsReady, Hint: readyHint},
+		"SB024": {Func: atRest, Hint: atRestHint},
+		"SB025": {Func: letIn, Hint: policyHint},
+		"SB028": {Func: leavesMeshed, Hint: func(s View) string {
+			const why = "mesh them, or keep in mind that what they refuse comes back as 502 and is not moved elsewhere: "
+			for _, b := range mirrors(s) {
+				if ns, _, _ := strings.Cut(b.Mirror.Remote, "/"); b.Pods.UnmeshedPods > 0 {
+					return why + kubectlIn(b.Mirror.Context, ns, "get", "pods", "-o", "wide")
 				}
-				if to := s.Probed.dialled(); to != "" && !s.Root.IsAt(to) && s.Root.ClusterIP != "" && !s.Root.Headless {
-					return "have the pod dial the root by its name: --url " + word(rootURL(s))
-				}
-				if s.Source.IPv4Only && law.IsIPv6(cmp.Or(s.Probed.dialled(), s.Root.ClusterIP)) {
-					return "dial an address of IPv4 (--url), or have Linkerd listen on IPv6 too (its Helm value disableIPv6: false)"
-				}
-				return "proxies know a split by the root's cluster IP: make it an ordinary Service: " +
-					kubectl(s, s.Split.Namespace, "get", "service", s.Split.Root, "-o", "yaml")
-			},
-		},
-		{
-			ID: "SB007", Name: "every backend Service exists", Severity: Fatal,
-			After: []string{"SB031", "SB016", "SB034", "SB010"}, Func: backendsExist, Hint: seeServices,
-		},
-		{
-			ID: "SB009", Name: "root and backends have the port", Severity: Fatal,
-			After: []string{"SB034", "SB016", "SB010", "SB007"}, Func: portsMatch, Hint: portHint,
-		},
-		{
-			ID: "SB008", Name: "every backend has ready endpoints", Severity: Fatal,
-			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007", "SB009", "SB011", "SB012"},
-			Func:  endpointsReady, Hint: readyHint,
-		},
-		{
-			ID: "SB024", Name: "nothing retries, times out or rolls out", Severity: Warn,
-			After: []string{"SB034"}, Func: atRest, Hint: atRestHint,
-		},
-		{
-			ID: "SB025", Name: "the backends let the client in", Severity: Fatal,
-			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007", "SB008"}, Func: letIn, Hint: policyHint,
-		},
-		{
-			ID: "SB028", Name: "the backends' pods are meshed", Severity: Warn,
-			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007", "SB008"}, Func: leavesMeshed,
-			Hint: func(s View) string {
-				const why = "mesh them, or keep in mind that what they refuse comes back as 502 and is not moved elsewhere: "
-				for _, b := range mirrors(s) {
-					if ns, _, _ := strings.Cut(b.Mirror.Remote, "/"); b.Pods.UnmeshedPods > 0 {
-						return why + kubectlIn(b.Mirror.Context, ns, "get", "pods", "-o", "wide")
-					}
-				}
-				return why + kubectl(s, s.Split.Namespace, "get", "pods", "-o", "wide")
-			},
-		},
-		{
-			ID: "SB026", Name: "backends can be told apart", Severity: Fatal,
-			After: []string{"SB031", "SB033", "SB016", "SB010", "SB007"}, Func: podsDisjoint,
-			Hint: func(s View) string {
-				return "an answer of a shared pod cannot be told to one backend; make the selectors differ: " +
-					kubectl(s, s.Split.Namespace, "get", "services", "-o", "wide")
-			},
-		},
+			}
+			return why + kubectl(s, s.Split.Namespace, "get", "pods", "-o", "wide")
+		}},
+		"SB026": {Func: podsDisjoint, Hint: func(s View) string {
+			return "an answer of a shared pod cannot be told to one backend; make the selectors differ: " +
+				kubectl(s, s.Split.Namespace, "get", "services", "-o", "wide")
+		}},
 	}
 }
 

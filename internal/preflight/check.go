@@ -11,8 +11,8 @@
 package preflight
 
 import (
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/splitbench/splitbench/internal/law"
 )
@@ -24,10 +24,11 @@ type View struct {
 	OffMesh bool    // the source pod is meant to be outside the mesh: the control experiment
 }
 
-// Check is one question to a View.
+// Check is one question to a View. What it is called, and what may explain it, stands in checks.txt; what it does in the
+// file of its category, by its id.
 type Check struct {
 	ID       string // stable, e.g. "SB002"
-	Category string // the name of its group
+	Category string
 	Name     string // what holds when it is green
 	Severity Severity
 	When     func(View) bool // whether it is asked at all; nil: always
@@ -40,36 +41,25 @@ type Check struct {
 	Explanation
 }
 
-// group is the checks of one category.
-type group struct {
-	category string
-	checks   []Check
-}
-
-func groups() []group {
-	return []group{
-		{"clusters", clusterChecks()},
-		{"access", accessChecks()},
-		{"client", clientChecks()},
-		{"split", splitChecks()},
-		{"mesh", meshChecks()},
-		{"backends", backendChecks()},
-		{"mirror", mirrorChecks()},
-	}
-}
-
 // Checks are all checks, by category and id.
 func Checks() []Check {
-	var all []Check
-	words := explanations()
-	for _, g := range groups() {
-		slices.SortFunc(g.checks, func(a, b Check) int { return strings.Compare(a.ID, b.ID) })
-		for _, c := range g.checks {
-			c.Category, c.Explanation = g.category, words[c.ID]
-			all = append(all, c)
-		}
+	all, does := described(), functions()
+	for i := range all {
+		c, do := &all[i], does[all[i].ID]
+		c.When, c.Func, c.Apply, c.Hint = do.When, do.Func, do.Apply, do.Hint
 	}
 	return all
+}
+
+// functions are what the checks do, by id.
+func functions() map[string]Check {
+	out := map[string]Check{}
+	for _, checks := range []map[string]Check{
+		accessChecks(), backendChecks(), clientChecks(), meshChecks(), mirrorChecks(), splitChecks(),
+	} {
+		maps.Copy(out, checks)
+	}
+	return out
 }
 
 // Run asks every check of the View and gives the results by category and id.

@@ -110,6 +110,7 @@ func TestNothingSeenIsNotGreen(t *testing.T) {
 func TestChecksAreData(t *testing.T) {
 	seen := map[string]bool{}
 	last := ""
+	categories := []string{"clusters", "access", "client", "split", "mesh", "backends", "mirror"}
 	for _, c := range Checks() {
 		if !regexp.MustCompile(`^SB0\d\d$`).MatchString(c.ID) || seen[c.ID] || c.Name == "" || c.Func == nil || c.Hint == nil {
 			t.Errorf("check %+v", c)
@@ -118,7 +119,7 @@ func TestChecksAreData(t *testing.T) {
 			t.Errorf("%s: severity %q", c.ID, c.Severity)
 		}
 		seen[c.ID] = true
-		rank := slices.IndexFunc(groups(), func(g group) bool { return g.category == c.Category })
+		rank := slices.Index(categories, c.Category)
 		if rank < 0 {
 			t.Errorf("%s: category %q", c.ID, c.Category)
 		}

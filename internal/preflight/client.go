@@ -9,26 +9,43 @@ import (
 	"github.com/splitbench/splitbench/internal/law"
 )
 
-func clusterChecks() []Check {
-	return []Check{
-		{
-			ID: "SB036", Name: "the clocks agree", Severity: Warn,
-			After: []string{"SB033"}, Func: clocksAgree,
-			Hint: func(View) string {
-				return "set the clocks by one source (chrony, systemd-timesyncd); the time here: date -u"
-			},
-		},
-		{
-			ID: "SB033", Name: "the clusters behind the mirrors answer", Severity: Fatal, Func: clustersAnswer,
-			Hint: func(s View) string {
-				for _, c := range s.Clusters {
-					if c.Problem != "" {
-						return "see whether it answers: " + kubectlIn(c.Context, "", "version")
-					}
+func clientChecks() map[string]Check {
+	return map[string]Check{
+		"SB036": {Func: clocksAgree, Hint: func(View) string {
+			return "set the clocks by one source (chrony, systemd-timesyncd); the time here: date -u"
+		}},
+		"SB033": {Func: clustersAnswer, Hint: func(s View) string {
+			for _, c := range s.Clusters {
+				if c.Problem != "" {
+					return "see whether it answers: " + kubectlIn(c.Context, "", "version")
 				}
-				return "name the other cluster's context: --remote-context CLUSTER=CONTEXT"
-			},
-		},
+			}
+			return "name the other cluster's context: --remote-context CLUSTER=CONTEXT"
+		}},
+		"SB037": {When: func(v View) bool { return v.OffMesh }, Func: refusedOffMesh, Hint: func(s View) string {
+			switch {
+			case s.Source.Meshed:
+				return "name a pod without a proxy: --from pod/NAME --expect-off-mesh"
+			case s.Probed == nil:
+				return "have the pod ask: add --probe"
+			}
+			return "see what lets it in: " + kubectl(s, s.Split.Namespace, "get", "services", "-o", "wide")
+		}},
+		"SB002": {When: meshedClient, Func: clientMeshed, Hint: meshHint},
+		"SB032": {Func: on(aboutSource, sourceRunning), Hint: func(s View) string {
+			if s.Source.Name == "" {
+				return "name the client with --from deploy/NAME; to see what there is: " +
+					kubectl(s, sourceNamespace(s), "get", "deploy,pods")
+			}
+			return "see why: " + kubectl(s, s.Source.Namespace, "describe", "pod", s.Source.Name)
+		}},
+		"SB030": {When: meshedClient, Func: on(aboutSource, unspoiled), Hint: func(s View) string {
+			if s.Probed == nil {
+				return "ask the pod: add --probe"
+			}
+			return "request the root Service itself, at a path that answers with a body of its own: --url http://" +
+				word(s.Split.Root+"."+s.Split.Namespace) + ":" + fmt.Sprint(s.Port) + "/"
+		}},
 	}
 }
 
@@ -63,50 +80,6 @@ func clustersAnswer(s View) Finding {
 		}
 	}
 	return f.seen(noMirrors)
-}
-
-func clientChecks() []Check {
-	return []Check{
-		{
-			ID: "SB037", Name: "a client outside the mesh is refused", Severity: Fatal,
-			When:  func(v View) bool { return v.OffMesh },
-			After: []string{"SB032", "SB010", "SB011", "SB012"}, Func: refusedOffMesh,
-			Hint: func(s View) string {
-				switch {
-				case s.Source.Meshed:
-					return "name a pod without a proxy: --from pod/NAME --expect-off-mesh"
-				case s.Probed == nil:
-					return "have the pod ask: add --probe"
-				}
-				return "see what lets it in: " + kubectl(s, s.Split.Namespace, "get", "services", "-o", "wide")
-			},
-		},
-		{
-			ID: "SB002", Name: "the pods that draw the backend are meshed", Severity: Fatal, When: meshedClient,
-			After: []string{"SB032"}, Func: clientMeshed, Hint: meshHint,
-		},
-		{
-			ID: "SB032", Name: "the source pod is running", Severity: Fatal, Func: on(aboutSource, sourceRunning),
-			Hint: func(s View) string {
-				if s.Source.Name == "" {
-					return "name the client with --from deploy/NAME; to see what there is: " +
-						kubectl(s, sourceNamespace(s), "get", "deploy,pods")
-				}
-				return "see why: " + kubectl(s, s.Source.Namespace, "describe", "pod", s.Source.Name)
-			},
-		},
-		{
-			ID: "SB030", Name: "what the client sees is what the backends say", Severity: Warn, When: meshedClient,
-			After: []string{"SB032", "SB002"}, Func: on(aboutSource, unspoiled),
-			Hint: func(s View) string {
-				if s.Probed == nil {
-					return "ask the pod: add --probe"
-				}
-				return "request the root Service itself, at a path that answers with a body of its own: --url http://" +
-					word(s.Split.Root+"."+s.Split.Namespace) + ":" + fmt.Sprint(s.Port) + "/"
-			},
-		},
-	}
 }
 
 // meshedClient is for checks that make no sense of a client that is meant to be outside the mesh.

@@ -24,19 +24,24 @@ func Explain(id string) (Check, bool) {
 	return Check{}, false
 }
 
-// explanationText has one block of fields for each check. What it states about Linkerd holds for its proxy and control
-// plane as of 2026, and was read in their code or documents.
+// checksText has one block of fields for each check, in the order in which they are shown. What it states about Linkerd
+// holds for its proxy and control plane as of 2026, and was read in their code or documents.
 //
-//go:embed explain.txt
-var explanationText string
+//go:embed checks.txt
+var checksText string
 
-// explanations parses explanationText. A line that begins with a space continues the field before it.
-func explanations() map[string]Explanation {
-	out := map[string]Explanation{}
-	for r := textproto.NewReader(bufio.NewReader(strings.NewReader(explanationText))); ; {
+// described are the checks as the text has them, without what they do. A line that begins with a space continues the
+// field before it.
+func described() []Check {
+	var out []Check
+	for r := textproto.NewReader(bufio.NewReader(strings.NewReader(checksText))); ; {
 		h, err := r.ReadMIMEHeader()
-		if id := h.Get("ID"); id != "" {
-			out[id] = Explanation{Looks: h.Get("Looks"), Cause: h.Get("Cause"), Remedy: h.Get("Remedy")}
+		if h.Get("ID") != "" {
+			out = append(out, Check{
+				ID: h.Get("ID"), Category: h.Get("Category"), Name: h.Get("Name"), Severity: Severity(h.Get("Severity")),
+				After:       strings.FieldsFunc(h.Get("After"), func(r rune) bool { return r == ',' || r == ' ' }),
+				Explanation: Explanation{Looks: h.Get("Looks"), Cause: h.Get("Cause"), Remedy: h.Get("Remedy")},
+			})
 		}
 		if err != nil { // the end of the text: every check's words are held by docs/checks.md
 			return out

@@ -10,37 +10,15 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-func mirrorChecks() []Check {
-	return []Check{
-		{
-			ID: "SB039", Name: "the service mirrors of the Links run", Severity: Warn,
-			Func: mirrorsKept, Hint: keptHint,
-		},
-		{
-			ID: "SB010", Name: "the mirror Services are there and their originals exported", Severity: Fatal,
-			After: []string{"SB033", "SB016", "SB034", "SB039"}, Func: mirrorsPresent, Hint: mirrorHint,
-		},
-		{
-			ID: "SB011", Name: "the mirrors lead to the address of the gateway", Severity: Fatal,
-			After: []string{"SB033", "SB016", "SB010"}, Func: gatewayAddress, Hint: relinkHint,
-		},
-		{
-			ID: "SB013", Name: "the clusters trust each other", Severity: Fatal,
-			After: []string{"SB033", "SB016", "SB010", "SB011"}, Func: trusted, Hint: trustHint,
-		},
-		{
-			ID: "SB022", Name: "the other cluster does not split the Service again", Severity: Fatal,
-			After: []string{"SB033", "SB010"}, Func: oneWay, Hint: oneWayHint,
-		},
-		{
-			ID: "SB029", Name: "mirrors without a gateway have credentials", Severity: Fatal,
-			After: []string{"SB033", "SB010"}, Func: credentialsPresent, Hint: credentialsHint,
-		},
-		{
-			ID: "SB012", Name: "the gateways are alive", Severity: Fatal,
-			After: []string{"SB033", "SB016", "SB010", "SB009", "SB011", "SB013", "SB039"},
-			Func:  gatewaysAlive, Hint: gatewayHint,
-		},
+func mirrorChecks() map[string]Check {
+	return map[string]Check{
+		"SB039": {Func: mirrorsKept, Hint: keptHint},
+		"SB010": {Func: mirrorsPresent, Hint: mirrorHint},
+		"SB011": {Func: gatewayAddress, Hint: relinkHint},
+		"SB013": {Func: trusted, Hint: trustHint},
+		"SB022": {Func: oneWay, Hint: oneWayHint},
+		"SB029": {Func: credentialsPresent, Hint: credentialsHint},
+		"SB012": {Func: gatewaysAlive, Hint: gatewayHint},
 	}
 }
 

@@ -10,54 +10,35 @@ import (
 )
 
 // meshChecks are about what takes the client's connections away from the split without a word.
-func meshChecks() []Check {
-	return []Check{
-		{
-			ID: "SB001", Name: "the client's proxy follows the split that is there now", Severity: Fatal, When: meshedClient,
-			After: []string{"SB032", "SB002", "SB031", "SB004", "SB018", "SB019", "SB020"}, Func: followsWhatIsThere,
-			Hint: func(s View) string {
-				if s.Probed == nil {
-					return "ask the proxy itself: add --probe; or give it a fresh start: " + restart(s, s.Source)
-				}
-				return "the proxy keeps the routes that it looked up first for as long as they are used; start it again: " +
-					restart(s, s.Source)
-			},
-		},
-		{
-			ID: "SB017", Name: "proxies take the port for HTTP", Severity: Warn,
-			After: []string{"SB034"}, Func: on(aboutRoot, portIsHTTP), Hint: opaqueHint,
-		},
-		{
-			ID: "SB018", Name: "the port does not go around the proxy", Severity: Fatal, When: meshedClient,
-			After: []string{"SB032"}, Func: on(aboutSource, portIsCaught),
-			Hint: func(s View) string {
-				return "take the port out of config.linkerd.io/skip-outbound-ports (and the address out of skip-subnets) of " +
-					"pod template and namespace, then " + restart(s, s.Source)
-			},
-		},
-		{
-			ID: "SB019", Name: "connections keep the cluster IP until the proxy has seen it", Severity: Fatal,
-			Func: noSocketLB,
-			Hint: func(s View) string {
-				if strings.HasPrefix(s.Facts.SocketLB.Object, "Felix") {
-					return "let Calico leave pods alone: " + kubectl(s, "", "patch", "felixconfiguration", "default",
-						"--type=merge", "-p", `{"spec":{"bpfConnectTimeLoadBalancing":"Disabled"}}`)
-				}
-				return "let Cilium balance in host namespaces only, and start the pods again: helm upgrade cilium " +
-					"cilium/cilium --reuse-values --set socketLB.hostNamespaceOnly=true -n kube-system"
-			},
-		},
-		{
-			ID: "SB020", Name: "the cluster IPs are in Linkerd's networks", Severity: Fatal,
-			After: []string{"SB034", "SB015", "SB007"}, Func: inNetworks,
-			Hint: func(s View) string {
-				if s.Facts.Networks.Sight != law.Seen {
-					return "compare them by hand: " + kubectl(s, "linkerd", "get", "configmap", "linkerd-config", "-o", "yaml")
-				}
-				return "add the Services' network to clusterNetworks, and start the pods again: " +
-					"linkerd upgrade --set clusterNetworks=LIST | " + kubectl(s, "", "apply", "-f", "-")
-			},
-		},
+func meshChecks() map[string]Check {
+	return map[string]Check{
+		"SB001": {When: meshedClient, Func: followsWhatIsThere, Hint: func(s View) string {
+			if s.Probed == nil {
+				return "ask the proxy itself: add --probe; or give it a fresh start: " + restart(s, s.Source)
+			}
+			return "the proxy keeps the routes that it looked up first for as long as they are used; start it again: " +
+				restart(s, s.Source)
+		}},
+		"SB017": {Func: on(aboutRoot, portIsHTTP), Hint: opaqueHint},
+		"SB018": {When: meshedClient, Func: on(aboutSource, portIsCaught), Hint: func(s View) string {
+			return "take the port out of config.linkerd.io/skip-outbound-ports (and the address out of skip-subnets) of " +
+				"pod template and namespace, then " + restart(s, s.Source)
+		}},
+		"SB019": {Func: noSocketLB, Hint: func(s View) string {
+			if strings.HasPrefix(s.Facts.SocketLB.Object, "Felix") {
+				return "let Calico leave pods alone: " + kubectl(s, "", "patch", "felixconfiguration", "default",
+					"--type=merge", "-p", `{"spec":{"bpfConnectTimeLoadBalancing":"Disabled"}}`)
+			}
+			return "let Cilium balance in host namespaces only, and start the pods again: helm upgrade cilium " +
+				"cilium/cilium --reuse-values --set socketLB.hostNamespaceOnly=true -n kube-system"
+		}},
+		"SB020": {Func: inNetworks, Hint: func(s View) string {
+			if s.Facts.Networks.Sight != law.Seen {
+				return "compare them by hand: " + kubectl(s, "linkerd", "get", "configmap", "linkerd-config", "-o", "yaml")
+			}
+			return "add the Services' network to clusterNetworks, and start the pods again: " +
+				"linkerd upgrade --set clusterNetworks=LIST | " + kubectl(s, "", "apply", "-f", "-")
+		}},
 	}
 }
 

@@ -7,67 +7,37 @@ import (
 	"github.com/splitbench/splitbench/internal/law"
 )
 
-func splitChecks() []Check {
-	return []Check{
-		{
-			ID: "SB031", Name: "the split exists", Severity: Fatal,
-			Func: on(aboutSplit, splitFound),
-			Hint: func(s View) string {
-				return "name one that exists; to see them: " +
-					kubectl(s, s.Split.Namespace, "get", strings.Join(splitResources(s), ","))
-			},
+func splitChecks() map[string]Check {
+	return map[string]Check{
+		"SB031": {Func: on(aboutSplit, splitFound), Hint: func(s View) string {
+			return "name one that exists; to see them: " +
+				kubectl(s, s.Split.Namespace, "get", strings.Join(splitResources(s), ","))
+		}},
+		"SB014": {Func: on(aboutSplit, weightsUsable), Hint: weightsHint},
+		"SB003": {Func: on(aboutSplit, adaptorRuns), Hint: adaptorHint},
+		"SB004": {Func: on(aboutSplit, profileAgrees), Hint: profileHint},
+		"SB005": {Func: on(aboutSplit, noRivals), Hint: rivalsHint},
+		"SB006": {Func: hiddenByNone, Hint: func(s View) string {
+			if s.Split.Profile.State != law.ProfileFound {
+				return profilesHint(s)
+			}
+			return hiderHint(s)
+		}},
+		"SB016": {Func: namesLocal, Hint: func(s View) string {
+			if !s.Split.Found {
+				return ""
+			}
+			return "a TrafficSplit names Services of its own namespace by their bare names: " + editSplit(s)
+		}},
+		"SB021": {Func: routeRules, Hint: routeHint},
+		"SB023": {Func: on(aboutSplit, undriven), Hint: func(s View) string {
+			return "pause it for the measurement; a change of weights in the middle makes the run invalid. " +
+				"To see who writes: " + kubectl(s, s.Split.Namespace, "get", strings.ToLower(s.Split.Kind), s.Split.Name,
+				"--show-managed-fields", "-o", "yaml")
+		}},
+		"SB038": {
+			When: func(v View) bool { return v.Told != nil }, Func: toldAgrees, Hint: toldHint,
 		},
-		{
-			ID: "SB014", Name: "the weights can be used", Severity: Fatal,
-			After: []string{"SB031", "SB021"}, Func: on(aboutSplit, weightsUsable), Hint: weightsHint,
-		},
-		{
-			ID: "SB003", Name: "the SMI adaptor runs", Severity: Fatal,
-			After: []string{"SB031"}, Func: on(aboutSplit, adaptorRuns), Hint: adaptorHint,
-		},
-		{
-			ID: "SB004", Name: "proxies are told the weights of the split", Severity: Fatal,
-			After: []string{"SB031", "SB014", "SB016", "SB003", "SB005", "SB006", "SB038", "SB021"},
-			Func:  on(aboutSplit, profileAgrees), Hint: profileHint,
-		},
-		{
-			ID: "SB005", Name: "no other split has the same root Service", Severity: Fatal,
-			After: []string{"SB031"}, Func: on(aboutSplit, noRivals), Hint: rivalsHint,
-		},
-		{
-			ID: "SB006", Name: "no ServiceProfile of the client's namespace hides the split", Severity: Fatal,
-			After: []string{"SB035"}, Func: hiddenByNone,
-			Hint: func(s View) string {
-				if s.Split.Profile.State != law.ProfileFound {
-					return profilesHint(s)
-				}
-				return hiderHint(s)
-			},
-		},
-		{
-			ID: "SB016", Name: "root and backends are Services of the split's namespace", Severity: Fatal,
-			After: []string{"SB031"}, Func: namesLocal,
-			Hint: func(s View) string {
-				if !s.Split.Found {
-					return ""
-				}
-				return "a TrafficSplit names Services of its own namespace by their bare names: " + editSplit(s)
-			},
-		},
-		{
-			ID: "SB021", Name: "the route is accepted and fits the request", Severity: Fatal,
-			After: []string{"SB031", "SB005", "SB007", "SB038"}, Func: routeRules, Hint: routeHint,
-		},
-		{
-			ID: "SB023", Name: "nobody else drives the weights", Severity: Warn,
-			After: []string{"SB031"}, Func: on(aboutSplit, undriven),
-			Hint: func(s View) string {
-				return "pause it for the measurement; a change of weights in the middle makes the run invalid. " +
-					"To see who writes: " + kubectl(s, s.Split.Namespace, "get", strings.ToLower(s.Split.Kind), s.Split.Name,
-					"--show-managed-fields", "-o", "yaml")
-			},
-		},
-		toldCheck(),
 	}
 }
 

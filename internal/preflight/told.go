@@ -5,14 +5,6 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-func toldCheck() Check {
-	return Check{
-		ID: "SB038", Name: "proxies are told what the objects say", Severity: Fatal,
-		When:  func(v View) bool { return v.Told != nil },
-		After: []string{"SB031", "SB035"}, Func: toldAgrees, Hint: toldHint,
-	}
-}
-
 // toldAgrees compares what the control plane tells the client's proxy with what the objects say. Other weights of the
 // object that rules are the law that is judged by; where another object rules, nothing is judged by the one that was
 // named.
