@@ -1,6 +1,7 @@
 package podexec
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,55 +22,81 @@ import (
 	httpstreamspdy "k8s.io/streaming/pkg/httpstream/spdy"
 )
 
-// Port is a TCP port of a pod.
-type Port struct {
-	Namespace, Pod string
-	Number         int // 1 to 65535
-}
+// Pod is a pod that ports are forwarded to.
+type Pod struct{ Namespace, Name string }
 
-// String returns "namespace/pod:number".
-func (p Port) String() string { return fmt.Sprintf("%s/%s:%d", p.Namespace, p.Pod, p.Number) }
+// String returns "namespace/name".
+func (p Pod) String() string { return p.Namespace + "/" + p.Name }
 
 // tunnel is SPDY inside a WebSocket, the only protocol that API servers offer for port-forwards over one.
 const tunnel = "SPDY/3.1+" + portforward.PortForwardProtocolV1Name
 
-// Forward opens one connection to a port of a pod, through the API server and the pod's node. That nothing listens
-// there, or that the pod's node gave up, is an error of Read. The connection has no deadlines: it lives as long as ctx,
-// whose end closes it. Errors: [*ForbiddenError], [*NotFoundError], [*UnreachableError], and one that wraps ctx.Err().
-func Forward(ctx context.Context, cfg *rest.Config, to Port, protocol Protocol) (net.Conn, error) {
+// Tunnel is a port-forward: one stream through the API server and the pod's node, which carries any number of
+// connections to ports of the pod. It lives until it is closed or cut.
+type Tunnel struct {
+	httpstream.Connection
+	end   context.CancelFunc
+	rec   *recorder
+	dials atomic.Int64
+}
+
+// Forward opens a port-forward to a pod. ctx bounds the opening alone. Errors: [*ForbiddenError], [*NotFoundError],
+// [*UnreachableError], and one that wraps ctx.Err().
+func Forward(ctx context.Context, cfg *rest.Config, to Pod, protocol Protocol) (*Tunnel, error) {
 	own, base, err := restClient(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("forward to %s: use cluster configuration: %w", to, err)
 	}
 	f := &forwarding{cfg: own, rec: &recorder{note: func(Protocol) {}}}
-	req := base.Post().Resource("pods").Namespace(to.Namespace).Name(to.Pod).SubResource("portforward")
+	req := base.Post().Resource("pods").Namespace(to.Namespace).Name(to.Name).SubResource("portforward")
 	if f.url = req.URL().String(); req.Error() != nil {
 		return nil, fmt.Errorf("forward to %s: %w", to, req.Error())
 	}
-	ctx = f.rec.watch(klog.NewContext(ctx, klog.Logger{}))
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	opening := context.AfterFunc(ctx, end)
+	life = f.rec.watch(klog.NewContext(life, klog.Logger{}))
 	type opened struct {
-		conn *forwarded
+		conn httpstream.Connection
 		err  error
 	}
 	done := make(chan opened, 1)
 	go func() {
-		conn, err := f.open(ctx, to.Number, protocol)
-		if err != nil || ctx.Err() != nil {
+		conn, err := f.open(life, protocol)
+		if err != nil || life.Err() != nil {
 			f.rec.release()
 		}
 		done <- opened{conn, err}
 	}()
 	select {
 	case o := <-done:
-		if o.err == nil {
-			return o.conn, nil
+		if o.err == nil && opening() {
+			return &Tunnel{Connection: o.conn, end: end, rec: f.rec}, nil
 		}
-		err = o.err
+		err = cmp.Or(o.err, ctx.Err())
 	case <-ctx.Done(): // a handshake behind a mute proxy looks at no context; it ends with its connection
 		err = ctx.Err()
 	}
+	end()
 	failed := &call{op: "forward to " + to.String(), verb: "create on pods/portforward", host: own.Host, rec: f.rec}
 	return nil, failed.classify(ctx, err)
+}
+
+// Broken reports whether the tunnel was cut or closed.
+func (t *Tunnel) Broken() bool {
+	select {
+	case <-t.CloseChan():
+		return true
+	default:
+		return false
+	}
+}
+
+// Close ends the tunnel and its connections.
+func (t *Tunnel) Close() error {
+	err := t.Connection.Close()
+	t.rec.release()
+	t.end()
+	return err
 }
 
 // forwarding is a port-forward that is being opened.
@@ -78,23 +106,14 @@ type forwarding struct {
 	rec *recorder
 }
 
-func (f *forwarding) open(ctx context.Context, port int, protocol Protocol) (*forwarded, error) {
-	var conn httpstream.Connection
-	err := errors.New("no protocol")
+func (f *forwarding) open(ctx context.Context, protocol Protocol) (conn httpstream.Connection, err error) {
 	if protocol != SPDY {
 		conn, err = f.overWebSocket(ctx)
 	}
-	if protocol != WebSocket && (protocol == SPDY || err != nil && shouldFallback(err)) {
+	if protocol == SPDY || protocol != WebSocket && err != nil && shouldFallback(err) {
 		conn, err = f.overSPDY(ctx)
 	}
-	if err != nil {
-		return nil, err
-	}
-	c := &forwarded{conn: conn, rec: f.rec, complained: make(chan struct{})}
-	if err := c.streams(port); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return c, nil
+	return conn, err
 }
 
 func (f *forwarding) overWebSocket(ctx context.Context) (httpstream.Connection, error) {
@@ -133,8 +152,8 @@ func (f *forwarding) overSPDY(ctx context.Context) (httpstream.Connection, error
 // forwarded is a connection to a port: two streams, of data and of what went wrong on the far side.
 type forwarded struct {
 	httpstream.Stream // data
-	conn              httpstream.Connection
-	rec               *recorder
+	wrong             httpstream.Stream
+	tunnel            *Tunnel
 	complained        chan struct{} // closed when complaint is final
 	complaint         string
 }
@@ -144,29 +163,31 @@ var _ net.Conn = (*forwarded)(nil)
 // maxComplaint bounds what the far side may say of an error, in bytes.
 const maxComplaint = 1024
 
-// streams opens the two streams.
-func (f *forwarded) streams(port int) error {
+// Dial opens a connection to a port of the pod, 1 to 65535. That nothing listens there, or that the pod's node gave up,
+// is an error of Read. The connection has no deadlines.
+func (t *Tunnel) Dial(port int) (net.Conn, error) {
 	header := http.Header{}
 	header.Set(corev1.StreamType, corev1.StreamTypeError)
 	header.Set(corev1.PortHeader, strconv.Itoa(port))
-	header.Set(corev1.PortForwardRequestIDHeader, "0")
-	wrong, err := f.conn.CreateStream(header)
-	if err != nil {
-		return err
+	header.Set(corev1.PortForwardRequestIDHeader, strconv.FormatInt(t.dials.Add(1), 10))
+	f := &forwarded{tunnel: t, complained: make(chan struct{})}
+	var err error
+	if f.wrong, err = t.CreateStream(header); err != nil {
+		return nil, err
 	}
-	if err := wrong.Close(); err != nil { // only its writing half
-		return err
-	}
+	_ = f.wrong.Close() // only its writing half
 	go func() {
 		defer close(f.complained)
-		said, _ := io.ReadAll(io.LimitReader(wrong, maxComplaint)) // it ends with the connection
+		said, _ := io.ReadAll(io.LimitReader(f.wrong, maxComplaint)) // it ends with the connection
 		f.complaint = clean(string(said))
 	}()
 	header.Set(corev1.StreamType, corev1.StreamTypeData)
-	if f.Stream, err = f.conn.CreateStream(header); err != nil {
-		return f.why(err)
+	if f.Stream, err = t.CreateStream(header); err != nil {
+		err = f.why(err)
+		_ = f.wrong.Reset()
+		return nil, err
 	}
-	return nil
+	return f, nil
 }
 
 // why is what the far side complained of, or err where it did not.
@@ -192,8 +213,8 @@ func (f *forwarded) Read(b []byte) (int, error) {
 
 // Close closes the connection and waits for what it has started.
 func (f *forwarded) Close() error {
-	err := f.conn.Close()
-	f.rec.release()
+	err := errors.Join(f.Reset(), f.wrong.Reset())
+	f.tunnel.RemoveStreams(f.Stream, f.wrong)
 	<-f.complained
 	return err
 }
@@ -209,7 +230,7 @@ func (*forwarded) LocalAddr() net.Addr { return forwardAddr{} }
 // RemoteAddr is as LocalAddr.
 func (*forwarded) RemoteAddr() net.Addr { return forwardAddr{} }
 
-// SetDeadline does nothing: the context ends the connection.
+// SetDeadline does nothing: the tunnel's end ends the connection.
 func (*forwarded) SetDeadline(time.Time) error { return nil }
 
 // SetReadDeadline does nothing.

@@ -108,7 +108,11 @@ func (c *clusterFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 func (c *clusterFlags) command(
 	a *app, cmd *cobra.Command, cfg *bench.Config, work func(context.Context, []string) error, sections ...section,
 ) *cobra.Command {
-	return c.completions(a.command(cmd, cfg, work, c.around(sections)...))
+	closing := func(ctx context.Context, args []string) error {
+		defer cfg.Close()
+		return work(ctx, args)
+	}
+	return c.completions(a.command(cmd, cfg, closing, c.around(sections)...))
 }
 
 func (c *clusterFlags) around(sections []section) []section {
@@ -180,7 +184,7 @@ func (c *clusterFlags) prepare(cfg *bench.Config, args []string) error {
 	if len(args) > 0 {
 		cfg.Query.Split = args[0]
 	}
-	cfg.Query.Teller = bench.TellerOf(cfg.REST, cfg.Protocol)
+	cfg.Query.Teller = bench.NewTeller(cfg.REST, cfg.Protocol)
 	return nil
 }
 

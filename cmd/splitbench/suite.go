@@ -78,6 +78,7 @@ func (c *runCommand) runSuite(ctx context.Context, flags *pflag.FlagSet, args []
 
 // runOne carries out one split.
 func (c *runCommand) runOne(ctx context.Context, one suiteRun, out *report.SuiteReport) error {
+	defer one.cfg.Close()
 	p := c.newProgress()
 	one.cfg.Progress = p.show
 	r, err := bench.Run(ctx, one.cfg)

@@ -135,7 +135,7 @@ func Weights(ctx context.Context, cfg Config) (analyze.Weights, string, error) {
 		}
 	}
 	if t := s.Told; t != nil && t.Why != "" {
-		err := fmt.Errorf("what proxies are told was not heard: %s", t.Why)
+		err := fmt.Errorf("what proxies are told is not known: %s", t.Why)
 		if t.Required {
 			return nil, "", &mesh.Error{Kind: mesh.KindServer, Op: "read", Object: "--law told", Cause: err}
 		}

@@ -38,7 +38,8 @@ func (r *run) look(ctx context.Context, measured bool) {
 		if err == nil {
 			r.m.After = &snap
 			if t := snap.Told; t != nil && t.Required && t.Why != "" {
-				r.m.Failures = append(r.m.Failures, "--law told: right after the burst the control plane was not heard: "+t.Why)
+				r.m.Failures = append(r.m.Failures,
+					tellWord+"what proxies are told could not be asked right after the burst: "+t.Why)
 			}
 			return
 		}

@@ -94,6 +94,9 @@ func (r *run) prepare(ctx context.Context) error {
 	if err != nil {
 		return asUsage(err)
 	}
+	if t := snap.Told; t != nil && t.Own && t.Why != "" && r.m.Kind == report.KindSplit {
+		snap.Told = nil // it is asked through the session that is going to be opened
+	}
 	r.m.Before = &snap
 	r.cfg.Load.speak(snap.Law.Probe)
 	r.progress("check", "checking that the split can be measured")

@@ -5,43 +5,36 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"net/url"
 	"time"
 
-	"k8s.io/client-go/rest"
-
 	"github.com/splitbench/splitbench/internal/law"
-	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/told"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/internal/witness"
-	"github.com/splitbench/splitbench/podexec"
 )
 
-// TellerOf asks the control plane over port-forwards.
-func TellerOf(cfg *rest.Config, protocol podexec.Protocol) mesh.Teller { return teller{cfg, protocol} }
+// tellWord is how what must be told is asked for.
+const tellWord = "--law told: "
 
-type teller struct {
-	cfg      *rest.Config
-	protocol podexec.Protocol
+// heardBefore tells the law anew as it was told at the check.
+func (r *run) heardBefore(before *law.Snapshot) func(context.Context) (law.Law, error) {
+	pod := law.Pod{Namespace: before.Told.Namespace, Name: before.Told.Pod}
+	return func(ctx context.Context) (law.Law, error) {
+		ask, err := r.cfg.Query.Teller.Reach(ctx, pod, before.Law.Provider)
+		if err != nil {
+			return law.Law{}, err
+		}
+		return ask(ctx, before.Question())
+	}
 }
 
-// Tell implements mesh.Teller.
-func (t teller) Tell(ctx context.Context, controlPlane law.Pod, q law.Question) (law.Law, error) {
-	return told.Ask(ctx, func(ctx context.Context, port int) (net.Conn, error) {
-		to := podexec.Port{Namespace: controlPlane.Namespace, Pod: controlPlane.Name, Number: port}
-		return podexec.Forward(ctx, t.cfg, to, t.protocol)
-	}, q)
-}
-
-// heard settles whom what is told is heard from: the control plane, which was asked at the check, or the client's own
-// Envoy through a session. What its Envoy holds is the law from then on: the split is read and planned for anew where
-// that is not what the objects say.
+// heard settles whom what is told is heard from: who was asked at the check, else the client's own Envoy through a
+// session. What its Envoy holds is the law from then on: the split is read and planned for anew where that is not what
+// the objects say.
 func (r *run) heard(ctx context.Context, f fetcher) error {
 	before, q := r.m.Before, &r.cfg.Query
 	kind, address, err := witness.Locate(cmp.Or(r.cfg.Witness, witness.Auto), *before)
@@ -49,12 +42,11 @@ func (r *run) heard(ctx context.Context, f fetcher) error {
 	case q.Use != law.UseAuto && q.Use != law.UseTold:
 		return nil
 	case before.Told != nil && before.Told.Why == "":
-		pod := law.Pod{Namespace: before.Told.Namespace, Name: before.Told.Pod}
-		r.tell = func(ctx context.Context) (law.Law, error) { return q.Teller.Tell(ctx, pod, before.Question()) }
+		r.tell = r.heardBefore(before)
 		return nil
 	case err == nil && kind == witness.Envoy:
 	case q.Use == law.UseTold:
-		return errors.New("--law told: neither a control plane nor the client's own proxy can be asked")
+		return errors.New(tellWord + "there is neither a control plane nor a proxy of the client that can be asked")
 	default:
 		return nil
 	}
@@ -64,7 +56,7 @@ func (r *run) heard(ctx context.Context, f fetcher) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case t.Why != "" && t.Required:
-		return errors.New("--law told: the client's Envoy was not heard: " + t.Why)
+		return errors.New(tellWord + "the client's Envoy could not be read: " + t.Why)
 	case t.Why == "":
 		r.tell = ask
 	}
@@ -121,26 +113,22 @@ func askEnvoy(ctx context.Context, f fetcher, counters string, q law.Question) (
 	if err != nil {
 		return law.Law{}, err
 	}
-	var pages [][]byte
-	for _, page := range told.EnvoyPages() {
+	envoy, err := held(told.EnvoyPages(), func(page string) (int, []byte, error) {
 		res, body, err := f.Fetch(ctx, wire.FetchRequest{
 			URL: "http://" + admin.Host + page, TimeoutMs: probeTimeout, MaxBytes: maxWitnessPage,
 		})
 		switch {
-		case err != nil:
-			return law.Law{}, err
-		case res.Error != "":
-			return law.Law{}, fmt.Errorf("its routes could not be read at %s: %s", admin.Host, brief(res.Error))
-		case res.Status == http.StatusNotFound: // it has none of this kind
-		case res.Status != http.StatusOK:
-			return law.Law{}, fmt.Errorf("its routes could not be read at %s: status %d", admin.Host, res.Status)
-		case res.Truncated:
-			return law.Law{}, fmt.Errorf("its routes at %s are more than %d MiB", admin.Host, maxWitnessPage>>20)
-		default:
-			pages = append(pages, body)
+		case err == nil && res.Error != "":
+			err = errors.New(res.Error)
+		case err == nil && res.Truncated:
+			err = errEndless
 		}
+		return res.Status, body, err
+	}, told.ReadEnvoy)
+	if err != nil {
+		return law.Law{}, err
 	}
-	return told.Envoy(pages, q)
+	return envoy.Law(q)
 }
 
 // tellAgain asks once more right before the burst, where the law was told. A law that has changed since then is none
@@ -156,9 +144,9 @@ func (r *run) tellAgain(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil && before.Required:
-		return fmt.Errorf("--law told: what proxies are told was not heard right before the burst: %w", err)
+		return fmt.Errorf(tellWord+"what proxies are told could not be asked right before the burst: %w", err)
 	case err != nil:
-		r.m.Warnings = append(r.m.Warnings, "what proxies are told was heard at the check and not right before the burst: "+
+		r.m.Warnings = append(r.m.Warnings, "what proxies are told was asked at the check, but could not be asked again right before the burst: "+
 			brief(err.Error()))
 	case !now.Same(r.m.Before.Law, r.m.Before.Port):
 		return fmt.Errorf("what proxies are told changed between the check and the burst, from %s: run it again",

@@ -2,17 +2,23 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"net"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/linkerd/linkerd2-proxy-api/go/destination"
 	"github.com/linkerd/linkerd2-proxy-api/go/outbound"
+	"k8s.io/client-go/rest"
 
 	"github.com/splitbench/splitbench/internal/demo"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/told"
 	"github.com/splitbench/splitbench/podexec"
 	"github.com/splitbench/splitbench/test/recorded"
 )
@@ -64,7 +70,7 @@ func TestWhatIsToldIsTheLaw(t *testing.T) {
 			name: "nothing splits", before: func(c *recorded.ControlPlane) {
 				_, policy := of(0, 0)
 				c.Tell(&destination.DestinationProfile{FullyQualifiedName: "podinfo.test.svc.cluster.local"}, policy)
-			}, use: law.UseAuto, outcome: report.Invalid, say: "a law without a distribution",
+			}, use: law.UseAuto, outcome: report.Invalid, say: "no usable split",
 		},
 		{
 			name: "other weights in the midst", before: func(c *recorded.ControlPlane) { c.Tell(of(500_000, 500_000)) },
@@ -77,7 +83,7 @@ func TestWhatIsToldIsTheLaw(t *testing.T) {
 		{
 			name: "falls silent", before: func(c *recorded.ControlPlane) { c.Tell(of(500_000, 500_000)) },
 			during: func(c *recorded.ControlPlane) { c.Tell(nil, nil) }, use: law.UseTold, outcome: report.Invalid,
-			say: "right after the burst the control plane was not heard",
+			say: "what proxies are told could not be asked right after the burst",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -88,7 +94,8 @@ func TestWhatIsToldIsTheLaw(t *testing.T) {
 			}
 			w := world(t, demo.Options{Seed: 1, TrueWeights: tt.true, ControlPlane: dial})
 			cfg := connect(t, w, 3000)
-			cfg.Query.Use, cfg.Query.Teller = tt.use, TellerOf(cfg.REST, podexec.Auto)
+			cfg.Query.Use, cfg.Query.Teller = tt.use, NewTeller(cfg.REST, podexec.Auto)
+			defer cfg.Close()
 			if tt.during != nil {
 				whenSending(&cfg, func() { tt.during(c) })
 			}
@@ -114,4 +121,71 @@ func textOf(t *testing.T, r report.Report) string {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+// forwardsOf is a client of demo's west that counts the port-forwards that are asked for.
+func forwardsOf(cfg *rest.Config) (own *rest.Config, forwards *atomic.Int64) {
+	own, forwards = rest.CopyConfig(cfg), &atomic.Int64{}
+	own.Wrap(func(rt http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/portforward") && r.Method == http.MethodPost {
+				forwards.Add(1)
+			}
+			return rt.RoundTrip(r)
+		})
+	})
+	return own, forwards
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Fifty questions take one port-forward, and each at most 300 ms; so do later looks, until it is closed. Who is silent
+// is waited for once in a look.
+func TestOnePortForwardForManySplits(t *testing.T) {
+	t.Parallel()
+	plane, dial := tells(t)
+	plane.Tell(of(500_000, 500_000))
+	w := world(t, demo.Options{Seed: 1, ControlPlane: dial})
+	cfg, forwards := forwardsOf(connect(t, w, 1).REST)
+	teller := NewTeller(cfg, podexec.SPDY)
+	defer teller.Close()
+	pod := law.Pod{Namespace: "linkerd", Name: "linkerd-destination-1"}
+	q := law.Question{Root: law.Service{Namespace: "test", Name: "podinfo", ClusterIP: "10.144.0.10"}, Port: 9898}
+	for look := range 3 {
+		ask, err := teller.Reach(t.Context(), pod, law.ProviderLinkerd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		for range 50 {
+			if l, err := ask(t.Context(), q); err != nil || len(l.Backends) != 2 {
+				t.Fatalf("%+v, %v", l, err)
+			}
+		}
+		if took := time.Since(began) / 50; took > 300*time.Millisecond {
+			t.Errorf("look %d: %s for each of 50", look, took)
+		}
+	}
+	if n := forwards.Load(); n != 1 {
+		t.Errorf("%d port-forwards, want 1", n)
+	}
+	plane.Tell(nil, nil)
+	ask, err := teller.Reach(t.Context(), pod, law.ProviderLinkerd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for range 50 {
+		if _, err := ask(t.Context(), q); !errors.Is(err, told.ErrSilent) {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("50 questions to who is silent took %s", took)
+	}
+	if err := teller.Close(); err != nil {
+		t.Error(err)
+	}
 }

@@ -54,6 +54,7 @@ type Options struct {
 	// page.
 	OldProxy, NoCounters bool
 	// Forward names what really listens in place of the data plane: host:port as the frontend pod dials it, to an address.
+	// Ports of 127.0.0.1 are those of port-forwards too.
 	Forward map[string]string
 	// GatewayDelay is added to each request that crosses the gateway, give or take a fifth; 0 means 5 ms.
 	GatewayDelay time.Duration
@@ -134,7 +135,7 @@ func (c *Clusters) start() error {
 	}
 	west.runner = &agentRunner{dialer: c.dialer, main: agent.Main, mend: c.options.Mend}
 	east.runner = &agentRunner{dialer: c.dialer, main: agent.Main, mend: c.options.Mend}
-	west.controlPlane = c.options.ControlPlane
+	west.controlPlane, west.forward = c.options.ControlPlane, c.options.Forward
 	west.changed = c.follow
 	c.obey()
 	config, ca, err := newCertificate(now)

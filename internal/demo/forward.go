@@ -2,8 +2,10 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 
@@ -13,7 +15,7 @@ import (
 	"k8s.io/streaming/pkg/httpstream/wsstream"
 )
 
-// serveForward forwards ports of the control plane's pod, by the code of the kubelet. WebSockets are refused, as by an
+// serveForward forwards ports of a pod, by the code of the kubelet. WebSockets are refused, as by an
 // API server before 1.30: clients then come again with SPDY.
 func (c *cluster) serveForward(w http.ResponseWriter, r *http.Request, t target) error {
 	if _, err := c.lookup(t); err != nil {
@@ -36,14 +38,23 @@ type forwarder struct {
 	pod     string
 }
 
+// dial connects to the control plane, or to what really listens in the place of a port of the pod.
+func (f forwarder) dial(ctx context.Context, port int) (net.Conn, error) {
+	if f.pod == controlPlanePod && f.cluster.controlPlane != nil {
+		return f.cluster.controlPlane(ctx, port)
+	}
+	address := f.cluster.forward[fmt.Sprintf("127.0.0.1:%d", port)]
+	if address == "" {
+		return nil, errors.New("connection refused")
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", address)
+}
+
 // PortForward copies until one side ends or the client is gone.
 func (f forwarder) PortForward(ctx context.Context, _, _ string, port int32, stream io.ReadWriteCloser) error {
-	if f.cluster.controlPlane == nil || f.pod != controlPlanePod {
-		return fmt.Errorf("failed to connect to localhost:%d inside namespace: connection refused", port)
-	}
-	conn, err := f.cluster.controlPlane(ctx, int(port))
+	conn, err := f.dial(ctx, int(port))
 	if err != nil {
-		return err
+		return fmt.Errorf("failed to connect to localhost:%d inside namespace: %w", port, err)
 	}
 	end := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer end()

@@ -33,6 +33,7 @@ type cluster struct {
 	life      *lifetime
 	// dials ports of the control plane's pod; nil: there is none
 	controlPlane func(ctx context.Context, port int) (net.Conn, error)
+	forward      map[string]string // see Options
 
 	writing sync.Mutex // one write at a time, so that reading, changing and storing is one step
 	// called after each write with what was written, or what is gone, with writing held

@@ -20,7 +20,7 @@ import (
 // are what the traffic rules were made of; annotations only count where another plugin made the rules and left no such
 // container.
 func readProxySettings(pod *core.Pod, p *law.Pod) {
-	p.ControlPlane = untrusted.Short(pod.Labels["linkerd.io/control-plane-ns"], 63)
+	p.ControlPlane = untrusted.Short(cmp.Or(dialledPlane(pod), pod.Labels["linkerd.io/control-plane-ns"]), 63)
 	p.InboundPolicy, p.ProfileNetworks = proxyEnv(pod, envInboundPolicy), proxyEnv(pod, envNetworks)
 	p.IngressMode = proxyEnv(pod, envIngress) == "true"
 	listens := proxyEnv(pod, envListen)
@@ -38,7 +38,18 @@ func readProxySettings(pod *core.Pod, p *law.Pod) {
 	}
 }
 
+// dialledPlane is the namespace of the control plane that the proxy dials: where there are several installs, no label
+// says it as surely. A value is like linkerd-dst-headless.linkerd.svc.cluster.local.:8086.
+func dialledPlane(pod *core.Pod) string {
+	parts := strings.Split(proxyEnv(pod, envDestination), ".")
+	if len(parts) < 3 || parts[2] != "svc" {
+		return ""
+	}
+	return parts[1]
+}
+
 const (
+	envDestination   = "LINKERD2_PROXY_DESTINATION_SVC_ADDR"
 	initContainer    = "linkerd-init"
 	envInboundPolicy = "LINKERD2_PROXY_INBOUND_DEFAULT_POLICY"
 )

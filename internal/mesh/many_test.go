@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // manySplits adds splits with a root, a backend of their own and pods behind them.
@@ -29,19 +31,31 @@ func TestFiftySplitsInABoundedNumberOfCalls(t *testing.T) {
 		west, east := clusters(t)
 		manySplits(west, n, 3_000)
 		local, remote := west.client("west").Remembering().Wide(), east.client("east").Remembering().Wide()
+		west.put(controlPlane)
+		reached, asked := 0, 0
+		teller := tellerFunc{reach: func() { reached++ }, ask: func(_ law.Pod, q law.Question) (law.Law, error) {
+			asked++
+			return law.Law{}, fmt.Errorf("nothing is told of Service %s", q.Root.Name)
+		}}
+		q := query()
+		q.Use, q.Teller = law.UseAuto, teller
 		began := time.Now()
 		found, err := Find(t.Context(), local, "test")
 		if err != nil || len(found) != n+1 {
 			t.Fatalf("%d splits, %v", len(found), err)
 		}
 		for _, f := range found {
-			s, err := Discover(t.Context(), local, []Remote{{Client: remote}}, Query{Namespace: f.Namespace, Split: f.Split})
+			q.Namespace, q.Split, q.Port = f.Namespace, f.Split, 0
+			s, err := Discover(t.Context(), local, []Remote{{Client: remote}}, q)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if !s.Split.Found || !s.Root.Found || f.Split != "ts/podinfo" && (len(s.Backends) != 3 || !s.Backends[2].Mirror.RemoteFound || s.Backends[0].Pods.Looked == 0 || !s.Backends[0].Pods.More) {
 				t.Errorf("%s: %+v", f.Split, s.Backends)
 			}
+		}
+		if reached != 1 || asked != n+1 {
+			t.Errorf("the control plane was reached %d times and asked %d times", reached, asked)
 		}
 		if took := time.Since(began); n == 50 && took > 5*time.Second*raceFactor {
 			t.Errorf("%d splits took %s", n, took)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	core "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/splitbench/splitbench/internal/law"
@@ -58,7 +57,7 @@ func (d *finder) readNode(ctx context.Context, p *law.Pod) {
 	if p.Node == "" {
 		return
 	}
-	node, err := d.local.kube.CoreV1().Nodes().Get(ctx, p.Node, metav1.GetOptions{})
+	node, err := get(ctx, d.local, "node", "", p.Node, d.local.kube.CoreV1().Nodes())
 	if err != nil {
 		d.note("node %s of the source pod could not be read, so its architecture is not known: %s",
 			untrusted.Safe(p.Node), law.Brief(err))

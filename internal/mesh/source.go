@@ -12,6 +12,7 @@ import (
 	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/dynamic"
 
@@ -81,12 +82,13 @@ func (d *finder) sourceStep(ctx context.Context) error {
 }
 
 func (d *finder) sourcePod(ctx context.Context) error {
-	pod, err := d.local.kube.CoreV1().Pods(d.t.FromNamespace).Get(ctx, d.t.fromName, metav1.GetOptions{})
+	ns := d.t.FromNamespace
+	pod, err := get(ctx, d.local, "pod", ns, d.t.fromName, d.local.kube.CoreV1().Pods(ns))
 	if apierrors.IsNotFound(err) {
 		return d.noPods(ctx, "--from "+d.t.From)
 	}
 	if err != nil {
-		return apiError(d.local, "read", "pod "+d.t.fromName+" in namespace "+d.t.FromNamespace, err)
+		return apiError(d.local, "read", "pod "+d.t.fromName+" in namespace "+ns, err)
 	}
 	return d.setSource(ctx, pod, "pod/"+pod.Name)
 }
@@ -111,14 +113,16 @@ func (d *finder) setSource(ctx context.Context, pod *core.Pod, label string) err
 // podsOf lists the pods that a selector fits: the first page of them, since one is enough and they come sorted by name.
 // fit says of the note that there are more how pods are chosen.
 func (d *finder) podsOf(ctx context.Context, ns string, sel labels.Selector, fit string) ([]core.Pod, error) {
-	l, err := d.local.kube.CoreV1().Pods(ns).List(ctx, metav1.ListOptions{LabelSelector: sel.String(), Limit: pageSize})
+	l, err := remember(d.local.memo, "pods "+ns+" for "+sel.String(), func() (*core.PodList, error) {
+		return d.local.kube.CoreV1().Pods(ns).List(ctx, metav1.ListOptions{LabelSelector: sel.String(), Limit: pageSize})
+	})
 	if err != nil {
 		return nil, err
 	}
 	if l.Continue != "" {
 		d.note("more than %d pods %s; only the first were looked at", pageSize, fit)
 	}
-	return l.Items, nil
+	return slices.Clone(l.Items), nil
 }
 
 // noPods is the error for a source that is not there; it offers the pods that are.
@@ -141,7 +145,9 @@ func (d *finder) workloads() dynamic.ResourceInterface {
 func (d *finder) readWorkload(ctx context.Context) (workload, error) {
 	var w workload
 	object, in := "--from "+untrusted.Safe(d.t.From), " in namespace "+d.t.FromNamespace
-	u, err := d.workloads().Get(ctx, d.t.fromName, metav1.GetOptions{})
+	u, err := remember(d.local.memo, object+in, func() (*unstructured.Unstructured, error) {
+		return d.workloads().Get(ctx, d.t.fromName, metav1.GetOptions{})
+	})
 	if apierrors.IsNotFound(err) {
 		return w, notFound("find source pod", object+in, "there is no such "+d.t.fromKind.name, d.otherWorkloads(ctx))
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	core "k8s.io/api/core/v1"
@@ -16,9 +17,13 @@ import (
 
 // Teller asks for the law where the client's proxy has it from.
 type Teller interface {
-	// Tell asks a ready pod of the control plane. Its error is why nothing is told, in one sentence.
-	Tell(ctx context.Context, controlPlane law.Pod, q law.Question) (law.Law, error)
+	// Reach opens the way to a pod of Linkerd's control plane, or to the proxy in the pod that another provider's law is
+	// held by. Its error, and that of Ask, is why nothing is told, in one sentence.
+	Reach(ctx context.Context, pod law.Pod, provider law.Provider) (Ask, error)
 }
+
+// Ask asks whom a Teller has reached by which law a request is drawn.
+type Ask func(context.Context, law.Question) (law.Law, error)
 
 // controlPlaneSelector is the label of the pods of Linkerd that answer proxies.
 const controlPlaneSelector = "linkerd.io/control-plane-component=destination"
@@ -38,16 +43,14 @@ func (d *finder) tellStep(ctx context.Context) error {
 	if !d.t.asks() || d.t.Teller == nil {
 		return nil
 	}
-	q := d.snap.Question()
-	told := &law.Told{At: time.Now().UTC(), Required: d.t.Use == law.UseTold}
-	told.Namespace = cmp.Or(q.Client.ControlPlane, controlNamespace)
-	pod, err := d.controlPlane(ctx, q, told.Namespace)
-	if errors.Is(err, errNobodyTells) && (!told.Required || d.c.Provider() == law.ProviderIstio) {
-		return nil // an Envoy can be asked through a session alone
+	q, told := d.snap.Question(), &law.Told{At: time.Now().UTC(), Required: d.t.Use == law.UseTold}
+	pod, err := d.whoTells(ctx, q)
+	told.Namespace, told.Pod, told.Own = pod.Namespace, pod.Name, d.c.Provider() != law.ProviderLinkerd
+	if errors.Is(err, errNobodyTells) && !told.Required {
+		return nil
 	}
 	if err == nil {
-		told.Pod = pod.Name
-		told.Law, err = d.t.Teller.Tell(ctx, pod, q)
+		told.Law, err = d.ask(ctx, pod, q)
 	}
 	told.TookMs = time.Since(told.At).Milliseconds()
 	if err != nil {
@@ -55,6 +58,17 @@ func (d *finder) tellStep(ctx context.Context) error {
 	}
 	d.obey(told)
 	return nil
+}
+
+// ask asks a pod. In one look it is reached once, and where it cannot be reached that is final.
+func (d *finder) ask(ctx context.Context, pod law.Pod, q law.Question) (law.Law, error) {
+	ask, err := remember(d.local.memo, "tell "+pod.Namespace+"/"+pod.Name, func() (Ask, error) {
+		return d.t.Teller.Reach(ctx, pod, d.c.Provider())
+	})
+	if err != nil {
+		return law.Law{}, err
+	}
+	return ask(ctx, q)
 }
 
 func (d *finder) obey(told *law.Told) {
@@ -69,10 +83,19 @@ func (q Query) asks() bool { return q.Use == law.UseAuto || q.Use == law.UseTold
 // errNobodyTells is that there is nobody who could be asked.
 var errNobodyTells = errors.New("no control plane that could be asked tells this client's proxy the law")
 
-// controlPlane is the first ready pod of the control plane in a namespace.
-func (d *finder) controlPlane(ctx context.Context, q law.Question, namespace string) (law.Pod, error) {
-	if d.c.Provider() != law.ProviderLinkerd || !q.Root.Found || !q.Client.Meshed {
-		return law.Pod{}, errNobodyTells
+// whoTells is the pod that is asked: the first ready one of the control plane that Linkerd's proxy dials, else the
+// proxy's own. With an error it may be known in part.
+func (d *finder) whoTells(ctx context.Context, q law.Question) (law.Pod, error) {
+	if d.c.Provider() != law.ProviderLinkerd {
+		if q.Client.Name == "" || !q.Client.Meshed && d.snap.Through == nil {
+			return q.Client, errNobodyTells
+		}
+		return q.Client, nil
+	}
+	namespace := cmp.Or(q.Client.ControlPlane, controlNamespace)
+	unknown := law.Pod{Namespace: namespace}
+	if !q.Root.Found || !q.Client.Meshed {
+		return unknown, errNobodyTells
 	}
 	pods, err := remember(d.local.memo, "control plane "+namespace, func() (*core.PodList, error) {
 		return d.local.kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{
@@ -81,9 +104,9 @@ func (d *finder) controlPlane(ctx context.Context, q law.Question, namespace str
 	})
 	switch {
 	case isForbidden(err):
-		return law.Pod{}, fmt.Errorf("no permission to list pods in namespace %s", untrusted.Safe(namespace))
+		return unknown, fmt.Errorf("no permission to list pods in namespace %s", untrusted.Safe(namespace))
 	case err != nil:
-		return law.Pod{}, fmt.Errorf("list pods in namespace %s: %w", untrusted.Safe(namespace), err)
+		return unknown, fmt.Errorf("list pods in namespace %s: %w", untrusted.Safe(namespace), err)
 	}
 	for i := range pods.Items {
 		if usable(&pods.Items[i]) {
@@ -91,20 +114,34 @@ func (d *finder) controlPlane(ctx context.Context, q law.Question, namespace str
 		}
 	}
 	if len(pods.Items) == 0 {
-		return law.Pod{}, fmt.Errorf("%w: namespace %s has no pod with the label %s", errNobodyTells,
+		return unknown, fmt.Errorf("%w: namespace %s has no pod with the label %s", errNobodyTells,
 			untrusted.Safe(namespace), controlPlaneSelector)
 	}
-	return law.Pod{}, errors.New("no pod of the control plane in namespace " + untrusted.Safe(namespace) + " is ready")
+	return unknown, errors.New("no pod of the control plane in namespace " + untrusted.Safe(namespace) + " is ready")
 }
 
-// tellAccess is what asking the control plane needs, where it is asked.
-func (d *finder) tellAccess(ctx context.Context) []law.Access {
-	if !d.t.asks() || !d.local.serves(ctx, law.ServiceProfiles()) {
+// tellAccess is what asking takes, where it is asked: of Linkerd's control plane, of the proxy that draws.
+func (d *finder) tellAccess(ctx context.Context) (out []law.Access) {
+	if !d.t.asks() {
 		return nil
 	}
-	forward := optional("create", "", "pods", controlNamespace, "what the control plane tells proxies")
-	forward.Subresource = "portforward"
-	return []law.Access{
-		optional("list", "", "pods", controlNamespace, "what the control plane tells proxies"), forward,
+	add := func(verb, subresource, namespace, why string) {
+		a := optional(verb, "", "pods", namespace, why)
+		a.Subresource = subresource
+		out = append(out, a)
 	}
+	if d.local.serves(ctx, law.ServiceProfiles()) {
+		add("list", "", controlNamespace, "what the control plane tells proxies")
+		add("create", "portforward", controlNamespace, "what the control plane tells proxies")
+	}
+	for _, path := range []law.Path{law.PathVirtualService, law.PathTraefikService} {
+		kind := law.KindNamed(path)
+		if kind.MayRule(d.t.splitKind) && slices.ContainsFunc(kind.Resources, func(r law.Resource) bool {
+			return d.local.serves(ctx, r)
+		}) {
+			add("create", "portforward", d.t.clientNS, "what the proxy that draws holds")
+			break
+		}
+	}
+	return out
 }

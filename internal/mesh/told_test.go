@@ -10,11 +10,17 @@ import (
 	"github.com/splitbench/splitbench/internal/law"
 )
 
-// tellerFunc answers as a control plane of a test does.
-type tellerFunc func(law.Pod, law.Question) (law.Law, error)
+// tellerFunc answers as a control plane or a proxy of a test does.
+type tellerFunc struct {
+	reach func()
+	ask   func(law.Pod, law.Question) (law.Law, error)
+}
 
-func (f tellerFunc) Tell(_ context.Context, pod law.Pod, q law.Question) (law.Law, error) {
-	return f(pod, q)
+func (f tellerFunc) Reach(_ context.Context, pod law.Pod, _ law.Provider) (Ask, error) {
+	if f.reach != nil {
+		f.reach()
+	}
+	return func(_ context.Context, q law.Question) (law.Law, error) { return f.ask(pod, q) }, nil
 }
 
 const controlPlane = `
@@ -50,7 +56,7 @@ func TestTell(t *testing.T) {
 			asked := false
 			q := query()
 			q.Use = test.use
-			q.Teller = tellerFunc(func(pod law.Pod, q law.Question) (law.Law, error) {
+			q.Teller = tellerFunc{ask: func(pod law.Pod, q law.Question) (law.Law, error) {
 				asked = true
 				if pod.Namespace+"/"+pod.Name != "linkerd/linkerd-destination-7" || q.Root.Name != "podinfo" || q.Port != 9898 ||
 					q.Client.Name == "" || q.Client.Node == "" || q.Probe.Host != "podinfo" {
@@ -60,7 +66,7 @@ func TestTell(t *testing.T) {
 					Path: law.PathServiceProfile, NullModel: law.RandomPerRequest,
 					Backends: []law.Leaf{{Namespace: "test", Service: "podinfo-east", Port: 9898, Weight: 1, Probability: 1}},
 				}, test.err
-			})
+			}}
 			s := mustDiscover(t, west, east, q)
 			heard := s.Told != nil && s.Told.Why == ""
 			switch {
@@ -74,6 +80,47 @@ func TestTell(t *testing.T) {
 				t.Errorf("the objects do not serve: %+v", s.Split.Effective)
 			}
 		})
+	}
+}
+
+// Of two installs the one is asked that the client's proxy dials, whatever labels say.
+func TestTellOfTwoControlPlanes(t *testing.T) {
+	for _, test := range []struct{ label, dialled, want string }{
+		{"", "", "linkerd"},
+		{"linkerd-b", "", "linkerd-b"},
+		{"", "linkerd-dst-headless.linkerd-b.svc.cluster.local.:8086", "linkerd-b"},
+		{"linkerd", "linkerd-dst-headless.linkerd-b.svc.example.:8086", "linkerd-b"},
+		{"linkerd-b", "localhost.:8086", "linkerd-b"},
+	} {
+		west, east := clusters(t)
+		west.put(controlPlane)
+		west.put(strings.ReplaceAll(controlPlane, "namespace: linkerd,", "namespace: linkerd-b,"))
+		const client = "pods/test/frontend-7-xxxxx"
+		west.set(client, "metadata/labels", map[string]any{"app": "frontend", "linkerd.io/control-plane-ns": test.label})
+		west.set(client, "spec/containers/0/env", []any{map[string]any{"name": envDestination, "value": test.dialled}})
+		q := query()
+		q.Use = law.UseAuto
+		q.Teller = tellerFunc{ask: func(pod law.Pod, _ law.Question) (law.Law, error) {
+			return law.Law{}, errors.New("it is " + pod.Namespace)
+		}}
+		if s := mustDiscover(t, west, east, q); s.Told == nil || s.Told.Why != "it is "+test.want {
+			t.Errorf("label %q, dialled %q: %+v, want %s", test.label, test.dialled, s.Told, test.want)
+		}
+	}
+}
+
+// An Envoy, which has no control plane that could be asked, is asked itself.
+func TestTellOfTheOwnProxy(t *testing.T) {
+	west, east := clusters(t)
+	west.put(controlPlane)
+	west.set("pods/test/frontend-7-xxxxx", "spec/containers/0/name", "istio-proxy")
+	q := query()
+	q.Use = law.UseAuto
+	q.Teller = tellerFunc{ask: func(pod law.Pod, _ law.Question) (law.Law, error) {
+		return law.Law{}, errors.New("it is " + pod.Namespace + "/" + pod.Name)
+	}}
+	if s := mustDiscover(t, west, east, q); s.Told == nil || s.Told.Why != "it is test/frontend-7-xxxxx" || !s.Told.Own {
+		t.Errorf("%+v", s.Told)
 	}
 }
 

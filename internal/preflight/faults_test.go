@@ -304,24 +304,24 @@ func viewFaults() []viewFault {
 		{"clock behind", "SB036", func(v *View) { ms := int64(-7_200_000); v.Clusters[0].SkewMs = &ms }, Warning, "client's cluster is 2h0m0s behind", ""},
 		{"no clock", "SB036", func(v *View) { v.Clusters[0].SkewMs = nil }, Unknown, "did not say what time it is", ""},
 
-		{"told the same", "SB038", told(nil), OK, "pod linkerd/linkerd-destination-1 tells proxies the law that the objects say", ""},
+		{"told the same", "SB038", told(nil), OK, "pod linkerd/linkerd-destination-1 tells proxies exactly what the objects say", ""},
 		{"told other weights", "SB038", told(func(v *View) {
 			worked := v.Law
 			worked.Objects = []law.ObjectRef{v.Split.Object()}
 			v.Told.WorkedOut, v.Law.Objects = &worked, worked.Objects
 			v.Law.Backends = []law.Leaf{{Name: "podinfo", Weight: 70}, {Name: "podinfo-east", Weight: 30}}
-		}), Warning, "tells proxies podinfo=70,podinfo-east=30 by TrafficSplit test/podinfo; the objects say", "logs linkerd-destination-1"},
+		}), Warning, "tells proxies podinfo=70,podinfo-east=30 by TrafficSplit test/podinfo, and the split is judged by that; the objects say", "logs linkerd-destination-1"},
 		{"told of another object", "SB038", told(func(v *View) {
 			worked := v.Law
 			v.Told.WorkedOut, v.Law.Objects = &worked, nil
 			v.Law.Backends = []law.Leaf{{Name: "podinfo", Weight: 1}}
-		}), Failed, "tells proxies podinfo=1 by no object; the objects say", "logs linkerd-destination-1"},
+		}), Failed, "tells proxies podinfo=1, and that is obeyed; the objects say", "logs linkerd-destination-1"},
 		{"told what has no distribution", "SB038", told(func(v *View) {
 			worked := v.Law
 			v.Told.WorkedOut, v.Law.Problem = &worked, "the weights sum to nothing"
-		}), Failed, "a law without a distribution: the weights sum to nothing", "logs"},
-		{"told nothing", "SB038", told(func(v *View) { v.Told.Why = "the policy controller did not answer within 2s" }), Unknown, "was not heard: the policy controller did not answer within 2s; the law is worked out of the objects", "splitbench rbac"},
-		{"told nothing, and it must be", "SB038", told(func(v *View) { v.Told.Why, v.Told.Required = "no permission", true }), Failed, "was not heard: no permission", "--law objects"},
+		}), Failed, "tells proxies no usable split: the weights sum to nothing", "logs"},
+		{"told nothing", "SB038", told(func(v *View) { v.Told.Why = "the policy controller did not answer within 2s" }), Unknown, "is not known: the policy controller did not answer within 2s; the law is worked out from the objects", "splitbench rbac"},
+		{"told nothing, and it must be", "SB038", told(func(v *View) { v.Told.Why, v.Told.Required = "no permission", true }), Failed, "is not known: no permission", "--law objects"},
 		{"refused", "SB037", func(v *View) { offMesh(v, Answer{Empty: true, Error: "EOF"}) }, OK, "backend podinfo-east gives pod frontend-1 an empty reply", ""},
 		{"let in", "SB037", func(v *View) { offMesh(v, Answer{Status: 200}) }, Failed, "answered pod frontend-1, which has no proxy, with status 200", "get services"},
 		{"refused with a status", "SB037", func(v *View) { offMesh(v, Answer{Status: 403}) }, OK, "with status 403", ""},

@@ -5,9 +5,8 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// toldAgrees compares what the control plane tells the client's proxy with what the objects say. Other weights of the
-// object that rules are the law that is judged by; where another object rules, nothing is judged by the one that was
-// named.
+// toldAgrees compares what the client's proxy is told, or holds, with what the objects say. Other weights of the object
+// that rules are the law that is judged by; where another object rules, nothing is judged by the one that was named.
 func toldAgrees(s View) Finding {
 	f := newFindings()
 	on := f.about(aboutSplit)
@@ -23,17 +22,17 @@ func toldAgrees(s View) Finding {
 		if t.Required {
 			status = Failed
 		}
-		on.add(status, "what proxies are told was not heard: %s; the law is worked out of the objects", t.Why)
+		on.add(status, "what proxies are told is not known: %s; the law is worked out from the objects", t.Why)
 	case t.WorkedOut == nil:
-		on.add(OK, "%s the law that the objects say", who)
+		on.add(OK, "%s exactly what the objects say", who)
 	case s.Law.Problem != "":
-		on.add(Failed, "%s a law without a distribution: %s; the objects say %s", who, s.Law.Problem,
+		on.add(Failed, "%s no usable split: %s; the objects say %s", who, s.Law.Problem,
 			string(lawText(*t.WorkedOut)))
 	case s.Split.Found && !s.Law.Rules(s.Split):
-		on.add(Failed, "%s %s; the objects say %s: what is told rules, and %s does not", who,
+		on.add(Failed, "%s %s, and that is obeyed; the objects say %s, so %s does not rule", who,
 			string(lawText(s.Law)), string(lawText(*t.WorkedOut)), string(splitName(s)))
 	default:
-		on.add(Warning, "%s %s; the objects say %s: the split is judged by what is told", who,
+		on.add(Warning, "%s %s, and the split is judged by that; the objects say %s", who,
 			string(lawText(s.Law)), string(lawText(*t.WorkedOut)))
 	}
 	return f.seen("")
@@ -45,7 +44,7 @@ func lawText(l law.Law) shown {
 		return say("none (%s)", l.Problem)
 	}
 	if len(l.Objects) == 0 {
-		return say("%s by no object", l.Weights())
+		return say("%s", l.Weights())
 	}
 	return say("%s by %s", l.Weights(), l.Objects[0])
 }
@@ -53,7 +52,7 @@ func lawText(l law.Law) shown {
 func toldHint(s View) string {
 	t := s.Told
 	if t.Why != "" {
-		return "see what may be asked with: splitbench rbac; leave the asking out with --law objects"
+		return "see the rules that asking needs: splitbench rbac; or do not ask: --law objects"
 	}
 	if s.Source.RunsIstio() {
 		return "see whether the configuration reaches the proxy: istioctl proxy-status " + word(s.Source.Name) + "." +

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/linkerd/linkerd2-proxy-api/go/destination"
@@ -35,87 +36,96 @@ const (
 	maxAnswer = 4 << 20
 )
 
-// Dial opens a connection to a port of the control plane's pod. It lives as long as the context.
+// Dial opens a connection to a port of the control plane's pod. The context is of the dialling alone.
 type Dial func(ctx context.Context, port int) (net.Conn, error)
 
-// Ask asks a pod of Linkerd's control plane what it tells the client's proxy, and translates it. It takes two seconds
-// at most. Errors: those of dial, and one sentence where nothing is told or no law can be made of it.
-func Ask(ctx context.Context, dial Dial, q law.Question) (law.Law, error) {
+// ErrSilent is that no answer came within the time that is waited for one.
+var ErrSilent = fmt.Errorf("did not answer within %s", askLimit)
+
+// ControlPlane is a pod of Linkerd's control plane, with a connection to each of its ports that is made when it is
+// needed, and again when it was cut.
+type ControlPlane struct{ destination, policy server }
+
+// server is one port of the pod.
+type server struct {
+	name   string
+	conn   *grpc.ClientConn
+	refuse atomic.Pointer[error] // why the last dial failed, which is worth more than what gRPC makes of it
+}
+
+// NewControlPlane prepares a control plane for questions. It dials nothing yet.
+func NewControlPlane(dial Dial) (*ControlPlane, error) {
+	c := &ControlPlane{destination: server{name: "destination controller"}, policy: server{name: "policy controller"}}
+	return c, errors.Join(c.destination.at(dial, destinationPort), c.policy.at(dial, policyPort))
+}
+
+func (s *server) at(dial Dial, port int) (err error) {
+	s.conn, err = grpc.NewClient("passthrough:///pod", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)), grpc.WithNoProxy(),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			conn, err := dial(ctx, port)
+			s.refuse.Store(&err)
+			return conn, err
+		}))
+	return err
+}
+
+// Close closes the connections.
+func (c *ControlPlane) Close() error {
+	return errors.Join(c.destination.conn.Close(), c.policy.conn.Close())
+}
+
+// Ask asks what the client's proxy is told, and translates it. It takes two seconds at most. Errors: those of the
+// dialling, ErrSilent, and one sentence where nothing is told or no law can be made of it.
+func (c *ControlPlane) Ask(ctx context.Context, q law.Question) (law.Law, error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	var answer Linkerd
 	profiled := make(chan error, 1)
-	go func() { profiled <- at(ctx, dial, destinationPort, answer.askProfile(q)) }()
-	err := errors.Join(at(ctx, dial, policyPort, answer.askPolicy(q)), <-profiled)
-	if err != nil {
+	go func() {
+		var err error
+		answer.Profile, err = askProfile(ctx, c.destination.conn, q)
+		profiled <- c.destination.said(err)
+	}()
+	var err error
+	answer.Policy, err = askPolicy(ctx, c.policy.conn, q)
+	if err := errors.Join(c.policy.said(err), <-profiled); err != nil {
 		return law.Law{}, err
 	}
 	return answer.Law(q)
 }
 
-// at calls a server of the pod over a connection of its own, which is made first: its errors are worth more than what
-// gRPC makes of them.
-func at(ctx context.Context, dial Dial, port int, call func(context.Context, *grpc.ClientConn) error) error {
-	conn, err := dial(ctx, port)
-	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("no connection to port %d of the control plane within %s", port, askLimit)
-	case err != nil:
-		return err
-	}
-	defer conn.Close()
-	once := make(chan net.Conn, 1)
-	once <- conn
-	client, err := grpc.NewClient("passthrough:///pod", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)), grpc.WithNoProxy(),
-		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
-			select {
-			case c := <-once:
-				return c, nil
-			default:
-				return nil, errors.New("the port-forward was cut")
-			}
-		}))
-	if err != nil {
-		return err
-	}
-	return errors.Join(call(ctx, client), client.Close())
-}
-
 // askProfile asks as the proxy does, by the address that is dialled.
-func (l *Linkerd) askProfile(q law.Question) func(context.Context, *grpc.ClientConn) error {
-	return func(ctx context.Context, c *grpc.ClientConn) error {
-		token, err := json.Marshal(map[string]string{
-			"ns": q.Client.Namespace, "nodeName": q.Client.Node, "pod": q.Client.Name,
-		})
-		if err != nil {
-			return err
-		}
-		stream, err := destination.NewDestinationClient(c).GetProfile(ctx, &destination.GetDestination{
-			Path: authority(q), ContextToken: string(token),
-		})
-		if err == nil {
-			l.Profile, err = stream.Recv()
-		}
-		return said("destination controller", err)
+func askProfile(
+	ctx context.Context, c *grpc.ClientConn, q law.Question,
+) (*destination.DestinationProfile, error) {
+	token, err := json.Marshal(map[string]string{
+		"ns": q.Client.Namespace, "nodeName": q.Client.Node, "pod": q.Client.Name,
+	})
+	if err != nil {
+		return nil, err
 	}
+	stream, err := destination.NewDestinationClient(c).GetProfile(ctx, &destination.GetDestination{
+		Path: authority(q), ContextToken: string(token),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return stream.Recv()
 }
 
-func (l *Linkerd) askPolicy(q law.Question) func(context.Context, *grpc.ClientConn) error {
-	return func(ctx context.Context, c *grpc.ClientConn) error {
-		workload, err := json.Marshal(map[string]string{"ns": q.Client.Namespace, "pod": q.Client.Name})
-		if err != nil {
-			return err
-		}
-		spec := &outbound.TrafficSpec{SourceWorkload: string(workload)}
-		if ip, err := netip.ParseAddr(q.Root.ClusterIP); err == nil {
-			spec.Target = &outbound.TrafficSpec_Addr{Addr: &pbnet.TcpAddress{Ip: address(ip), Port: uint32(q.Port)}}
-		} else {
-			spec.Target = &outbound.TrafficSpec_Authority{Authority: authority(q)}
-		}
-		l.Policy, err = outbound.NewOutboundPoliciesClient(c).Get(ctx, spec)
-		return said("policy controller", err)
+func askPolicy(ctx context.Context, c *grpc.ClientConn, q law.Question) (*outbound.OutboundPolicy, error) {
+	workload, err := json.Marshal(map[string]string{"ns": q.Client.Namespace, "pod": q.Client.Name})
+	if err != nil {
+		return nil, err
 	}
+	spec := &outbound.TrafficSpec{SourceWorkload: string(workload)}
+	if ip, err := netip.ParseAddr(q.Root.ClusterIP); err == nil {
+		spec.Target = &outbound.TrafficSpec_Addr{Addr: &pbnet.TcpAddress{Ip: address(ip), Port: uint32(q.Port)}}
+	} else {
+		spec.Target = &outbound.TrafficSpec_Authority{Authority: authority(q)}
+	}
+	return outbound.NewOutboundPoliciesClient(c).Get(ctx, spec)
 }
 
 // authority is what the client dials: the address of the Service, or its name where it has none.
@@ -146,15 +156,18 @@ func address(ip netip.Addr) *pbnet.IPAddress {
 }
 
 // said makes a sentence of how a server refused; nil where it did not.
-func said(who string, err error) error {
-	s := status.Convert(err)
+func (s *server) said(err error) error {
+	is := status.Convert(err)
+	refused := s.refuse.Load()
 	switch {
 	case err == nil:
 		return nil
-	case s.Code() == codes.DeadlineExceeded:
-		return fmt.Errorf("the %s did not answer within %s", who, askLimit)
-	case s.Code() == codes.Canceled:
+	case is.Code() == codes.DeadlineExceeded:
+		return fmt.Errorf("the %s %w", s.name, ErrSilent)
+	case is.Code() == codes.Canceled:
 		return context.Canceled
+	case is.Code() == codes.Unavailable && refused != nil && *refused != nil:
+		return *refused
 	}
-	return fmt.Errorf("the %s told nothing: %s: %s", who, s.Code(), untrusted.Short(s.Message(), 200))
+	return fmt.Errorf("the %s told nothing: %s: %s", s.name, is.Code(), untrusted.Short(is.Message(), 200))
 }

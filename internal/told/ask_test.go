@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,17 @@ func controlPlane(t *testing.T) (*recorded.ControlPlane, told.Dial) {
 	return c, dial
 }
 
+// ask asks over connections of its own.
+func ask(t *testing.T, dial told.Dial, q law.Question) (law.Law, error) {
+	t.Helper()
+	c, err := told.NewControlPlane(dial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.Ask(t.Context(), q)
+}
+
 // Every recording arrives over the real API as the law that it is, and the questions are those of the client's proxy.
 func TestAsk(t *testing.T) {
 	c, dial := controlPlane(t)
@@ -43,7 +55,7 @@ func TestAsk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := told.Ask(t.Context(), dial, q)
+		got, err := ask(t, dial, q)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v %s", s.ID, err, diff)
 		}
@@ -62,7 +74,7 @@ func TestQuestionIsTheProxys(t *testing.T) {
 		q := question(9898)
 		q.Root.ClusterIP = test.ip
 		q.Client = law.Pod{Namespace: "law2", Name: "client-1", Node: "n1"}
-		if _, err := told.Ask(t.Context(), dial, q); err != nil {
+		if _, err := ask(t, dial, q); err != nil {
 			t.Fatal(err)
 		}
 		for _, asked := range c.Asked() {
@@ -106,7 +118,7 @@ func TestAskInVain(t *testing.T) {
 		}, "no permission"},
 		{"no answer to the dial", whole, func(told.Dial) told.Dial {
 			return func(ctx context.Context, _ int) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
-		}, "of the control plane within 2s"},
+		}, "did not answer within 2s"},
 		{"cut", whole, func(dial told.Dial) told.Dial {
 			return func(ctx context.Context, port int) (net.Conn, error) {
 				conn, err := dial(ctx, port)
@@ -125,7 +137,7 @@ func TestAskInVain(t *testing.T) {
 				dial = test.dial(dial)
 			}
 			began := time.Now()
-			_, err := told.Ask(t.Context(), dial, question(9898))
+			_, err := ask(t, dial, question(9898))
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v, want %q", err, test.want)
 			}
@@ -139,9 +151,54 @@ func TestAskInVain(t *testing.T) {
 // The end of the context ends the asking.
 func TestAskEnds(t *testing.T) {
 	_, dial := controlPlane(t)
+	c, err := told.NewControlPlane(dial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(10*time.Millisecond, cancel)
-	if _, err := told.Ask(ctx, dial, question(9898)); !errors.Is(err, context.Canceled) {
+	if _, err := c.Ask(ctx, question(9898)); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Fifty questions take one connection to each port, and the one that was cut is made anew.
+func TestAskManyOverOneConnection(t *testing.T) {
+	plane, dial := controlPlane(t)
+	a := answer(route("r", to("a")))
+	plane.Tell(a.Profile, a.Policy)
+	var mu sync.Mutex
+	var made []net.Conn
+	c, err := told.NewControlPlane(func(ctx context.Context, port int) (net.Conn, error) {
+		conn, err := dial(ctx, port)
+		mu.Lock()
+		defer mu.Unlock()
+		made = append(made, conn)
+		return conn, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, connections := range []int{2, 4} {
+		for range 50 {
+			if _, err := c.Ask(t.Context(), question(9898)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mu.Lock()
+		if len(made) != connections {
+			t.Errorf("%d connections were made, want %d", len(made), connections)
+		}
+		for _, conn := range made {
+			_ = conn.Close()
+		}
+		mu.Unlock()
+		for { // gRPC learns of it in its own time
+			if _, err := c.Ask(t.Context(), question(9898)); err == nil {
+				break
+			}
+		}
 	}
 }

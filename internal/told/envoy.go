@@ -17,7 +17,10 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// EnvoyPages are the pages of an Envoy's admin interface that Envoy reads: routes that it was given while it ran, and
+// EnvoyPort is the port of the admin interface of Istio's proxies.
+const EnvoyPort = 15000
+
+// EnvoyPages are the pages of an Envoy's admin interface that ReadEnvoy reads: routes that it was given while it ran, and
 // those of its bootstrap.
 func EnvoyPages() []string {
 	return []string{"/config_dump?resource=dynamic_route_configs", "/config_dump?resource=static_route_configs"}
@@ -59,24 +62,31 @@ type envoyRoute struct {
 	} `json:"route"`
 }
 
-// Envoy is the law that an Envoy's own configuration says for a request, as its router chooses: the best domain, then
-// the first route that fits (envoyproxy.io, config.route.v3; tested with Envoy 1.40.0). A page that was not there is
-// empty. Its error says in one sentence why no law can be made of it.
-func Envoy(pages [][]byte, q law.Question) (law.Law, error) {
-	var all []envoyRoutes
+// Envoy is what an Envoy's own configuration says: all routes that it holds.
+type Envoy []envoyRoutes
+
+// ReadEnvoy reads the pages. One that was not there is left out, or empty.
+func ReadEnvoy(pages [][]byte) (Envoy, error) {
+	var all Envoy
 	for _, page := range pages {
 		var d envoyDump
 		if len(page) == 0 {
 			continue
 		}
 		if err := json.Unmarshal(page, &d); err != nil {
-			return law.Law{}, errors.New("the routes that Envoy shows cannot be read: " + untrusted.Short(err.Error(), 200))
+			return nil, errors.New("the routes that Envoy shows cannot be read: " + untrusted.Short(err.Error(), 200))
 		}
 		for _, c := range d.Configs {
 			all = append(all, c.Routes)
 		}
 	}
-	routes, err := routesFor(all, q)
+	return all, nil
+}
+
+// Law is the law for a request, as Envoy's router chooses: the best domain, then the first route that fits
+// (envoyproxy.io, config.route.v3; tested with Envoy 1.40.0). Its error says in one sentence why no law can be made.
+func (e Envoy) Law(q law.Question) (law.Law, error) {
+	routes, err := routesFor(e, q)
 	if err != nil {
 		return law.Law{}, err
 	}

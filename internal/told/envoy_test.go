@@ -65,7 +65,7 @@ func TestLawOfEnvoy(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			q := question(9898)
 			q.Probe.Path, q.Probe.Header = "/api/x?v=2", map[string]string{"x-canary": "12"}
-			l, err := told.Envoy([][]byte{test.page}, q)
+			l, err := envoyLaw(test.page, q)
 			got := lawText(l)
 			if err != nil {
 				got = "error: " + err.Error()
@@ -88,9 +88,17 @@ func TestEnvoyDomains(t *testing.T) {
 	page := []byte(`{"configs": [{"route_config": {"name": "80", "virtual_hosts": []}}, {"route_config": {"name": "9898", "virtual_hosts": [` + hosts + `]}}]}`)
 	for host, want := range map[string]string{"x": "c0", "podinfo.x": "c1", "y.law": "c2", "podinfo.law": "c3"} {
 		q := law.Question{Root: law.Service{Namespace: "law", Name: "podinfo"}, Port: 9898, Probe: law.Probe{Host: host}}
-		l, err := told.Envoy([][]byte{page}, q)
+		l, err := envoyLaw(page, q)
 		if err != nil || len(l.Backends) != 1 || l.Backends[0].Service != want {
 			t.Errorf("%s: %+v, %v; want %s", host, l.Backends, err, want)
 		}
 	}
+}
+
+func envoyLaw(page []byte, q law.Question) (law.Law, error) {
+	e, err := told.ReadEnvoy([][]byte{page})
+	if err != nil {
+		return law.Law{}, err
+	}
+	return e.Law(q)
 }

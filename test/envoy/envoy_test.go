@@ -3,6 +3,7 @@ package envoy
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"text/template"
@@ -28,6 +30,7 @@ import (
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/witness"
+	"github.com/splitbench/splitbench/podexec"
 )
 
 // proxy is a running Envoy.
@@ -156,10 +159,11 @@ func (p *proxy) stop() {
 	}
 }
 
-// runThrough runs splitbench with the demo's API servers and exec, where what the client pod dials is the real Envoy.
-func runThrough(t *testing.T, p *proxy, west, east int64, requests, rate, perConn uint64, progress func(bench.Progress), change ...func(*bench.Config)) report.Report {
+// startWorld starts the demo's API servers and exec, where what the client pod dials is the real Envoy.
+func startWorld(t *testing.T, p *proxy, west, east int64, o demo.Options) (*demo.Clusters, bench.Config) {
 	t.Helper()
-	world, err := demo.Start(t.Context(), demo.Options{Forward: map[string]string{"podinfo:9898": p.root, "127.0.0.1:9901": p.admin}})
+	o.Forward = map[string]string{"podinfo:9898": p.root, "127.0.0.1:9901": p.admin, "127.0.0.1:15000": p.admin}
+	world, err := demo.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,16 +175,9 @@ func runThrough(t *testing.T, p *proxy, west, east int64, requests, rate, perCon
 	if err != nil {
 		t.Fatal(err)
 	}
-	most := float64(max(rate, attack.DefaultMaxRate))
-	var sending attack.Plan
-	if perConn > 0 {
-		sending.Reuse = &attack.Reuse{MinRequests: perConn, MaxRequests: perConn}
-	}
 	cfg := bench.Config{
-		Options: analyze.DefaultOptions(), ResultsDir: t.TempDir(), Simulated: world.Simulated(), Tool: "test", Witness: string(witness.Envoy),
-		Load:     bench.Load{Requests: requests, Rate: attack.Rate{Hits: rate, Per: time.Second}, WarmUp: 20, MaxRate: most, Template: sending},
-		Query:    mesh.Query{Namespace: "test", Split: "ts/podinfo", From: "deploy/frontend", Container: "nginx"},
-		Progress: progress,
+		Options: analyze.DefaultOptions(), ResultsDir: t.TempDir(), Simulated: world.Simulated(), Tool: "test",
+		Query: mesh.Query{Namespace: "test", Split: "podinfo", From: "deploy/frontend", Container: "nginx"},
 	}
 	for _, name := range []string{"west", "east"} {
 		rest, err := clientcmd.NewNonInteractiveClientConfig(*kubeconfig, name, nil, nil).ClientConfig()
@@ -204,6 +201,20 @@ func runThrough(t *testing.T, p *proxy, west, east int64, requests, rate, perCon
 		}
 		cfg.Rules = append(cfg.Rules, parsed)
 	}
+	return world, cfg
+}
+
+// runThrough runs splitbench there.
+func runThrough(t *testing.T, p *proxy, west, east int64, requests, rate, perConn uint64, progress func(bench.Progress), change ...func(*bench.Config)) report.Report {
+	t.Helper()
+	_, cfg := startWorld(t, p, west, east, demo.Options{})
+	most := float64(max(rate, attack.DefaultMaxRate))
+	var sending attack.Plan
+	if perConn > 0 {
+		sending.Reuse = &attack.Reuse{MinRequests: perConn, MaxRequests: perConn}
+	}
+	cfg.Witness, cfg.Progress, cfg.Query.Split = string(witness.Envoy), progress, "ts/podinfo"
+	cfg.Load = bench.Load{Requests: requests, Rate: attack.Rate{Hits: rate, Per: time.Second}, WarmUp: 20, MaxRate: most, Template: sending}
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -304,6 +315,69 @@ func TestEnvoyAgreesOrIsSilent(t *testing.T) {
 	r = runThrough(t, p, 50, 50, 5_000, 500, 0, nil, use(law.UseTold))
 	if why := strings.Join(r.Verdict.Reasons, "\n"); r.Verdict.Outcome != report.Invalid || !strings.Contains(why, "--law told") {
 		t.Errorf("outcome %s, reasons %q", r.Verdict.Outcome, why)
+	}
+}
+
+// istio makes the demo's pods and its HTTPRoute Istio's, as the API tells of them.
+func istio(t *testing.T, cfg *bench.Config) {
+	t.Helper()
+	names := strings.NewReplacer("linkerd-proxy", "istio-proxy", "linkerd.io/policy-controller", "istio.io/mesh-controller")
+	cfg.REST.Wrap(func(rt http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			res, err := rt.RoundTrip(r)
+			if err != nil || res.StatusCode != http.StatusOK || r.Method != http.MethodGet {
+				return res, err
+			}
+			defer res.Body.Close()
+			b, err := io.ReadAll(res.Body)
+			res.Body = io.NopCloser(strings.NewReader(names.Replace(string(b))))
+			return res, err
+		})
+	})
+	var err error
+	if cfg.Local, err = mesh.Connect(cfg.REST, "west"); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Query.Use, cfg.Query.Teller = law.UseAuto, bench.NewTeller(cfg.REST, podexec.Auto)
+	t.Cleanup(cfg.Close)
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A check reads what a real Envoy holds over a port-forward to the client's pod: it executes nothing there.
+func TestCheckAsksEnvoy(t *testing.T) {
+	p := startEnvoy(t, 70, 30, false)
+	for _, test := range []struct {
+		name       string
+		west, east int64
+		admin      string // "": Envoy's own
+		status     preflight.Status
+		seen       string
+	}{
+		{"other weights", 50, 50, "", preflight.Warning, "holds podinfo=70,podinfo-east=30"},
+		{"the same", 70, 30, "", preflight.OK, "holds exactly what the objects say"},
+		{"nothing listens", 70, 30, "127.0.0.1:1", preflight.Unknown, "could not be read"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			asked := *p
+			asked.admin = cmp.Or(test.admin, p.admin)
+			_, cfg := startWorld(t, &asked, test.west, test.east, demo.Options{Route: true})
+			istio(t, &cfg)
+			snap, err := bench.Discover(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checks := preflight.Run(preflight.View{Snapshot: snap})
+			i := slices.IndexFunc(checks, func(c preflight.Result) bool { return c.ID == "SB038" })
+			if i < 0 || checks[i].Status != test.status || !strings.Contains(checks[i].Seen, test.seen) {
+				t.Errorf("provider %s, told %+v, checks %+v", snap.Law.Provider, snap.Told, checks)
+			}
+			if test.status == preflight.Warning && snap.Law.Backends[0].Weight != 70 {
+				t.Errorf("the law is not what Envoy holds: %+v", snap.Law)
+			}
+		})
 	}
 }
 
