@@ -84,22 +84,16 @@ func NewClassifier(rules []Rule) (*Classifier, error) {
 
 func (c *Classifier) add(r Rule) error {
 	l := lookup{kind: r.Kind, key: r.Key, backend: int16(r.Backend)}
+	var err error
 	switch r.Kind {
 	case RuleRegexp:
-		re, err := regexp.Compile(r.Key)
-		if err != nil {
+		if l.re, err = regexp.Compile(r.Key); err != nil {
 			return fmt.Errorf("regular expression %q: %w", r.Key, err)
 		}
-		l.re = re
-		c.lookups = append(c.lookups, l)
-		return nil
 	case RuleLiteral:
-		if r.Key == "" {
+		if l.text = []byte(r.Key); r.Key == "" {
 			return errors.New("literal: no text to look for")
 		}
-		l.text = []byte(r.Key)
-		c.lookups = append(c.lookups, l)
-		return nil
 	case RuleJSON:
 		path, err := parsePointer(r.Key)
 		if err != nil {
@@ -107,7 +101,6 @@ func (c *Classifier) add(r Rule) error {
 		}
 		l.path = stepsOf(path)
 	case RuleProto:
-		var err error
 		if l.fields, err = parseProtoPath(r.Key); err != nil {
 			return err
 		}
@@ -117,6 +110,10 @@ func (c *Classifier) add(r Rule) error {
 		}
 	default:
 		return fmt.Errorf("kind %q: want json, proto, header, regexp or literal", r.Kind)
+	}
+	if l.re != nil || l.text != nil {
+		c.lookups = append(c.lookups, l)
+		return nil
 	}
 	if len(r.Values) == 0 {
 		return fmt.Errorf("%s %q: no value to look for", r.Kind, r.Key)
@@ -152,6 +149,8 @@ func (c *Classifier) Classify(h http.Header, body []byte) int16 {
 func (c *Classifier) classify(a *answer, f *jsonFinder) int16 {
 	for i := range c.lookups {
 		l := &c.lookups[i]
+		var v []byte
+		var found bool
 		switch l.kind {
 		case RuleRegexp:
 			if l.re.Match(a.body) {
@@ -162,41 +161,21 @@ func (c *Classifier) classify(a *answer, f *jsonFinder) int16 {
 				return l.backend
 			}
 		case RuleHeader:
-			if b, ok := l.byHeader(a); ok {
-				return b
+			if a.raw != nil {
+				v, found = rawHeader(a.raw, l.header)
+			} else if values := a.header[l.header]; len(values) > 0 {
+				v, found = []byte(values[0]), true
 			}
 		case RuleJSON:
-			if v, ok := f.find(a.body, l.path); ok {
-				if b, ok := l.backends[string(v)]; ok {
-					return b
-				}
-			}
+			v, found = f.find(a.body, l.path)
 		case RuleProto:
-			if v, ok := findProto(a.body, l.fields); ok {
-				if b, ok := l.backends[string(v)]; ok {
-					return b
-				}
-			}
+			v, found = findProto(a.body, l.fields)
+		}
+		if b, ok := l.backends[string(v)]; found && ok {
+			return b
 		}
 	}
 	return Unattributed
-}
-
-func (l *lookup) byHeader(a *answer) (backend int16, ok bool) {
-	if a.raw != nil {
-		v, ok := rawHeader(a.raw, l.header)
-		if !ok {
-			return 0, false
-		}
-		backend, ok = l.backends[string(v)]
-		return backend, ok
-	}
-	v := a.header[l.header]
-	if len(v) == 0 {
-		return 0, false
-	}
-	backend, ok = l.backends[v[0]]
-	return backend, ok
 }
 
 // rawHeader returns the first value of a field in header lines that have been checked.

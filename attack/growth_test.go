@@ -15,9 +15,9 @@ func TestH1DoesNotGrow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer srv.close()
+	defer srv.Close()
 	p := Plan{
-		URL: "http://" + srv.listener.Addr().String(), Shape: &Shape{Kind: ShapeClosed}, Requests: *growth, Connections: 8, MaxRate: maxPerSecond,
+		URL: "http://" + srv.Addr().String(), Shape: &Shape{Kind: ShapeClosed}, Requests: *growth, Connections: 8, MaxRate: maxPerSecond,
 		MaxRequests: *growth, Rules: []Rule{{Backend: 1, Kind: RuleJSON, Key: "/message", Values: []string{"hello"}}},
 	}
 	var s Summary

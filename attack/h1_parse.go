@@ -113,42 +113,31 @@ func (p *h1Reader) fields(h *h1Head) error {
 			return err
 		}
 		if len(l) == 0 {
-			return h.check()
+			if h.chunked && (h.hasLength || h.minor == 0) { // its body's length in two ways, or in one of another version
+				return errFraming
+			}
+			return nil
 		}
 		name, value, err := field(l)
 		if err != nil {
 			return err
 		}
-		switch len(name) {
-		case len("connection"):
-			if equalFold(name, "connection") {
-				h.connection(value)
+		switch {
+		case equalFold(name, "connection"):
+			h.connection(value)
+		case equalFold(name, "content-length"):
+			n, ok := parseLength(value)
+			if !ok || h.hasLength && n != h.length {
+				return errFraming
 			}
-		case len("content-length"):
-			if equalFold(name, "content-length") {
-				n, ok := parseLength(value)
-				if !ok || h.hasLength && n != h.length {
-					return errFraming
-				}
-				h.length, h.hasLength = n, true
+			h.length, h.hasLength = n, true
+		case equalFold(name, "transfer-encoding"):
+			if h.chunked || !equalFold(value, "chunked") {
+				return errFraming
 			}
-		case len("transfer-encoding"):
-			if equalFold(name, "transfer-encoding") {
-				if h.chunked || !equalFold(value, "chunked") {
-					return errFraming
-				}
-				h.chunked = true
-			}
+			h.chunked = true
 		}
 	}
-}
-
-// check refuses a header that says its body's length in two ways, or in one that its version does not have.
-func (h *h1Head) check() error {
-	if h.chunked && (h.hasLength || h.minor == 0) {
-		return errFraming
-	}
-	return nil
 }
 
 func (h *h1Head) connection(value []byte) {

@@ -46,7 +46,7 @@ func newH1Target(p Plan) (*target, error) {
 			agent = true
 		}
 		fmt.Fprintf(&lines, "%s: %s\r\n", name, value)
-		if l := []byte(name + ": " + value); !isFieldLine(l) {
+		if _, _, err := field([]byte(name + ": " + value)); err != nil {
 			return nil, fmt.Errorf("header %q: not a valid header", name)
 		}
 	}
@@ -75,19 +75,9 @@ func bodiless(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-func isFieldLine(l []byte) bool {
-	_, _, err := field(l)
-	return err == nil
-}
-
 // isVisible refuses names that would have to be translated, and space.
 func isVisible(s string) bool {
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] >= 0x7f {
-			return false
-		}
-	}
-	return s != ""
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }
 
 // hostPort is the address that a URL names, as host:port, in lower case.

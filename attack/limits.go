@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -79,9 +80,7 @@ func newGuard(p Plan) *guard {
 	if p.Limits != nil {
 		g.l = *p.Limits
 	}
-	if g.l.ErrorWindow == 0 {
-		g.l.ErrorWindow = DefaultErrorWindow
-	}
+	g.l.ErrorWindow = cmp.Or(g.l.ErrorWindow, DefaultErrorWindow)
 	return g
 }
 

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -44,16 +45,10 @@ func parseShape(s string, seed uint64) (*Shape, error) {
 		if len(parts) != 3 {
 			return nil, errors.New("want ramp=FROM:TO:TIME or sine=MEAN:AMPLITUDE:PERIOD")
 		}
-		from, err := ParseRate(parts[0])
-		if err != nil {
-			return nil, err
-		}
-		to, err := ParseRate(parts[1])
-		if err != nil {
-			return nil, err
-		}
-		over, err := parseTime(parts[2])
-		if err != nil {
+		from, err1 := ParseRate(parts[0])
+		to, err2 := ParseRate(parts[1])
+		over, err3 := parseTime(parts[2])
+		if err := cmp.Or(err1, err2, err3); err != nil {
 			return nil, err
 		}
 		if kind == ShapeRamp {
@@ -72,12 +67,9 @@ func parseSteps(list string) (*Shape, error) {
 		if !ok {
 			return nil, fmt.Errorf("step %q: want RATExTIME, such as 100x10s", part)
 		}
-		rate, err := ParseRate(r)
-		if err != nil {
-			return nil, err
-		}
-		length, err := parseTime(d)
-		if err != nil {
+		rate, err1 := ParseRate(r)
+		length, err2 := parseTime(d)
+		if err := cmp.Or(err1, err2); err != nil {
 			return nil, err
 		}
 		shape.Steps = append(shape.Steps, Step{Rate: rate, For: length})

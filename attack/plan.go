@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
@@ -93,24 +94,12 @@ type TLS struct {
 
 // WithDefaults returns the plan with every unset field that has a default set to it.
 func (p Plan) WithDefaults() Plan {
-	if p.Method == "" {
-		p.Method = http.MethodGet
-	}
-	if p.Connections == 0 {
-		p.Connections = DefaultConnections
-	}
-	if p.Timeout == 0 {
-		p.Timeout = DefaultTimeout
-	}
-	if p.GiveUpAfter == 0 {
-		p.GiveUpAfter = DefaultGiveUpAfter
-	}
-	if p.MaxRate == 0 {
-		p.MaxRate = DefaultMaxRate
-	}
-	if p.MaxRequests == 0 {
-		p.MaxRequests = DefaultMaxRequests
-	}
+	p.Method = cmp.Or(p.Method, http.MethodGet)
+	p.Connections = cmp.Or(p.Connections, DefaultConnections)
+	p.Timeout = cmp.Or(p.Timeout, DefaultTimeout)
+	p.GiveUpAfter = cmp.Or(p.GiveUpAfter, DefaultGiveUpAfter)
+	p.MaxRate = cmp.Or(p.MaxRate, DefaultMaxRate)
+	p.MaxRequests = cmp.Or(p.MaxRequests, DefaultMaxRequests)
 	if p.Protocol == ProtocolGRPC {
 		p.Method = http.MethodPost
 	}

@@ -113,12 +113,7 @@ func (p Plan) validMethod() error {
 const maxRequestBody = 8 << 10
 
 func isMethod(m string) bool {
-	for i := range len(m) {
-		if m[i] < 'A' || m[i] > 'Z' {
-			return false
-		}
-	}
-	return len(m) > 0 && len(m) <= 20
+	return m != "" && len(m) <= 20 && !strings.ContainsFunc(m, func(r rune) bool { return r < 'A' || r > 'Z' })
 }
 
 // oneOf refuses a value that is set and not one of those listed.

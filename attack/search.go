@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -65,12 +66,7 @@ func (s Search) Run(
 	if err := s.Validate(); err != nil {
 		return Found{}, err
 	}
-	if s.Within == 0 {
-		s.Within = DefaultSearchWithin
-	}
-	if s.Trials == 0 {
-		s.Trials = DefaultSearchTrials
-	}
+	s.Within, s.Trials = cmp.Or(s.Within, DefaultSearchWithin), cmp.Or(s.Trials, DefaultSearchTrials)
 	var f Found
 	for rate := s.From; ; {
 		t, err := measure(ctx, rate)

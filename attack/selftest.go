@@ -7,7 +7,6 @@ import (
 	"net"
 	"runtime"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -40,9 +39,9 @@ func SelfTest(ctx context.Context, engine string, connections int, d time.Durati
 	if err != nil {
 		return a, fmt.Errorf("self-test: %w", err)
 	}
-	defer server.close()
+	defer server.Close()
 	plan := Plan{
-		URL: "http://" + server.listener.Addr().String() + "/", Engine: engine, Connections: connections, Requests: 1 << 40,
+		URL: "http://" + server.Addr().String() + "/", Engine: engine, Connections: connections, Requests: 1 << 40,
 		MaxRate: maxPerSecond, MaxRequests: 1 << 41, Limits: &Limits{Time: d}, Shape: &Shape{Kind: ShapeClosed},
 		Rules: []Rule{{Backend: 0, Kind: RuleJSON, Key: "/message", Values: []string{"hello"}}},
 	}.WithDefaults()
@@ -102,36 +101,25 @@ func alarmError(ctx context.Context) (p50, p99 time.Duration) {
 	return late.at(0.5), late.at(0.99)
 }
 
-// responder answers each request on loopback with the same bytes.
-type responder struct {
-	listener net.Listener
-	mu       sync.Mutex
-	conns    map[net.Conn]struct{}
-	running  sync.WaitGroup
-}
-
-func newResponder(ctx context.Context) (*responder, error) {
+// newResponder answers each request on loopback with the same bytes, until whoever asks hangs up.
+func newResponder(ctx context.Context) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	r := &responder{listener: l, conns: map[net.Conn]struct{}{}}
 	body := `{"message": "hello"` + strings.Repeat(" ", 400) + "}" // as long as an answer of podinfo's
 	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		len(body), body)
-	r.running.Go(func() {
+	go func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			r.mu.Lock()
-			r.conns[c] = struct{}{}
-			r.mu.Unlock()
-			r.running.Go(func() { respond(c, answer) })
+			go respond(c, answer)
 		}
-	})
-	return r, nil
+	}()
+	return l, nil
 }
 
 func respond(c net.Conn, answer []byte) {
@@ -149,14 +137,4 @@ func respond(c net.Conn, answer []byte) {
 			}
 		}
 	}
-}
-
-func (r *responder) close() {
-	_ = r.listener.Close()
-	r.mu.Lock()
-	for c := range r.conns {
-		_ = c.Close()
-	}
-	r.mu.Unlock()
-	r.running.Wait()
 }
