@@ -1,11 +1,14 @@
 package curl
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
@@ -31,8 +34,8 @@ func (c *Client) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResu
 	if q.MaxBytes > 0 {
 		limit = min(limit, q.MaxBytes)
 	}
-	timeout := timeoutOf(time.Duration(q.TimeoutMs) * time.Millisecond)
-	o := order{url: q.URL, header: q.Header, times: 1, timeout: timeout, include: c.tool == toolCurl}
+	timeout := time.Duration(max(q.TimeoutMs, 0)) * time.Millisecond
+	o := order{url: q.URL, header: q.Header, times: 1, timeout: cmp.Or(timeout, defaultTimeout), include: c.tool == toolCurl}
 	began := time.Now()
 	var body []byte
 	err := c.run(ctx, o, int(limit)+maxKept, func(a answer) bool {
@@ -56,11 +59,16 @@ func (c *Client) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResu
 
 const defaultTimeout = 10 * time.Second
 
-func timeoutOf(d time.Duration) time.Duration {
-	if d <= 0 {
-		return defaultTimeout
+// keepLines leaves the lines that hold all strings of one of the sets, as the agent does in the pod.
+func keepLines(body []byte, sets [][]string) []byte {
+	var out []byte
+	for line := range bytes.Lines(body) {
+		lacks := func(s string) bool { return !bytes.Contains(line, []byte(s)) }
+		if slices.ContainsFunc(sets, func(set []string) bool { return !slices.ContainsFunc(set, lacks) }) {
+			out = append(out, line...)
+		}
 	}
-	return d
+	return out
 }
 
 // CutShortError says that a burst was given up before all was sent. What arrived is whole.

@@ -37,33 +37,24 @@ func (c *Client) command(o order) ([]string, io.Reader) {
 // config is curl's configuration: a block for each connection, in which the last request asks for its end. What is
 // quoted has no meaning but itself.
 func (c *Client) config(o order) string {
-	var b strings.Builder
-	for left := o.times; left > 0; {
-		n := left
-		if o.perConn > 0 {
-			n = min(n, o.perConn)
-		}
-		left -= n
-		if o.perConn == 0 {
-			c.block(&b, o, n, false)
-			continue
-		}
-		if n > 1 {
-			c.block(&b, o, n-1, false)
-			b.WriteString("next\n")
-		}
-		c.block(&b, o, 1, true)
-		if left > 0 {
-			b.WriteString("next\n")
-		}
+	if o.perConn == 0 {
+		return c.block(o, o.times, false)
 	}
-	return b.String()
+	var blocks []string
+	for left := o.times; left > 0; left -= o.perConn {
+		if n := min(left, o.perConn); n > 1 {
+			blocks = append(blocks, c.block(o, n-1, false))
+		}
+		blocks = append(blocks, c.block(o, 1, true))
+	}
+	return strings.Join(blocks, "next\n")
 }
 
-func (c *Client) block(b *strings.Builder, o order, times int, last bool) {
+func (c *Client) block(o order, times int, last bool) string {
+	var b strings.Builder
 	// A proxy of the container's environment, globs in the URL and another user's ~/.netrc would change what is requested.
 	b.WriteString("silent\ngloboff\nhttp1.1\npath-as-is\nnoproxy = \"*\"\nproto = \"=http,https\"\n")
-	fmt.Fprintf(b, "max-time = %.3f\n", o.timeout.Seconds())
+	fmt.Fprintf(&b, "max-time = %.3f\n", o.timeout.Seconds())
 	if o.include {
 		b.WriteString("include\n")
 	}
@@ -71,17 +62,18 @@ func (c *Client) block(b *strings.Builder, o order, times int, last bool) {
 		b.WriteString("header = \"Connection: close\"\n")
 	}
 	for k, v := range o.header {
+		field := k + ": " + v
 		if v == "" {
-			fmt.Fprintf(b, "header = %s\n", quote(k+";"))
-			continue
+			field = k + ";"
 		}
-		fmt.Fprintf(b, "header = %s\n", quote(k+": "+v))
+		fmt.Fprintf(&b, "header = %s\n", quote(field))
 	}
-	fmt.Fprintf(b, "write-out = \"\\n%s %%{http_code} %%{time_total} %%{time_starttransfer} %%{num_connects} "+
+	fmt.Fprintf(&b, "write-out = \"\\n%s %%{http_code} %%{time_total} %%{time_starttransfer} %%{num_connects} "+
 		"%%{exitcode}\\n\"\n", c.mark)
 	for range times {
-		fmt.Fprintf(b, "url = %s\n", quote(o.url))
+		fmt.Fprintf(&b, "url = %s\n", quote(o.url))
 	}
+	return b.String()
 }
 
 // quote writes a value as curl's configuration reads it back: in double quotes, with these escapes and no others.

@@ -50,8 +50,8 @@ func (d Delta) Findings(t Target, expect Path, sent int64) []Finding {
 	var out []Finding
 	if d.Restarted != "" {
 		out = append(out, Finding{
-			Code: CodeRestarted, Effect: Invalid, Text: "the proxy of the client pod was not the same all the time: " +
-				"" + d.Restarted,
+			Code: CodeRestarted, Effect: Invalid,
+			Text: "the proxy of the client pod was not the same all the time: " + d.Restarted,
 		})
 	}
 	if d.Unsure != "" {
@@ -77,8 +77,7 @@ func (d Delta) Findings(t Target, expect Path, sent int64) []Finding {
 	if d.Retries > 0 {
 		f := Finding{Code: CodeRetries, Effect: Unit, Unit: UnitDraw, Text: fmt.Sprintf(
 			"the proxy drew anew for %d requests that failed, so that answers come from healthy backends more often than they "+
-				"are "+
-				"drawn: the draws that the proxy counted are judged in place of the answers", d.Retries)}
+				"are drawn: the draws that the proxy counted are judged in place of the answers", d.Retries)}
 		if d.Kind == Envoy {
 			f.Effect, f.Unit = Note, ""
 			f.Text = fmt.Sprintf("the proxy sent %d requests again to the backend that it had drawn for them", d.Retries)
@@ -89,8 +88,7 @@ func (d Delta) Findings(t Target, expect Path, sent int64) []Finding {
 		out = append(out, Finding{
 			Code: CodeConnections, Effect: Unit, Unit: UnitConnection, Text: fmt.Sprintf(
 				"the proxy does not look into the connections to this port: it drew a backend for each of %d connections, not "+
-					"for each "+
-					"request, so connections are judged", sum(d.Streams)),
+					"for each request, so connections are judged", sum(d.Streams)),
 			Remedy: "for as many draws as requests, send one request on each connection: --requests-per-connection 1",
 		})
 	}
@@ -123,16 +121,15 @@ func (d Delta) stale(t Target, expect Path, sent int64) (Finding, bool) {
 	}
 	text := fmt.Sprintf("the client's proxy still uses the routes that it cached %s: %d of its %s to %s/%s took ",
 		since, paths[other], what, t.Namespace, t.Root)
-	switch other {
-	case PathDefault:
+	if other == PathDefault {
 		text += "no object's rules at all"
-	default:
+	} else {
 		text += "the rules of a " + string(other)
 	}
 	return Finding{
 		Code: CodeStalePath, Effect: Invalid, Text: text + " (linkerd2 issues 11032, 12769 and 14274)",
-		Remedy: "restart the client's pods, whose proxies then read the objects anew: kubectl -n " + t.Namespace + " " +
-			"rollout restart",
+		Remedy: "restart the client's pods, whose proxies then read the objects anew: kubectl -n " + t.Namespace +
+			" rollout restart",
 	}, true
 }
 

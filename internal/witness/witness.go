@@ -97,10 +97,7 @@ func (t Target) Keep(k Kind) [][]string {
 	}
 	keep := [][]string{{nameStarted}, {nameUptime}}
 	parent := fmt.Sprintf("parent_name=%q", t.Root)
-	for _, name := range []string{
-		"balancer", "outbound_http_route", "outbound_grpc_route", "outbound_tcp_",
-		"outbound_tls_",
-	} {
+	for _, name := range []string{"balancer", "outbound_http_route", "outbound_grpc_route", prefixTCP, prefixTLS} {
 		keep = append(keep, []string{name, parent})
 	}
 	dst := fmt.Sprintf(`dst="%s.`, t.Root)
