@@ -11,8 +11,12 @@
 package preflight
 
 import (
+	"bufio"
+	_ "embed"
 	"maps"
+	"net/textproto"
 	"slices"
+	"strings"
 
 	"github.com/splitbench/splitbench/internal/law"
 )
@@ -82,4 +86,104 @@ func Run(v View) []Result {
 		out[i].CausedBy = cause
 	}
 	return out
+}
+
+// Status is the state of a check after it ran.
+type Status string
+
+// The states. Unknown is never green: what could not be seen has not been shown to work.
+const (
+	OK      Status = "ok"
+	Warning Status = "warning"
+	Failed  Status = "failed"
+	Unknown Status = "unknown"
+)
+
+// Severity says what a failed check does to a run.
+type Severity string
+
+// The severities.
+const (
+	Fatal Severity = "fatal" // the split cannot be measured, or what is measured is not what is declared
+	Warn  Severity = "warn"  // the result needs the note
+)
+
+// Result is one check as it ended: plain data, rendered and stored as it is.
+type Result struct {
+	ID       string   `json:"id"`       // e.g. "SB002"
+	Category string   `json:"category"` // e.g. "client", "split", "backends", "mirror", "access"
+	Name     string   `json:"name"`     // what holds when it is green, e.g. "client pod is meshed"
+	Severity Severity `json:"severity"`
+	Status   Status   `json:"status"`
+	Seen     string   `json:"seen"`            // what was seen, one sentence
+	Hint     string   `json:"hint,omitempty"`  // what to do, with the command; empty when ok
+	Apply    string   `json:"apply,omitempty"` // YAML that fixes it, where no short kubectl command does
+	// CausedBy is the id of the check whose finding explains this one; empty: it is a root cause. Fix that one first.
+	CausedBy string `json:"causedBy,omitempty"`
+	// Waived is the user's word to go on in spite of it; empty: there is none.
+	Waived string `json:"waived,omitempty"`
+}
+
+// Waive lets the findings of the checks with these ids stand without forbidding a verdict, and with each what follows
+// from it. what is how the user said so. Only failures are waived: the rest forbids nothing. It returns the ids that
+// name no check.
+func Waive(results []Result, ids []string, what string) (unknown []string) {
+	for i := range results {
+		r := &results[i]
+		if waived := func(id string) bool { return id != "" && slices.Contains(ids, id) }; r.Failure() &&
+			(waived(r.ID) || waived(r.CausedBy)) {
+			r.Waived = what
+		}
+	}
+	for _, id := range ids {
+		if _, exists := Explain(id); !exists && !slices.ContainsFunc(results, func(r Result) bool { return r.ID == id }) {
+			unknown = append(unknown, id)
+		}
+	}
+	return unknown
+}
+
+// Failure reports whether the result forbids a verdict.
+func (r Result) Failure() bool { return r.Status == Failed && r.Severity == Fatal && r.Waived == "" }
+
+// Explanation is what can be said of a check without a cluster.
+type Explanation struct {
+	Looks  string // which objects it looks at, and what it asks the pod with --probe
+	Cause  string // what is wrong when it is not green, and what follows
+	Remedy string // what to do about it, with the command in its general form
+}
+
+// Explain returns the check with this id, and false if there is none.
+func Explain(id string) (Check, bool) {
+	for _, c := range Checks() {
+		if c.ID == id {
+			return c, true
+		}
+	}
+	return Check{}, false
+}
+
+// checksText has one block of fields for each check, in the order in which they are shown. What it states about Linkerd
+// holds for its proxy and control plane as of 2026, and was read in their code or documents.
+//
+//go:embed checks.txt
+var checksText string
+
+// described are the checks as the text has them, without what they do. A line that begins with a space continues the
+// field before it.
+func described() []Check {
+	var out []Check
+	for r := textproto.NewReader(bufio.NewReader(strings.NewReader(checksText))); ; {
+		h, err := r.ReadMIMEHeader()
+		if h.Get("ID") != "" {
+			out = append(out, Check{
+				ID: h.Get("ID"), Category: h.Get("Category"), Name: h.Get("Name"), Severity: Severity(h.Get("Severity")),
+				After:       strings.FieldsFunc(h.Get("After"), func(r rune) bool { return r == ',' || r == ' ' }),
+				Explanation: Explanation{Looks: h.Get("Looks"), Cause: h.Get("Cause"), Remedy: h.Get("Remedy")},
+			})
+		}
+		if err != nil { // the end of the text: every check's words are held by docs/checks.md
+			return out
+		}
+	}
 }

@@ -7,7 +7,10 @@ package record
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -161,3 +164,149 @@ func (m Manifest) Write(folder *store.Run) error {
 	}
 	return folder.WriteFile(ManifestFile, append(b, '\n'))
 }
+
+// Masked stands in the place of what a run must not keep.
+const Masked = "***"
+
+// SecretHeader reports whether the value of a header lets its bearer in somewhere: a run keeps that there was one,
+// never which. Such headers are told by their names, as there is no other way.
+func SecretHeader(name string) bool {
+	name = strings.ToLower(name)
+	words := []string{
+		"auth", "cookie", "token", "secret", "password", "credential", "api-key", "apikey", "session", "signature", "jwt",
+	}
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(name, word) })
+}
+
+func maskedHeader(h map[string]string) map[string]string {
+	out := maps.Clone(h)
+	for name := range out {
+		if SecretHeader(name) {
+			out[name] = Masked
+		}
+	}
+	return out
+}
+
+// kept is the manifest as it is stored.
+func (m Manifest) kept() Manifest {
+	m.Plan.Header = maskedHeader(m.Plan.Header)
+	snapshot := func(s *law.Snapshot) *law.Snapshot {
+		if s == nil {
+			return nil
+		}
+		own := *s
+		own.Law.Probe.Header = maskedHeader(own.Law.Probe.Header)
+		return &own
+	}
+	m.Before, m.After = snapshot(m.Before), snapshot(m.After)
+	return m
+}
+
+// DrillFacts is what a drill saw besides its requests.
+type DrillFacts struct {
+	MaxLost   *int64         `json:"maxLost"`
+	MaxOutage *time.Duration `json:"maxOutageNs"`
+	Began     time.Time      `json:"began"` // instant 0 of the burst, by the clock of the machine that ran splitbench
+	Events    []DrillFact    `json:"events"`
+	Unwatched []string       `json:"unwatched,omitempty"`
+}
+
+// DrillFact is one mark or change.
+type DrillFact struct {
+	At      time.Time       `json:"at"`
+	Kind    string          `json:"kind"` // mark, weights, endpoints or object
+	Text    string          `json:"text"`
+	Weights analyze.Weights `json:"weights,omitempty"` // from then on
+}
+
+// Kinds of a DrillFact.
+const (
+	FactMark      = "mark"
+	FactWeights   = "weights"
+	FactEndpoints = "endpoints"
+	FactObject    = "object"
+)
+
+// LatencyPlan is what a stored comparison was to do.
+type LatencyPlan struct {
+	Targets    []LatencyTarget    `json:"targets"` // the one that the others are compared with is last
+	Against    bool               `json:"against"` // there is one
+	Rounds     int                `json:"rounds"`
+	Round      time.Duration      `json:"roundNs"`
+	Margin     analyze.Margin     `json:"margin"`
+	MarginText string             `json:"marginText,omitempty"`
+	Quantiles  []float64          `json:"quantiles,omitempty"` // that are judged; none: all of analyze.DefaultQuantiles
+	Sweep      bool               `json:"sweep,omitempty"`
+	Limit      *report.SweepLimit `json:"limit,omitempty"`
+	Bursts     []LatencyBurst     `json:"bursts"` // in the order in which they were sent
+}
+
+// LatencyTarget is one target as it was found.
+type LatencyTarget struct {
+	Name  string        `json:"name"` // as given
+	UID   string        `json:"uid"`
+	URL   string        `json:"url"`
+	Root  string        `json:"root,omitempty"` // the split whose root Service it is
+	Own   int           `json:"own"`            // the split's backend that is the Service itself; -1: all answers count
+	Rules []attack.Rule `json:"rules,omitempty"`
+}
+
+// LatencyBurst is one burst: a round of a target, or a step of a sweep.
+type LatencyBurst struct {
+	Target   int         `json:"target"`
+	Round    int         `json:"round"`
+	Rate     attack.Rate `json:"rate"`
+	Requests uint64      `json:"requests"`
+}
+
+// MaxRounds bounds the rounds of a comparison of targets.
+const MaxRounds = 500
+
+// Move is a change of what the verdict rests on, seen while the run sent.
+type Move struct {
+	At     time.Time `json:"at"`    // when it was seen, by this machine's clock
+	Since  time.Time `json:"since"` // earlier than At only where it was missed at first: when the stream was last alive
+	What   string    `json:"what"`
+	Before string    `json:"before"`
+	After  string    `json:"after"`
+	Law    bool      `json:"law"` // of an object that says the weights
+	// Weights are the weights that proxies are told since, where they are others than before: set with the first write
+	// that led to them, which may have been to another object than they are read from.
+	Weights analyze.Weights `json:"weights,omitempty"`
+}
+
+// Clock is how far the source pod's clock is ahead of this machine's: between two bounds, in nanoseconds, which each
+// answer that tells the pod's clock may bring closer.
+type Clock struct {
+	LowNs  int64 `json:"lowNs"`
+	HighNs int64 `json:"highNs"`
+	Known  bool  `json:"known"`
+}
+
+// See takes one answer into account: it was asked for at began, had its instant written in it at pod, and was here at
+// ended.
+func (c *Clock) See(began, ended time.Time, pod int64) {
+	low, high := pod-ended.UnixNano(), pod-began.UnixNano()
+	if !c.Known || low > c.HighNs || high < c.LowNs { // nothing in common: a clock was set
+		*c = Clock{low, high, true}
+		return
+	}
+	c.LowNs, c.HighNs = max(c.LowNs, low), min(c.HighNs, high)
+}
+
+// Local is an instant of the pod's clock on this machine's, give or take the second result.
+func (c *Clock) Local(podNs int64) (time.Time, time.Duration) {
+	return time.Unix(0, podNs-c.LowNs/2-c.HighNs/2), time.Duration(math.Abs(float64(c.HighNs-c.LowNs)) / 2)
+}
+
+// UsageError says that the command line or a local file is at fault: nothing was sent.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// Usagef is a UsageError with a formatted cause.
+func Usagef(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }
