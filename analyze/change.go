@@ -108,7 +108,7 @@ func KnownChange(seq []int, before, after Weights) (Change, error) {
 		total += math.Exp(v - best)
 	}
 	out.Posterior, out.NoChange = 1/total, math.Exp(lnL[n]-best)/total
-	out.Low, out.High = credible(lnL, best, total)
+	out.Low, out.High = credible(lnL, best, total, 0.95)
 	return out, nil
 }
 
@@ -130,8 +130,8 @@ func changeLikelihood(seq []int, lnOld, lnNew []float64) []float64 {
 	return out
 }
 
-// credible is the range of the most probable places that together hold 95 %.
-func credible(lnL []float64, best, total float64) (low, high int) {
+// credible is the range of the most probable places that together hold so much.
+func credible(lnL []float64, best, total, level float64) (low, high int) {
 	weights := make([]float64, len(lnL))
 	for i, v := range lnL {
 		weights[i] = -v
@@ -141,7 +141,7 @@ func credible(lnL []float64, best, total float64) (low, high int) {
 	for _, t := range ascending(weights) {
 		held += math.Exp(lnL[t]-best) / total
 		low, high = min(low, t), max(high, t)
-		if held >= 0.95 {
+		if held >= level {
 			break
 		}
 	}

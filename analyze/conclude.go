@@ -28,27 +28,37 @@ func Conclude(d Decision, w Weights, c Counts, g Diagnostics) (Decision, error) 
 		hits = leak.leaked(c.N)
 	}
 	leaked := leak.leak == 0 && hits > 0
+	var order *Reason // of all that the cause explains
 	var added []Reason
+	outcome := d.Outcome
 	for i, item := range g.Items {
 		if item.OK {
 			continue
 		}
 		r := Reason{Code: CodeDiagnostic, Finding: &g.Items[i]}
-		if item.Impact != Downgrade || leaked || d.Outcome == Inconclusive {
+		if item.Impact == Downgrade && !leaked && d.Outcome != Inconclusive {
+			var err error
+			if r.Why, r.Requests, err = undone(item, d, w, c, g); err != nil {
+				return Decision{}, err
+			}
+		}
+		if r.Why != "" {
+			r.Complete, outcome = d.Outcome, Inconclusive
+		}
+		switch {
+		case !ofOrder(item):
 			added = append(added, r)
-			continue
+		case order == nil || r.Why != "" && (order.Why == "" || g.Cause.why(r.Why) && !g.Cause.why(order.Why)):
+			r.Finding, r.Cause = nil, g.Cause
+			order = &r
 		}
-		var err error
-		if r.Why, r.Requests, err = undone(item, d, w, c, g); err != nil {
-			return Decision{}, err
-		}
-		if r.Why == "" {
-			added = append(added, r)
-			continue
-		}
-		r.Complete, d.Outcome = d.Outcome, Inconclusive
+	}
+	if order != nil {
+		added = append([]Reason{*order}, added...)
+	}
+	if d.Outcome != outcome {
+		d.Outcome = outcome
 		d.need(Needed{Why: NeedLikeness})
-		added = append([]Reason{r}, added...)
 	}
 	if d.Outcome == Inconclusive {
 		// The reasons of the outcome that does not stand would contradict it.

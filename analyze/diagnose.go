@@ -37,15 +37,9 @@ type Diagnostic struct {
 	AdjustedP PValue // Holm over all checks made
 	Impact    Impact // Keep where OK
 
-	Backend            string  // that fails most, or that answered every request
-	Share              float64 // of its answers that are errors
-	Runs, ExpectedRuns int64   // requests in a row with the same backend
-	Lag                int     // most requests back that a request may depend on
-	Period             int     // requests after which where they go repeats; 0: no turn of the weights was seen
-	Connections        int     // that carried the requests
-	Requests           int64   // examined
-	Independent        int64   // requests that tell as much as those; 0: not known
-	ChangeAt           int     // requests before the largest change
+	Backend  string  // of DiagnosticErrors and DiagnosticRuns: that fails most, or whose share differs
+	Share    float64 // of its answers that are errors
+	Requests int64   // examined
 
 	Least, Most Part // of DiagnosticRuns: the runs that are furthest apart
 }
@@ -63,15 +57,19 @@ type Diagnostics struct {
 	FewClusters  bool    // flagged connections, fewer than 20 of them
 	// Drawn is true where connections rule out that few draws decided many requests: every request had a connection of its
 	// own, or connections were compared and do not differ.
-	Drawn  bool
-	Change Change // where the split changed, if Time was flagged; Categorised 0 otherwise
+	Drawn bool
+	Cause *Cause // of what the checks of the order found, all of them together; nil where they found nothing
 }
 
 // DiagnoseOptions fix the checks.
 type DiagnoseOptions struct {
-	Alpha   float64 // level of all checks together; 0: 0.001, the custom of sample-ratio checks
+	Alpha   float64 // level of all checks together; 0: defaultAlpha
 	Windows int     // most windows of time; 0: 20
 }
+
+// defaultAlpha flags a clean run in 1 of 1,000, the custom of sample-ratio checks, of which the reference laws, which are
+// those of large samples, take a part.
+const defaultAlpha = 0.0007
 
 // Diagnose checks what the decision takes for granted: that requests are drawn one by one, at random, with the same
 // shares all the time and from every source, and that no backend loses its answers. p-values are adjusted by Holm
@@ -83,7 +81,7 @@ func Diagnose(observations []Observation, w Weights, o DiagnoseOptions) (Diagnos
 		return Diagnostics{}, err
 	}
 	if o.Alpha == 0 {
-		o.Alpha = 0.001
+		o.Alpha = defaultAlpha
 	}
 	if o.Windows == 0 {
 		o.Windows = 20
@@ -92,7 +90,6 @@ func Diagnose(observations []Observation, w Weights, o DiagnoseOptions) (Diagnos
 		return Diagnostics{}, inputErrorf("diagnostics: alpha %v or %d windows out of range", o.Alpha, o.Windows)
 	}
 	e := newExamination(inOrder(observations), w, o)
-	// The order is that of the reasons: what points at a cause comes before what only says that there is one.
 	if err := e.groups(); err != nil {
 		return Diagnostics{}, err
 	}
@@ -105,16 +102,17 @@ func Diagnose(observations []Observation, w Weights, o DiagnoseOptions) (Diagnos
 type examination struct {
 	w      Weights
 	o      DiagnoseOptions
-	all    []Observation
-	seq    []int   // backends of the attributed requests, in order
-	seen   Weights // their counts as weights: a check of sameness must not depend on the declared ones
+	sent   []Observation
+	all    []Observation // those whose backend is known
+	seq    []int         // backends of the attributed requests, in order
+	seen   Weights       // their counts as weights: a check of sameness must not depend on the declared ones
 	out    Diagnostics
 	effect float64 // design effect of the connections, and whether they are few
 	few    bool
 }
 
 func newExamination(all []Observation, w Weights, o DiagnoseOptions) *examination {
-	e := &examination{w: w, o: o, seen: slices.Clone(w)}
+	e := &examination{w: w, o: o, sent: all, seen: slices.Clone(w)}
 	for i := range e.seen {
 		e.seen[i].W = 0
 	}
@@ -144,11 +142,8 @@ func (e *examination) neighbours() {
 	if runs.Var == 0 {
 		return
 	}
-	found := Diagnostic{Runs: runs.Runs, ExpectedRuns: int64(math.Round(runs.Mean))}
-	found.Name, found.P, found.Impact = DiagnosticSticky, runs.TooFew, e.dependence()
-	e.add(found)
-	found.Name, found.P, found.Impact = DiagnosticAlternating, runs.TooMany, Qualify
-	e.add(found)
+	e.add(Diagnostic{Name: DiagnosticSticky, P: runs.TooFew, Impact: e.dependence()})
+	e.add(Diagnostic{Name: DiagnosticAlternating, P: runs.TooMany, Impact: Qualify})
 	e.autocorrelation()
 }
 
@@ -165,13 +160,8 @@ func (e *examination) autocorrelation() {
 	if !e.out.Drawn {
 		lag = min(lagsUnknown, n/10)
 	}
-	period := e.period()
-	if period > lag && period < n/5 && period <= 2*lagsUnknown {
-		lag = period
-	}
 	worst := Statistic{Asymptotic: pFromLn(0, Asymptotic)}
 	tests := 0
-	turns := false
 	indicator := make([]bool, n)
 	for i := range e.w {
 		hits := 0
@@ -188,7 +178,6 @@ func (e *examination) autocorrelation() {
 		tests++
 		if r := LjungBox(indicator, lag); tests == 1 || r.Asymptotic.LnP < worst.Asymptotic.LnP {
 			worst = r
-			turns = period <= lag && agreement(indicator, period) > 0.95
 		}
 	}
 	if tests == 0 {
@@ -197,11 +186,7 @@ func (e *examination) autocorrelation() {
 	if len(e.w) > 2 {
 		worst.Asymptotic = worst.Asymptotic.scaled(float64(tests))
 	}
-	found := Diagnostic{Name: DiagnosticPeriodic, P: worst.Asymptotic, Impact: e.dependence(), Lag: lag}
-	if turns {
-		found.Impact, found.Period = Qualify, period
-	}
-	e.add(found)
+	e.add(Diagnostic{Name: DiagnosticPeriodic, P: worst.Asymptotic, Impact: e.dependence()})
 }
 
 // dependence is what dependence between requests does to an outcome: where connections show that requests are drawn
@@ -211,28 +196,6 @@ func (e *examination) dependence() Impact {
 		return Qualify
 	}
 	return Downgrade
-}
-
-// agreement is the share of requests that go where the one a period earlier went.
-func agreement(series []bool, period int) float64 {
-	same := 0
-	for i := period; i < len(series); i++ {
-		if series[i] == series[i-period] {
-			same++
-		}
-	}
-	return float64(same) / float64(max(1, len(series)-period))
-}
-
-// period is the length of one turn of a weighted round robin with these weights.
-func (e *examination) period() int {
-	var sum int64
-	for _, x := range e.w.reduced() {
-		if sum += x; sum > math.MaxInt32 {
-			return math.MaxInt32
-		}
-	}
-	return int(sum)
 }
 
 // errorRates compares the share of errors between backends.
@@ -283,13 +246,33 @@ func (e *examination) conclude() Diagnostics {
 			d.Impact = Keep
 			continue
 		}
-		switch d.Name {
-		case DiagnosticConnections:
+		if d.Name == DiagnosticConnections {
 			e.out.DesignEffect, e.out.FewClusters = math.Max(1, e.effect), e.few
-		case DiagnosticTime:
-			e.out.Change = Scan(e.seq, len(e.w), 10)
-			d.ChangeAt = e.out.Change.At
 		}
 	}
+	if slices.ContainsFunc(e.out.Items, ofOrder) {
+		e.out.Cause = e.cause()
+		e.judgeTurns()
+	}
 	return e.out
+}
+
+// ofOrder reports whether a check found that requests are no independent draws of one split: what the Cause explains.
+func ofOrder(d Diagnostic) bool {
+	return !d.OK && d.Name != DiagnosticErrors && d.Name != DiagnosticRuns
+}
+
+// judgeTurns lets turns that keep the weights qualify an outcome only: their shares are what they are.
+func (e *examination) judgeTurns() {
+	for i, share := range e.w.Shares() {
+		off := float64(e.seen[i].W) - share*float64(len(e.seq))
+		if e.out.Cause.Kind != CauseTurns || math.Abs(off) > float64(len(e.w)) {
+			return
+		}
+	}
+	for i, d := range e.out.Items {
+		if !d.OK && (d.Name == DiagnosticSticky || d.Name == DiagnosticPeriodic) {
+			e.out.Items[i].Impact = Qualify
+		}
+	}
 }

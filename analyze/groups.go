@@ -97,13 +97,10 @@ func (e *examination) connections(table [][]int64) {
 		p = e.shuffledContingency(table, s.Value)
 	}
 	e.out.Drawn = p.P > e.o.Alpha
-	found := Diagnostic{Name: DiagnosticConnections, P: p, Impact: Downgrade, Connections: len(table)}
 	if r, err := ClusterDesign(table, e.seen); err == nil {
-		effect := math.Max(1, r.Mean)
-		e.effect, e.few = effect, r.Few
-		found.Independent = int64(math.Max(1, math.Round(float64(len(e.seq))/effect)))
+		e.effect, e.few = math.Max(1, r.Mean), r.Few
 	}
-	e.add(found)
+	e.add(Diagnostic{Name: DiagnosticConnections, P: p, Impact: Downgrade})
 }
 
 // oneBackend is the case in which nothing can be compared, because every request went to the same backend: a split that
@@ -121,7 +118,6 @@ func (e *examination) oneBackend(connections int) {
 	e.effect = float64(len(e.seq)) / float64(connections)
 	e.add(Diagnostic{
 		Name: DiagnosticConnections, P: pFromLn(float64(len(e.seq))*math.Log(share), Exact), Impact: Downgrade,
-		Connections: connections, Backend: e.w[e.seq[0]].Backend,
 	})
 }
 

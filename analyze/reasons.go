@@ -44,7 +44,8 @@ type Reason struct {
 	OnTarget, AsObserved Needed  // how many requests would decide
 	Deviation, Bound     float64 // requests that turns by weight are off, and may be; 0: no turns
 
-	Finding *Diagnostic // CodeDiagnostic only
+	Finding *Diagnostic // CodeDiagnostic: what a check found that is not about the order of requests
+	Cause   *Cause      // CodeDiagnostic: what explains the order of requests
 	Why     string      // CodeDiagnostic: a Why code, "" where the outcome stands; of a quantile: why no interval
 
 	Target   string  // whose latencies were compared; empty where there are but two

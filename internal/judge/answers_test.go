@@ -118,7 +118,7 @@ func TestAnswersOfAnotherLoadTest(t *testing.T) {
 			}
 			rand.New(rand.NewPCG(6, 0)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 			return all
-		}, report.Inconclusive, "requests in a row went to the same backend"},
+		}, report.Inconclusive, "where a request goes repeats every 100 requests"},
 	}
 	w := analyze.Weights{{Backend: "a", W: 50}, {Backend: "b", W: 50}}
 	for _, tt := range tests {
@@ -184,5 +184,75 @@ func TestAnswersThatEndBadlyAreNotJudged(t *testing.T) {
 	}
 	if read != 1 {
 		t.Errorf("read %d times: wrong rules must be seen before", read)
+	}
+}
+
+// TestOneCauseOfAnOrder is a balancer that begins with its heavy endpoint, as Envoy's did (envoyproxy/envoy, issue 31378),
+// and what else shares of 100:10 may hide: whatever the checks of the order find, one cause is said, the right one.
+func TestOneCauseOfAnOrder(t *testing.T) {
+	t.Parallel()
+	w := analyze.Weights{{Backend: "a", W: 100}, {Backend: "b", W: 10}}
+	rng := rand.New(rand.NewPCG(22, 0))
+	drawn := func(int) bool { return rng.IntN(11) > 0 }
+	tests := []struct {
+		name    string
+		heavy   func(i int) bool
+		outcome string
+		cause   string // its kind
+		says    string
+		at      float64  // seconds after the start that the range of the change must hold
+		parts   []string // outcomes of the parts by themselves
+	}{
+		// 500 of the heavy one have odds of 2e-21; the shares of all are 1.3 standard deviations from the edge of a pass
+		{
+			"late", func(i int) bool { return i < 500 || drawn(i) }, report.Inconclusive, analyze.CauseChange,
+			"before, a had 100 % (99.3 to 100); after, 9", 5, []string{report.Fail, report.Pass},
+		},
+		{
+			"sorted", func(i int) bool { return i < 4545 }, report.Inconclusive, analyze.CauseChange,
+			"the shares changed 45.5 s after the start (99 of 100 sure: 45.5 s to 45.5 s), after request 4,545 of 5,000",
+			45.45, []string{report.Fail, report.Fail},
+		},
+		{"cycle", func(i int) bool { return i%11 != 0 }, report.Pass, analyze.CauseTurns, "backends take turns", 0, nil},
+		{"fair", drawn, report.Pass, "", "", 0, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			all := kept(5000, 1)
+			for i := range all {
+				if !tt.heavy(i) {
+					all[i].Body = []byte(`{"message":"east"}`)
+				}
+			}
+			r, err := AnalyzeAnswers(answersOf(all), w, byCluster(t), analyze.DefaultOptions())
+			if err != nil {
+				t.Fatal(err)
+			}
+			kind, said, parts := "", 0, []string(nil)
+			if r.Cause != nil {
+				kind = r.Cause.Kind
+				for _, c := range r.Cause.Changes {
+					if len(r.Cause.Changes) != 1 || tt.at < c.LowSeconds || tt.at > c.HighSeconds {
+						t.Errorf("changes %+v, want one at %g s", r.Cause.Changes, tt.at)
+					}
+				}
+			}
+			for _, line := range r.Diagnostics {
+				if !line.OK && line.Effect != report.EffectKeep {
+					said++
+				}
+			}
+			for _, s := range r.Segments {
+				parts = append(parts, s.Outcome)
+			}
+			text := strings.Join(slices.Concat(r.Verdict.Reasons, r.Warnings), "\n")
+			for _, line := range r.Diagnostics {
+				text += "\n" + line.Text
+			}
+			if r.Verdict.Outcome != tt.outcome || kind != tt.cause || !strings.Contains(text, tt.says) ||
+				(said == 1) != (tt.cause != "") || !slices.Equal(parts, tt.parts) {
+				t.Errorf("%s, cause %q, %d said, parts %v, %q:\n%s", r.Verdict.Outcome, kind, said, parts, tt.says, text)
+			}
+		})
 	}
 }

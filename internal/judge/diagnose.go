@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -32,15 +33,43 @@ func diagnose(doc *draft, d analyze.Decision, w analyze.Weights, t *Tally, dropp
 		doc.warn(report.SayNotWeighed, untrusted.Error(err))
 		return d
 	}
+	if i := slices.IndexFunc(after.Reasons, func(r analyze.Reason) bool { return r.Cause != nil }); i >= 0 {
+		doc.explain(after.Reasons[i], w, d)
+		after.Reasons = slices.Delete(slices.Clone(after.Reasons), i, i+1)
+	}
 	for _, item := range g.Items {
-		doc.Diagnostics = append(doc.Diagnostics, diagnostic(item, d.Outcome, &after))
+		doc.Diagnostics = append(doc.Diagnostics, diagnostic(item, &after, doc.Cause))
 	}
 	return after
 }
 
+// explain has the report say what explains the order of requests: one cause in place of each check that found something,
+// and each part between changes of the shares judged by itself, for information.
+func (doc *draft) explain(r analyze.Reason, w analyze.Weights, d analyze.Decision) {
+	c := r.Cause
+	for i := range c.Parts {
+		if c.Parts[i].Name = fmt.Sprintf("pod %d", i+1); doc.Source != nil && i < len(doc.Source.Pods) {
+			c.Parts[i].Name = doc.Source.Pods[i].Pod
+		}
+	}
+	doc.Cause = report.CauseOf(c)
+	line := report.Diagnostic{Name: report.NameCause, Text: report.Sentence(r), Effect: report.EffectQualify}
+	if r.Why != "" {
+		line.Effect = report.EffectDowngrade
+	}
+	doc.Diagnostics = append(doc.Diagnostics, line)
+	if c.Kind != analyze.CauseChange {
+		return
+	}
+	for _, p := range c.Parts {
+		s := report.Segment{FromSeconds: p.From.Seconds(), ToSeconds: p.To.Seconds()}
+		doc.Segments = append(doc.Segments, judged(s, w, analyze.Counts{N: p.N}, d.Options))
+	}
+}
+
 // diagnostic turns one check into a line of the report. The reason that Conclude made of it moves there from the
 // decision, so that it is said once.
-func diagnostic(item analyze.Diagnostic, before analyze.Outcome, after *analyze.Decision) report.Diagnostic {
+func diagnostic(item analyze.Diagnostic, after *analyze.Decision, cause *report.Cause) report.Diagnostic {
 	out := report.Diagnostic{Name: item.Name, OK: item.OK, Effect: report.EffectKeep}
 	if item.P.Method != "" {
 		p := item.AdjustedP.P
@@ -50,18 +79,19 @@ func diagnostic(item analyze.Diagnostic, before analyze.Outcome, after *analyze.
 		out.Text = report.SayNothingFound
 		return out
 	}
-	out.Effect = report.EffectQualify
-	kept := after.Reasons[:0:0]
-	for _, r := range after.Reasons {
-		if r.Finding != nil && r.Finding.Name == item.Name {
-			out.Text = report.Sentence(r)
-			continue
-		}
-		kept = append(kept, r)
+	mine := func(r analyze.Reason) bool { return r.Finding != nil && r.Finding.Name == item.Name }
+	i := slices.IndexFunc(after.Reasons, mine)
+	if i < 0 && cause != nil {
+		out.Text = fmt.Sprintf(report.SayExplained, cause.Kind)
+		return out
 	}
-	after.Reasons = kept
-	if item.Impact == analyze.Downgrade && after.Outcome != before {
-		out.Effect = report.EffectDowngrade
+	out.Effect = report.EffectQualify
+	if i >= 0 {
+		out.Text = report.Sentence(after.Reasons[i])
+		if after.Reasons[i].Why != "" {
+			out.Effect = report.EffectDowngrade
+		}
+		after.Reasons = slices.Delete(slices.Clone(after.Reasons), i, i+1)
 	}
 	return out
 }

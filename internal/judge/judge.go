@@ -108,7 +108,9 @@ func judge(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) {
 	}
 	if m.After != nil {
 		changes := law.Changes(*m.Before, *m.After)
-		doc.Segments = segments(m, t, totals)
+		if byMoves := segments(m, t, totals); byMoves != nil {
+			doc.Segments = byMoves
+		}
 		if text := propagation(m, t); text != "" && len(changes) > 0 && len(doc.Segments) == 0 {
 			doc.Warnings = append(doc.Warnings, text)
 		}

@@ -104,7 +104,7 @@ func (p *pool) compare(doc *draft, d analyze.Decision) (analyze.Decision, error)
 	if err != nil {
 		return d, err
 	}
-	line := diagnostic(item, d.Outcome, &after)
+	line := diagnostic(item, &after, nil)
 	switch {
 	case item.OK:
 		line.Text = report.RunsAlike(p.ids())

@@ -50,7 +50,7 @@ func segments(m record.Manifest, t *Tally, totals wire.Totals) []report.Segment 
 	parts[len(parts)-1].high = len(used)
 	out := make([]report.Segment, 0, len(parts))
 	for _, p := range parts {
-		out = append(out, judged(p, used, m.Options))
+		out = append(out, segment(p, used, m.Options))
 	}
 	return out
 }
@@ -93,20 +93,24 @@ func cut(parts []stretch, move record.Move, used []analyze.Observation, at, off 
 	return append(parts, next)
 }
 
-// judged is one part as the report has it.
-func judged(p stretch, used []analyze.Observation, o analyze.Options) report.Segment {
+// segment is one part as the report has it.
+func segment(p stretch, used []analyze.Observation, o analyze.Options) report.Segment {
 	s := report.Segment{Propagation: p.change}
 	counts := analyze.Counts{N: make([]int64, len(p.weights))}
 	part := used[min(p.low, len(used)):max(min(p.low, len(used)), min(p.high, len(used)))]
 	for _, x := range part {
 		counts.N[x.Backend]++
 	}
-	s.Requests = int64(len(part))
 	if len(part) > 0 {
 		s.FromSeconds, s.ToSeconds = part[0].Sent.Seconds(), part[len(part)-1].Sent.Seconds()
 	}
-	s.Backends = partOf(p.weights, counts)
-	d, err := analyze.Judge(p.weights, counts, o)
+	return judged(s, p.weights, counts, o)
+}
+
+// judged fills in what the counts of a part say of its weights.
+func judged(s report.Segment, w analyze.Weights, c analyze.Counts, o analyze.Options) report.Segment {
+	s.Requests, s.Backends = attributed(c), partOf(w, c)
+	d, err := analyze.Judge(w, c, o)
 	if err != nil {
 		s.Why = untrusted.Error(err)
 		return s

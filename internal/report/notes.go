@@ -38,7 +38,7 @@ func warnings(r Report) []string {
 		w = append(w, s)
 	}
 	for _, d := range r.Diagnostics {
-		if !d.OK && d.Effect != EffectDowngrade { // those are among the reasons
+		if !d.OK && d.Effect == EffectQualify { // downgrades are among the reasons, and what a cause explains is said there
 			w = append(w, d.Text)
 		}
 	}

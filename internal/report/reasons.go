@@ -185,9 +185,14 @@ func latencyReason(r analyze.Reason) string {
 		"about %d blocks on each side would tell", r.Blocks)
 }
 
-// findingReason is what a diagnostic found, its likely cause, and what it did to the outcome.
+// findingReason is what diagnostics found, its likely cause, and what it did to the outcome.
 func findingReason(r analyze.Reason) string {
-	what, cause := foundBy(*r.Finding)
+	var what, cause string
+	if r.Cause != nil {
+		what, cause = causeWords(r.Cause)
+	} else {
+		what, cause = foundBy(*r.Finding)
+	}
 	text := what + "."
 	if cause != "" {
 		text = fmt.Sprintf("%s. Likely cause: %s.", what, cause)
@@ -208,55 +213,16 @@ func findingReason(r analyze.Reason) string {
 
 // foundBy says what a diagnostic found, and its likeliest cause.
 func foundBy(d analyze.Diagnostic) (what, cause string) {
-	switch {
-	case d.Name == analyze.DiagnosticSticky:
-		return fmt.Sprintf("requests in a row went to the same backend more often than chance does: %s runs, "+
-				"about %s expected", count(d.Runs), count(d.ExpectedRuns)),
-			"connections are pinned to a backend (a TCP or opaque port splits per connection)"
-	case d.Name == analyze.DiagnosticAlternating:
-		return fmt.Sprintf("requests alternate between backends more than chance does: %s runs, about %s expected",
-				count(d.Runs), count(d.ExpectedRuns)),
-			"a round robin, not a random draw, splits the traffic: something other than the mesh is in the path"
-	case d.Name == analyze.DiagnosticPeriodic && d.Period > 0:
-		return fmt.Sprintf("where a request goes repeats every %d requests, one turn of the weights", d.Period),
-			"a weighted round robin, not a random draw, splits the traffic: something other than the mesh is in the path"
-	case d.Name == analyze.DiagnosticPeriodic:
-		return fmt.Sprintf("where a request goes depends on the %d before it, which a draw per request does not", d.Lag),
-			"connections are pinned to a backend"
-	case d.Name == analyze.DiagnosticErrors:
+	switch d.Name {
+	case analyze.DiagnosticErrors:
 		return fmt.Sprintf("%s fails more often than the others: %s of its answers are errors; a proxy that retries draws "+
 			"again, so its share may look too small", d.Backend, exactPercent(d.Share)), "the backend itself fails"
-	case d.Name == analyze.DiagnosticRuns:
+	case analyze.DiagnosticRuns:
 		return fmt.Sprintf("the runs differ by more than chance: %s got %.1f %% in run %s and %.1f %% in run %s", d.Backend,
 				100*d.Least.Share, d.Least.Name, 100*d.Most.Share, d.Most.Name),
 			"the weights that proxies obey, or the pods behind them, changed between the runs"
-	case d.Name == analyze.DiagnosticPods:
-		return "source pods do not send to the same shares", "one source pod's proxy still has old weights"
-	case d.Name == analyze.DiagnosticEven:
-		return "the shares vary less over time than a random draw does",
-			"a deterministic round robin splits the traffic; the shares are right, but not random"
-	case d.Name == analyze.DiagnosticTime:
-		return fmt.Sprintf("the shares differ from one part of the run to another; "+
-				"the largest change is after request %s of %s", count(int64(d.ChangeAt)), count(d.Requests)),
-			"the weights changed during the run"
-	case d.Name == analyze.DiagnosticConnections:
-		return connectionsFinding(d)
 	}
 	return d.Name, ""
-}
-
-func connectionsFinding(d analyze.Diagnostic) (what, cause string) {
-	const opaque = "the port is opaque or TCP, so the split is drawn per connection"
-	switch {
-	case d.Backend != "":
-		return fmt.Sprintf("every request went to %s, on %s: if connections are pinned, "+
-				"they tell no more than one draw each", d.Backend, plural(int64(d.Connections), "connection")),
-			"the split sends everything to one backend"
-	case d.Independent > 0:
-		return fmt.Sprintf("requests of one connection stay together: %s on %d connections "+
-			"tell as much as %s independent ones", plural(d.Requests, unitRequest), d.Connections, count(d.Independent)), opaque
-	}
-	return fmt.Sprintf("connections do not send to the same shares (%d connections)", d.Connections), opaque
 }
 
 // weightsWords names the weights: "50/50 weights", or their number where there are many.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/splitbench/splitbench/analyze"
 )
@@ -24,6 +25,9 @@ func TestSentences(t *testing.T) {
 			change(&r)
 		}
 		return r
+	}
+	explained := func(c analyze.Cause, why string) analyze.Reason {
+		return analyze.Reason{Code: analyze.CodeDiagnostic, Cause: &c, Why: why, Complete: analyze.Fail, Requests: 1205}
 	}
 	found := func(d analyze.Diagnostic, why string) analyze.Reason {
 		return analyze.Reason{Code: analyze.CodeDiagnostic, Finding: &d, Why: why, Complete: analyze.Fail, Requests: 1205}
@@ -172,44 +176,88 @@ func TestSentences(t *testing.T) {
 			"p90 may or may not be slower by more than the margin: about 60 blocks on each side would tell",
 		},
 		{
-			found(analyze.Diagnostic{Name: analyze.DiagnosticSticky, Runs: 40, ExpectedRuns: 1205}, analyze.WhyDraws),
-			"requests in a row went to the same backend more often than chance does: 40 runs, about 1,205 " +
-				"expected. Likely cause: connections are pinned to a backend (a TCP or opaque port splits per " +
-				"connection). The counts alone would be a fail, but nobody can say how many independent draws are " +
-				"behind them.",
+			explained(analyze.Cause{Kind: analyze.CauseSticky, Runs: analyze.RunsResult{Runs: 40, Mean: 1205.2}}, analyze.WhyDraws),
+			"a request goes where the one before it went more often than chance does: 40 runs, about 1,205 expected. Likely " +
+				"cause: connections are pinned to a backend (a TCP or opaque port splits per connection). The counts alone " +
+				"would be a fail, but nobody can say how many independent draws are behind them.",
 		},
 		{
-			found(analyze.Diagnostic{Name: analyze.DiagnosticAlternating, Runs: 2000, ExpectedRuns: 1205}, ""),
-			"requests alternate between backends more than chance does: 2,000 runs, about 1,205 expected. " +
-				"Likely cause: a round robin, not a random draw, splits the traffic: something other than the mesh " +
+			explained(analyze.Cause{Kind: analyze.CauseSticky, Runs: analyze.RunsResult{Runs: 2000, Mean: 1205}}, ""),
+			"a request goes where the one before it did not go more often than chance does: 2,000 runs, about 1,205 " +
+				"expected. Likely cause: a round robin, not a random draw, splits the traffic: something other than the mesh " +
 				"is in the path.",
 		},
 		{
-			found(analyze.Diagnostic{Name: analyze.DiagnosticPeriodic, Lag: 20}, analyze.WhyDraws),
-			"where a request goes depends on the 20 before it, which a draw per request does not. Likely cause: " +
-				"connections are pinned to a backend. The counts alone would be a fail, but nobody can say how many " +
-				"independent draws are behind them.",
+			explained(analyze.Cause{Kind: analyze.CauseTurns, Also: analyze.CauseChange}, ""),
+			"backends take turns: the one that is furthest behind its share is next, which a random draw does not care for; " +
+				"besides, the shares changed during the run. Likely cause: a round robin, not a random draw, splits the " +
+				"traffic: something other than the mesh is in the path.",
 		},
 		{
-			found(analyze.Diagnostic{Name: analyze.DiagnosticPeriodic, Lag: 20, Period: 10}, ""),
-			"where a request goes repeats every 10 requests, one turn of the weights. Likely cause: a weighted " +
-				"round robin, not a random draw, splits the traffic: something other than the mesh is in the path.",
+			explained(analyze.Cause{
+				Kind: analyze.CauseChange, Backend: "b", Index: 1, Requests: 2410,
+				Places: []analyze.Place{{
+					At: 1200, Time: 6700 * time.Millisecond, LowTime: 6640 * time.Millisecond, HighTime: 6780 * time.Millisecond,
+				}},
+				Parts: []analyze.Stretch{{N: []int64{600, 600}}, {N: []int64{1210, 0}}},
+			}, analyze.WhyMixed),
+			// Exact binomial tails by bisection, Python 3: 600 of 1200 0.4713 to 0.5287, 0 of 1210 0 to 0.0030
+			"the shares changed 6.7 s after the start (99 of 100 sure: 6.6 s to 6.8 s), after request 1,200 of 2,410: " +
+				"before, b had 50 % (47.1 to 52.9); after, 0 % (0 to 0.3); each part by itself is like independent draws. Likely cause: the weights that proxies obey changed " +
+				"during the run, whether or not an object did. The counts alone would be a fail, but there is no single split " +
+				"to judge.",
 		},
 		{
-			found(analyze.Diagnostic{Name: analyze.DiagnosticEven}, ""),
-			"the shares vary less over time than a random draw does. Likely cause: a deterministic round robin " +
-				"splits the traffic; the shares are right, but not random.",
+			explained(analyze.Cause{
+				Kind: analyze.CauseChange, Backend: "a", Requests: 900, Places: []analyze.Place{{At: 300}, {At: 600}},
+				Parts: []analyze.Stretch{{N: []int64{300, 0}}, {N: []int64{0, 300}}, {N: []int64{300, 0}}},
+			}, ""),
+			"the shares changed 2 times, after request 300 of 900, and after request 600 of 900: a had 100 % (98.8 to 100), " +
+				"then 0 % (0 to 1.2), then 100 % (98.8 to 100); each part by itself is like independent draws. Likely cause: the weights that proxies obey changed during " +
+				"the run, whether or not an object did.",
 		},
 		{
-			found(analyze.Diagnostic{Name: analyze.DiagnosticTime, ChangeAt: 1200, Requests: 2410}, analyze.WhyMixed),
-			"the shares differ from one part of the run to another; the largest change is after request 1,200 " +
-				"of 2,410. Likely cause: the weights changed during the run. The counts alone would be a fail, but " +
-				"there is no single split to judge.",
+			explained(analyze.Cause{
+				Kind: analyze.CauseChange, Backend: "a", Requests: 900,
+				Places: []analyze.Place{{At: 100}, {At: 200}, {At: 300}, {At: 400}},
+				Parts:  []analyze.Stretch{{N: []int64{100, 0}}, {N: []int64{0, 100}}, {N: []int64{9, 91}}},
+			}, ""),
+			"the shares changed at least 4 times, more often than can be told apart, first after request 100 of 900 and last " +
+				"after request 400 of 900: a had between 0 % and 100 %. Likely cause: the weights that proxies obey changed " +
+				"during the run, whether or not an object did.",
 		},
 		{
-			found(analyze.Diagnostic{Name: analyze.DiagnosticPods}, analyze.WhyMixed),
-			"source pods do not send to the same shares. Likely cause: one source pod's proxy still has old " +
-				"weights. The counts alone would be a fail, but there is no single split to judge.",
+			explained(analyze.Cause{Kind: analyze.CauseDrift, Backend: "a", Begin: 0.5, End: 0.6012}, analyze.WhyMixed),
+			"the share of a moved slowly, from 50 % at the start to 60.1 % at the end. Likely cause: something shifts traffic " +
+				"little by little, such as a progressive rollout. The counts alone would be a fail, but there is no single " +
+				"split to judge.",
+		},
+		{
+			explained(analyze.Cause{
+				Kind: analyze.CausePods, Backend: "a",
+				Parts: []analyze.Stretch{{Name: "p-1", N: []int64{500, 500}}, {Name: "p-2", N: []int64{900, 100}}},
+			}, analyze.WhyMixed),
+			// Likewise: 500 of 1000 0.4685 to 0.5315, 900 of 1000 0.8797 to 0.9179
+			"source pods do not send to the same shares: a got 50 % (46.9 to 53.1) of the requests of p-1 and 90 % (88 to " +
+				"91.8) of those of p-2. Likely cause: one source pod's proxy still has old weights. The counts alone would be a " +
+				"fail, but there is no single split to judge.",
+		},
+		{
+			explained(analyze.Cause{
+				Kind: analyze.CauseLost, Backend: "b", Parts: []analyze.Stretch{{From: 500 * time.Millisecond, Lost: 31}},
+			}, analyze.WhyMixed),
+			"from 500 ms after the start on, answers of b were lost: 31 requests since then have no known backend, and the " +
+				"shares stayed the same if they are its own. Likely cause: the backend, or the way to it, fails. The counts " +
+				"alone would be a fail, but there is no single split to judge.",
+		},
+		{
+			explained(analyze.Cause{Kind: analyze.CauseUnnamed, Connections: 16}, ""),
+			"where a request goes repeats every 16 requests, as if so many connections were used in turns and each kept its " +
+				"backend. Likely cause: the port is opaque or TCP, so the split is drawn per connection.",
+		},
+		{
+			explained(analyze.Cause{Kind: analyze.CauseUnknown}, ""),
+			"the order of requests is not that of independent draws, and nothing that was tried explains it better.",
 		},
 		{
 			found(analyze.Diagnostic{Name: analyze.DiagnosticErrors, Backend: "b", Share: 0.25}, ""),
@@ -217,19 +265,19 @@ func TestSentences(t *testing.T) {
 				"again, so its share may look too small. Likely cause: the backend itself fails.",
 		},
 		{
-			found(analyze.Diagnostic{Name: analyze.DiagnosticConnections, Connections: 16}, analyze.WhyFew),
+			explained(analyze.Cause{Kind: analyze.CauseConnections, Connections: 16}, analyze.WhyFew),
 			"connections do not send to the same shares (16 connections). Likely cause: the port is opaque or " +
 				"TCP, so the split is drawn per connection. The counts alone would be a fail, but fewer than 20 " +
 				"connections cannot carry it.",
 		},
 		{
-			found(analyze.Diagnostic{Name: analyze.DiagnosticConnections, Connections: 60, Requests: 2410, Independent: 60}, analyze.WhyFewer),
+			explained(analyze.Cause{Kind: analyze.CauseConnections, Connections: 60, Requests: 2410, Independent: 60}, analyze.WhyFewer),
 			"requests of one connection stay together: 2,410 requests on 60 connections tell as much as 60 " +
 				"independent ones. Likely cause: the port is opaque or TCP, so the split is drawn per connection. " +
 				"The counts alone would be a fail, but they tell only as much as 1,205 independent requests.",
 		},
 		{
-			found(analyze.Diagnostic{Name: analyze.DiagnosticConnections, Connections: 1, Backend: "b"}, analyze.WhyFew),
+			explained(analyze.Cause{Kind: analyze.CauseConnections, Connections: 1, Backend: "b"}, analyze.WhyFew),
 			"every request went to b, on 1 connection: if connections are pinned, they tell no more than one " +
 				"draw each. Likely cause: the split sends everything to one backend. The counts alone would be a " +
 				"fail, but fewer than 20 connections cannot carry it.",

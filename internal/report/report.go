@@ -41,7 +41,8 @@ type Report struct {
 	Latency     *Latency           `json:"latency"` // over all attributed requests; null where nothing was timed
 	Load        *Load              `json:"load"`
 	Witness     *Witness           `json:"witness"`
-	Segments    []Segment          `json:"segments,omitempty"` // of a run whose weights were changed
+	Cause       *Cause             `json:"cause,omitempty"`    // where the order of requests needs an explanation
+	Segments    []Segment          `json:"segments,omitempty"` // of a run whose weights, or whose shares, changed
 	InForce     *InForce           `json:"inForce,omitempty"`  // where proxies obey other weights than the declared ones
 	Checks      []preflight.Result `json:"checks"`
 	Split       *Split             `json:"split"`

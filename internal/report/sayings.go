@@ -59,6 +59,7 @@ const (
 	SayNotAskedFor    = "it was not asked for"
 	SayDrawsNotJudged = "the proxy's draws cannot be judged: %s"
 	SayNothingFound   = "nothing found"
+	SayExplained      = "explained by the cause: %s"
 	SayDrawsDiffer    = "the answers follow the weights, and the draws that the client's proxy counted do not: %s; " +
 		"%d of them were not of this run"
 	SayNoOrder = "the order of requests was not kept whole: that they are independent and alike over time was " +

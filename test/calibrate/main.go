@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -29,7 +30,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	out := flags.String("out", "", "rewrite the tables between the markers of this file")
 	quick := flags.Bool("quick", false, "few repetitions, for a look; not together with -out")
-	only := flags.String("only", "", "measure one table: splits or latency")
+	only := flags.String("only", "", "measure one table: calibration, causes or latency")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -38,15 +39,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 			"a table of few repetitions is not published")
 		return 2
 	}
-	tables := []table{{"calibration", newGrid, renderTable}, {"latency", newLatencyGrid, renderLatency}}
-	switch *only {
-	case "":
-	case "splits":
-		tables = tables[:1]
-	case "latency":
-		tables = tables[1:]
-	default:
-		fmt.Fprintf(stderr, "calibrate: -only %q: want splits or latency\n", *only)
+	tables := []table{
+		{"calibration", newGrid, renderTable}, {"causes", newCauseGrid, renderCauses},
+		{"latency", newLatencyGrid, renderLatency},
+	}
+	if *only != "" {
+		tables = slices.DeleteFunc(tables, func(t table) bool { return t.name != *only })
+	}
+	if len(tables) == 0 {
+		fmt.Fprintf(stderr, "calibrate: -only %q: want calibration, causes or latency\n", *only)
 		return 2
 	}
 	code, err := calibrate(tables, *out, *quick, stdout, stderr)
