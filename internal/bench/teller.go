@@ -61,12 +61,26 @@ func (t *Teller) Reach(ctx context.Context, pod law.Pod, provider law.Provider) 
 	if err != nil {
 		return nil, err
 	}
-	if provider == law.ProviderLinkerd {
-		_, err := l.open(ctx)
-		return patient(l.plane.Ask), err
+	if _, err := l.open(ctx); err != nil {
+		return nil, err
 	}
-	envoy, err := held(told.EnvoyPages(), l.pages(ctx, told.EnvoyPort), told.ReadEnvoy)
-	return func(_ context.Context, q law.Question) (law.Law, error) { return envoy.Law(q) }, err
+	switch provider {
+	case law.ProviderLinkerd:
+		return patient(l.plane.Ask), nil
+	case law.ProviderTraefik:
+		t, err := held(told.TraefikPages(), l.pages(ctx, told.TraefikPort), told.ReadTraefik)
+		return holds(t), err
+	}
+	e, err := held(told.EnvoyPages(), l.pages(ctx, told.EnvoyPort), told.ReadEnvoy)
+	return holds(e), err
+}
+
+// holds answers by what a proxy was read to hold.
+func holds(by interface {
+	Law(q law.Question) (law.Law, error)
+},
+) mesh.Ask {
+	return func(_ context.Context, q law.Question) (law.Law, error) { return by.Law(q) }
 }
 
 // patient waits once for who is silent, and not again for each of many questions.

@@ -3,8 +3,10 @@ package bench
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/linkerd/linkerd2-proxy-api/go/destination"
 	"github.com/linkerd/linkerd2-proxy-api/go/outbound"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/splitbench/splitbench/internal/demo"
@@ -188,4 +192,66 @@ func TestOnePortForwardForManySplits(t *testing.T) {
 	if err := teller.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// What a Traefik, or an Envoy, shows of itself is read over a port-forward to its pod, once for many questions.
+func TestTellerReadsWhatAProxyHolds(t *testing.T) {
+	t.Parallel()
+	const rawData = `{"services": {"test-split@kubernetescrd": {"weighted": {"services": [{"name": "test-podinfo-9898", "weight": 3}]}},
+ "test-podinfo-9898@kubernetescrd": {"loadBalancer": {"servers": []}}}}`
+	for _, tt := range []struct {
+		name  string
+		shows http.HandlerFunc // nil: nothing listens
+		want  string           // of the error; "": podinfo is the law
+	}{
+		{name: "it shows", shows: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, rawData) }},
+		{name: "no API", shows: http.NotFound, want: "its API is not enabled"},
+		{name: "an error", shows: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, want: "/api/rawdata of the proxy could not be read: status 403"},
+		{name: "endless", shows: func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, maxWitnessPage+1)) }, want: "it is more than 4 MiB"},
+		{name: "nothing listens", want: "connection refused"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var read atomic.Int64
+			o := demo.Options{Seed: 1}
+			if tt.shows != nil {
+				srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					read.Add(1)
+					tt.shows(w, r)
+				}))
+				defer srv.Close()
+				o.Forward = map[string]string{"127.0.0.1:8080": srv.Listener.Addr().String()}
+			}
+			cfg, forwards := forwardsOf(connect(t, world(t, o), 1).REST)
+			teller := NewTeller(cfg, podexec.SPDY)
+			defer teller.Close()
+			ask, err := teller.Reach(t.Context(), law.Pod{Namespace: "test", Name: frontendPod(t, cfg)}, law.ProviderTraefik)
+			if tt.want != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("%v, want %q", err, tt.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 50 {
+				l, err := ask(t.Context(), law.Question{Split: law.ObjectRef{Namespace: "test", Name: "split"}})
+				if err != nil || len(l.Backends) != 1 || l.Backends[0].Service != "podinfo" {
+					t.Fatalf("%+v, %v", l, err)
+				}
+			}
+			if read.Load() != 1 || forwards.Load() != 1 {
+				t.Errorf("%d pages, %d port-forwards", read.Load(), forwards.Load())
+			}
+		})
+	}
+}
+
+func frontendPod(t *testing.T, cfg *rest.Config) string {
+	t.Helper()
+	pods, err := kubernetes.NewForConfigOrDie(cfg).CoreV1().Pods("test").List(t.Context(), metav1.ListOptions{LabelSelector: "app=frontend"})
+	if err != nil || len(pods.Items) == 0 {
+		t.Fatal(err)
+	}
+	return pods.Items[0].Name
 }

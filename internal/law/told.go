@@ -37,15 +37,19 @@ const (
 
 // Question is by which law a request is drawn for a client.
 type Question struct {
-	Client Pod // whose proxy draws
-	Root   Service
-	Port   int32 // of the root Service
-	Probe  Probe
+	Client   Pod // whose proxy draws
+	Root     Service
+	Port     int32 // of the root Service
+	Probe    Probe
+	Split    ObjectRef // that was named
+	Backends []Leaf    // that the objects name
 }
 
 // Question is what is asked of the law of the Snapshot.
 func (s Snapshot) Question() Question {
-	q := Question{Client: s.Source, Root: s.Root, Port: s.Port, Probe: s.Law.Probe}
+	q := Question{
+		Client: s.Source, Root: s.Root, Port: s.Port, Probe: s.Law.Probe, Split: s.Split.Object(), Backends: s.Law.Backends,
+	}
 	if s.Through != nil && len(s.Through.Pods) > 0 {
 		q.Client = s.Through.Pods[0]
 	}

@@ -86,10 +86,10 @@ var errNobodyTells = errors.New("no control plane that could be asked tells this
 // whoTells is the pod that is asked: the first ready one of the control plane that Linkerd's proxy dials, else the
 // proxy's own. With an error it may be known in part.
 func (d *finder) whoTells(ctx context.Context, q law.Question) (law.Pod, error) {
-	if d.c.Provider() != law.ProviderLinkerd {
-		if q.Client.Name == "" || !q.Client.Meshed && d.snap.Through == nil {
-			return q.Client, errNobodyTells
-		}
+	switch provider := d.c.Provider(); {
+	case provider == law.ProviderTraefik && d.snap.Through == nil, provider == law.ProviderIstio && !q.Client.Meshed:
+		return q.Client, errNobodyTells
+	case provider != law.ProviderLinkerd:
 		return q.Client, nil
 	}
 	namespace := cmp.Or(q.Client.ControlPlane, controlNamespace)

@@ -3,6 +3,7 @@ package mesh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -109,18 +110,44 @@ func TestTellOfTwoControlPlanes(t *testing.T) {
 	}
 }
 
-// An Envoy, which has no control plane that could be asked, is asked itself.
-func TestTellOfTheOwnProxy(t *testing.T) {
-	west, east := clusters(t)
-	west.put(controlPlane)
-	west.set("pods/test/frontend-7-xxxxx", "spec/containers/0/name", "istio-proxy")
-	q := query()
-	q.Use = law.UseAuto
-	q.Teller = tellerFunc{ask: func(pod law.Pod, _ law.Question) (law.Law, error) {
-		return law.Law{}, errors.New("it is " + pod.Namespace + "/" + pod.Name)
-	}}
-	if s := mustDiscover(t, west, east, q); s.Told == nil || s.Told.Why != "it is test/frontend-7-xxxxx" || !s.Told.Own {
-		t.Errorf("%+v", s.Told)
+// A proxy without a control plane that could be asked is asked itself: the client's Envoy, or the Traefik that draws.
+func TestTellOfTheProxyThatDraws(t *testing.T) {
+	for name, test := range map[string]struct {
+		west     func(*apiServer)
+		q        func(*Query)
+		provider law.Provider // "": nobody is asked
+	}{
+		"Envoy": {func(s *apiServer) { s.set("pods/test/frontend-7-xxxxx", "spec/containers/0/name", "istio-proxy") }, func(*Query) {}, law.ProviderIstio},
+		"Traefik": {func(s *apiServer) {
+			s.put("{apiVersion: traefik.io/v1alpha1, kind: TraefikService, metadata: {name: podinfo, namespace: test}, spec: {weighted: {services: [{name: podinfo, port: 9898}]}}}")
+		}, func(q *Query) { q.Split, q.Through = "traefikservice/podinfo", "svc/frontend" }, law.ProviderTraefik},
+		"a Traefik that was not named": {func(s *apiServer) {
+			s.put("{apiVersion: traefik.io/v1alpha1, kind: TraefikService, metadata: {name: podinfo, namespace: test}, spec: {weighted: {services: [{name: podinfo, port: 9898}]}}}")
+		}, func(q *Query) { q.Split = "traefikservice/podinfo" }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			west, east := clusters(t)
+			west.put(controlPlane)
+			west.groups["traefik.io"] = []string{"v1alpha1"}
+			test.west(west)
+			q := query()
+			test.q(&q)
+			q.Use = law.UseAuto
+			q.Teller = tellerFunc{ask: func(pod law.Pod, q law.Question) (law.Law, error) {
+				return law.Law{}, fmt.Errorf("it is %s/%s of %s", pod.Namespace, pod.Name, q.Split.Kind)
+			}}
+			s := mustDiscover(t, west, east, q)
+			if test.provider == "" {
+				if s.Told != nil {
+					t.Errorf("%+v", s.Told)
+				}
+				return
+			}
+			want := "it is test/frontend-7-xxxxx of " + s.Split.Kind
+			if s.Told == nil || s.Told.Why != want || !s.Told.Own || s.Law.Provider != test.provider {
+				t.Errorf("%+v of %s, want %s", s.Told, s.Law.Provider, want)
+			}
+		})
 	}
 }
 
