@@ -41,8 +41,7 @@ const (
 	maxKeyLen     = 4096
 )
 
-// Classifier names the backend of an answer: the first rule that matches wins. It is immutable, and safe for concurrent
-// use.
+// Classifier names the backend of an answer: the first rule that matches wins. It never changes, for concurrent use.
 type Classifier struct{ lookups []lookup }
 
 // lookup is a run of neighbouring rules that look at the same place, answered by one look.

@@ -29,8 +29,7 @@ type Engine interface {
 type EngineOptions struct {
 	// Dial opens connections; nil: a plain net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Unmatched is called with the first MaxSpecimens answers that no rule named, from the goroutine that iterates; may be
-	// nil.
+	// Unmatched is called with the first MaxSpecimens answers that no rule named, by whoever iterates; may be nil.
 	Unmatched func(Specimen)
 }
 

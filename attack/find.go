@@ -80,8 +80,7 @@ const (
 	wantMore // a comma, the end of the container, or of the document
 )
 
-// scan checks that doc is one JSON value, and notes the last child of that value that s names; hi is 0 where there is
-// none.
+// scan checks that doc is one JSON value, and notes its last child that s names; hi is 0 where there is none.
 func (f *jsonFinder) scan(doc []byte, s *step) (lo, hi int, ok bool) {
 	state, depth, index, named := wantValue, 0, int64(0), false
 	for i := 0; ; {

@@ -2,8 +2,7 @@ package attack
 
 import "runtime"
 
-// H1 is the engine that this package exists for: HTTP/1.1 over plain connections, one goroutine for each, and nothing
-// between the plan and the socket.
+// H1 is the engine of this package's own: HTTP/1.1 over plain connections, and nothing between plan and socket.
 //
 // A connection's goroutine always waits in Read, also at rest, so that a server that closes is noticed. When a request
 // falls due, the pacer takes the connection used last and writes to it itself: no goroutine has to wake up before a
@@ -18,8 +17,7 @@ type H1 struct{ *pool }
 
 var _ Engine = (*H1)(nil)
 
-// NewH1 returns an engine with no connections yet, which opens at most so many. Connections outlive a burst; Close ends
-// them.
+// NewH1 returns an engine without connections, which opens at most so many. They outlive a burst; Close ends them.
 func NewH1(o EngineOptions, connections int) *H1 {
 	e := newPool(o, connections, newH1Conn, newH1Target)
 	// While the loop waits it keeps its processor to itself for a moment. With one only, what else there is to do, such as

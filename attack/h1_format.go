@@ -14,8 +14,7 @@ import (
 	"strings"
 )
 
-// maxRequest bounds the bytes of a request: what fits into an empty socket buffer is written without waiting, which
-// lets the pacer write for all connections.
+// maxRequest bounds the bytes of a request: an empty socket buffer takes them at once, from the pacer too.
 const maxRequest = 16 << 10
 
 // newH1Target serialises the request.
@@ -301,8 +300,7 @@ func parseLength(b []byte) (n uint64, ok bool) {
 	return n, err == nil && len(b) <= 18
 }
 
-// chunks reads a chunked body and its trailer. Chunk extensions are passed over, as long as they are no more than a
-// little.
+// chunks reads a chunked body and its trailer, and passes over chunk extensions of no more than a little.
 func (p *h1Reader) chunks(start int) error {
 	excess := 0 // bytes of framing beyond what an honest sender of small chunks needs
 	for {

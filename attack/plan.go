@@ -26,8 +26,7 @@ const (
 	DefaultGiveUpAfter = 200
 )
 
-// Plan is a burst, fixed before its first request: what is sent where and when, how answers are told apart, and when to
-// stop. It is plain data and travels as JSON.
+// Plan is a burst, fixed before its first request: what is sent where and when. It is plain data, sent as JSON.
 type Plan struct {
 	URL         string            `json:"url"`
 	Method      string            `json:"method"`                // GET, HEAD, OPTIONS, or any with AllowUnsafe; "": GET
@@ -150,8 +149,7 @@ func (p Plan) peak() float64 {
 // Duration is how long sending takes: until the instant at which the request after the last would be due.
 func (p Plan) Duration() time.Duration { return p.Schedule().At(p.Requests) }
 
-// EngineName is the engine that the plan is for: where it names none, EngineH1 for HTTP/1.1 over plain TCP and
-// EngineStd for all else.
+// EngineName is the engine that the plan names, else EngineH1 for HTTP/1.1 over plain TCP and EngineStd for the rest.
 func (p Plan) EngineName() string {
 	switch {
 	case p.Engine != "":

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// Schedule says when each request of a burst is to be sent: a pure function, so a schedule has no clock and cannot
-// drift.
+// Schedule says when each request of a burst is to be sent: a pure function, without a clock that could drift.
 type Schedule interface {
 	// At returns the planned instant of request n (dense from 0), counted from the start of the burst.
 	At(n uint64) time.Duration
@@ -51,8 +50,7 @@ const maxPerSecond = 10_000_000
 //nolint:gochecknoglobals // a table that never changes
 var rateUnits = map[string]time.Duration{"": time.Second, "s": time.Second, "m": time.Minute, "h": time.Hour}
 
-// ParseRate reads a rate as a flag states it: "1000", "0.5", "100/s", "30/m", "90/h". The error names what was seen,
-// not the flag.
+// ParseRate reads a rate such as "1000", "0.5", "100/s", "30/m". The error names what was seen, not the flag.
 func ParseRate(s string) (Rate, error) {
 	number, unit, _ := strings.Cut(s, "/")
 	per, ok := rateUnits[unit]

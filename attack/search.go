@@ -100,8 +100,7 @@ func (s Search) Run(
 	}
 }
 
-// next is the rate to try: twice the best while nothing failed, half of the lowest while nothing was kept, then
-// between.
+// next is the rate to try: twice the best while none failed, half of the lowest while none was kept, then between.
 func (s Search) next(f Found) float64 {
 	switch {
 	case f.Fail == 0:
@@ -112,8 +111,7 @@ func (s Search) next(f Found) float64 {
 	return (f.Best + f.Fail) / 2
 }
 
-// broken says which limit a trial did not keep, or nothing. A generator that was late has not shown that the rate is
-// kept.
+// broken says which limit a trial did not keep, or nothing. A late generator has not shown that the rate is kept.
 func (s Search) broken(t Trial) string {
 	const reached = 0.98 // of the rate: what was not sent was not borne
 	switch {

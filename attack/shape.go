@@ -139,8 +139,7 @@ func (s *Shape) validateSteps() error {
 
 func (r Rate) valid() bool { return r.Hits > 0 && r.Per > 0 && r.PerSecond() <= maxPerSecond }
 
-// steps is one constant schedule after the other. Within a step it is exact, and a step begins with a request of its
-// own at its first instant.
+// steps is one constant schedule after the other, each exact and with a request at its first instant.
 type steps struct {
 	steps  []Step
 	begins []time.Duration // of each step

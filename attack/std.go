@@ -26,8 +26,7 @@ type Std struct {
 
 var _ ClosableEngine = (*Std)(nil)
 
-// NewStd returns an engine with no connections yet, which opens at most so many. Connections outlive a burst; Close
-// ends them.
+// NewStd returns an engine without connections, which opens at most so many. They outlive a burst; Close ends them.
 func NewStd(o EngineOptions, connections int) *Std {
 	e := &Std{}
 	e.pool = newPool(o, connections, e.newConn, e.prepareCalls)

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// Summary is what a burst came to, in memory that does not grow with it. The zero value is ready for use; it is not
-// safe for concurrent use.
+// Summary is what a burst came to, in memory that does not grow with it. Its zero value is ready, for one goroutine.
 type Summary struct {
 	Requests  uint64            // results
 	Sent      uint64            // of them, sent

@@ -14,8 +14,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// Vegeta is the engine on vegeta's Attacker. Its connections outlive a burst, so that a warm-up burst warms the counted
-// one.
+// Vegeta is the engine on vegeta's Attacker. Its connections outlive a burst, so that a warm-up warms the next one.
 type Vegeta struct {
 	o     EngineOptions
 	trace *tracer
@@ -62,8 +61,7 @@ func (e *Vegeta) Attack(ctx context.Context, p Plan) iter.Seq2[Result, error] {
 	}
 }
 
-// burst is one use of one Attacker: an Attacker ends for good with its first attack, and a second one on it returns
-// nothing at all without an error.
+// burst is one use of one Attacker, which ends for good with its first attack: a second returns nothing.
 type burst struct {
 	engine     *Vegeta
 	plan       Plan

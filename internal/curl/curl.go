@@ -210,8 +210,7 @@ func checkRequest(p attack.Plan) error {
 	return nil
 }
 
-// checkSending refuses what the agent's engines can do with connections and a program of the image cannot: it would be
-// left out without a word.
+// checkSending refuses what the agent's engines can do and a program of the image cannot, rather than leave it out.
 func checkSending(p attack.Plan) error {
 	switch r := p.Reuse; {
 	case p.Engine != "":
@@ -257,8 +256,7 @@ func (c *Client) command(o order) ([]string, io.Reader) {
 	return argv, strings.NewReader("")
 }
 
-// config is curl's configuration: a block for each connection, in which the last request asks for its end. What is
-// quoted has no meaning but itself.
+// config is curl's configuration: a block for each connection, in which the last request asks for its end.
 func (c *Client) config(o order) string {
 	if o.perConn == 0 {
 		return c.block(o, o.times, false)

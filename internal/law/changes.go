@@ -78,8 +78,7 @@ func Changes(before, after Snapshot) []Change {
 	return out
 }
 
-// Written says how often an object was written: by its generation, which only changes of what it says raise, or where
-// the server keeps none by its resourceVersion.
+// Written says how often an object was written: by its generation, or where the server keeps none by its version.
 func Written(generation int64, resourceVersion string) string {
 	if generation > 0 {
 		return fmt.Sprintf("generation %d", generation)
@@ -194,8 +193,7 @@ func SomeReady(n int) string {
 	return "none ready"
 }
 
-// changesOfLaw compares which object rules by which of its rules, and how often those that are read for nothing else
-// were written.
+// changesOfLaw compares which object rules by which of its rules, and how often the others of the law were written.
 func changesOfLaw(add func(what, a, b string), before, after Snapshot) {
 	line := func(l Law) string {
 		return strings.Join(strings.Fields(string(l.Provider)+" "+string(l.Path)+" "+l.Rule+" "+string(l.NullModel)), " ")

@@ -37,8 +37,7 @@ func (c Conversion) YAML(head string) ([]byte, error) {
 // maxRefs is how many backendRefs the Gateway API takes in one rule.
 const maxRefs = 16
 
-// Sources are the objects that a conversion is made from: the split, and the ports of its root Service (nil: not
-// known).
+// Sources are what a conversion is made from: the split, and the ports of its root Service (nil: not known).
 type Sources struct {
 	Split   *unstructured.Unstructured
 	Ports   []Port

@@ -1,7 +1,6 @@
 package law
 
-// Facts are what checks ask besides the split itself. Each says whether it was seen: what could not be read is not
-// absent.
+// Facts are what checks ask besides the split. Each says whether it was seen: what could not be read is not absent.
 type Facts struct {
 	Adaptor Adaptor `json:"adaptor"` // what copies TrafficSplits into ServiceProfiles
 	// what would take a connection's cluster IP away before the proxy sees it

@@ -7,8 +7,7 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// NullModel says how a backend is chosen where the data plane does what the objects say: it is what answers are tested
-// against.
+// NullModel says how a data plane that obeys the objects chooses a backend: answers are tested against it.
 type NullModel string
 
 // The null models. Linkerd and Envoy draw by weight for each request of HTTP and for each connection of everything
@@ -48,8 +47,7 @@ const (
 // Path is the kind of object whose rules the client's proxy follows for the probe request.
 type Path string
 
-// PathDefault is that no object says anything: the root Service's own endpoints get everything. The other paths stand
-// in the files of their kinds.
+// PathDefault is that no object says anything: the root Service's own endpoints get everything.
 const PathDefault Path = "default"
 
 // Law is the path that the probe request takes through the client's proxy, and by which distribution a backend is drawn
@@ -89,8 +87,7 @@ const protocolGRPC = "grpc"
 // IsCall reports whether the request is a gRPC call.
 func (p Probe) IsCall() bool { return p.Protocol == protocolGRPC }
 
-// asCall is a request of which nobody said what it is as a gRPC call: of the health check, unless its path says of
-// what.
+// asCall is a request as a gRPC call: of the health check, unless its path says of what.
 func (p Probe) asCall() Probe {
 	p.Protocol, p.Method = protocolGRPC, "POST"
 	if p.Path == "" || p.Path == "/" {
@@ -189,8 +186,7 @@ func ProviderOf(container string) Provider {
 	return ""
 }
 
-// UserOf is the user that the mesh's traffic rules let pass by the provider's proxy: requests of a process that runs as
-// it are not split at all.
+// UserOf is the user whose requests go around the provider's proxy: they are not split at all.
 func UserOf(p Provider) int {
 	if p == ProviderIstio {
 		return 1337

@@ -275,8 +275,7 @@ func (c *Case) split2(name string) (namespace, service string) {
 	return c.Namespace, name
 }
 
-// obeyLaw makes the effective weights of the split those of the law, where the law is not read from a profile or a
-// TrafficSplit: there they are settled already.
+// obeyLaw makes the law's weights the split's effective ones, which those of profiles and TrafficSplits are already.
 func (c *Case) obeyLaw() {
 	s, law := &c.Split, c.Law
 	if law.Path == PathServiceProfile || law.Path == PathTrafficSplit {
@@ -307,8 +306,7 @@ func (c *Case) declared() Weights {
 	return c.Split.Effective
 }
 
-// keepDeclared keeps the backends that the split names and the law leaves out, with weight 0: an answer of theirs is
-// looked for.
+// keepDeclared keeps, with weight 0, the backends that the law leaves out: an answer of theirs is looked for.
 func (c *Case) keepDeclared(law *Law) {
 	if len(law.Backends) == 0 {
 		return

@@ -21,8 +21,7 @@ type listed struct {
 	problem string // why the control plane takes no notice of it; empty: it does
 }
 
-// readObject reads an object and its spec into a typed one. It never fails: an object that cannot be read says why in
-// problem.
+// readObject reads an object and its spec into a typed one. One that cannot be read says why in problem.
 func readObject(u *unstructured.Unstructured, spec any) listed {
 	o := listed{ref: refOf(u), created: u.GetCreationTimestamp().UTC(), raw: u}
 	fields, _ := u.Object["spec"].(map[string]any)

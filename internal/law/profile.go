@@ -169,8 +169,7 @@ func parseAuthority(authority, rootNS string) (service string, port int32, ok bo
 	return labels[0] + "." + labels[1], port, true
 }
 
-// settleProfile settles what the TrafficSplit says and lets the ServiceProfile of the root, which proxies obey, take
-// its place.
+// settleProfile settles what the TrafficSplit says, and lets the root's ServiceProfile take its place.
 func (c *Case) settleProfile() {
 	s := &c.Split
 	if c.root.name == "" {
@@ -270,8 +269,7 @@ func lawTextOf(ds []Declared) string {
 	return strings.Join(parts, ",")
 }
 
-// readRoutes reads what a ServiceProfile says besides its overrides; entries of another shape count as routes that say
-// nothing.
+// readRoutes reads what a ServiceProfile says besides its overrides; what is no route counts as one that says nothing.
 func (p *Profile) readRoutes(u *unstructured.Unstructured) {
 	p.OpaquePorts, _, _ = unstructured.NestedStringSlice(u.Object, "spec", "opaquePorts")
 	raw, _, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "routes")
@@ -288,8 +286,7 @@ func (p *Profile) readRoutes(u *unstructured.Unstructured) {
 	}
 }
 
-// SplitOfProfile is how a ServiceProfile splits the Service once more for clients of its own namespace, nil where none
-// does.
+// SplitOfProfile is how a ServiceProfile splits the Service for clients of its own namespace, nil where none does.
 func SplitOfProfile(profiles []unstructured.Unstructured, namespace, service string) *RemoteSplit {
 	u, _ := pickProfile(profiles, service, namespace, namespace)
 	if u == nil {

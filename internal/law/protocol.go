@@ -9,8 +9,7 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// OpaqueByDefault reports a port that Linkerd never takes for HTTP unless an annotation says otherwise, an empty one
-// too.
+// OpaqueByDefault reports a port that Linkerd takes for HTTP only where an annotation, be it empty, says so.
 func OpaqueByDefault(port int32) bool {
 	return slices.Contains([]int32{25, 587, 3306, 4444, 5432, 6379, 9300, 11211}, port)
 }

@@ -82,8 +82,7 @@ func ruleLine(a Access) string {
 		mark, a.For)
 }
 
-// ViewRoleYAML is a ClusterRole that lets whoever has the role view read splits too, which none of the kinds' makers
-// ships.
+// ViewRoleYAML is a ClusterRole that lets the role view read splits too, which none of the kinds' makers ships.
 func ViewRoleYAML() string {
 	var b strings.Builder
 	b.WriteString("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: splitbench-view\n" +

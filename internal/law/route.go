@@ -29,8 +29,7 @@ const (
 	PathTCPRoute  Path = "TCPRoute"
 )
 
-// routes are the kinds of routes in the order in which Linkerd prefers them on one parent; the two HTTPRoutes share one
-// index there.
+// routes are the kinds of routes in the order in which Linkerd prefers them; both HTTPRoutes share one index.
 func routes() []Kind {
 	kind := func(path Path, resources ...Resource) Kind {
 		return Kind{
@@ -297,8 +296,7 @@ func (c *Case) pickRoute() (bool, error) {
 	return true, nil
 }
 
-// routeMeant is the route that is named, or the ruling one of a root Service by whose name no TrafficSplit is obeyed.
-// nil: none.
+// routeMeant is the route that is named, or the one that rules a root Service by that name, nil where there is none.
 func (c *Case) routeMeant() *route {
 	if c.Kind != "" {
 		return c.namedRoute(c.Kind, c.Name)
@@ -381,8 +379,7 @@ func (r route) boundTo(root serviceRef) bool {
 	})
 }
 
-// takeRoute makes a route the split of the Snapshot. Its root is the Service that was asked for, else the first that it
-// is bound to.
+// takeRoute makes a route the split. Its root is the Service that was asked for, else the first it is bound to.
 func (c *Case) takeRoute(r *route) {
 	s := splitOf(r.raw)
 	parents := r.parentsOf()

@@ -11,8 +11,7 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// question is what a law is asked for: the root Service and port that the client dials, the client's namespace, the
-// probe.
+// question is what a law is asked for: the root Service and port that the client dials, its namespace, the probe.
 type question struct {
 	names    string // namespace that bare names of the Snapshot are of
 	root     string // name of the root Service, and its namespace
@@ -115,8 +114,7 @@ func (q question) read(inForce []*route) (same []*route, kind Path, shadowed []S
 	return same, kind, shadowed
 }
 
-// byRoutes is the law of the routes that are bound to the root, nil where there are none in force; the shadowed ones
-// are told in either case.
+// byRoutes is the law of the routes that are bound to the root, nil where none is in force, and those shadowed.
 func (q question) byRoutes(all []route) (*Law, []Shadowed) {
 	inForce, shadowed := q.bound(all)
 	same, kind, more := q.read(inForce)
@@ -387,8 +385,7 @@ func weightsOf(bs []Leaf) Weights {
 	return out
 }
 
-// apart gives the parties of one Service names that tell them apart: by port where the ports differ, by status where
-// the proxy answers for one of them itself.
+// apart gives the parties of one Service names that tell them apart: by port, or by the status of the proxy's answer.
 func (q question) apart(in []Leaf) []Leaf {
 	out := slices.Clone(in)
 	port := func(b Leaf) int32 { return cmp.Or(b.Port, q.port) }

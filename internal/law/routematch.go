@@ -47,8 +47,7 @@ type specificity struct {
 	method, headers, query int
 }
 
-// less compares two matches that both fit; the greater wins. The Gateway API would have the method come before headers
-// and the query; Linkerd has it come last.
+// less compares two matches that fit; the greater wins. Linkerd has the method last, the Gateway API before headers.
 func (q question) less(a, b specificity) bool {
 	if c := cmp.Or(a.host-b.host, slices.Compare(a.path, b.path)); c != 0 {
 		return c < 0

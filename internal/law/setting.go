@@ -12,8 +12,7 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// Setting is a line of an object by which proxies ask a backend again, give up on one or shut one out, so that answers
-// are not draws.
+// Setting is a line of an object by which proxies retry, give up or shut a backend out, so that answers are not draws.
 type Setting struct {
 	Object string `json:"object"` // e.g. "HTTPRoute test/podinfo"
 	Field  string `json:"field"`  // e.g. "spec.rules[0].timeouts.request"; of an annotation its name
@@ -98,8 +97,7 @@ func isGRPCCondition(s string) bool {
 		strings.ToLower(s))
 }
 
-// linkerdDuration reads a duration as Linkerd's policy controller does: one whole number and one unit, which only 0 may
-// lack.
+// linkerdDuration reads a duration as Linkerd's policy controller does: one whole number and one unit, unless it is 0.
 func linkerdDuration(s string) (time.Duration, bool) {
 	s = strings.TrimSpace(s)
 	digits := strings.TrimRight(s, "hmsd")
@@ -110,8 +108,7 @@ func linkerdDuration(s string) (time.Duration, bool) {
 	return time.Duration(n) * unit, err == nil && ok && (unit != 0 || n == 0)
 }
 
-// settings are those in force, and not, for requests that follow a rule of a route or, where r is nil, the default
-// path.
+// settings are those of requests that follow a rule of a route or, where r is nil, the default path.
 func (q question) settings(r *route, rule int) []Setting {
 	kind := PathHTTPRoute
 	var out []Setting

@@ -59,8 +59,7 @@ func (s Snapshot) Question() Question {
 // Differs reports whether a law was told, and it is not the one that the objects say.
 func (t *Told) Differs() bool { return t != nil && t.WorkedOut != nil }
 
-// Obey lets a law that was told take the place of the one that was worked out, where the two differ. The objects that
-// were taken to rule are then shadowed.
+// Obey lets a law that was told take the place of another one that was worked out, whose objects are then shadowed.
 func (c *Case) Obey(t *Told) {
 	if t.Why != "" || c.Law.Same(t.Law, c.DialPort) {
 		return

@@ -45,8 +45,7 @@ func traefikServiceKind() Kind {
 	}
 }
 
-// pickTraefik makes a TraefikService the split of the Snapshot. It has no root Service; requests go to Traefik itself,
-// which --through names.
+// pickTraefik makes a TraefikService the split. It has no root Service; requests go to what --through names.
 func (c *Case) pickTraefik() (bool, error) {
 	t := findTraefik(c.Objects.traefik, c.Namespace, c.Name)
 	if t == nil {
@@ -129,8 +128,7 @@ func (t *traefikService) entries() []traefikEntry {
 // maxNesting is how deep weighted services of weighted services are followed.
 const maxNesting = 8
 
-// byTraefik is the law of a TraefikService. Entries that are TraefikServices themselves are followed: their weights
-// multiply.
+// byTraefik is the law of a TraefikService. Entries that are TraefikServices are followed: their weights multiply.
 func (q question) byTraefik(all []traefikService, t *traefikService) *Law {
 	law := &Law{Path: PathTraefikService, NullModel: WeightedRoundRobin, Objects: []ObjectRef{t.ref}}
 	if t.problem == "" && t.spec.Weighted == nil {

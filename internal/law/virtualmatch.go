@@ -33,8 +33,7 @@ type virtualMatch struct {
 	IgnoreURICase   bool                   `json:"ignoreUriCase"`
 }
 
-// rulesFor are the rules that the client's sidecar is given for the port, those of delegates in the place of the rule
-// that delegates to them.
+// rulesFor are the rules that the client's sidecar is given for the port, those of delegates in their places.
 func (v *virtualService) rulesFor(q question, all []virtualService, labels map[string]string) []virtualRule {
 	var out []virtualRule
 	for i, r := range v.spec.HTTP {
@@ -152,12 +151,10 @@ func (q question) connectionFits(m connectionMatch) bool {
 	return (m.Port == 0 || m.Port == int64(q.port)) && ofMesh(m.Gateways)
 }
 
-// ofMesh reports whether something that names gateways is for sidecars: those that it names, or all where it names
-// none.
+// ofMesh reports whether something is for sidecars by the gateways that it names, which are all where it names none.
 func ofMesh(gateways []string) bool { return len(gateways) == 0 || slices.Contains(gateways, "mesh") }
 
-// isGiven reports whether the client's sidecar is given the match at all. Where it names gateways nothing is asked of
-// the client.
+// isGiven reports whether the client's sidecar is given the match. One that names gateways asks nothing of the client.
 func (q question) isGiven(m virtualMatch, labels map[string]string) bool {
 	switch {
 	case m.Port != 0 && m.Port != int64(q.port):

@@ -34,8 +34,7 @@ type leafWeight struct {
 	tenThousandth uint64
 }
 
-// maxMilli is the largest weight in thousandths that Linkerd can send: weights travel as uint32 ten-thousandths, and a
-// larger one would wrap around to a small one.
+// maxMilli is the largest weight in thousandths that Linkerd can send, as uint32 ten-thousandths: more wraps around.
 const maxMilli = math.MaxUint32 / 10
 
 // rawWeight is a weight as the JSON had it: a number or a string. Decoded numbers are int64 or float64.

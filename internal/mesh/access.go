@@ -80,8 +80,7 @@ func named(group, resource, namespace, name, why string) law.Access {
 	return a
 }
 
-// localAccess is what a discovery reads in the client's cluster. What is not served need not be asked for: the kinds of
-// splits of meshes that are not here.
+// localAccess is what a discovery reads in the client's cluster. What is not served need not be asked for.
 func (d *finder) localAccess(ctx context.Context) []law.Access {
 	ns, from := d.t.Namespace, d.t.FromNamespace
 	out := []law.Access{{Verb: "list", Resource: "services", Namespace: ns, For: "root and backends"}}
@@ -264,8 +263,7 @@ func (c Client) resources(ctx context.Context, groupVersion string) ([]string, e
 	})
 }
 
-// Missing names the namespaces of the accesses that the cluster does not have: no role can be applied there. nil where
-// namespaces may not be listed.
+// Missing names the namespaces of the accesses that the cluster lacks; nil where namespaces may not be listed.
 func Missing(ctx context.Context, c Client, accesses []law.Access) []string {
 	there, err := Namespaces(ctx, c)
 	if err != nil || len(there) >= pageSize {
@@ -355,8 +353,7 @@ func (d *finder) watchAccess(read []law.Access) []law.Access {
 	return out
 }
 
-// mayRule reports whether objects of the kind are watched: the split that was named, and the profile that may take its
-// place.
+// mayRule reports whether objects of the kind are watched: the split that was named, and its profile.
 func (d *finder) mayRule(a law.Access) bool {
 	named := func(r law.Resource) bool { return r.Plural == a.Resource }
 	return d.t.splitKind == "" || named(law.ServiceProfiles()) ||

@@ -155,8 +155,7 @@ func readSlices(ctx context.Context, c Client, ns string, wanted []servicePort) 
 	return out, nil
 }
 
-// slicesOf lists the EndpointSlices of some Services, by Service; of all of the namespace where many splits are looked
-// at.
+// slicesOf lists the EndpointSlices of some Services, by Service; a wide client those of the whole namespace.
 func (c Client) slicesOf(ctx context.Context, ns string, names []string) (map[string][]discoveryv1.EndpointSlice,
 	error,
 ) {
@@ -177,8 +176,7 @@ func (c Client) slicesOf(ctx context.Context, ns string, names []string) (map[st
 	})
 }
 
-// sliceEndpoints flattens one slice; portName is the Service port that is looked for. A slice without that port gives
-// port 0.
+// sliceEndpoints flattens one slice; portName is the Service port that is looked for. Without it the port is 0.
 func sliceEndpoints(s *discoveryv1.EndpointSlice, portName string) []law.Endpoint {
 	var port int32
 	for _, p := range s.Ports {

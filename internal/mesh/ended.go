@@ -13,8 +13,7 @@ import (
 // justEnded is how long ago a container's end can be why a process in it was killed now.
 const justEnded = 2 * time.Minute
 
-// HowItEnded says what became of a process that was killed in a pod, as far as the API server knows; "" where it does
-// not.
+// HowItEnded says what became of a process that was killed in a pod; "" where the API server does not know.
 func HowItEnded(ctx context.Context, c Client, p law.Pod) string {
 	now, err := c.kube.CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
 	switch {

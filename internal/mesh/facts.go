@@ -98,8 +98,7 @@ func (d *finder) readSocketLB(ctx context.Context) law.SocketLB {
 	return s
 }
 
-// readFelix reads whether Calico balances at connect(): unset it does for TCP, unless the field of before Calico 3.27
-// says no.
+// readFelix reads whether Calico balances at connect(): by default it does for TCP; before 3.27 by another field.
 func readFelix(u *unstructured.Unstructured, s *law.SocketLB) {
 	var felix struct {
 		Spec struct {
@@ -220,8 +219,7 @@ const typeCredentials = "mirror.linkerd.io/remote-kubeconfig"
 
 var errTooMany = errors.New("there are too many")
 
-// sightOf classes the error of a read. Not served counts as absent: no object of a kind that the server does not know
-// exists.
+// sightOf classes the error of a read. Not served counts as absent: then no object of the kind exists.
 func sightOf(err error) (law.Sight, string) {
 	switch {
 	case err == nil:

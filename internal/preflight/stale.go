@@ -85,8 +85,7 @@ const (
 	ToldCheck = "SB004"
 )
 
-// Answered are results in which that check has what a second witness counted after the checks ran, in place of what
-// times had let guess. A failure stands.
+// Answered are results in which that check has what a second witness counted afterwards. A failure stands.
 func Answered(results []Result, status Status, seen, hint string) []Result {
 	out := slices.Clone(results)
 	for i := range out {

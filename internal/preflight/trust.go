@@ -8,8 +8,7 @@ import (
 	"github.com/splitbench/splitbench/internal/law"
 )
 
-// trusted is about the two things that make a connection between the clusters mutual TLS: the name that the gateway
-// proves, and an anchor that both sides trust.
+// trusted is about what makes mutual TLS between clusters: the gateway's name, and an anchor that both sides trust.
 func trusted(s View) Finding {
 	f := newFindings()
 	for _, b := range mirrors(s) {

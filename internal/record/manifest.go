@@ -36,8 +36,7 @@ const (
 	LogFile      = "exec.log"
 )
 
-// CountedByProxy is Manifest.CountedBy where answers name no backend: the verdict is on the draws that the client's
-// proxy counted.
+// CountedByProxy is Manifest.CountedBy where answers name no backend: the draws that the proxy counted are judged.
 const CountedByProxy = "proxy"
 
 // Manifest is everything a run was told and saw, but for its samples. With those the report can be computed again.
@@ -284,8 +283,7 @@ type Clock struct {
 	Known  bool  `json:"known"`
 }
 
-// See takes one answer into account: it was asked for at began, had its instant written in it at pod, and was here at
-// ended.
+// See takes an answer into account: asked for at began, its instant written in it at pod, and here at ended.
 func (c *Clock) See(began, ended time.Time, pod int64) {
 	low, high := pod-ended.UnixNano(), pod-began.UnixNano()
 	if !c.Known || low > c.HighNs || high < c.LowNs { // nothing in common: a clock was set

@@ -159,8 +159,7 @@ func Failure(r attack.Result) string {
 	return ""
 }
 
-// ProxyAnswers says by its status to which party of the law an answer belongs that the client's proxy gave itself, and
-// that therefore names no backend.
+// ProxyAnswers says by its status to which party of the law an answer belongs that the client's proxy gave itself.
 type ProxyAnswers map[uint16]int16
 
 // ProxyAnswers are those that the law of the run expects. Where two parties are answered by one status no answer can be

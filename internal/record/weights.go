@@ -43,8 +43,7 @@ func BackendNames(w analyze.Weights) []string {
 	return names
 }
 
-// Aligned gives w in the order of the run's backends; a backend that is not named has weight 0. One that the run does
-// not know cannot be told apart: false.
+// Aligned gives w in the order of the run's backends, 0 for those that it lacks; false where one is unknown.
 func Aligned(w, like analyze.Weights) (analyze.Weights, bool) {
 	out := slices.Clone(like)
 	for i := range out {
@@ -60,8 +59,7 @@ func Aligned(w, like analyze.Weights) (analyze.Weights, bool) {
 	return out, out.Validate() == nil
 }
 
-// SameShares reports whether weights are those of the same backends in the same ratio: 1/1 and 50/50 are the same
-// split.
+// SameShares reports whether weights are those of the same backends in the same ratio, as 1/1 and 50/50 are.
 func SameShares(a, b analyze.Weights) bool {
 	like, ok := Aligned(b, a)
 	return ok && len(a) == len(b) && slices.Equal(a.Shares(), like.Shares())

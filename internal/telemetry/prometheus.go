@@ -15,8 +15,7 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// WriteOpenMetrics writes the report's numbers as an OpenMetrics text file, for node_exporter's textfile collector and
-// the like. Its errors are those of w.
+// WriteOpenMetrics writes the report's numbers as OpenMetrics text, for node_exporter's textfile collector, say.
 func WriteOpenMetrics(w io.Writer, r report.Report) error {
 	registry, err := registryOf(metricsOf(r), subject(r))
 	if err != nil {
@@ -95,8 +94,7 @@ var _ prometheus.Collector = fixed{}
 // Describe implements prometheus.Collector: which metrics there are shows as they are collected.
 func (fixed) Describe(chan<- *prometheus.Desc) {}
 
-// Collect implements prometheus.Collector. Two backends whose names are the same once they are made harmless are one
-// line: the first.
+// Collect implements prometheus.Collector. Of backends of one name, once made harmless, it tells the first.
 func (f fixed) Collect(ch chan<- prometheus.Metric) {
 	constant := prometheus.Labels{}
 	for _, l := range f.common {

@@ -17,8 +17,7 @@ import (
 	"io"
 )
 
-// Version is the version of the protocol. Ends of different versions refuse each other; stored files are read from
-// oldestStored on.
+// Version is the version of the protocol. Ends refuse another; stored files are read from oldestStored on.
 const (
 	Version      = 2
 	oldestStored = 1

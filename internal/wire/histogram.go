@@ -9,8 +9,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// MaxTimedBackends is how many backends have histograms of their own in a TICK; a split of more has few requests for
-// each.
+// MaxTimedBackends is how many backends have histograms in a TICK; a split of more has few requests for each.
 const MaxTimedBackends = 8
 
 // Geometry of the histograms: Units from 1 to 10 minutes, which no request outlasts, with two digits.
@@ -19,8 +18,7 @@ const (
 	digits   = 2
 )
 
-// maxEncoded bounds a histogram on the wire, in bytes: all buckets of the geometry, each with a long count, before
-// base64.
+// maxEncoded bounds a histogram on the wire, in bytes: all buckets, each with a long count, before base64.
 const maxEncoded = 64 << 10
 
 // Histogram is a distribution of times in Units, with two significant digits. On the wire it is the base64 text of the

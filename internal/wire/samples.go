@@ -26,8 +26,7 @@ type kind struct {
 	conn int32
 }
 
-// Flags of a sample. Without any, it is the one that the predictor expects, with a first byte and its instants in
-// order.
+// Flags of a sample. Without any it is the one that the predictor expects, with a first byte, its instants in order.
 const (
 	flagSeq       = 1 << iota // its number follows
 	flagPlanned               // its planned instant follows
@@ -139,8 +138,7 @@ var errShort = errors.New("sample block ends in the middle of a sample")
 // minSample is the size of the smallest sample: flags, two differences, kind.
 const minSample = 4
 
-// DecodeSamples appends the results of one block to dst. A block that is not wholly right gives an error and no
-// results.
+// DecodeSamples appends the results of one block to dst; of a block that is not wholly right none, with an error.
 func DecodeSamples(dst []attack.Result, block []byte) ([]attack.Result, error) {
 	d := decoder{b: block}
 	count := d.uvarint()

@@ -273,8 +273,7 @@ func wentBack(before, after Page) (back, gone bool) {
 	return back, gone
 }
 
-// restarted says why the later page is of another process than the earlier one, "" where it is not or nothing tells.
-// same is that it is known to be the same.
+// restarted says why the later page is of another process, "" where nothing tells; same: it is known not to be.
 func restarted(before, after Page, elapsed time.Duration) (why string, same bool) {
 	const startSlack = 0.5 // seconds, where the instant is worked out anew for each page
 	slack := uptimeSlack

@@ -108,8 +108,7 @@ func take(value float64, to func(n int64)) (bool, error) {
 	return true, nil
 }
 
-// parentIs reports whether the labels name a Service as what the client dialled, on the target's port. unclear: they
-// lack what tells.
+// parentIs reports whether the labels name a Service and port as what the client dialled; unclear: they do not tell.
 func parentIs(ls labels, name, namespace string, port int32) (is, unclear bool) {
 	parent := ls.get("parent_name")
 	if parent != nil && string(parent) != name {
@@ -131,8 +130,7 @@ const (
 	notALeaf   = -1 // of the root, for a backend that the split does not have
 )
 
-// leafOf is the leaf that the labels name as a backend of the root. The same Service on another port is another
-// backend.
+// leafOf is the leaf that the labels name as a backend of the root: another port is another backend.
 func (p *Page) leafOf(ls labels, t Target) int {
 	is, unclear := parentIs(ls, t.Root, t.Namespace, t.Port)
 	name, namespace, port := ls.get("backend_name"), ls.get("backend_namespace"), ls.get("backend_port")

@@ -179,8 +179,7 @@ func newScanner(r io.Reader) *scanner {
 	return &scanner{in: bufio.NewReaderSize(r, maxLine), seed: maphash.MakeSeed(), seen: map[uint64]bool{}}
 }
 
-// again reports whether a series came before on the page, in whatever order its labels stood. On a page of very many
-// series the later ones are not told.
+// again reports whether a series came before on the page, in any order of labels; not of the last of very many.
 func (s *scanner) again(name []byte, ls labels) bool {
 	var h maphash.Hash
 	h.SetSeed(s.seed)
