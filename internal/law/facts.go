@@ -129,10 +129,8 @@ type RemoteSplit struct {
 
 // Of is the namespace's facts, and whether there are any.
 func (f Facts) Of(namespace string) (Namespace, bool) {
-	if n := find(f.Namespaces, func(n *Namespace) bool { return n.Name == namespace }); n != nil {
-		return *n, true
-	}
-	return Namespace{}, false
+	n := find(f.Namespaces, func(n *Namespace) bool { return n.Name == namespace })
+	return orElse(n, Namespace{}), n != nil
 }
 
 // MirrorStatus is what a Link says of one Service that it mirrors, or does not.

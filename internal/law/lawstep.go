@@ -113,7 +113,11 @@ func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 	law, shadowed := q.byRoutes(c.Objects.routes)
 	switch {
 	case c.profileRules && c.followsProfile(q, law):
-		law = c.profileLaw(q)
+		objects := []ObjectRef{c.profileRef}
+		if s.Kind == string(PathTrafficSplit) && s.Found {
+			objects = append(objects, s.Object())
+		}
+		law = c.settledLaw(q, PathServiceProfile, objects...)
 		law.Settings = c.profileSettings
 		for _, set := range q.settings(nil, 0) {
 			set.Why = "a ServiceProfile rules"
@@ -121,8 +125,7 @@ func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 		}
 		bound, _ := q.bound(c.Objects.routes)
 		for _, r := range bound {
-			why := "a ServiceProfile with routes or dstOverrides comes before every route"
-			shadowed = append(shadowed, Shadowed{Object: r.ref, Why: why})
+			shadowed = append(shadowed, Shadowed{r.ref, "a ServiceProfile with routes or dstOverrides comes before every route"})
 		}
 	case law != nil:
 	case s.Kind == string(PathTrafficSplit) && s.Found && s.Profile.State != ProfileFound:
@@ -204,13 +207,9 @@ func (c *Case) istioLaw(q question) (*Law, []Shadowed) {
 }
 
 func (c *Case) createdAt(o ObjectRef) time.Time {
-	if r := find(c.Objects.routes, func(r *route) bool { return r.ref == o }); r != nil {
-		return r.created
-	}
-	if v := find(c.Objects.virtual, func(v *virtualService) bool { return v.ref == o }); v != nil {
-		return v.created
-	}
-	return time.Time{}
+	r := find(c.Objects.routes, func(r *route) bool { return r.ref == o })
+	v := find(c.Objects.virtual, func(v *virtualService) bool { return v.ref == o })
+	return cmp.Or(orElse(r, route{}).created, orElse(v, virtualService{}).created)
 }
 
 func (c *Case) traefikLaw(q question) *Law {
@@ -219,15 +218,6 @@ func (c *Case) traefikLaw(q question) *Law {
 		return &Law{Path: PathDefault, NullModel: WeightedRoundRobin, Problem: c.Split.Why}
 	}
 	return q.byTraefik(c.Objects.traefik, t)
-}
-
-// profileLaw is the law of the ServiceProfile.
-func (c *Case) profileLaw(q question) *Law {
-	objects := []ObjectRef{c.profileRef}
-	if c.Split.Kind == string(PathTrafficSplit) && c.Split.Found {
-		objects = append(objects, c.Split.Object())
-	}
-	return c.settledLaw(q, PathServiceProfile, objects...)
 }
 
 // settledLaw is a law whose weights, or why they cannot be used, stand in the split already.

@@ -88,6 +88,15 @@ func splitOf(u *unstructured.Unstructured) Split {
 	return s
 }
 
+// split is the split that it is, less its weights, and why it cannot be one.
+func (o listed) split() Split {
+	s := splitOf(o.raw)
+	if o.problem != "" {
+		s.WeightErr = &WeightError{Object: o.ref.String(), Field: "spec", Why: o.problem}
+	}
+	return s
+}
+
 // yamlOf is the object for the record, less what only servers read.
 func yamlOf(u *unstructured.Unstructured) []byte {
 	bare := u.DeepCopy()
@@ -130,14 +139,6 @@ func marks() []mark {
 	}
 }
 
-// knownManagers are parts of the names under which such programs write fields. A binary's name is its manager's unless
-// it says otherwise: Argo Rollouts runs its plugin as gatewayAPI.
-func knownManagers() []string {
-	return []string{
-		"flagger", "rollouts-controller", "argo", "gatewayapi", "kustomize-controller", "helm-controller", "failover",
-	}
-}
-
 // drivers names the programs that write the object by themselves: those that own it, those that have marked it, and
 // those that its managed fields name. A person's kubectl is none of them.
 func drivers(u *unstructured.Unstructured) []string {
@@ -159,14 +160,15 @@ func drivers(u *unstructured.Unstructured) []string {
 	for _, o := range u.GetOwnerReferences() {
 		add(o.Kind + "/" + o.Name + ", which owns it")
 	}
+	// Parts of the names under which such programs write fields. A binary's name is its manager's unless it says otherwise:
+	// Argo Rollouts runs its plugin as gatewayAPI.
+	known := []string{
+		"flagger", "rollouts-controller", "argo", "gatewayapi", "kustomize-controller", "helm-controller", "failover",
+	}
 	for _, f := range u.GetManagedFields() {
-		if f.Subresource == "status" {
-			continue
-		}
-		for _, known := range knownManagers() {
-			if strings.Contains(strings.ToLower(f.Manager), known) {
-				add(f.Manager + ", which wrote fields of it")
-			}
+		wrote := func(part string) bool { return strings.Contains(strings.ToLower(f.Manager), part) }
+		if f.Subresource != "status" && slices.ContainsFunc(known, wrote) {
+			add(f.Manager + ", which wrote fields of it")
 		}
 	}
 	return out

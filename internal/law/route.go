@@ -381,7 +381,7 @@ func (r route) boundTo(root serviceRef) bool {
 
 // takeRoute makes a route the split. Its root is the Service that was asked for, else the first it is bound to.
 func (c *Case) takeRoute(r *route) {
-	s := splitOf(r.raw)
+	s := r.split()
 	parents := r.parentsOf()
 	root := serviceRef{}
 	for i, p := range parents {
@@ -410,9 +410,6 @@ func (c *Case) takeRoute(r *route) {
 		c.Split.Declared = q.declared(r, m.rule)
 		backends, _ := q.backendsOf(r, m.rule)
 		c.declaredLaw = weightsOf(backends)
-	}
-	if r.problem != "" && s.WeightErr == nil {
-		c.Split.WeightErr = &WeightError{Object: r.ref.String(), Field: "spec", Why: r.problem}
 	}
 }
 

@@ -148,7 +148,7 @@ func (c *Case) pickVirtual() (bool, error) {
 	if v == nil {
 		return false, nil
 	}
-	s := splitOf(v.raw)
+	s := v.split()
 	roots := v.roots()
 	if c.root.name == "" && len(roots) > 0 {
 		c.root = roots[0]
@@ -164,9 +164,6 @@ func (c *Case) pickVirtual() (bool, error) {
 	s.Root = c.rootName(c.root)
 	c.Split = s
 	c.declare(c.question().ofVirtualService(v, c.Objects.virtual, c.SourceLabels).Backends)
-	if v.problem != "" && s.WeightErr == nil {
-		c.Split.WeightErr = &WeightError{Object: v.ref.String(), Field: "spec", Why: v.problem}
-	}
 	return true, nil
 }
 

@@ -102,10 +102,7 @@ func wrapped(raw string) (uint64, bool) {
 // longExponent reports an exponent of more than two digits.
 func longExponent(raw string) bool {
 	i := strings.IndexAny(raw, "eE")
-	if i < 0 {
-		return false
-	}
-	return len(strings.TrimLeft(raw[i+1:], "+-0")) > 2
+	return i >= 0 && len(strings.TrimLeft(raw[i+1:], "+-0")) > 2
 }
 
 // effective gives the weights that a proxy draws by. Entries of the same leaf add up; an entry of weight 0 is never

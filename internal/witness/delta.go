@@ -215,6 +215,27 @@ func (d *Delta) lessOwn(before, after Page) {
 		"backend's own Service"
 }
 
+// security is how requests to a target cluster were secured, as the label tls says: "true" for mutual TLS.
+type security struct{ cluster, how string }
+
+// Bounds of what a page can say of it.
+const (
+	maxHow      = 64 // bytes
+	maxMirrored = 1000
+)
+
+// Secured is how requests to the Services that mirrors lead to were secured between two pages, by target cluster:
+// "true" only where all of them were.
+func Secured(before, after Page) map[string]string {
+	out := map[string]string{}
+	for key, n := range after.Mirrored {
+		if since(before.Mirrored[key], n) > 0 && (out[key.cluster] == "" || out[key.cluster] == "true") {
+			out[key.cluster] = key.how
+		}
+	}
+	return out
+}
+
 // pathOf is the path that most requests took.
 func pathOf(d Delta) Path {
 	best := PathUnknown

@@ -231,7 +231,7 @@ func (p *Page) opened(ls labels, value float64, t Target) (bool, error) {
 	}
 	return p.ofRoot(ls, value, t, func(n int64) {
 		p.path(PathConnections, n)
-		p.addTo(p.StreamPaths, path, n)
+		addTo(p.StreamPaths, path, n)
 	})
 }
 
@@ -288,12 +288,14 @@ func (p *Page) legacy(ls labels, value float64, t Target) (bool, error) {
 	if !ls.is(directionLabel, directionWanted) {
 		return false, nil
 	}
-	leaf := notALeaf
+	leaf, to := notALeaf, ""
 	for i, l := range t.Leaves {
+		mirrored := l.Cluster != "" && ls.is("dst_target_cluster", l.Cluster) &&
+			ls.is("dst_target_service", l.RemoteService) && ls.is("dst_target_service_namespace", l.RemoteNamespace)
 		switch authority := ls.get("authority"); {
+		case mirrored:
+			to = l.Cluster
 		case authorityIs(authority, l.Service, l.Namespace, l.Port):
-		case l.Cluster != "" && ls.is("dst_target_cluster", l.Cluster) && ls.is("dst_target_service", l.RemoteService) &&
-			ls.is("dst_target_service_namespace", l.RemoteNamespace):
 		case l.Cluster == "" && len(authority) == 0 && ls.is("dst_service", l.Service) && ls.is("dst_namespace", l.Namespace):
 		default:
 			continue
@@ -304,7 +306,12 @@ func (p *Page) legacy(ls labels, value float64, t Target) (bool, error) {
 	if leaf < 0 {
 		return false, nil
 	}
-	return take(value, func(n int64) { p.Legacy.add(leaf, n) })
+	return take(value, func(n int64) {
+		p.Legacy.add(leaf, n)
+		if how := ls.get("tls"); to != "" && len(how) > 0 && len(how) <= maxHow && len(p.Mirrored) < maxMirrored {
+			addTo(p.Mirrored, security{to, string(how)}, n)
+		}
+	})
 }
 
 // authorityIs reports whether NAME.NAMESPACE.svc.DOMAIN:PORT is the Service; the rest may be missing from the right.

@@ -69,6 +69,8 @@ type Page struct {
 	Ready    []Count // ready endpoints of each leaf, as the proxy sees them
 	Retries  Count   // requests that were drawn again
 
+	Mirrored map[security]Count // requests to the Services that mirrors lead to
+
 	Paths       map[Path]Count // requests for the root by the kind of object whose rules they took
 	StreamPaths map[Path]Count // the same of connections that the proxy did not look into
 
@@ -92,7 +94,7 @@ func Parse(r io.Reader, k Kind, t Target) (Page, error) {
 		Kind: k, Queue: newCounts(n), Route: newCounts(n), Legacy: newCounts(n), Streams: newCounts(n),
 		Replies: newCounts(n), GateShut: newCounts(n),
 		InFail: make([]bool, n), Ready: make([]Count, n), Paths: map[Path]Count{}, StreamPaths: map[Path]Count{},
-		Direct: make([]Count, n), Own: make([]Count, n),
+		Direct: make([]Count, n), Own: make([]Count, n), Mirrored: map[security]Count{},
 	}
 	s := newScanner(r)
 	read := p.linkerdLine
@@ -127,12 +129,12 @@ func Parse(r io.Reader, k Kind, t Target) (Page, error) {
 	return p, nil
 }
 
-func (p *Page) path(which Path, n int64) { p.addTo(p.Paths, which, n) }
+func (p *Page) path(which Path, n int64) { addTo(p.Paths, which, n) }
 
-func (p *Page) addTo(paths map[Path]Count, which Path, n int64) {
-	c := paths[which]
+func addTo[K comparable](counts map[K]Count, key K, n int64) {
+	c := counts[key]
 	c.add(n)
-	paths[which] = c
+	counts[key] = c
 }
 
 // Bounds of reading a page.
