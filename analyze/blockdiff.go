@@ -17,6 +17,8 @@ type BlockDifference struct {
 	Difference    int64    // First - Second
 	DifferenceCI  Interval // MOVER; infinite ends and Why where either interval lacks the end it needs
 	Correlation   float64  // between the same blocks of both sides; 0 where they are not of the same time
+	// Late is how much of the distance of each end may be the generator's lateness, which more blocks do not make less.
+	Late [2]float64
 }
 
 // BlockInterval is a quantile of one sample.
@@ -51,21 +53,26 @@ func (x blockQuantile) interval(level float64) BlockInterval {
 		Value: x.value, Samples: len(x.b.sorted), Blocks: x.b.Blocks(), DesignEffect: x.deff,
 		CI: Interval{Low: math.Inf(-1), High: math.Inf(1), Level: level, Method: MethodBlocks},
 	}
+	late := x.b.Late(x.q)
 	switch {
 	case out.Samples == 0:
 		out.CI.Why = whyNoRequests
+	case late != "":
+		out.CI.Why = late
 	case out.Blocks < MinBlocks:
 		out.CI.Why = fmt.Sprintf("needs at least %d blocks with answers, there are %d", MinBlocks, out.Blocks)
 	case x.own.known():
 		tail := (1 - level) / 2
-		out.CI.Method, out.CI.Low, out.CI.High = MethodOwnQuantiles, x.low(tail), x.high(tail)
+		out.CI.Method, out.CI.High = MethodOwnQuantiles, x.high(tail)
+		out.CI.Low = x.b.lowered(x.low(tail))
 	case !x.enough():
 		out.CI.Why = fmt.Sprintf(
 			"needs a longer measurement: neighbouring blocks are so alike that %d know no more than %d would",
 			out.Blocks, int(x.worth))
 	default:
 		tail := (1 - level) / 2
-		out.CI.Low, out.CI.High = x.low(tail), x.high(tail)
+		out.CI.High = x.high(tail)
+		out.CI.Low = x.b.lowered(x.low(tail))
 		if math.IsInf(out.CI.Low, 0) || math.IsInf(out.CI.High, 0) {
 			need := float64(MinSamples(x.q, level)) * float64(out.Samples) / x.effective(tail)
 			out.CI.Why = "needs about " + answers(int64(math.Ceil(need)))
@@ -168,29 +175,34 @@ func (c contrast) why(level float64) string {
 	return ""
 }
 
-// enough reports whether there are the blocks that an interval needs.
-func (c contrast) enough() bool { return c.joint.known() || c.first.enough() && c.second.enough() }
+// enough reports whether there is what an interval needs: the blocks, and a generator that was on time enough.
+func (c contrast) enough() bool {
+	return c.first.b.Late(c.first.q) == "" && c.second.b.Late(c.second.q) == "" &&
+		(c.joint.known() || c.first.enough() && c.second.enough())
+}
 
 func (c contrast) value() float64 {
 	return float64(c.first.value) - c.factor*float64(c.second.value)
 }
 
 // high is the upper end of MOVER (G. Y. Zou, 2007; A. Donner and G. Y. Zou, 2012) that leaves tail above it, low the
-// lower.
+// lower. Each end is as far out again as the generator's lateness may have made one sample longer.
 func (c contrast) high(tail float64) float64 {
+	bias := c.factor * c.second.bias()
 	if c.joint.known() {
-		return c.value() + c.joint.reach(tail)
+		return c.value() + c.joint.reach(tail) + bias
 	}
 	x, y := float64(c.first.value), float64(c.second.value)
-	return c.value() + reach(c.first.high(tail)-x, c.factor*(y-c.second.low(tail)))
+	return c.value() + reach(c.first.high(tail)-x, c.factor*(y-c.second.low(tail))) + bias
 }
 
 func (c contrast) low(tail float64) float64 {
+	bias := c.first.bias()
 	if c.joint.known() {
-		return c.value() - c.joint.reach(tail)
+		return c.value() - c.joint.reach(tail) - bias
 	}
 	x, y := float64(c.first.value), float64(c.second.value)
-	return c.value() - reach(x-c.first.low(tail), c.factor*(c.second.high(tail)-y))
+	return c.value() - reach(x-c.first.low(tail), c.factor*(c.second.high(tail)-y)) - bias
 }
 
 func reach(x, y float64) float64 {
@@ -203,7 +215,7 @@ func reach(x, y float64) float64 {
 func (c contrast) difference(level float64) BlockDifference {
 	out := BlockDifference{
 		Q: c.first.q, First: c.own[0].interval(level), Second: c.own[1].interval(level),
-		Difference: c.first.value - c.second.value, Correlation: c.correlation,
+		Difference: c.first.value - c.second.value, Correlation: c.correlation, Late: [2]float64{c.first.bias(), c.second.bias()},
 		DifferenceCI: Interval{Low: math.Inf(-1), High: math.Inf(1), Level: level, Method: MethodMover},
 	}
 	if c.enough() {

@@ -22,6 +22,9 @@ type Blocks struct {
 	sorted []int64
 	block  []int32 // of each value in sorted
 	sizes  []int64 // values of each block
+
+	least []int64 // ascending, see Bound
+	late  Lateness
 }
 
 // NewBlocks takes the values of each block, blocks in the order of time. Empty blocks are allowed: they hold the

@@ -178,12 +178,12 @@ func (d LatencyDecision) needed(m Margin) int {
 		}
 		limit := float64(m.Absolute) + m.Relative*float64(v.Second.Value)
 		room := limit - float64(v.Difference)
-		half := v.DifferenceCI.High - float64(v.Difference)
+		half, bias := v.DifferenceCI.High-float64(v.Difference), v.Late[1]
 		if room < 0 {
-			half = float64(v.Difference) - v.DifferenceCI.Low
+			half, bias = float64(v.Difference)-v.DifferenceCI.Low, v.Late[0]
 		}
-		ratio := half / math.Abs(room)
-		if math.IsInf(ratio, 0) || math.IsNaN(ratio) || ratio > 100 {
+		ratio := (half - bias) / (math.Abs(room) - bias)
+		if math.IsInf(ratio, 0) || !(ratio >= 0) || ratio > 100 {
 			return 0 // on the edge: no number of rounds helps
 		}
 		blocks := float64(min(v.First.Blocks, v.Second.Blocks))
@@ -209,7 +209,11 @@ func (d LatencyDecision) reason(m Margin) Reason {
 		}
 	}
 	if d.Needed == 0 {
-		return Reason{Code: CodeEdge, Quantile: worst.Q}
+		out := Reason{Code: CodeEdge, Quantile: worst.Q}
+		if ci := worst.DifferenceCI; worst.Late[0]+worst.Late[1] > (ci.High-ci.Low)/2 {
+			out.Why = WhyLate
+		}
+		return out
 	}
 	return Reason{Code: CodeTooFew, Quantile: worst.Q, Blocks: d.Needed}
 }

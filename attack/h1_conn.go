@@ -105,8 +105,8 @@ func (c *h1Conn) result(err error) (r Result, live bool) {
 		r.FirstByte = c.in.first - b.began
 		return r, false
 	}
-	r = c.outcome(c.in.last)
-	r.FirstByte = c.in.first - b.began
+	r = c.outcome(max(c.in.last-c.in.since, c.sent))
+	r.FirstByte, r.Arrived = min(c.in.first-b.began, r.Done), c.in.known
 	r.Status = c.answer.status
 	r.Backend = b.classifier.classify(&answer{raw: c.answer.head, body: c.answer.body}, &c.find)
 	if r.Backend == Unattributed {

@@ -261,6 +261,8 @@ type loopConn struct {
 	ended      bool  // the other side has sent all it will
 	out        []byte
 
+	arrivals arrivals
+
 	owner  *h1Conn
 	again  bool // the owner has a request in hand, but no connection
 	yield  func(struct{}) bool
@@ -290,7 +292,7 @@ func newLoopConn(nc net.Conn, generation int32) *loopConn {
 		return nil
 	}
 	_ = tc.Close()
-	return &loopConn{fd: fd, generation: generation}
+	return &loopConn{fd: fd, generation: generation, arrivals: newArrivals(fd)}
 }
 
 // serve makes c's code a coroutine that resume runs up to its next wait.
@@ -326,7 +328,7 @@ func (lc *loopConn) Read(p []byte) (int, error) {
 		if len(p) == 0 {
 			return 0, nil
 		}
-		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(lc.fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		n, errno := lc.arrivals.read(lc.fd, p)
 		switch {
 		case errno == unix.EINTR:
 		case errno == unix.EAGAIN:

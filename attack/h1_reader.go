@@ -33,11 +33,15 @@ type h1Reader struct {
 	buf         []byte
 	read, write int
 	floor       int
-	first, last time.Duration // when the first and the latest byte of the answer came
+	first, last time.Duration // when the first and the latest byte of the answer were read
+	since       time.Duration // for how long the latest had been there then
+	known       bool          // since is the kernel's
 }
 
 // begin makes room for the next answer. What is left over from the last one is dropped: see spare.
-func (p *h1Reader) begin() { p.read, p.write, p.floor, p.first = 0, 0, 0, 0 }
+func (p *h1Reader) begin() {
+	p.read, p.write, p.floor, p.first, p.since, p.known = 0, 0, 0, 0, 0, false
+}
 
 // spare is how many bytes have come beyond the end of the answer.
 func (p *h1Reader) spare() int { return p.write - p.read }
@@ -59,7 +63,11 @@ func (p *h1Reader) more() error {
 	for range 100 {
 		n, err := p.src.Read(p.buf[p.write:])
 		if n > 0 {
-			p.last = time.Since(p.epoch)
+			now := time.Now()
+			p.last = now.Sub(p.epoch)
+			if src, ok := p.src.(punctual); ok {
+				p.since, p.known = src.late(now)
+			}
 			if p.first == 0 {
 				p.first = p.last
 			}

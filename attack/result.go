@@ -56,6 +56,7 @@ type Result struct {
 	Status    uint16        // HTTP status; 0 where there was no answer
 	Backend   int16         // index of the backend that answered, or Unattributed
 	Err       ErrorClass
+	Arrived   bool // Done is when the kernel had the answer; else it is when it was read, which may be later
 }
 
 // SendLag is how late the generator was, in real time: the time between the planned and the actual sending.

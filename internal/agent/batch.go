@@ -22,7 +22,7 @@ type batch struct {
 	totals  wire.Totals
 	began   time.Time     // the burst's instant 0; zero before it
 	cpu     time.Duration // of this process, at began
-	stolen  time.Duration // by the container's limit, at began
+	kept    kept          // at began
 	times   *times        // since the last tick
 
 	tickMu sync.Mutex // one tick at a time
@@ -42,6 +42,9 @@ func (b *batch) add(r attack.Result) {
 	defer b.mu.Unlock()
 	b.tally.Add(r)
 	b.times.add(r)
+	if r.Arrived {
+		b.totals.Arrived++
+	}
 	b.pending = append(b.pending, r)
 	if len(b.pending) >= blockResults {
 		b.emit()
@@ -111,7 +114,7 @@ func (b *batch) tick(send func(*wire.BurstProgress)) {
 	p := &wire.BurstProgress{
 		ElapsedUs: time.Since(b.began).Microseconds(), Requests: b.tally.Len(), Dropped: b.totals.Dropped,
 		Tally: b.tally.Entries(), CPUUs: (cpuTime() - b.cpu).Microseconds(),
-		ThrottledUs: (throttledTime() - b.stolen).Microseconds(),
+		ThrottledUs: (throttledTime() - b.kept.stolen).Microseconds(),
 	}
 	full := b.times
 	b.times, b.spare = b.spare, nil
@@ -138,7 +141,7 @@ func (b *batch) tick(send func(*wire.BurstProgress)) {
 func (b *batch) start() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.began, b.cpu, b.stolen = time.Now(), cpuTime(), throttledTime()
+	b.began, b.cpu, b.kept = time.Now(), cpuTime(), readKept(cgroupRoot, procSelf)
 	b.totals.StartedUnixNs = b.began.UnixNano()
 }
 
@@ -151,6 +154,7 @@ func (b *batch) stop() {
 		return
 	}
 	b.totals.CPUUs = (cpuTime() - b.cpu).Microseconds()
-	b.totals.ThrottledUs = (throttledTime() - b.stolen).Microseconds()
+	now := readKept(cgroupRoot, procSelf)
+	b.totals.ThrottledUs, b.totals.Kept = max(0, now.stolen-b.kept.stolen).Microseconds(), now.since(b.kept)
 	b.totals.MaxRSSBytes = maxRSS()
 }

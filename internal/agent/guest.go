@@ -1,8 +1,6 @@
 package agent
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,10 +8,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/splitbench/splitbench/internal/wire"
 )
 
 // cgroupRoot is where a container sees the control groups that it lives in.
 const cgroupRoot = "/sys/fs/cgroup"
+
+// procSelf is where this process sees itself.
+const procSelf = "/proc/self"
 
 // limits are what a container may use; 0: no limit, or not known.
 type limits struct {
@@ -70,28 +73,74 @@ func firstNumber(root string, names ...string) int64 {
 	return 0
 }
 
-// throttledTime is how long the container's processor limit has kept its processes from running so far; 0 also where
-// that is not known.
-func throttledTime() time.Duration { return readThrottled(cgroupRoot) }
+// kept is how this process has been kept from running so far.
+type kept struct {
+	periods, throttled int64 // of the container's processor limit, and those in which it was reached
+	stolen             time.Duration
+	waited             time.Duration // of all threads, ready to run
+	unread             string        // what could not be read
+}
 
-func readThrottled(root string) time.Duration {
-	for name, unit := range map[string]time.Duration{"cpu.stat": time.Microsecond, "cpu/cpu.stat": time.Nanosecond} {
-		b, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			continue
-		}
-		for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
-			key, value, _ := strings.Cut(s.Text(), " ")
-			if key != "throttled_usec" && key != "throttled_time" {
-				continue
-			}
-			if n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); err == nil {
-				return time.Duration(n) * unit
-			}
+// readKept reads the control group, of version 2 or 1, and what the scheduler says of each thread.
+func readKept(root, proc string) (k kept) {
+	var stat map[string]int64
+	for _, name := range []string{"cpu/cpu.stat", "cpu,cpuacct/cpu.stat", "cpu.stat"} {
+		if stat = keyed(root, name); stat != nil {
+			break
 		}
 	}
-	return 0
+	k.periods, k.throttled = stat["nr_periods"], stat["nr_throttled"]
+	k.stolen = time.Duration(stat["throttled_usec"])*time.Microsecond + time.Duration(stat["throttled_time"])
+	var unread []string
+	if stat == nil {
+		unread = append(unread, "cpu.stat of the control group")
+	}
+	threads, err := filepath.Glob(filepath.Join(proc, "task", "*", "schedstat"))
+	if err != nil || len(threads) == 0 {
+		unread = append(unread, "schedstat of the threads")
+	}
+	for _, name := range threads { // one that has ended since is nothing
+		if f := fields("", name); len(f) == 3 {
+			k.waited += time.Duration(max(0, number(f[1])))
+		}
+	}
+	k.unread = strings.Join(unread, " and ")
+	return k
 }
+
+// keyed reads a file of names and numbers; nil where it cannot be read.
+func keyed(root, name string) map[string]int64 {
+	f := fields(root, name)
+	if f == nil {
+		return nil
+	}
+	out := map[string]int64{}
+	for i := 0; i+1 < len(f); i += 2 {
+		out[f[i]] = max(0, number(f[i+1]))
+	}
+	return out
+}
+
+func number(s string) int64 {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// since is what has come to k after before. A counter that went back began anew, and says nothing.
+func (k kept) since(before kept) wire.Kept {
+	periods := max(0, k.periods-before.periods)
+	return wire.Kept{
+		Periods: periods, Throttled: min(max(0, k.throttled-before.throttled), periods),
+		WaitUs: max(0, k.waited-before.waited).Microseconds(), Unread: k.unread,
+	}
+}
+
+// throttledTime is how long the container's processor limit has kept its processes from running so far; 0 also where
+// that is not known.
+func throttledTime() time.Duration { return readKept(cgroupRoot, "").stolen }
 
 // Memory that the agent allows itself: a part of what the container has left, within bounds.
 const (

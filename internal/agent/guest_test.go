@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/splitbench/splitbench/internal/wire"
 )
 
 func TestLimitsOfTheContainer(t *testing.T) {
@@ -63,12 +65,48 @@ func TestLimitsOfTheContainer(t *testing.T) {
 		if l != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.name, l, tt.want)
 		}
-		if got := readThrottled(root); got != tt.throttled {
+		if got := readKept(root, root).stolen; got != tt.throttled {
 			t.Errorf("%s: throttled %s, want %s", tt.name, got, tt.throttled)
 		}
 		if got := memoryLimit(l); got != tt.memory {
 			t.Errorf("%s: memory limit %d, want %d", tt.name, got, tt.memory)
 		}
+	}
+}
+
+// What is not there, or is of another kind, is said and is no error; a counter that goes back began anew.
+func TestKeptFromRunning(t *testing.T) {
+	two := "usage_usec 17\nnr_periods 900\nnr_throttled 108\nthrottled_usec 2500\nnr_bursts 0\nburst_usec 0\n"
+	one := "nr_periods 50\nnr_throttled 10\nthrottled_time 1500000\n"
+	tests := []struct {
+		name  string
+		files map[string]string
+		want  kept
+	}{
+		{"version 2", map[string]string{"cpu.stat": two, "task/7/schedstat": "5 2000000 9\n", "task/8/schedstat": "1 1000000 2\n"}, kept{900, 108, 2500 * time.Microsecond, 3 * time.Millisecond, ""}},
+		{"version 1", map[string]string{"cpu/cpu.stat": one, "task/7/schedstat": "5 2000000 9\n"}, kept{50, 10, 1500 * time.Microsecond, 2 * time.Millisecond, ""}},
+		{"version 1 by its full name", map[string]string{"cpu,cpuacct/cpu.stat": one, "task/7/schedstat": "5 0 9\n"}, kept{50, 10, 1500 * time.Microsecond, 0, ""}},
+		{"version 2 without a limit", map[string]string{"cpu.stat": "usage_usec 17\nuser_usec 9\n", "task/7/schedstat": "5 0 9\n"}, kept{}},
+		{"nothing", nil, kept{unread: "cpu.stat of the control group and schedstat of the threads"}},
+		{"nonsense", map[string]string{"cpu.stat": "nr_periods x\nnr_throttled -4\nthrottled_usec\n", "task/7/schedstat": "a b c\n", "task/8/schedstat": "1\n"}, kept{}},
+	}
+	for _, tt := range tests {
+		root := t.TempDir()
+		for name, content := range tt.files {
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(root, name), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := readKept(root, root); got != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+	after, before := kept{periods: 10, throttled: 9, waited: time.Second}, kept{periods: 4, throttled: 12, waited: 2 * time.Second}
+	if got, want := after.since(before), (wire.Kept{Periods: 6}); got != want {
+		t.Errorf("counters that went back: %+v, want %+v", got, want)
 	}
 }
 

@@ -101,7 +101,7 @@ func measuredLatency(f store.Folder, m record.Manifest) (sideRun, error) {
 	}
 	blocks := make([]*analyze.Blocks, len(times))
 	for i, t := range times {
-		if blocks[i], err = analyze.NewBlocks(t.blocks); err != nil {
+		if blocks[i], err = t.sample(len(t.whole), m.Plan); err != nil {
 			return sideRun{}, fmt.Errorf("compare run %s: %w", f.ID, err)
 		}
 		if blocks[i].Samples() > 0 {
@@ -136,18 +136,19 @@ func sideOf(rep report.Report, m record.Manifest, t *Tally, totals wire.Totals) 
 		return out, nil
 	}
 	n, window := windowsOf(t.last + time.Nanosecond)
-	blocks, err := t.cost.windows(len(m.Weights), n, window)
+	sample, err := t.costSample(m, totals, n, window)
 	if err != nil {
 		return out, fmt.Errorf("compare run %s: %w", out.run.ID, err)
 	}
-	for i, b := range blocks {
+	for i, b := range sample.all {
 		if b.Samples() > 0 {
 			out.series = append(out.series, sideTimes{m.Weights[i].Backend, b})
 		}
 	}
 	for _, i := range others {
-		if reference >= 0 && blocks[i].Samples() > 0 && blocks[reference].Samples() > 0 {
-			out.costs = append(out.costs, sideCost{m.Weights[i].Backend, blocks[i], blocks[reference]})
+		far := sample.onTime[i]
+		if reference >= 0 && sample.late <= mostLate && far.Samples() > 0 && sample.onTime[reference].Samples() > 0 {
+			out.costs = append(out.costs, sideCost{m.Weights[i].Backend, far, sample.onTime[reference]})
 		}
 	}
 	return out, nil

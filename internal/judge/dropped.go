@@ -1,8 +1,12 @@
 package judge
 
 import (
+	"fmt"
 	"time"
 
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -13,6 +17,46 @@ const throttledShare = 0.1
 // throttled reports whether the generator was kept from running for too long.
 func throttled(totals wire.Totals, sending time.Duration) bool {
 	return float64(totals.ThrottledUs) > throttledShare*float64(sending.Microseconds())
+}
+
+// Shares from which on it is said that the generator was kept from running, even where its times are right.
+const (
+	saidPeriods = 0.01 // of the processor limit's periods
+	saidDelay   = 0.01 // of the burst, where the generator was late
+)
+
+// sayKept has the report say what kept the generator from running. sending is how long it sent, 0: not known. What
+// could not be read matters only where it was late.
+func (doc *draft) sayKept(m record.Manifest, totals wire.Totals, sending time.Duration, late bool) {
+	k := totals.Kept
+	if doc.Load != nil && k != (wire.Kept{}) {
+		doc.Load.Kept = &report.Kept{
+			Periods: k.Periods, Throttled: k.Throttled, ThrottledMs: float64(totals.ThrottledUs) / 1e3,
+			RunDelayMs: float64(k.WaitUs) / 1e3, Why: untrusted.Safe(k.Unread),
+		}
+	}
+	stolen, delay := time.Duration(totals.ThrottledUs)*time.Microsecond, time.Duration(k.WaitUs)*time.Microsecond
+	switch {
+	case k.Throttled > 0 && (late || float64(k.Throttled) >= saidPeriods*float64(k.Periods)):
+		doc.warn(report.SayThrottled, cpus(m.Agent.Hello.CPUQuota), 100*float64(k.Throttled)/float64(k.Periods), k.Throttled,
+			k.Periods, rough(stolen))
+	case late && delay > 0 && float64(delay) >= saidDelay*float64(sending):
+		doc.warn(report.SayRunDelay, rough(delay))
+	}
+	if late && k.Unread != "" {
+		doc.warn(report.SayKeptUnread, untrusted.Safe(k.Unread))
+	}
+}
+
+// cpus writes processors as Kubernetes does.
+func cpus(n float64) string {
+	switch {
+	case n <= 0:
+		return "unknown size"
+	case n < 1:
+		return fmt.Sprintf("%.0fm", 1000*n)
+	}
+	return fmt.Sprintf("%g", n)
 }
 
 // timed reports whether the agent's histograms hold the times of every request.

@@ -34,10 +34,10 @@ type costTimes struct {
 }
 
 type costTime struct {
-	seq  uint64
-	due  time.Duration
-	took int64
-	who  int16
+	seq       uint64
+	due       time.Duration
+	took, lag int64
+	who       int16
 }
 
 func (c *costTimes) add(r attack.Result) {
@@ -55,26 +55,53 @@ func (c *costTimes) add(r attack.Result) {
 			return
 		}
 	}
-	c.kept = append(c.kept, costTime{r.Seq, r.Planned, int64(r.ResponseTime()), r.Backend})
+	c.kept = append(c.kept, costTime{r.Seq, r.Planned, int64(r.ResponseTime()), int64(r.SendLag()), r.Backend})
 }
 
-// windows sorts the times of each backend into windows of the run.
-func (c *costTimes) windows(backends, n int, length time.Duration) ([]*analyze.Blocks, error) {
-	table := make([][][]int64, backends)
-	for b := range table {
-		table[b] = make([][]int64, n)
+// costSample are the times of each backend by windows of the run.
+type costSample struct {
+	all    []*analyze.Blocks // response times
+	onTime []*analyze.Blocks // of requests that were not sent late, without their lag
+	late   float64           // share of the requests that were
+}
+
+// costSample sorts the times of each backend into n windows of the run. What a request's lag is was settled before its
+// backend was drawn: those that remain when the late ones are left out are drawn at random still, on each side.
+func (t *Tally) costSample(m record.Manifest, totals wire.Totals, n int, length time.Duration) (costSample, error) {
+	lags := t.ownLags(m.Plan)
+	_, slowest := t.medians()
+	limit := int64(max(lateLag, time.Duration(lateLagShare*float64(slowest))))
+	backends := len(m.Weights)
+	all, onTime, least := make([][][]int64, backends), make([][][]int64, backends), make([][]int64, backends)
+	for b := range all {
+		all[b], onTime[b] = make([][]int64, n), make([][]int64, n)
 	}
-	for _, x := range c.kept {
-		if int(x.who) < backends {
-			w := min(int(x.due/length), n-1)
-			table[x.who][w] = append(table[x.who][w], x.took)
+	kept, known := 0, 0
+	for _, x := range t.cost.kept {
+		if int(x.who) >= backends {
+			continue
+		}
+		known++
+		w := min(int(x.due/length), n-1)
+		own, near := lags.of(x)
+		all[x.who][w] = append(all[x.who][w], x.took)
+		least[x.who] = append(least[x.who], x.took-own)
+		if near <= limit {
+			kept++
+			onTime[x.who][w] = append(onTime[x.who][w], x.took-own)
 		}
 	}
-	out := make([]*analyze.Blocks, backends)
-	for b := range table {
-		var err error
-		if out[b], err = analyze.NewBlocks(table[b]); err != nil {
-			return nil, err
+	out := costSample{all: make([]*analyze.Blocks, backends), onTime: make([]*analyze.Blocks, backends)}
+	share := float64(kept) / float64(max(known, 1))
+	out.late = 1 - share
+	reading := readingOf(totals)
+	late, rest := analyze.NewLateness(lags.own, lags.near, reading), analyze.LatenessOnTime(lags.own, reading, share)
+	for b := range all {
+		var errAll, errOn error
+		out.all[b], errAll = boundBlocks(all[b], least[b], late)
+		out.onTime[b], errOn = boundBlocks(onTime[b], nil, rest)
+		if err := cmp.Or(errAll, errOn); err != nil {
+			return out, err
 		}
 	}
 	return out, nil
@@ -99,20 +126,23 @@ func gatewayCost(m record.Manifest, t *Tally, totals wire.Totals) *report.Gatewa
 	out := &report.GatewayCost{
 		Reference: m.Weights[reference].Backend, Level: 1 - m.Options.Alpha, Windows: n, WindowSeconds: window.Seconds(),
 	}
-	if lag := t.lagP99(); !t.onTime(totals) && lag > 0 {
-		out.SharedLagMs = report.Ms(float64(lag))
-	}
-	blocks, err := t.cost.windows(len(m.Weights), n, window)
-	if err != nil {
+	sample, err := t.costSample(m, totals, n, window)
+	switch {
+	case err != nil:
 		return &report.GatewayCost{Why: untrusted.Error(err)}
+	case sample.late > mostLate:
+		return &report.GatewayCost{Why: fmt.Sprintf(report.SayCostLate, 100*sample.late, rough(t.lagP99()))}
+	case sample.late > 0:
+		out.LateShare = &sample.late
 	}
 	for _, i := range append([]int{reference}, others...) {
 		name := m.Weights[i].Backend
-		if blocks[i].Samples() == 0 {
+		if sample.onTime[i].Samples() == 0 {
 			return &report.GatewayCost{Why: fmt.Sprintf(report.SayCostSilent, name)}
 		}
 		out.Backends = append(out.Backends, report.BackendTimes{
-			Backend: name, Requests: int64(blocks[i].Samples()), Quantiles: quantileTimes(blocks[i], out.Level),
+			Backend: name, Requests: int64(sample.all[i].Samples()),
+			Quantiles: quantileTimes(sample.all[i], out.Level),
 		})
 		if i == reference {
 			continue
@@ -120,8 +150,8 @@ func gatewayCost(m record.Manifest, t *Tally, totals wire.Totals) *report.Gatewa
 		c := report.BackendCost{Backend: name, Path: pathOf(m, i)}
 		deciles := []float64{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9}
 		var errAt, errShift error
-		c.Quantiles, errAt = quantileDifferences(blocks[i], blocks[reference], analyze.DefaultQuantiles(), out.Level)
-		c.Shift, errShift = quantileDifferences(blocks[i], blocks[reference], deciles, out.Level)
+		c.Quantiles, errAt = quantileDifferences(sample.onTime[i], sample.onTime[reference], analyze.DefaultQuantiles(), out.Level)
+		c.Shift, errShift = quantileDifferences(sample.onTime[i], sample.onTime[reference], deciles, out.Level)
 		if err := cmp.Or(errAt, errShift); err != nil {
 			return &report.GatewayCost{Why: untrusted.Error(err)}
 		}
@@ -140,7 +170,11 @@ func quantileDifferences(far, near *analyze.Blocks, quantiles []float64,
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, quantileDifference(q, d.Difference, d.DifferenceCI))
+		x := quantileDifference(q, d.Difference, d.DifferenceCI)
+		if far.Late(q) != "" || near.Late(q) != "" {
+			x.Ms = nil
+		}
+		out = append(out, x)
 	}
 	return out, nil
 }
@@ -187,8 +221,6 @@ func costRefusal(m record.Manifest, t *Tally, totals wire.Totals, reference int)
 		return report.SayCostClosed
 	case curl.Drives(totals.Engine):
 		return report.SayCostImage
-	case !t.onTimeForCost(totals):
-		return fmt.Sprintf(report.SayCostLate, rough(t.lagP99()))
 	case length < leastDuration:
 		return fmt.Sprintf(report.SayCostShort, leastDuration)
 	case totals.Dropped > 0:

@@ -72,9 +72,7 @@ func conclude(m record.Manifest, totals wire.Totals, t *Tally) report.Report {
 			doc.Load.OnTime = false
 			doc.warn(report.SayImageSent, totals.Engine)
 		}
-		if q := m.Agent.Hello.CPUQuota; q > 0 && !doc.Load.OnTime {
-			doc.warn(report.SayQuota, q, rough(time.Duration(totals.ThrottledUs)*time.Microsecond))
-		}
+		doc.sayKept(m, totals, t.last-t.first, !doc.Load.OnTime)
 		doc.brokenStreams(m, t)
 		judge(&doc, m, t, totals)
 		doc.heldAgainstForce(m)

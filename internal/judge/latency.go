@@ -11,6 +11,7 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
+	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/internal/witness"
 )
 
@@ -36,6 +37,16 @@ func concludeLatency(m record.Manifest, times []Times, baseline *store.Folder) r
 	j := &latencyJudge{doc: &doc, m: m, p: p, c: c, times: times}
 	j.hear()
 	j.targets()
+	var totals wire.Totals
+	late := false
+	for i, t := range times {
+		totals.ThrottledUs += t.totals.ThrottledUs
+		totals.Kept.Add(t.totals.Kept)
+		late = late || i < len(j.blocks) && slices.ContainsFunc(analyze.DefaultQuantiles(), func(q float64) bool {
+			return j.blocks[i] != nil && j.blocks[i].Late(q) != ""
+		})
+	}
+	doc.sayKept(m, totals, 0, late)
 	switch {
 	case p.Sweep:
 		j.sweep()
@@ -107,7 +118,7 @@ func (j *latencyJudge) targets() {
 		}
 		times := j.times[i]
 		row.Sent, row.Elsewhere, row.Errors, row.Failures = times.Sent, times.elsewhere, times.errors, times.failures
-		b, err := analyze.NewBlocks(times.blocks)
+		b, err := times.sample(len(times.whole), j.m.Plan)
 		if err != nil {
 			j.doc.refuse(report.SayTargetFailed, t.Name, untrusted.Error(err))
 			continue
@@ -126,12 +137,15 @@ func (j *latencyJudge) targets() {
 			j.doc.refuse(report.SayManyErrors, t.Name, times.errors, times.Sent, failuresText(times.failures))
 		case b.Quantile(0.5) < int64(time.Microsecond):
 			j.doc.refuse(report.SayTooFast, t.Name)
-		case !times.onTime(b.Quantile(medianOfTimes)):
-			j.doc.refuse(report.SayTargetLate, t.Name, lateBy(times.lags), rough(time.Duration(b.Quantile(medianOfTimes))))
-			j.doc.remedy(report.RemedyRate)
+		case times.totals.Dropped > 0:
+			j.doc.refuse(report.SayTargetLost, times.totals.Dropped, t.Name)
+		case !slices.ContainsFunc(j.judgedQuantiles(), func(q float64) bool { return b.Late(q) == "" }):
+			q := j.judgedQuantiles()[0]
+			j.doc.refuse(report.SayTargetLate, 100*q, t.Name, rough(time.Duration(b.Quantile(q))), b.Late(q))
+			j.doc.remedy(report.RemedyLate)
 		}
-		if times.Sent > 0 && times.rounds < j.p.Rounds && !j.p.Sweep && j.m.Interrupted == "" && len(j.m.Failures) == 0 {
-			j.doc.refuse(report.SayFewerRounds, times.rounds, j.p.Rounds, t.Name)
+		if times.Sent > 0 && len(times.whole) < j.p.Rounds && !j.p.Sweep && j.m.Interrupted == "" && len(j.m.Failures) == 0 {
+			j.doc.refuse(report.SayFewerRounds, len(times.whole), j.p.Rounds, t.Name)
 		}
 	}
 }
@@ -157,7 +171,7 @@ func (j *latencyJudge) compare() {
 		if j.blocks[i] == nil {
 			return
 		}
-		pair, ok := costOf(j.p.Targets[i].Name, j.times[i], j.times[last])
+		pair, ok := costOf(j.p.Targets[i].Name, j.times[i], j.times[last], j.m.Plan)
 		if !ok {
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
@@ -68,7 +69,7 @@ func (j *latencyJudge) against(old record.Manifest, times []Times) {
 			j.notCompared(report.SayBaselineTarget, old.ID, t.Name)
 			continue
 		}
-		before, err := analyze.NewBlocks(times[at].blocks)
+		before, err := times[at].sample(len(times[at].whole), old.Plan)
 		if err != nil || before.Samples() == 0 || j.blocks[i] == nil || j.blocks[i].Samples() == 0 {
 			j.notCompared(report.SayBaselineOne, old.ID, t.Name)
 			continue
@@ -92,8 +93,8 @@ func (j *latencyJudge) against(old record.Manifest, times []Times) {
 		if at < 0 {
 			continue // said above
 		}
-		before, okBefore := costOf(t.Name, times[at], times[len(old.Latency.Targets)-1])
-		now, okNow := costOf(t.Name, j.times[i], j.times[last])
+		before, okBefore := costOf(t.Name, times[at], times[len(old.Latency.Targets)-1], old.Plan)
+		now, okNow := costOf(t.Name, j.times[i], j.times[last], j.m.Plan)
 		if !okBefore || !okNow {
 			j.notCompared(report.SayBaselineCost, old.ID, t.Name)
 			continue
@@ -103,10 +104,10 @@ func (j *latencyJudge) against(old record.Manifest, times []Times) {
 }
 
 // costOf are the rounds that both have, which may have been cut short; false where one has no answers.
-func costOf(name string, far, near Times) (sideCost, bool) {
+func costOf(name string, far, near Times, p attack.Plan) (sideCost, bool) {
 	rounds := min(len(far.blocks), len(near.blocks))
-	a, errA := analyze.NewBlocks(far.blocks[:rounds])
-	b, errB := analyze.NewBlocks(near.blocks[:rounds])
+	a, errA := far.sample(rounds, p)
+	b, errB := near.sample(rounds, p)
 	ok := errA == nil && errB == nil && a.Samples() > 0 && b.Samples() > 0
 	return sideCost{name, a, b}, ok
 }

@@ -20,6 +20,7 @@ import (
 // Burst are the response times of one burst.
 type Burst struct {
 	own                     int
+	all                     []sent
 	took, lags              []int64
 	served                  []int64 // since the sending, where took counts since it was due
 	Sent, elsewhere, errors int64
@@ -39,6 +40,8 @@ func (b *Burst) Add(r attack.Result) {
 		b.first = r.Sent
 	}
 	b.last, b.done = max(b.last, r.Sent), max(b.done, r.Done)
+	one := sent{seq: r.Seq, at: analyze.Sending{Planned: r.Planned, Sent: r.Sent, Done: r.Done}}
+	defer func() { b.all = append(b.all, one) }()
 	switch kind := record.Failure(r); {
 	case kind != "":
 		b.errors++
@@ -46,6 +49,7 @@ func (b *Burst) Add(r attack.Result) {
 	case b.own >= 0 && int(r.Backend) != b.own:
 		b.elsewhere++
 	default:
+		one.good = true
 		b.took = append(b.took, int64(r.ResponseTime()))
 		b.served = append(b.served, int64(r.Done-r.Sent))
 	}
@@ -55,9 +59,8 @@ func (b *Burst) Add(r attack.Result) {
 type Times struct {
 	blocks                  [][]int64
 	Sent, elsewhere, errors int64
-	rounds                  int // that were carried out whole
-	lags                    []int64
-	dropped                 uint64 // results whose times were lost
+	whole                   []*Burst    // rounds that were carried out whole
+	totals                  wire.Totals // over these; only what times need
 	failures                map[string]int64
 	steps                   []*Burst // in the order of the bursts
 }
@@ -75,28 +78,19 @@ func (t *Times) Add(b *Burst, totals wire.Totals, whole bool) {
 	if !whole {
 		return
 	}
-	t.rounds++
 	t.blocks = append(t.blocks, b.took)
-	t.lags = append(t.lags, b.lags...)
-	t.dropped += totals.Dropped
+	t.whole = append(t.whole, b)
+	t.totals.Requests, t.totals.Dropped = t.totals.Requests+totals.Requests, t.totals.Dropped+totals.Dropped
+	t.totals.ThrottledUs += totals.ThrottledUs
+	t.totals.Kept.Add(totals.Kept)
+	t.totals.Arrived += totals.Arrived
+	t.totals.Tally = append(t.totals.Tally, totals.Tally...)
 }
 
-// onTime reports whether the generator kept its schedule over all rounds, as of a run.
-func (t *Times) onTime(median int64) bool {
-	if len(t.lags) == 0 {
-		return true
-	}
-	lags := slices.Clone(t.lags)
-	slices.Sort(lags)
-	var late uint64
-	for _, lag := range lags {
-		if time.Duration(lag) > attack.LateAfter {
-			late++
-		}
-	}
-	limits := attack.ClientLimits(uint64(len(lags)), late, time.Duration(analyze.Quantile(lags, lateQuantile)),
-		time.Duration(median), 0)
-	return len(limits) == 0 && t.dropped == 0
+// sample are the times of the first rounds, by rounds, of bursts that were sent as p says.
+func (t *Times) sample(rounds int, p attack.Plan) (*analyze.Blocks, error) {
+	own, near, least := lagsOfBursts(t.whole[:rounds], p)
+	return boundBlocks(t.blocks[:rounds], least, analyze.NewLateness(own, near, readingOf(t.totals)))
 }
 
 // StoredTimes reads the bursts of a stored comparison again.

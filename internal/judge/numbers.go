@@ -90,7 +90,7 @@ func quantileTimes(b *analyze.Blocks, level float64) []report.QuantileTime {
 			Quantile: q, LowMs: report.Ms(t.CI.Low), HighMs: report.Ms(t.CI.High),
 			DesignEffect: math.Round(1000*t.DesignEffect) / 1000, Why: t.CI.Why,
 		}
-		if t.Samples > 0 {
+		if t.Samples > 0 && b.Late(q) == "" {
 			x.Ms = report.Ms(float64(t.Value))
 		}
 		out = append(out, x)

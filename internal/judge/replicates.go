@@ -65,7 +65,7 @@ func (o *Replicates) rounds(f store.Folder, p *record.LatencyPlan) {
 		}
 		n := next[b.Target]
 		next[b.Target]++
-		if n >= times[b.Target].rounds || n >= len(times[b.Target].steps) {
+		if n >= len(times[b.Target].whole) || n >= len(times[b.Target].steps) {
 			continue // it is not whole
 		}
 		s := times[b.Target].steps[n]

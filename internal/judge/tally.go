@@ -227,16 +227,13 @@ const (
 // itself. A median of all answers would be that of one side or the other, by which of them happened to be drawn more
 // often.
 func (t *Tally) onTime(totals wire.Totals) bool {
+	if t.N == 0 {
+		return true
+	}
 	fastest, _ := t.medians()
-	return t.within(totals, fastest)
-}
-
-// onTimeForCost reports whether the lag is small beside the slower side of a difference. Which backend a request gets
-// is drawn after it was sent late, so the lag is the same on both sides of the difference, and what is left of it is
-// less than the lag.
-func (t *Tally) onTimeForCost(totals wire.Totals) bool {
-	_, slowest := t.medians()
-	return t.within(totals, slowest)
+	limits := attack.ClientLimits(t.N, t.late, t.lagP99(), time.Duration(fastest), 0)
+	lost := float64(totals.Dropped) > droppedShare*float64(totals.Requests) && !timed(totals)
+	return len(limits) == 0 && !lost && !throttled(totals, t.last-t.first)
 }
 
 // medians are the least and the largest median response time of the backends that answered.
@@ -253,15 +250,6 @@ func (t *Tally) medians() (fastest, slowest int64) {
 		slowest = max(slowest, m)
 	}
 	return fastest, slowest
-}
-
-func (t *Tally) within(totals wire.Totals, median int64) bool {
-	if t.N == 0 {
-		return true
-	}
-	limits := attack.ClientLimits(t.N, t.late, t.lagP99(), time.Duration(median), 0)
-	lost := float64(totals.Dropped) > droppedShare*float64(totals.Requests) && !timed(totals)
-	return len(limits) == 0 && !lost && !throttled(totals, t.last-t.first)
 }
 
 // lateBy is what 99 of 100 requests with these lags were sent late by at most, in words.

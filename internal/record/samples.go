@@ -113,6 +113,8 @@ func addUp(parts []wire.Totals) wire.Totals {
 		sum.Connections += t.Connections
 		sum.CPUUs += t.CPUUs
 		sum.ThrottledUs += t.ThrottledUs
+		sum.Kept.Add(t.Kept)
+		sum.Arrived += t.Arrived
 		sum.MaxRSSBytes = max(sum.MaxRSSBytes, t.MaxRSSBytes)
 		if t.StartedUnixNs != 0 && (sum.StartedUnixNs == 0 || t.StartedUnixNs < sum.StartedUnixNs) {
 			sum.StartedUnixNs = t.StartedUnixNs

@@ -16,10 +16,10 @@ type GatewayCost struct {
 	Level         float64 `json:"level,omitempty"`         // of each interval
 	Windows       int     `json:"windows,omitempty"`       // of the run
 	WindowSeconds float64 `json:"windowSeconds,omitempty"` // length of each
-	// where the generator was late: by how much 99 of 100 requests at most, on both sides alike
-	SharedLagMs *float64       `json:"sharedLagMs,omitempty"`
-	Backends    []BackendTimes `json:"backends,omitempty"`
-	Costs       []BackendCost  `json:"costs,omitempty"` // one for each backend of another cluster
+	// share of the requests that were sent late, and are left out of the differences, on both sides alike
+	LateShare *float64       `json:"lateShare,omitempty"`
+	Backends  []BackendTimes `json:"backends,omitempty"`
+	Costs     []BackendCost  `json:"costs,omitempty"` // one for each backend of another cluster
 }
 
 // BackendTimes are quantiles of one backend's response times.
@@ -195,9 +195,16 @@ func costSections(g *GatewayCost) []Section {
 func costNote(g *GatewayCost) string {
 	note := fmt.Sprintf("Response times in ms, ranges %s sure, from %d windows of %s in which both sides were measured "+
 		"at the same moments. %s", percent(g.Level), g.Windows, seconds(g.WindowSeconds), rareMoments)
-	if g.SharedLagMs != nil {
-		note += fmt.Sprintf(" The generator was late, for both sides alike: 99 of 100 requests by at most %s, which is in "+
-			"the times of each and not in their difference at the median.", msText(*g.SharedLagMs))
+	for _, b := range g.Backends {
+		for _, q := range b.Quantiles {
+			if q.Ms == nil && q.Why != "" {
+				note += fmt.Sprintf(" The %s of %s is not stated: it %s.", quantileName(q.Quantile), b.Backend, q.Why)
+			}
+		}
+	}
+	if g.LateShare != nil {
+		note += fmt.Sprintf(" Of the requests %.2g %% were sent late, whichever backend was to answer them: the differences are "+
+			"without them.", 100**g.LateShare)
 	}
 	return note
 }

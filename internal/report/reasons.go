@@ -176,6 +176,8 @@ func latencyReason(r analyze.Reason) string {
 	switch {
 	case r.Code == analyze.CodeOutside:
 		return text + "is slower by more than the margin"
+	case r.Code == analyze.CodeEdge && r.Why == analyze.WhyLate:
+		return text + "is so near the margin that nothing sent by so late a generator would tell"
 	case r.Code == analyze.CodeEdge:
 		return text + "is so near the margin that no number of blocks would tell"
 	case r.Why != "":

@@ -231,7 +231,17 @@ type Load struct {
 	Engine              string           `json:"engine"`
 	OnTime              bool             `json:"onTime"` // false: the generator was late, its latencies are not facts
 	EndReason           string           `json:"endReason"`
+	Kept                *Kept            `json:"keptFromRunning,omitempty"`
 	Why                 string           `json:"why,omitempty"` // why a quantile is null
+}
+
+// Kept is how the generator was kept from running over the burst.
+type Kept struct {
+	Periods     int64   `json:"periods"`          // of the container's processor limit; 0: it has none, or it is not known
+	Throttled   int64   `json:"throttledPeriods"` // of them, in which the limit was reached
+	ThrottledMs float64 `json:"throttledMs"`
+	RunDelayMs  float64 `json:"runDelayMs"`    // its threads were ready and had no processor, summed up over them
+	Why         string  `json:"why,omitempty"` // what could not be read
 }
 
 // SendLag is how late requests were sent, in microseconds.

@@ -38,14 +38,13 @@ const (
 
 // What takes a verdict about latencies away.
 const (
-	SayNotKnown    = "it is not known what was to be compared"
-	SayOnlyErrors  = "%s answered nothing but errors: %s"
-	SayNoOwnAnswer = "%s gave no answer of its own"
-	SayManyErrors  = "%s failed %d of %d requests (%s): the answers that came are no fair sample"
-	SayTooFast     = "%s: half of the answers took less than a microsecond, less than the timer can tell"
-	SayTargetLate  = "the generator was late: the times are its own as much as those of %s (99 of 100 requests were " +
-		"sent " +
-		"within %s of the plan, half of the answers took %s)"
+	SayNotKnown     = "it is not known what was to be compared"
+	SayOnlyErrors   = "%s answered nothing but errors: %s"
+	SayNoOwnAnswer  = "%s gave no answer of its own"
+	SayManyErrors   = "%s failed %d of %d requests (%s): the answers that came are no fair sample"
+	SayTooFast      = "%s: half of the answers took less than a microsecond, less than the timer can tell"
+	SayTargetLate   = "p%g of %s, %s, %s"
+	SayTargetLost   = "the times of %d answers of %s were lost on the way: stdout was too slow for them"
 	SayFewerRounds  = "%d of %d rounds of %s were carried out"
 	SayStepErrors   = "%s at %g requests per second: %s"
 	SayTargetFailed = "%s: %s"
@@ -71,8 +70,12 @@ const (
 	SayNotFollowed = "the answers do not show that the data plane followed"
 	SayImageSent   = "the requests were sent by %s of the image, one after the other, because no agent could be " +
 		"put there or --via says so: counts are right, times are no facts about the mesh"
-	SayQuota = "the container that sends may use %g processors (its cpu limit), and was kept from running for %s of " +
-		"the burst"
+	SayThrottled = "the container's CPU limit of %s throttled the generator in %.2g %% of its periods (%d of %d), for %s " +
+		"in all: lower --rate, raise the limit, or send from a container with processors of its own (--via ephemeral, or " +
+		"more --pods)"
+	SayRunDelay = "the generator's threads were ready to run for %s of the burst and had no processor: others on the node " +
+		"used it; lower --rate, or send from more --pods"
+	SayKeptUnread   = "whether the generator was kept from running could not be read in the pod: %s"
 	SayByConnection = "the split is drawn for each connection, so the %d connections were counted, each by its " +
 		"first answer, not the requests"
 	SayFileTimes = "a file of results does not say when requests should have been sent: times count from the " +
@@ -132,8 +135,8 @@ const (
 	SayCostClosed = "a closed loop waits for its answers, which hides how long they would have taken at a given rate"
 	SayCostImage  = "a program of the image sent the requests, one after the other: its times are no facts about " +
 		"the mesh"
-	SayCostLate = "the generator was late, so the times are its own as much as the backends' (99 of 100 requests " +
-		"were sent within %s of the plan)"
+	SayCostLate = "the generator was late, so the times are its own as much as the backends': it sent %.3g %% of the " +
+		"requests late, one in a hundred by more than %s"
 	SayCostShort       = "the run was shorter than %s, too short for its moments to be independent"
 	SayCostLost        = "the times of %d answers were lost"
 	SayCostNoReference = "no backend is of the client's own cluster"
@@ -182,6 +185,7 @@ const (
 
 // What to do about it.
 const (
+	RemedyLate   = "lower --rate, raise the CPU limit of the container that sends, or use --via ephemeral or more --pods"
 	RemedyRate   = "lower --rate, or raise --connections if answers are slow"
 	RemedyBodies = "run the load test again so that bodies are kept: vegeta attack without -max-body, written as " +
 		"gob, CSV or JSON (what splitbench exports has none: name the run itself)"

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/splitbench/splitbench/attack"
@@ -107,26 +108,57 @@ type TallyEntry struct {
 
 // Totals is the payload of END. What arrived must add up to it.
 type Totals struct {
-	Reason         string            `json:"reason"`
-	Error          string            `json:"error,omitempty"`
-	Requests       uint64            `json:"requests"`   // results in all
-	Samples        uint64            `json:"samples"`    // of them, in SAMPLES frames
-	Dropped        uint64            `json:"dropped"`    // of them, not sent because stdout was too slow
-	Blocks         uint64            `json:"blocks"`     // SAMPLES frames
-	SamplesCRC     uint32            `json:"samplesCrc"` // CRC-32C over their payloads, one after the other
-	Tally          []TallyEntry      `json:"tally"`      // of all results, dropped ones too
-	WarmUp         uint64            `json:"warmUp"`
-	WarmUpAnswered uint64            `json:"warmUpAnswered"`
-	Connections    int64             `json:"connections"` // dialled, warm-up included
-	StartedUnixNs  int64             `json:"startedUnixNs"`
-	CPUUs          int64             `json:"cpuUs"`                 // user and system time of the burst
-	ThrottledUs    int64             `json:"throttledUs,omitempty"` // the container was kept from running, over the burst
-	MaxRSSBytes    int64             `json:"maxRssBytes,omitempty"` // most memory that the agent ever held
-	Specimens      []attack.Specimen `json:"specimens,omitempty"`
-	Engine         string            `json:"engine"` // attack.EngineH1, EngineStd or EngineVegeta
+	Reason         string       `json:"reason"`
+	Error          string       `json:"error,omitempty"`
+	Requests       uint64       `json:"requests"`   // results in all
+	Samples        uint64       `json:"samples"`    // of them, in SAMPLES frames
+	Dropped        uint64       `json:"dropped"`    // of them, not sent because stdout was too slow
+	Blocks         uint64       `json:"blocks"`     // SAMPLES frames
+	SamplesCRC     uint32       `json:"samplesCrc"` // CRC-32C over their payloads, one after the other
+	Tally          []TallyEntry `json:"tally"`      // of all results, dropped ones too
+	WarmUp         uint64       `json:"warmUp"`
+	WarmUpAnswered uint64       `json:"warmUpAnswered"`
+	Connections    int64        `json:"connections"` // dialled, warm-up included
+	StartedUnixNs  int64        `json:"startedUnixNs"`
+	CPUUs          int64        `json:"cpuUs"`                 // user and system time of the burst
+	ThrottledUs    int64        `json:"throttledUs,omitempty"` // the container was kept from running, over the burst
+	MaxRSSBytes    int64        `json:"maxRssBytes,omitempty"` // most memory that the agent ever held
+	Kept
+	Arrived   uint64            `json:"arrived,omitempty"` // results whose end is when the kernel had the answer
+	Specimens []attack.Specimen `json:"specimens,omitempty"`
+	Engine    string            `json:"engine"` // attack.EngineH1, EngineStd or EngineVegeta
 
 	// Times are those of the TICKs, filled in by the reader: of every request, also where samples were dropped.
 	Times Times `json:"-"`
+}
+
+// Kept is how the agent was kept from running over a burst. An agent that is older than this sends none of it.
+type Kept struct {
+	Periods   int64 `json:"cpuPeriods,omitempty"`       // of the container's processor limit, that had work in them
+	Throttled int64 `json:"throttledPeriods,omitempty"` // of them, in which the limit was reached
+	WaitUs    int64 `json:"runDelayUs,omitempty"`       // threads were ready and had no processor, summed up over threads
+	// Unread says which of these could not be read, "" where all could.
+	Unread string `json:"cpuUnread,omitempty"`
+}
+
+// Add takes those of another burst.
+func (k *Kept) Add(from Kept) {
+	k.Periods, k.Throttled, k.WaitUs = k.Periods+from.Periods, k.Throttled+from.Throttled, k.WaitUs+from.WaitUs
+	k.Unread = cmp.Or(k.Unread, from.Unread)
+}
+
+// maxUnread bounds what an agent may say in Unread.
+const maxUnread = 256
+
+// Check refuses what no kernel counts.
+func (k Kept) Check() error {
+	switch {
+	case k.Throttled < 0 || k.WaitUs < 0 || k.Throttled > k.Periods || k.Periods > 1<<40 || k.WaitUs > 1<<50:
+		return fmt.Errorf("read END: %d of %d periods throttled and %d us of run delay", k.Throttled, k.Periods, k.WaitUs)
+	case len(k.Unread) > maxUnread:
+		return fmt.Errorf("read END: cpuUnread of %d bytes, at most %d", len(k.Unread), maxUnread)
+	}
+	return nil
 }
 
 // Times add up the histograms of a burst's TICKs.

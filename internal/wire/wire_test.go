@@ -268,3 +268,21 @@ func ExampleReader() {
 	// PING <nil>
 	// true
 }
+
+// What no kernel counts is refused, not reported.
+func TestKeptOfAHostileAgent(t *testing.T) {
+	t.Parallel()
+	for name, k := range map[string]Kept{
+		"more throttled than there were": {Periods: 3, Throttled: 4},
+		"negative":                       {Periods: 3, Throttled: -1},
+		"a delay of an age":              {WaitUs: 1 << 51},
+		"a novel":                        {Unread: strings.Repeat("x", 1000)},
+	} {
+		if k.Check() == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+	if err := (Kept{Periods: 10, Throttled: 4, WaitUs: 7, Unread: "schedstat of the threads"}).Check(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,63 @@
+package attack
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What a reader that was kept from running reads late had been there all the while, and the kernel knows since when.
+func TestTheKernelSaysWhenBytesCame(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	nc, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	lc := newLoopConn(nc, 1)
+	defer lc.free()
+	if !lc.arrivals.on {
+		t.Skip("no stamps here: SO_TIMESTAMPNS is refused")
+	}
+	before := time.Now()
+	if _, err := peer.Write([]byte("answer")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.Poll([]unix.PollFd{{Fd: int32(lc.fd), Events: unix.POLLIN}}, 5000); err != nil {
+		t.Fatal(err)
+	}
+	const busy = 5 * time.Millisecond
+	for there := time.Now(); time.Since(there) < busy; { // as a generator without a processor would
+	}
+	p := make([]byte, 64)
+	if n, errno := lc.arrivals.read(lc.fd, p); errno != 0 || string(p[:n]) != "answer" {
+		t.Fatalf("%q, %v", p[:n], errno)
+	}
+	now := time.Now()
+	if late, known := lc.late(now); !known || late < busy || late > now.Sub(before) {
+		t.Errorf("the bytes had been there for %s (known: %v), and %s to %s are possible", late, known, busy, now.Sub(before))
+	}
+	if n, errno := lc.arrivals.read(lc.fd, p); errno != unix.EAGAIN {
+		t.Errorf("nothing there: %d, %v", n, errno)
+	}
+}
+
+func TestStampsOfAnotherKindAreNone(t *testing.T) {
+	t.Parallel()
+	for _, control := range [][]byte{nil, make([]byte, 7), make([]byte, 64)} {
+		if got := stamp(control); !got.IsZero() {
+			t.Errorf("%d bytes: %s", len(control), got)
+		}
+	}
+}
