@@ -9,7 +9,9 @@ import (
 
 // Sending is one request as its generator saw it, from the start of the burst on a monotonic clock.
 type Sending struct {
-	Planned, Sent, Done time.Duration
+	Planned time.Duration // when it should have been sent
+	Sent    time.Duration // when it was
+	Done    time.Duration // when its answer was complete
 }
 
 // Lags says how late each request was sent by the generator's own fault, and near how late the requests sent just before
