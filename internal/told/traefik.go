@@ -56,7 +56,7 @@ func ReadTraefik(pages [][]byte) (Traefik, error) {
 }
 
 // Law is the law of the TraefikService of the question, as Traefik made services of its own of it and of the Services
-// that it names (traefik v3.7, pkg/provider/kubernetes/crd/kubernetes_http.go). Its error says in one sentence why no
+// that it names (traefik v3.7, pkg/provider/kubernetes/crd/kubernetes_http.go; recorded from Traefik 3.6.0). Its error says in one sentence why no
 // law can be made.
 func (t Traefik) Law(q law.Question) (law.Law, error) {
 	out := law.Law{Probe: q.Probe, NullModel: law.WeightedRoundRobin}
@@ -142,32 +142,32 @@ func traefikName(parts ...string) string {
 	return strings.Join(strings.FieldsFunc(strings.Join(parts, "-"), other), "-")
 }
 
-// traefikLeaf is the Service behind NAMESPACE-NAME-PORT@kubernetescrd: the longest of those that the objects name, or what
-// the name itself says of the split's namespace.
-func traefikLeaf(whole string, q law.Question) (best law.Leaf, err error) {
+// traefikLeaf is the Service behind NAMESPACE-NAME-PORT@kubernetescrd: the one with the longest name of those that the
+// objects name, else what the name itself says of the split's namespace.
+func traefikLeaf(whole string, q law.Question) (law.Leaf, error) {
 	name, _, _ := strings.Cut(whole, "@")
+	var best law.Leaf
+	several := false
 	for _, b := range q.Backends {
 		rest, ok := strings.CutPrefix(name, traefikName(b.Namespace, b.Service)+"-")
-		n, notNumber := strconv.ParseUint(rest, 10, 16)
-		switch {
-		case !ok || len(b.Service) <= len(best.Service) || strings.Contains(rest, "-") && notNumber == nil:
-		case notNumber == nil:
-			best = law.Leaf{Namespace: b.Namespace, Service: b.Service, Port: int32(n)}
-		default: // a port's name, which the object says by its number
-			best = law.Leaf{Namespace: b.Namespace, Service: b.Service, Port: b.Port}
+		leaf := law.Leaf{Namespace: b.Namespace, Service: b.Service, Port: b.Port} // of a port's name, which objects number
+		if n, err := strconv.ParseUint(rest, 10, 16); err == nil {
+			leaf.Port = int32(n)
+		}
+		if ok && len(b.Service) >= len(best.Service) {
+			several = len(b.Service) == len(best.Service) && leaf != best
+			best = leaf
 		}
 	}
-	if best.Service != "" {
+	if best.Service != "" && !several {
 		return best, nil
 	}
 	rest, own := strings.CutPrefix(name, traefikName(q.Split.Namespace)+"-")
 	dash := max(0, strings.LastIndex(rest, "-"))
-	n, notNumber := strconv.ParseUint(strings.TrimPrefix(rest[dash:], "-"), 10, 16)
-	if !own || notNumber != nil || dash == 0 {
-		return best, fmt.Errorf("Traefik holds service %s, whose Service of Kubernetes cannot be told",
+	n, err := strconv.ParseUint(strings.TrimPrefix(rest[dash:], "-"), 10, 16)
+	if !own || err != nil || dash == 0 {
+		return best, fmt.Errorf("which Service and port is behind the service %s that Traefik holds cannot be told",
 			untrusted.Short(whole, 200))
 	}
-	return law.Leaf{
-		Namespace: q.Split.Namespace, Service: untrusted.Cut(rest[:dash], 63), Port: int32(n),
-	}, nil
+	return law.Leaf{Namespace: q.Split.Namespace, Service: untrusted.Cut(rest[:dash], 63), Port: int32(n)}, nil
 }

@@ -1,6 +1,7 @@
 package told_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -46,7 +47,7 @@ func TestLawOfTraefik(t *testing.T) {
 		{"in a ring", traefikPage(weighted("split", `{"name": "test-split@kubernetescrd", "weight": 1}`)), "error: the service test-split@kubernetescrd that Traefik holds is nested more than 8 deep"},
 		{"many", traefikPage(weighted("split", strings.Repeat(a+", ", 300)+a)), "error: the service that Traefik holds leads to more than 256 backends"},
 		{"by the client's address", traefikPage(`"test-split@kubernetescrd": {"highestRandomWeight": {"services": []}}`), "draws in a way that this program does not know"},
-		{"of another provider", traefikPage(weighted("split", `{"name": "x@file", "weight": 1}`), `"x@file": {"loadBalancer": {}}`), "error: Traefik holds service x@file, whose Service of Kubernetes cannot be told"},
+		{"of another provider", traefikPage(weighted("split", `{"name": "x@file", "weight": 1}`), `"x@file": {"loadBalancer": {}}`), "error: which Service and port is behind the service x@file that Traefik holds cannot be told"},
 		{"no JSON", []byte("<html>"), "error: what Traefik shows of its services cannot be read"},
 		{"no page", nil, "error: Traefik does not show what it holds: its API is not enabled"},
 	} {
@@ -74,5 +75,45 @@ func TestLawOfTraefik(t *testing.T) {
 				t.Errorf("%s\nwant %s", got, test.want)
 			}
 		})
+	}
+}
+
+// What a real Traefik shows of the objects in testdata/traefik-objects.yaml: recorded from Traefik 3.6.0 with
+// providers.kubernetescrd on Kubernetes 1.36.3, on 2026-11-29.
+func TestLawOfTraefikRecorded(t *testing.T) {
+	page, err := os.ReadFile("testdata/traefik.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := told.ReadTraefik([][]byte{page})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"weighted":   ": test/podinfo:9898=7(0.7) test/podinfo-v2:9898=3(0.3)",
+		"unweighted": ": test/podinfo:9898=1(0.25) test/podinfo-v2:9898=3(0.75)",
+		"nested":     ": test/podinfo:9898=350000(0.35) test/podinfo-v2:9898=150000(0.15) test/podinfo-v2:9898=500000(0.5)",
+		"mirror":     ": test/podinfo:9898=1(1)",
+		"sticky":     "sticky []: test/podinfo:9898=1(0.5) test/podinfo-v2:9898=1(0.5)",
+		"missing":    "Traefik holds no working service test-missing@kubernetescrd",
+		"no-port":    "Traefik holds no working service test-no-port@kubernetescrd",
+		"zeros":      "the weights of the service test-zeros@kubernetescrd that Traefik holds sum to nothing",
+		"two-ports":  "which Service and port is behind the service test-podinfo-v2-grpc-web@kubernetescrd that Traefik holds cannot be told",
+	} {
+		q := law.Question{
+			Split:    law.ObjectRef{Kind: "TraefikService", Namespace: "test", Name: name},
+			Backends: []law.Leaf{{Namespace: "test", Service: "podinfo", Port: 9898}, {Namespace: "test", Service: "podinfo-v2", Port: 9898}},
+		}
+		if name == "two-ports" {
+			q.Backends[0] = law.Leaf{Namespace: "test", Service: "podinfo-v2", Port: 9999}
+		}
+		l, err := held.Law(q)
+		got := string(l.NullModel) + lawText(l)
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.Contains(got, want) {
+			t.Errorf("%s: %s\nwant %s", name, got, want)
+		}
 	}
 }
