@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"maps"
 	"math"
 	"slices"
 )
@@ -160,8 +161,8 @@ func (h *history) grouped(group func(i int) int) func(low, high int) float64 {
 		best, tried := math.Inf(-1), 0
 		for weight := 1.0 / 64; weight <= 4096; weight *= 4 {
 			v := 0.0
-			for _, row := range rows {
-				v += urn(row, all, weight/n)
+			for _, g := range slices.Sorted(maps.Keys(rows)) {
+				v += urn(rows[g], all, weight/n)
 			}
 			best = max(best, v)
 			tried++
@@ -205,7 +206,8 @@ func (h *history) told(low, high int, state func(backend, i int) int) float64 {
 				seen[s][1]++
 			}
 		}
-		for _, n := range seen { // two outcomes: ln Γ(n+1) - ln Γ(1/2)² with ln Γ(1/2)² = ln π
+		for _, s := range slices.Sorted(maps.Keys(seen)) { // two outcomes: ln Γ(n+1) - ln Γ(1/2)², which is ln Γ(n+1) - ln π
+			n := seen[s]
 			whole, _ := math.Lgamma(float64(n[0]+n[1]) + 1)
 			out += h.half[n[0]] + h.half[n[1]] - 2*h.half[0] - whole
 		}
