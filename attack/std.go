@@ -2,7 +2,6 @@ package attack
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -84,7 +83,7 @@ func (e *Std) prepareCalls(p Plan) (*target, error) {
 	if c.transport, err = e.transport(p, t.address); err != nil {
 		return nil, err
 	}
-	t.key = fmt.Sprint(c.scheme, " ", c.address, " ", t.address, " ", p.Protocol, " ", fingerprint(p.TLS))
+	t.key = fmt.Sprint(c.scheme, " ", c.address, " ", t.address, " ", p.Protocol, " ", p.TLS)
 	return t, nil
 }
 
@@ -132,13 +131,6 @@ func (t *TLS) config() (*tls.Config, error) {
 		}
 	}
 	return c, nil
-}
-
-func fingerprint(t *TLS) string {
-	if t == nil {
-		return ""
-	}
-	return fmt.Sprintf("%t %s %x", t.Insecure, t.ServerName, sha256.Sum256(t.CA))
 }
 
 func header(fields map[string]string) http.Header {

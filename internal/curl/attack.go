@@ -178,11 +178,6 @@ func (b *burst) warmUp(ctx context.Context) error {
 	})
 }
 
-// batchSize is how many requests share a run of the program: a second's worth.
-func (b *burst) batchSize() int {
-	return int(min(maxBatch, max(1, uint64(b.plan.Rate.PerSecond())), b.plan.Requests-b.seq))
-}
-
 // Drives reports whether an engine, as END names it, is a program that this package drives.
 func Drives(engine string) bool {
 	return engine == toolCurl || engine == toolWget || engine == toolBusybox
@@ -191,7 +186,9 @@ func Drives(engine string) bool {
 // batch sends some requests and hands on their results, as a block like the agent's.
 func (b *burst) batch(ctx context.Context, yield func(attack.Result) bool) error {
 	var results []attack.Result
-	runErr := b.c.run(ctx, b.order(b.batchSize()), maxKept, func(a answer) bool {
+	// A second's worth shares a run of the program.
+	n := min(maxBatch, max(1, uint64(b.plan.Rate.PerSecond())), b.plan.Requests-b.seq)
+	runErr := b.c.run(ctx, b.order(int(n)), maxKept, func(a answer) bool {
 		results = append(results, b.result(a))
 		return b.silent < b.plan.GiveUpAfter && ctx.Err() == nil
 	})

@@ -87,15 +87,6 @@ const protocolGRPC = "grpc"
 // IsCall reports whether the request is a gRPC call.
 func (p Probe) IsCall() bool { return p.Protocol == protocolGRPC }
 
-// asCall is a request as a gRPC call: of the health check, unless its path says of what.
-func (p Probe) asCall() Probe {
-	p.Protocol, p.Method = protocolGRPC, "POST"
-	if p.Path == "" || p.Path == "/" {
-		p.Path = "/grpc.health.v1.Health/Check"
-	}
-	return p
-}
-
 // Leaf is one backend of a Law.
 type Leaf struct {
 	// as in Split.Effective: the Service's bare name, name.namespace elsewhere, with a subset name/subset

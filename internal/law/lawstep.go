@@ -32,7 +32,10 @@ func (c *Case) question() question {
 		q.portUse = use(q.provider, c.Root, q.port)
 	}
 	if q.probe.Protocol == "" && (c.Kind == PathGRPCRoute || c.Split.Kind == string(PathGRPCRoute)) {
-		q.probe = q.probe.asCall()
+		q.probe.Protocol, q.probe.Method = protocolGRPC, "POST"
+		if q.probe.Path == "" || q.probe.Path == "/" { // it does not say of what
+			q.probe.Path = "/grpc.health.v1.Health/Check"
+		}
 	}
 	if q.probe.Host == "" {
 		q.probe.Host = q.root

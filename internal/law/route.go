@@ -184,17 +184,9 @@ func readRoute(u *unstructured.Unstructured) route {
 	return r
 }
 
-// leftOut says what makes Linkerd's policy controller leave the whole route out, accepted or not: it converts all of a
+// unreadable says what makes Linkerd's policy controller leave the whole route out, accepted or not: it converts all of a
 // route or none, and keeps what it could convert before (linkerd2 edge-26.8.3,
 // policy-controller/k8s/index/src/outbound/index/http.rs, grpc.rs, tls.rs and tcp.rs convert_route).
-func (r route) leftOut() string {
-	why := r.unreadable()
-	if why == "" {
-		return ""
-	}
-	return why + ", so that Linkerd leaves the whole route out, whatever its status says"
-}
-
 func (r route) unreadable() string {
 	if splitsConnections(r.kind) {
 		if len(r.spec.Rules) != 1 {

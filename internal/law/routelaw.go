@@ -77,8 +77,8 @@ func (q question) ofNoEffect(r *route) string {
 	if ok, why := r.accepted(q.root, q.port); !ok {
 		return why
 	}
-	if q.provider == ProviderLinkerd {
-		return r.leftOut()
+	if why := r.unreadable(); q.provider == ProviderLinkerd && why != "" {
+		return why + ", so that Linkerd leaves the whole route out, whatever its status says"
 	}
 	return ""
 }
@@ -215,7 +215,8 @@ func (c *Case) Foreign() []string {
 	}
 	for _, t := range c.Objects.traefik {
 		for _, e := range t.entries() {
-			if t.ref.Namespace == c.Namespace && !e.isTraefik() {
+			service := e.Kind != string(PathTraefikService) && !strings.Contains(e.Name, "@")
+			if t.ref.Namespace == c.Namespace && service {
 				add(cmp.Or(e.Namespace, t.ref.Namespace), e.Name)
 			}
 		}

@@ -90,11 +90,6 @@ type traefikEntry struct {
 	Weight    *int64 `json:"weight"`
 }
 
-// isTraefik reports an entry that is no Service of Kubernetes.
-func (e traefikEntry) isTraefik() bool {
-	return e.Kind == string(PathTraefikService) || strings.Contains(e.Name, "@")
-}
-
 func readTraefikService(u *unstructured.Unstructured) traefikService {
 	var t traefikService
 	if t.listed = readObject(u, &t.spec); t.problem != "" {

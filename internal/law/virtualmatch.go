@@ -147,10 +147,6 @@ func (m stringMatch) within(root stringMatch) bool {
 	return root.Prefix != nil && strings.HasPrefix(value, *root.Prefix)
 }
 
-func (q question) connectionFits(m connectionMatch) bool {
-	return (m.Port == 0 || m.Port == int64(q.port)) && ofMesh(m.Gateways)
-}
-
 // ofMesh reports whether something is for sidecars by the gateways that it names, which are all where it names none.
 func ofMesh(gateways []string) bool { return len(gateways) == 0 || slices.Contains(gateways, "mesh") }
 

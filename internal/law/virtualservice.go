@@ -285,7 +285,8 @@ func (q question) ofVirtualService(v *virtualService, all []virtualService, labe
 	if q.opaque != "" {
 		law.NullModel, law.ModelWhy = RandomPerConnection, q.opaque
 		for _, r := range v.spec.TCP {
-			if len(r.Match) == 0 || slices.ContainsFunc(r.Match, q.connectionFits) {
+			fits := func(m connectionMatch) bool { return (m.Port == 0 || m.Port == int64(q.port)) && ofMesh(m.Gateways) }
+			if len(r.Match) == 0 || slices.ContainsFunc(r.Match, fits) {
 				law.Backends, law.Problem = q.destinations(v, r.Route, v.ref.String()+": spec.tcp")
 				return law
 			}

@@ -195,7 +195,8 @@ func (s *stream) follow(ctx context.Context) {
 
 // resource is the API of the ref's objects.
 func (s *stream) resource(c dynamic.Interface) dynamic.ResourceInterface {
-	return c.Resource(resourceOf(s.ref)).Namespace(s.ref.Namespace)
+	gvr := schema.GroupVersionResource{Group: s.ref.Group, Version: s.ref.Version, Resource: s.ref.Resource}
+	return c.Resource(gvr).Namespace(s.ref.Namespace)
 }
 
 func (s *stream) options() metav1.ListOptions {
@@ -302,10 +303,6 @@ func (s *stream) compare(ctx context.Context, since time.Time) {
 		}
 	}
 	s.known, s.state = true, now
-}
-
-func resourceOf(r law.Ref) schema.GroupVersionResource {
-	return schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Resource}
 }
 
 // byLabel reports whether the ref stands for all objects that bear its Service's label.

@@ -159,7 +159,10 @@ func Locate(word string, s law.Snapshot) (Kind, string, error) {
 		return Envoy, envoyStats(s.Source), nil
 	case "", Auto:
 	default:
-		return kindOf(word), word, nil
+		if strings.Contains(word, "/stats") {
+			return Envoy, word, nil
+		}
+		return Linkerd, word, nil
 	}
 	switch {
 	case s.Through != nil:
@@ -173,14 +176,6 @@ func Locate(word string, s law.Snapshot) (Kind, string, error) {
 		return Linkerd, LinkerdURL, nil
 	}
 	return "", "", errors.New("no proxy is known in the client pod")
-}
-
-// kindOf tells the kind of proxy by the address of its page.
-func kindOf(url string) Kind {
-	if strings.Contains(url, "/stats") {
-		return Envoy
-	}
-	return Linkerd
 }
 
 func envoyStats(pod law.Pod) string {
