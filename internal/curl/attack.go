@@ -34,8 +34,8 @@ func (c *Client) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResu
 	if q.MaxBytes > 0 {
 		limit = min(limit, q.MaxBytes)
 	}
-	timeout := time.Duration(max(q.TimeoutMs, 0)) * time.Millisecond
-	o := order{url: q.URL, header: q.Header, times: 1, timeout: cmp.Or(timeout, defaultTimeout), include: c.tool == toolCurl}
+	timeout := cmp.Or(time.Duration(max(q.TimeoutMs, 0))*time.Millisecond, defaultTimeout)
+	o := order{url: q.URL, header: q.Header, times: 1, timeout: timeout, include: c.tool == toolCurl}
 	began := time.Now()
 	var body []byte
 	err := c.run(ctx, o, int(limit)+maxKept, func(a answer) bool {

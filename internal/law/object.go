@@ -160,8 +160,8 @@ func drivers(u *unstructured.Unstructured) []string {
 	for _, o := range u.GetOwnerReferences() {
 		add(o.Kind + "/" + o.Name + ", which owns it")
 	}
-	// Parts of the names under which such programs write fields. A binary's name is its manager's unless it says otherwise:
-	// Argo Rollouts runs its plugin as gatewayAPI.
+	// Parts of the names under which such programs write fields. A binary's name is its manager's unless it says
+	// otherwise: Argo Rollouts runs its plugin as gatewayAPI.
 	known := []string{
 		"flagger", "rollouts-controller", "argo", "gatewayapi", "kustomize-controller", "helm-controller", "failover",
 	}

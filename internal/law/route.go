@@ -184,8 +184,8 @@ func readRoute(u *unstructured.Unstructured) route {
 	return r
 }
 
-// unreadable says what makes Linkerd's policy controller leave the whole route out, accepted or not: it converts all of a
-// route or none, and keeps what it could convert before (linkerd2 edge-26.8.3,
+// unreadable says what makes Linkerd's policy controller leave the whole route out, accepted or not: it converts all of
+// a route or none, and keeps what it could convert before (linkerd2 edge-26.8.3,
 // policy-controller/k8s/index/src/outbound/index/http.rs, grpc.rs, tls.rs and tcp.rs convert_route).
 func (r route) unreadable() string {
 	if splitsConnections(r.kind) {

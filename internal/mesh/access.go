@@ -229,9 +229,9 @@ func (d *finder) accessStep(ctx context.Context) error {
 	return nil
 }
 
-// serves reports whether the cluster serves a kind. A group is served for one of its kinds as much as for all, and a rule
-// for a kind that is not there would be one too many; so groups of several kinds are asked which they have. Where a
-// server does not tell, the kind is taken to be served: reading it then says.
+// serves reports whether the cluster serves a kind. A group is served for one of its kinds as much as for all, and a
+// rule for a kind that is not there would be one too many; so groups of several kinds are asked which they have. Where
+// a server does not tell, the kind is taken to be served: reading it then says.
 func (c Client) serves(ctx context.Context, k law.Resource) bool {
 	groups, err := c.groups(ctx)
 	versions := k.ServedBy(groups)

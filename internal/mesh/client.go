@@ -90,8 +90,8 @@ func (c Client) version(ctx context.Context) (string, *int64, error) {
 	return t.version, t.skewMs, err
 }
 
-// groups lists the API groups that the server serves; nil where it would not tell, or where there is no server. It is two
-// calls, so it is made once.
+// groups lists the API groups that the server serves, in two calls; nil where it would not tell, or where there is
+// none.
 func (c Client) groups(ctx context.Context) (*metav1.APIGroupList, error) {
 	if c.kube == nil {
 		return nil, nil

@@ -28,8 +28,8 @@ type View struct {
 	OffMesh bool    // the source pod is meant to be outside the mesh: the control experiment
 }
 
-// Check is one question to a View. What it is called, and what may explain it, stands in checks.txt; what it does in the
-// file of its category, by its id.
+// Check is one question to a View. What it is called, and what may explain it, stands in checks.txt; what it does in
+// the file of its category, by its id.
 type Check struct {
 	ID       string // stable, e.g. "SB002"
 	Category string
