@@ -17,6 +17,8 @@ const (
 	groupRuns        = "The difference of two runs"
 	groupShift       = "The shift function, nine deciles"
 	groupCostChange  = "The change of a difference between two runs, with the true change as the allowance"
+	groupLate        = "One quantile, the generator frozen now and then"
+	groupLateCost    = "The difference of two backends, the generator frozen now and then"
 	groupGate        = "The gate: slower by more than a margin"
 )
 
@@ -63,6 +65,13 @@ func newLatencyGrid(quick bool) (grid, error) {
 	b.shift()
 	b.costChanges()
 	b.gate()
+	return b.grid, b.err
+}
+
+// newLatenessGrid are the scenarios of generators that are late.
+func newLatenessGrid(quick bool) (grid, error) {
+	b := &builder{quick: quick}
+	b.late()
 	return b.grid, b.err
 }
 
@@ -287,6 +296,31 @@ func (b *builder) costChanges() {
 			asides: []aside{{"without a range %", []event{without(q)}}},
 		})
 	}
+}
+
+// late are runs of 40 windows whose generator is frozen for a share of the time, at 500 requests a second.
+func (b *builder) late() {
+	all := analyze.DefaultQuantiles()
+	t := sides{near10, gateway, neighbours(10), 0.5, each(), 0}
+	add := func(group, name string, start func(f freezes) experiment, claimed []float64) {
+		for _, share := range []float64{0.001, 0.01, 0.05, 0.2} {
+			for _, ms := range []float64{1, 10, 50} {
+				for i, f := range []freezes{{share, ms, false, false}, {share, ms, true, true}} {
+					how := [...]string{"even", "in clumps"}[i]
+					b.latency(usualRun, scenario{
+						group: group, name: fmt.Sprintf("%s %g %% of the time, %g ms each, %s", name, 100*share, ms, how),
+						says:  [...]string{"reading late by as much, unseen", "reading late, and seen"}[i],
+						start: start(f), shown: eventsOf(missed, all), claims: missesClaimed(claimed...),
+						asides: []aside{
+							{"without a range %", eventsOf(without, all)}, {"range more than twice as wide %", eventsOf(wider, all)},
+						},
+					})
+				}
+			}
+		}
+	}
+	add(groupLate, "frozen", func(f freezes) experiment { return lateSample(f, skewed(each(), 1)) }, all)
+	add(groupLateCost, "cost, frozen", func(f freezes) experiment { return lateCost(f, t) }, all[:2])
 }
 
 // gate: far and near are lognormal with a spread of three tenths, so that a margin of some milliseconds can be decided.

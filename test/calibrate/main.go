@@ -40,15 +40,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	tables := []table{
-		{"calibration", newGrid, renderTable}, {"causes", newCauseGrid, renderCauses},
-		{"latency", newLatencyGrid, renderLatency},
+		{"calibration", newGrid, renderTable}, {"latency", newLatencyGrid, renderLatency},
+		{"lateness", newLatenessGrid, renderLatency},
 	}
-	if *only != "" {
-		tables = slices.DeleteFunc(tables, func(t table) bool { return t.name != *only })
-	}
-	if len(tables) == 0 {
-		fmt.Fprintf(stderr, "calibrate: -only %q: want calibration, causes or latency\n", *only)
+	switch i := slices.Index([]string{"splits", "latency", "lateness"}, *only); {
+	case *only == "":
+	case i < 0:
+		fmt.Fprintf(stderr, "calibrate: -only %q: want splits, latency or lateness\n", *only)
 		return 2
+	default:
+		tables = tables[i : i+1]
 	}
 	code, err := calibrate(tables, *out, *quick, stdout, stderr)
 	if err != nil {
