@@ -1,10 +1,13 @@
 package analyze
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Weight is the declared weight of one backend. Only ratios between weights matter; a weight of 0 is a structural zero:
@@ -108,5 +111,29 @@ func reduced(w []int64) []int64 {
 	for i, x := range w {
 		out[i] = x / max(1, divisor)
 	}
+	return out
+}
+
+// Observation is one request, for the questions that counts cannot answer. Times are from the start of the run on the
+// client's monotonic clock.
+type Observation struct {
+	Seq     uint64        // position in the order in which requests were sent
+	Planned time.Duration // when it should have been sent
+	Sent    time.Duration // when it was
+	Done    time.Duration // when its answer was complete
+	Backend int           // position in Weights; -1: unattributed
+	Conn    int           // connection, from 0; -1 where the generator cannot know
+	Pod     int           // source pod, from 0; -1 where there is only one or nobody knows
+	OK      bool          // answered, and not an error
+}
+
+// inOrder are the observations by Seq; the slice itself where they are so already.
+func inOrder(observations []Observation) []Observation {
+	by := func(a, b Observation) int { return cmp.Compare(a.Seq, b.Seq) }
+	if slices.IsSortedFunc(observations, by) {
+		return observations
+	}
+	out := slices.Clone(observations)
+	slices.SortStableFunc(out, by)
 	return out
 }

@@ -102,7 +102,7 @@ func addUp(parts []wire.Totals) wire.Totals {
 		return parts[0]
 	}
 	var sum wire.Totals
-	tally := map[wire.TallyEntry]uint64{}
+	var tally wire.Tally
 	for _, t := range parts {
 		sum.Requests += t.Requests
 		sum.Samples += t.Samples
@@ -128,16 +128,10 @@ func addUp(parts []wire.Totals) wire.Totals {
 		sum.Times.Merge(t.Times)
 		sum.Specimens = append(sum.Specimens, t.Specimens...)
 		for _, e := range t.Tally {
-			n := e.N
-			e.N = 0
-			tally[e] += n
+			tally.AddEntry(e)
 		}
 	}
 	sum.Specimens = sum.Specimens[:min(len(sum.Specimens), attack.MaxSpecimens)]
-	for e, n := range tally {
-		e.N = n
-		sum.Tally = append(sum.Tally, e)
-	}
-	wire.SortTally(sum.Tally)
+	sum.Tally = tally.Entries()
 	return sum
 }

@@ -200,28 +200,28 @@ type tallied struct {
 }
 
 // Add counts one result.
-func (t *Tally) Add(r attack.Result) {
-	t.n++
-	o := outcome{r.Status, r.Backend, r.Err}
+func (t *Tally) Add(r attack.Result) { t.count(outcome{r.Status, r.Backend, r.Err}, 1) }
+
+func (t *Tally) count(o outcome, n uint64) {
+	t.n += n
 	for i := range t.kinds {
 		if t.kinds[i].outcome == o {
-			t.kinds[i].n++
+			t.kinds[i].n += n
 			return
 		}
 	}
-	t.kinds = append(t.kinds, tallied{o, 1})
+	t.kinds = append(t.kinds, tallied{o, n})
 }
 
 // AddEntry counts what an END frame has counted. A class that this version does not know counts as other.
 func (t *Tally) AddEntry(e TallyEntry) {
-	t.n += e.N
 	class := attack.ErrOther
 	for c := attack.OK; c <= attack.ErrLost; c++ {
 		if c.String() == e.Class {
 			class = c
 		}
 	}
-	t.kinds = append(t.kinds, tallied{outcome{e.Status, e.Backend, class}, e.N})
+	t.count(outcome{e.Status, e.Backend, class}, e.N)
 }
 
 // Len is how many results were counted.
