@@ -150,8 +150,9 @@ func gatewayCost(m record.Manifest, t *Tally, totals wire.Totals) *report.Gatewa
 		c := report.BackendCost{Backend: name, Path: pathOf(m, i)}
 		deciles := []float64{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9}
 		var errAt, errShift error
-		c.Quantiles, errAt = quantileDifferences(sample.onTime[i], sample.onTime[reference], analyze.DefaultQuantiles(), out.Level)
-		c.Shift, errShift = quantileDifferences(sample.onTime[i], sample.onTime[reference], deciles, out.Level)
+		far, near := sample.onTime[i], sample.onTime[reference]
+		c.Quantiles, errAt = quantileDifferences(far, near, analyze.DefaultQuantiles(), out.Level)
+		c.Shift, errShift = quantileDifferences(far, near, deciles, out.Level)
 		if err := cmp.Or(errAt, errShift); err != nil {
 			return &report.GatewayCost{Why: untrusted.Error(err)}
 		}

@@ -160,7 +160,9 @@ func lateCost(f freezes, t sides) experiment {
 			}
 			rest := analyze.LatenessOnTime(r.own, f.reading(), float64(kept)/float64(len(r.near)))
 			side := func(far bool, of func(i int) int64, all bool) (*analyze.Blocks, error) {
-				return r.blocks(s.blocks, func(i int) (int64, bool) { return of(i), r.far[i] == far && (all || r.near[i] <= limit) })
+				return r.blocks(s.blocks, func(i int) (int64, bool) {
+					return of(i), r.far[i] == far && (all || r.near[i] <= limit)
+				})
 			}
 			served := func(i int) int64 { return int64(r.requests[i].Done-r.requests[i].Planned) - r.own[i] }
 			undisturbed := func(i int) int64 { return r.true[i] }

@@ -30,7 +30,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	out := flags.String("out", "", "rewrite the tables between the markers of this file")
 	quick := flags.Bool("quick", false, "few repetitions, for a look; not together with -out")
-	only := flags.String("only", "", "measure one table: calibration, causes or latency")
+	only := flags.String("only", "", "measure one table: calibration, causes, latency or lateness")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -40,15 +40,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	tables := []table{
-		{"calibration", newGrid, renderTable}, {"latency", newLatencyGrid, renderLatency},
-		{"lateness", newLatenessGrid, renderLatency},
+		{"calibration", newGrid, renderTable}, {"causes", newCauseGrid, renderCauses},
+		{"latency", newLatencyGrid, renderLatency}, {"lateness", newLatenessGrid, renderLatency},
 	}
-	switch i := slices.Index([]string{"splits", "latency", "lateness"}, *only); {
-	case *only == "":
-	case i < 0:
-		fmt.Fprintf(stderr, "calibrate: -only %q: want splits, latency or lateness\n", *only)
-		return 2
-	default:
+	if *only != "" {
+		i := slices.IndexFunc(tables, func(t table) bool { return t.name == *only })
+		if i < 0 {
+			fmt.Fprintf(stderr, "calibrate: -only %q: want calibration, causes, latency or lateness\n", *only)
+			return 2
+		}
 		tables = tables[i : i+1]
 	}
 	code, err := calibrate(tables, *out, *quick, stdout, stderr)
