@@ -5,7 +5,7 @@ export GOFLAGS ?= -buildvcs=auto
 LDFLAGS  := -s -w
 FUZZTIME ?= 10s
 
-.PHONY: screenshots help build agents demo test race browser-test lint calibrate fuzz vulnerabilities workflow-test bench envoy-test cluster-test delay-test generate verify clean
+.PHONY: screenshots help build agents demo test race browser-test lint calibrate fuzz fuzz-long soak vulnerabilities workflow-test bench envoy-test cluster-test delay-test generate verify clean
 
 ## help: list the targets
 help:
@@ -71,6 +71,15 @@ fuzz:
 	@set -e; for p in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
+
+## fuzz-long: every fuzz target for two minutes
+fuzz-long:
+	$(MAKE) fuzz FUZZTIME=2m
+
+SOAK ?= 30m
+## soak: runs, watches and pages for SOAK while runs and API servers are killed and disks fill up (Linux)
+soak: agents
+	$(GO) test ./test/soak -count=1 -v -timeout 0 -duration $(SOAK)
 
 ## bench: our generator beside vegeta, hey, fortio and wrk, on one nginx on loopback: all figures of the README
 bench: build

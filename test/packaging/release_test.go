@@ -153,7 +153,9 @@ func TestDebIsInstalledAndRemoved(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(system, "var/lib/dpkg/status"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	run := func(args ...string) { command(t, ".", append([]string{dpkg, "--root=" + system, "--force-not-root", "--log=/dev/null"}, args...)...) }
+	run := func(args ...string) {
+		command(t, ".", append([]string{dpkg, "--root=" + system, "--force-not-root", "--log=/dev/null"}, args...)...)
+	}
 	run("--install", deb)
 	at := func(name string) string { return filepath.Join(system, name) }
 	if text := command(t, ".", at("usr/bin/kubectl-splitbench"), "version"); !strings.HasPrefix(text, "splitbench ") {
