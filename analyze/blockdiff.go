@@ -215,7 +215,8 @@ func reach(x, y float64) float64 {
 func (c contrast) difference(level float64) BlockDifference {
 	out := BlockDifference{
 		Q: c.first.q, First: c.own[0].interval(level), Second: c.own[1].interval(level),
-		Difference: c.first.value - c.second.value, Correlation: c.correlation, Late: [2]float64{c.first.bias(), c.second.bias()},
+		Difference: c.first.value - c.second.value, Correlation: c.correlation,
+		Late:         [2]float64{c.first.bias(), c.second.bias()},
 		DifferenceCI: Interval{Low: math.Inf(-1), High: math.Inf(1), Level: level, Method: MethodMover},
 	}
 	if c.enough() {

@@ -68,7 +68,6 @@ type inquiry struct {
 	places []Place                           // changes
 	gained map[string]float64                // evidence over independent draws
 	lost   Stretch                           // answers that one backend lost
-	period int
 	out    Cause
 }
 
@@ -160,8 +159,8 @@ func (q *inquiry) combine(best float64) {
 	}
 }
 
-// lostAnswers asks whether the shares stayed the same and one backend lost answers, more of them from some request on. All
-// others leave the requests without an answer to independent losses, of a rate that may change.
+// lostAnswers asks whether the shares stayed the same and one backend lost answers, more of them from some request on.
+// All others leave the requests without an answer to independent losses, of a rate that may change.
 func (q *inquiry) lostAnswers() {
 	indicator := func(of func(Observation) bool) (*history, []Observation) {
 		var seq []int

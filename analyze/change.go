@@ -8,61 +8,15 @@ import (
 // Change is where in a sequence of requests the split changed.
 type Change struct {
 	At          int     // requests before the change; the smallest of several best places
-	Score       float64 // Scan: largest G of two segments against one; KnownChange: ln-likelihood gained over no change
-	Low, High   int     // KnownChange only: the shortest set of places that holds 95 % of the posterior, as its ends
-	Posterior   float64 // KnownChange only: of At
-	NoChange    float64 // KnownChange only: posterior of "not within this sequence"
+	Score       float64 // ln-likelihood gained over no change
+	Low, High   int     // the shortest set of places that holds 95 % of the posterior, as its ends
+	Posterior   float64 // of At
+	NoChange    float64 // posterior of "not within this sequence"
 	Categorised int     // requests that were used
-}
-
-// Scan looks for one change of unknown shares in a sequence of categories 0..k-1 (others are left out; places count
-// the requests that are used): the largest likelihood ratio of two segments of at least minSegment against one. A
-// sequence shorter than two segments gives a zero Change.
-func Scan(seq []int, k, minSegment int) Change {
-	used := categorised(seq, k)
-	minSegment = max(1, minSegment)
-	out := Change{Categorised: len(used)}
-	if len(used) >= 2*minSegment {
-		out.At, out.Score = largestRatio(used, k, minSegment)
-	}
-	return out
 }
 
 func categorised(seq []int, k int) []int {
 	return slices.DeleteFunc(slices.Clone(seq), func(x int) bool { return x < 0 || x >= k })
-}
-
-// largestRatio returns the place of the largest likelihood ratio. ln L of a segment is sum n ln n - m ln m.
-func largestRatio(seq []int, k, minSegment int) (at int, score float64) {
-	n := len(seq)
-	nLnN := make([]float64, n+1) // a table, since this is most of the work
-	for i := 2; i <= n; i++ {
-		nLnN[i] = float64(i) * math.Log(float64(i))
-	}
-	left, total := make([]int, k), make([]int, k)
-	for _, x := range seq {
-		total[x]++
-	}
-	whole := -nLnN[n]
-	parts := 0.0 // sum over categories of both sides' n ln n
-	for _, c := range total {
-		whole += nLnN[c]
-		parts += nLnN[c]
-	}
-	score = -1
-	for t := 1; t <= n-minSegment; t++ {
-		x := seq[t-1]
-		l, r := left[x], total[x]-left[x]
-		parts += nLnN[l+1] - nLnN[l] + nLnN[r-1] - nLnN[r]
-		left[x]++
-		if t < minSegment {
-			continue
-		}
-		if g := 2 * (parts - nLnN[t] - nLnN[n-t] - whole); g > score+1e-9 {
-			at, score = t, g
-		}
-	}
-	return at, math.Max(0, score)
 }
 
 // KnownChange locates the change from one declared split to another: the posterior of the place, uniform over all

@@ -67,8 +67,8 @@ type DiagnoseOptions struct {
 	Windows int     // most windows of time; 0: 20
 }
 
-// defaultAlpha flags a clean run in 1 of 1,000, the custom of sample-ratio checks, of which the reference laws, which are
-// those of large samples, take a part.
+// defaultAlpha flags a clean run in 1 of 1,000, the custom of sample-ratio checks, of which the reference laws, which
+// are those of large samples, take a part.
 const defaultAlpha = 0.0007
 
 // Diagnose checks what the decision takes for granted: that requests are drawn one by one, at random, with the same

@@ -7,13 +7,14 @@ import (
 )
 
 // The evidence of an explanation is ln of the probability that it gives to the order of the requests, before their
-// backends are known: unknown shares are averaged over Jeffreys' prior (R. E. Krichevsky and V. K. Trofimov 1981), places
-// of changes over all places. So an explanation pays for what it leaves open, about half of ln n for each share, and one
-// criterion compares all of them (its large-sample form is Schwarz's, and for changes that of Zhang and Siegmund 2007).
+// backends are known: unknown shares are averaged over Jeffreys' prior (R. E. Krichevsky and V. K. Trofimov 1981),
+// places of changes over all places. So an explanation pays for what it leaves open, about half of ln n for each share,
+// and one criterion compares all of them (its large-sample form is Schwarz's, and for changes that of Zhang and
+// Siegmund 2007).
 
 // surely is how much evidence, in nats, a second change or a second cause must add: it makes the order 1,000 times as
 // probable.
-var surely = math.Log(1000)
+const surely = 3 * math.Ln10
 
 // history is a sequence of requests of k backends, in order.
 type history struct {
@@ -145,8 +146,8 @@ func (h *history) changed(places []Place, within func(low, high int) float64) fl
 	return out + within(low, len(h.order))
 }
 
-// grouped is the evidence that requests of one group stay together: each group has shares of its own, which vary between
-// groups as a Dirichlet law does (Pólya's urn: of pinned groups the first draw decides all others).
+// grouped is the evidence that requests of one group stay together: each group has shares of its own, which vary
+// between groups as a Dirichlet law does (Pólya's urn: of pinned groups the first draw decides all others).
 func (h *history) grouped(group func(i int) int) func(low, high int) float64 {
 	return func(low, high int) float64 {
 		rows := map[int][]int{}
@@ -171,8 +172,8 @@ func (h *history) grouped(group func(i int) int) func(low, high int) float64 {
 	}
 }
 
-// urn is ln of the probability of an order with these counts, drawn from an urn that begins with scale times these balls
-// and gains one like each that is drawn.
+// urn is ln of the probability of an order with these counts, drawn from an urn that begins with scale times these
+// balls and gains one like each that is drawn.
 func urn(row, balls []int, scale float64) float64 {
 	n, begun, out := 0, 0.0, 0.0
 	gamma := func(x float64) float64 { v, _ := math.Lgamma(x); return v }
@@ -288,7 +289,7 @@ func (h *history) drift(low, high int) (evidence float64, begin, end []float64) 
 	for range steps {
 		evidence = 0
 		early, late := make([]float64, h.k), make([]float64, h.k)
-		var earlies, lates float64
+		var sumEarly, sumLate float64
 		for c, row := range count {
 			u := (float64(c) + 0.5) / float64(len(count))
 			for i, x := range row {
@@ -298,11 +299,11 @@ func (h *history) drift(low, high int) (evidence float64, begin, end []float64) 
 				p := (1-u)*begin[i] + u*end[i]
 				evidence += float64(x) * math.Log(p)
 				e, l := float64(x)*(1-u)*begin[i]/p, float64(x)*u*end[i]/p
-				early[i], late[i], earlies, lates = early[i]+e, late[i]+l, earlies+e, lates+l
+				early[i], late[i], sumEarly, sumLate = early[i]+e, late[i]+l, sumEarly+e, sumLate+l
 			}
 		}
 		for i := range begin {
-			begin[i], end[i] = early[i]/earlies, late[i]/lates
+			begin[i], end[i] = early[i]/sumEarly, late[i]/sumLate
 		}
 	}
 	return evidence - float64(h.k-1)*math.Log(float64(n)), begin, end

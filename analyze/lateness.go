@@ -14,11 +14,11 @@ type Sending struct {
 	Done    time.Duration // when its answer was complete
 }
 
-// Lags says how late each request was sent by the generator's own fault, and near how late the requests sent just before
-// it were at most, itself included: what a generator sends late it sends in a volley, behind which others wait. A volley
-// is taken to have gone by once its answers have come, or as much time has passed as it was late. requests are in the
-// order of their sending. One that was due while all connections were busy waited for the target, which is the target's
-// time: its lag begins with the instant at which a connection was free.
+// Lags says how late each request was sent by the generator's own fault, and near how late the requests sent just
+// before it were at most, itself included: what a generator sends late it sends in a volley, behind which others wait.
+// A volley is taken to have gone by once its answers have come, or as much time has passed as it was late. requests are
+// in the order of their sending. One that was due while all connections were busy waited for the target, which is the
+// target's time: its lag begins with the instant at which a connection was free.
 func Lags(requests []Sending, connections int) (own, near []int64) {
 	own, near = make([]int64, len(requests)), make([]int64, len(requests))
 	var busy []time.Duration // of the requests so far, the last ends, one for each connection
@@ -76,8 +76,8 @@ type Reading struct {
 
 // NewLateness takes what Lags gives of all requests. Where it is not known how late answers were read, it was as late
 // as often as the sending, because both wait for the same to wake up, and once more each time that the generator was
-// kept from running, which its own work brings about. The lag of half of the requests is no lateness: no client wakes up
-// faster.
+// kept from running, which its own work brings about. The lag of half of the requests is no lateness: no client wakes
+// up faster.
 func NewLateness(own, near []int64, r Reading) Lateness {
 	near = slices.Sorted(slices.Values(near))
 	return newLateness(own, r, func(after int64) float64 { return above(near, after) }, false)
@@ -170,7 +170,8 @@ func (b *Blocks) Late(q float64) string {
 	}
 	own := b.late.own
 	matters := Quantile(own, 0.5) + int64(value/10)
-	return fmt.Sprintf("would be the generator's as much as the target's: of the requests it sent %.2g %% more than %s late, "+
+	return fmt.Sprintf("would be the generator's as much as the target's: of the requests it sent %.2g %% more than %s "+
+		"late, "+
 		"one of them by %s", 100*above(own, matters), lateText(matters), lateText(own[len(own)-1]))
 }
 

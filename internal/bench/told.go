@@ -146,7 +146,8 @@ func (r *run) tellAgain(ctx context.Context) error {
 	case err != nil && before.Required:
 		return fmt.Errorf(tellWord+"what proxies are told could not be asked right before the burst: %w", err)
 	case err != nil:
-		r.m.Warnings = append(r.m.Warnings, "what proxies are told was asked at the check, but could not be asked again right before the burst: "+
+		r.m.Warnings = append(r.m.Warnings, "what proxies are told was asked at the check, but could not be asked again "+
+			"right before the burst: "+
 			brief(err.Error()))
 	case !now.Same(r.m.Before.Law, r.m.Before.Port):
 		return fmt.Errorf("what proxies are told changed between the check and the burst, from %s: run it again",

@@ -146,7 +146,8 @@ func TestAnswersKeepTheirTimes(t *testing.T) {
 	all[0], all[999] = all[999], all[0] // the first in the file was sent last
 	for i := range all {
 		r := &all[i].Result
-		r.Planned, r.Sent, r.Done = r.Planned-9990*time.Millisecond, r.Sent-9990*time.Millisecond, r.Done-9990*time.Millisecond
+		r.Planned, r.Sent, r.Done = r.Planned-9990*time.Millisecond, r.Sent-9990*time.Millisecond,
+			r.Done-9990*time.Millisecond
 	}
 	r, err := AnalyzeAnswers(answersOf(all), w, byCluster(t), analyze.DefaultOptions())
 	if err != nil {
@@ -174,11 +175,13 @@ func TestAnswersThatEndBadlyAreNotJudged(t *testing.T) {
 		read++
 		_ = yield(kept(1, 1)[0], nil) && yield(export.Answer{}, fmt.Errorf("1 whole results, then %w", broken))
 	}
-	if r, err := AnalyzeAnswers(cut, w, byCluster(t), analyze.DefaultOptions()); !errors.Is(err, broken) || r.Verdict.Outcome != "" {
+	if r, err := AnalyzeAnswers(cut, w, byCluster(t), analyze.DefaultOptions()); !errors.Is(err, broken) ||
+		r.Verdict.Outcome != "" {
 		t.Errorf("%v, %+v", err, r.Verdict)
 	}
 	for name, rules := range map[string][]ClassifyRule{"none": nil, "only a's": byCluster(t)[:1]} {
-		if _, err := AnalyzeAnswers(cut, w, rules, analyze.DefaultOptions()); err == nil || !strings.HasPrefix(err.Error(), "--classify") {
+		if _, err := AnalyzeAnswers(cut, w, rules, analyze.DefaultOptions()); err == nil ||
+			!strings.HasPrefix(err.Error(), "--classify") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -187,8 +190,9 @@ func TestAnswersThatEndBadlyAreNotJudged(t *testing.T) {
 	}
 }
 
-// TestOneCauseOfAnOrder is a balancer that begins with its heavy endpoint, as Envoy's did (envoyproxy/envoy, issue 31378),
-// and what else shares of 100:10 may hide: whatever the checks of the order find, one cause is said, the right one.
+// TestOneCauseOfAnOrder is a balancer that begins with its heavy endpoint, as Envoy's did (envoyproxy/envoy, issue
+// 31378), and what else shares of 100:10 may hide: whatever the checks of the order find, one cause is said, the right
+// one.
 func TestOneCauseOfAnOrder(t *testing.T) {
 	t.Parallel()
 	w := analyze.Weights{{Backend: "a", W: 100}, {Backend: "b", W: 10}}
@@ -206,12 +210,14 @@ func TestOneCauseOfAnOrder(t *testing.T) {
 		// 500 of the heavy one have odds of 2e-21; the shares of all are 1.3 standard deviations from the edge of a pass
 		{
 			"late", func(i int) bool { return i < 500 || drawn(i) }, report.Inconclusive, analyze.CauseChange,
-			"before, a had 100 % (99.3 to 100); after, 9", 5, []string{report.Fail, report.Pass},
+			"before, a had 100 % (99.3 to 100); after, 9", 5,
+			[]string{report.Fail, report.Pass},
 		},
 		{
 			"sorted", func(i int) bool { return i < 4545 }, report.Inconclusive, analyze.CauseChange,
 			"the shares changed 45.5 s after the start (99 of 100 sure: 45.5 s to 45.5 s), after request 4,545 of 5,000",
-			45.45, []string{report.Fail, report.Fail},
+			45.45,
+			[]string{report.Fail, report.Fail},
 		},
 		{"cycle", func(i int) bool { return i%11 != 0 }, report.Pass, analyze.CauseTurns, "backends take turns", 0, nil},
 		{"fair", drawn, report.Pass, "", "", 0, nil},

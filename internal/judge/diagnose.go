@@ -43,8 +43,8 @@ func diagnose(doc *draft, d analyze.Decision, w analyze.Weights, t *Tally, dropp
 	return after
 }
 
-// explain has the report say what explains the order of requests: one cause in place of each check that found something,
-// and each part between changes of the shares judged by itself, for information.
+// explain has the report say what explains the order of requests: one cause in place of each check that found
+// something, and each part between changes of the shares judged by itself, for information.
 func (doc *draft) explain(r analyze.Reason, w analyze.Weights, d analyze.Decision) {
 	c := r.Cause
 	for i := range c.Parts {

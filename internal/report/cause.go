@@ -66,7 +66,8 @@ func causeWords(c *analyze.Cause) (what, cause string) {
 			cause = "the split sends everything to one backend"
 		}
 	case analyze.CauseUnnamed:
-		what = fmt.Sprintf("where a request goes repeats every %d requests, as if so many connections were used in turns and "+
+		what = fmt.Sprintf("where a request goes repeats every %d requests, as if so many connections were used in turns "+
+			"and "+
 			"each kept its backend", c.Connections)
 		cause = opaque
 	case analyze.CausePods:
@@ -133,7 +134,8 @@ func changeWords(c *analyze.Cause) string {
 	}
 	switch n := len(c.Places); {
 	case n == 1:
-		return fmt.Sprintf("the shares changed %s: before, %s had %s; after, %s%s", instants[0], c.Backend, shares[0], shares[1],
+		return fmt.Sprintf("the shares changed %s: before, %s had %s; after, %s%s", instants[0], c.Backend, shares[0],
+			shares[1],
 			alike)
 	case n < manyChanges:
 		return fmt.Sprintf("the shares changed %d times, %s: %s had %s", n, strings.Join(instants, ", and "), c.Backend,

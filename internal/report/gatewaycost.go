@@ -203,7 +203,8 @@ func costNote(g *GatewayCost) string {
 		}
 	}
 	if g.LateShare != nil {
-		note += fmt.Sprintf(" Of the requests %.2g %% were sent late, whichever backend was to answer them: the differences are "+
+		note += fmt.Sprintf(" Of the requests %.2g %% were sent late, whichever backend was to answer them: the "+
+			"differences are "+
 			"without them.", 100**g.LateShare)
 	}
 	return note

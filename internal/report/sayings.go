@@ -70,10 +70,12 @@ const (
 	SayNotFollowed = "the answers do not show that the data plane followed"
 	SayImageSent   = "the requests were sent by %s of the image, one after the other, because no agent could be " +
 		"put there or --via says so: counts are right, times are no facts about the mesh"
-	SayThrottled = "the container's CPU limit of %s throttled the generator in %.2g %% of its periods (%d of %d), for %s " +
+	SayThrottled = "the container's CPU limit of %s throttled the generator in %.2g %% of its periods (%d of %d), for " +
+		"%s " +
 		"in all: lower --rate, raise the limit, or send from a container with processors of its own (--via ephemeral, or " +
 		"more --pods)"
-	SayRunDelay = "the generator's threads were ready to run for %s of the burst and had no processor: others on the node " +
+	SayRunDelay = "the generator's threads were ready to run for %s of the burst and had no processor: others on the " +
+		"node " +
 		"used it; lower --rate, or send from more --pods"
 	SayKeptUnread   = "whether the generator was kept from running could not be read in the pod: %s"
 	SayByConnection = "the split is drawn for each connection, so the %d connections were counted, each by its " +

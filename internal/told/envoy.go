@@ -20,8 +20,8 @@ import (
 // EnvoyPort is the port of the admin interface of Istio's proxies.
 const EnvoyPort = 15000
 
-// EnvoyPages are the pages of an Envoy's admin interface that ReadEnvoy reads: routes that it was given while it ran, and
-// those of its bootstrap.
+// EnvoyPages are the pages of an Envoy's admin interface that ReadEnvoy reads: routes that it was given while it ran,
+// and those of its bootstrap.
 func EnvoyPages() []string {
 	return []string{"/config_dump?resource=dynamic_route_configs", "/config_dump?resource=static_route_configs"}
 }

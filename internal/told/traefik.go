@@ -56,8 +56,8 @@ func ReadTraefik(pages [][]byte) (Traefik, error) {
 }
 
 // Law is the law of the TraefikService of the question, as Traefik made services of its own of it and of the Services
-// that it names (traefik v3.7, pkg/provider/kubernetes/crd/kubernetes_http.go; recorded from Traefik 3.6.0). Its error says in one sentence why no
-// law can be made.
+// that it names (traefik v3.7, pkg/provider/kubernetes/crd/kubernetes_http.go; recorded from Traefik 3.6.0). Its error
+// says in one sentence why no law can be made.
 func (t Traefik) Law(q law.Question) (law.Law, error) {
 	out := law.Law{Probe: q.Probe, NullModel: law.WeightedRoundRobin}
 	name := traefikName(q.Split.Namespace, q.Split.Name) + "@kubernetescrd"

@@ -94,7 +94,8 @@ func (g *causeGrid) add(causes, name string, n int, w analyze.Weights, reps int,
 		reps /= 2 // each takes five times as long
 	}
 	s := scenario{
-		group: "What explains the order of requests", name: name, weights: w, truth: w.Shares(), says: causes, n: int64(n), reps: reps,
+		group: "What explains the order of requests", name: name, weights: w, truth: w.Shares(), says: causes, n: int64(n),
+		reps:    reps,
 		options: analyze.DefaultOptions(), shown: []event{rightFirst},
 		claims: []claim{{rightFirst, true, 0.95}}, start: explained(fill, strings.Fields(causes), places),
 	}

@@ -40,8 +40,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	tables := []table{
-		{"calibration", newGrid, renderTable}, {"causes", newCauseGrid, renderCauses},
-		{"latency", newLatencyGrid, renderLatency}, {"lateness", newLatenessGrid, renderLatency},
+		{"calibration", newGrid, renderTable},
+		{"causes", newCauseGrid, renderCauses},
+		{"latency", newLatencyGrid, renderLatency},
+		{"lateness", newLatenessGrid, renderLatency},
 	}
 	if *only != "" {
 		i := slices.IndexFunc(tables, func(t table) bool { return t.name == *only })

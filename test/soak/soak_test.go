@@ -1,7 +1,8 @@
 //go:build linux
 
-// Package soak runs the program for a long time on the demo's clusters while things break: runs and API servers are killed,
-// disks fill up, pages are read. What may never happen is a false outcome, a process or file that is left, and memory that grows.
+// Package soak runs the program for a long time on the demo's clusters while things break: runs and API servers are
+// killed, disks fill up, pages are read. What may never happen is a false outcome, a process or file that is left, and
+// memory that grows.
 //
 //	make soak SOAK=30m
 package soak
@@ -93,7 +94,8 @@ type world struct {
 	s    *soak
 	args []string
 
-	mu         sync.RWMutex // held for reading by who uses kubeconfig, so that a restart is between runs or in one, as drawn
+	// held for reading by who uses kubeconfig, so that a restart is between runs or in one, as drawn
+	mu         sync.RWMutex
 	cmd        *exec.Cmd
 	kubeconfig string
 }
@@ -130,7 +132,10 @@ func (w *world) stop(sig syscall.Signal) {
 
 // target is what requests go to in the world as it is now.
 func (w *world) target() []string {
-	return []string{"ts/podinfo", "-n", "test", "--context", "west", "--remote-context", "east", "--from", "deploy/frontend", "-c", "nginx"}
+	return []string{
+		"ts/podinfo", "-n", "test", "--context", "west", "--remote-context", "east", "--from",
+		"deploy/frontend", "-c", "nginx",
+	}
 }
 
 // run does one run; it may be killed in the middle. forbidden is the outcome that would be false.
@@ -177,7 +182,7 @@ func resident(pid int) int {
 	m := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(b)
 	n := 0
 	if m != nil {
-		fmt.Sscan(string(m[1]), &n) //nolint:errcheck // it is a number
+		fmt.Sscan(string(m[1]), &n)
 	}
 	return n
 }
@@ -200,7 +205,10 @@ func TestSoak(t *testing.T) {
 		t.Skip("a soak takes its time: make soak")
 	}
 	dir := t.TempDir()
-	s := &soak{ledger: &ledger{counts: map[string]int{}}, t: t, program: filepath.Join(dir, "splitbench"), dir: dir, id: filepath.Base(dir)}
+	s := &soak{
+		ledger: &ledger{counts: map[string]int{}}, t: t, program: filepath.Join(dir, "splitbench"), dir: dir,
+		id: filepath.Base(dir),
+	}
 	if err := os.Mkdir(filepath.Join(dir, "tmp"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +219,8 @@ func TestSoak(t *testing.T) {
 	}
 	t.Logf("seed %d", *seed)
 
-	right, wrong, steady := &world{s: s}, &world{s: s, args: []string{"--true-weights", "podinfo=70,podinfo-east=30"}}, &world{s: s}
+	right, wrong, steady := &world{s: s}, &world{s: s, args: []string{"--true-weights", "podinfo=70,podinfo-east=30"}},
+		&world{s: s}
 	for _, w := range []*world{right, wrong, steady} {
 		if err := w.start(context.WithoutCancel(t.Context())); err != nil {
 			t.Fatal(err)
@@ -222,12 +231,14 @@ func TestSoak(t *testing.T) {
 	defer cancel()
 	long, quit := context.WithCancel(t.Context())
 	defer quit()
-	watch := s.background(long, "watch", steady.kubeconfig, append(append([]string{"watch"}, steady.target()...), "--rate", "20", "--results-dir", filepath.Join(dir, "watch"))...)
+	watch := s.background(long, "watch", steady.kubeconfig, append(append([]string{"watch"}, steady.target()...), "--rate",
+		"20", "--results-dir", filepath.Join(dir, "watch"))...)
 	address := make(chan string, 1)
 	serve := s.serve(long, results, address)
 	before := map[string]int{}
 	measure := func(into map[string]int) {
-		into["watch"], into["serve"], into["demo --serve"] = resident(watch.pid()), resident(serve.pid()), resident(steady.cmd.Process.Pid)
+		into["watch"], into["serve"], into["demo --serve"] = resident(watch.pid()), resident(serve.pid()),
+			resident(steady.cmd.Process.Pid)
 	}
 	warm := min(*duration/3, time.Minute)
 
@@ -334,7 +345,10 @@ var listening = regexp.MustCompile(`http://127\.0\.0\.1:\d+\S*`)
 
 // serve shows the results, and says where.
 func (s *soak) serve(ctx context.Context, results string, address chan<- string) *process {
-	p := &process{name: "serve", cmd: s.command(ctx, "", "serve", "--results-dir", results, "--listen", "127.0.0.1:0"), stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}}
+	p := &process{
+		name: "serve", cmd: s.command(ctx, "", "serve", "--results-dir", results, "--listen", "127.0.0.1:0"),
+		stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{},
+	}
 	r, w := io.Pipe()
 	p.cmd.Stdout, p.cmd.Stderr = w, w
 	if err := p.cmd.Start(); err != nil {
@@ -399,7 +413,8 @@ func (s *soak) fullDisk(ctx context.Context, rng *rand.Rand, w *world, dir strin
 			s.fault("%v", err)
 		}
 	}()
-	cmd := s.command(context.WithoutCancel(ctx), w.kubeconfig, append(append([]string{"run"}, w.target()...), "--rate", "400", "--requests", "800", "--results-dir", dir, "-o", "json")...)
+	cmd := s.command(context.WithoutCancel(ctx), w.kubeconfig, append(append([]string{"run"}, w.target()...), "--rate",
+		"400", "--requests", "800", "--results-dir", dir, "-o", "json")...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	_ = cmd.Run() // its exit code tells
