@@ -41,7 +41,8 @@ func served(t *testing.T) string {
 	keep(t, dir, early, map[string]string{"change": "CHG-1"}, 50)
 	keep(t, dir, moved, map[string]string{"change": "CHG-2"}, 90)
 	keep(t, dir, latest, map[string]string{"change": "CHG-2", "note": hostileLabel}, 50)
-	o := judge.CompareOptions{Absolute: 2 * time.Millisecond, Relative: 0.1, SharePoints: 5, Quantiles: judge.JudgedQuantiles(), Alpha: 0.01}
+	// A hundredth of the reference run was sent 0.7 ms late and more: what is known of its p90 is within 3 ms.
+	o := judge.CompareOptions{Absolute: 5 * time.Millisecond, Relative: 0.1, SharePoints: 5, Quantiles: judge.JudgedQuantiles(), Alpha: 0.01}
 	s := httptest.NewServer(serve.Handler(serve.Options{
 		Dir: dir, Summarize: record.Summary,
 		Report: func(f store.Folder) (report.Report, error) {
