@@ -3,6 +3,7 @@ package attack
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 )
@@ -30,7 +31,7 @@ func Ask(ctx context.Context, p Plan, o EngineOptions) (*http.Response, error) {
 	}
 	calls := t.std
 	calls.transport.DisableKeepAlives = true
-	res, err := calls.transport.RoundTrip(calls.newRequest(ctx))
+	res, err := final(calls.transport.RoundTrip(calls.newRequest(ctx)))
 	if err != nil || !calls.grpc {
 		return res, err
 	}
@@ -47,4 +48,14 @@ func Ask(ctx context.Context, p Plan, o EngineOptions) (*http.Response, error) {
 	}
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	return res, nil
+}
+
+// final refuses what answers no request of ours, though net/http hands it on: a switch of protocols, whose body is the
+// connection itself and heeds neither context nor deadline, and numbers that are no status.
+func final(res *http.Response, err error) (*http.Response, error) {
+	if err != nil || res.StatusCode >= 200 && res.StatusCode <= 999 {
+		return res, err
+	}
+	_ = res.Body.Close()
+	return nil, fmt.Errorf("malformed answer: status %d", res.StatusCode)
 }

@@ -98,6 +98,8 @@ var scripts = []script{
 	{name: "cut in the body", answer: "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + said, hangUp: true, class: ErrProtocol},
 	{name: "cut in a chunk", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n" + said, hangUp: true, class: ErrProtocol},
 	{name: "two lengths", answer: "HTTP/1.1 200 OK\r\nContent-Length: 20\r\nContent-Length: 19\r\n\r\n" + said, hangUp: true, class: ErrProtocol},
+	{name: "switches protocols", answer: "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", hold: true, class: ErrProtocol},
+	{name: "status 000", answer: "HTTP/1.1 000 Nothing\r\nContent-Length: 20\r\n\r\n" + said, class: ErrProtocol},
 	{name: "not HTTP", answer: "SSH-2.0-OpenSSH_9.2\r\n", hangUp: true, class: ErrProtocol},
 }
 

@@ -130,6 +130,15 @@ func TestAskIsLikeABurst(t *testing.T) {
 	}
 }
 
+// A switch of protocols is refused: what follows it has no end.
+func TestAskRefusesAnotherProtocol(t *testing.T) {
+	address, _ := script{answer: "HTTP/1.1 101 Switching Protocols\r\n\r\n", hold: true}.serve(t)
+	if res, err := Ask(t.Context(), Plan{URL: "http://" + address}, EngineOptions{}); err == nil {
+		res.Body.Close()
+		t.Errorf("status %d", res.StatusCode)
+	}
+}
+
 // Bytes that are no message hold no field, and nothing is read beyond their end.
 func TestProtoFieldsOfAnything(t *testing.T) {
 	for name, tt := range map[string]struct {

@@ -160,6 +160,7 @@ func (c *stdConn) send(ctx context.Context) (res *http.Response, class ErrorClas
 			WroteHeaders:         func() { wrote.Store(true) },
 			GotFirstResponseByte: func() { c.first.CompareAndSwap(0, int64(c.engine.now())) },
 		})))
+		res, err = final(res, err)
 		if err == nil || wrote.Load() || !again || !c.reused || ctx.Err() != nil {
 			return res, OK, err
 		}

@@ -121,7 +121,7 @@ func (t *tracer) RoundTrip(req *http.Request) (*http.Response, error) {
 	out.Body = io.NopCloser(strings.NewReader(""))
 	out.GetBody = nil
 
-	res, err := t.transport.RoundTrip(out)
+	res, err := final(t.transport.RoundTrip(out))
 	if err != nil {
 		tr.err.Store(uint32(t.class(err, tr)))
 		cancel()

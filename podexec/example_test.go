@@ -50,7 +50,7 @@ func ExampleContainer_Upload() {
 		fmt.Println(err)
 		return
 	}
-	path, err := c.Upload(ctx, Upload{Data: program, Name: name, HashArgs: []string{"--selfhash"}})
+	path, err := c.Upload(ctx, Upload{Data: program, Name: name, TryArgs: []string{"--version"}})
 	if err != nil {
 		fmt.Println(err)
 		return

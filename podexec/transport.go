@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -127,10 +128,21 @@ func (r *recorder) config(cfg *rest.Config, p Protocol) *rest.Config {
 		return roundTripper(func(req *http.Request) (*http.Response, error) {
 			resp, err := rt.RoundTrip(req)
 			r.record(p, resp, err)
+			if err == nil && resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != nil {
+				resp.Body = refusal{io.LimitReader(resp.Body, maxRefusal), resp.Body} // client-go reads it to its end
+			}
 			return resp, err
 		})
 	})
 	return own
+}
+
+// maxRefusal bounds what is read of a refused handshake, in bytes.
+const maxRefusal = 64 << 10
+
+type refusal struct {
+	io.Reader
+	io.Closer
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

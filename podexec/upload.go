@@ -32,9 +32,19 @@ type Upload struct {
 	Name string
 	// Dirs are absolute paths to try first, in order; then come the container's $TMPDIR, /tmp, /var/tmp, /run, $PWD.
 	Dirs []string
-	// HashArgs make the file print the SHA-256 of itself in hexadecimal as the first word, "--selfhash" for example.
-	// Running it proves the architecture and the permission to run at the same time.
-	HashArgs []string
+	// Shared are mounts that somebody outside the container can write to, who could put another file in place of this one
+	// that would run as the container's user. Nothing is put there, nor below, but where one of Dirs lies between.
+	Shared []string
+	// TryArgs make the file end at once with exit code 0, "--version" for example: that proves the architecture and the
+	// permission to run.
+	TryArgs []string
+}
+
+// Argv runs the uploaded file with args if it is still the one that was sent: what is hashed and what is executed is
+// one open descriptor, whatever has become of its name.
+func (u *Upload) Argv(file string, args ...string) []string {
+	sum := sha256.Sum256(u.Data)
+	return append([]string{"sh", "-c", runScript, "splitbench", file, hex.EncodeToString(sum[:])}, args...)
 }
 
 // NoShellError says that the container has no sh, so that nothing can be uploaded.
@@ -80,8 +90,9 @@ func UploadName(data []byte, random io.Reader) (string, error) {
 }
 
 // Upload puts the file into the first candidate directory in which files can be created and run, mode 0700, and returns
-// its path after size and SHA-256 were checked by running it there. A file of that name is left alone: fs.ErrExist. A
-// directory that turns out to be full is passed over; a file that arrived damaged is sent again, three times at most.
+// its path after size and SHA-256 were checked and it has run there ([Upload.Argv]). A file of that name is left alone:
+// fs.ErrExist. A directory that turns out to be full is passed over; a file that arrived damaged is sent again, three
+// times at most.
 //
 // Errors: [*UploadError] with every directory tried, [*NoShellError], a [*StartError] with WrongArch for a file built
 // for another architecture, and those of [Container.Exec]. After an error no file is left, as far as the container can
@@ -100,8 +111,8 @@ func (u *Upload) check() error {
 		return errors.New("upload: no data")
 	case u.Name == "" || u.Name == "." || u.Name == ".." || len(u.Name) > 200 || strings.ContainsFunc(u.Name, bad):
 		return fmt.Errorf("upload %q: not a file name", u.Name)
-	case len(u.HashArgs) == 0:
-		return fmt.Errorf("upload %q: no arguments to make it print its hash", u.Name)
+	case len(u.TryArgs) == 0:
+		return fmt.Errorf("upload %q: no arguments to try it with", u.Name)
 	case len(u.Dirs) > uploadDirCount:
 		return fmt.Errorf("upload %q: %d directories to try, at most %d", u.Name, len(u.Dirs), uploadDirCount)
 	}
@@ -128,6 +139,10 @@ func (c *Container) upload(ctx context.Context, u Upload, fallback []string) (st
 		if dir == "" {
 			return "", fmt.Errorf("upload %s to %s: %w", u.Name, c.target, &UploadError{Tried: append(bad, refused...)})
 		}
+		if u.shared(dir) {
+			refused = append(refused, Attempt{Dir: dir, Reason: "shared: others could put another program in its place"})
+			continue
+		}
 		file := path.Join(dir, u.Name)
 		reason, err := c.place(ctx, file, u)
 		if err == nil && reason == "" {
@@ -142,6 +157,20 @@ func (c *Container) upload(ctx context.Context, u Upload, fallback []string) (st
 		refused = append(refused, Attempt{Dir: dir, Reason: reason})
 	}
 	return "", fmt.Errorf("upload %s to %s: %w", u.Name, c.target, &UploadError{Tried: refused})
+}
+
+// shared reports whether the deepest mount that holds dir is one of Shared.
+func (u *Upload) shared(dir string) bool {
+	deepest := func(mounts []string) (most int) {
+		for _, m := range mounts {
+			if m = path.Clean(m); m == "/" || dir == m || strings.HasPrefix(dir, m+"/") {
+				most = max(most, len(m))
+			}
+		}
+		return most
+	}
+	n := deepest(append(slices.Clone(u.Shared), "/dev/shm")) // which all containers of a pod share
+	return n > 0 && n >= deepest(u.Dirs)
 }
 
 func unique(dirs []string) []string {
@@ -201,8 +230,14 @@ func (c *Container) place(ctx context.Context, file string, u Upload) (reason st
 			return "not written: " + lastLine(exit.Stderr), nil
 		}
 		if err == nil && damage == "" {
-			damage, err = c.selfhash(ctx, file, u)
+			_, err = c.output(ctx, u.Argv(file, u.TryArgs...), nil)
 			var start *StartError
+			if errors.As(err, &exit) && exit.Code == exitChanged {
+				damage, err = lastLine(exit.Stderr), nil
+			}
+			if errors.As(err, &exit) && exit.Code == exitNoHash {
+				return lastLine(exit.Stderr), nil
+			}
 			if errors.As(err, &start) && start.Reason == NotExecutable {
 				return start.Error(), nil
 			}
@@ -227,23 +262,6 @@ func (c *Container) write(ctx context.Context, file string, data []byte) (damage
 	}
 	if f[1] != strconv.Itoa(len(data)) {
 		return fmt.Sprintf("%s of %d bytes arrived", clean(f[1]), len(data)), nil
-	}
-	return "", nil
-}
-
-func (c *Container) selfhash(ctx context.Context, file string, u Upload) (damage string, err error) {
-	out, err := c.output(ctx, append([]string{file}, u.HashArgs...), nil)
-	if err != nil {
-		return "", fmt.Errorf("run it once: %w", err)
-	}
-	sum := sha256.Sum256(u.Data)
-	want := hex.EncodeToString(sum[:])
-	f := strings.Fields(out)
-	if len(f) == 0 {
-		return "it printed no hash of itself", nil
-	}
-	if !strings.EqualFold(f[0], want) {
-		return fmt.Sprintf("hash %s there, %s here", clean(f[0]), want), nil
 	}
 	return "", nil
 }

@@ -36,7 +36,7 @@ func TestUploadPassesOverMounts(t *testing.T) {
 	}
 	bothProtocols(t, func(t *testing.T, p Protocol) {
 		c := newServer(t, nil).container(t, Options{Protocol: p})
-		u := testUpload(t, selfhashing(300_000), readOnly, noexec, full, good)
+		u := testUpload(t, program(300_000), readOnly, noexec, full, good)
 		path, err := c.Upload(t.Context(), u)
 		if err != nil || path != filepath.Join(good, u.Name) {
 			t.Fatalf("%q, %v", path, err)

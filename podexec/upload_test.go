@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -17,9 +18,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// selfhashing is a program of any architecture. The padding makes it larger than a frame and than containerd's 192 KiB.
-func selfhashing(size int) []byte {
-	b := []byte("#!/bin/sh\nsha256sum \"$0\"\nexit\n")
+// program is one of any architecture, which says what it was told. The padding makes it larger than a frame and than
+// containerd's 192 KiB.
+func program(size int) []byte {
+	b := []byte("#!/bin/sh\necho ours \"$@\"\nexit\n")
 	return append(b, bytes.Repeat([]byte("# padding\n"), (size-len(b))/10)...)
 }
 
@@ -29,7 +31,7 @@ func testUpload(t *testing.T, data []byte, dirs ...string) Upload {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Upload{Data: data, Name: name, Dirs: dirs, HashArgs: []string{"--selfhash"}}
+	return Upload{Data: data, Name: name, Dirs: dirs, TryArgs: []string{"--version"}}
 }
 
 func names(t *testing.T, dir string) []string {
@@ -71,7 +73,7 @@ func TestUploadTakesTheFirstGoodDirectory(t *testing.T) {
 		}
 		s := newServer(t, nil)
 		c := s.container(t, Options{Protocol: p})
-		u := testUpload(t, selfhashing(1<<20), "/nonexistent", filepath.Join(file, "below"), "/proc/self/fd", good, later)
+		u := testUpload(t, program(1<<20), "/nonexistent", filepath.Join(file, "below"), "/proc/self/fd", good, later)
 		path, err := c.Upload(t.Context(), u)
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +98,7 @@ func TestUploadTakesTheFirstGoodDirectory(t *testing.T) {
 			t.Errorf("in a directory that was not needed: %q", left)
 		}
 		again := u
-		again.Data = selfhashing(100)
+		again.Data = program(100)
 		if _, err := c.Upload(t.Context(), again); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("the name is taken: %v", err)
 		}
@@ -104,7 +106,7 @@ func TestUploadTakesTheFirstGoodDirectory(t *testing.T) {
 			t.Errorf("the file of that name is now %d bytes, %v", len(got), err)
 		}
 		if n := s.websockets.Load() + s.spdys.Load(); n != 5 {
-			t.Errorf("%d commands, want 5: probe, write, hash; probe, write", n)
+			t.Errorf("%d commands, want 5: probe, write, try; probe, write", n)
 		}
 	})
 }
@@ -122,7 +124,7 @@ func TestUploadUsesTheContainersVariables(t *testing.T) {
 			s := newServer(t, func(s *apiServer) {
 				s.env, s.dir = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + test.tmpdir}, pwd
 			})
-			path, err := s.container(t, Options{}).upload(t.Context(), testUpload(t, selfhashing(100)), []string{"TMPDIR", "PWD"})
+			path, err := s.container(t, Options{}).upload(t.Context(), testUpload(t, program(100)), []string{"TMPDIR", "PWD"})
 			if err != nil || filepath.Dir(path) != test.want {
 				t.Fatalf("%q, %v", path, err)
 			}
@@ -135,7 +137,7 @@ func TestUploadUsesTheContainersVariables(t *testing.T) {
 
 func TestUploadWithoutAGoodDirectorySaysWhatWasTried(t *testing.T) {
 	s := newServer(t, func(s *apiServer) { s.dir = "/proc"; s.env = []string{"PATH=" + os.Getenv("PATH")} })
-	u := testUpload(t, selfhashing(100), "/nonexistent", "/proc/self/fdinfo", "/etc/passwd")
+	u := testUpload(t, program(100), "/nonexistent", "/proc/tty", "/etc/passwd")
 	_, err := s.container(t, Options{}).upload(t.Context(), u, []string{"TMPDIR", "/nonexistent/", "PWD"})
 	var failed *UploadError
 	if !errors.As(err, &failed) {
@@ -148,7 +150,7 @@ func TestUploadWithoutAGoodDirectorySaysWhatWasTried(t *testing.T) {
 			t.Errorf("%s: no reason", a.Dir)
 		}
 	}
-	if diff := cmp.Diff([]string{"/nonexistent", "/proc/self/fdinfo", "/etc/passwd", "/proc"}, dirs); diff != "" {
+	if diff := cmp.Diff([]string{"/nonexistent", "/proc/tty", "/etc/passwd", "/proc"}, dirs); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if !strings.Contains(err.Error(), "/nonexistent (not a directory)") || !strings.Contains(err.Error(), "emptyDir") {
@@ -160,7 +162,7 @@ func TestUploadOfATruncatedStream(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, p Protocol) {
 		dir := t.TempDir()
 		s := newServer(t, func(s *apiServer) { s.cutStdin = 70_000 })
-		_, err := s.container(t, Options{Protocol: p}).Upload(t.Context(), testUpload(t, selfhashing(200_000), dir))
+		_, err := s.container(t, Options{Protocol: p}).Upload(t.Context(), testUpload(t, program(200_000), dir))
 		if err == nil || !strings.Contains(err.Error(), "70000 of ") || !strings.Contains(err.Error(), "3 times") {
 			t.Errorf("%v", err)
 		}
@@ -170,23 +172,97 @@ func TestUploadOfATruncatedStream(t *testing.T) {
 	})
 }
 
-func TestUploadWithAnotherHash(t *testing.T) {
-	for name, script := range map[string]string{
-		"another hash": "#!/bin/sh\necho 0123456789abcdef\n",
-		"no hash":      "#!/bin/sh\n",
-		"endless":      "#!/bin/sh\nexec head -c 10000000 /dev/zero\n",
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			c := newServer(t, nil).container(t, Options{})
-			_, err := c.Upload(t.Context(), testUpload(t, []byte(script), dir))
-			if err == nil || !strings.Contains(err.Error(), "hash") {
-				t.Errorf("%v", err)
+// What stands at the file's name after it was written is somebody else's: it is never run, also where it was put there
+// while the right one was hashed.
+func TestUploadThatWasSwapped(t *testing.T) {
+	const theirs = "#!/bin/sh\ntouch \"$(dirname \"$1\")/theirs\"\necho theirs\n"
+	swap := func(file string) {
+		other := file + ".other"
+		if err := errors.Join(os.WriteFile(other, []byte(theirs), 0o700), os.Rename(other, file)); err != nil {
+			t.Error(err)
+		}
+	}
+	dir := t.TempDir()
+	u := testUpload(t, program(1000), dir)
+	file := filepath.Join(dir, u.Name)
+	var asked atomic.Int32
+	s := newServer(t, func(s *apiServer) {
+		s.refuse = func(http.ResponseWriter, *http.Request) bool {
+			if asked.Add(1) == 3 { // written; now it would be tried
+				swap(file)
 			}
-			if left := names(t, dir); len(left) != 0 {
-				t.Errorf("left: %q", left)
-			}
-		})
+			return false
+		}
+	})
+	c := s.container(t, Options{})
+	path, err := c.Upload(t.Context(), u)
+	if err != nil || path != file {
+		t.Fatalf("sent again: %q, %v", path, err)
+	}
+	if out, err := c.output(t.Context(), u.Argv(path, "serve", "a b"), nil); out != "ours serve a b\n" || err != nil {
+		t.Errorf("%q, %v", out, err)
+	}
+
+	// The container's sha256sum gives whoever watches all the time there is.
+	bin := t.TempDir()
+	slow := "#!/bin/sh\n/usr/bin/sha256sum\nmv \"" + file + ".other\" \"" + file + "\" 2> /dev/null\ntrue\n"
+	err = errors.Join(os.WriteFile(filepath.Join(bin, "sha256sum"), []byte(slow), 0o700), //nolint:gosec // a program
+		os.WriteFile(file+".other", []byte(theirs), 0o700))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.env = []string{"PATH=" + bin + ":" + os.Getenv("PATH")}
+	if out, err := c.output(t.Context(), u.Argv(path, "serve"), nil); out != "ours serve\n" || err != nil {
+		t.Errorf("swapped between hash and start: %q, %v", out, err)
+	}
+	out, err := c.output(t.Context(), u.Argv(path, "serve"), nil)
+	if out != "" || !is[*ExitError](err) || !strings.Contains(err.Error(), " there, ") {
+		t.Errorf("another file: %q, %v", out, err)
+	}
+	if diff := cmp.Diff([]string{u.Name}, names(t, dir)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A directory that others can write to is passed over with the reason, by whatever link it is named, and one of the
+// container's own below it is taken.
+func TestUploadPassesOverSharedDirectories(t *testing.T) {
+	root := t.TempDir()
+	shared, link := filepath.Join(root, "shared"), filepath.Join(root, "link")
+	below, private := filepath.Join(shared, "below"), filepath.Join(shared, "private")
+	if err := errors.Join(os.MkdirAll(below, 0o700), os.Mkdir(private, 0o700), os.Symlink(below, link)); err != nil {
+		t.Fatal(err)
+	}
+	c := newServer(t, nil).container(t, Options{})
+	u := testUpload(t, program(100), shared, link)
+	u.Shared = []string{shared + "/"}
+	_, err := c.upload(t.Context(), u, []string{"/dev/shm"})
+	for _, dir := range []string{shared, below, "/dev/shm"} {
+		if want := dir + " (shared: "; !is[*UploadError](err) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: want %q", err, want)
+		}
+	}
+	u.Dirs = append(u.Dirs, private)
+	if path, err := c.Upload(t.Context(), u); err != nil || path != filepath.Join(private, u.Name) {
+		t.Errorf("%q, %v", path, err)
+	}
+}
+
+func TestUploadWithoutAHash(t *testing.T) {
+	bin, dir := t.TempDir(), t.TempDir()
+	for _, name := range []string{"sh", "cat", "chmod", "rm", "wc"} {
+		path, err := exec.LookPath(name)
+		if err := errors.Join(err, os.Symlink(path, filepath.Join(bin, name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := newServer(t, func(s *apiServer) { s.env = []string{"PATH=" + bin} })
+	_, err := s.container(t, Options{}).upload(t.Context(), testUpload(t, program(100), dir), nil)
+	if !is[*UploadError](err) || !strings.Contains(err.Error(), "no sha256sum in the container") {
+		t.Error(err)
+	}
+	if left := names(t, dir); len(left) != 0 {
+		t.Errorf("left: %q", left)
 	}
 }
 
@@ -214,7 +290,7 @@ func TestUploadForAnotherArchitecture(t *testing.T) {
 func TestUploadWithoutAShell(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, p Protocol) {
 		s := newServer(t, func(s *apiServer) { s.noShell = true })
-		_, err := s.container(t, Options{Protocol: p}).Upload(t.Context(), testUpload(t, selfhashing(100)))
+		_, err := s.container(t, Options{Protocol: p}).Upload(t.Context(), testUpload(t, program(100)))
 		if !is[*NoShellError](err) || !is[*StartError](err) || !strings.Contains(err.Error(), "choose a container") {
 			t.Errorf("%v", err)
 		}
@@ -233,7 +309,7 @@ func TestUploadCancelledOnTheWayLeavesNothing(t *testing.T) {
 			return false
 		}
 	})
-	_, err := s.container(t, Options{}).Upload(ctx, testUpload(t, selfhashing(1000), dir))
+	_, err := s.container(t, Options{}).Upload(ctx, testUpload(t, program(1000), dir))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
@@ -246,7 +322,7 @@ func TestUploadRefused(t *testing.T) {
 	s := newServer(t, func(s *apiServer) {
 		s.refuse = func(w http.ResponseWriter, _ *http.Request) bool { status(w, 403, "no"); return true }
 	})
-	_, err := s.container(t, Options{}).Upload(t.Context(), testUpload(t, selfhashing(100)))
+	_, err := s.container(t, Options{}).Upload(t.Context(), testUpload(t, program(100)))
 	if !is[*ForbiddenError](err) {
 		t.Errorf("%v", err)
 	}
@@ -254,14 +330,14 @@ func TestUploadRefused(t *testing.T) {
 
 func TestUploadChecksItsArguments(t *testing.T) {
 	c := newServer(t, nil).container(t, Options{})
-	good := testUpload(t, selfhashing(100))
+	good := testUpload(t, program(100))
 	for name, change := range map[string]func(*Upload){
 		"no data":            func(u *Upload) { u.Data = nil },
 		"no name":            func(u *Upload) { u.Name = "" },
 		"name with a slash":  func(u *Upload) { u.Name = "../x" },
 		"name with newline":  func(u *Upload) { u.Name = "a\nb" },
 		"parent":             func(u *Upload) { u.Name = ".." },
-		"no way to check":    func(u *Upload) { u.HashArgs = nil },
+		"no way to try":      func(u *Upload) { u.TryArgs = nil },
 		"relative directory": func(u *Upload) { u.Dirs = []string{"tmp"} },
 		"word of the script": func(u *Upload) { u.Dirs = []string{"PWD"} },
 		"too many":           func(u *Upload) { u.Dirs = make([]string, 65) },

@@ -58,12 +58,8 @@ func process() surroundings {
 
 // run is the program: arguments in, exit code out.
 func run(ctx context.Context, args []string, s surroundings) int {
-	if strings.HasPrefix(filepath.Base(args[0]), ".splitbench-") {
-		// Uploaded as the agent, because no agent was embedded when this program was built.
-		exe, err := os.Executable()
-		if err != nil {
-			exe = ""
-		}
+	if exe, err := os.Executable(); err == nil && strings.HasPrefix(filepath.Base(exe), ".splitbench-") {
+		// Uploaded as the agent, because no agent was embedded when this program was built. It is run by a descriptor.
 		return agent.Main(ctx, args[1:], s.stdin, s.stdout, s.stderr, agent.ServeOptions{Executable: exe, Alone: true})
 	}
 	ctx, cancel := context.WithCancelCause(ctx)

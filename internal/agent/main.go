@@ -25,9 +25,8 @@ const (
 
 // Arguments of the agent's command line.
 const (
-	ArgServe    = "serve"
-	ArgVersion  = "--version"
-	ArgSelfHash = "--selfhash"
+	ArgServe   = "serve"
+	ArgVersion = "--version"
 )
 
 // uploadName is the name that an upload gives the agent's file. Only a file of such a name is ever unlinked.
@@ -36,21 +35,13 @@ var uploadName = regexp.MustCompile(`^\.splitbench-[0-9a-f]{12}-[0-9a-z]+$`)
 // maxUploadAge is how old an upload may be before a later agent in the same directory takes it for a leftover.
 const maxUploadAge = time.Hour
 
-// Main is the agent's command line: `serve [DEADLINE [PROCESS]]`, `--version` or `--selfhash`. PROCESS is the agent of
-// a session before this one: serve begins when that has ended, so that two never send the same part of a schedule. It
-// returns the exit code. Only serve unlinks anything.
+// Main is the agent's command line: `serve [DEADLINE [PROCESS]]` or `--version`. PROCESS is the agent of a session
+// before this one: serve begins when that has ended, so that two never send the same part of a schedule. It returns the
+// exit code. Only serve unlinks anything.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, o ServeOptions) int {
 	switch {
 	case len(args) == 1 && args[0] == ArgVersion:
 		fmt.Fprintf(stdout, "splitbench-agent %s protocol %d %s/%s\n", Version(), wire.Version, runtime.GOOS, runtime.GOARCH)
-		return exitOK
-	case len(args) == 1 && args[0] == ArgSelfHash:
-		sum, err := fileHash(o.Executable)
-		if err != nil {
-			fmt.Fprintf(stderr, "splitbench-agent: hash own file: %v\n", err)
-			return exitError
-		}
-		fmt.Fprintln(stdout, sum)
 		return exitOK
 	case len(args) >= 1 && len(args) <= 3 && args[0] == ArgServe:
 		if len(args) >= 2 {
@@ -76,7 +67,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		}
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "usage: splitbench-agent serve [DEADLINE [PROCESS]] | --version | --selfhash\n")
+	fmt.Fprintf(stderr, "usage: splitbench-agent serve [DEADLINE [PROCESS]] | --version\n")
 	return exitUsage
 }
 

@@ -58,9 +58,9 @@ func (p Preview) WriteTo(w io.Writer) (int64, error) {
 		fmt.Fprintf(&b, "commands     sh -c SCRIPT  find the first of %s where a file can be written and run\n",
 			strings.Join(dirs, " "))
 		fmt.Fprintf(&b, "             sh -c SCRIPT  write the agent there as .splitbench-HASH-RANDOM, mode 0700\n")
-		fmt.Fprintf(&b, "             FILE %s  check that it arrived\n", agent.ArgSelfHash)
-		fmt.Fprintf(&b, "             FILE %s %s  run the session; the file unlinks itself first\n", agent.ArgServe,
-			deadline.Round(time.Second))
+		fmt.Fprintf(&b, "             sh -c SCRIPT FILE HASH %s  run it if its SHA-256 is HASH\n", agent.ArgVersion)
+		fmt.Fprintf(&b, "             sh -c SCRIPT FILE HASH %s %s  run the session; the file unlinks itself first\n",
+			agent.ArgServe, deadline.Round(time.Second))
 	}
 	head := "permissions "
 	for _, a := range s.Access {

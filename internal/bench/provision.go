@@ -17,6 +17,7 @@ import (
 	"github.com/splitbench/splitbench/internal/agentbin"
 	"github.com/splitbench/splitbench/internal/curl"
 	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
@@ -162,7 +163,7 @@ func (l ladder) present(ctx context.Context) (session, string, error) {
 		return nil, "", fmt.Errorf("use the agent that pod %s says is installed at %q: %w", l.pod.Name, untrusted.Safe(path),
 			err)
 	}
-	s, err := l.serve(ctx, l.container, path)
+	s, err := l.serve(ctx, l.container, []string{path})
 	return s, "installed: " + untrusted.Safe(strings.TrimSpace(version)), err
 }
 
@@ -180,15 +181,15 @@ func (l ladder) upload(ctx context.Context, c *podexec.Container) (session, stri
 	if err != nil {
 		return nil, "", err
 	}
-	u := podexec.Upload{Data: bin.Data, Name: name, HashArgs: []string{agent.ArgSelfHash}}
-	if c == l.container {
-		u.Dirs = l.pod.WritableDirs // another container has other mounts
+	u := podexec.Upload{Data: bin.Data, Name: name, TryArgs: []string{agent.ArgVersion}}
+	if c == l.container { // another one has other mounts
+		u.Dirs, u.Shared = l.pod.WritableDirs, l.pod.SharedDirs
 	}
 	path, err := c.Upload(ctx, u)
 	if err != nil {
 		return nil, "", fmt.Errorf("upload the agent to container %s of pod %s: %w", c.Target().Container, l.pod.Name, err)
 	}
-	s, err := l.serve(ctx, c, path)
+	s, err := l.serve(ctx, c, u.Argv(path))
 	if err != nil {
 		return nil, "", errors.Join(err, remove(ctx, c, path))
 	}
@@ -211,7 +212,7 @@ func (l ladder) curl(ctx context.Context) (session, string, error) {
 // ephemeral adds an ephemeral container to the pod, puts the agent there and starts it. The container ends by itself
 // with the session's deadline; Kubernetes keeps its entry in the pod's spec.
 func (l ladder) ephemeral(ctx context.Context) (session, string, error) {
-	name, err := podexec.AddEphemeral(ctx, l.cfg.REST, l.container.Target(), podexec.Ephemeral{
+	name, err := podexec.AddEphemeral(ctx, mesh.Guarded(l.cfg.REST), l.container.Target(), podexec.Ephemeral{
 		Image: l.cfg.Image, Command: []string{"sleep", fmt.Sprint(int((l.length + sessionMargin).Seconds()) + 1)},
 	})
 	if err != nil {
@@ -226,9 +227,9 @@ func (l ladder) ephemeral(ctx context.Context) (session, string, error) {
 		name, untrusted.Safe(l.cfg.Image), how), err
 }
 
-// serve starts the agent that lies at path.
-func (l ladder) serve(ctx context.Context, c *podexec.Container, path string) (session, error) {
-	argv := []string{path, agent.ArgServe, (l.length + sessionMargin).Round(time.Second).String()}
+// serve starts the agent that argv runs.
+func (l ladder) serve(ctx context.Context, c *podexec.Container, argv []string) (session, error) {
+	argv = append(argv, agent.ArgServe, (l.length + sessionMargin).Round(time.Second).String())
 	if l.after > 0 {
 		argv = append(argv, strconv.Itoa(l.after))
 	}

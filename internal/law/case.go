@@ -65,7 +65,9 @@ type Objects struct {
 // Add takes objects of a kind as they were listed.
 func (o *Objects) Add(k Kind, items []unstructured.Unstructured) {
 	for i := range items {
-		k.read(o, &items[i])
+		if k.is(&items[i]) {
+			k.read(o, &items[i])
+		}
 	}
 }
 

@@ -74,12 +74,15 @@ func ShortName(kind Path, name string) string {
 // Short is the split as a command line names it.
 func (s Split) Short() string { return ShortName(Path(s.Kind), s.Name) }
 
+// is reports whether an object is of the kind, as all objects of a list of it should be.
+func (k Kind) is(u *unstructured.Unstructured) bool { return u.GetKind() == string(k.Path) }
+
 // IsOffered reports whether splits of the kind are offered at all.
 func (k Kind) IsOffered() bool { return k.offers != nil }
 
 // Offered names an object as a command line does, where it is a split of the kind that a client of a mesh may follow.
 func (k Kind) Offered(u *unstructured.Unstructured) (name string, ok bool) {
-	if !k.offers(u) {
+	if !k.is(u) || !k.offers(u) {
 		return "", false
 	}
 	return k.Short + "/" + u.GetName(), true

@@ -329,12 +329,14 @@ type Pod struct {
 	Arch      string `json:"arch"`      // of the node, e.g. "linux", "amd64"; empty where it may not be read
 	Container string `json:"container"` // container to exec into
 	// how it was chosen: "-c", "default-container annotation", "first container that is not the proxy"
-	ContainerWhy   string    `json:"containerWhy"`
-	Image          string    `json:"image"`
-	ImageID        string    `json:"imageID"`      // of that container
-	WritableDirs   []string  `json:"writableDirs"` // emptyDir mounts of that container that are not read-only
-	AgentPath      string    `json:"agentPath"`    // agent already installed, as the pod's annotation says; empty: none
-	Meshed         bool      `json:"meshed"`       // has a proxy container or native sidecar
+	ContainerWhy string   `json:"containerWhy"`
+	Image        string   `json:"image"`
+	ImageID      string   `json:"imageID"`      // of that container
+	WritableDirs []string `json:"writableDirs"` // emptyDir mounts of that container that are not read-only
+	// mounts of that container that others may write to
+	SharedDirs     []string  `json:"sharedDirs,omitempty"`
+	AgentPath      string    `json:"agentPath"` // agent already installed, as the pod's annotation says; empty: none
+	Meshed         bool      `json:"meshed"`    // has a proxy container or native sidecar
 	ProxyContainer string    `json:"proxyContainer"`
 	ProxyImage     string    `json:"proxyImage"`
 	ProxyImageID   string    `json:"proxyImageID"` // as the node says, mostly NAME@sha256:...

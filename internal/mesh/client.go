@@ -46,7 +46,7 @@ type Client struct {
 // none. Warnings of the server (deprecated Endpoints, which mirrors still are) are dropped: nobody at the terminal can
 // act on them.
 func Connect(cfg *rest.Config, contextName string) (Client, error) {
-	own := rest.CopyConfig(cfg)
+	own := Guarded(cfg)
 	own.QPS = -1
 	own.RateLimiter = nil
 	own.WarningHandlerWithContext = rest.NoWarnings{}

@@ -119,6 +119,40 @@ func writableDirs(pod *core.Pod, c *core.Container) []string {
 	return out
 }
 
+// sharedDirs are the container's mounts that somebody else may write to: another container of the pod, or whoever has
+// what is no emptyDir. An init container that has ended writes nothing any more.
+func sharedDirs(pod *core.Pod, c *core.Container) []string {
+	private := map[string]bool{}
+	for _, v := range pod.Spec.Volumes {
+		private[v.Name] = v.EmptyDir != nil
+	}
+	theirs := func(name string, mounts []core.VolumeMount) {
+		for _, m := range mounts {
+			if name != c.Name && !m.ReadOnly {
+				private[m.Name] = false
+			}
+		}
+	}
+	for _, other := range pod.Spec.Containers {
+		theirs(other.Name, other.VolumeMounts)
+	}
+	for _, other := range pod.Spec.InitContainers {
+		if other.RestartPolicy != nil && *other.RestartPolicy == core.ContainerRestartPolicyAlways {
+			theirs(other.Name, other.VolumeMounts)
+		}
+	}
+	for _, other := range pod.Spec.EphemeralContainers {
+		theirs(other.Name, other.VolumeMounts)
+	}
+	var out []string
+	for _, m := range c.VolumeMounts {
+		if !private[m.Name] && !m.ReadOnly {
+			out = append(out, m.MountPath)
+		}
+	}
+	return out
+}
+
 // installedAgent is the path in the agent annotation, if it is a path that can be run as it is.
 func installedAgent(pod *core.Pod) (string, string) {
 	v := pod.Annotations[annAgent]

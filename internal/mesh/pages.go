@@ -22,6 +22,9 @@ func get[T any](ctx context.Context, c Client, what, ns, name string, from gette
 	return remember(c.memo, what+" "+ns+"/"+name, func() (T, error) { return from.Get(ctx, name, metav1.GetOptions{}) })
 }
 
+// maxPages bounds a list whose pages hold little or nothing and always name another.
+const maxPages = 64
+
 // paged reads a list page by page until it ends or has most items, and reports whether there was more. A continuation
 // that has expired (410, the server has compacted its history meanwhile) begins the list anew, once.
 func paged[T any, L metav1.ListInterface](
@@ -29,8 +32,9 @@ func paged[T any, L metav1.ListInterface](
 ) ([]T, bool, error) {
 	var out []T
 	opts.Limit = pageSize
+	ctx = withinList(ctx)
 	again := false
-	for {
+	for pages := 1; ; pages++ {
 		l, err := from.List(ctx, opts)
 		if err != nil && opts.Continue != "" && !again && (apierrors.IsResourceExpired(err) || apierrors.IsGone(err)) {
 			out, opts.Continue, again = nil, "", true
@@ -40,8 +44,8 @@ func paged[T any, L metav1.ListInterface](
 			return nil, false, err
 		}
 		out = append(out, items(l)...)
-		if l.GetContinue() == "" || len(out) >= most {
-			return out, l.GetContinue() != "", nil
+		if l.GetContinue() == "" || len(out) >= most || pages >= maxPages {
+			return out[:min(len(out), most)], l.GetContinue() != "" || len(out) > most, nil
 		}
 		opts.Continue = l.GetContinue()
 	}

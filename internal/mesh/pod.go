@@ -32,7 +32,7 @@ func readPod(pod *core.Pod, container string) (law.Pod, []string, error) {
 		notes = append(notes, note)
 	}
 	p.Container, p.ContainerWhy, p.Image = c.Name, why, untrusted.Cut(c.Image, 500)
-	p.WritableDirs = writableDirs(pod, c)
+	p.WritableDirs, p.SharedDirs = writableDirs(pod, c), sharedDirs(pod, c)
 	if cpu := c.Resources.Limits.Cpu(); !cpu.IsZero() {
 		p.CPULimit = cpu.String()
 	}

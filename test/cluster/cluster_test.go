@@ -138,10 +138,10 @@ func (l lab) inPod(t *testing.T, ctx context.Context, target, script string) str
 	return string(out)
 }
 
-// agentsScript lists the processes of agents in the pod. Their command lines begin with the path of the upload; the
+// agentsScript lists the processes of agents in the pod. Their command lines begin with the descriptor of the upload; the
 // script's own, which holds the pattern too, begins with sh.
 const agentsScript = `for d in /proc/[0-9]*; do c=$(tr '\0' ' ' <"$d/cmdline" 2>/dev/null) || continue
-case $c in /*/.splitbench-*" serve "*) echo "${d#/proc/}";; esac; done; true`
+case $c in "/proc/self/fd/3 serve "*) echo "${d#/proc/}";; esac; done; true`
 
 // nothingLeft checks that within the limit no agent runs in the pod any more and no file of one is left.
 func (l lab) nothingLeft(t *testing.T, limit time.Duration) {

@@ -66,11 +66,12 @@ func agentIn(t *testing.T, c *podexec.Container, o agent.ClientOptions) *agent.C
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := c.Upload(t.Context(), podexec.Upload{Data: bin.Data, Name: name, HashArgs: []string{agent.ArgSelfHash}})
+	u := podexec.Upload{Data: bin.Data, Name: name, TryArgs: []string{agent.ArgVersion}}
+	path, err := c.Upload(t.Context(), u)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := agent.Open(context.WithoutCancel(t.Context()), c, []string{path, agent.ArgServe, "2m"}, o)
+	client, err := agent.Open(context.WithoutCancel(t.Context()), c, u.Argv(path, agent.ArgServe, "2m"), o)
 	if err != nil {
 		t.Fatal(err)
 	}
