@@ -64,8 +64,8 @@ const (
 )
 
 // runScript runs the file $1 with the arguments after $2, if its SHA-256 is $2. The name is looked up once: another
-// file may have it a moment later. A shell takes a program for another processor for a script and runs that, so the machine
-// in its header is held against that of the shell's own.
+// file may have it a moment later. A shell takes a program for another processor for a script and runs that, so the
+// machine in its header is held against that of the shell's own.
 const runScript = `
 LC_ALL=C
 exec 3< "$1" || exit 126
