@@ -56,7 +56,7 @@ func (a *app) outlined(doc interface{ Outline() report.Outline }) document {
 	return document{
 		"text":     func(w io.Writer) error { return render.Text(w, doc.Outline(), a.textOptions()) },
 		"json":     jsonOf(doc),
-		"markdown": func(w io.Writer) error { return render.Markdown(w, doc.Outline()) },
+		"markdown": func(w io.Writer) error { return render.Markdown(w, doc.Outline(), render.Long) },
 		"html":     func(w io.Writer) error { return render.HTML(w, doc.Outline(), doc) },
 	}
 }
@@ -75,14 +75,21 @@ type renderFunc func(io.Writer, report.Report) error
 //
 //nolint:gochecknoglobals // a table that never changes
 var reportForms = map[string]renderFunc{
-	"json":        func(w io.Writer, r report.Report) error { return report.WriteJSON(w, r) },
-	"markdown":    func(w io.Writer, r report.Report) error { return render.Markdown(w, r.Outline()) },
-	"html":        func(w io.Writer, r report.Report) error { return render.HTML(w, r.Outline(), r) },
-	"openmetrics": telemetry.WriteOpenMetrics,
-	"junit":       func(w io.Writer, r report.Report) error { return render.JUnit(w, "splitbench", r.Suite()) },
+	"json":            func(w io.Writer, r report.Report) error { return report.WriteJSON(w, r) },
+	"markdown":        markdown(render.Long),
+	"html":            func(w io.Writer, r report.Report) error { return render.HTML(w, r.Outline(), r) },
+	"markdown=medium": markdown(render.Medium),
+	"markdown=short":  markdown(render.Short),
+	"openmetrics":     telemetry.WriteOpenMetrics,
+	"junit":           func(w io.Writer, r report.Report) error { return render.JUnit(w, "splitbench", r.Suite()) },
 }
 
-const reportFormNames = "text, json, yaml, markdown, html, junit, openmetrics, " +
+// markdown writes a report as Markdown of a size.
+func markdown(size render.Size) renderFunc {
+	return func(w io.Writer, r report.Report) error { return render.Markdown(w, r.Outline(), size) }
+}
+
+const reportFormNames = "text, json, yaml, markdown, markdown=medium, markdown=short, html, junit, openmetrics, " +
 	"jsonpath=TEMPLATE or go-template=TEMPLATE"
 
 // reportFlag registers -o of a report; nil is text. What could not be written is refused before anything is sent,

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 
@@ -141,7 +142,7 @@ func appendSummary(name string, r report.Report) (err error) {
 	if err != nil {
 		return err
 	}
-	if info.Size() > stepSummaryLimit-render.MaxMarkdown {
+	if info.Size() > stepSummaryLimit-utf8.UTFMax*int64(render.Long) {
 		return fmt.Errorf("file %q holds %d bytes already: the report would not fit", name, info.Size())
 	}
 	if info.Size() > 0 {
@@ -149,5 +150,5 @@ func appendSummary(name string, r report.Report) (err error) {
 			return err
 		}
 	}
-	return render.Markdown(f, r.Outline())
+	return render.Markdown(f, r.Outline(), render.Long)
 }

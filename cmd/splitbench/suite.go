@@ -175,7 +175,7 @@ func suiteDocument(s report.SuiteReport) document {
 		"json": jsonOf(s),
 		"markdown": func(w io.Writer) error {
 			for _, x := range s.Splits {
-				if err := render.Markdown(w, x.Report.Outline()); err != nil {
+				if err := render.Markdown(w, x.Report.Outline(), render.Medium); err != nil {
 					return err
 				}
 				fmt.Fprintln(w)

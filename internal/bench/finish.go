@@ -91,7 +91,7 @@ func (r *run) close(rep *report.Report, measured bool) {
 func (r *run) write(rep report.Report) error {
 	var verdict, markdown, text, page bytes.Buffer
 	outline := rep.Outline()
-	err := errors.Join(report.WriteJSON(&verdict, rep), render.Markdown(&markdown, outline),
+	err := errors.Join(report.WriteJSON(&verdict, rep), render.Markdown(&markdown, outline, render.Long),
 		render.Text(&text, outline, render.TextOptions{}), render.HTML(&page, outline, rep))
 	if err != nil {
 		return err

@@ -62,11 +62,11 @@ func (w *watchRun) batch(ctx context.Context, client session) (strange bool, err
 
 // update looks at what one batch counted.
 func (w *watchRun) update(c analyze.Counts) (err error) {
+	w.w.Seconds = time.Since(w.began).Seconds()
 	if w.suspect, err = w.w.Update(c); err != nil {
 		return err
 	}
 	w.ends = keepLast(append(w.ends, time.Now()), keptLooks)
-	w.w.Seconds = time.Since(w.began).Seconds()
 	w.show(true)
 	return nil
 }

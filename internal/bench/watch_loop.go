@@ -211,7 +211,10 @@ func (w *watchRun) up(pod string) {
 	}
 	length := time.Since(w.down).Seconds()
 	w.w.GapTime += length
-	g := report.WatchGap{At: w.down.UTC(), Seconds: judge.Rounded(length), From: w.pod(), To: pod, Why: w.w.Why}
+	at := judge.Rounded(w.down.Sub(w.began).Seconds())
+	g := report.WatchGap{
+		At: w.down.UTC(), AtSeconds: &at, Seconds: judge.Rounded(length), From: w.pod(), To: pod, Why: w.w.Why,
+	}
 	w.w.Gaps = keepLast(append(w.w.Gaps, g), report.MaxWatchList)
 	w.down = time.Time{}
 	w.log.keep("gap: " + g.String())

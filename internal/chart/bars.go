@@ -42,7 +42,7 @@ func (b Bars) ruler() ruler {
 		if row.Range != nil {
 			seen.see(row.Range.Low, row.Range.High)
 		}
-		if row.Tolerated != nil { // which may go below what is possible
+		if row.Tolerated != nil { // which may go below what is drawn, or possible
 			seen.see(row.Tolerated.High)
 		}
 	}
@@ -94,6 +94,9 @@ func (b Bars) Legend() []Entry {
 		if name != "" {
 			out = append(out, Entry{swatch(draw), name})
 		}
+	}
+	if len(b.Rows) == 0 {
+		return nil
 	}
 	add(b.Values, func(c *canvas) {
 		c.rect("bar s0", 0, 0, 24, 12)

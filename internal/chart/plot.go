@@ -3,6 +3,7 @@ package chart
 import (
 	"html/template"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -34,12 +35,16 @@ type Point struct {
 	Range *Range // of Y
 }
 
+// Known reports whether the point has a place.
+func (p Point) Known() bool { return !math.IsNaN(p.X) && !math.IsNaN(p.Y) }
+
 // Line joins points.
 type Line struct {
 	Name   string // in the legend
 	Series int
 	Points []Point
 	Dots   bool // the points are drawn too, with their ranges
+	Apart  bool // and nothing between them
 }
 
 // Rule is a line across the panel that others are compared to, from one place to another where From < To.
@@ -179,7 +184,7 @@ func (l Line) draw(c *canvas, x, y ruler) {
 	var path, dots, ranges strings.Builder
 	joined := false
 	for _, p := range l.Points {
-		if math.IsNaN(p.X) || math.IsNaN(p.Y) {
+		if !p.Known() {
 			joined = false
 			continue
 		}
@@ -196,7 +201,9 @@ func (l Line) draw(c *canvas, x, y ruler) {
 			ranges.WriteString(d("M", x.at(p.X), low, "V", high, "m-4 0h8M", x.at(p.X)-4, low, "h8"))
 		}
 	}
-	c.line(l.Series, path.String())
+	if !l.Apart {
+		c.line(l.Series, path.String())
+	}
 	if l.Dots {
 		c.path(colour("range", l.Series), ranges.String())
 		c.path(colour("dots", l.Series), dots.String())
@@ -211,7 +218,7 @@ func (p Plot) Legend() []Entry {
 			out = append(out, panel.Stack.legend()...)
 		}
 		for _, l := range panel.Lines {
-			if l.Name != "" {
+			if l.Name != "" && slices.ContainsFunc(l.Points, Point.Known) {
 				out = append(out, Entry{Key(l.Series), l.Name})
 			}
 		}

@@ -14,13 +14,14 @@ type canvas struct{ strings.Builder }
 
 // picture is a whole SVG of a height.
 func picture(height float64, label string, draw func(*canvas)) template.HTML {
-	return svg(fmt.Sprintf(`class="plot" viewBox="0 0 %s %s" role="img" aria-label="%s"`,
-		number(width), number(height), escape(label)), draw)
+	w, h := number(width), number(height)
+	return svg(fmt.Sprintf(`class="plot" width="%s" height="%s" viewBox="0 0 %s %s" role="img" aria-label="%s" `+
+		`font-family="sans-serif" font-size="12"`, w, h, w, h, escape(label)), draw)
 }
 
 // swatch is a small picture for a legend or a row of a table.
 func swatch(draw func(*canvas)) template.HTML {
-	return svg(`class="key" viewBox="0 0 30 12" aria-hidden="true"`, draw)
+	return svg(`class="key" width="30" height="12" viewBox="0 0 30 12" aria-hidden="true"`, draw)
 }
 
 func svg(head string, draw func(*canvas)) template.HTML {
@@ -33,25 +34,25 @@ func svg(head string, draw func(*canvas)) template.HTML {
 
 func (c *canvas) path(class, d string) {
 	if d != "" {
-		fmt.Fprintf(c, `<path class="%s" d="%s"/>`+"\n", class, d)
+		fmt.Fprintf(c, `<path class="%s" d="%s"%s/>`+"\n", class, d, paint(class))
 	}
 }
 
 // line is a path in the colour and the dashes of a series.
 func (c *canvas) line(series int, d string) {
 	if d != "" {
-		fmt.Fprintf(c, `<path class="%s" d="%s" stroke-dasharray="%s"/>`+"\n",
-			colour("line", series), d, dashes[series%len(dashes)])
+		class := colour("line", series)
+		fmt.Fprintf(c, `<path class="%s" d="%s" stroke-dasharray="%s"%s/>`+"\n", class, d, dashes[series%len(dashes)], paint(class))
 	}
 }
 
 func (c *canvas) rect(class string, x, y, width, height float64) {
-	fmt.Fprintf(c, `<rect class="%s" x="%s" y="%s" width="%s" height="%s"/>`+"\n",
-		class, number(x), number(y), number(width), number(height))
+	fmt.Fprintf(c, `<rect class="%s" x="%s" y="%s" width="%s" height="%s"%s/>`+"\n",
+		class, number(x), number(y), number(width), number(height), paint(class))
 }
 
 func (c *canvas) dot(class string, x, y float64) {
-	fmt.Fprintf(c, `<circle class="%s" cx="%s" cy="%s" r="5.5"/>`+"\n", class, number(x), number(y))
+	fmt.Fprintf(c, `<circle class="%s" cx="%s" cy="%s" r="5.5"%s/>`+"\n", class, number(x), number(y), paint(class))
 }
 
 func (c *canvas) text(class string, l label) {
@@ -59,6 +60,41 @@ func (c *canvas) text(class string, l label) {
 		fmt.Fprintf(c, `<text class="%s" x="%s" y="%s" text-anchor="%s">%s</text>`+"\n",
 			class, number(l.x), number(l.y), l.anchor, escape(l.text))
 	}
+}
+
+// paints are how things look where the style is not let in, by the first word of their class.
+//
+//nolint:gochecknoglobals // a table that never changes
+var paints = map[string]string{
+	"grid": stroke("#d5dbe2"), "panel": stroke("#d5dbe2"), "want": stroke("#1b222b"), "weight": stroke("#1b222b"),
+	"mark": stroke("#1b222b"), "moment": stroke("#1b222b"), "line": stroke("@"), "range": stroke("@"),
+	"dots": stroke("@") + ` stroke-width="6" stroke-linecap="round"`, "dot": fill("@", 1), "bar": fill("@", 0.3),
+	"area": fill("@", 0.5), "track": fill("#e9edf1", 1), "allowed": fill("#5a697d", 0.14), "band": fill("#5a697d", 0.14),
+	"lost": fill("#b3202a", 1), "head": fill("#1b222b", 1),
+}
+
+// hues are the colours of series there, as the light style has them.
+//
+//nolint:gochecknoglobals // a table that never changes
+var hues = [palette]string{
+	"#0b62c4", "#c0460a", "#0b7a5c", "#a3318c", "#7d6000", "#1f7fa8", "#5a4fd1", "#68717d",
+}
+
+func stroke(colour string) string { return fmt.Sprintf(` fill="none" stroke="%s"`, colour) }
+
+func fill(colour string, opacity float64) string {
+	return fmt.Sprintf(` fill="%s" fill-opacity="%g"`, colour, opacity)
+}
+
+// paint are the attributes for a class. The style goes before them.
+func paint(class string) string {
+	what, series, _ := strings.Cut(class, " s")
+	hue := "#68717d"
+	if n, err := strconv.Atoi(series); err == nil && n < palette {
+		hue = hues[n]
+	}
+	word, _, _ := strings.Cut(what, " ")
+	return strings.ReplaceAll(paints[word], "@", hue)
 }
 
 // escape makes text of anything: what does not print, or turns the direction of text, is replaced.

@@ -22,6 +22,7 @@ func comparisonInput() *draft {
 		return report.LatencyTarget{
 			Name: name, URL: "http://" + name[4:] + ":9898/", Sent: 2400, Counted: 2400, Quantiles: []report.QuantileTime{
 				{Quantile: 0.5, Ms: &typical, LowMs: &typical, HighMs: &typical, DesignEffect: 1.3},
+				{Quantile: 0.9, Ms: report.Finite(Rounded(1.4 * typical)), LowMs: report.Finite(Rounded(1.35 * typical)), HighMs: report.Finite(Rounded(1.5 * typical)), DesignEffect: 1.3},
 				{Quantile: 0.99, DesignEffect: 1, Why: "needs about 1,500 answers"},
 			},
 		}
@@ -159,11 +160,30 @@ func watchInput() *draft {
 		Pods:     []string{"frontend-7d9c-x2x", "frontend-7d9c-k4f"}, GapCount: 1, GapTime: 4.2,
 		SetAside: 31, Memory: 52 << 20,
 		Gaps: []report.WatchGap{{
-			At: time.Date(2026, 11, 22, 7, 30, 0, 0, time.UTC), Seconds: 4.2, From: "frontend-7d9c-x2x", To: "frontend-7d9c-k4f",
+			At: time.Date(2026, 11, 22, 7, 30, 0, 0, time.UTC), AtSeconds: report.Finite(898), Seconds: 4.2, From: "frontend-7d9c-x2x", To: "frontend-7d9c-k4f",
 			Why: "the agent's exit code 137 (killed: container stopped, or out of memory)",
 		}},
 	}
+	for i := range 24 {
+		in.Watch.History = append(in.Watch.History, lookAt(i+1))
+	}
 	return in
+}
+
+// lookAt is what a watch of 24 looks in an hour, at 50 requests a second, knew at one of them: ranges that narrow.
+func lookAt(n int) report.WatchedLook {
+	sent := int64(n) * 7500
+	half := 0.9/math.Sqrt(float64(sent)) + 0.001
+	wave := math.Sin(float64(n)/3) / (50 * math.Sqrt(float64(n)))
+	look := report.WatchedLook{AtSeconds: float64(n) * 150, LnE: report.Finite(Rounded(1.5*math.Sin(float64(n)/2) - 3.4*float64(n)/24))}
+	for i, name := range []string{"podinfo", "podinfo-east"} {
+		share := 0.5 + wave*float64(1-2*i)
+		look.Backends = append(look.Backends, report.WatchedPart{
+			Backend: name, Weight: 50, Observed: int64(math.Round(share * float64(sent))),
+			Interval: &report.Interval{Low: report.Finite(Rounded(share - half)), High: report.Finite(Rounded(share + half)), Level: 0.99, Method: analyze.MethodConfidenceSequence},
+		})
+	}
+	return look
 }
 
 // failedWatchInput is a watch that ended at a drift.

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -135,6 +136,14 @@ func inputs() map[string]*draft {
 
 	cost := run(analyze.Pass, twoWeights(50, 50), 1212, 1188, 0)
 	cost.GatewayCost = gatewayCostOfRun()
+	for i := range cost.Series.OverTime.Backends { // the last window has too few answers for what 9 of 10 kept to
+		b, median := &cost.Series.OverTime.Backends[i], []float64{3, 41}[i]
+		for k := range cost.Series.OverTime.Windows {
+			b.P50Ms = append(b.P50Ms, report.Finite(Rounded(median*(1+math.Sin(float64(k))/20))))
+			b.P90Ms = append(b.P90Ms, report.Finite(Rounded(median*(1.5+math.Cos(float64(k))/10))))
+		}
+		b.P90Ms[len(b.P90Ms)-1] = nil
+	}
 	in["gateway-cost"] = cost
 	late := run(analyze.Pass, twoWeights(50, 50), 1212, 1188, 0)
 	late.GatewayCost = &report.GatewayCost{Why: "the generator was late, so the times are its own as much as the backends'"}

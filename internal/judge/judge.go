@@ -191,6 +191,7 @@ func (doc *draft) take(p attack.Plan, totals wire.Totals, t *Tally) {
 		EndReason: cmp.Or(totals.Reason, "cut"), OnTime: t.onTime(totals),
 	}
 	doc.Series = &report.Series{OverTime: t.windows.overTime(t.N, doc.weights)}
+	t.cost.overTime(doc.Series.OverTime)
 }
 
 func specimensOf(s []attack.Specimen) (out []report.Specimen) {

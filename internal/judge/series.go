@@ -107,6 +107,38 @@ func (w *windows) overTime(requests uint64, weights analyze.Weights) *report.Ove
 	return out
 }
 
+// overTime adds quantiles of the response times of each window that has enough of them.
+func (c *costTimes) overTime(o *report.OverTime) {
+	if o == nil || o.Windows > report.MaxWindows {
+		return
+	}
+	width := time.Duration(o.WindowSeconds * float64(time.Second))
+	times := make([][][]int64, len(o.Backends))
+	for i := range times {
+		times[i] = make([][]int64, o.Windows)
+	}
+	for _, x := range c.kept {
+		if at := int(max(x.due, 0) / width); int(x.who) < len(times) && at < o.Windows {
+			times[x.who][at] = append(times[x.who][at], x.took)
+		}
+	}
+	for i, windows := range times {
+		of := func(q float64) []*float64 {
+			values, known := make([]*float64, o.Windows), false
+			for k, w := range windows {
+				if report.Enough(int64(len(w)), q) {
+					values[k], known = report.Ms(float64(quantilesOf(w)(q))), true
+				}
+			}
+			if !known {
+				return nil
+			}
+			return values
+		}
+		o.Backends[i].P50Ms, o.Backends[i].P90Ms = of(0.5), of(0.9)
+	}
+}
+
 // startedAt is the pod's clock when the burst began, zero where it did not say.
 func startedAt(t wire.Totals) time.Time {
 	if t.StartedUnixNs <= 0 {

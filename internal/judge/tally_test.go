@@ -81,7 +81,7 @@ func BenchmarkStoredRun(b *testing.B) {
 		f.Close()
 		rep := conclude(record.Manifest{Weights: w, Options: analyze.DefaultOptions()}, totals, t)
 		var out bytes.Buffer
-		if err := errors.Join(render.Text(&out, rep.Outline(), render.TextOptions{}), render.Markdown(&out, rep.Outline()), report.WriteJSON(&out, rep),
+		if err := errors.Join(render.Text(&out, rep.Outline(), render.TextOptions{}), render.Markdown(&out, rep.Outline(), render.Long), report.WriteJSON(&out, rep),
 			render.HTML(&out, rep.Outline(), rep), render.JUnit(&out, "splitbench", rep.Suite())); err != nil {
 			b.Fatal(err)
 		}

@@ -21,6 +21,7 @@ type Watch struct {
 	Stale *witness.Finding
 
 	weights  analyze.Weights
+	stride   int64               // one in so many looks is kept; 0: each
 	seq      *analyze.Sequential // the whole watch: what is shown, and whether it passed
 	monitor  *analyze.Monitor    // whether it failed, whenever that began
 	look     analyze.Look
@@ -128,6 +129,7 @@ func (w *Watch) Update(c analyze.Counts) (*analyze.Departure, error) {
 	w.total.Unattributed += c.Unattributed
 	w.Looks++
 	w.Lost, w.Requests = w.total.Unattributed, w.look.Requests
+	w.remember()
 	w.passed = w.look.Requests > 0
 	for i, x := range w.look.Intervals {
 		if x.Why != "" { // weight 0
@@ -137,6 +139,21 @@ func (w *Watch) Update(c analyze.Counts) (*analyze.Departure, error) {
 		w.passed = w.passed && x.Low <= x.High && low >= w.expected[i]-w.delta[i] && high <= w.expected[i]+w.delta[i]
 	}
 	return departure, nil
+}
+
+// remember keeps what is known at every look, or at one in 2, 4, 8 ... where that would be too many.
+func (w *Watch) remember() {
+	if len(w.History) == report.MaxHistory {
+		for i := range report.MaxHistory / 2 {
+			w.History[i] = w.History[2*i+1]
+		}
+		w.History, w.stride = w.History[:report.MaxHistory/2], 2*max(w.stride, 1)
+	}
+	if w.Looks%max(w.stride, 1) == 0 {
+		w.History = append(w.History, report.WatchedLook{
+			AtSeconds: Rounded(w.Seconds), LnE: report.Finite(w.look.LnE), Backends: w.parts(),
+		})
+	}
 }
 
 // spread is a likely range of n requests wherever the unattributed ones went.
@@ -164,14 +181,20 @@ func (w *Watch) Now() report.Watch {
 	if w.Looks > 0 {
 		out.LnE = report.Finite(w.look.LnE)
 	}
-	out.Backends = []report.WatchedPart{}
+	out.Backends, out.History = w.parts(), slices.Clone(w.History)
 	out.Gaps, out.Pods = append([]report.WatchGap{}, w.Gaps...), append([]string{}, w.Pods...)
+	return out
+}
+
+// parts are the backends as they are known at this moment.
+func (w *Watch) parts() []report.WatchedPart {
+	out := []report.WatchedPart{}
 	for i, x := range w.weights {
 		part := report.WatchedPart{Backend: x.Backend, Weight: x.W, Observed: w.total.N[i]}
 		if i < len(w.look.Intervals) && w.look.Intervals[i].Low <= w.look.Intervals[i].High {
 			part.Interval = interval(w.look.Intervals[i])
 		}
-		out.Backends = append(out.Backends, part)
+		out = append(out, part)
 	}
 	return out
 }

@@ -15,11 +15,11 @@ const (
 	maxBarName  = 28
 )
 
-// barLines are bars with a mark where each should end, one line for each and one that says so. There are none where the
-// bars do not begin at 0, and where there is but one, too many, or no room.
+// barLines are shares as bars with a mark where each should end, one line for each and one that says so. There are none
+// where there is but one, too many, or no room.
 func barLines(b chart.Bars, width int, ascii bool) []string {
 	scale := b.Scale()
-	if scale.Low != 0 || b.Values == "" || len(b.Rows) < 2 || len(b.Rows) > maxBars {
+	if b.X.Most == 0 || b.Targets != "weight" || len(b.Rows) < 2 || len(b.Rows) > maxBars {
 		return nil
 	}
 	filled, empty, mark := "\u2588", "\u00b7", "\u2503"

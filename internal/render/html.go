@@ -7,7 +7,11 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/splitbench/splitbench/internal/chart"
 	"github.com/splitbench/splitbench/internal/report"
@@ -18,7 +22,7 @@ import (
 //go:embed html
 var htmlFiles embed.FS
 
-// HTML renders an outline as one page that needs nothing else: no network, and no script but one that sorts tables. The
+// HTML renders an outline as one page that needs nothing else: no network, and no script but one that sorts tables and copies commands. The
 // page holds the document as JSON, from which report.ReadHTML gets a report back. Its errors are those of w.
 func HTML(w io.Writer, o report.Outline, document any) error {
 	p, err := PageOf(o, document)
@@ -41,7 +45,7 @@ func PageOf(o report.Outline, document any) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	sort, err := SortScript()
+	sort, err := PageScript()
 	return Page{
 		Title: printable(o.Word) + ": " + printable(o.Title) + " - splitbench", Body: body, Scripts: []template.JS{sort},
 	}, err
@@ -61,10 +65,12 @@ func embedded(document any) (template.JS, error) {
 func execute(name string, data any) (template.HTML, error) {
 	t, err := template.New(name).Funcs(template.FuncMap{
 		"text": printable, "kind": kindOfBlock, "badge": Badge, "key": chart.Key, "number": number, "class": outcomeClass,
-		"symbol": func(state string) string { return symbol(state, false) },
-		"notes":  func(s []report.Section) []report.Section { return boxed(s, true) },
-		"others": func(s []report.Section) []report.Section { return boxed(s, false) },
-		"minus1": func(n int) int { return n - 1 },
+		"breaks":   breakable,
+		"symbol":   func(state string) string { return symbol(state, false) },
+		"first":    func(s []report.Section) []report.Section { return sorted(s, inBox) },
+		"then":     func(s []report.Section) []report.Section { return sorted(s, inFlow) },
+		"appendix": func(s []report.Section) []report.Section { return sorted(s, inAppendix) },
+		"minus1":   func(n int) int { return n - 1 },
 	}).ParseFS(htmlFiles, "html/"+name)
 	if err != nil {
 		return "", fmt.Errorf("write page: %w", err)
@@ -76,16 +82,49 @@ func execute(name string, data any) (template.HTML, error) {
 	return template.HTML(b.String()), nil //nolint:gosec // by html/template
 }
 
-// boxed are the sections that stand in boxes before the others, or the others.
-func boxed(sections []report.Section, is bool) []report.Section {
-	var out []report.Section
-	for _, s := range sections {
-		if (s.Note != "") == is {
-			out = append(out, s)
-		}
+// place is where a page has a section: in a box above the others, among them, or folded below them.
+type place int
+
+const (
+	inBox place = iota
+	inFlow
+	inAppendix
+)
+
+func placeOf(s report.Section) place {
+	switch {
+	case s.Folded:
+		return inAppendix
+	case s.Note != "" && s.Note != report.NoteWarn:
+		return inBox
 	}
-	return out
+	return inFlow
 }
+
+// sorted are the sections of one place.
+func sorted(sections []report.Section, at place) []report.Section {
+	return slices.DeleteFunc(slices.Clone(sections), func(s report.Section) bool { return placeOf(s) != at })
+}
+
+// breakable is harmless text whose long words may be broken where people would: after the marks between the parts of a
+// name, of a host or of an id; and anywhere, where there are none.
+func breakable(s string) template.HTML {
+	const long = 18 // runes of a word that fits anywhere
+	words := strings.SplitAfter(printable(s), " ")
+	for i, word := range words {
+		parts := []string{word}
+		if utf8.RuneCountInString(word) > long {
+			parts = wordParts.FindAllString(word, -1)
+		}
+		for k := range parts {
+			parts[k] = template.HTMLEscapeString(parts[k])
+		}
+		words[i] = strings.Join(parts, "<wbr>")
+	}
+	return template.HTML(strings.Join(words, "")) //nolint:gosec // every part was escaped
+}
+
+var wordParts = regexp.MustCompile(`[^-/.:_=,]{1,24}[-/.:_=,]*|[-/.:_=,]+`)
 
 func kindOfBlock(b report.Block) string {
 	switch b.(type) {

@@ -4,66 +4,89 @@ import (
 	"html"
 	"io"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/splitbench/splitbench/internal/chart"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// MaxMarkdown bounds what Markdown writes, in bytes. It keeps a comment below GitHub's limit of 65,536 characters, with
-// room for what a bot adds.
-const MaxMarkdown = 60_000
+// Size is how many characters a Markdown document has at most, and with it what it is of.
+type Size int
+
+// The sizes. Long is below GitHub's limit of 65,536, with room for what a bot adds; Medium is without what is folded
+// away; Short is the answer, why, what to do and the shares: a message of Slack's takes it.
+const (
+	Short  Size = 3_000
+	Medium Size = 12_000
+	Long   Size = 60_000
+)
 
 // Markdown renders an outline for a pull request: a marker by which a bot finds its own comment again, the headline,
-// and what is not needed at once folded away, or left out where the whole would be too long. Its errors are those of w.
-func Markdown(w io.Writer, o report.Outline) error {
-	doc := markdown(o, everything)
-	if len(doc) > MaxMarkdown {
-		doc = markdown(o, unfolded)
-	}
-	if len(doc) > MaxMarkdown {
-		doc = markdown(o, headOnly)
-	}
-	_, err := io.WriteString(w, doc)
-	return err
-}
-
-// amount is how much of an outline a comment has room for.
-type amount int
-
-const (
-	headOnly amount = iota
-	unfolded
-	everything
-)
-
-func markdown(o report.Outline, room amount) string {
-	var m comment
+// and what is not needed at once folded away. What would make it too long is left out, which it says. Its errors are
+// those of w.
+func Markdown(w io.Writer, o report.Outline, size Size) error {
+	m := comment{left: int(size) - leastRoom}
 	m.add("<!-- splitbench:" + forHTMLComment(o.Marker) + " -->")
-	m.add("## " + forMarkdown(o.Word) + ": " + forMarkdown(o.Title))
+	m.add("## " + forMarkdown(o.Word) + ": " + within(o.Title, maxTitle))
 	if o.Simulated != "" {
-		m.add("**Simulated:** " + forMarkdown(o.Simulated))
+		m.add("**Simulated:** " + within(o.Simulated, maxTitle))
 	}
-	m.add("**" + forMarkdown(o.Sentence()) + "**")
-	for _, s := range o.Sections {
-		if s.Level <= report.Comment && !s.Folded && room > headOnly {
-			m.section(s)
-		}
+	m.add("**" + within(o.Sentence(), maxHeadline) + "**")
+	m.sections(o.Sections, size, (*comment).section, inBox, inFlow)
+	if size == Long {
+		m.sections(o.Sections, size, (*comment).folded, inAppendix)
 	}
-	for _, s := range o.Sections {
-		if s.Level <= report.Comment && s.Folded && room == everything {
-			m.folded(s)
-		}
-	}
-	if room < everything {
+	if m.cut {
 		m.add("The details were left out: they would not fit in a comment. They are in the run's folder.")
 	}
 	if o.Footer != "" {
-		m.add("<sub>" + forMarkdown(o.Footer) + "</sub>")
+		m.add("<sub>" + within(o.Footer, maxTitle) + "</sub>")
 	}
-	return strings.TrimRight(m.String(), "\n") + "\n"
+	_, err := io.WriteString(w, strings.TrimRight(m.String(), "\n")+"\n")
+	return err
+}
+
+// Bounds of what every document begins and ends with, and the room that is kept for the end, in characters.
+const maxTitle, maxHeadline, leastRoom = 300, 800, 600
+
+// within is text with at most so many characters of Markdown, which references to characters make longer than it.
+func within(s string, most int) string {
+	for n := most; ; n = n * 3 / 4 {
+		if text := forMarkdown(untrusted.Cut(s, n)); utf8.RuneCountInString(text) <= most {
+			return text
+		}
+	}
+}
+
+// sections writes those of some places that fit, in their order.
+func (m *comment) sections(all []report.Section, size Size, write func(*comment, report.Section), places ...place) {
+	most := report.Comment
+	if size == Short {
+		most = report.Brief
+	}
+	for _, at := range places {
+		for _, s := range sorted(all, at) {
+			if s.Level > most {
+				continue
+			}
+			var one comment
+			write(&one, s)
+			if n := utf8.RuneCountInString(m.String()) + utf8.RuneCountInString(one.String()); n > m.left {
+				m.cut = true
+				continue
+			}
+			m.WriteString(one.String())
+		}
+	}
 }
 
 // comment is a growing Markdown document: blocks apart by an empty line.
-type comment struct{ strings.Builder }
+type comment struct {
+	strings.Builder
+	left int  // characters that it may have before its end
+	cut  bool // something was left out
+}
 
 func (m *comment) add(text string) {
 	if text != "" {
@@ -110,6 +133,12 @@ func (m *comment) blocks(blocks []report.Block) {
 			m.table(gridOf(b, report.Comment, forMarkdown))
 		case report.Verbatim:
 			m.add(pre(b))
+		case *report.Figure:
+			if bars, ok := b.Chart.(chart.Bars); ok {
+				if lines := barLines(bars, defaultWidth, false); len(lines) > 0 {
+					m.add(pre(lines))
+				}
+			}
 		case report.Details:
 			m.details(b.Summary, b.Blocks)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/yuin/goldmark"
@@ -23,7 +24,7 @@ import (
 func asMarkdown(t *testing.T, o report.Outline) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Markdown(&b, o); err != nil {
+	if err := Markdown(&b, o, Long); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -53,9 +54,6 @@ func TestMarkdownIsWhatItSeems(t *testing.T) {
 			if c != '\n' && !unicode.IsPrint(c) {
 				t.Errorf("%s: Markdown holds %U", name, c)
 			}
-		}
-		if len(doc) > MaxMarkdown {
-			t.Errorf("%s: %d bytes", name, len(doc))
 		}
 	}
 }
@@ -88,13 +86,22 @@ func TestMarkdownStructure(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := map[int]int{}
-		for _, s := range o.Sections {
-			for _, b := range s.Blocks {
-				if table, ok := b.(report.Table); ok && s.Level <= report.Comment {
-					if g := gridOf(table, report.Comment, forMarkdown); len(g.rows) > 0 {
+		var count func(blocks []report.Block)
+		count = func(blocks []report.Block) {
+			for _, b := range blocks {
+				switch b := b.(type) {
+				case report.Details:
+					count(b.Blocks)
+				case report.Table:
+					if g := gridOf(b, report.Comment, forMarkdown); len(g.rows) > 0 {
 						want[len(g.titles)] += len(g.rows)
 					}
 				}
+			}
+		}
+		for _, s := range o.Sections {
+			if s.Level <= report.Comment {
+				count(s.Blocks)
 			}
 		}
 		if diff := cmp.Diff(want, rows); headings != 1 || diff != "" {
@@ -124,6 +131,34 @@ func TestNoMentionsOrLinks(t *testing.T) {
 	}
 }
 
+// No document is longer than its size says, whatever is in it; the shortest one has the answer and, where there is room, the
+// shares.
+func TestMarkdownHasThreeSizes(t *testing.T) {
+	all := outlines(t)
+	long := all["pass"]
+	long.Headline, long.Title, long.Footer = strings.Repeat("@", 5000), strings.Repeat("#", 5000), strings.Repeat("<", 5000)
+	all["of signs alone"] = long
+	for name, o := range all {
+		for _, size := range []Size{Short, Medium, Long} {
+			var b bytes.Buffer
+			if err := Markdown(&b, o, size); err != nil {
+				t.Fatal(err)
+			}
+			if n := utf8.RuneCount(b.Bytes()); n > int(size) {
+				t.Errorf("%s: %d characters, at most %d", name, n, size)
+			}
+			if text := b.String(); !strings.Contains(text, "## "+o.Word+": ") || size == Short && strings.Contains(text, "<details>") {
+				t.Errorf("%s in %d:\n%s", name, size, text)
+			}
+		}
+	}
+	var b bytes.Buffer
+	if err := Markdown(&b, all["fail"], Short); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "fail-short.md", b.Bytes())
+}
+
 func TestMarkersAreComments(t *testing.T) {
 	if m := forHTMLComment("west/test/podinfo"); m != "west/test/podinfo" {
 		t.Errorf("marker %s", m)
@@ -143,11 +178,11 @@ func TestMarkdownFitsInAComment(t *testing.T) {
 		long = append(long, strings.Repeat("<", 300))
 	}
 	o.Sections = append(o.Sections, report.Section{ID: "long", Title: "Long", Folded: true, Blocks: []report.Block{long}})
-	if doc := asMarkdown(t, o); len(doc) > MaxMarkdown || !strings.Contains(doc, "details were left out") || !strings.Contains(doc, "| Backend |") {
+	if doc := asMarkdown(t, o); utf8.RuneCountInString(doc) > int(Long) || !strings.Contains(doc, "details were left out") || !strings.Contains(doc, "| Backend |") {
 		t.Errorf("%d bytes", len(doc))
 	}
 	o.Sections[len(o.Sections)-1].Folded = false
-	if doc := asMarkdown(t, o); len(doc) > MaxMarkdown || !strings.Contains(doc, "details were left out") || !strings.Contains(doc, "## PASS: ") {
+	if doc := asMarkdown(t, o); utf8.RuneCountInString(doc) > int(Long) || !strings.Contains(doc, "details were left out") || !strings.Contains(doc, "## PASS: ") {
 		t.Errorf("%d bytes", len(doc))
 	}
 }

@@ -17,7 +17,7 @@ import (
 type Page struct {
 	Title   string        // plain text
 	Body    template.HTML // made by a template of html/template
-	Scripts []template.JS // in the order in which they run; see SortScript
+	Scripts []template.JS // in the order in which they run; see PageScript
 	Forms   bool          // forms may be sent to where the page came from
 }
 
@@ -76,9 +76,10 @@ func pageStyle() (template.CSS, error) {
 	return template.CSS(chart.Style + "\n" + string(own)), nil
 }
 
-// SortScript makes tables of class "sortable" sortable by mouse and keyboard. Without it they are plain tables.
-func SortScript() (template.JS, error) {
-	b, err := htmlFiles.ReadFile("html/sort.js")
+// PageScript makes tables of class "sortable" sortable by mouse and keyboard, and gives what can be copied a button.
+// Without it they are plain tables and text.
+func PageScript() (template.JS, error) {
+	b, err := htmlFiles.ReadFile("html/page.js")
 	return template.JS(b), err
 }
 
@@ -103,7 +104,7 @@ func outcomeClass(outcome string) string {
 func Badge(outcome string) template.HTML {
 	outcome = outcomeClass(outcome)
 	return template.HTML(fmt.Sprintf( //nolint:gosec // five known words and paths
-		`<span class="badge %s"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="%s" fill="none" stroke="currentColor" `+
+		`<span class="badge %s"><svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true"><path d="%s" fill="none" stroke="currentColor" `+
 			`stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round"/></svg>%s</span>`,
 		outcome, outcomeSigns[outcome], strings.ToUpper(outcome)))
 }

@@ -148,7 +148,7 @@ func TestWriteErrorsAreReturned(t *testing.T) {
 	r := reports(t)["pass"]
 	o := r.Outline()
 	for name, err := range map[string]error{
-		"text": Text(brokenWriter{}, o, TextOptions{}), "markdown": Markdown(brokenWriter{}, o), "html": HTML(brokenWriter{}, o, r),
+		"text": Text(brokenWriter{}, o, TextOptions{}), "markdown": Markdown(brokenWriter{}, o, Long), "html": HTML(brokenWriter{}, o, r),
 		"junit": JUnit(brokenWriter{}, "x", r.Suite()), "json": report.WriteJSON(brokenWriter{}, r),
 	} {
 		if !errors.Is(err, errBroken) {
@@ -181,7 +181,7 @@ func TestOddDocumentsAreRendered(t *testing.T) {
 			change(&r)
 			var b bytes.Buffer
 			if err := errors.Join(
-				HTML(&b, r.Outline(), r), Text(&b, r.Outline(), TextOptions{Width: 100, Color: true}), Markdown(&b, r.Outline()), JUnit(&b, "x", r.Suite()),
+				HTML(&b, r.Outline(), r), Text(&b, r.Outline(), TextOptions{Width: 100, Color: true}), Markdown(&b, r.Outline(), Long), JUnit(&b, "x", r.Suite()),
 			); err != nil {
 				t.Error(err)
 			}
@@ -199,7 +199,7 @@ func FuzzDocumentsAreRendered(f *testing.F) {
 			return
 		}
 		var text, md bytes.Buffer
-		if err := errors.Join(Text(&text, r.Outline(), TextOptions{}), Markdown(&md, r.Outline())); err != nil {
+		if err := errors.Join(Text(&text, r.Outline(), TextOptions{}), Markdown(&md, r.Outline(), Short)); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range text.String() {

@@ -8,8 +8,7 @@ import (
 // sharesSection is what each backend got, beside what was declared.
 func sharesSection(r Report) Section {
 	return Section{ID: "shares", Title: "Shares", Blocks: []Block{
-		backendTable(r), sharesFigure(r),
-		Paragraph(quantileNote(r)),
+		backendTable(r), sharesFigure(r), Paragraph(quantileNote(r)),
 	}}
 }
 
@@ -118,21 +117,28 @@ func quantileNote(r Report) string {
 	return ""
 }
 
-// timesSections are how long answers took, and what went wrong.
-func timesSections(r Report) []Section {
-	figure, without := latencyFigure(r)
+// measuredSections are how long answers took, what there is over time, and what went wrong.
+func measuredSections(r Report) []Section {
+	if _, all := requestsOf(r); all == 0 {
+		return nil
+	}
 	late := ""
-	if r.Load != nil && !r.Load.OnTime {
+	if r.Load != nil && !r.Load.OnTime && timed(r) {
 		late = fmt.Sprintf("The generator was late (99 of 100 requests within %s of the plan): these times are not the "+
 			"mesh's alone.", micros(r.Load.SendLag.P99Us))
 	}
 	table, fine := errorTable(r)
+	overTime := overTimeSection(r)
+	if r.Drill != nil { // its timeline says more
+		overTime.Blocks = nil
+	}
 	return []Section{
 		{
 			ID: "latency", Title: "Latency", Level: Page,
-			Blocks: []Block{figure, Paragraph(without), latencyTable(r), Paragraph(quantileNote(r)), Paragraph(late)},
+			Blocks: []Block{latencyFigure(r), latencyTable(r), Paragraph(quantileNote(r)), Paragraph(late)},
 		},
-		{ID: "errors", Title: "Errors", Level: Page, Blocks: []Block{table, Paragraph(fine)}},
+		overTime,
+		{ID: "errors", Title: "Errors", Level: Page, Folded: fine != "", Blocks: []Block{table, Paragraph(fine)}},
 	}
 }
 

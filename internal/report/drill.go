@@ -203,7 +203,7 @@ func (d drillReport) sections() []Section {
 		{ID: "events", Title: "What happened", Blocks: []Block{events}},
 	}
 	if d.requests() > d.Unattributed.Requests {
-		out = slices.Concat([]Section{sharesSection(d.Report)}, out, timesSections(d.Report))
+		out = append(out, sharesSection(d.Report))
 	}
 	return out
 }

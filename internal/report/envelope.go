@@ -20,14 +20,16 @@ func (r Report) Outline() Outline {
 		o.Simulated = r.Run.Simulated
 	}
 	o.Sections = outlined(slices.Concat(
-		d.sections(), costSections(r.GatewayCost), baselineSections(r.Baseline), conclusions(r), podSections(r),
-		witnessSections(r.Witness), []Section{
-			checkSection(r.Checks),
+		d.sections(), costSections(r.GatewayCost), baselineSections(r.Baseline), conclusions(r), measuredSections(r),
+		podSections(r), witnessSections(r.Witness), checkSections(r.Checks), []Section{
 			{ID: "measured", Title: "How it was measured", Folded: true, Blocks: []Block{whatRan(r)}},
 			repeatSection(r),
 		}, splitSections(r.Split), []Section{
-			{ID: "words", Title: "How to read this", Level: Page, Blocks: []Block{glossary()}},
-			statisticsSection(r),
+			{ID: "words", Title: "How to read this", Level: Page, Folded: true, Blocks: []Block{glossary()}},
+			{
+				ID: "statistics", Title: "Statistics", Level: Comment, Folded: true,
+				Blocks: []Block{bullets(statistics(r))},
+			},
 		})...)
 	return o
 }
@@ -50,7 +52,7 @@ func conclusions(r Report) []Section {
 		{ID: "why", Title: "Why", Note: NotePlain, Blocks: []Block{bullets(whyNot(r))}},
 		{ID: "moved", Title: "What moved", Blocks: []Block{bullets(segmentSentences(r))}},
 		{ID: "do", Title: "What to do", Note: NoteDo, Blocks: []Block{bullets(r.Verdict.Remedies)}},
-		{ID: "rests", Title: "What the verdict rests on", Level: Comment, Blocks: []Block{bullets(rules(r))}},
+		{ID: "rests", Title: "What the verdict rests on", Level: Comment, Blocks: []Block{ruleTable(r)}},
 		{ID: "warnings", Title: "Warnings", Note: NoteWarn, Blocks: []Block{bullets(warnings(r))}},
 		{
 			ID: "unattributed", Title: "Unattributed answers", Folded: true,
@@ -80,31 +82,28 @@ func isGzip(body string) bool {
 	return strings.HasPrefix(body, "\x1f\x8b\x08") || strings.HasPrefix(body, "\x1f\ufffd\x08")
 }
 
-func checkSection(checks []preflight.Result) Section {
-	s := Section{
-		ID: "checks", Title: "What was checked", Level: Comment, Folded: true, Blocks: []Block{checkTable(checks)},
-	}
+// checkSections are the checks before the run; those that are fine are one line.
+func checkSections(checks []preflight.Result) []Section {
 	if len(checks) == 0 {
-		s.Level, s.Blocks = Page, paragraphs("Nothing was checked before the run.")
+		return nil
 	}
-	return s
-}
-
-func checkTable(checks []preflight.Result) Table {
-	t := Table{
-		Caption: checksSummary(checks) + ".", Sortable: true,
-		Columns: headings(5, "State", "Check", "What was seen", "What to do", "Id"),
+	found := Table{
+		Caption: "Checks that found something.", Columns: headings(5, "State", "Check", "What was seen", "What to do", "Id"),
 	}
+	fine := Table{Caption: "Checks that are fine.", Columns: headings(4, "State", "Check", "What was seen", "Id")}
 	for _, c := range checks {
-		todo := ""
-		if c.Status != preflight.OK {
-			todo = c.Hint
+		state := Cell{Text: string(c.Status), State: string(c.Status)}
+		if c.Status == preflight.OK {
+			fine.Rows = append(fine.Rows, append([]Cell{state}, row(c.Name, c.Seen, c.ID)...))
+		} else {
+			found.Rows = append(found.Rows, append([]Cell{state}, row(c.Name, c.Seen, c.Hint, c.ID)...))
 		}
-		cells := row(string(c.Status), c.Name, c.Seen, todo, c.ID)
-		cells[0].State = string(c.Status)
-		t.Rows = append(t.Rows, cells)
 	}
-	return t
+	return []Section{{
+		ID: "checks", Title: "What was checked: " + checksSummary(checks), Level: Comment, Folded: true, Blocks: []Block{
+			found, Details{Summary: plural(int64(len(fine.Rows)), "check") + " found nothing", Blocks: []Block{fine}},
+		},
+	}}
 }
 
 // repeatSection is the command that measures it again, and one that judges it again where no samples are needed for it.
@@ -125,30 +124,18 @@ func splitSections(s *Split) []Section {
 	if s == nil || s.YAMLBefore == "" {
 		return nil
 	}
-	var after Block = Paragraph("It was not read again.")
-	if s.YAMLAfter != "" {
-		after = yamlLines(s.YAMLAfter)
+	blocks := []Block{Paragraph(writerSentence(s)), yamlLines(s.YAMLBefore)}
+	switch s.YAMLAfter {
+	case "":
+		blocks = append(blocks, Paragraph("After the run it was not read again."))
+	case s.YAMLBefore:
+		blocks = append(blocks, Paragraph("After the run it was the same."))
+	default:
+		blocks = append(blocks, Paragraph("After the run:"), yamlLines(s.YAMLAfter))
 	}
-	return []Section{
-		{
-			ID: "split", Title: "The split before the run", Level: Page,
-			Blocks: []Block{Paragraph(writerSentence(s)), yamlLines(s.YAMLBefore)},
-		},
-		{ID: "split-after", Title: "The split after the run", Level: Page, Blocks: []Block{after}},
-	}
+	return []Section{{ID: "split", Title: "The split as it was read", Level: Page, Folded: true, Blocks: blocks}}
 }
 
 func yamlLines(doc string) Verbatim {
 	return strings.Split(strings.TrimRight(strings.ReplaceAll(doc, "\r\n", "\n"), "\n"), "\n")
-}
-
-// statisticsSection are the numbers behind the verdict.
-func statisticsSection(r Report) Section {
-	s := Section{
-		ID: "statistics", Title: "Statistics", Level: Comment, Folded: true, Blocks: []Block{bullets(statistics(r))},
-	}
-	if s.Blocks[0].empty() {
-		s.Level, s.Blocks = Page, paragraphs("Nothing was judged.")
-	}
-	return s
 }

@@ -25,7 +25,12 @@ func sharesFigure(r Report) *Figure {
 	if n, _ := requestsOf(r); n == 0 {
 		return nil
 	}
-	return barsFigure("shares", "Observed and expected shares.", sharesCaption(r), shareBars(r))
+	caption := sharesCaption(r)
+	if more := len(r.Backends) - maxLines; more > 0 {
+		caption += fmt.Sprintf(" Drawn are the %d backends that are furthest off; the table has the other %d too.", maxLines,
+			more)
+	}
+	return barsFigure("shares", "Observed and expected shares.", caption, shareBars(r))
 }
 
 // barsFigure is bars, which are heard as they are read.
@@ -48,7 +53,8 @@ func shareBars(r Report) chart.Bars {
 			bars.Tolerances = "allowed by the tolerance"
 		}
 	}
-	for i, b := range r.Backends {
+	for _, i := range furthestOff(r.Backends) {
+		b := r.Backends[i]
 		bar := chart.Bar{Name: b.Name, Text: shareValue(b), Series: i, Value: b.ObservedShare, Target: b.ExpectedShare}
 		if low, high, ok := b.Interval.Ends(); ok {
 			bar.Range, bars.Ranges = &chart.Range{Low: low, High: high}, "likely range"
@@ -61,38 +67,84 @@ func shareBars(r Report) chart.Bars {
 	return bars
 }
 
-// costFigure is what the gateway adds; nil where no difference has both ends of its range.
-func costFigure(g *GatewayCost) *Figure {
-	bars := chart.Bars{X: chart.Axis{Text: func(v float64) string { return signedMs(v) + " ms" }}}
-	for i, cost := range g.Costs {
-		for _, q := range cost.Quantiles {
-			if q.Ms == nil || q.LowMs == nil || q.HighMs == nil {
-				continue
-			}
-			bar := chart.Bar{
-				Name:   quantileName(q.Quantile) + " of " + cost.Backend,
-				Text:   fmt.Sprintf("%s ms, likely %s to %s ms", signedMs(*q.Ms), signedMs(*q.LowMs), signedMs(*q.HighMs)),
-				Series: i + 1, Value: q.Ms, Range: &chart.Range{Low: *q.LowMs, High: *q.HighMs},
-			}
-			bars.Rows = append(bars.Rows, bar)
+// furthestOff are the places of the backends that are drawn, in their order: all, or as many as can be looked at.
+func furthestOff(backends []Backend) []int {
+	places := make([]int, len(backends))
+	for i := range places {
+		places[i] = i
+	}
+	if len(places) <= maxLines {
+		return places
+	}
+	off := func(i int) float64 {
+		if backends[i].ObservedShare == nil {
+			return 0
 		}
+		return math.Abs(*backends[i].ObservedShare - backends[i].ExpectedShare)
 	}
-	if len(bars.Rows) == 0 {
-		return nil
-	}
-	return barsFigure("cost", "What the gateway adds to the response time.", "What the gateway adds, at the quantiles of "+
-		"the response time. A range that holds the line at 0 proves no difference.", bars)
+	slices.SortStableFunc(places, func(a, b int) int { return cmp.Compare(off(b), off(a)) })
+	places = places[:maxLines]
+	slices.Sort(places)
+	return places
 }
 
-// timeFigure is shares over time; nil with a sentence where there is nothing to draw.
-func timeFigure(r Report) (*Figure, string) {
-	if r.Series == nil || r.Series.OverTime == nil {
-		return nil, "Not known: no times of sending were kept."
+// differences are times less others, as rows with their likely ranges.
+type differences struct {
+	id, about string
+	bars      chart.Bars
+}
+
+func differenceFigure(id, about string) *differences {
+	return &differences{id, about, chart.Bars{
+		X:      chart.Axis{Text: func(v float64) string { return signedMs(v) + " ms" }},
+		Values: "difference", Ranges: "likely range", Targets: "no difference",
+	}}
+}
+
+// add takes a row, if its difference has both ends of its range and there is room. margin is the most that is allowed.
+func (f *differences) add(name string, series int, d Difference, shown string, margin *float64) {
+	if d.Ms == nil || d.LowMs == nil || d.HighMs == nil || len(f.bars.Rows) == maxLines {
+		return
+	}
+	text := fmt.Sprintf("%s ms, likely %s to %s ms", signedMs(*d.Ms), signedMs(*d.LowMs), signedMs(*d.HighMs))
+	if shown != "" {
+		text += ": " + shown
+	}
+	bar := chart.Bar{
+		Name: name, Text: text, Series: series, Value: d.Ms, Range: &chart.Range{Low: *d.LowMs, High: *d.HighMs},
+	}
+	if margin != nil {
+		bar.Tolerated, f.bars.Tolerances = &chart.Range{Low: math.Inf(-1), High: *margin}, "allowed by the margin"
+	}
+	f.bars.Rows = append(f.bars.Rows, bar)
+}
+
+// figure is nil without rows.
+func (f *differences) figure(caption string) *Figure {
+	if len(f.bars.Rows) == 0 {
+		return nil
+	}
+	return barsFigure(f.id, f.about, caption, f.bars)
+}
+
+// costFigure is what the gateway adds; nil where no difference has both ends of its range.
+func costFigure(g *GatewayCost) *Figure {
+	f := differenceFigure("cost", "What the gateway adds to the response time.")
+	for i, cost := range g.Costs {
+		for _, q := range cost.Quantiles {
+			f.add(quantileName(q.Quantile)+" of "+cost.Backend, i+1, q.Difference, "", nil)
+		}
+	}
+	return f.figure("What the gateway adds, at the quantiles of the response time. A range that holds the line at 0 proves " +
+		"no difference.")
+}
+
+// timeFigure is shares over time, and below them how long answers took; nil where there is nothing to draw.
+func timeFigure(r Report) *Figure {
+	if !overTime(r) {
+		return nil
 	}
 	o := r.Series.OverTime
-	if o.Windows < 2 || o.Windows > 10*MaxWindows || !(o.WindowSeconds > 1e-9) {
-		return nil, "Too few requests for a chart over time."
-	}
 	totals := windowTotals(o)
 	panel := chart.Panel{Height: chart.High, Y: chart.Axis{Most: 1, Text: percentTight}}
 	for i, b := range r.Backends[:min(len(r.Backends), maxLines)] {
@@ -111,12 +163,43 @@ func timeFigure(r Report) (*Figure, string) {
 	}
 	plot := chart.Plot{
 		X:      chart.Axis{Max: float64(o.Windows) * o.WindowSeconds, Label: sinceFirst, Text: plainNumber},
-		Panels: []chart.Panel{panel},
+		Panels: append([]chart.Panel{panel}, timesOverTime(o)...),
 	}
 	for i, m := range r.Series.Marks {
 		plot.Events = append(plot.Events, chart.Mark{At: m.AtSeconds, Text: strconv.Itoa(i + 1), Shape: chart.Letter})
 	}
-	return &Figure{ID: "time", Summary: timeSummary(r), Caption: timeCaption(r), Chart: plot}, ""
+	return &Figure{ID: "time", Summary: timeSummary(r), Caption: timeCaption(r), Chart: plot}
+}
+
+// overTime reports whether there are windows that can be shown beside each other.
+func overTime(r Report) bool {
+	if r.Series == nil || r.Series.OverTime == nil {
+		return false
+	}
+	o := r.Series.OverTime
+	return o.Windows >= 2 && o.Windows <= 10*MaxWindows && o.WindowSeconds > 1e-9
+}
+
+// timesOverTime are the response times of each window that has enough of them: the median, and what 9 of 10 kept to.
+func timesOverTime(o *OverTime) []chart.Panel {
+	panel := func(title string, of func(WindowCount) []*float64) (out []chart.Panel) {
+		p := chart.Panel{Title: title, Height: 120, Y: chart.Axis{Log: true, Text: axisMs}}
+		for i, b := range o.Backends[:min(len(o.Backends), maxLines)] {
+			line := chart.Line{Series: i}
+			for k, v := range of(b)[:min(len(of(b)), o.Windows)] {
+				line.Points = append(line.Points, timePoint((float64(k)+0.5)*o.WindowSeconds, v))
+			}
+			if slices.ContainsFunc(line.Points, chart.Point.Known) {
+				p.Lines = append(p.Lines, line)
+			}
+		}
+		if len(p.Lines) > 0 {
+			out = append(out, p)
+		}
+		return out
+	}
+	return append(panel("Median response time", func(b WindowCount) []*float64 { return b.P50Ms }),
+		panel("9 of 10 were answered within", func(b WindowCount) []*float64 { return b.P90Ms })...)
 }
 
 const sinceFirst = "seconds since the first request"
@@ -171,42 +254,75 @@ func secondsOf(v, window float64) string {
 	return strconv.FormatFloat(v, 'f', decimals, 64) + "s"
 }
 
-// latencyFigure is the response times of each backend by quantile; nil with a sentence where there is nothing to draw.
-func latencyFigure(r Report) (*Figure, string) {
-	if r.Series == nil || r.Series.Latency == nil || len(r.Series.Latency.Curves) == 0 {
-		if timed(r) {
-			return nil, "Too few answers for a chart of latencies."
-		}
-		return nil, "Nothing was timed."
+// latencyFigure is the response times of each backend by quantile, with the ranges that are known of them; nil where
+// there is nothing to draw.
+func latencyFigure(r Report) *Figure {
+	if r.Series == nil || r.Series.Latency == nil {
+		return nil
 	}
 	l := r.Series.Latency
 	place := map[string]int{}
 	for i, b := range r.Backends {
 		place[b.Name] = i
 	}
-	panel := chart.Panel{Height: chart.High, Y: chart.Axis{Log: true, Text: axisMs}}
-	last, points := oneIn(0.5), 0
-	for _, curve := range l.Curves {
+	var lines []chart.Line
+	for _, curve := range l.Curves[:min(len(l.Curves), maxLines)] {
 		line := chart.Line{Name: curve.Backend, Series: place[curve.Backend]}
 		for i, v := range curve.Ms[:min(len(curve.Ms), len(l.Levels))] {
-			x := oneIn(l.Levels[i])
-			last = max(last, x)
-			line.Points = append(line.Points, chart.Point{X: x, Y: onAxis(v)})
+			line.Points = append(line.Points, chart.Point{X: oneIn(l.Levels[i]), Y: onAxis(v)})
 		}
-		points += len(line.Points)
-		panel.Lines = append(panel.Lines, line)
+		lines = append(lines, line)
 	}
-	if points == 0 { // a document without times in its curves
-		return nil, "Nothing was timed."
+	if r.GatewayCost != nil {
+		for _, b := range r.GatewayCost.Backends {
+			ranges := quantileLine(b.Quantiles, place[b.Backend])
+			lines = append(lines, chart.Line{Series: ranges.Series, Points: ranges.Points, Dots: true, Apart: true})
+		}
 	}
-	plot := chart.Plot{
+	return quantileFigure("latency", latencySummary(r), lines)
+}
+
+// quantileLine is times by quantile, with their ranges.
+func quantileLine(quantiles []QuantileTime, series int) chart.Line {
+	line := chart.Line{Series: series, Dots: true}
+	for _, q := range quantiles {
+		line.Points = append(line.Points, quantilePoint(oneIn(q.Quantile), q))
+	}
+	return line
+}
+
+// quantilePoint is a quantile at its place on an axis, with its likely range.
+func quantilePoint(x float64, q QuantileTime) chart.Point {
+	p := timePoint(x, q.Ms)
+	if q.Ms != nil && q.LowMs != nil && q.HighMs != nil {
+		p.Range = &chart.Range{Low: onAxis(*q.LowMs), High: onAxis(*q.HighMs)}
+	}
+	return p
+}
+
+// quantileFigure draws times by quantile on an axis that has as much room for each further nine; nil where no line has
+// two points.
+func quantileFigure(id, summary string, lines []chart.Line) *Figure {
+	last, most := oneIn(0.5), 0
+	for _, line := range lines {
+		known := 0
+		for _, p := range line.Points {
+			if p.Known() {
+				known, last = known+1, max(last, p.X)
+			}
+		}
+		most = max(most, known)
+	}
+	if most < 2 {
+		return nil
+	}
+	return &Figure{ID: id, Summary: summary, Caption: latencyCaption, Chart: chart.Plot{
 		X: chart.Axis{
 			Log: true, Min: 1, Max: last, Ticks: []float64{1, 2, 10, 100, 1000, 10000}, Text: answeredOf,
 			Label: "share of the requests that were answered within that time",
 		},
-		Panels: []chart.Panel{panel},
-	}
-	return &Figure{ID: "latency", Summary: latencySummary(r), Caption: latencyCaption, Chart: plot}, ""
+		Panels: []chart.Panel{{Height: chart.High, Y: chart.Axis{Log: true, Text: axisMs}, Lines: lines}},
+	}}
 }
 
 // oneIn is of how many requests one takes longer than a quantile: on a logarithmic axis each step to the right is a
@@ -308,11 +424,11 @@ func latencySummary(r Report) string {
 }
 
 const latencyCaption = "Each step to the right along the axis leaves a tenth of the requests: at 99% one in a " +
-	"hundred took longer. Both axes are logarithmic. Lines end where there are too few answers to know more."
+	"hundred took longer. Both axes are logarithmic. Lines end where there are too few answers to know more; a dot with " +
+	"a bar is a quantile with its likely range, where that is known."
 
-// overTimeSections are the shares over time, and what happened meanwhile.
-func overTimeSections(r Report) []Section {
-	figure, without := timeFigure(r)
+// overTimeSection is the shares and times over the run, and what happened meanwhile.
+func overTimeSection(r Report) Section {
 	var marks List
 	if r.Series != nil {
 		for _, m := range r.Series.Marks {
@@ -321,10 +437,8 @@ func overTimeSections(r Report) []Section {
 		}
 	}
 	marks.Ordered = true // by the numbers in the chart
-	return []Section{{
-		ID: "time", Title: "Share over time", Level: Page, Blocks: []Block{
-			figure, Paragraph(without), titled("What happened during the run", marks), chartNumbers(overTimeTable(r)),
-		},
+	return Section{ID: "time", Title: "Over time", Level: Page, Blocks: []Block{
+		timeFigure(r), titled("What happened during the run", marks), chartNumbers(overTimeTable(r)),
 	}}
 }
 
@@ -339,8 +453,7 @@ func chartNumbers(t Table) Details {
 }
 
 func overTimeTable(r Report) Table {
-	if r.Series == nil || r.Series.OverTime == nil || r.Series.OverTime.Windows < 2 ||
-		r.Series.OverTime.Windows > 10*MaxWindows {
+	if !overTime(r) {
 		return Table{}
 	}
 	o := r.Series.OverTime

@@ -186,7 +186,7 @@ func costSections(g *GatewayCost) []Section {
 		said = append(said, Paragraph(c.Sentence))
 	}
 	return []Section{
-		{ID: "cost", Title: "Gateway cost", Blocks: append(said, costTable(g), costFigure(g), Paragraph(costNote(g)))},
+		{ID: "cost", Title: "Gateway cost", Blocks: append(said, costFigure(g), costTable(g), Paragraph(costNote(g)))},
 		{ID: "deciles", Title: "Gateway cost by decile", Level: Comment, Folded: true, Blocks: []Block{decileTable(g)}},
 	}
 }

@@ -199,44 +199,166 @@ func (d latencyReport) headline() string {
 			return strings.TrimSuffix(c.Sweep.Sentence, ".")
 		}
 	}
+	names, than := targetNames(c), shortTarget(c.Against)
 	switch d.Verdict.Outcome {
 	case Pass:
-		return fmt.Sprintf("%s slower by less than %s (%d rounds)", judgedNames(c), margin, c.Rounds)
+		return fmt.Sprintf("at %s %s slower than %s by less than the %s allowed", judgedNames(c), names, than, margin)
 	case Fail:
-		return fmt.Sprintf("slower by more than %s (%d rounds)", margin, c.Rounds)
+		for _, x := range c.Differences {
+			for _, q := range x.Quantiles {
+				if q.Outcome == Fail && q.Ms != nil {
+					return fmt.Sprintf("%s %s is %s slower than %s, more than the %s allowed", atQuantile(q.Quantile),
+						shortTarget(x.Target), msText(*q.Ms), shortTarget(x.Than), margin)
+				}
+			}
+		}
+		return fmt.Sprintf("more than the %s allowed: %s slower than %s", margin, names, than)
 	case Inconclusive:
-		return fmt.Sprintf("%d rounds cannot tell whether %s are slower by more than %s", c.Rounds, judgedNames(c), margin)
+		return fmt.Sprintf("%d rounds cannot tell whether %s slower than %s by more than %s, at %s", c.Rounds, names, than,
+			margin, judgedNames(c))
 	case Measured:
 		if swept {
 			return "response times by rate"
+		}
+		if text := firstDifference(c); text != "" {
+			return text
 		}
 		return fmt.Sprintf("%d rounds of each target", c.Rounds)
 	}
 	return notMeasured(d.Verdict.Reasons)
 }
 
+// targetNames are the targets that are compared, with their verb: "podinfo-east is".
+func targetNames(c *Comparison) string {
+	var names []string
+	for _, x := range c.Differences {
+		names = append(names, shortTarget(x.Target))
+	}
+	switch len(names) {
+	case 0:
+		return "response times are"
+	case 1:
+		return names[0] + " is"
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1] + " are"
+}
+
+// firstDifference is the first quantile of the first difference that has a range; empty where none has.
+func firstDifference(c *Comparison) string {
+	for _, x := range c.Differences {
+		for _, q := range x.Quantiles {
+			if q.Ms != nil && q.LowMs != nil && q.HighMs != nil {
+				return atQuantile(q.Quantile) + " " + shortTarget(x.Target) + " is " + slowerText(q.Difference, shortTarget(x.Than))
+			}
+		}
+	}
+	return ""
+}
+
+// atQuantile is where in the distribution of times something holds.
+func atQuantile(q float64) string {
+	if q == 0.5 {
+		return "at the median"
+	}
+	return "at " + quantileName(q)
+}
+
 func (d latencyReport) sections() []Section {
 	c := d.Comparison
-	blocks := paragraphs(d.sentences()...)
-	if c.Sweep == nil {
-		blocks = append(blocks, targetTable(c.Targets))
-	}
-	for _, x := range c.Differences {
-		blocks = append(blocks, differenceTable(shortTarget(x.Target)+" - "+shortTarget(x.Than), x, nil))
-	}
-	if b := c.Baseline; b != nil {
-		for _, x := range b.Differences {
-			blocks = append(blocks, differenceTable(shortTarget(x.Target)+" - "+shortTarget(x.Than), x, nil))
-		}
-		words := map[string]string{analyze.DirectionSlower: "costs more", analyze.DirectionFaster: "costs less"}
-		for _, x := range b.Costs {
-			blocks = append(blocks, differenceTable("cost of "+shortTarget(x.Target), x, words))
-		}
-	}
+	blocks := append([]Block{forestFigure(c)}, paragraphs(d.sentences()...)...)
 	if c.Sweep != nil {
 		blocks = append(blocks, sweepFigure(c.Sweep), sweepTable(c.Sweep.Steps))
+	} else {
+		blocks = append(blocks, differenceTable(c), targetFigure(c.Targets), targetTable(c.Targets))
 	}
 	return []Section{{ID: "result", Title: "Result", Blocks: blocks}}
+}
+
+// targetFigure is the quantiles of each target with their ranges.
+func targetFigure(targets []LatencyTarget) *Figure {
+	var lines []chart.Line
+	var said []string
+	for i, t := range targets[:min(len(targets), maxLines)] {
+		line := quantileLine(t.Quantiles, i)
+		line.Name = t.Name
+		lines = append(lines, line)
+		for _, q := range t.Quantiles {
+			if q.Ms != nil {
+				said = append(said, fmt.Sprintf("%s: %s %s", t.Name, quantileName(q.Quantile), msText(*q.Ms)))
+			}
+		}
+	}
+	return quantileFigure("latency", "Response times of each target by quantile. "+strings.Join(said, "; ")+".", lines)
+}
+
+// differenceRow is one quantile of a difference, named by what it is a difference of.
+type differenceRow struct {
+	name   string
+	series int
+	words  map[string]string // for directions, in place of their own
+	QuantileVerdict
+}
+
+// differenceRows are the differences between targets, from an earlier run, and of what the gateway costs.
+func differenceRows(c *Comparison) (rows []differenceRow) {
+	add := func(all []TargetDifference, name func(TargetDifference) string, words map[string]string) {
+		for _, x := range all {
+			series := slices.IndexFunc(c.Targets, func(t LatencyTarget) bool { return t.Name == x.Target })
+			for _, q := range x.Quantiles {
+				rows = append(rows, differenceRow{name(x), max(series, 0), words, q})
+			}
+		}
+	}
+	between := func(x TargetDifference) string { return shortTarget(x.Target) + " - " + shortTarget(x.Than) }
+	add(c.Differences, between, nil)
+	if b := c.Baseline; b != nil {
+		since := func(x TargetDifference) string { return shortTarget(x.Target) + ", now - then" }
+		cost := func(x TargetDifference) string {
+			name, _, _ := strings.Cut(shortTarget(x.Target), " over ")
+			return "cost of " + name + ", now - then"
+		}
+		add(b.Differences, since, nil)
+		add(b.Costs, cost, map[string]string{analyze.DirectionSlower: "costs more", analyze.DirectionFaster: "costs less"})
+	}
+	return rows
+}
+
+// shown is what the row proves.
+func (r differenceRow) shown() string {
+	text := cmp.Or(r.words[r.Direction], r.Direction)
+	if r.Outcome != Measured {
+		text += ", " + r.Outcome
+	}
+	return text
+}
+
+// forestFigure is the differences with their ranges, beside what the margin allows; nil where none has a range.
+func forestFigure(c *Comparison) *Figure {
+	f := differenceFigure("differences", "Differences of response times.")
+	for _, r := range differenceRows(c) {
+		f.add(quantileName(r.Quantile)+" of "+r.name, r.series, r.Difference, r.shown(), c.Margin.of(c, r.Quantile))
+	}
+	return f.figure("Above 0 is slower. A range that holds the line at 0 proves no difference; a pass needs all of its " +
+		"range within what the margin allows.")
+}
+
+// of is the margin in milliseconds at a quantile of what is compared with; nil where there is none, or that is unknown.
+func (m *Margin) of(c *Comparison, quantile float64) *float64 {
+	if m == nil || m.Fraction == nil {
+		if m == nil {
+			return nil
+		}
+		return m.Ms
+	}
+	for _, t := range c.Targets {
+		for _, q := range t.Quantiles {
+			if t.Name == c.Against && q.Quantile == quantile && q.Ms != nil {
+				v := *q.Ms * *m.Fraction
+				return &v
+			}
+		}
+	}
+	return nil
 }
 
 func (d latencyReport) sentences() []string { return d.Comparison.sentences() }
@@ -309,19 +431,18 @@ func targetTable(targets []LatencyTarget) Table {
 	return t
 }
 
-// differenceTable says directions in other words where there are any.
-func differenceTable(title string, d TargetDifference, words map[string]string) Table {
-	t := Table{Caption: timesCaption, Columns: headings(1, middle(title, maxDifference), "ms", "p", "shown")}
-	for _, q := range d.Quantiles {
-		shown := cmp.Or(words[q.Direction], q.Direction)
-		if q.Outcome != Measured {
-			shown += ", " + q.Outcome
-		}
+func differenceTable(c *Comparison) Table {
+	t := Table{
+		Caption: "Differences of response times in ms, with their likely ranges: above 0 is slower.",
+		Columns: headings(2, "difference", "at", "ms", "p", "shown"),
+	}
+	for _, r := range differenceRows(c) {
 		t.Rows = append(t.Rows, []Cell{
-			{Text: quantileName(q.Quantile)},
-			timeCell(q.Ms, q.LowMs, q.HighMs, true),
-			{Text: fmt.Sprintf("%.2g", q.P)},
-			{Text: shown},
+			{Text: r.name},
+			{Text: quantileName(r.Quantile)},
+			timeCell(r.Ms, r.LowMs, r.HighMs, true),
+			{Text: fmt.Sprintf("%.2g", r.P)},
+			{Text: r.shown()},
 		})
 	}
 	return t
@@ -427,10 +548,7 @@ func sweepLine(steps []SweepStep, level float64, series int) chart.Line {
 			if q.Quantile != level || q.Ms == nil {
 				continue
 			}
-			p = timePoint(s.Rate, q.Ms)
-			if q.LowMs != nil && q.HighMs != nil {
-				p.Range = &chart.Range{Low: onAxis(*q.LowMs), High: onAxis(*q.HighMs)}
-			}
+			p = quantilePoint(s.Rate, q)
 		}
 		line.Points = append(line.Points, p)
 	}

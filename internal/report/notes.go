@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -124,35 +125,58 @@ func CodeOf(r Report, reason int) string {
 
 func hasCode(r Report, code string) bool { return slices.Contains(r.Verdict.ReasonCodes, code) }
 
-// rules are what the verdict rests on, each with whether it held.
-func rules(r Report) []string {
-	var s []string
+// ruleTable is what the verdict rests on, each with whether it held.
+func ruleTable(r Report) Table {
+	t := Table{Caption: "Each with whether it held.", Columns: headings(3, "Held", "What the verdict rests on", "Seen")}
+	add := func(state, what, seen string) {
+		cells := row(map[string]string{StateOK: "yes", StateFailed: "no"}[state], what, seen)
+		cells[0].State, cells[0].Text = state, cmp.Or(cells[0].Text, "in doubt")
+		t.Rows = append(t.Rows, cells)
+	}
+	held := func(ok bool, otherwise string) string {
+		if ok {
+			return StateOK
+		}
+		return otherwise
+	}
+	outcome := cmp.Or(r.Verdict.StatisticalOutcome, r.Verdict.Outcome)
+	answer := cmp.Or(map[string]string{Pass: StateOK, Fail: StateFailed}[outcome], StateWarning)
 	if b, ok := worst(r); ok && r.Verdict.Alpha > 0 && testSentence(r) != "" {
-		s = append(s, fmt.Sprintf("%s: furthest off is %s, %s from its share", testSentence(r), b.Name,
+		add(answer, testSentence(r), fmt.Sprintf("furthest off is %s, %s from its share", b.Name,
 			points(100*math.Abs(*b.ObservedShare-b.ExpectedShare))))
+	} else if d := r.document(); outcome != Measured && outcome != Invalid {
+		add(answer, d.question(), d.headline())
 	}
 	if r.Split != nil {
-		held := "yes"
-		if !r.Split.Unchanged {
-			held = "no, " + r.Split.Why
-		}
-		s = append(s, "the split stayed the same during the run: "+held)
+		seen := cmp.Or(r.Split.Why, "it was the same after the run")
+		add(held(r.Split.Unchanged, StateFailed), "the split stayed the same during the run", seen)
 	}
 	if _, all := requestsOf(r); all > 0 {
-		s = append(s, fmt.Sprintf("requests with a known backend: %s of %s", count(all-r.Unattributed.Requests), count(all)))
+		u := r.Unattributed.Requests
+		add(held(u == 0 || r.Unattributed.Harmless, StateWarning), "it is known which backend answered",
+			fmt.Sprintf("of %s of %s", count(all-u), plural(all, unitOf(r))))
 	}
 	if r.Load != nil {
-		s = append(s, "requests were sent on time: "+yesNo(r.Load.OnTime))
+		add(held(r.Load.OnTime, StateWarning), "requests were sent on time",
+			fmt.Sprintf("99 of 100 within %s of the plan", micros(r.Load.SendLag.P99Us)))
+	}
+	if w := r.Witness; w != nil && w.Available && len(w.Draws) > 0 {
+		add(held(w.Agrees, StateFailed), "the client's proxy counted the same", witnessSentence(w))
+	}
+	if len(r.Diagnostics) > 0 {
+		bad := slices.DeleteFunc(slices.Clone(r.Diagnostics), func(d Diagnostic) bool { return d.OK })
+		seen := fmt.Sprintf("%d ways of going wrong were looked for", len(r.Diagnostics))
+		if len(bad) > 0 {
+			seen = bad[0].Text
+		}
+		add(held(len(bad) == 0, StateWarning), "nothing odd in the order of the answers", seen)
 	}
 	if len(r.Checks) > 0 {
-		s = append(s, "checks before the run: "+checksSummary(r.Checks))
+		worst := preflight.OK
+		for _, c := range r.Checks {
+			worst = preflight.Worst(worst, c.Status)
+		}
+		add(string(worst), "it was fit to be measured", checksSummary(r.Checks))
 	}
-	return s
-}
-
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
+	return t
 }

@@ -107,7 +107,10 @@ type Cell struct {
 type Fields []Field
 
 // Field is one label with its text.
-type Field struct{ Label, Text, Command string }
+type Field struct {
+	Label, Text, Command string
+	Link                 string // to the page of the run that the text names, from where this one stands
+}
 
 // Figure is a drawing. A terminal shows what can be drawn with characters.
 type Figure struct {

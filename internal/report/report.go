@@ -385,6 +385,9 @@ type OverTime struct {
 type WindowCount struct {
 	Backend  string  `json:"backend"`
 	Observed []int64 `json:"observed"` // requests
+	// response times of its answers; null in a window with too few of them, absent where none has enough
+	P50Ms []*float64 `json:"p50Ms,omitempty"`
+	P90Ms []*float64 `json:"p90Ms,omitempty"`
 }
 
 // Mark is something that happened at one instant of the run.

@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/splitbench/splitbench/internal/chart"
 )
 
 // KindRunComparison identifies the document of `results compare -o json`.
@@ -141,7 +144,7 @@ func runsHeadline(c RunComparison) string {
 	case Pass:
 		return said + "nothing got worse than the margins allow"
 	case Fail:
-		return said + "something got worse than the margins allow"
+		return said + because("worse than the margins allow", c.Verdict.Reasons)
 	case Inconclusive:
 		return said + "whether anything got worse than the margins allow cannot be told"
 	}
@@ -228,6 +231,47 @@ func changeTable(caption string, titles ...string) Table {
 	return t
 }
 
+// reportOf is where the report of another run stands, seen from beside the runs or from within the folder of one.
+func reportOf(from, id string) string { return from + url.PathEscape(id) + "/report.html" }
+
+// shareChangeFigure is each backend's share before and after; nil where no backend has both.
+func shareChangeFigure(changes []ShareChange, n int) *Figure {
+	bars := chart.Bars{
+		X: chart.Axis{Most: 1, Text: percentTight}, Values: "share", Ranges: "likely range", Targets: "share before",
+	}
+	for i, s := range changes[:min(len(changes), maxLines/2)] {
+		if s.BaseShare == nil || s.NewShare == nil {
+			continue
+		}
+		add := func(when string, share *float64, within *Interval) {
+			bar := chart.Bar{Name: s.Backend + ", " + when, Series: i, Value: share, Target: *s.BaseShare, Text: percent(*share)}
+			if low, high, ok := within.Ends(); ok {
+				bar.Range = &chart.Range{Low: low, High: high}
+				bar.Text += fmt.Sprintf(", likely %s to %s", percent(low), percent(high))
+			}
+			bars.Rows = append(bars.Rows, bar)
+		}
+		add("before", s.BaseShare, s.Base)
+		add("after", s.NewShare, s.New)
+	}
+	if len(bars.Rows) == 0 {
+		return nil
+	}
+	return barsFigure(fmt.Sprintf("shares-%d", n+1), "Shares before and after.", "Each backend's share in the base run and in "+
+		"the new one.", bars)
+}
+
+// timeChangeFigure is differences of times with their ranges; nil where none has one.
+func timeChangeFigure(id, about string, changes []TimeChange) *Figure {
+	f := differenceFigure(id, about)
+	for i, c := range changes {
+		for _, q := range c.Quantiles {
+			f.add(quantileName(q.Quantile)+" of "+c.Name, i, q.Difference, q.Outcome, nil)
+		}
+	}
+	return f.figure(about + " New less base: above 0 is slower, or costs more.")
+}
+
 // tildeNote explains the sign.
 const tildeNote = "~ means that no difference is proven; the likely range says how large one could still be."
 
@@ -237,16 +281,17 @@ const comparisonScript = "splitbench-comparison"
 // Outline is the comparison as people read it.
 func (c RunComparison) Outline() Outline {
 	o := Outline{
-		Word: strings.ToUpper(c.Verdict.Outcome), Outcome: c.Verdict.Outcome, Title: "comparison of runs",
+		Word: strings.ToUpper(c.Verdict.Outcome), Outcome: c.Verdict.Outcome, Title: "comparison of runs of " + c.Base.Subject,
 		Headline: runsHeadline(c), Marker: "compare:" + c.Base.Subject, Script: comparisonScript,
 		Sections: []Section{{ID: "base", Title: "Base", Blocks: []Block{
-			Fields{{Label: "Base", Text: comparedRunText(c.Base)}},
+			Fields{{Label: "Base", Text: comparedRunText(c.Base), Link: reportOf("./", c.Base.ID)}},
 		}}},
 	}
 	for i, x := range c.Changes {
-		blocks := []Block{Fields{{Label: "New", Text: comparedRunText(x.Run) + ": " + x.Outcome}}}
+		text := comparedRunText(x.Run) + ": " + x.Outcome
+		blocks := []Block{Fields{{Label: "New", Text: text, Link: reportOf("./", x.Run.ID)}}}
 		o.Sections = append(o.Sections, Section{
-			ID: fmt.Sprintf("new-%d", i+1), Title: x.Run.ID, Blocks: append(blocks, x.blocks()...),
+			ID: fmt.Sprintf("new-%d", i+1), Title: x.Run.ID, Blocks: append(blocks, x.blocks(i)...),
 		})
 	}
 	rule := Section{ID: "rule", Title: "How to read this", Blocks: paragraphs(tildeNote, runsRule(c.Verdict))}
@@ -255,10 +300,12 @@ func (c RunComparison) Outline() Outline {
 }
 
 // blocks are what changed, and why that is good or bad.
-func (x RunChange) blocks() []Block {
+func (x RunChange) blocks(n int) []Block {
 	return []Block{
-		shareChangeTable(x.Shares),
+		shareChangeFigure(x.Shares, n), shareChangeTable(x.Shares),
+		timeChangeFigure(fmt.Sprintf("latency-%d", n+1), "How response times changed.", x.Latency),
 		timeChangeTable("Response times.", "Latency of", x.Latency),
+		timeChangeFigure(fmt.Sprintf("cost-%d", n+1), "How the gateway's cost changed.", x.GatewayCost),
 		timeChangeTable("How much longer answers through the gateway take than those of the client's own cluster.",
 			"Gateway cost of", x.GatewayCost),
 		titled("Why", bullets(x.Reasons)),
@@ -273,10 +320,10 @@ func baselineSections(c *RunComparison) []Section {
 	}
 	blocks := []Block{
 		Paragraph(capital(runsHeadline(*c)) + "."),
-		Fields{{Label: "Against", Text: comparedRunText(c.Base) + ": " + c.Verdict.Outcome}},
+		Fields{{Label: "Against", Text: comparedRunText(c.Base) + ": " + c.Verdict.Outcome, Link: reportOf("../", c.Base.ID)}},
 	}
-	for _, x := range c.Changes {
-		blocks = append(blocks, x.blocks()...)
+	for i, x := range c.Changes {
+		blocks = append(blocks, x.blocks(i)...)
 	}
 	blocks = append(blocks, paragraphs(tildeNote, runsRule(c.Verdict))...)
 	return []Section{{ID: "baseline", Title: "Against an earlier run", Folded: true, Blocks: blocks}}

@@ -70,7 +70,7 @@ func (d splitReport) sections() []Section {
 		shares.Blocks = []Block{Paragraph("No answer of a known backend was counted.")}
 	}
 	shares.Blocks = append(shares.Blocks, paragraphs(d.sentences()...)...)
-	return slices.Concat([]Section{shares}, overTimeSections(d.Report), timesSections(d.Report))
+	return []Section{shares}
 }
 
 // worst is the backend that a failure is about: one of weight 0 that answered, else the one furthest from its share
@@ -241,8 +241,8 @@ func neededSentence(r Report) string {
 	return "How many requests would decide it could not be computed."
 }
 
-// usersSentence says what the split means for those who use the service. It needs times of every backend and enough of
-// them.
+// usersSentence says what the split means for those who use the service. It says no more of times than the gateway's
+// cost does, where that is stated or refused.
 func usersSentence(r Report) string {
 	if (r.Verdict.Outcome != Pass && r.Verdict.Outcome != Fail) || len(r.Backends) != 2 {
 		return ""
@@ -252,6 +252,9 @@ func usersSentence(r Report) string {
 		return ""
 	}
 	s := fmt.Sprintf("About %s to %s", inWords(*b.ObservedShare), b.Name)
+	if r.GatewayCost != nil {
+		return s + medianCost(r.GatewayCost, b.Name) + "."
+	}
 	if p, q := medianOf(a), medianOf(b); p != nil && q != nil {
 		difference := math.Abs(*q - *p)
 		word := "slower"
@@ -265,6 +268,30 @@ func usersSentence(r Report) string {
 			ms(p))
 	}
 	return s + "."
+}
+
+// medianCost is what the gateway adds at the median, as a clause; empty where there is no range of it.
+func medianCost(g *GatewayCost, backend string) string {
+	for _, c := range g.Costs {
+		for _, q := range c.Quantiles {
+			if c.Backend == backend && q.Quantile == 0.5 && q.Ms != nil && q.LowMs != nil && q.HighMs != nil {
+				return fmt.Sprintf(", and at the median its answers are %s", slowerText(q.Difference, g.Reference))
+			}
+		}
+	}
+	return ""
+}
+
+// slowerText is a difference with its likely range: "38.0 ms slower than podinfo (37.2 to 38.9)".
+func slowerText(d Difference, than string) string {
+	ms, low, high, word := *d.Ms, *d.LowMs, *d.HighMs, "slower"
+	switch {
+	case low <= 0 && high >= 0:
+		return fmt.Sprintf("not proven slower or faster than %s (%s to %s ms)", than, signedMs(low), signedMs(high))
+	case ms < 0:
+		ms, low, high, word = -ms, -high, -low, "faster"
+	}
+	return fmt.Sprintf("%s %s than %s (%s to %s)", msText(ms), word, than, msNumber(low), msNumber(high))
 }
 
 func medianOf(b Backend) *float64 {

@@ -5,7 +5,11 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/splitbench/splitbench/internal/chart"
 )
 
 // Watch is what anytime-valid monitoring has seen: looks without end, with one error rate for all of them together.
@@ -28,6 +32,18 @@ type Watch struct {
 	Failure   *WatchFailure `json:"failure"`         // null: none was seen
 	Decided   bool          `json:"decided"`         // every likely range lay within its tolerance
 	Tolerance float64       `json:"tolerancePoints"`
+	// what was known at looks from the first to the last; absent in documents of versions that did not keep it
+	History []WatchedLook `json:"history,omitempty"`
+}
+
+// MaxHistory bounds the History of a Watch: where there would be more, every second look goes.
+const MaxHistory = 240
+
+// WatchedLook is what was known at one look.
+type WatchedLook struct {
+	AtSeconds float64       `json:"atSeconds"` // since the first request
+	LnE       *float64      `json:"lnE"`       // as of the Watch
+	Backends  []WatchedPart `json:"backends"`
 }
 
 // WatchedPart is one backend.
@@ -40,11 +56,13 @@ type WatchedPart struct {
 
 // WatchGap is a time in which nothing was measured, and why.
 type WatchGap struct {
-	At      time.Time `json:"at"`
-	Seconds float64   `json:"seconds"`
-	From    string    `json:"fromPod"` // that sent before
-	To      string    `json:"toPod"`   // that sent after it, "" where none did
-	Why     string    `json:"why"`     // what began it
+	At time.Time `json:"at"`
+	// the same since the first request; absent in documents of versions that did not tell
+	AtSeconds *float64 `json:"atSeconds,omitempty"`
+	Seconds   float64  `json:"seconds"`
+	From      string   `json:"fromPod"` // that sent before
+	To        string   `json:"toPod"`   // that sent after it, "" where none did
+	Why       string   `json:"why"`     // what began it
 }
 
 // String is the gap as one line.
@@ -138,18 +156,97 @@ func (d watchReport) sentences() []string {
 }
 
 func (d watchReport) sections() []Section {
-	var gaps List
+	gaps := List{Ordered: true} // by the numbers in the chart
 	for _, g := range d.Watch.Gaps {
 		gaps.Items = append(gaps.Items, Item{Text: g.String()})
 	}
 	out := []Section{
 		{ID: "result", Title: "Result", Blocks: paragraphs(d.sentences()...)},
+		{ID: "watched", Title: "Over the watch", Level: Page, Blocks: []Block{watchFigure(d.Report)}},
 		{ID: "gaps", Title: "Gaps", Blocks: []Block{gaps}},
 	}
 	if d.splitReport.requests() > d.Unattributed.Requests {
-		out = slices.Concat([]Section{sharesSection(d.Report)}, out, overTimeSections(d.Report), timesSections(d.Report))
+		out = append([]Section{sharesSection(d.Report)}, out...)
 	}
 	return out
+}
+
+// watchFigure is the likely range of each share as it was known at each look, the evidence against the weights, and
+// the gaps; nil where no looks were kept.
+func watchFigure(r Report) *Figure {
+	w := r.Watch
+	if len(w.History) < 2 {
+		return nil
+	}
+	shares := chart.Panel{
+		Title: "Share of each backend, with the range it is likely in at all looks together", Height: chart.High,
+		Y: chart.Axis{Most: 1, Text: percentTight},
+	}
+	for i, b := range r.Backends[:min(len(r.Backends), maxLines)] {
+		line, ranges := chart.Line{Name: b.Name, Series: i}, []chart.Point{}
+		for _, look := range w.History {
+			if i >= len(look.Backends) {
+				continue
+			}
+			part, total := look.Backends[i], int64(0)
+			for _, other := range look.Backends {
+				total += other.Observed
+			}
+			p := chart.Point{X: look.AtSeconds, Y: float64(part.Observed) / float64(total)}
+			line.Points = append(line.Points, p)
+			if low, high, ok := part.Interval.Ends(); ok {
+				p.Range = &chart.Range{Low: low, High: high}
+				ranges = append(ranges, p)
+			}
+		}
+		shares.Lines, shares.Bands = append(shares.Lines, line), append(shares.Bands, ranges)
+		for _, edge := range []float64{b.ExpectedShare - w.Tolerance/100, b.ExpectedShare + w.Tolerance/100} {
+			rule := chart.Rule{Y: edge, Text: fmt.Sprintf("tolerance of %s", b.Name)}
+			same := func(other chart.Rule) bool { return math.Abs(other.Y-edge) < 1e-9 }
+			if b.Weight > 0 && len(r.Backends) <= maxBands && !slices.ContainsFunc(shares.Rules, same) {
+				shares.Rules = append(shares.Rules, rule)
+			}
+		}
+	}
+	plot := chart.Plot{X: chart.Axis{Label: sinceFirst, Text: plainNumber}, Panels: []chart.Panel{shares, evidencePanel(r)}}
+	for i, g := range w.Gaps {
+		if g.AtSeconds != nil {
+			within := &chart.Range{Low: *g.AtSeconds, High: *g.AtSeconds + g.Seconds}
+			plot.Events = append(plot.Events, chart.Mark{At: within.Low, Range: within, Text: strconv.Itoa(i + 1), Shape: chart.Letter})
+		}
+	}
+	if w.FailedAt != nil {
+		plot.Moments = []chart.Mark{{At: *w.FailedAt, Text: "failed"}}
+	}
+	last := w.History[len(w.History)-1]
+	return &Figure{
+		ID: "watched", Chart: plot,
+		Summary: fmt.Sprintf("Shares and evidence at %s over %s. %s", plural(w.Looks, "look"), seconds(last.AtSeconds),
+			strings.Join(w.sentences(), " ")),
+		Caption: "Shaded: where a share is likely to be, at all looks together; it narrows as requests come. Dashed: where the " +
+			"tolerance ends. Numbers above are gaps, in the list below, in which nothing was measured or the watch moved to " +
+			"another pod.",
+	}
+}
+
+// evidencePanel is the evidence that the weights are not met exactly, on a logarithmic axis.
+func evidencePanel(r Report) chart.Panel {
+	line := chart.Line{Series: 0}
+	for _, look := range r.Watch.History {
+		p := chart.Point{X: look.AtSeconds, Y: math.NaN()}
+		if look.LnE != nil {
+			p.Y = *look.LnE / math.Ln10
+		}
+		line.Points = append(line.Points, p)
+	}
+	panel := chart.Panel{
+		Title: "Evidence that the weights are not met exactly (e)", Height: 110, Lines: []chart.Line{line},
+		Y: chart.Axis{Text: func(v float64) string { return "1e" + plainNumber(v) }},
+	}
+	if a := r.Verdict.Alpha; a > 0 {
+		panel.Rules = []chart.Rule{{Y: -math.Log10(a), Text: "shown from here on"}}
+	}
+	return panel
 }
 
 func (w *Watch) sentences() []string {

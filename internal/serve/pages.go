@@ -70,7 +70,7 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	}
 	v.Label = untrusted.Printable(v.Label)
 	body, err := filled("list", v)
-	sort, scriptErr := render.SortScript()
+	sort, scriptErr := render.PageScript()
 	s.send(w, http.StatusOK, render.Page{
 		Title: "Runs - splitbench", Body: body, Scripts: []template.JS{sort}, Forms: true,
 	}, errors.Join(err, scriptErr))

@@ -3,6 +3,7 @@ package browser
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,6 +42,28 @@ func reports(t *testing.T) map[string]report.Report {
 			t.Fatalf("%s: %v", file, err)
 		}
 		out[strings.TrimSuffix(filepath.Base(file), ".json")] = r
+	}
+	return out
+}
+
+// comparisons are the golden comparisons of runs, by name.
+func comparisons(t *testing.T) map[string]report.RunComparison {
+	t.Helper()
+	files, err := filepath.Glob("../../internal/report/testdata/comparison/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d golden comparisons, %v", len(files), err)
+	}
+	out := map[string]report.RunComparison{}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c report.RunComparison
+		if err := json.Unmarshal(b, &c); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		out[strings.TrimSuffix(filepath.Base(file), ".json")] = c
 	}
 	return out
 }
@@ -109,7 +132,7 @@ func TestEveryReportOpens(t *testing.T) {
 
 func TestHostileTextIsText(t *testing.T) {
 	b := open(t, start(t), chromedp.Navigate(write(t, reports(t)["hostile"])), chromedp.WaitVisible(chromedp.CSS("main")))
-	text := ask[string](t, b, `document.body.innerText`)
+	text := ask[string](t, b, `(document.querySelectorAll("details").forEach(d => { d.open = true; }), document.body.innerText)`)
 	for _, want := range []string{"<script>alert(1)</script>", `\x1b[2J`, `\u{202e}`, "</pre><script>alert(2)</script>", "![x](http://evil.test/x.png)"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not show %s", want)

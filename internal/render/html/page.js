@@ -1,4 +1,25 @@
 "use strict";
+// What can be copied gets a button.
+document.querySelectorAll("pre").forEach(function (pre) {
+  var text = pre.textContent, button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = "Copy";
+  button.addEventListener("click", function () {
+    var area = document.createElement("textarea"); // which works without the leave that navigator.clipboard asks for
+    area.value = text;
+    document.body.appendChild(area);
+    area.select();
+    button.textContent = document.execCommand("copy") ? "Copied" : "Select it and copy";
+    area.remove();
+    button.focus();
+  });
+  var box = document.createElement("div");
+  box.className = "copied";
+  pre.parentNode.insertBefore(box, pre);
+  box.appendChild(pre);
+  box.appendChild(button);
+});
 // Tables of class "sortable" get a button in each heading: a click, Enter or Space sorts by that column. Cells say by
 // data-sort what they are sorted by where that is not their text.
 (function () {
