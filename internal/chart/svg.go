@@ -42,7 +42,8 @@ func (c *canvas) path(class, d string) {
 func (c *canvas) line(series int, d string) {
 	if d != "" {
 		class := colour("line", series)
-		fmt.Fprintf(c, `<path class="%s" d="%s" stroke-dasharray="%s"%s/>`+"\n", class, d, dashes[series%len(dashes)], paint(class))
+		fmt.Fprintf(c, `<path class="%s" d="%s" stroke-dasharray="%s"%s/>`+"\n", class, d, dashes[series%len(dashes)],
+			paint(class))
 	}
 }
 

@@ -22,8 +22,9 @@ import (
 //go:embed html
 var htmlFiles embed.FS
 
-// HTML renders an outline as one page that needs nothing else: no network, and no script but one that sorts tables and copies commands. The
-// page holds the document as JSON, from which report.ReadHTML gets a report back. Its errors are those of w.
+// HTML renders an outline as one page that needs nothing else: no network, and no script but one that sorts tables and
+// copies commands. The page holds the document as JSON, from which report.ReadHTML gets a report back. Its errors are
+// those of w.
 func HTML(w io.Writer, o report.Outline, document any) error {
 	p, err := PageOf(o, document)
 	if err != nil {

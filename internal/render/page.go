@@ -104,7 +104,8 @@ func outcomeClass(outcome string) string {
 func Badge(outcome string) template.HTML {
 	outcome = outcomeClass(outcome)
 	return template.HTML(fmt.Sprintf( //nolint:gosec // five known words and paths
-		`<span class="badge %s"><svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true"><path d="%s" fill="none" stroke="currentColor" `+
+		`<span class="badge %s"><svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true">`+
+			`<path d="%s" fill="none" stroke="currentColor" `+
 			`stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round"/></svg>%s</span>`,
 		outcome, outcomeSigns[outcome], strings.ToUpper(outcome)))
 }

@@ -135,7 +135,8 @@ func costFigure(g *GatewayCost) *Figure {
 			f.add(quantileName(q.Quantile)+" of "+cost.Backend, i+1, q.Difference, "", nil)
 		}
 	}
-	return f.figure("What the gateway adds, at the quantiles of the response time. A range that holds the line at 0 proves " +
+	return f.figure("What the gateway adds, at the quantiles of the response time. A range that holds the line at 0 " +
+		"proves " +
 		"no difference.")
 }
 

@@ -257,8 +257,9 @@ func shareChangeFigure(changes []ShareChange, n int) *Figure {
 	if len(bars.Rows) == 0 {
 		return nil
 	}
-	return barsFigure(fmt.Sprintf("shares-%d", n+1), "Shares before and after.", "Each backend's share in the base run and in "+
-		"the new one.", bars)
+	return barsFigure(fmt.Sprintf("shares-%d", n+1), "Shares before and after.",
+		"Each backend's share in the base run and in "+
+			"the new one.", bars)
 }
 
 // timeChangeFigure is differences of times with their ranges; nil where none has one.
@@ -281,7 +282,8 @@ const comparisonScript = "splitbench-comparison"
 // Outline is the comparison as people read it.
 func (c RunComparison) Outline() Outline {
 	o := Outline{
-		Word: strings.ToUpper(c.Verdict.Outcome), Outcome: c.Verdict.Outcome, Title: "comparison of runs of " + c.Base.Subject,
+		Word: strings.ToUpper(c.Verdict.Outcome), Outcome: c.Verdict.Outcome, Title: "comparison of runs of " +
+			c.Base.Subject,
 		Headline: runsHeadline(c), Marker: "compare:" + c.Base.Subject, Script: comparisonScript,
 		Sections: []Section{{ID: "base", Title: "Base", Blocks: []Block{
 			Fields{{Label: "Base", Text: comparedRunText(c.Base), Link: reportOf("./", c.Base.ID)}},
@@ -320,7 +322,10 @@ func baselineSections(c *RunComparison) []Section {
 	}
 	blocks := []Block{
 		Paragraph(capital(runsHeadline(*c)) + "."),
-		Fields{{Label: "Against", Text: comparedRunText(c.Base) + ": " + c.Verdict.Outcome, Link: reportOf("../", c.Base.ID)}},
+		Fields{{
+			Label: "Against", Text: comparedRunText(c.Base) + ": " + c.Verdict.Outcome,
+			Link: reportOf("../", c.Base.ID),
+		}},
 	}
 	for i, x := range c.Changes {
 		blocks = append(blocks, x.blocks(i)...)

@@ -208,11 +208,17 @@ func watchFigure(r Report) *Figure {
 			}
 		}
 	}
-	plot := chart.Plot{X: chart.Axis{Label: sinceFirst, Text: plainNumber}, Panels: []chart.Panel{shares, evidencePanel(r)}}
+	plot := chart.Plot{
+		X:      chart.Axis{Label: sinceFirst, Text: plainNumber},
+		Panels: []chart.Panel{shares, evidencePanel(r)},
+	}
 	for i, g := range w.Gaps {
 		if g.AtSeconds != nil {
 			within := &chart.Range{Low: *g.AtSeconds, High: *g.AtSeconds + g.Seconds}
-			plot.Events = append(plot.Events, chart.Mark{At: within.Low, Range: within, Text: strconv.Itoa(i + 1), Shape: chart.Letter})
+			plot.Events = append(plot.Events, chart.Mark{
+				At: within.Low, Range: within, Text: strconv.Itoa(i + 1),
+				Shape: chart.Letter,
+			})
 		}
 	}
 	if w.FailedAt != nil {
@@ -223,7 +229,8 @@ func watchFigure(r Report) *Figure {
 		ID: "watched", Chart: plot,
 		Summary: fmt.Sprintf("Shares and evidence at %s over %s. %s", plural(w.Looks, "look"), seconds(last.AtSeconds),
 			strings.Join(w.sentences(), " ")),
-		Caption: "Shaded: where a share is likely to be, at all looks together; it narrows as requests come. Dashed: where the " +
+		Caption: "Shaded: where a share is likely to be, at all looks together; it narrows as requests come. Dashed: " +
+			"where the " +
 			"tolerance ends. Numbers above are gaps, in the list below, in which nothing was measured or the watch moved to " +
 			"another pod.",
 	}
