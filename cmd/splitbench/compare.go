@@ -100,7 +100,7 @@ func (b *baselineFlags) complete(cfg *bench.Config) error {
 }
 
 func openBaseline(cfg *bench.Config, name string, o judge.CompareOptions) error {
-	f, err := store.Open(cfg.ResultsDir, name)
+	f, err := store.OpenAmong(cfg.ResultsDir, name, func(f store.Folder) bool { return f.Status != store.Refused })
 	if err != nil {
 		return fmt.Errorf("--baseline: %w", err)
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/splitbench/splitbench/internal/judge"
@@ -68,43 +70,69 @@ func (r *run) conclude(kind steps) report.Report {
 	return rep
 }
 
-// close writes the report into the run's folder and closes it. The report's outcome is right also where the folder
-// cannot be finished: that is a warning in it.
-func (r *run) close(rep *report.Report, measured bool) {
-	status := store.Complete
+// status is how a run ended.
+func (r *run) status(rep report.Report, measured bool) store.Status {
 	switch {
+	case !measured && failedCheck(r.m.Checks) != "":
+		return store.Refused
 	case !measured:
-		status = store.Aborted
+		return store.Aborted
 	case !rep.Run.Complete:
-		status = store.Partial
+		return store.Partial
 	}
-	if err := r.write(*rep); err != nil {
-		rep.Warnings = append(rep.Warnings, untrusted.Safe(fmt.Sprintf("the run's folder is not whole: %v", err)))
-		status = store.Partial
-	}
-	if err := r.folder.Close(status); err != nil {
-		rep.Warnings = append(rep.Warnings, untrusted.Safe(fmt.Sprintf("the run's folder could not be closed: %v", err)))
+	return store.Complete
+}
+
+// close writes the report into the run's folder and closes it. Where that fails, as on a full disk, the outcome is
+// invalid. What decides is written last, so that no folder says pass which is not whole.
+func (r *run) close(rep *report.Report, status store.Status) {
+	kept := true
+	for _, write := range []func() error{
+		func() error { return r.write(*rep) },
+		func() error { return r.writeVerdict(*rep) },
+		func() error { return r.folder.Close(status) },
+	} {
+		if err := write(); err != nil && kept {
+			judge.NotKept(rep, err)
+			kept, status = false, store.Partial
+		}
 	}
 }
 
-// write writes the report in every format, and what the run saw.
+// write writes what the run saw, and the report for people.
 func (r *run) write(rep report.Report) error {
-	var verdict, markdown, text, page bytes.Buffer
+	var markdown, text, page bytes.Buffer
 	outline := rep.Outline()
-	err := errors.Join(report.WriteJSON(&verdict, rep), render.Markdown(&markdown, outline, render.Long),
+	err := errors.Join(render.Markdown(&markdown, outline, render.Long),
 		render.Text(&text, outline, render.TextOptions{}), render.HTML(&page, outline, rep))
-	if err != nil {
-		return err
+	if err == nil {
+		err = r.m.Write(r.folder)
 	}
-	summary, err := report.WriteSummary(report.Summarize(rep))
-	if err != nil {
-		return err
-	}
-	if r.m.After != nil {
+	if r.m.After != nil && err == nil {
 		err = r.keep("split.after.yaml", r.m.After.Split.YAML)
 	}
-	return errors.Join(err, r.m.Write(r.folder), r.keep(record.LogFile, r.log.bytes()),
-		r.folder.WriteFile(record.VerdictFile, verdict.Bytes()), r.folder.WriteFile(record.SummaryFile, summary),
-		r.folder.WriteFile(record.MarkdownFile, markdown.Bytes()), r.folder.WriteFile(record.TextFile, text.Bytes()),
-		r.folder.WriteFile(record.HTMLFile, page.Bytes()))
+	return r.keepAll(err, map[string][]byte{
+		record.LogFile: r.log.bytes(), record.MarkdownFile: markdown.Bytes(), record.TextFile: text.Bytes(),
+		record.HTMLFile: page.Bytes(),
+	})
+}
+
+// writeVerdict writes the report for programs.
+func (r *run) writeVerdict(rep report.Report) error {
+	var verdict bytes.Buffer
+	err := report.WriteJSON(&verdict, rep)
+	summary, unsummed := report.WriteSummary(report.Summarize(rep))
+	return r.keepAll(errors.Join(err, unsummed), map[string][]byte{
+		record.VerdictFile: verdict.Bytes(), record.SummaryFile: summary,
+	})
+}
+
+// keepAll writes files until one cannot be: where the first does not fit, what the others say is the same.
+func (r *run) keepAll(err error, files map[string][]byte) error {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err == nil {
+			err = r.keep(name, files[name])
+		}
+	}
+	return err
 }

@@ -75,16 +75,32 @@ func (r *run) carryOut(ctx context.Context, kind steps) (report.Report, error) {
 		}
 		r.fail(ctx, err)
 	}
-	if r.m.Refused() { // there is nothing to send, and the report says why
-		return r.conclude(kind), nil
+	if r.m.Refused() {
+		return r.refused(kind), nil
 	}
 	if err := r.open(); err != nil {
 		return report.Report{}, &record.UsageError{Err: err}
 	}
 	measured := kind.attempt(ctx)
 	rep := r.conclude(kind)
-	r.close(&rep, measured)
+	r.close(&rep, r.status(rep, measured))
 	return rep, nil
+}
+
+// refused is a run that ends before anything is sent. Its report says why, and is kept, so that the record of a change
+// has it: but for one that nothing is known of, not even the name.
+func (r *run) refused(kind steps) report.Report {
+	if r.m.Before == nil {
+		return r.conclude(kind)
+	}
+	err := r.open()
+	rep := r.conclude(kind)
+	if err != nil {
+		judge.NotKept(&rep, err)
+		return rep
+	}
+	r.close(&rep, store.Refused)
+	return rep
 }
 
 // prepare discovers, checks and plans.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Codes of reasons that are not from a decision.
@@ -52,6 +53,21 @@ func (doc *draft) worsen(o string) { doc.Verdict.Outcome = report.WorseOutcome(d
 func (doc *draft) invalidate(why []string) {
 	v := &doc.Verdict
 	v.Outcome, v.Reasons, v.ReasonCodes = report.Invalid, why, slices.Repeat([]string{codeInvalid}, len(why))
+}
+
+// NotKept makes the verdict of a run invalid whose folder could not be finished: whoever is shown its path would find
+// no evidence there.
+func NotKept(r *report.Report, err error) {
+	v := &r.Verdict
+	if v.Outcome != report.Invalid {
+		if v.StatisticalOutcome == "" && v.Outcome != report.Measured {
+			v.StatisticalOutcome = v.Outcome
+		}
+		v.Outcome, v.Reasons, v.ReasonCodes = report.Invalid, nil, nil
+	}
+	v.Reasons = append(v.Reasons, fmt.Sprintf(report.SayNotKept, untrusted.Error(err)))
+	v.ReasonCodes = append(v.ReasonCodes, codeInvalid)
+	v.Remedies = append(v.Remedies, report.RemedyKeep)
 }
 
 // concludeShares makes the verdict about the shares of one run.

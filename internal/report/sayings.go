@@ -5,6 +5,7 @@ package report
 
 // What takes a verdict away.
 const (
+	SayNotKept       = "the run could not be kept: %s"
 	SayNotJudged     = "the counts cannot be judged: %s"
 	SayNothingJudged = "nothing was judged"
 	SayNoOutcome     = "the statistics gave no outcome but %q"
@@ -208,6 +209,7 @@ const (
 	RemedyGive         = "give at least one request with a known backend"
 	RemedyCause        = "remove that cause, then run it again"
 	RemedyRequests     = "run it again with --requests %d"
+	RemedyKeep         = "free some space, or name another --results-dir, and run it again"
 	RemedyDecideOr     = "decide whether a share like this is right: set --tolerance wider or narrower, or run it " +
 		"again with --requests %d"
 	RemedyDecide    = "decide whether a share like this is right, and set --tolerance wider or narrower"

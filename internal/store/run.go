@@ -141,7 +141,7 @@ func (r *Run) Close(status Status) error {
 	r.closed = true
 	var errs []error
 	if !status.valid() || status == Running {
-		errs = append(errs, fmt.Errorf("close run %s: status %q: want complete, partial or aborted", r.ID, status))
+		errs = append(errs, fmt.Errorf("close run %s: status %q: want complete, partial, aborted or refused", r.ID, status))
 		status = Partial
 	}
 	errs = append(errs, r.closeStreams()...)

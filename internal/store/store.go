@@ -37,12 +37,13 @@ const (
 	Running  Status = "running"  // its writer lives
 	Complete Status = "complete" // it ended as planned, whatever its verdict
 	Partial  Status = "partial"  // it was cut short: interrupted, killed, disk full
-	Aborted  Status = "aborted"  // it was refused before its first counted request
+	Aborted  Status = "aborted"  // it ended before its first counted request
+	Refused  Status = "refused"  // checks refused it before anything was counted
 )
 
 func (s Status) valid() bool {
 	switch s {
-	case Running, Complete, Partial, Aborted:
+	case Running, Complete, Partial, Aborted, Refused:
 		return true
 	}
 	return false
