@@ -87,6 +87,7 @@ golang.org/x/sys < attack
 golang.org/x/term < cmd/splitbench
 gonum.org/v1/gonum < analyze
 k8s.io < podexec, internal/mesh, internal/demo, internal/bench, cmd/splitbench
+gopkg.in/evanphx/json-patch.v4 < internal/demo
 k8s.io/apimachinery < podexec, internal/law, internal/mesh, internal/demo, internal/bench, cmd/splitbench
 k8s.io/api < podexec, internal/mesh, internal/demo
 k8s.io/cli-runtime < cmd/splitbench

@@ -149,11 +149,20 @@ func (a *app) serveDemo(ctx context.Context, world *demo.Clusters) error {
 		return fmt.Errorf("--serve: %w", err)
 	}
 	fmt.Fprintf(a.stdout, "export KUBECONFIG=%s\n", file)
-	fmt.Fprintf(a.talk(), `splitbench: %s
-splitbench: try:  kubectl -n %s get trafficsplits,pods,services
-splitbench:       splitbench run %s --context %s --remote-context %s -n %s --from %s -c %s --rate 500
+	split := fmt.Sprintf("%s --context %s --remote-context %s -n %s --from %s -c %s", demoSplit, demoWest, demoEast,
+		demoNamespace, demoFrom, demoContainer)
+	fmt.Fprintf(a.talk(), `splitbench: %[1]s
+splitbench: paste the line above into another terminal, then for example
+  kubectl -n %[2]s get trafficsplits,pods,services
+  splitbench check %[3]s
+  splitbench run %[3]s --rate 500
+  splitbench drill %[3]s --rate 100 --duration 30s
+and while it drills, in a third
+  kubectl -n %[2]s scale deployment/podinfo --replicas=0
+  kubectl -n %[2]s scale deployment/podinfo --replicas=2
+  kubectl --context %[4]s -n linkerd-multicluster scale deployment/linkerd-gateway --replicas=0
 splitbench: until interrupted
-`, world.Simulated(), demoNamespace, demoSplit, demoWest, demoEast, demoNamespace, demoFrom, demoContainer)
+`, world.Simulated(), demoNamespace, split, demoEast)
 	<-ctx.Done()
 	return endOfSignal(ctx)
 }

@@ -193,13 +193,8 @@ func (s *shell) mirror() {
 func (s *shell) relink() {
 	s.t.Helper()
 	s.kubectl([]string{"-n", "linkerd-multicluster", "patch", "link", "east", `{"spec":{"gatewayAddress":"172.30.44.100"}}`})
-	s.kubectl([]string{"patch", "endpoints", "podinfo-east", endpointsAt("172.30.44.100")})
 	s.world.CutGateway(false)
 	s.world.ShutGate(false)
-}
-
-func endpointsAt(address string) string {
-	return `{"subsets":[{"addresses":[{"ip":"` + address + `"}],"ports":[{"name":"http","port":4143,"protocol":"TCP"},{"name":"grpc","port":4143,"protocol":"TCP"}]}]}`
 }
 
 // check asks for the checks of a split, with the pod's own word.
@@ -294,7 +289,6 @@ func TestHintsHeal(t *testing.T) {
 		}},
 		{name: "Link to an address that is no gateway's", id: "SB011", also: []string{"SB008", "SB012"}, plant: func(s *shell) {
 			s.run(`kubectl -n linkerd-multicluster patch link east {"spec":{"gatewayAddress":"192.0.2.7"}}`)
-			s.run("kubectl patch endpoints podinfo-east " + endpointsAt("192.0.2.7"))
 			s.world.CutGateway(true)
 			s.world.ShutGate(true)
 		}},
@@ -332,7 +326,15 @@ func TestHintsHeal(t *testing.T) {
 				command, _, _ = strings.Cut(hint[i+2:], " (before")
 			}
 			s.run(command)
-			for _, r := range s.check(split) {
+			after := s.check(split)
+			for _, r := range after {
+				// Proxies that were asked meanwhile keep what they looked up: that check has a hint of its own.
+				if r.ID == "SB001" && r.Status == preflight.Failed && !slices.Contains(row.left, r.ID) {
+					s.run(r.Hint[strings.LastIndex(r.Hint, ": ")+2:])
+					after = s.check(split)
+				}
+			}
+			for _, r := range after {
 				if (r.Status == preflight.Failed || r.ID == row.id && r.Status != preflight.OK) && !slices.Contains(row.left, r.ID) {
 					t.Errorf("after %q: %+v", command, r)
 				}

@@ -30,6 +30,8 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/splitbench/splitbench/internal/agent"
 )
 
 var splits = schema.GroupVersionResource{Group: "split.smi-spec.io", Version: "v1alpha2", Resource: "trafficsplits"}
@@ -127,7 +129,7 @@ func TestEveryResourceListsAndGets(t *testing.T) {
 				}
 				for _, o := range l.Items {
 					if o.GetAPIVersion() != gvr.GroupVersion().String() || o.GetKind() != r.Kind || o.GetUID() == "" ||
-						o.GetResourceVersion() == "" || o.GetCreationTimestamp().Unix() <= 0 || len(o.GetManagedFields()) == 0 {
+						o.GetResourceVersion() == "" || o.GetCreationTimestamp().Unix() <= 0 || len(o.GetManagedFields()) == 0 && o.Object["spec"] != nil {
 						t.Errorf("%s %s lacks what every object has: %v", gvr, o.GetName(), o.Object["metadata"])
 					}
 					for a := range o.GetAnnotations() {
@@ -266,9 +268,90 @@ func TestErrorsAreStatuses(t *testing.T) {
 	if !apierrors.IsMethodNotSupported(err) {
 		t.Errorf("delete all: %v", err)
 	}
-	_, err = client.Resource(splits).Namespace("test").Patch(t.Context(), "podinfo", types.JSONPatchType, []byte(`[]`), metav1.PatchOptions{})
+	_, err = client.Resource(splits).Namespace("test").Patch(t.Context(), "podinfo", types.StrategicMergePatchType, []byte(`{}`), metav1.PatchOptions{})
 	if !apierrors.IsUnsupportedMediaType(err) {
-		t.Errorf("json patch: %v", err)
+		t.Errorf("strategic merge patch of a custom resource: %v", err)
+	}
+}
+
+// What kubectl sends for patch, apply, scale and rollout restart, and what becomes of it.
+func TestWritesMoveTheCluster(t *testing.T) {
+	c := start(t, Options{})
+	west := typed(t, c, "west")
+	deployments := schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+	pods := func(app string) []string { names, _ := podsOf(c.west.store, app); return names }
+	for _, tt := range []struct {
+		name, sub string
+		kind      types.PatchType
+		body      string
+		manager   string
+		podinfos  int
+		refused   func(error) bool
+	}{
+		{name: "JSON", kind: types.JSONPatchType, body: `[{"op":"replace","path":"/spec/replicas","value":0}]`},
+		{name: "JSON of what is not so", kind: types.JSONPatchType, body: `[{"op":"test","path":"/spec/replicas","value":7}]`, refused: apierrors.IsBadRequest},
+		{name: "scale", sub: "scale", kind: types.MergePatchType, body: `{"spec":{"replicas":3}}`, podinfos: 3},
+		{name: "status", sub: "status", kind: types.MergePatchType, body: `{"spec":{"replicas":9}}`, podinfos: 3},
+		{name: "strategic", kind: types.StrategicMergePatchType, body: `{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"now"}}}}}`, podinfos: 3},
+		{name: "apply", kind: types.ApplyPatchType, body: "apiVersion: apps/v1\nkind: Deployment\nspec: {replicas: 3}", manager: "a", podinfos: 3},
+		{name: "apply against another", kind: types.ApplyPatchType, body: "apiVersion: apps/v1\nkind: Deployment\nspec: {replicas: 1}", manager: "b", podinfos: 3, refused: apierrors.IsConflict},
+		{name: "wrong type", kind: types.MergePatchType, body: `{"spec":{"replicas":"many"}}`, podinfos: 3, refused: apierrors.IsBadRequest},
+		{name: "unknown field", kind: types.MergePatchType, body: `{"spec":{"replica":1}}`, podinfos: 3, refused: apierrors.IsBadRequest},
+		{name: "another kind of patch", kind: "text/plain", body: `{}`, podinfos: 3, refused: apierrors.IsUnsupportedMediaType},
+	} {
+		before := pods(backendWest)
+		o := metav1.PatchOptions{FieldManager: tt.manager, FieldValidation: metav1.FieldValidationStrict}
+		var sub []string
+		if tt.sub != "" {
+			sub = append(sub, tt.sub)
+		}
+		_, err := untyped(t, c, "west").Resource(deployments).Namespace("test").Patch(t.Context(), "podinfo", tt.kind, []byte(tt.body), o, sub...)
+		if tt.refused == nil && err != nil || tt.refused != nil && !tt.refused(err) {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		after := pods(backendWest)
+		if len(after) != tt.podinfos {
+			t.Errorf("%s: pods %v, want %d", tt.name, after, tt.podinfos)
+		}
+		if tt.name == "strategic" && slices.ContainsFunc(after, func(name string) bool { return slices.Contains(before, name) }) {
+			t.Errorf("restarted: %v, before %v", after, before)
+		}
+		e, err := west.CoreV1().Endpoints("test").Get(t.Context(), "podinfo", metav1.GetOptions{})
+		ready := 0
+		for _, s := range e.Subsets {
+			ready += len(s.Addresses)
+		}
+		if err != nil || ready != tt.podinfos {
+			t.Errorf("%s: %d endpoints, want %d, %v", tt.name, ready, tt.podinfos, err)
+		}
+	}
+}
+
+// An agent ends with its pod, as a container does.
+func TestExecEndsWithThePod(t *testing.T) {
+	c := start(t, Options{})
+	in, hold := io.Pipe()
+	defer hold.Close()
+	serving, ended := make(chan struct{}), make(chan error, 1)
+	c.west.runner.main = func(ctx context.Context, _ []string, _ io.Reader, _, _ io.Writer, _ agent.ServeOptions) int {
+		close(serving)
+		<-ctx.Done()
+		return 0
+	}
+	pod, config := frontendPod(c), restConfig(t, c, "west")
+	go func() {
+		_, _, err := runExec(t.Context(), config, webSocket, execRequest{pod: pod, container: "nginx", argv: []string{agentPath, "serve"}, stdin: in})
+		ended <- err
+	}()
+	<-serving
+	if err := typed(t, c, "west").CoreV1().Pods("test").Delete(t.Context(), pod, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "137") {
+		t.Errorf("the exec ended with %v", err)
+	}
+	if now := frontendPod(c); now == pod || strings.Contains(now, " ") {
+		t.Errorf("after %s there is %s", pod, now)
 	}
 }
 
@@ -418,6 +501,22 @@ func TestKubectl(t *testing.T) {
 	if out != `[{"authority":"podinfo.test.svc.cluster.local","weight":"1"}]` {
 		t.Errorf("the adaptor wrote %s", out)
 	}
+	manifest := filepath.Join(dir, "web.yaml")
+	if err := os.WriteFile(manifest, []byte(`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"test"},
+		"spec":{"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"web","image":"nginx"}]}}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{
+		"apply -f " + manifest, "apply -f " + manifest, "apply --server-side -f " + manifest, "-n test scale deploy/web --replicas=2",
+		"-n test rollout restart deploy/web", "-n test rollout status deploy/web --timeout=10s", "-n test rollout undo deploy/web",
+		"-n test delete pod -l app=web", "-n test wait --for=condition=Ready pod -l app=web --timeout=10s",
+	} {
+		run(strings.Fields(command)...)
+	}
+	if out = run("-n", "test", "get", "pods", "-l", "app=web", "-o", "name"); strings.Count(out, "pod/web-") != 2 {
+		t.Errorf("pods of web:\n%s", out)
+	}
+	run("delete", "-f", manifest)
 	out = run("auth", "can-i", "create", "pods/exec", "-n", "test")
 	if strings.TrimSpace(out) != "yes" {
 		t.Errorf("can-i: %s", out)

@@ -12,72 +12,68 @@ import (
 	"time"
 )
 
-// proxies are the proxies of the pods in the mesh, each with counters of its own. Who a request is from is told by the
-// connection that it came over.
+// proxies are the proxies of the pods in the mesh, each with counters of its own. Who a request is from, and to what,
+// is told by the connection that it came over.
 type proxies struct {
-	mu      sync.Mutex
-	conns   map[string]toProxy // by local address
-	byPod   map[string]*proxyCounters
-	failing bool   // no ready endpoint of podinfo-east is known
-	group   string // API group of HTTPRoutes
+	plane *dataPlane
+	group string   // API group of HTTPRoutes
+	first []string // pods that were there at the start
+	stale bool     // those obey nothing that they have not cached
+
+	mu    sync.Mutex
+	conns map[string]connection // by local address
+	byPod map[string]*proxyCounters
 }
 
-// toProxy is a connection to a proxy: of which pod it is, and to which port of a Service.
-type toProxy struct{ pod, port string }
-
-func newProxies(failing bool) *proxies {
-	return &proxies{conns: map[string]toProxy{}, byPod: map[string]*proxyCounters{}, failing: failing}
+// connection is of a pod, to a port, and answered by a handler.
+type connection struct {
+	pod, port string
+	to        http.HandlerFunc
 }
 
-// from notes which pod a connection is of. It is noted anew whenever its local address is used again, so that there are
-// never more than ports. (The connection stays what it is: an engine may want to see a TCP connection.)
-func (p *proxies) from(c net.Conn, pod string, calls bool) {
+// from notes what a connection is. It is noted anew whenever its local address is used again, so that there are never
+// more than ports. (The connection stays what it is: an engine may want to see a TCP connection.)
+func (p *proxies) from(c net.Conn, x connection) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	port := "9898"
-	if calls {
-		port = "9999"
-	}
-	p.conns[c.LocalAddr().String()] = toProxy{pod, port}
+	p.conns[c.LocalAddr().String()] = x
 }
 
-// of is the proxy that a request came through, with the port that it is for.
+// of is the connection of a request, with the proxy that it came through.
 func (p *proxies) of(r *http.Request) through {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.conns[r.RemoteAddr]
 	if p.byPod[c.pod] == nil {
-		p.byPod[c.pod] = newProxyCounters(p.failing, p.group)
+		n := &proxyCounters{gate: p.plane.gates[backendEast], group: p.group}
+		if slices.Contains(p.first, c.pod) {
+			n.restart(time.Now().Add(-15*time.Minute), p.stale) // about as long ago as the pod
+		} else {
+			n.restart(time.Now(), false)
+		}
+		p.byPod[c.pod] = n
 	}
-	return through{p.byPod[c.pod], c.port}
+	return through{p.byPod[c.pod], c}
 }
 
-// through is a proxy on the way to a port.
+// through is a connection through a proxy.
 type through struct {
 	*proxyCounters
-	port string
-}
-
-// each calls f for each proxy that was used, and keeps what later ones begin with.
-func (p *proxies) each(failing bool, f func(*proxyCounters)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.failing = failing
-	for _, c := range p.byPod {
-		f(c)
-	}
+	connection
 }
 
 // proxyCounters are the counters of the proxy beside one pod. What they say is what the data plane drew: they are
 // simulated as the data plane is, with the names and labels that linkerd2-proxy gives them (registry prefix outbound;
 // linkerd/app/outbound/src/metrics.rs).
 type proxyCounters struct {
+	gate  *gate  // east's queue
+	group string // API group of the route
+	stale bool   // it began before there were rules
+
 	mu      sync.Mutex
 	started time.Time
+	opened  int64 // times that the queue was shut before the proxy began
 	ports   map[string]*portCounters
-	shut    int64  // times that east's queue was shut
-	failing bool   // it is shut now
-	group   string // API group of the route
 }
 
 // portCounters are those of requests to one port.
@@ -85,26 +81,27 @@ type portCounters struct {
 	drawn  map[string]int64 // of the root, by backend
 	direct map[string]int64 // requests to a backend's own Service
 	taken  map[string]int64 // requests for the root by whose rules they took: the profile's, the route's or none
+
+	last     time.Time // that the root was asked for
+	stuck    bool      // it obeys what it cached before there were rules
+	profiled bool      // a profile rules for it
 }
 
 // at is what is counted of a port. The caller holds the lock.
 func (c *proxyCounters) at(port string) *portCounters {
 	if c.ports[port] == nil {
-		c.ports[port] = &portCounters{map[string]int64{}, map[string]int64{}, map[string]int64{}}
+		c.ports[port] = &portCounters{
+			drawn: map[string]int64{}, direct: map[string]int64{}, taken: map[string]int64{}, stuck: c.stale,
+		}
 	}
 	return c.ports[port]
 }
 
-func newProxyCounters(failing bool, group string) *proxyCounters {
-	c := &proxyCounters{failing: failing, group: group}
-	c.restart(time.Now().Add(-15 * time.Minute)) // about as long ago as the pod
-	return c
-}
-
-func (c *proxyCounters) restart(at time.Time) {
+func (c *proxyCounters) restart(at time.Time, stale bool) {
+	_, _, _, times := c.gate.state()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.started, c.shut, c.ports = at, 0, map[string]*portCounters{}
+	c.started, c.opened, c.stale, c.ports = at, times, stale, map[string]*portCounters{}
 	c.at("9898")
 }
 
@@ -114,6 +111,28 @@ const (
 	rulesOfRoute   = "route"
 	rulesOfNobody  = "default"
 )
+
+// obeys is what the proxy goes by in a request for the root, where these are the rules now. It asks whether a profile
+// rules when it is first used, and again when it was not used for a while; what it follows then it watches. So a split
+// that comes or goes under traffic has no effect, and one that changes has.
+func (c through) obeys(l law, at time.Time) ruling {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.at(c.port)
+	first, idle := n.last.IsZero(), at.Sub(n.last) >= discoveryIdle
+	n.last = at
+	if !first && idle {
+		n.stuck = false
+	}
+	if n.stuck {
+		return ruling{rules: rulesOfNobody}
+	}
+	if first || idle {
+		n.profiled = l.profiled
+	}
+	l.profiled = n.profiled
+	return l.now()
+}
 
 func (c through) draw(backend, rules string) {
 	c.mu.Lock()
@@ -126,16 +145,6 @@ func (c through) dialDirect(backend string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at(c.port).direct[backend]++
-}
-
-// gate shuts or opens the queue of east's leaf.
-func (c *proxyCounters) gate(shut bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if shut && !c.failing {
-		c.shut++
-	}
-	c.failing = shut
 }
 
 // labelsOf are the labels of a backend under a parent, at a port.
@@ -204,12 +213,13 @@ func (c *proxyCounters) writeQueues(w io.Writer, backends []string) {
 		}
 	}
 	writeType(w, queue+"gate_shut", "counter")
+	_, _, shut, times := c.gate.state()
 	for port := range c.each {
 		fmt.Fprintf(w, queue+"gate_shut_total{%s} 0\n", labelsOf(backendWest, backendWest, port))
-		fmt.Fprintf(w, queue+"gate_shut_total{%s} %d\n", labelsOf(backendWest, backendEast, port), c.shut)
+		fmt.Fprintf(w, queue+"gate_shut_total{%s} %d\n", labelsOf(backendWest, backendEast, port), times-c.opened)
 	}
 	ready := 1
-	if c.failing {
+	if shut {
 		ready = 0
 	}
 	writeType(w, endpoints, "gauge")
@@ -238,21 +248,18 @@ func (c *proxyCounters) writeRoutes(w io.Writer, backends []string) {
 	}
 }
 
-// serveMetrics is the proxy's page of counters.
-func (p *dataPlane) serveMetrics(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-	p.proxies.of(r).write(w, p.options.OldProxy)
-}
-
 // RestartProxy makes the proxies of west new ones: their counters begin at zero. No object shows it.
 func (c *Clusters) RestartProxy() {
-	now := time.Now()
-	c.plane.proxies.each(c.options.GatewayDown, func(p *proxyCounters) { p.restart(now) })
+	p := c.plane.proxies
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, n := range p.byPod {
+		n.restart(time.Now(), false)
+	}
 }
 
-// ShutGate makes the proxies of west see no ready endpoint of podinfo-east, or see them again. While they see none they
-// give that backend's weight to the other, as proxies do after their first three seconds. No object shows it.
+// ShutGate makes the proxies of west see no ready endpoint of podinfo-east, or see them again, as if the time was over
+// for which requests wait. No object shows it.
 func (c *Clusters) ShutGate(shut bool) {
-	c.plane.proxies.each(shut, func(p *proxyCounters) { p.gate(shut) })
-	c.plane.split.withhold(backendEast, shut)
+	c.plane.gates[backendEast].set(func(g *gate) { g.forced = shut })
 }

@@ -1,123 +1,139 @@
 package demo
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
-
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // proxyErrorHeader is where a proxy says that it made the answer itself, and why.
 const proxyErrorHeader = "l5d-proxy-error"
 
-// dataPlane is what answers at the addresses of west. Each listener is one destination as one kind of client sees it.
+// How long proxies wait, as those of edge-26.8.3 do unless told otherwise.
+const (
+	// failFast is how long a queue holds requests for a backend without ready endpoint, from the first on. Then it is
+	// shut: those that wait get 504, and the others carry the backend's weight.
+	failFast = 3 * time.Second
+	// discoveryIdle is how long a proxy keeps what it was told about a destination that has no traffic.
+	discoveryIdle = 5 * time.Second
+)
+
+// dataPlane is what answers at the addresses of west, behind one listener: what a connection is to is noted when it is
+// dialled.
 type dataPlane struct {
 	options    Options
-	life       *lifetime
 	split      *splitter
+	gates      map[string]*gate // by backend
 	west, east *podinfo
 	objects    *store
 	proxies    *proxies
-
-	addresses map[destination]string // where each destination really listens
-	cut       atomic.Bool            // the gateway is gone for now, though no object says so
+	address    string       // of the listener
+	cut        atomic.Bool  // the gateway passes nothing on, though no object says so
+	skew       atomic.Int64 // nanoseconds that the clock is ahead, in tests
 }
 
-// destination is one thing to dial; pod is the address of a pod that is dialled past its Service, calls the port of
-// gRPC.
-type destination struct {
-	service string
-	pod     string
-	meshed  bool
-	calls   bool
-}
+// now is the time by which proxies go.
+func (p *dataPlane) now() time.Time { return time.Now().Add(time.Duration(p.skew.Load())) }
 
-func newDataPlane(o Options, life *lifetime) *dataPlane {
+func newDataPlane(o Options, west, east *cluster) *dataPlane {
 	p := &dataPlane{
-		options: o, life: life, split: newSplitter(o.Seed), proxies: newProxies(o.GatewayDown),
-		addresses: map[destination]string{},
+		options: o, objects: west.store, split: newSplitter(o.Seed), west: newPodinfo(west.site), east: newPodinfo(east.site),
 	}
+	p.gates = map[string]*gate{backendWest: {now: p.now}, backendEast: {now: p.now}}
+	if o.GatewayDown { // for long
+		p.gates[backendEast].set(func(g *gate) { g.forced = true })
+	}
+	routes, _ := west.resources.byName(routeKey().plural)
+	p.proxies = &proxies{
+		plane: p, group: routes.Group, stale: o.StalePath, conns: map[string]connection{}, byPod: map[string]*proxyCounters{},
+	}
+	p.proxies.first, _ = podsOf(west.store, "frontend")
 	if o.TrueWeights != nil {
 		p.split.force([]share{{backendWest, o.TrueWeights[backendWest]}, {backendEast, o.TrueWeights[backendEast]}})
 	}
 	return p
 }
 
-func (p *dataPlane) start(west, east *cluster) error {
-	p.objects = west.store
-	routes, _ := west.resources.byName(routeKey().plural)
-	p.proxies.group = routes.Group
-	names, ips := podsOf(west.store, backendWest)
-	var err error
-	if p.west, err = newPodinfo(west.site, names); err != nil {
-		return err
-	}
-	remote, _ := podsOf(east.store, backendWest)
-	if p.east, err = newPodinfo(east.site, remote); err != nil {
-		return err
-	}
-	handlers := map[destination]http.HandlerFunc{
-		{service: backendWest, meshed: true}:  p.serveRoot,
-		{service: backendWest, meshed: false}: p.serveLocal,
-		{service: backendEast, meshed: true}:  p.serveEast,
-		{service: backendEast, meshed: false}: emptyReply,
-		{service: "frontend", meshed: true}:   p.serveFrontend,
-		{service: "frontend", meshed: false}:  p.serveFrontend,
-		{service: adminDestination}:           p.serveAdmin,
-	}
-	for i, ip := range ips {
-		handlers[destination{pod: ip}] = p.west.one(i).ServeHTTP
-	}
-	for d, h := range handlers {
-		if p.addresses[d], err = p.life.serve("destination "+d.service+d.pod, h, nil, nil); err != nil {
-			return err
-		}
-		if d.service != backendWest && d.service != backendEast {
-			continue
-		}
-		d.calls = true
-		if p.addresses[d], err = p.life.serve("calls of "+d.service, h, nil, overHTTP2()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// overHTTP2 is what gRPC is spoken over where there is no TLS.
-func overHTTP2() *http.Protocols {
+// start listens for HTTP/1.1, and for HTTP/2 without TLS, which gRPC is spoken over.
+func (p *dataPlane) start(life *lifetime) (err error) {
 	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	return protocols
+	p.address, err = life.serve("the data plane", http.HandlerFunc(p.serve), nil, protocols)
+	return err
 }
 
-// podsOf lists the pods of an app by name, with their addresses.
-func podsOf(s *store, app string) (names, ips []string) {
-	pods, _ := s.list("pods", testNamespace)
-	for _, o := range pods {
-		if o.GetLabels()["app"] == app {
-			ip, _, _ := unstructured.NestedString(o.Object, "status", "podIP")
-			names, ips = append(names, o.GetName()), append(ips, ip)
+func (p *dataPlane) serve(w http.ResponseWriter, r *http.Request) { p.proxies.of(r).to(w, r) }
+
+// gate is the queue of one backend in the proxies of west.
+type gate struct {
+	now func() time.Time
+
+	mu     sync.Mutex
+	empty  bool          // it has no endpoint that answers
+	forced bool          // it is as if so, and shut
+	since  time.Time     // since when; zero: it has one
+	times  int64         // that it was shut and opened again
+	opened chan struct{} // closed when requests need wait no longer
+}
+
+// set says whether there is an endpoint that answers, and whether the gate is shut whatever there is.
+func (g *gate) set(change func(*gate)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	change(g)
+	switch dead := g.empty || g.forced; {
+	case dead && g.since.IsZero():
+		g.since, g.opened = g.now(), make(chan struct{})
+	case !dead && !g.since.IsZero():
+		if g.now().Sub(g.since) >= failFast {
+			g.times++
 		}
+		g.since = time.Time{}
+		close(g.opened)
 	}
-	return names, ips
+	if g.forced {
+		g.since = g.now().Add(-failFast)
+	}
+}
+
+// state is whether requests wait, nil if not, and until when at most; whether the gate is shut; and how often it was.
+func (g *gate) state() (wait <-chan struct{}, until time.Time, shut bool, times int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.since.IsZero() {
+		return nil, time.Time{}, false, g.times
+	}
+	until = g.since.Add(failFast)
+	if !g.now().Before(until) {
+		return nil, until, true, g.times + 1
+	}
+	return g.opened, until, false, g.times
+}
+
+// withheld reports whether proxies give the backend's weight to the others.
+func (p *dataPlane) withheld(backend string) bool {
+	g, ok := p.gates[backend]
+	if !ok {
+		return false
+	}
+	_, _, shut, _ := g.state()
+	return shut
 }
 
 // serveRoot is the root Service as a meshed client sees it.
 func (p *dataPlane) serveRoot(w http.ResponseWriter, r *http.Request) {
-	name, rules := backendWest, rulesOfNobody
-	switch {
-	case p.options.StalePath:
-		p.split.local()
-	case p.options.Route:
-		name, rules = p.split.draw(), rulesOfRoute
-	default:
-		name, rules = p.split.draw(), rulesOfProfile
-	}
-	p.proxies.of(r).draw(name, rules)
-	p.leaf(name, "logical service "+backendWest+clusterSuffix+":9898: ")(w, r)
+	t := p.proxies.of(r)
+	law := t.obeys(p.split.declared(), p.now())
+	name := p.split.draw(law.shares, p.withheld)
+	t.draw(name, law.rules)
+	why := "logical service " + backendWest + clusterSuffix + ":9898: Service." + testNamespace + "." + name +
+		":9898: service in fail-fast"
+	p.leaf(name, http.StatusGatewayTimeout, why)(w, r)
 }
 
 // serveLocal is the root Service without the mesh: the pods of its own cluster and no draw.
@@ -129,31 +145,54 @@ func (p *dataPlane) serveLocal(w http.ResponseWriter, r *http.Request) {
 // serveEast is the mirror Service as a meshed client sees it: no draw.
 func (p *dataPlane) serveEast(w http.ResponseWriter, r *http.Request) {
 	p.proxies.of(r).dialDirect(backendEast)
-	p.leaf(backendEast, "")(w, r)
+	p.leaf(backendEast, http.StatusServiceUnavailable, "logical service "+backendEast+clusterSuffix+
+		":9898: route default.http: service unavailable")(w, r)
 }
 
-// leaf is one backend. Under names on whose behalf a failure is reported.
-func (p *dataPlane) leaf(name, under string) http.HandlerFunc {
-	if under == "" {
-		under = "logical service " + name + clusterSuffix + ":9898: route default.http: backend "
-	}
+// leaf is one backend, with what the proxy answers where it cannot be reached: the status is that of a queue which is
+// shut. Requests before wait until it is, and end as 504.
+func (p *dataPlane) leaf(name string, status int, why string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		g, ok := p.gates[name]
+		if !ok { // there is no such Service
+			refuse(w, status, why)
+			return
+		}
+		wait, until, shut, _ := g.state()
+		if wait != nil && !waitFor(r.Context(), wait, until.Sub(p.now())) {
+			shut, status = true, http.StatusGatewayTimeout
+		}
 		switch {
+		case shut:
+			refuse(w, status, why)
 		case name == backendWest:
 			p.west.ServeHTTP(w, r)
-		case name != backendEast || p.options.GatewayDown || p.cut.Load():
-			w.Header().Set(proxyErrorHeader, under+"Service."+testNamespace+"."+name+":9898: service in fail-fast")
-			w.WriteHeader(http.StatusGatewayTimeout)
+		case p.cut.Load():
+			refuse(w, http.StatusGatewayTimeout, "gateway: service in fail-fast")
 		default:
-			t := time.NewTimer(p.split.delay(p.options.GatewayDelay))
-			defer t.Stop()
-			select {
-			case <-t.C:
-				p.east.ServeHTTP(w, r)
-			case <-r.Context().Done():
-				panic(http.ErrAbortHandler) // returning would answer 200 with nothing in it
-			}
+			waitFor(r.Context(), nil, p.split.delay(p.options.GatewayDelay))
+			p.east.ServeHTTP(w, r)
 		}
+	}
+}
+
+func refuse(w http.ResponseWriter, status int, why string) {
+	w.Header().Set(proxyErrorHeader, why)
+	w.WriteHeader(status)
+}
+
+// waitFor reports whether it was called off before the time was over. It ends the connection if the client goes first:
+// returning would answer 200 with nothing in it.
+func waitFor(ctx context.Context, off <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-off:
+		return true
+	case <-t.C:
+		return false
+	case <-ctx.Done():
+		panic(http.ErrAbortHandler)
 	}
 }
 
@@ -187,7 +226,8 @@ func (p *dataPlane) serveAdmin(w http.ResponseWriter, r *http.Request) {
 			http.NotFound(w, r)
 			return
 		}
-		p.serveMetrics(w, r)
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		p.proxies.of(r).write(w, p.options.OldProxy)
 	case "/ready":
 		_, _ = fmt.Fprintln(w, "ready")
 	case "/live":

@@ -6,8 +6,10 @@
 // HTTP/1.1 over loopback TCP to the listener of its destination. What is not: the hops behind that listener. Choosing
 // a backend, crossing the gateway and answering as podinfo are function calls, so that a thousand requests a second
 // cost little; the gateway is a delay. No container runs: exec starts splitbench's own agent as a goroutine and
-// refuses everything else as a runtime refuses a file that is not there. A dead gateway answers 504 for as long as it
-// is dead, as proxies do in their first three seconds; the weight is not handed to the other backend afterwards.
+// refuses everything else as a runtime refuses a file that is not there. Objects may be written as in any cluster, and
+// what they want is there at once: no pod waits for its image, and no rollout for its pods. Proxies do as Linkerd's: a
+// backend without endpoints gives 504 for three seconds, then the others get its weight; and a split that comes or goes
+// takes effect when its client was silent for five.
 //
 // The package does not import its judges: it knows nothing of snapshots, checks or statistics, and what it serves is
 // written in fixtures. The invariant is that one seed and one number of requests give one count for each backend.
@@ -19,6 +21,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/splitbench/splitbench/internal/agent"
@@ -44,7 +47,7 @@ type Options struct {
 	TrueWeights map[string]int64
 	// OffMesh leaves linkerd-proxy out of the frontend pod: podinfo is all local, podinfo-east gives an empty reply.
 	OffMesh bool
-	// GatewayDown takes east's gateway away: it has no ready endpoint, and what is sent to it ends as 504.
+	// GatewayDown took east's gateway away long ago: it has no ready endpoint, and proxies send it nothing any more.
 	GatewayDown bool
 	// Route has an HTTPRoute say the weights, in place of the TrafficSplit and its ServiceProfile.
 	Route bool
@@ -73,6 +76,7 @@ type Clusters struct {
 	life       *lifetime
 	west, east *cluster
 	plane      *dataPlane
+	adapting   bool // the SMI adaptor runs
 	kubeconfig []byte
 }
 
@@ -120,24 +124,29 @@ func (o *Options) complete() error {
 
 func (c *Clusters) start() error {
 	now := time.Now()
-	west, err := loadCluster(westSite(), c.options, now)
+	writing := new(sync.Mutex)
+	west, err := loadCluster(westSite(), c.options, now, writing)
 	if err != nil {
 		return err
 	}
-	east, err := loadCluster(eastSite(), c.options, now)
+	east, err := loadCluster(eastSite(), c.options, now, writing)
 	if err != nil {
 		return err
 	}
 	c.west, c.east = west, east
-	c.plane = newDataPlane(c.options, c.life)
-	if err := c.plane.start(west, east); err != nil {
+	c.plane = newDataPlane(c.options, west, east)
+	if err := c.plane.start(c.life); err != nil {
 		return err
 	}
 	west.runner = &agentRunner{dialer: c.dialer, main: agent.Main, mend: c.options.Mend}
 	east.runner = &agentRunner{dialer: c.dialer, main: agent.Main, mend: c.options.Mend}
 	west.controlPlane, west.forward = c.options.ControlPlane, c.options.Forward
-	west.changed = c.follow
+	west.changed, east.changed = c.follow, c.follow
+	c.adapting = c.runs(adaptorKey())
 	c.obey()
+	if c.options.GatewayDown {
+		c.ShutGate(false) // it stays shut for as long as there is no endpoint
+	}
 	config, ca, err := newCertificate(now)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -18,6 +19,8 @@ type resource struct {
 
 	Versions []string `json:"versions"` // in order of preference
 	Clusters []string `json:"clusters"` // empty: all
+
+	Subresources []string `json:"subresources"` // status and scale
 }
 
 func (r resource) groupResource() schema.GroupResource {
@@ -107,6 +110,15 @@ func (rs resources) list(group, v string) (l metav1.APIResourceList, ok bool) {
 				Name: "pods/exec", Namespaced: true, Kind: "PodExecOptions", Verbs: []string{"create", "get"},
 			})
 		}
+		for _, name := range r.Subresources {
+			sub := metav1.APIResource{
+				Name: r.Name + "/" + name, Namespaced: r.Namespaced, Kind: r.Kind, Verbs: []string{"get", "patch", "update"},
+			}
+			if name == scaleSubresource {
+				sub.Group, sub.Version, sub.Kind = "autoscaling", "v1", "Scale"
+			}
+			l.APIResources = append(l.APIResources, sub)
+		}
 	}
 	return l, len(l.APIResources) > 0
 }
@@ -146,6 +158,52 @@ func (c *cluster) serveDiscovery(w http.ResponseWriter, path []string) bool {
 		return false
 	}
 	return true
+}
+
+// serveOpenAPI tells kubectl that the server validates what it is sent, which is what a validated apply asks first:
+// each kind with its PATCH and the parameters of that, and no fields (OpenAPI v3, as kubectl since 1.27 reads it).
+func (c *cluster) serveOpenAPI(w http.ResponseWriter, path []string) bool {
+	if len(path) < 2 || path[0] != "openapi" || path[1] != "v3" {
+		return false
+	}
+	at, found := strings.Join(path[2:], "/"), map[string]any{}
+	for _, r := range c.resources {
+		for _, v := range r.Versions {
+			root := "apis/" + r.apiVersion(v)
+			if r.Group == "" {
+				root = "api/" + v
+			}
+			switch at {
+			case "":
+				found[root] = map[string]string{"serverRelativeURL": "/openapi/v3/" + root}
+			case root:
+				found["/"+root+"/"+r.Name+"/{name}"] = map[string]any{"patch": patchOperation(r, v)}
+			}
+		}
+	}
+	if len(found) == 0 {
+		return false
+	}
+	body := map[string]any{"paths": found}
+	if at != "" {
+		body["openapi"], body["info"] = "3.0.0", map[string]string{"title": "Kubernetes", "version": apiVersionOfServer}
+	}
+	writeJSON(w, http.StatusOK, body)
+	return true
+}
+
+func patchOperation(r resource, v string) map[string]any {
+	var parameters []any
+	for _, name := range []string{"dryRun", "fieldManager", "fieldValidation", "force"} {
+		parameters = append(parameters, map[string]any{
+			"name": name, "in": "query", "schema": map[string]any{"type": "string", "uniqueItems": true},
+		})
+	}
+	return map[string]any{
+		"parameters":                      parameters,
+		"responses":                       map[string]any{},
+		"x-kubernetes-group-version-kind": map[string]any{"group": r.Group, "version": v, "kind": r.Kind},
+	}
 }
 
 func versionInfo() version.Info {

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,53 +11,83 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// completeService fills in what the API server fills in.
-func completeService(s *corev1.Service) {
+// publish completes a Service and makes its Endpoints, unless it has no selector, and its EndpointSlice.
+func (c *cluster) publish(s *corev1.Service) {
+	age := c.hints[s.UID].age
+	c.complete(s)
+	c.make(s, 0, "kube-controller-manager")
+	e := c.endpointsOf(s)
+	if e == nil {
+		return
+	}
+	c.make(e, age, "kube-controller-manager")
+	c.make(sliceOf(e, s, c.site.Cluster), age, "kube-controller-manager")
+}
+
+// complete fills in what the API server fills in.
+func (c *cluster) complete(s *corev1.Service) {
+	if s.Spec.ClusterIP == "" {
+		c.services++
+		s.Spec.ClusterIP = fmt.Sprintf("%s.200.%d", c.site.ServiceNet, c.services)
+	}
 	policy := corev1.IPFamilyPolicySingleStack
 	internal := corev1.ServiceInternalTrafficPolicyCluster
+	s.Spec.Type = cmp.Or(s.Spec.Type, corev1.ServiceTypeClusterIP)
 	s.Spec.ClusterIPs = []string{s.Spec.ClusterIP}
 	s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
 	s.Spec.IPFamilyPolicy = &policy
 	s.Spec.InternalTrafficPolicy = &internal
 	s.Spec.SessionAffinity = corev1.ServiceAffinityNone
+	for i := range s.Spec.Ports {
+		p := &s.Spec.Ports[i]
+		p.Protocol = cmp.Or(p.Protocol, corev1.ProtocolTCP)
+		if p.TargetPort == (intstr.IntOrString{}) {
+			p.TargetPort = intstr.FromInt32(p.Port)
+		}
+	}
 }
 
-// endpointsOf plays the endpoints controller for a Service with a selector.
+// endpointsOf are the Endpoints that a Service has, those that its selector wants, or nil where it has neither.
 //
-//nolint:staticcheck // deprecated, still read
-func endpointsOf(s *corev1.Service, pods []corev1.Pod) *corev1.Endpoints {
+//nolint:staticcheck // deprecated, still read: the walkthrough's mirror is one
+func (c *cluster) endpointsOf(s *corev1.Service) *corev1.Endpoints {
+	if len(s.Spec.Selector) == 0 {
+		o, ok := c.store.get(key{"endpoints", s.Namespace, s.Name})
+		if !ok {
+			return nil
+		}
+		e, _ := decode[corev1.Endpoints](o)
+		return e
+	}
 	selector := labels.SelectorFromSet(s.Spec.Selector)
-	e := &corev1.Endpoints{ // the walkthrough's mirror is one
+	e := &corev1.Endpoints{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Endpoints"},
 		ObjectMeta: metav1.ObjectMeta{Name: s.Name, Namespace: s.Namespace, Labels: s.Labels},
 	}
 	var subset corev1.EndpointSubset
-	var first *corev1.Pod
-	for i, p := range pods {
+	each(c, "pods", func(p *corev1.Pod) {
 		if p.Namespace != s.Namespace || !selector.Matches(labels.Set(p.Labels)) {
-			continue
+			return
 		}
-		if first == nil {
-			first = &pods[i]
+		if subset.Ports == nil {
+			for _, port := range s.Spec.Ports {
+				subset.Ports = append(subset.Ports, corev1.EndpointPort{
+					Name: port.Name, Port: targetPort(port, p), Protocol: port.Protocol,
+				})
+			}
 		}
 		node := p.Spec.NodeName
 		ref := &corev1.ObjectReference{Kind: "Pod", Namespace: p.Namespace, Name: p.Name, UID: p.UID}
 		a := corev1.EndpointAddress{IP: p.Status.PodIP, NodeName: &node, TargetRef: ref}
-		if podReady(&p) {
+		if podReady(p) {
 			subset.Addresses = append(subset.Addresses, a)
 		} else {
 			subset.NotReadyAddresses = append(subset.NotReadyAddresses, a)
 		}
+	})
+	if subset.Ports != nil {
+		e.Subsets = append(e.Subsets, subset)
 	}
-	if first == nil {
-		return e
-	}
-	for _, port := range s.Spec.Ports {
-		subset.Ports = append(subset.Ports, corev1.EndpointPort{
-			Name: port.Name, Port: targetPort(port, first), Protocol: port.Protocol,
-		})
-	}
-	e.Subsets = append(e.Subsets, subset)
 	return e
 }
 

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -165,12 +167,34 @@ func (p *process) run(ctx context.Context, argv []string, in io.Reader, out, std
 	}
 	from := vantage{cluster: c.site.Cluster, pod: p.pod.Name, meshed: slices.ContainsFunc(p.pod.Spec.Containers,
 		func(x corev1.Container) bool { return c.proxies[x.Name] })}
+	ctx, end := c.whileThere(ctx, p.pod)
 	code := c.runner.main(ctx, argv[1:], in, out, stderr, agent.ServeOptions{Dial: c.runner.dialer(from)})
 	if ctx.Err() != nil { // whatever it says: it was cut off, as by a runtime that kills its container
 		code = exitKilled
 	}
+	end()
 	if code != 0 {
 		return exec.CodeExitError{Err: fmt.Errorf("command terminated with exit code %d", code), Code: code}
 	}
 	return nil
+}
+
+// whileThere ends the context when the pod is gone. The returned function must be called.
+func (c *cluster) whileThere(ctx context.Context, pod *corev1.Pod) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		defer cancel()
+		for ctx.Err() == nil {
+			_, _, changed := c.store.since(math.MaxInt64)
+			if o, ok := c.store.get(key{"pods", pod.Namespace, pod.Name}); !ok || o.GetUID() != pod.UID {
+				return
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			}
+		}
+	})
+	return ctx, func() { cancel(); watching.Wait() }
 }

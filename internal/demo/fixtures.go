@@ -61,7 +61,6 @@ type fixture struct {
 	age    time.Duration
 	podAge time.Duration
 	writer string // field manager that wrote it last
-	meshed bool
 	ready  bool
 }
 
@@ -115,8 +114,6 @@ func takeHints(o *unstructured.Unstructured) (fixture, error) {
 			f.podAge, err = time.ParseDuration(value)
 		case "manager":
 			f.writer = value
-		case "meshed":
-			f.meshed = value == "true"
 		case "ready":
 			f.ready = value == "true"
 		default:

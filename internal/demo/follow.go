@@ -22,69 +22,150 @@ const (
 
 func splitKey() key   { return key{"trafficsplits", testNamespace, backendWest} }
 func routeKey() key   { return key{"httproutes", testNamespace, backendWest} }
+func linkKey() key    { return key{"links", "linkerd-multicluster", "east"} }
+func mirrorKey() key  { return key{"endpoints", testNamespace, backendEast} }
 func profileKey() key { return key{"serviceprofiles", testNamespace, backendWest + clusterSuffix} }
 
-// follow makes the data plane obey west's objects after an object of r was written or taken away. It plays the SMI
-// adaptor first. A profile that was written by hand stands until the split is written again, and a weight that cannot
-// be read leaves everything as it was, both as in a real cluster. Called with west.writing held.
-func (c *Clusters) follow(r resource, o *unstructured.Unstructured, gone bool) {
-	switch r.Name {
-	case splitKey().plural:
+// follow plays what watches both clusters after an object of one was written or taken away: the SMI adaptor, the
+// service mirror and the proxies. A profile that was written by hand stands until the split is written again, and a
+// weight that cannot be read leaves everything as it was, both as in a real cluster. Called with writing held.
+func (c *Clusters) follow(in *cluster, r resource, o *unstructured.Unstructured, gone bool) {
+	if in == c.west && r.Name == splitKey().plural {
 		c.adapt(o, gone)
-		c.obey()
-	case "deployments":
-		c.settle(o, gone)
-		c.obey()
-	case profileKey().plural, routeKey().plural:
-		c.obey()
 	}
+	if runs := c.runs(adaptorKey()); runs != c.adapting {
+		c.adapting = runs
+		splits, _ := c.west.store.list(splitKey().plural, "")
+		for _, s := range splits { // one that begins to run looks at every split
+			c.adapt(s, false)
+		}
+	}
+	c.mirror()
+	c.west.control()
+	c.obey()
 }
 
-// obey makes the data plane do what the objects say now.
-func (c *Clusters) obey() {
-	if c.options.Route {
-		c.followRoute()
-		return
-	}
-	profile, ok := c.west.store.get(profileKey())
+// runs reports whether a Deployment of west has a ready pod.
+func (c *Clusters) runs(k key) bool {
+	d, ok := c.west.store.get(k)
 	if !ok {
-		c.plane.split.declare(nil)
+		return false
+	}
+	n, _, _ := unstructured.NestedInt64(d.Object, "status", "availableReplicas")
+	return n > 0
+}
+
+// mirror is what the service mirror of west does, as that of edge-26.8.3 was seen to: the Endpoints of the mirror are
+// the Link's gateway while the original has a ready endpoint, and empty while it has none. Whether the gateway answers is
+// not seen in them.
+func (c *Clusters) mirror() {
+	link, linked := c.west.store.get(linkKey())
+	e, ok := c.west.store.get(mirrorKey())
+	if !linked || !ok || !c.runs(key{"deployments", linkKey().namespace, "controller-east"}) {
 		return
 	}
-	var shares []share
+	at, want := "", ""
+	for _, subset := range mapsAt(e.Object, "subsets") {
+		for _, a := range append(mapsAt(subset, "addresses"), mapsAt(subset, "notReadyAddresses")...) {
+			at = fmt.Sprint(a["ip"])
+		}
+	}
+	if len(c.east.ready(backendWest, testNamespace)) > 0 {
+		want, _, _ = unstructured.NestedString(link.Object, "spec", "gatewayAddress")
+	}
+	if at == want {
+		return
+	}
+	old := e
+	e = e.DeepCopy()
+	delete(e.Object, "subsets")
+	if want != "" {
+		text, _, _ := unstructured.NestedString(link.Object, "spec", "gatewayPort")
+		port, _ := strconv.ParseInt(text, 10, 32)
+		var ports []any
+		service, _ := c.west.store.get(key{"services", testNamespace, backendEast})
+		for _, p := range mapsAt(service.Object, "spec", "ports") {
+			ports = append(ports, map[string]any{"name": p["name"], "port": port, "protocol": "TCP"})
+		}
+		e.Object["subsets"] = []any{map[string]any{"addresses": []any{map[string]any{"ip": want}}, "ports": ports}}
+	}
+	_ = manage(old, e, "service-mirror")
+	c.west.store.put("endpoints", e)
+}
+
+// ready are the pods, or addresses that are no pods, that the Endpoints of a Service have as ready.
+func (c *cluster) ready(service, namespace string) (names []string) {
+	e, ok := c.store.get(key{"endpoints", namespace, service})
+	if !ok {
+		return nil
+	}
+	for _, subset := range mapsAt(e.Object, "subsets") {
+		for _, a := range mapsAt(subset, "addresses") {
+			name, ok, _ := unstructured.NestedString(a, "targetRef", "name")
+			if !ok {
+				name = fmt.Sprint(a["ip"])
+			}
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// obey tells the data plane what the objects say now: by whose rules the root is split, and which pods answer.
+func (c *Clusters) obey() {
+	c.plane.west.pods(c.west.ready(backendWest, testNamespace))
+	c.plane.east.pods(c.east.ready(backendWest, testNamespace))
+	c.plane.gates[backendWest].set(func(g *gate) { g.empty = len(c.west.ready(backendWest, testNamespace)) == 0 })
+	c.plane.gates[backendEast].set(func(g *gate) {
+		g.empty = !slices.Contains(c.west.ready(backendEast, testNamespace), c.west.site.GatewayIP) ||
+			len(c.east.ready("linkerd-gateway", linkKey().namespace)) == 0
+	})
+	profile, _ := c.west.store.get(profileKey())
+	route, routed := c.west.store.get(routeKey())
+	c.plane.split.declare(func(l *law) {
+		l.profiled = profile != nil && len(mapsAt(profile.Object, "spec", "dstOverrides")) > 0
+		if l.profiled {
+			l.profile = sharesOfProfile(profile, l.profile)
+		}
+		were := l.policy.shares
+		l.policy = ruling{rules: rulesOfNobody}
+		if routed {
+			l.policy = ruling{rulesOfRoute, sharesOfRoute(route, were)}
+		}
+	})
+}
+
+// sharesOfProfile are those that were where a weight cannot be read: proxies keep what they had. Shares of weight 0 are
+// dropped, a single one too: the root's own pods then get everything.
+func sharesOfProfile(profile *unstructured.Unstructured, were []share) (shares []share) {
 	for _, o := range mapsAt(profile.Object, "spec", "dstOverrides") {
 		w, err := milli(o["weight"])
 		if err != nil {
-			return // proxies keep what they had
+			return were
 		}
 		host, _, _ := strings.Cut(fmt.Sprint(o["authority"]), ":")
 		shares = append(shares, share{backend: strings.TrimSuffix(host, clusterSuffix), weight: w})
 	}
-	// Those of weight 0 are dropped, a single one too: the root's own pods then get everything.
-	c.plane.split.declare(shares)
+	return shares
 }
 
-// followRoute makes the data plane obey the HTTPRoute.
-func (c *Clusters) followRoute() {
-	var shares []share
-	if route, ok := c.west.store.get(routeKey()); ok {
-		for _, rule := range mapsAt(route.Object, "spec", "rules") {
-			for _, b := range mapsAt(rule, "backendRefs") {
-				n := int64(1) // where none is written
-				if w := b["weight"]; w != nil {
-					var err error
-					if n, err = strconv.ParseInt(fmt.Sprint(w), 10, 32); err != nil || n < 0 {
-						return
-					}
+func sharesOfRoute(route *unstructured.Unstructured, were []share) (shares []share) {
+	for _, rule := range mapsAt(route.Object, "spec", "rules") {
+		for _, b := range mapsAt(rule, "backendRefs") {
+			n := int64(1) // where none is written
+			if w := b["weight"]; w != nil {
+				var err error
+				if n, err = strconv.ParseInt(fmt.Sprint(w), 10, 32); err != nil || n < 0 {
+					return were
 				}
-				shares = append(shares, share{backend: fmt.Sprint(b["name"]), weight: n})
 			}
+			shares = append(shares, share{backend: fmt.Sprint(b["name"]), weight: n})
 		}
 	}
 	if len(shares) == 1 {
 		shares[0].weight = 1 // one backendRef gets everything, whatever its weight
 	}
-	c.plane.split.declare(shares)
+	return shares
 }
 
 // adaptorKey is the Deployment of the SMI adaptor.
@@ -105,12 +186,13 @@ func adaptorProfile() (made *unstructured.Unstructured, skip []string) {
 // not.
 func (c *Clusters) adapt(split *unstructured.Unstructured, gone bool) {
 	store := c.west.store
-	if a, ok := store.get(adaptorKey()); !ok || available(a) == 0 {
+	if !c.runs(adaptorKey()) {
 		return
 	}
 	root, _, _ := unstructured.NestedString(split.Object, "spec", "service")
 	at := key{profileKey().plural, split.GetNamespace(), root + clusterSuffix}
-	o, ok := store.get(at)
+	old, ok := store.get(at)
+	o := old
 	made, skip := adaptorProfile()
 	switch {
 	case ok:
@@ -142,35 +224,8 @@ func (c *Clusters) adapt(split *unstructured.Unstructured, gone bool) {
 		}
 		_ = unstructured.SetNestedSlice(o.Object, overrides, "spec", "dstOverrides")
 	}
-	manage(o, "smi-adaptor", time.Now())
+	_ = manage(orNothing(old, o), o, "smi-adaptor")
 	store.put(at.plural, o)
-}
-
-func available(deployment *unstructured.Unstructured) int64 {
-	n, _, _ := unstructured.NestedInt64(deployment.Object, "status", "availableReplicas")
-	return n
-}
-
-// settle plays the controllers for a Deployment of west that was written: it has at once what it wants. An SMI adaptor
-// that begins to run looks at every split.
-func (c *Clusters) settle(o *unstructured.Unstructured, gone bool) {
-	if gone {
-		return
-	}
-	want, _, _ := unstructured.NestedInt64(o.Object, "spec", "replicas")
-	before := available(o)
-	o = o.DeepCopy()
-	for _, n := range []string{"replicas", "updatedReplicas", "readyReplicas", "availableReplicas"} {
-		_ = unstructured.SetNestedField(o.Object, want, "status", n)
-	}
-	_ = unstructured.SetNestedField(o.Object, o.GetGeneration(), "status", "observedGeneration")
-	c.west.store.put("deployments", o)
-	if keyOf("deployments", o) == adaptorKey() && before == 0 && want > 0 {
-		splits, _ := c.west.store.list(splitKey().plural, "")
-		for _, s := range splits {
-			c.adapt(s, false)
-		}
-	}
 }
 
 // mapsAt returns the objects in the list at a path; what is not an object is left out.
@@ -218,10 +273,12 @@ func (c *Clusters) SetWeights(west, east int64) error {
 		return fmt.Errorf("set weights: %w", err)
 	}
 	o.SetGeneration(old.GetGeneration() + 1)
-	manage(o, "kubectl-patch", time.Now())
+	if err := manage(old, o, "kubectl-patch"); err != nil {
+		return fmt.Errorf("set weights: %w", err)
+	}
 	r, _ := c.west.resources.byName(at.plural)
 	c.west.store.put(r.Name, o)
-	c.follow(r, o, false)
+	c.west.tell(r, o, false)
 	return nil
 }
 
@@ -235,5 +292,6 @@ func (c *Clusters) SetTrueWeights(west, east int64) error {
 	return nil
 }
 
-// CutGateway takes east's gateway away, or gives it back, without an object showing it: what is sent to it ends as 504.
+// CutGateway makes east's gateway answer 504 to everything, or makes it pass on again. No object shows it, and nobody
+// takes over: the gateway itself is there.
 func (c *Clusters) CutGateway(away bool) { c.plane.cut.Store(away) }

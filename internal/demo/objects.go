@@ -3,142 +3,67 @@ package demo
 import (
 	"crypto/rand"
 	"fmt"
+	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 )
 
-// loadCluster reads the fixtures of one cluster, plays its controllers and stores the objects.
-func loadCluster(s site, o Options, now time.Time) (*cluster, error) {
+// loadCluster stores the fixtures of one cluster and lets its controllers make of them what they make.
+func loadCluster(s site, o Options, now time.Time, writing *sync.Mutex) (*cluster, error) {
 	s = s.with(o)
-	c := &cluster{site: s, store: newStore(), token: rand.Text(), proxies: map[string]bool{}}
+	c := &cluster{
+		site: s, store: newStore(), token: rand.Text(), proxies: map[string]bool{}, writing: writing, types: newBuiltIn(),
+	}
+	c.controllers = controllers{hints: map[types.UID]fixture{}, made: map[string]int{}, start: now}
 	var err error
 	if c.resources, err = readResources(s); err != nil {
 		return nil, err
 	}
-	var fixtures []fixture
+	docs, err := readDocuments("proxy.yaml", c.site)
+	if err != nil {
+		return nil, err
+	}
+	if err := yaml.UnmarshalStrict(docs[0], &c.injected); err != nil {
+		return nil, fmt.Errorf("fixture proxy.yaml: %w", err)
+	}
+	for _, container := range c.injected.Spec.Containers {
+		c.proxies[container.Name] = true
+	}
 	for _, name := range []string{"common.yaml", s.Cluster + ".yaml"} {
 		found, err := readFixtures(name, s)
 		if err != nil {
 			return nil, err
 		}
-		fixtures = append(fixtures, found...)
-	}
-	if fixtures, err = c.control(fixtures, now); err != nil {
-		return nil, err
-	}
-	for _, f := range fixtures {
-		r, ok := c.resources.byKind(f.object.GetKind())
-		if !ok {
-			return nil, fmt.Errorf("fixture %s %s: not among the resources", f.object.GetKind(), f.object.GetName())
+		for _, f := range found {
+			r, ok := c.resources.byKind(f.object.GetKind())
+			if !ok {
+				return nil, fmt.Errorf("fixture %s %s: not among the resources", f.object.GetKind(), f.object.GetName())
+			}
+			if err := stamp(f.object, s.Cluster, f.writer, now.Add(-f.age)); err != nil {
+				return nil, err
+			}
+			c.hints[f.object.GetUID()] = f
+			c.store.put(r.Name, f.object)
 		}
-		stamp(f, s.Cluster, now)
-		c.store.put(r.Name, f.object)
 	}
+	c.control()
+	c.hints = nil
 	return c, nil
 }
 
-// control adds to the fixtures what controllers and the kubelet would have made of them.
-func (c *cluster) control(fixtures []fixture, now time.Time) ([]fixture, error) {
-	w := &workloads{site: c.site, now: now}
-	docs, err := readDocuments("proxy.yaml", c.site)
-	if err != nil {
-		return nil, err
+// stamp gives a new object the metadata that an API server gives.
+func stamp(o *unstructured.Unstructured, cluster, writer string, at time.Time) error {
+	created := metav1.NewTime(at.UTC().Truncate(time.Second))
+	if o.GetUID() == "" {
+		o.SetUID(types.UID(uid(cluster, o.GetKind(), o.GetNamespace(), o.GetName())))
 	}
-	if err := yaml.UnmarshalStrict(docs[0], &w.injected); err != nil {
-		return nil, fmt.Errorf("fixture proxy.yaml: %w", err)
-	}
-	for _, container := range w.injected.Spec.Containers {
-		c.proxies[container.Name] = true
-	}
-	var made []fixture
-	for i := range fixtures {
-		f := &fixtures[i]
-		switch f.object.GetKind() {
-		case "Deployment":
-			more, err := w.addStatus(f)
-			if err != nil {
-				return nil, err
-			}
-			made = append(made, more...)
-		case "Pod":
-			pod, err := decode[corev1.Pod](f.object)
-			if err != nil {
-				return nil, err
-			}
-			w.run(pod, f.podAge, f.ready)
-			if f.object, err = toUnstructured(pod); err != nil {
-				return nil, err
-			}
-		}
-	}
-	fixtures = append(fixtures, made...)
-	more, err := publish(fixtures, c.site.Cluster)
-	return append(fixtures, more...), err
-}
-
-// publish completes Services and adds their Endpoints, unless a fixture has them, and their EndpointSlices.
-func publish(fixtures []fixture, cluster string) ([]fixture, error) {
-	var pods []corev1.Pod
-	written := map[types.NamespacedName]*corev1.Endpoints{} //nolint:staticcheck // deprecated, still read
-	for _, f := range fixtures {
-		switch f.object.GetKind() {
-		case "Pod":
-			p, err := decode[corev1.Pod](f.object)
-			if err != nil {
-				return nil, err
-			}
-			p.UID = types.UID(uid(cluster, "Pod", p.Namespace, p.Name))
-			pods = append(pods, *p)
-		case "Endpoints":
-			e, err := decode[corev1.Endpoints](f.object) //nolint:staticcheck // as above
-			if err != nil {
-				return nil, err
-			}
-			written[types.NamespacedName{Namespace: e.Namespace, Name: e.Name}] = e
-		}
-	}
-	var made []fixture
-	for i := range fixtures {
-		f := &fixtures[i]
-		if f.object.GetKind() != "Service" {
-			continue
-		}
-		s, err := decode[corev1.Service](f.object)
-		if err != nil {
-			return nil, err
-		}
-		completeService(s)
-		s.UID = types.UID(uid(cluster, "Service", s.Namespace, s.Name))
-		if f.object, err = toUnstructured(s); err != nil {
-			return nil, err
-		}
-		add := []any{}
-		e, ok := written[types.NamespacedName{Namespace: s.Namespace, Name: s.Name}]
-		if !ok {
-			e = endpointsOf(s, pods)
-			add = append(add, e)
-		}
-		for _, object := range append(add, sliceOf(e, s, cluster)) {
-			o, err := toUnstructured(object)
-			if err != nil {
-				return nil, err
-			}
-			made = append(made, fixture{object: o, age: f.age, writer: "kube-controller-manager"})
-		}
-	}
-	return made, nil
-}
-
-// stamp gives the object the metadata that an API server gives.
-func stamp(f fixture, cluster string, now time.Time) {
-	o, created := f.object, now.Add(-f.age).UTC().Truncate(time.Second)
-	o.SetUID(types.UID(uid(cluster, o.GetKind(), o.GetNamespace(), o.GetName())))
-	o.SetCreationTimestamp(metav1.NewTime(created))
+	o.SetCreationTimestamp(created)
 	if _, ok := o.Object["spec"]; ok {
 		o.SetGeneration(1)
 	}
@@ -147,40 +72,29 @@ func stamp(f fixture, cluster string, now time.Time) {
 		o.Object["spec"] = map[string]any{"finalizers": []any{"kubernetes"}}
 		o.Object["status"] = map[string]any{"phase": "Active"}
 	}
-	manage(o, f.writer, created)
+	err := manage(orNothing(nil, o), o, writer)
+	entries := o.GetManagedFields()
+	for i := range entries {
+		entries[i].Time = &created
+	}
+	o.SetManagedFields(entries)
+	return err
 }
 
-// manage records who wrote the object last. One entry for each manager is enough: nobody applies here.
-func manage(o *unstructured.Unstructured, manager string, at time.Time) {
-	owned := map[string]any{}
-	for name := range o.Object {
-		if name != "metadata" && name != "apiVersion" && name != "kind" {
-			owned[name] = o.Object[name]
-		}
-	}
-	entry := map[string]any{
-		"manager": manager, "operation": "Update", "apiVersion": o.GetAPIVersion(),
-		"time": at.UTC().Format(time.RFC3339), "fieldsType": "FieldsV1", "fieldsV1": fieldSet(owned),
-	}
-	kept := []any{}
-	old, _, _ := unstructured.NestedSlice(o.Object, "metadata", "managedFields")
-	for _, e := range old {
-		if m, ok := e.(map[string]any); ok && m["manager"] != manager {
-			kept = append(kept, e)
-		}
-	}
-	_ = unstructured.SetNestedSlice(o.Object, append(kept, entry), "metadata", "managedFields")
+func setAnnotation(m *metav1.ObjectMeta, name, value string) {
+	m.Annotations = withLabel(m.Annotations, name, value)
 }
 
-// fieldSet lists the fields of an object as managedFields do; lists are taken as one field each.
-func fieldSet(m map[string]any) map[string]any {
-	out := map[string]any{}
-	for name, value := range m {
-		child := map[string]any{}
-		if inner, ok := value.(map[string]any); ok {
-			child = fieldSet(inner)
-		}
-		out["f:"+name] = child
+// withLabel returns a copy of the labels with one more.
+func withLabel(labels map[string]string, name, value string) map[string]string {
+	return k8slabels.Merge(labels, k8slabels.Set{name: value})
+}
+
+// decode returns the object as one of the API's types.
+func decode[T any](o *unstructured.Unstructured) (*T, error) {
+	into := new(T)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, into); err != nil {
+		return nil, fmt.Errorf("read %s %s: %w", o.GetKind(), o.GetName(), err)
 	}
-	return out
+	return into, nil
 }

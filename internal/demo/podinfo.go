@@ -3,19 +3,22 @@ package demo
 import (
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
+	"io"
 	"net/http"
 	"runtime"
 	"strconv"
 	"sync/atomic"
 )
 
-// podinfo answers as the podinfo pods of one cluster do, by turns. It is also the answer of each single pod.
+// podinfo answers as the ready podinfo pods of one cluster do, by turns.
 type podinfo struct {
-	bodies [][]byte // one for each pod, made once
-	infos  [][]byte // the same as answers of its gRPC service info.InfoService
-	turn   atomic.Uint64
+	site    site
+	turn    atomic.Uint64
+	answers atomic.Pointer[[]podAnswer]
 }
+
+// podAnswer is what one pod says of itself.
+type podAnswer struct{ pod, body, message string }
 
 // runtimeInfo is what podinfo says of itself, in this order over HTTP and over gRPC.
 type runtimeInfo struct {
@@ -44,44 +47,53 @@ func (i runtimeInfo) message() []byte {
 	return b
 }
 
-func newPodinfo(s site, pods []string) (*podinfo, error) {
-	p := &podinfo{}
-	for _, pod := range pods {
+func newPodinfo(s site) *podinfo {
+	p := &podinfo{site: s}
+	p.pods(nil)
+	return p
+}
+
+// pods says which pods answer from now on.
+func (p *podinfo) pods(names []string) {
+	answers := make([]podAnswer, len(names))
+	for i, name := range names {
 		info := runtimeInfo{
-			pod, "6.7.0", "0b1481aa8ed0a6c34af84f779824a74200d5c1d6", s.Color,
-			"https://raw.githubusercontent.com/stefanprodan/podinfo/gh-pages/cuddle_clap.gif", "greetings from " + s.Cluster,
-			runtime.GOOS, runtime.GOARCH, runtime.Version(), "8", "2",
+			name, "6.7.0", "0b1481aa8ed0a6c34af84f779824a74200d5c1d6", p.site.Color,
+			"https://raw.githubusercontent.com/stefanprodan/podinfo/gh-pages/cuddle_clap.gif",
+			"greetings from " + p.site.Cluster, runtime.GOOS, runtime.GOARCH, runtime.Version(), "8", "2",
 		}
-		b, err := json.MarshalIndent(info, "", "  ")
-		if err != nil {
-			return nil, fmt.Errorf("make the answer of pod %s: %w", pod, err)
-		}
-		p.bodies, p.infos = append(p.bodies, b), append(p.infos, info.message())
+		b, _ := json.MarshalIndent(info, "", "  ") // texts alone
+		answers[i] = podAnswer{name, string(b), string(info.message())}
 	}
-	if len(p.bodies) == 0 {
-		return nil, fmt.Errorf("no podinfo pod in cluster %s", s.Cluster)
-	}
-	return p, nil
+	p.answers.Store(&answers)
 }
 
-// one is the podinfo of a single pod.
-func (p *podinfo) one(i int) *podinfo {
-	return &podinfo{bodies: p.bodies[i : i+1], infos: p.infos[i : i+1]}
-}
+func (p *podinfo) said() []podAnswer { return *p.answers.Load() }
 
-// next is what the pod whose turn it is says.
-func (p *podinfo) next(said [][]byte) []byte { return said[(p.turn.Add(1)-1)%uint64(len(said))] }
+// next is the answer of the pod whose turn it is; false where no pod is ready.
+func (p *podinfo) next() (podAnswer, bool) {
+	said := p.said()
+	if len(said) == 0 {
+		return podAnswer{}, false
+	}
+	return said[(p.turn.Add(1)-1)%uint64(len(said))], true
+}
 
 // ServeHTTP answers podinfo's paths that a test of a split asks for, and calls where HTTP/2 is spoken.
 func (p *podinfo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor == 2 {
-		p.call(w, r)
+	answer, ok := p.next()
+	if !ok {
+		refuse(w, http.StatusServiceUnavailable, "service unavailable")
 		return
 	}
-	body := []byte(`{"status":"OK"}`)
+	if r.ProtoMajor == 2 {
+		p.call(w, r, answer)
+		return
+	}
+	body := `{"status":"OK"}`
 	switch r.URL.Path {
 	case "/", "/api/info":
-		body = p.next(p.bodies)
+		body = answer.body
 	case "/healthz", "/readyz":
 	default:
 		http.NotFound(w, r)
@@ -91,19 +103,19 @@ func (p *podinfo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body)
+	_, _ = io.WriteString(w, body)
 }
 
 // call answers unary gRPC calls: the health check, and podinfo's info service. A message follows its length, and the
 // status comes last (github.com/grpc/grpc doc/PROTOCOL-HTTP2.md).
-func (p *podinfo) call(w http.ResponseWriter, r *http.Request) {
+func (p *podinfo) call(w http.ResponseWriter, r *http.Request, answer podAnswer) {
 	w.Header().Set("Content-Type", "application/grpc")
-	var message []byte
+	var message string
 	switch r.URL.Path {
 	case "/grpc.health.v1.Health/Check":
-		message = []byte("\x08\x01") // status: SERVING
+		message = "\x08\x01" // status: SERVING
 	case "/info.InfoService/Info":
-		message = p.next(p.infos)
+		message = answer.message
 	default:
 		w.Header().Set("Grpc-Status", "12") // unimplemented
 		return

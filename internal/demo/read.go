@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
 )
 
 func (c *cluster) lookup(t target) (*unstructured.Unstructured, error) {
@@ -22,11 +23,31 @@ func (c *cluster) lookup(t target) (*unstructured.Unstructured, error) {
 	return o, nil
 }
 
-// in returns the object in the asked version. Nothing but apiVersion differs, and the stored object stays as it is.
-func (t target) in(o *unstructured.Unstructured) *unstructured.Unstructured {
+// shown returns the object in the asked version, or its scale. Nothing but apiVersion differs between versions, and the
+// stored object stays as it is.
+func (t target) shown(o *unstructured.Unstructured) *unstructured.Unstructured {
+	if t.subresource == scaleSubresource {
+		return scaleOf(o)
+	}
 	out := maps.Clone(o.Object)
 	out["apiVersion"] = t.apiVersion(t.version)
 	return &unstructured.Unstructured{Object: out}
+}
+
+// scaleOf is the scale of a Deployment or ReplicaSet.
+func scaleOf(o *unstructured.Unstructured) *unstructured.Unstructured {
+	replicas, _, _ := unstructured.NestedInt64(o.Object, "spec", "replicas")
+	now, _, _ := unstructured.NestedInt64(o.Object, "status", "replicas")
+	labels, _, _ := unstructured.NestedStringMap(o.Object, "spec", "selector", "matchLabels")
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "autoscaling/v1", "kind": "Scale",
+		"metadata": map[string]any{
+			"name": o.GetName(), "namespace": o.GetNamespace(), "uid": string(o.GetUID()),
+			"resourceVersion": o.GetResourceVersion(), "creationTimestamp": o.GetCreationTimestamp().UTC().Format(time.RFC3339),
+		},
+		"spec":   map[string]any{"replicas": replicas},
+		"status": map[string]any{"replicas": now, "selector": k8slabels.FormatLabels(labels)},
+	}}
 }
 
 func (c *cluster) serveGet(w http.ResponseWriter, r *http.Request, t target) error {
@@ -38,7 +59,7 @@ func (c *cluster) serveGet(w http.ResponseWriter, r *http.Request, t target) err
 		writeJSON(w, http.StatusOK, tableOf(t, []*unstructured.Unstructured{o}, o.GetResourceVersion()))
 		return nil
 	}
-	writeJSON(w, http.StatusOK, t.in(o).Object)
+	writeJSON(w, http.StatusOK, t.shown(o).Object)
 	return nil
 }
 
@@ -64,7 +85,7 @@ func (c *cluster) serveList(w http.ResponseWriter, r *http.Request, t target) er
 	}
 	items := []any{}
 	for _, o := range found {
-		items = append(items, t.in(o).Object)
+		items = append(items, t.shown(o).Object)
 	}
 	writeJSON(w, http.StatusOK, map[string]any{
 		"apiVersion": t.apiVersion(t.version), "kind": t.Kind + "List",
@@ -135,7 +156,7 @@ type watchWriter struct {
 }
 
 func (o watchWriter) send(kind string, object *unstructured.Unstructured) {
-	var body any = o.t.in(object).Object
+	var body any = o.t.shown(object).Object
 	if o.table {
 		body = tableOf(o.t, []*unstructured.Unstructured{object}, object.GetResourceVersion())
 	}

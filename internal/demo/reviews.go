@@ -1,16 +1,25 @@
 package demo
 
 import (
+	"io"
+	"mime"
 	"net/http"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // serveReview answers the self reviews: the one user there is may do everything.
 func (c *cluster) serveReview(w http.ResponseWriter, r *http.Request, t target) error {
-	o, err := readObject(w, r, t)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return apierrors.NewRequestEntityTooLargeError(err.Error())
+	}
+	x := write{target: t, body: body}
+	x.format, _, _ = mime.ParseMediaType(r.Header.Get("Content-Type"))
+	o, err := x.read()
 	if err != nil {
 		return err
 	}

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -35,9 +37,11 @@ type cluster struct {
 	controlPlane func(ctx context.Context, port int) (net.Conn, error)
 	forward      map[string]string // see Options
 
-	writing sync.Mutex // one write at a time, so that reading, changing and storing is one step
+	controllers
+	types   builtIn
+	writing *sync.Mutex // one write at a time in both clusters, so that reading, changing and storing is one step
 	// called after each write with what was written, or what is gone, with writing held
-	changed func(r resource, o *unstructured.Unstructured, gone bool)
+	changed func(c *cluster, r resource, o *unstructured.Unstructured, gone bool)
 }
 
 // listen serves the API by TLS until the lifetime ends.
@@ -63,7 +67,7 @@ func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	path := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
-	if r.Method == http.MethodGet && c.serveDiscovery(w, path) {
+	if r.Method == http.MethodGet && (c.serveDiscovery(w, path) || c.serveOpenAPI(w, path)) {
 		return
 	}
 	t, err := c.target(path)
@@ -85,6 +89,16 @@ type target struct {
 }
 
 func (t target) key() key { return key{t.Name, t.namespace, t.name} }
+
+// kind is what the path takes and gives.
+func (t target) kind() schema.GroupVersionKind {
+	if t.subresource == scaleSubresource {
+		return autoscalingv1.SchemeGroupVersion.WithKind("Scale")
+	}
+	return schema.GroupVersionKind{Group: t.Group, Version: t.version, Kind: t.Kind}
+}
+
+func (t target) subresourced(name string) bool { return slices.Contains(t.Subresources, name) }
 
 // target parses /api/v1/... and /apis/GROUP/VERSION/..., namespaced or not.
 func (c *cluster) target(path []string) (target, error) {
@@ -123,20 +137,14 @@ func (c *cluster) target(path []string) (target, error) {
 
 // serveObject answers a request for objects or for the exec of a pod. A returned error has not been written yet.
 func (c *cluster) serveObject(w http.ResponseWriter, r *http.Request, t target) error {
-	switch t.subresource {
-	case "":
-	case "exec", "portforward":
-		switch {
-		case t.Kind != "Pod":
-			return errNoSuchPath(t.Name)
-		case t.subresource == "exec":
-			return c.serveExec(w, r, t)
-		}
-		return c.serveForward(w, r, t)
-	default:
-		return errNoSuchPath(t.Name)
-	}
 	switch {
+	case t.subresource == "exec" && t.Kind == "Pod":
+		return c.serveExec(w, r, t)
+	case t.subresource == "portforward" && t.Kind == "Pod":
+		return c.serveForward(w, r, t)
+	case t.subresource != "" && !t.subresourced(t.subresource):
+		return errNoSuchPath(t.Name)
+	case t.subresource != "" && (r.Method == http.MethodPost || r.Method == http.MethodDelete):
 	case r.Method == http.MethodPost && t.name == "" && !t.has("get"):
 		return c.serveReview(w, r, t)
 	case r.Method == http.MethodGet && t.name != "" && t.has("get"):

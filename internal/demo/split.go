@@ -25,37 +25,56 @@ type share struct {
 // from the sequence that the seed fixes, so counts depend on the seed, the weights and the number of requests alone,
 // not on who asks when.
 type splitter struct {
-	mu       sync.Mutex
-	draws    *rand.Rand
-	jitter   *rand.Rand      // a sequence of its own, or the gateway's delay would move the draws
-	declared []share         // what the proxies were told
-	forced   []share         // what they do instead, nil: as told
-	withheld map[string]bool // backends that proxies cannot send to: the others get their weight
-	sent     map[string]int64
+	mu     sync.Mutex
+	draws  *rand.Rand
+	jitter *rand.Rand // a sequence of its own, or the gateway's delay would move the draws
+	law    law
+	forced []share // what proxies do instead, nil: as told
+	sent   map[string]int64
+}
+
+// law is what the objects say.
+type law struct {
+	profiled bool    // a profile rules for whoever asks now
+	profile  []share // as it said last
+	policy   ruling
+}
+
+// now is what a proxy obeys that asks now.
+func (l law) now() ruling {
+	if l.profiled {
+		return ruling{rulesOfProfile, l.profile}
+	}
+	return l.policy
+}
+
+// ruling is by whose rules the root is split, and how.
+type ruling struct {
+	rules  string
+	shares []share
 }
 
 func newSplitter(seed uint64) *splitter {
 	return &splitter{
 		draws: rand.New(rand.NewPCG(seed, 1)), jitter: rand.New(rand.NewPCG(seed, 2)),
-		sent: map[string]int64{backendWest: 0, backendEast: 0}, withheld: map[string]bool{},
+		sent: map[string]int64{backendWest: 0, backendEast: 0},
 	}
 }
 
-// draw chooses a backend and counts it. Without a positive weight the root's own pods get everything.
-func (s *splitter) draw() string {
+// draw chooses a backend by the shares and counts it: among those that are not withheld, if there is one. Without a
+// positive weight the root's own pods get everything.
+func (s *splitter) draw(shares []share, withheld func(string) bool) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	shares := s.declared
 	if s.forced != nil {
 		shares = s.forced
 	}
-	var total int64
-	shares = slices.DeleteFunc(slices.Clone(shares), func(x share) bool { return s.withheld[x.backend] })
-	for _, x := range shares {
-		total += x.weight
+	kept := slices.DeleteFunc(slices.Clone(shares), func(x share) bool { return withheld(x.backend) })
+	if weightOf(kept) > 0 {
+		shares = kept
 	}
 	chosen := backendWest
-	if total > 0 {
+	if total := weightOf(shares); total > 0 {
 		n := s.draws.Int64N(total)
 		for _, x := range shares {
 			if n < x.weight {
@@ -67,6 +86,13 @@ func (s *splitter) draw() string {
 	}
 	s.sent[chosen]++
 	return chosen
+}
+
+func weightOf(shares []share) (total int64) {
+	for _, x := range shares {
+		total += x.weight
+	}
+	return total
 }
 
 // local counts a request that went to the root's own pods without a draw.
@@ -83,16 +109,16 @@ func (s *splitter) delay(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.8 + 0.4*s.jitter.Float64()))
 }
 
-func (s *splitter) declare(shares []share) {
+func (s *splitter) declare(change func(*law)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.declared = shares
+	change(&s.law)
 }
 
-func (s *splitter) withhold(backend string, on bool) {
+func (s *splitter) declared() law {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.withheld[backend] = on
+	return s.law
 }
 
 func (s *splitter) force(shares []share) {

@@ -6,9 +6,11 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -151,16 +153,11 @@ func TestOffMesh(t *testing.T) {
 
 func TestGatewayDown(t *testing.T) {
 	c := start(t, Options{GatewayDown: true})
-	const dead = "504 logical service podinfo.test.svc.cluster.local:9898: Service.test.podinfo-east:9898: service in fail-fast"
-	seen := observe(t, c, true, "http://podinfo:9898/", 100)
-	if seen[backendWest] == 0 || seen[dead] == 0 || seen[backendWest]+seen[dead] != 100 {
-		t.Errorf("seen %v", seen)
-	}
-	if d := c.Draws(); d[backendEast] != seen[dead] {
-		t.Errorf("draws %v", d)
+	if d := cmp.Diff(map[string]int64{backendWest: 100}, observe(t, c, true, "http://podinfo:9898/", 100)); d != "" {
+		t.Error(d)
 	}
 	a := get(t, clientAt(t, c, true), "http://podinfo-east:9898/")
-	if a.status != 504 || !strings.Contains(a.header.Get(proxyErrorHeader), "backend Service.test.podinfo-east:9898: service in fail-fast") {
+	if a.status != 503 || !strings.Contains(a.header.Get(proxyErrorHeader), "route default.http: service unavailable") {
 		t.Errorf("podinfo-east: %+v", a)
 	}
 }
@@ -181,7 +178,7 @@ func TestDataPlaneFollowsWrites(t *testing.T) {
 		}
 		return o
 	}
-	shares := func() string { return fmt.Sprint(c.plane.split.declared) }
+	shares := func() string { return fmt.Sprint(c.plane.split.declared().now().shares) }
 	check := func(what, want string) {
 		t.Helper()
 		if got := shares(); got != want {
@@ -209,6 +206,7 @@ func TestDataPlaneFollowsWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("deleted", "[]")
+	c.plane.skew.Store(int64(discoveryIdle)) // or it stays in force
 	if d := cmp.Diff(map[string]int64{backendWest: 20}, observe(t, c, true, "http://podinfo:9898/", 20)); d != "" {
 		t.Errorf("without a split: %s", d)
 	}
@@ -239,9 +237,97 @@ func TestDataPlaneFollowsTheRoute(t *testing.T) {
 		if _, err := client.Patch(t.Context(), "podinfo", types.MergePatchType, []byte(`{"spec":{"rules":[{"backendRefs":[`+row.refs+`]}]}}`), metav1.PatchOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if got := fmt.Sprint(c.plane.split.declared); got != row.want {
+		if got := fmt.Sprint(c.plane.split.declared().now().shares); got != row.want {
 			t.Errorf("%s: %s, want %s", row.refs, got, row.want)
 		}
+	}
+}
+
+// A split that comes or goes under traffic has no effect until its client was silent for 5 s or is another pod; one that
+// changes has at once (seen on edge-26.8.3).
+func TestASplitThatComesOrGoesUnderTraffic(t *testing.T) {
+	c := start(t, Options{GatewayDelay: 1})
+	client := untyped(t, c, "west").Resource(splits).Namespace("test")
+	old, err := client.Get(t.Context(), "podinfo", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	east := func(what string, want bool) {
+		t.Helper()
+		if got := observe(t, c, true, "http://podinfo:9898/", 60)[backendEast]; (got > 0) != want { // 1 in 2^60
+			t.Errorf("%s: %d of 60 in east", what, got)
+		}
+	}
+	east("at first", true)
+	if err := client.Delete(t.Context(), "podinfo", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	east("deleted under traffic", true)
+	c.plane.skew.Add(int64(discoveryIdle))
+	east("after silence", false)
+	old.SetResourceVersion("")
+	if _, err := client.Create(t.Context(), old, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	east("created under traffic", false)
+	c.plane.skew.Add(int64(discoveryIdle))
+	east("after silence again", true)
+	if err := c.SetWeights(1, 0); err != nil {
+		t.Fatal(err)
+	}
+	east("changed under traffic", false)
+}
+
+// A stale path heals by silence.
+func TestAStalePathHeals(t *testing.T) {
+	c := start(t, Options{GatewayDelay: 1, StalePath: true})
+	tr := &http.Transport{DialContext: c.dialer(vantage{cluster: "west", pod: frontendPod(c), meshed: true})}
+	defer tr.CloseIdleConnections()
+	for _, want := range []string{"greetings from west", "greetings from west", "greetings from east"} {
+		if want == "greetings from east" {
+			c.plane.skew.Add(int64(discoveryIdle))
+		} else if err := c.SetWeights(0, 1); err != nil {
+			t.Fatal(err)
+		}
+		if a := get(t, &http.Client{Transport: tr}, "http://podinfo:9898/"); !strings.Contains(a.body, want) {
+			t.Errorf("%+v, want %s", a, want)
+		}
+	}
+}
+
+// A backend that dies gives 504 for 3 s, then the others have its weight (seen on edge-26.8.3).
+func TestADeadBackendFailsFast(t *testing.T) {
+	c := start(t, Options{GatewayDelay: 1})
+	if err := c.SetWeights(0, 1); err != nil {
+		t.Fatal(err)
+	}
+	gateway := typed(t, c, "east").AppsV1().Deployments("linkerd-multicluster")
+	scale := func(replicas int) {
+		t.Helper()
+		if _, err := gateway.Patch(t.Context(), "linkerd-gateway", types.StrategicMergePatchType,
+			fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas), metav1.PatchOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scale(0)
+	began := time.Now()
+	a := get(t, clientAt(t, c, true), "http://podinfo:9898/")
+	if took := time.Since(began); a.status != 504 || took > failFast+5*time.Second || took < failFast-time.Second {
+		t.Errorf("after %v: %+v", took, a)
+	}
+	if err := c.SetWeights(50, 50); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(map[string]int64{backendWest: 50}, observe(t, c, true, "http://podinfo:9898/", 50)); d != "" {
+		t.Errorf("after 3 s:\n%s", d)
+	}
+	if a := get(t, clientAt(t, c, true), "http://localhost:4191/metrics"); !strings.Contains(a.body, "backend_name=\"podinfo-east\"") ||
+		!regexp.MustCompile(`gate_shut_total\{.*podinfo-east.* 1\n`).MatchString(a.body) {
+		t.Errorf("counters:\n%s", a.body)
+	}
+	scale(1)
+	if got := observe(t, c, true, "http://podinfo:9898/", 60)[backendEast]; got == 0 {
+		t.Error("it did not come back")
 	}
 }
 

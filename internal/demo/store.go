@@ -2,6 +2,7 @@ package demo
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -44,6 +45,13 @@ func (s *store) get(k key) (*unstructured.Unstructured, bool) {
 	defer s.mu.Unlock()
 	o, ok := s.objects[k]
 	return o, ok
+}
+
+// all returns every object.
+func (s *store) all() map[key]*unstructured.Unstructured {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.objects)
 }
 
 // list returns the objects of a namespace ("" for all) by namespace and name, and the version of the whole.

@@ -58,6 +58,11 @@ func columns(kind string) ([]string, []cell) {
 			},
 			text("status", "updatedReplicas"), text("status", "availableReplicas"),
 		}
+	case "ReplicaSet":
+		return []string{"Desired", "Current", "Ready"},
+			[]cell{text("spec", "replicas"), text("status", "replicas"), text("status", "readyReplicas")}
+	case "Endpoints":
+		return []string{"Endpoints"}, []cell{endpointAddresses}
 	case "TrafficSplit":
 		return []string{"Service"}, []cell{text("spec", "service")}
 	case "Namespace":
@@ -100,6 +105,21 @@ func externalIP(o map[string]any) string {
 		return fmt.Sprint(i["ip"])
 	}
 	return "<none>"
+}
+
+func endpointAddresses(o map[string]any) string {
+	var found []string
+	for _, subset := range mapsAt(o, "subsets") {
+		for _, a := range mapsAt(subset, "addresses") {
+			for _, p := range mapsAt(subset, "ports") {
+				found = append(found, fmt.Sprintf("%v:%v", a["ip"], p["port"]))
+			}
+		}
+	}
+	if len(found) == 0 {
+		return "<none>"
+	}
+	return strings.Join(found, ",")
 }
 
 func servicePorts(o map[string]any) string {

@@ -6,187 +6,296 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/yaml"
 )
 
-// serveWrite creates, replaces, patches or deletes an object. Nothing is validated beyond what keeps the store whole:
-// a wrong weight must be storable, because real clusters store it.
+// The subresources that objects have.
+const (
+	scaleSubresource  = "scale"
+	statusSubresource = "status"
+)
+
+// write is a request that creates, replaces, patches or applies an object, or a part of it that is a subresource.
+type write struct {
+	*cluster
+	target
+	*http.Request
+	format string // of the body
+	body   []byte
+}
+
+// serveWrite carries out a write or deletes an object.
 func (c *cluster) serveWrite(w http.ResponseWriter, r *http.Request, t target) error {
 	if t.Namespaced && t.namespace == "" {
 		return apierrors.NewMethodNotSupported(t.groupResource(), strings.ToLower(r.Method))
 	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return apierrors.NewRequestEntityTooLargeError(err.Error())
+	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
+	x := write{cluster: c, target: t, Request: r, body: body}
+	x.format, _, _ = mime.ParseMediaType(r.Header.Get("Content-Type"))
 	dry := r.URL.Query().Get("dryRun") != ""
-	if r.Method == http.MethodDelete {
-		return c.delete(w, t, dry)
+	old, missing := c.lookup(t)
+	if missing != nil && r.Method != http.MethodPost && (!x.applies() || t.subresource != "") {
+		return missing
 	}
+	if r.Method == http.MethodDelete {
+		return c.delete(w, t, old, dry)
+	}
+	o, err := x.outcome(old)
 	code := http.StatusOK
-	var o *unstructured.Unstructured
-	var err error
-	switch r.Method {
-	case http.MethodPost:
-		code = http.StatusCreated
-		o, err = c.created(w, r, t)
-	case http.MethodPut:
-		o, err = c.replaced(w, r, t)
-	default:
-		o, err = c.patched(w, r, t)
+	if err == nil && old == nil {
+		code, err = http.StatusCreated, c.create(t, o)
+	}
+	if err == nil && !x.applies() {
+		err = manage(orNothing(old, o), o, fieldManager(r))
 	}
 	if err != nil {
 		return err
 	}
-	manage(o, fieldManager(r), time.Now())
 	if !dry {
 		c.store.put(t.Name, o)
 		c.tell(t.resource, o, false)
 	}
-	writeJSON(w, code, t.in(o).Object)
+	writeJSON(w, code, t.shown(o).Object)
 	return nil
+}
+
+// applies reports whether this is a server-side apply.
+func (x write) applies() bool {
+	return x.Method == http.MethodPatch && x.format == string(types.ApplyPatchType)
 }
 
 // tell says to whom it may concern that an object of the resource was written, or is gone.
 func (c *cluster) tell(r resource, o *unstructured.Unstructured, gone bool) {
+	c.control()
 	if c.changed != nil {
-		c.changed(r, o, gone)
+		c.changed(c, r, o, gone)
 	}
 }
 
-func (c *cluster) delete(w http.ResponseWriter, t target, dry bool) error {
-	o, err := c.lookup(t)
-	if err != nil {
-		return err
-	}
+func (c *cluster) delete(w http.ResponseWriter, t target, old *unstructured.Unstructured, dry bool) error {
 	if !dry {
 		c.store.remove(t.key())
-		c.tell(t.resource, o, true)
+		c.tell(t.resource, old, true)
 	}
 	writeJSON(w, http.StatusOK, metav1.Status{
 		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess,
-		Details: &metav1.StatusDetails{Name: t.name, Group: t.Group, Kind: t.Name, UID: o.GetUID()},
+		Details: &metav1.StatusDetails{Name: t.name, Group: t.Group, Kind: t.Name, UID: old.GetUID()},
 	})
 	return nil
 }
 
-func (c *cluster) created(w http.ResponseWriter, r *http.Request, t target) (*unstructured.Unstructured, error) {
-	o, err := readObject(w, r, t)
-	if err != nil {
-		return nil, err
+// create gives a new object what makes it one.
+func (c *cluster) create(t target, o *unstructured.Unstructured) error {
+	_, rv := c.store.list(t.Name, t.namespace)
+	if o.GetName() == "" && o.GetGenerateName() != "" {
+		o.SetName(o.GetGenerateName() + suffix(5, c.site.Cluster, o.GetGenerateName(), strconv.FormatInt(rv, 10)))
 	}
 	if o.GetName() == "" {
-		return nil, apierrors.NewBadRequest("name is required: this server generates none")
+		return apierrors.NewBadRequest("name or generateName is required")
 	}
 	o.SetNamespace(t.namespace)
 	if _, ok := c.store.get(keyOf(t.Name, o)); ok {
-		return nil, apierrors.NewAlreadyExists(t.groupResource(), o.GetName())
+		return apierrors.NewAlreadyExists(t.groupResource(), o.GetName())
 	}
-	now := metav1.NewTime(time.Now().UTC().Truncate(time.Second))
+	if _, ok := c.store.get(key{"namespaces", "", t.namespace}); t.Namespaced && !ok {
+		return apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, t.namespace)
+	}
 	// A new object under an old name is another object: its uid must differ.
-	_, rv := c.store.list(t.Name, t.namespace)
 	o.SetUID(types.UID(uid(c.site.Cluster, t.Kind, t.namespace, fmt.Sprint(o.GetName(), "\x00", rv))))
-	o.SetCreationTimestamp(now)
+	o.SetCreationTimestamp(metav1.NewTime(time.Now().UTC().Truncate(time.Second)))
 	o.SetGeneration(1)
-	return o, nil
+	return nil
 }
 
-func (c *cluster) replaced(w http.ResponseWriter, r *http.Request, t target) (*unstructured.Unstructured, error) {
-	old, err := c.lookup(t)
+// outcome is the object that the write makes of what is there, which is nil where nothing is.
+func (x write) outcome(old *unstructured.Unstructured) (o *unstructured.Unstructured, err error) {
+	if x.Method != http.MethodPatch {
+		o, err = x.read()
+	} else {
+		o, err = x.patched(old)
+	}
 	if err != nil {
 		return nil, err
 	}
-	o, err := readObject(w, r, t)
-	if err != nil {
-		return nil, err
+	switch {
+	case x.subresource == scaleSubresource:
+		replicas, _, _ := unstructured.NestedInt64(o.Object, "spec", "replicas")
+		o = old.DeepCopy()
+		err = unstructured.SetNestedField(o.Object, replicas, "spec", "replicas")
+	case x.subresource == statusSubresource:
+		o = withStatus(old.DeepCopy(), o.Object["status"])
+	case old != nil && x.subresourced(statusSubresource): // it is written apart
+		o = withStatus(o, old.Object["status"])
 	}
-	return merged(t, old, o)
+	if err == nil {
+		err = x.admit(o)
+	}
+	if err == nil && old != nil {
+		err = x.keepIdentity(old, o)
+	}
+	return o, err
 }
 
-// patched merges a JSON merge patch (RFC 7386). The other kinds of patch are refused as by a server that lacks them.
-func (c *cluster) patched(w http.ResponseWriter, r *http.Request, t target) (*unstructured.Unstructured, error) {
-	old, err := c.lookup(t)
-	if err != nil {
-		return nil, err
+func withStatus(o *unstructured.Unstructured, status any) *unstructured.Unstructured {
+	delete(o.Object, "status")
+	if status != nil {
+		o.Object["status"] = status
 	}
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if kind != string(types.MergePatchType) {
-		return nil, apierrors.NewGenericServerResponse(http.StatusUnsupportedMediaType, "patch", t.groupResource(), t.name,
-			"the body of the request was in an unknown format - accepted media types include: "+string(types.MergePatchType),
-			0, true)
-	}
-	var patch map[string]any
-	if err := readBody(w, r, func(b []byte) error { return json.Unmarshal(b, &patch) }); err != nil {
-		return nil, err
-	}
-	o := &unstructured.Unstructured{Object: mergePatch(runtime.DeepCopyJSON(old.Object), patch)}
-	return merged(t, old, o)
+	return o
 }
 
-// merged keeps what a client may not change, refuses a stale resourceVersion and counts the generation.
-func merged(t target, old, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+// admit holds an object of a built-in kind against its type, and fills in defaults. Of custom resources nothing is
+// validated: a wrong weight must be storable, because real clusters store it.
+func (x write) admit(o *unstructured.Unstructured) error {
+	typed, err := scheme.Scheme.New(o.GroupVersionKind())
+	if err != nil {
+		return nil //nolint:nilerr // it is custom
+	}
+	strict := x.URL.Query().Get("fieldValidation") == metav1.FieldValidationStrict
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(o.Object, typed, strict); err != nil {
+		return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", x.Kind, x.version,
+			x.Kind, err))
+	}
+	switch typed := typed.(type) {
+	case *corev1.Service:
+		x.complete(typed)
+	case *appsv1.Deployment:
+		if typed.Spec.Replicas == nil {
+			typed.Spec.Replicas = ptr.To(int32(1))
+		}
+	case *appsv1.ReplicaSet:
+		if typed.Spec.Replicas == nil {
+			typed.Spec.Replicas = ptr.To(int32(1))
+		}
+	}
+	o.Object, err = runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
+	return err
+}
+
+// keepIdentity keeps what a client may not change, refuses a stale resourceVersion and counts the generation.
+func (x write) keepIdentity(old, o *unstructured.Unstructured) error {
 	if o.GetName() != "" && o.GetName() != old.GetName() {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)",
+		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)",
 			o.GetName(), old.GetName()))
 	}
 	if rv := o.GetResourceVersion(); rv != "" && rv != old.GetResourceVersion() {
-		return nil, apierrors.NewConflict(t.groupResource(), t.name, fmt.Errorf(
+		return apierrors.NewConflict(x.groupResource(), x.name, fmt.Errorf(
 			"the object has been modified; please apply your changes to the latest version and try again"))
 	}
-	o.SetAPIVersion(old.GetAPIVersion())
-	o.SetKind(old.GetKind())
+	o.SetGroupVersionKind(old.GroupVersionKind())
 	o.SetName(old.GetName())
 	o.SetNamespace(old.GetNamespace())
 	o.SetUID(old.GetUID())
 	o.SetCreationTimestamp(old.GetCreationTimestamp())
-	o.SetManagedFields(old.GetManagedFields())
+	if !x.applies() {
+		o.SetManagedFields(old.GetManagedFields())
+	}
 	o.SetGeneration(old.GetGeneration())
 	if _, ok := old.Object["spec"]; ok && !reflect.DeepEqual(old.Object["spec"], o.Object["spec"]) {
 		o.SetGeneration(old.GetGeneration() + 1)
 	}
-	return o, nil
+	return nil
 }
 
-func mergePatch(into, patch map[string]any) map[string]any {
-	if into == nil {
-		into = map[string]any{}
+// patched is the object, or its scale, with the patch applied. Custom resources take no strategic merge patch.
+func (x write) patched(old *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if x.applies() {
+		return x.applied(old)
 	}
-	for name, value := range patch {
-		switch v := value.(type) {
-		case nil:
-			delete(into, name)
-		case map[string]any:
-			old, _ := into[name].(map[string]any)
-			into[name] = mergePatch(old, v)
-		default:
-			into[name] = v
-		}
-	}
-	return into
-}
-
-func readObject(w http.ResponseWriter, r *http.Request, t target) (*unstructured.Unstructured, error) {
-	o := &unstructured.Unstructured{}
-	decode := o.UnmarshalJSON
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == runtime.ContentTypeProtobuf {
-		decode = func(b []byte) error { return fromProtobuf(b, o) }
-	}
-	if err := readBody(w, r, decode); err != nil {
+	before, err := x.shown(old).MarshalJSON()
+	if err != nil {
 		return nil, err
 	}
-	if want := (schema.GroupVersion{Group: t.Group, Version: t.version}).WithKind(t.Kind); o.GroupVersionKind() != want {
-		return nil, apierrors.NewBadRequest(
-			fmt.Sprintf("the object is a %s, this path takes a %s", o.GroupVersionKind(), want))
+	after, refused := before, error(nil)
+	model, unknown := scheme.Scheme.New(x.kind())
+	switch kind := types.PatchType(x.format); {
+	case kind == types.JSONPatchType:
+		var p jsonpatch.Patch
+		if p, refused = jsonpatch.DecodePatch(x.body); refused == nil {
+			after, refused = p.Apply(before)
+		}
+	case kind == types.MergePatchType:
+		after, refused = jsonpatch.MergePatch(before, x.body)
+	case kind == types.StrategicMergePatchType && unknown == nil:
+		after, refused = strategicpatch.StrategicMergePatch(before, x.body, model)
+	default:
+		accepted := []types.PatchType{types.JSONPatchType, types.MergePatchType, types.ApplyPatchType}
+		return nil, apierrors.NewGenericServerResponse(http.StatusUnsupportedMediaType, "patch", x.groupResource(), x.name,
+			fmt.Sprintf("the body of the request was in an unknown format - accepted media types include: %s", accepted),
+			0, true)
 	}
-	o.SetAPIVersion(t.apiVersion(t.Versions[len(t.Versions)-1]))
+	if refused != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("the patch cannot be applied: %v", refused))
+	}
+	x.body, x.format = after, runtime.ContentTypeJSON
+	return x.read()
+}
+
+func (x write) applied(old *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	b, err := yaml.YAMLToJSON(x.body)
+	if err != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("the body is not an object: %v", err))
+	}
+	x.body, x.format = b, runtime.ContentTypeJSON
+	o, err := x.read()
+	if err != nil {
+		return nil, err
+	}
+	o.SetName(x.name)
+	o.SetNamespace(x.namespace)
+	force, _ := strconv.ParseBool(x.URL.Query().Get("force"))
+	return x.types.applied(orNothing(old, o), o, fieldManager(x.Request), force)
+}
+
+// orNothing is the old object, or an empty one of the new one's kind.
+func orNothing(old, o *unstructured.Unstructured) *unstructured.Unstructured {
+	if old == nil {
+		old = &unstructured.Unstructured{}
+		old.SetGroupVersionKind(o.GroupVersionKind())
+	}
+	return old
+}
+
+// read decodes the body as what the path takes.
+func (x write) read() (*unstructured.Unstructured, error) {
+	o := &unstructured.Unstructured{}
+	err := error(nil)
+	if x.format == runtime.ContentTypeProtobuf {
+		err = fromProtobuf(x.body, o)
+	} else {
+		err = o.UnmarshalJSON(x.body)
+	}
+	if err != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("the body is not an object: %v", err))
+	}
+	if o.GroupVersionKind() != x.kind() {
+		return nil, apierrors.NewBadRequest(
+			fmt.Sprintf("the object is a %s, this path takes a %s", o.GroupVersionKind(), x.kind()))
+	}
+	if x.subresource != scaleSubresource {
+		o.SetAPIVersion(x.apiVersion(x.Versions[len(x.Versions)-1]))
+	}
 	return o, nil
 }
 
@@ -199,17 +308,6 @@ func fromProtobuf(b []byte, into *unstructured.Unstructured) error {
 	into.Object, err = runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
 	into.SetGroupVersionKind(*kind)
 	return err
-}
-
-func readBody(w http.ResponseWriter, r *http.Request, decode func([]byte) error) error {
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		return apierrors.NewRequestEntityTooLargeError(err.Error())
-	}
-	if err := decode(b); err != nil {
-		return apierrors.NewBadRequest(fmt.Sprintf("the body is not an object: %v", err))
-	}
-	return nil
 }
 
 // fieldManager is who the client says it is, or the first word of its User-Agent.
