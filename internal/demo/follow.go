@@ -56,8 +56,8 @@ func (c *Clusters) runs(k key) bool {
 }
 
 // mirror is what the service mirror of west does, as that of edge-26.8.3 was seen to: the Endpoints of the mirror are
-// the Link's gateway while the original has a ready endpoint, and empty while it has none. Whether the gateway answers is
-// not seen in them.
+// the Link's gateway while the original has a ready endpoint, and empty while it has none. Whether the gateway answers
+// is not seen in them.
 func (c *Clusters) mirror() {
 	link, linked := c.west.store.get(linkKey())
 	e, ok := c.west.store.get(mirrorKey())
