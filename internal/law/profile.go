@@ -153,14 +153,7 @@ func parseAuthority(authority, rootNS string) (service string, port int32, ok bo
 	}
 	host = strings.TrimSuffix(host, ".")
 	labels := strings.Split(host, ".")
-	switch {
-	case len(labels) == 1 && labels[0] != "":
-		return labels[0], port, true
-	case len(labels) == 2, len(labels) >= 3 && labels[2] == "svc":
-	default:
-		return host, port, false
-	}
-	if labels[0] == "" || labels[1] == "" {
+	if len(labels) < 4 || labels[2] != "svc" || labels[0] == "" || labels[1] == "" {
 		return host, port, false
 	}
 	if labels[1] == rootNS {
