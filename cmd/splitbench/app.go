@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -68,7 +70,7 @@ func run(ctx context.Context, args []string, s surroundings) int {
 	defer stop()
 
 	args = asCompletion(args)
-	a := &app{surroundings: s}
+	a := &app{surroundings: s, called: calledBy(args[0])}
 	root := newRoot(a)
 	root.SetArgs(args[1:])
 	root.SetIn(s.stdin)
@@ -82,7 +84,7 @@ func run(ctx context.Context, args []string, s surroundings) int {
 	}
 	var cut interrupted
 	if !errors.As(err, &cut) {
-		a.warn("%v", err)
+		a.warn("%s", a.withOrigin(err.Error()))
 	}
 	var sig *signalError
 	if errors.As(context.Cause(ctx), &sig) {
@@ -147,8 +149,12 @@ func codeOf(err error) int {
 // app holds what all commands share.
 type app struct {
 	surroundings
-	quiet bool
-	color string
+	called  string // "splitbench", or "kubectl splitbench" as a plugin
+	quiet   bool
+	verbose int
+	color   string
+	origins map[string]origin   // of flags that the command line did not set, by name
+	longOf  func(string) string // the name of a flag by its letter
 }
 
 func newRoot(a *app) *cobra.Command {
@@ -162,33 +168,31 @@ Exit codes: 0 pass, 1 fail, 2 wrong command line or local file, 3 inconclusive, 
 interrupted (what was measured is kept). Every flag can be set by a variable: --results-dir is SPLITBENCH_RESULTS_DIR.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: displayName()},
+		Version:       toolVersion(),
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: cmp.Or(a.called, "splitbench")},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := fromEnvironment(cmd.Flags(), a.getenv); err != nil {
-				return err
-			}
-			if a.color != "auto" && a.color != "always" && a.color != "never" {
-				return fmt.Errorf("--color %q: want auto, always or never", a.color)
-			}
-			return nil
+			return a.fromElsewhere(cmd.Flags())
 		},
 	}
 	root.SetUsageFunc(a.usage)
-	root.SetFlagErrorFunc(flagError)
-	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but the exit code (and -o json)")
-	root.PersistentFlags().StringVar(&a.color, "color", "auto", "auto, always or never")
+	root.SetVersionTemplate(versionLine())
+	flags := root.PersistentFlags()
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but the exit code (and -o json)")
+	flags.CountVarP(&a.verbose, "verbose", "v", "log every request to an API server")
+	read(flags, "color", "auto", "auto, always or never", oneOf(&a.color, "auto", "always", "never"))
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
 		newDemo(a), newCheck(a), newPlan(a), newRun(a), newAnalyze(a), newReport(a), newResults(a), newLatency(a),
 		newDrill(a), newMark(a), newWatch(a), newAttack(a), newSelfTest(a), newExplain(a), newConvert(a), newRBAC(a),
-		newServe(a), newVersion(a), newCompletion(),
+		newServe(a), newVersion(a), newCompletion(a),
 	)
+	explainMistakes(root)
 	return root
 }
 
-// displayName returns the name of the program in its help: the one that the user called it by.
-func displayName() string {
-	if strings.HasPrefix(filepath.Base(os.Args[0]), "kubectl-") {
+// calledBy is the name that the user called the program by.
+func calledBy(arg0 string) string {
+	if strings.HasPrefix(filepath.Base(arg0), "kubectl-") {
 		return "kubectl splitbench"
 	}
 	return "splitbench"
@@ -202,7 +206,11 @@ func (a *app) colored(w io.Writer) bool {
 	case "never":
 		return false
 	}
-	return isTerminal(w) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
+	if a.getenv("NO_COLOR") != "" {
+		return false
+	}
+	forced := a.getenv("CLICOLOR_FORCE")
+	return forced != "" && forced != "0" || isTerminal(w) && a.getenv("TERM") != "dumb"
 }
 
 func isTerminal(w io.Writer) bool {
@@ -213,8 +221,11 @@ func isTerminal(w io.Writer) bool {
 // maxColumns bounds the width of reports: the eye loses its place in longer lines.
 const maxColumns = 120
 
-// width returns the width to wrap text at: that of the terminal, or 0 if unknown.
+// width returns the width to wrap text at: $COLUMNS, that of the terminal, or 0 if unknown.
 func (a *app) width(w io.Writer) int {
+	if n, err := strconv.Atoi(a.getenv("COLUMNS")); err == nil && n > 0 {
+		return min(n, maxColumns)
+	}
 	f, ok := w.(*os.File)
 	if !ok {
 		return 0
@@ -226,16 +237,12 @@ func (a *app) width(w io.Writer) int {
 	return min(columns, maxColumns)
 }
 
-// unicode reports whether the locale of the terminal allows more than ASCII. Files and pipes get UTF-8.
+// unicode reports whether the locale allows more than ASCII. Where it says nothing, files and pipes get UTF-8.
 func (a *app) unicode(w io.Writer) bool {
-	if !isTerminal(w) {
-		return true
-	}
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
-		if v := a.getenv(name); v != "" {
-			v = strings.ToUpper(v)
+		if v := strings.ToUpper(a.getenv(name)); v != "" {
 			return strings.Contains(v, "UTF-8") || strings.Contains(v, "UTF8")
 		}
 	}
-	return false
+	return !isTerminal(w)
 }

@@ -86,6 +86,9 @@ func (c *attackCommand) fileFlags(flags *pflag.FlagSet, _ *bench.Config) {
 
 // complete refuses flags that would do nothing beside the others.
 func (c *attackCommand) complete(*bench.Config) error {
+	if err := folderExists("--out", c.out); err != nil {
+		return err
+	}
 	if c.out == "" && c.toFlag.Changed {
 		return fmt.Errorf("--to: is the format of --out; name a file with it")
 	}
@@ -99,6 +102,9 @@ func (c *attackCommand) complete(*bench.Config) error {
 
 // plan works out the plan and the names of its rules' backends.
 func (c *attackCommand) plan(url string) (p attack.Plan, names []string, err error) {
+	if !strings.Contains(url, "://") {
+		return p, nil, fmt.Errorf("attack %q: want a URL with its scheme; did you mean http://%s?", url, url)
+	}
 	p = c.cfg.Load.Plan(url, 0)
 	p.Header = c.cfg.Load.Template.Header // the rest when the run has a name
 	if p.Shape, err = attack.ParseShape(c.schedule, c.cfg.Options.Seed); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
+	"github.com/splitbench/splitbench/internal/nearest"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
@@ -45,7 +47,7 @@ more about a check.`,
   splitbench check ts/podinfo -n test --from deploy/frontend --probe -o json
   splitbench check -A -o short
   splitbench check ts/podinfo -n test --from pod/legacy --expect-off-mesh --probe`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              oneSplit,
 		ValidArgsFunction: k.cluster.completeSplits,
 	}
 	return k.cluster.command(a, cmd, &k.cfg, k.check,
@@ -116,7 +118,11 @@ func (k *checkCommand) one(ctx context.Context) error {
 	if err != nil {
 		return k.unread(err, snap)
 	}
-	if err := k.print(checks); err != nil {
+	outline := report.ChecksOutline(checks)
+	if !snap.Split.Found && snap.Split.Name != "" { // what follows from a wrong name is not worth reading
+		outline = report.RefusedChecksOutline(snap.Split.Namespace+"/"+snap.Split.Name, checks)
+	}
+	if err := k.print(checks, outline); err != nil {
 		return err
 	}
 	for _, note := range snap.Notes {
@@ -189,7 +195,7 @@ func (k *checkCommand) none(ctx context.Context) error {
 		snap.Split.Why = "there is no split in any namespace"
 	}
 	checks := preflight.Run(preflight.View{Snapshot: snap, OffMesh: k.offMesh})
-	return cmp.Or(k.print(checks), endOfChecks(checks))
+	return cmp.Or(k.print(checks, report.ChecksOutline(checks)), endOfChecks(checks))
 }
 
 func endOfChecks(checks []preflight.Result) error {
@@ -200,8 +206,8 @@ func endOfChecks(checks []preflight.Result) error {
 }
 
 // print writes the checks of one split.
-func (k *checkCommand) print(checks []preflight.Result) error {
-	return k.printAll([]report.SplitChecks{{Checks: checks}}, report.ChecksOutline(checks), report.ChecksOf(checks))
+func (k *checkCommand) print(checks []preflight.Result, outline report.Outline) error {
+	return k.printAll([]report.SplitChecks{{Checks: checks}}, outline, report.ChecksOf(checks))
 }
 
 // printAll writes checks as text, which is their outline, as JSON, which is the document, and in the forms that one
@@ -224,7 +230,7 @@ func (k *checkCommand) unread(err error, snap law.Snapshot) error {
 	}
 	failed := unreadCheck(err, e, snap)
 	if k.output == "json" || k.output == "junit" {
-		return errors.Join(err, k.print([]preflight.Result{failed}))
+		return errors.Join(err, k.print([]preflight.Result{failed}, report.Outline{}))
 	}
 	if failed.Apply == "" || k.quiet {
 		return err
@@ -239,4 +245,49 @@ func unreadCheck(err error, e *mesh.Error, snap law.Snapshot) preflight.Result {
 		Seen: untrusted.Printable(strings.TrimSuffix(err.Error(), "; "+e.Hint)), Hint: untrusted.Printable(e.Hint),
 		Apply: preflight.MissingRules(preflight.View{Snapshot: snap}),
 	}
+}
+
+// explainCommand needs no cluster: a check's id is what a report, a log or a colleague says.
+func newExplain(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain [CHECK]",
+		Short: "Explain what a check looks at, why it fails and what to do; without an id, list all checks",
+		Example: `  splitbench explain SB012
+  splitbench explain`,
+		Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var ids []string
+			for _, c := range preflight.Checks() {
+				ids = append(ids, c.ID+"\t"+c.Name)
+			}
+			return ids, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			o := a.textOptions()
+			if len(args) == 0 {
+				return render.Text(a.stdout, report.CheckIndexOutline(preflight.Checks()), o)
+			}
+			c, ok := preflight.Explain(strings.ToUpper(args[0]))
+			if !ok {
+				return fmt.Errorf("explain %q: there is no such check; %s",
+					args[0], orChecks(args[0]))
+			}
+			return render.Text(a.stdout, report.ExplanationOutline(c), o)
+		},
+	}
+}
+
+// orChecks is the check that was meant, by its number or nearly by its name, else the command that lists them.
+func orChecks(id string) string {
+	var ids []string
+	for _, c := range preflight.Checks() {
+		ids = append(ids, c.ID)
+	}
+	if n, err := strconv.Atoi(strings.TrimLeft(strings.ToUpper(id), "SB")); err == nil {
+		if same := fmt.Sprintf("SB%03d", n); slices.Contains(ids, same) {
+			return "did you mean " + same + "?"
+		}
+		ids = nil
+	}
+	return cmp.Or(nearest.Question(id, ids), "splitbench explain lists them")
 }

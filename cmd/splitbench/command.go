@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -100,37 +99,6 @@ func (a *app) complete(flags *pflag.FlagSet, cfg *bench.Config, sections []secti
 		cfg.Self = exe
 	}
 	return nil
-}
-
-// fromEnvironment sets every flag that was not given from its variable.
-func fromEnvironment(flags *pflag.FlagSet, getenv func(string) string) error {
-	var errs []error
-	flags.VisitAll(func(f *pflag.Flag) {
-		name := "SPLITBENCH_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if v := getenv(name); v != "" && !f.Changed && f.Name != "help" {
-			if err := flags.Set(f.Name, v); err != nil {
-				errs = append(errs, fmt.Errorf("%s=%q: %w", name, v, valueError(err)))
-			}
-		}
-	})
-	return errors.Join(errs...)
-}
-
-// flagError explains a bad value, and says of a flag that only other commands have just that: its user would
-// search an unknown one for a typing error.
-func flagError(cmd *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) || !knows(cmd.Root(), unknown.GetSpecifiedName()) {
-		return valueError(err)
-	}
-	return fmt.Errorf("--%s: has no meaning for %s; see %s --help",
-		unknown.GetSpecifiedName(), cmd.Name(), cmd.CommandPath())
-}
-
-// knows reports whether the command or one of its subcommands has the flag.
-func knows(cmd *cobra.Command, name string) bool {
-	return cmd.Flags().Lookup(name) != nil ||
-		slices.ContainsFunc(cmd.Commands(), func(c *cobra.Command) bool { return knows(c, name) })
 }
 
 // flagSections returns the flags of a command as its help shows them: one set per section, named by its title.

@@ -20,7 +20,7 @@ import (
 // completionLimit bounds what a tab key may wait for a cluster.
 const completionLimit = 2 * time.Second
 
-func newCompletion() *cobra.Command {
+func newCompletion(_ *app) *cobra.Command {
 	var install string
 	cmd := &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell|kubectl",

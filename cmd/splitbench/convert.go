@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -35,7 +36,7 @@ the root Service's port. Remaining differences are listed in comments above it. 
 -f, and changes nothing.`,
 		Example: `  splitbench convert ts/podinfo --context west -n test > httproute.yaml
   splitbench convert -f trafficsplit.yaml --port 9898`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              oneSplit,
 		ValidArgsFunction: c.kube.completeSplits,
 	}
 	return c.kube.completions(a.command(cmd, &c.cfg, c.convert,
@@ -78,9 +79,7 @@ func (c *convertCommand) sources(ctx context.Context, args []string) ([]law.Sour
 		if err := c.kube.connect(&c.cfg); err != nil {
 			return nil, err
 		}
-		if len(args) > 0 {
-			c.cfg.Query.Split = args[0]
-		}
+		c.cfg.Query.Split = strings.Join(args, "/")
 		s, err := mesh.ReadForConversion(ctx, c.cfg.Local, c.cfg.Query)
 		return []law.Sources{s}, err
 	}

@@ -57,6 +57,9 @@ func (c *exportCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
 }
 
 func (c *exportCommand) complete(*bench.Config) error {
+	if err := folderExists("--out", c.out); err != nil {
+		return err
+	}
 	if c.out == "" && c.to == "vegeta" && isTerminal(c.stdout) {
 		return fmt.Errorf("--to vegeta: not written to a terminal; name a file with --out")
 	}

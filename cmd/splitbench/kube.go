@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -18,6 +20,7 @@ import (
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // kubeFlags choose the cluster and namespace: kubectl's flags, with kubectl's meanings.
@@ -60,12 +63,17 @@ func (k *kubeFlags) connect(cfg *bench.Config) error {
 	name := raw.CurrentContext
 	if *k.config.Context != "" {
 		name = *k.config.Context
-		if _, ok := raw.Contexts[name]; !ok {
-			return fmt.Errorf("--context %q: the kubeconfig has no such context; it has %s", name, contextNames(raw))
+		if _, ok := raw.Contexts[name]; !ok && len(raw.Contexts) == 0 {
+			return k.noKubeconfig()
+		} else if !ok {
+			return fmt.Errorf("--context %q: the kubeconfig has no such context; %s", name, contextsOf(raw, name))
 		}
 	}
 	if cfg.REST, err = k.config.ToRESTConfig(); err != nil {
 		return fmt.Errorf("read kubeconfig: %w", err)
+	}
+	if len(raw.Contexts) == 0 && *k.config.APIServer == "" && cfg.REST.BearerTokenFile == "" {
+		return k.noKubeconfig()
 	}
 	if cfg.Query.Namespace, _, err = k.config.ToRawKubeConfigLoader().Namespace(); err != nil {
 		return fmt.Errorf("read kubeconfig: %w", err)
@@ -76,13 +84,31 @@ func (k *kubeFlags) connect(cfg *bench.Config) error {
 
 func (k *kubeFlags) kubeconfig() (api.Config, error) {
 	raw, err := k.config.ToRawKubeConfigLoader().RawConfig()
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return raw, fmt.Errorf("--kubeconfig %q: there is no such file; name one, or leave it out for $KUBECONFIG or "+
+			"~/.kube/config",
+			*k.config.KubeConfig)
+	case err != nil:
 		return raw, fmt.Errorf("read kubeconfig: %w", err)
 	}
 	return raw, nil
 }
 
-func contextNames(raw api.Config) string { return strings.Join(sorted(raw.Contexts), ", ") }
+// noKubeconfig names the files that were looked for: client-go takes none for an API server on localhost.
+func (k *kubeFlags) noKubeconfig() error {
+	var files []string
+	for _, name := range k.config.ToRawKubeConfigLoader().ConfigAccess().GetLoadingPrecedence() {
+		files = append(files, untrusted.Shell(name))
+	}
+	return fmt.Errorf("--kubeconfig: there is no context in %s, or no such file; name a kubeconfig with --kubeconfig, or "+
+		"set KUBECONFIG", strings.Join(files, ", "))
+}
+
+// contextsOf says which contexts there are, and which of them may have been meant.
+func contextsOf(raw api.Config, meant string) string {
+	return law.Candidates(meant, "contexts in it", sorted(raw.Contexts))
+}
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
@@ -90,9 +116,11 @@ func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m))
 type clusterFlags struct {
 	kubeFlags
 	remotes []string
+	own     *pflag.FlagSet
 }
 
 func (c *clusterFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
+	c.own = flags
 	c.kubeFlags.register(flags, cfg)
 	flags.StringArrayVar(&c.remotes, "remote-context", nil,
 		"kubeconfig context of another cluster, as [CLUSTER=]CONTEXT; repeatable")
@@ -131,7 +159,7 @@ type sender struct {
 func (s *sender) command(
 	a *app, cmd *cobra.Command, cfg *bench.Config, do func(context.Context) (report.Report, error), sections ...section,
 ) *cobra.Command {
-	cmd.Args, cmd.ValidArgsFunction = cobra.MaximumNArgs(1), s.cluster.completeSplits
+	cmd.Args, cmd.ValidArgsFunction = oneSplit, s.cluster.completeSplits
 	work := func(ctx context.Context, args []string) error {
 		if err := s.cluster.prepareSource(cfg, args); err != nil {
 			return err
@@ -164,8 +192,8 @@ func (c *clusterFlags) prepare(cfg *bench.Config, args []string) error {
 			clusterName, contextName = "", r
 		}
 		if _, ok := raw.Contexts[contextName]; !ok {
-			return fmt.Errorf("--remote-context %q: the kubeconfig has no context %q; it has %s",
-				r, contextName, contextNames(raw))
+			return fmt.Errorf("--remote-context %q: the kubeconfig has no context %q; %s",
+				r, contextName, contextsOf(raw, contextName))
 		}
 		remote := genericclioptions.NewConfigFlags(true)
 		remote.KubeConfig, remote.Context = c.config.KubeConfig, &contextName
@@ -181,11 +209,37 @@ func (c *clusterFlags) prepare(cfg *bench.Config, args []string) error {
 		}
 		cfg.Remotes = append(cfg.Remotes, mesh.Remote{Cluster: clusterName, Client: client})
 	}
-	if len(args) > 0 {
-		cfg.Query.Split = args[0]
+	cfg.Query.Split = cmp.Or(strings.Join(args, "/"), cfg.Query.Split)
+	for i, r := range cfg.Remotes {
+		cfg.Remotes[i].Client.Grant = grant(r.Client.Context, cfg.Query, "--remote")
 	}
+	cfg.Local.Grant = grant(cfg.Local.Context, cfg.Query, c.source()...)
 	cfg.Query.Teller = bench.NewTeller(cfg.REST, cfg.Protocol)
 	return nil
+}
+
+// source are the flags that choose the client pod.
+func (c *clusterFlags) source() (words []string) {
+	for _, name := range []string{"from", "selector", "from-namespace"} {
+		if f := c.own.Lookup(name); f.Changed {
+			words = append(words, "--"+name, f.Value.String())
+		}
+	}
+	return words
+}
+
+// grant is the command that grants what a run needs in the cluster of a context.
+func grant(context string, q mesh.Query, more ...string) string {
+	words := []string{"splitbench", "rbac", "run"}
+	if q.Split != "" {
+		words = append(words, q.Split)
+	}
+	apply := []string{"kubectl"}
+	if context != "" {
+		words, apply = append(words, "--context", context), append(apply, "--context", context)
+	}
+	words = append(append(words, "-n", q.Namespace), more...)
+	return untrusted.Shell(words...) + " | " + untrusted.Shell(append(apply, "apply", "-f", "-")...)
 }
 
 // lawFlag is the flag of where the law is had from.

@@ -150,6 +150,8 @@ func (a *app) print(r report.Report, write renderFunc) error {
 		return write(a.stdout, r)
 	case a.quiet:
 		return nil
+	case r.Refused():
+		return render.Text(a.stdout, r.RefusalOutline(), a.textOptions())
 	}
 	return render.Text(a.stdout, r.Outline(), a.textOptions())
 }
@@ -179,6 +181,11 @@ func (a *app) measure(
 func (a *app) conclude(ctx context.Context, r report.Report, f resultFlags) error {
 	if err := a.print(r, f.render); err != nil {
 		return err
+	}
+	if r.Refused() {
+		if why := r.Verdict.Reasons[0]; a.withOrigin(why) != why {
+			a.say("note: %s", a.withOrigin(why))
+		}
 	}
 	delivered := a.deliver(ctx, f.sinks, r)
 	if r.Run != nil && r.Run.CutShort != "" && ctx.Err() != nil {

@@ -27,7 +27,7 @@ func newPlan(a *app) *cobra.Command {
 		Short: "Compute how many requests are needed, how long they take and what they would detect",
 		Example: `  splitbench plan --weights podinfo=90,podinfo-east=10 --tolerance 2pt
   splitbench plan ts/podinfo --context west -n test --requests 5000 --rate 100 -o json`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              oneSplit,
 		ValidArgsFunction: c.cluster.completeSplits,
 	}
 	work := func(ctx context.Context, args []string) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/schollz/progressbar/v3"
 
@@ -78,5 +79,7 @@ func (a *app) say(format string, args ...any) {
 
 // warn prints a problem to stderr, even with --quiet.
 func (a *app) warn(format string, args ...any) {
-	fmt.Fprintf(a.stderr, "splitbench: %s\n", untrusted.Printable(fmt.Sprintf(format, args...)))
+	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
+		fmt.Fprintf(a.stderr, "splitbench: %s\n", untrusted.Printable(strings.TrimRight(line, "\r\n")))
+	}
 }

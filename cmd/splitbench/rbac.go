@@ -50,7 +50,7 @@ The cluster is only asked which kinds it serves; --offline assumes all kinds. Wh
   splitbench rbac run ts/podinfo --context east -n test --remote --for-user auditor
   splitbench rbac check ts/podinfo -n test --from deploy/frontend --offline --required-only
   splitbench rbac view`,
-		Args:      cobra.RangeArgs(1, 2),
+		Args:      cobra.RangeArgs(1, 3),
 		ValidArgs: append(sorted(roleOf), "view"),
 	}
 	return c.cluster.completions(a.command(cmd, &c.cfg, c.print,
@@ -78,7 +78,8 @@ func (c *rbacCommand) print(ctx context.Context, args []string) error {
 	}
 	command, ok := roleOf[args[0]]
 	if !ok {
-		return fmt.Errorf("rbac %q: no such command; there are: %s, view", args[0], strings.Join(sorted(roleOf), ", "))
+		return fmt.Errorf("rbac %q: no such command; %s", args[0],
+			law.Candidates(args[0], "commands", append(sorted(roleOf), "view")))
 	}
 	if command == "" {
 		c.say("%s reads no cluster: it needs no role", args[0])
@@ -112,9 +113,7 @@ func (c *rbacCommand) needs(ctx context.Context, command string, args []string) 
 	q.Use = law.UseAuto
 	if c.offline {
 		q.Namespace = cmp.Or(*c.cluster.config.Namespace, "default")
-		if len(args) > 0 {
-			q.Split = args[0]
-		}
+		q.Split = strings.Join(args, "/")
 		return mesh.Needs(ctx, nil, command, *q, c.remote)
 	}
 	if err := c.cluster.prepare(&c.cfg, args); err != nil {

@@ -19,8 +19,6 @@ func newResults(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "results",
 		Short: "Look at stored runs",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newList(a), newShow(a), newCompare(a), newExport(a), newVerify(a), newPin(a), newPrune(a), newImport(a))
 	return cmd

@@ -27,7 +27,7 @@ func (c *runCommand) sections() []section {
 		under("Request", urlFlag{}, bound(throughFlag), bound(lawFlag), bound(classifyFlag), &requestFlags{}),
 		under("Load", &amountFlags{}, bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
 		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(&c.result.failOn),
-			&sequentialFlags{}, &expectFlags{}, bound(ignoreFlag), bound(seedFlag)),
+			&sequentialFlags{}, &expectFlags{}, ignoreFlag{}, bound(seedFlag)),
 		under("Output", reportFlag(&c.result.render), bound(c.dryRunFlag), bound(resultsFlag), bound(labelFlag),
 			&c.result.sinks),
 		under("Comparison with an earlier run", &baselineFlags{}),
@@ -58,7 +58,7 @@ func newRun(a *app) *cobra.Command {
   splitbench run ts/podinfo -n test --from deploy/frontend --url http://frontend:8080 --through svc/frontend
   splitbench run ts/podinfo -n test --from deploy/frontend --tolerance 2pt --rate 200 -o json
   splitbench run -f splitbench.yaml --junit junit.xml`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              oneSplit,
 		ValidArgsFunction: c.cluster.completeSplits,
 	}
 	work := func(ctx context.Context, args []string) error {

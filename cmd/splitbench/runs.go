@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -9,8 +10,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/nearest"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // resultsFlag is the flag of the folder of stored runs.
@@ -82,7 +85,24 @@ func (r *storedFlags) open(args []string) (store.Folder, error) {
 	if errors.Is(err, store.ErrAmbiguous) && name == "" {
 		return f, fmt.Errorf("%w, or say latest -l %s", err, labelText(r.labels))
 	}
+	if errors.Is(err, store.ErrNotFound) {
+		return f, fmt.Errorf("%w%s", err, r.orList(name))
+	}
 	return f, err
+}
+
+// orList is the nearest name of a run, else the command that lists them.
+func (r *storedFlags) orList(name string) string {
+	folders, err := store.List(r.dir)
+	if err != nil || len(folders) == 0 {
+		return ""
+	}
+	names := []string{"latest"}
+	for _, f := range folders {
+		names = append(names, f.ID)
+	}
+	return "; " + cmp.Or(nearest.Question(name, names),
+		"to see them: "+untrusted.Shell("splitbench", "results", "list", "--results-dir", r.dir))
 }
 
 // each opens runs by their names.

@@ -31,6 +31,9 @@ func (s *sinkFlags) register(flags *pflag.FlagSet, _ *bench.Config) {
 
 // complete refuses what could not be delivered, before anything is sent.
 func (s *sinkFlags) complete(*bench.Config) error {
+	if err := folderExists("--junit", s.junit); err != nil {
+		return err
+	}
 	for flag, raw := range map[string]string{"--push-gateway": s.pushGateway, "--otlp": s.otlp} {
 		if raw == "" {
 			continue
@@ -39,6 +42,15 @@ func (s *sinkFlags) complete(*bench.Config) error {
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
 			return fmt.Errorf("%s %q: want http://HOST:PORT or https://HOST", flag, withoutUser(raw))
 		}
+	}
+	return nil
+}
+
+// folderExists refuses a file that could not be made.
+func folderExists(flag, file string) error {
+	dir := filepath.Dir(file)
+	if info, err := os.Stat(dir); file != "" && (err != nil || !info.IsDir()) {
+		return fmt.Errorf("%s %q: there is no folder %q; make it, or name another file", flag, file, dir)
 	}
 	return nil
 }

@@ -3,8 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -93,20 +93,58 @@ func enumerate[T ~string](words []T, last string) string {
 	return b.String()
 }
 
-// valueError explains a bad value of a flag as the rest of the program does: with the name of the flag first.
-func valueError(err error) error {
-	var bad *pflag.InvalidValueError
-	if !errors.As(err, &bad) {
-		return err
+// origin is the variable that set a flag which the command line did not.
+type origin string
+
+// variableOf is the name of the variable that sets a flag.
+func variableOf(flag string) string {
+	return "SPLITBENCH_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// fromElsewhere sets the flags that the command line left alone from variables.
+func (a *app) fromElsewhere(flags *pflag.FlagSet) error {
+	a.origins, a.longOf = map[string]origin{}, func(name string) string {
+		f := flags.Lookup(name)
+		if len(name) == 1 {
+			f = flags.ShorthandLookup(name)
+		}
+		if f == nil {
+			return ""
+		}
+		return f.Name
 	}
-	name, value, cause := "--"+bad.GetFlag().Name, strconv.Quote(bad.GetValue()), bad.Unwrap()
-	switch {
-	case strings.HasPrefix(cause.Error(), "-"):
-		return cause // names it already
-	case strings.HasPrefix(cause.Error(), value):
-		return fmt.Errorf("%s %w", name, cause)
-	case strings.Contains(cause.Error(), value):
-		return fmt.Errorf("%s: %w", name, cause)
+	var errs []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := variableOf(f.Name)
+		if v := a.getenv(name); v != "" && !f.Changed && f.Name != "help" && f.Name != "version" {
+			a.origins[f.Name] = origin(name)
+			errs = append(errs, flags.Set(f.Name, v))
+		}
+	})
+	for i, err := range errs {
+		if err != nil {
+			errs[i] = valueError(err)
+		}
 	}
-	return fmt.Errorf("%s %s: %w", name, value, cause)
+	return errors.Join(errs...)
+}
+
+// flagInText finds the flags that a sentence names.
+var flagInText = regexp.MustCompile(`(?:^|[ (])(--[a-z][a-z-]*|-[a-zA-Z]\b)`)
+
+// withOrigin says of the first flag that a sentence names who set it, where that was not the command line: its user
+// would look for the flag there.
+func (a *app) withOrigin(text string) string {
+	// What checks the values themselves knows no flags: method "POST": ...
+	if word, _, ok := strings.Cut(text, ` "`); ok && a.longOf != nil && a.longOf(word) != "" {
+		text = "--" + text
+	}
+	m := flagInText.FindStringSubmatch(text)
+	if m == nil || a.longOf == nil {
+		return text
+	}
+	if from, ok := a.origins[a.longOf(strings.TrimLeft(m[1], "-"))]; ok {
+		return fmt.Sprintf("%s: %s", from, text)
+	}
+	return text
 }

@@ -3,12 +3,14 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 )
@@ -96,7 +98,18 @@ func (e *expectFlags) complete(cfg *bench.Config) error {
 }
 
 // ignoreFlag is the flag of checks whose failure does not stop a run.
-func ignoreFlag(flags *pflag.FlagSet, cfg *bench.Config) {
+type ignoreFlag struct{}
+
+func (ignoreFlag) register(flags *pflag.FlagSet, cfg *bench.Config) {
 	flags.StringSliceVar(&cfg.IgnoreChecks, "ignore-check", nil,
 		"id of a check whose failure does not stop the run, such as SB008; repeatable; the report says so")
+}
+
+func (ignoreFlag) complete(cfg *bench.Config) error {
+	for _, id := range cfg.IgnoreChecks {
+		if _, ok := preflight.Explain(strings.ToUpper(id)); !ok {
+			return fmt.Errorf("--ignore-check %s: there is no such check; %s", id, orChecks(id))
+		}
+	}
+	return nil
 }

@@ -68,6 +68,12 @@ func toolVersion() string {
 	return s
 }
 
+// versionLine is what --version prints.
+func versionLine() string {
+	v := readVersion()
+	return fmt.Sprintf("splitbench %s, %s, %s\n", toolVersion(), v.Go, v.Platform)
+}
+
 func newVersion(a *app) *cobra.Command {
 	var output form
 	cmd := &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs}

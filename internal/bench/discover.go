@@ -146,7 +146,7 @@ func Weights(ctx context.Context, cfg Config) (analyze.Weights, string, error) {
 	if !s.Split.Found {
 		e := &mesh.Error{Kind: mesh.KindNotFound, Op: "read", Object: "split " + s.Split.Name, Cause: errors.New(s.Split.Why)}
 		if len(s.Split.Others) > 0 {
-			e.Hint = "there are: " + strings.Join(s.Split.Others, ", ")
+			e.Hint = law.Candidates(s.Split.Asked(), "splits", s.Split.Others)
 		}
 		return nil, "", e
 	}

@@ -60,6 +60,16 @@ func KindOf(s string) Path {
 	return ""
 }
 
+// Shorts are the words that may stand before the slash of a split's name.
+func Shorts() (out []string) {
+	for _, k := range Kinds() {
+		if k.Short != "" {
+			out = append(out, k.Short, strings.ToLower(string(k.Path)))
+		}
+	}
+	return out
+}
+
 // ShortName names an object of the kind as a command line does, "ts/podinfo"; of no kind by its bare name.
 func ShortName(kind Path, name string) string {
 	switch short := KindNamed(kind).Short; {
@@ -76,6 +86,14 @@ func (s Split) Short() string { return ShortName(Path(s.Kind), s.Name) }
 
 // is reports whether an object is of the kind, as all objects of a list of it should be.
 func (k Kind) is(u *unstructured.Unstructured) bool { return u.GetKind() == string(k.Path) }
+
+// Asked is the split that is missing as it was asked for.
+func (s Split) Asked() string {
+	if s.AnyKind {
+		return s.Name
+	}
+	return s.Short()
+}
 
 // IsOffered reports whether splits of the kind are offered at all.
 func (k Kind) IsOffered() bool { return k.offers != nil }

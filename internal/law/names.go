@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/splitbench/splitbench/internal/nearest"
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
@@ -25,12 +26,17 @@ func Listed(names []string) []string {
 // nameOfPort is a backend that bears its port because another port of its Service is a backend too.
 func nameOfPort(name string, port int32) string { return fmt.Sprintf("%s:%d", name, port) }
 
-// Candidates is the hint that lists what there is.
-func Candidates(what string, names []string) string {
-	if len(names) == 0 {
+// Candidates is the hint that says what may have been meant, and lists what there is.
+func Candidates(meant, what string, names []string) string {
+	switch {
+	case len(names) == 0:
 		return "there are no " + what
+	case nearest.To(meant, names) == "":
+		return "there are: " + strings.Join(Listed(names), ", ")
+	case len(names) == 1:
+		return untrusted.Safe(nearest.Question(meant, names))
 	}
-	return "there are: " + strings.Join(Listed(names), ", ")
+	return untrusted.Safe(nearest.Question(meant, names)) + " There are: " + strings.Join(Listed(names), ", ")
 }
 
 // Brief is an error as a part of a sentence: bounded and on one line.

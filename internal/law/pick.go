@@ -123,7 +123,7 @@ func (c *Case) onlyRoot() error {
 	default:
 		return &Unclear{
 			Several: true, Object: "in namespace " + c.Namespace,
-			Cause: fmt.Sprintf("%d splits fit", len(all)), Hint: "name one; " + Candidates("splits", names),
+			Cause: fmt.Sprintf("%d splits fit", len(all)), Hint: "name one; " + Candidates("", "splits", names),
 		}
 	}
 	return nil

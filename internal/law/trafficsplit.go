@@ -99,7 +99,7 @@ func PickTrafficSplit(
 	}
 	return nil, &Unclear{
 		Several: true, Object: object,
-		Cause: fmt.Sprintf("%d TrafficSplits fit", len(fit)), Hint: "name one; " + Candidates("TrafficSplits", names),
+		Cause: fmt.Sprintf("%d TrafficSplits fit", len(fit)), Hint: "name one; " + Candidates("", "TrafficSplits", names),
 	}
 }
 

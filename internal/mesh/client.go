@@ -30,6 +30,7 @@ const requestTimeout = 15 * time.Second
 // Client reads one API server.
 type Client struct {
 	Context string // name of the kubeconfig context, as the user says it
+	Grant   string // command that grants what may be lacking, for a person to paste; may be empty
 	server  string
 	kube    kubernetes.Interface
 	dynamic dynamic.Interface

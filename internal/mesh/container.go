@@ -69,7 +69,7 @@ func namedContainer(pod *core.Pod, c *core.Container, named string, names []stri
 		cause = "requests of the proxy itself are not split, and its image has no shell"
 	}
 	return nil, "", "", notFound("choose container of", fmt.Sprintf("pod %s with -c %q", pod.Name, untrusted.Safe(named)),
-		cause, law.Candidates("containers", names))
+		cause, law.Candidates(named, "containers", names))
 }
 
 // readProxy finds the proxy where either kind of injection puts it: among the containers, or among the init containers

@@ -54,7 +54,7 @@ func ReadForConversion(ctx context.Context, c Client, q Query) (law.Sources, err
 	}
 	if u == nil {
 		return missing(untrusted.Safe(q.Split)+" "+in, "there is no such TrafficSplit",
-			law.Candidates("TrafficSplits", namesOf("ts/", items)))
+			law.Candidates(q.Split, "TrafficSplits", namesOf("ts/", items)))
 	}
 	out := law.Sources{Split: u, Version: routeVersion(groups)}
 	services, err := c.servicesOf(ctx, t.Namespace)

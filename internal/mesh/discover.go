@@ -88,6 +88,7 @@ func (d *finder) clusterStep(ctx context.Context) error {
 	if err != nil {
 		e := apiError(d.local, "connect", "--context "+untrusted.Safe(d.local.Context), err)
 		if e.Kind == KindUnreachable || e.Kind == KindForbidden && !isForbidden(err) {
+			e.Cause = err // the context is the object
 			return e
 		}
 		d.note("the version of the client's cluster could not be read: %s", law.Brief(err))

@@ -1,7 +1,10 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
@@ -68,15 +71,49 @@ func apiError(c Client, op, object string, err error) *Error {
 		e.Kind = KindUnreachable
 	case apierrors.IsForbidden(err):
 		e.Kind = KindForbidden
-		e.Hint = "ask for the missing rule, or use a context that has it"
+		e.Hint = "use a context that may, or have somebody who may grant it"
+		if c.Grant != "" {
+			e.Hint += ": " + c.Grant
+		}
 	case apierrors.IsUnauthorized(err):
 		e.Kind = KindForbidden
-		e.Hint = "log in to the cluster again"
+		e.Hint = "log in to the cluster again; to see as whom you are known: " +
+			untrusted.Shell("kubectl", "--context", untrusted.Safe(c.Context), "auth", "whoami")
 	case apierrors.IsNotFound(err):
 		e.Kind = KindNotFound
 	case errors.As(err, &transport), errors.Is(err, context.DeadlineExceeded):
 		e.Kind = KindUnreachable
-		e.Hint = "is the API server at " + untrusted.Safe(c.server) + " up and reachable from here?"
+		e.Hint = cmp.Or(certificateHint(c, err), "is the API server at "+untrusted.Safe(c.server)+
+			" up and reachable from here?")
 	}
 	return e
+}
+
+// certificateHint says what to do about a certificate that is not accepted: the server is up. "" for other errors.
+func certificateHint(c Client, err error) string {
+	server, name := untrusted.Safe(c.server), untrusted.Safe(c.Context)
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var alert tls.AlertError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &unknown):
+		return "the server answers, but the authority in context " + name + " did not sign its certificate: is this that " +
+			"cluster? fetch its kubeconfig again, or name the authority with --certificate-authority"
+	case errors.As(err, &host):
+		return "the server answers with a certificate for other names: use one of those in the kubeconfig, or say which " +
+			"to expect with --tls-server-name"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "the server's certificate has expired or is not valid yet: have it renewed, and look at this machine's clock"
+	case errors.As(err, &invalid):
+		return "the server's certificate cannot be used: have it renewed"
+	case errors.As(err, &alert):
+		return "the server answers, but does not accept the client certificate of context " + name +
+			": log in to that cluster again, or fetch its kubeconfig again"
+	case errors.As(err, &record):
+		return "what answers at " + server + " does not speak TLS: look at the server of context " + name +
+			" in the kubeconfig"
+	}
+	return ""
 }

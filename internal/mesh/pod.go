@@ -80,7 +80,7 @@ func (d *finder) throughStep(ctx context.Context) error {
 			names = append(names, "svc/"+n)
 		}
 		return notFound("find Service", object+" in namespace "+d.t.Namespace, "there is no such Service",
-			law.Candidates("Services", names))
+			law.Candidates("svc/"+d.t.through, "Services", names))
 	}
 	if len(svc.Selector) == 0 {
 		return notFound("find pods of", object, "the Service has no selector, so nobody can say which pods draw",

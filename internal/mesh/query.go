@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/nearest"
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
@@ -101,6 +102,14 @@ func (q Query) parse() (target, error) {
 const splitForms = "write ts/NAME, httproute/NAME, grpcroute/NAME, vs/NAME, traefikservice/NAME, or the name of the " +
 	"root Service"
 
+// meantKind asks whether another kind of the same name was meant; "" where none is near.
+func meantKind(kind, name string, kinds []string) string {
+	if n := nearest.To(kind, kinds); n != "" {
+		return "did you mean " + untrusted.Safe(n+"/"+name) + "? "
+	}
+	return ""
+}
+
 // workKind is a kind of objects that pods come from, by its name and short name.
 type workKind struct{ name, short, group string }
 
@@ -133,7 +142,7 @@ func (t *target) parseSplit() error {
 	} else {
 		t.splitName = name
 		if t.splitKind = law.KindOf(kind); t.splitKind == "" && kindOf(kind).name != "service" {
-			return usage("read", object, "not a kind of split", splitForms)
+			return usage("read", object, "not a kind of split", meantKind(kind, name, law.Shorts())+splitForms)
 		}
 	}
 	if len(validation.IsDNS1123Subdomain(t.splitName)) > 0 {
@@ -165,7 +174,10 @@ func (t *target) parseFrom() error {
 	}
 	t.fromKind, t.fromName = kindOf(kind), name
 	if t.fromKind.name == "" || t.fromKind.name == "service" {
-		return usage("read", object, "no source of this kind", "write deploy/NAME, sts/NAME, ds/NAME, rs/NAME or pod/NAME")
+		return usage("read", object, "no source of this kind", meantKind(kind, name, []string{
+			"deploy", "deployment", "sts",
+			"statefulset", "ds", "daemonset", "rs", "pod",
+		})+"write deploy/NAME, sts/NAME, ds/NAME, rs/NAME or pod/NAME")
 	}
 	if len(validation.IsDNS1123Subdomain(name)) > 0 {
 		return usage("read", object, "not an object's name", "write deploy/NAME or pod/NAME")

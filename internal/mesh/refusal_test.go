@@ -30,7 +30,7 @@ func TestBadInput(t *testing.T) {
 	}{
 		{
 			"namespace", func(q *Query, _ *apiServer) { q.Namespace = "tset" }, KindNotFound,
-			"find namespace -n tset: there is no such namespace in context west; there are: default, test",
+			"find namespace -n tset: there is no such namespace in context west; did you mean test? There are: default, test",
 		},
 		{"namespace's name", func(q *Query, _ *apiServer) { q.Namespace = "a/b" }, KindUsage, `read --namespace "a/b": not a namespace's name; name one with -n`},
 		{
@@ -47,11 +47,11 @@ func TestBadInput(t *testing.T) {
 		},
 		{
 			"deployment", func(q *Query, _ *apiServer) { q.From = "deploy/fronted" }, KindNotFound,
-			"find source pod --from deploy/fronted in namespace test: there is no such deployment; there are: deploy/frontend",
+			"find source pod --from deploy/fronted in namespace test: there is no such deployment; did you mean deploy/frontend?",
 		},
 		{
 			"pod", func(q *Query, _ *apiServer) { q.From = "nginx" }, KindNotFound,
-			"find source pod --from nginx in namespace test: there is no such pod; there are: pod/frontend-7-xxxxx",
+			"find source pod --from nginx in namespace test: there is no such pod; there are: deploy/frontend, pod/frontend-7-xxxxx",
 		},
 		{
 			"kind of source", func(q *Query, _ *apiServer) { q.From = "job/x" }, KindUsage,
@@ -73,7 +73,7 @@ func TestBadInput(t *testing.T) {
 		},
 		{
 			"container", func(q *Query, _ *apiServer) { q.Container = "ngnix" }, KindNotFound,
-			`choose container of pod frontend-7-xxxxx with -c "ngnix": it has no such container; there are: external, internal, nginx`,
+			`choose container of pod frontend-7-xxxxx with -c "ngnix": it has no such container; did you mean nginx? There are: external, internal, nginx`,
 		},
 		{
 			"the proxy", func(q *Query, _ *apiServer) { q.Container = "linkerd-proxy" }, KindNotFound,
@@ -95,11 +95,11 @@ func TestBadInput(t *testing.T) {
 		{"port", func(q *Query, _ *apiServer) { q.Port = 70000 }, KindUsage, "read port 70000: not a port; name one of 1 to 65535"},
 		{
 			"forbidden", func(_ *Query, s *apiServer) { s.refuse["/api/v1/namespaces/test/services"] = http.StatusForbidden }, KindForbidden,
-			"list Services in namespace test: context west: refused by the test; ask for the missing rule, or use a context that has it",
+			"list Services in namespace test: context west: refused by the test; use a context that may, or have somebody who may grant it",
 		},
 		{
 			"logged out", func(_ *Query, s *apiServer) { s.refuse["/"] = http.StatusUnauthorized }, KindForbidden,
-			"connect --context west: context west: the server has asked for the client to provide credentials; log in to the cluster again",
+			"connect --context west: the server has asked for the client to provide credentials; log in to the cluster again; to see as whom you are known: kubectl --context west auth whoami",
 		},
 		{
 			"server error", func(_ *Query, s *apiServer) { s.refuse["/apis/split.smi-spec.io"] = http.StatusInternalServerError }, KindServer,
@@ -138,7 +138,7 @@ func TestHostileNamesAreMadeSafe(t *testing.T) {
 	for i := range 25 {
 		names = append(names, fmt.Sprintf("n%02d\x07", i))
 	}
-	got := law.Candidates("pods", names)
+	got := law.Candidates("", "pods", names)
 	if strings.ContainsRune(got, '\a') || !strings.HasSuffix(got, "and 15 more") || strings.Count(got, "n") > 20 {
 		t.Errorf("%q", got)
 	}

@@ -38,7 +38,8 @@ func (d *finder) remotesStep(ctx context.Context) error {
 		}
 		if r.Cluster != "" && !slices.Contains(clusters, r.Cluster) {
 			return usage("match", "--remote-context "+untrusted.Safe(r.Cluster)+"="+untrusted.Safe(r.Client.Context),
-				"no mirror Service and no Link names cluster "+untrusted.Safe(r.Cluster), law.Candidates("clusters", clusters))
+				"no mirror Service and no Link names cluster "+untrusted.Safe(r.Cluster),
+				law.Candidates(r.Cluster, "clusters", clusters))
 		}
 		d.note("no mirror Service and no Link leads to remote context %s: it was not read", untrusted.Safe(r.Client.Context))
 	}

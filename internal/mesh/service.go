@@ -93,7 +93,7 @@ func (d *finder) namespaceExists(ctx context.Context) error {
 	}
 	hint := "its namespaces may not be listed; check the name and --context"
 	if names, err := Namespaces(ctx, d.local); err == nil {
-		hint = law.Candidates("namespaces", names)
+		hint = law.Candidates(d.t.Namespace, "namespaces", names)
 	}
 	return notFound("find namespace", "-n "+d.t.Namespace,
 		"there is no such namespace in context "+untrusted.Safe(d.local.Context), hint)

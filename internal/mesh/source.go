@@ -58,7 +58,7 @@ func (d *finder) sourceStep(ctx context.Context) error {
 		return &Error{
 			Kind: KindAmbiguous, Op: "find source pod", Object: label, Cause: fmt.Errorf("%d running pods fit", len(ready)),
 			Hint: "name one with --from pod/NAME, or their workload with --from deploy/NAME; " +
-				law.Candidates("pods", namesOf("pod/", ready)),
+				law.Candidates("", "pods", namesOf("pod/", ready)),
 		}
 	}
 	fit := ready
@@ -131,14 +131,17 @@ func (d *finder) noPods(ctx context.Context, label string) error {
 	if l, err := d.local.kube.CoreV1().Pods(d.t.FromNamespace).List(ctx, metav1.ListOptions{Limit: pageSize}); err == nil {
 		names = namesOf("pod/", l.Items)
 	}
+	if d.t.fromName != "" {
+		names = append(d.namesOfWorkloads(ctx, kindOf("deployment")), names...) // of a name alone its workload is meant
+	}
 	return notFound("find source pod", untrusted.Safe(label)+" in namespace "+d.t.FromNamespace, "there is no such pod",
-		law.Candidates("pods", names))
+		law.Candidates(d.t.From, "pods", names))
 }
 
 // workloads are the workloads of the kind that --from names. They are read unstructured: of each kind the selector
 // alone counts.
-func (d *finder) workloads() dynamic.ResourceInterface {
-	kind := apps.SchemeGroupVersion.WithResource(d.t.fromKind.name + "s")
+func (d *finder) workloads(k workKind) dynamic.ResourceInterface {
+	kind := apps.SchemeGroupVersion.WithResource(k.name + "s")
 	return d.local.dynamic.Resource(kind).Namespace(d.t.FromNamespace)
 }
 
@@ -146,10 +149,11 @@ func (d *finder) readWorkload(ctx context.Context) (workload, error) {
 	var w workload
 	object, in := "--from "+untrusted.Safe(d.t.From), " in namespace "+d.t.FromNamespace
 	u, err := remember(d.local.memo, object+in, func() (*unstructured.Unstructured, error) {
-		return d.workloads().Get(ctx, d.t.fromName, metav1.GetOptions{})
+		return d.workloads(d.t.fromKind).Get(ctx, d.t.fromName, metav1.GetOptions{})
 	})
 	if apierrors.IsNotFound(err) {
-		return w, notFound("find source pod", object+in, "there is no such "+d.t.fromKind.name, d.otherWorkloads(ctx))
+		return w, notFound("find source pod", object+in, "there is no such "+d.t.fromKind.name,
+			law.Candidates(d.t.From, d.t.fromKind.name+"s", d.namesOfWorkloads(ctx, d.t.fromKind)))
 	}
 	if err != nil {
 		return w, apiError(d.local, "read", object+in, err)
@@ -173,13 +177,12 @@ func (d *finder) readWorkload(ctx context.Context) (workload, error) {
 	return w, nil
 }
 
-// otherWorkloads is the hint that lists workloads of the kind that was asked for.
-func (d *finder) otherWorkloads(ctx context.Context) string {
-	var names []string
-	if l, err := d.workloads().List(ctx, metav1.ListOptions{Limit: pageSize}); err == nil {
-		names = namesOf(d.t.fromKind.short+"/", l.Items)
+// namesOfWorkloads are those of a kind, as --from takes them; none where they may not be listed.
+func (d *finder) namesOfWorkloads(ctx context.Context, k workKind) (names []string) {
+	if l, err := d.workloads(k).List(ctx, metav1.ListOptions{Limit: pageSize}); err == nil {
+		names = namesOf(k.short+"/", l.Items)
 	}
-	return law.Candidates(d.t.fromKind.name+"s", names)
+	return names
 }
 
 const labelTemplateHash = "pod-template-hash"

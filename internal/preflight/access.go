@@ -15,8 +15,7 @@ func accessChecks() map[string]Check {
 	return map[string]Check{
 		"SB035": {Func: mayRead, Apply: MissingRules, Hint: rulesHint},
 		"SB027": {Func: on(aboutAccess, execAllowed), Apply: missingExec, Hint: func(s View) string {
-			return "ask for the verbs create and get on pods/exec; to see what you have: " +
-				kubectl(s, sourceNamespace(s), "auth", "can-i", "create", "pods", "--subresource=exec")
+			return "have somebody who may grant it create and get on pods/exec: " + grant(s, "")
 		}},
 	}
 }
@@ -24,8 +23,7 @@ func accessChecks() map[string]Check {
 func rulesHint(s View) string {
 	for _, a := range s.Access {
 		if !a.Allowed && a.Subresource != "exec" {
-			return "have the rules below bound to you; to see one of them: " +
-				kubectlIn(contextOf(s, a.Cluster), a.Namespace, "auth", "can-i", a.Verb, a.What())
+			return "have somebody who may grant it the rules below: " + grant(s, a.Cluster)
 		}
 	}
 	return "ask whoever runs the cluster whether access reviews may be made: " +

@@ -181,7 +181,7 @@ func faults() []fault {
 
 		{
 			"exec forbidden", "SB027", func(s *law.Snapshot) { s.Access[0].Allowed, s.Access[0].Reason = false, "no rule" }, Failed,
-			"create on pods/exec is not allowed in namespace test (no rule)", "kubectl --context west -n test auth can-i create pods --subresource=exec",
+			"create on pods/exec is not allowed in namespace test (no rule)", "splitbench rbac run ts/podinfo --context west -n test --from deploy/frontend | kubectl --context west apply -f -",
 		},
 		{"get forbidden", "SB027", func(s *law.Snapshot) { s.Access[1].Allowed = false }, Warning, "SPDY", ""},
 		{"get not told", "SB027", func(s *law.Snapshot) { s.Access = s.Access[:1] }, Unknown, "did not say", ""},

@@ -296,7 +296,7 @@ func viewFaults() []viewFault {
 
 		{"same cluster twice", "SB033", func(v *View) { v.Backends[1].Mirror.RemoteService.UID = v.Root.UID }, Failed, "contexts west and eu lead to the same cluster: Service test/podinfo has UID 1 in both", "--remote-context"},
 
-		{"rule missing", "SB035", func(v *View) { v.Access[2].Allowed = false }, Failed, "list services is not allowed in namespace test (for: root and backends)", "kubectl --context west -n test auth can-i list services"},
+		{"rule missing", "SB035", func(v *View) { v.Access[2].Allowed = false }, Failed, "list services is not allowed in namespace test (for: root and backends)", "splitbench rbac run ts/podinfo --context west -n test --from deploy/frontend | kubectl --context west apply -f -"},
 		{"optional rule missing", "SB035", func(v *View) { v.Access[3].Allowed = false }, Warning, "list serviceprofiles.linkerd.io is not allowed in namespace test", ""},
 		{"not told", "SB035", func(v *View) { v.Access = nil }, Unknown, "did not say", ""},
 

@@ -11,15 +11,25 @@ import (
 
 // word quotes one argument of a command that people paste into a shell. Names of objects are plain, names of contexts
 // are whatever someone wrote into a kubeconfig.
-func word(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/@:=,+", r)
+func word(s string) string { return untrusted.Shell(untrusted.Safe(s)) }
+
+// grant is the command that grants what a run needs in the client's cluster, or in that of a mirror.
+func grant(s View, cluster string) string {
+	context := contextOf(s, cluster)
+	words := []string{"splitbench", "rbac", "run"}
+	if s.Split.Name != "" {
+		words = append(words, s.Split.Asked())
 	}
-	s = untrusted.Safe(s)
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
+	if context != "" {
+		words = append(words, "--context", untrusted.Safe(context))
 	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	words = append(words, "-n", s.Split.Namespace)
+	if cluster != "" {
+		words = append(words, "--remote")
+	} else if from, ok := strings.CutPrefix(s.Source.Workload, "--from "); ok {
+		words = append(words, "--from", from)
+	}
+	return untrusted.Shell(words...) + " | " + kubectlIn(context, "", "apply", "-f", "-")
 }
 
 // kubectl is a command on the client's cluster in the namespace; its arguments are literal.

@@ -102,7 +102,7 @@ func splitFound(s View) (Status, shown) {
 		seen = "there is no " + splitName(s)
 	}
 	if len(s.Split.Others) > 0 {
-		seen += "; there are: " + shown(strings.Join(s.Split.Others, ", "))
+		seen += "; " + shown(law.Candidates(s.Split.Asked(), "splits", s.Split.Others))
 	}
 	return Failed, seen
 }

@@ -52,7 +52,7 @@ func lawText(l law.Law) shown {
 func toldHint(s View) string {
 	t := s.Told
 	if t.Why != "" {
-		return "see the rules that asking needs: splitbench rbac; or do not ask: --law objects"
+		return "do not ask, --law objects, or get the rules that asking needs: " + grant(s, "")
 	}
 	if s.Source.RunsIstio() {
 		return "see whether the configuration reaches the proxy: istioctl proxy-status " + word(s.Source.Name) + "." +

@@ -112,7 +112,7 @@ func repeatSection(r Report) Section {
 	if r.Run == nil || len(r.Run.Command) == 0 {
 		return s
 	}
-	s.Blocks = []Block{Verbatim{shellJoin(r.Run.Command)}}
+	s.Blocks = []Block{Verbatim{untrusted.Shell(r.Run.Command...)}}
 	if KindOf(r) == Kind {
 		s.Blocks = append(s.Blocks, Paragraph("Judge it again, from its page:"), Verbatim{"splitbench analyze report.html"})
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Sentences of what was judged: their words are data of the document, escaped later.
@@ -107,7 +108,7 @@ func CheckCommand(s *Split) string {
 	if s == nil {
 		return "splitbench check"
 	}
-	return shellJoin([]string{"splitbench", "check", law.ShortName(law.Path(s.Kind), s.Name), "-n", s.Namespace})
+	return untrusted.Shell("splitbench", "check", law.ShortName(law.Path(s.Kind), s.Name), "-n", s.Namespace)
 }
 
 // Say fills in the sentence: the difference at the median in words, or that none is proven.

@@ -3,8 +3,6 @@ package report
 import (
 	"reflect"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Storable is a deep copy of a document in which all text is such that JSON can hold it, map keys included.
@@ -50,24 +48,4 @@ func copyStorable(dst, src reflect.Value) {
 	default:
 		dst.Set(src)
 	}
-}
-
-func needsQuotes(r rune) bool {
-	if r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
-		return false
-	}
-	return !strings.ContainsRune("-_=./:,@%+~", r)
-}
-
-// shellJoin writes a command so that a POSIX shell reads the same words. It is for people to copy; nothing of ours
-// runs it.
-func shellJoin(args []string) string {
-	quoted := make([]string, len(args))
-	for i, a := range args {
-		plain := a != "" && strings.IndexFunc(a, needsQuotes) < 0
-		if quoted[i] = a; !plain || strings.HasPrefix(a, "~") {
-			quoted[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(quoted, " ")
 }

@@ -153,7 +153,7 @@ func openPrefix(dir, prefix string, keep func(Folder) bool) (Folder, error) {
 	}
 	switch len(ids) {
 	case 0:
-		return Folder{}, fmt.Errorf("open run %q: %w in --results-dir %q: see the list of results", prefix, ErrNotFound, dir)
+		return Folder{}, fmt.Errorf("open run %q: %w in --results-dir %q", prefix, ErrNotFound, dir)
 	case 1:
 		return match.settled(), nil
 	}
