@@ -47,7 +47,7 @@ func consoleBlocks(t *testing.T, file string) (blocks [][]string) {
 
 func documents(t *testing.T) []string {
 	t.Helper()
-	files := []string{"../../README.md", "../../CONTRIBUTING.md"}
+	files := []string{"../../README.md", "../../CONTRIBUTING.md", "../../SECURITY.md"}
 	more, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
@@ -277,5 +277,50 @@ func TestLinksLead(t *testing.T) {
 	}
 	if found < 20 {
 		t.Errorf("only %d links were found", found)
+	}
+}
+
+var (
+	testName = regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w*`)
+	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\(`)
+)
+
+// TestPromisesAreHeld looks up every test that docs/security.md names, and wants one for each promise.
+func TestPromisesAreHeld(t *testing.T) {
+	known := map[string]bool{}
+	err := filepath.WalkDir("../..", func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		for _, m := range testFunc.FindAllSubmatch(b, -1) {
+			known[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	promises := 0
+	for line := range strings.Lines(string(page)) {
+		names := testName.FindAllString(line, -1)
+		for _, name := range names {
+			if !known[name] {
+				t.Errorf("docs/security.md names %s, which is no test", name)
+			}
+		}
+		if row := strings.HasPrefix(line, "| "); row && !strings.Contains(line, "| held by |") {
+			promises++
+			if len(names) == 0 {
+				t.Errorf("no test holds the promise %s", line)
+			}
+		}
+	}
+	if promises < 20 {
+		t.Errorf("only %d promises were found", promises)
 	}
 }
