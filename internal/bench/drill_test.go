@@ -3,6 +3,8 @@ package bench
 import (
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +26,8 @@ func drillOf(t *testing.T, w *demo.Clusters, acts map[uint64]func()) DrillConfig
 	cfg := DrillConfig{Config: connect(t, w, 1800)}
 	cfg.Load.Rate = attack.Rate{Hits: 300, Per: time.Second}
 	cfg.Progress = func(p Progress) {
-		for at, act := range acts {
+		for _, at := range slices.Sorted(maps.Keys(acts)) {
+			act := acts[at]
 			if p.Live != "" && p.Requests >= at {
 				delete(acts, at)
 				act()

@@ -40,8 +40,9 @@ func (c *Clusters) follow(in *cluster, r resource, o *unstructured.Unstructured,
 			c.adapt(s, false)
 		}
 	}
-	c.mirror()
-	c.west.control()
+	if c.mirror() {
+		c.west.control()
+	}
 	c.obey()
 }
 
@@ -57,12 +58,12 @@ func (c *Clusters) runs(k key) bool {
 
 // mirror is what the service mirror of west does, as that of edge-26.8.3 was seen to: the Endpoints of the mirror are
 // the Link's gateway while the original has a ready endpoint, and empty while it has none. Whether the gateway answers
-// is not seen in them.
-func (c *Clusters) mirror() {
+// is not seen in them. It reports whether it wrote them.
+func (c *Clusters) mirror() bool {
 	link, linked := c.west.store.get(linkKey())
 	e, ok := c.west.store.get(mirrorKey())
 	if !linked || !ok || !c.runs(key{"deployments", linkKey().namespace, "controller-east"}) {
-		return
+		return false
 	}
 	at, want := "", ""
 	for _, subset := range mapsAt(e.Object, "subsets") {
@@ -74,7 +75,7 @@ func (c *Clusters) mirror() {
 		want, _, _ = unstructured.NestedString(link.Object, "spec", "gatewayAddress")
 	}
 	if at == want {
-		return
+		return false
 	}
 	old := e
 	e = e.DeepCopy()
@@ -91,6 +92,7 @@ func (c *Clusters) mirror() {
 	}
 	_ = manage(old, e, "service-mirror")
 	c.west.store.put("endpoints", e)
+	return true
 }
 
 // ready are the pods, or addresses that are no pods, that the Endpoints of a Service have as ready.

@@ -87,7 +87,9 @@ func (x write) applies() bool {
 
 // tell says to whom it may concern that an object of the resource was written, or is gone.
 func (c *cluster) tell(r resource, o *unstructured.Unstructured, gone bool) {
-	c.control()
+	if gone || r.Group == "" || r.Group == "apps" { // no controller follows the others, but for what they own
+		c.control()
+	}
 	if c.changed != nil {
 		c.changed(c, r, o, gone)
 	}
