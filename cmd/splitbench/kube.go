@@ -245,7 +245,7 @@ func grant(context string, q mesh.Query, more ...string) string {
 // lawFlag is the flag of where the law is had from.
 func lawFlag(flags *pflag.FlagSet, cfg *bench.Config) {
 	read(flags, "law", string(law.UseAuto),
-		"which law shares are judged by: told (what the control plane tells the client's proxy, or its Envoy holds), "+
-			"objects (worked out of the objects alone), or auto (told where it can be had)",
+		"which law shares are judged by: told (what Linkerd's control plane tells the client's proxy, or its Envoy or "+
+			"Traefik holds), objects (worked out of the objects alone), or auto (told where it can be had)",
 		oneOf(&cfg.Query.Use, law.UseAuto, law.UseTold, law.UseObjects))
 }

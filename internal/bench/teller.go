@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -83,16 +84,16 @@ func holds(by interface {
 	return func(_ context.Context, q law.Question) (law.Law, error) { return by.Law(q) }
 }
 
-// patient waits once for who is silent, and not again for each of many questions.
+// patient waits once for who is silent, and not again for each of many questions. Several may be asked at a time.
 func patient(ask mesh.Ask) mesh.Ask {
-	var silent error
+	var silent atomic.Pointer[error]
 	return func(ctx context.Context, q law.Question) (law.Law, error) {
-		if silent != nil {
-			return law.Law{}, silent
+		if err := silent.Load(); err != nil {
+			return law.Law{}, *err
 		}
 		l, err := ask(ctx, q)
 		if errors.Is(err, told.ErrSilent) {
-			silent = err
+			silent.Store(&err)
 		}
 		return l, err
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -191,6 +192,29 @@ func TestOnePortForwardForManySplits(t *testing.T) {
 	}
 	if err := teller.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Many splits are asked about at a time: under the race detector this found that who is silent was written down unguarded.
+func TestPatientWithManyAtATime(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	ask := patient(func(context.Context, law.Question) (law.Law, error) {
+		asked.Add(1)
+		return law.Law{}, told.ErrSilent
+	})
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			if _, err := ask(t.Context(), law.Question{}); !errors.Is(err, told.ErrSilent) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	before := asked.Load()
+	if _, err := ask(t.Context(), law.Question{}); !errors.Is(err, told.ErrSilent) || asked.Load() != before {
+		t.Errorf("asked %d times, then %d: %v", before, asked.Load(), err)
 	}
 }
 
