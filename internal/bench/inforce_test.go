@@ -47,10 +47,11 @@ func TestNoPassByWeightsThatAreNotTheSplits(t *testing.T) {
 			inForce: "podinfo=1, podinfo-east=0",
 		},
 		{
-			name: "no profile, because no adaptor writes it", ignore: []string{"SB003", "SB004"},
+			name: "no profile, because no adaptor writes it", ignore: []string{"SB003", "SB004"}, outcome: report.Pass,
 			before: func(t *testing.T, _ *demo.Clusters, cfg Config) {
 				request(t, cfg.REST, http.MethodDelete, profilePath, "", "")
 			},
+			inForce: "podinfo=1, podinfo-east=0",
 		},
 		{
 			name: "a route that a profile comes before", ignore: []string{"SB004", "SB005", "SB021"}, split: "httproute/podinfo",

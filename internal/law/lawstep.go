@@ -110,14 +110,18 @@ func (q question) defaultLaw() *Law {
 	return &Law{Path: PathDefault, NullModel: RandomPerRequest, Backends: q.rootAlone()}
 }
 
-// linkerdLaw follows Linkerd's precedence: a ServiceProfile that says anything, then routes, then nothing.
+// linkerdLaw follows Linkerd's precedence: a ServiceProfile that says anything, then routes, then nothing. A TrafficSplit
+// that no adaptor has made a ServiceProfile of is nothing to it: its destination controller reads none (linkerd2
+// edge-26.8.3, controller/api/destination; linkerd-smi v0.2.7, pkg/adaptor/controller.go syncHandler). It rules only where
+// no ServiceProfiles are served, so that it is another control plane that reads it, or where they could not be read.
 func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 	s := &c.Split
+	split := s.Kind == string(PathTrafficSplit) && s.Found
 	law, shadowed := q.byRoutes(c.Objects.routes)
 	switch {
 	case c.profileRules && c.followsProfile(q, law):
 		objects := []ObjectRef{c.profileRef}
-		if s.Kind == string(PathTrafficSplit) && s.Found {
+		if split {
 			objects = append(objects, s.Object())
 		}
 		law = c.settledLaw(q, PathServiceProfile, objects...)
@@ -131,11 +135,14 @@ func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 			shadowed = append(shadowed, Shadowed{r.ref, "a ServiceProfile with routes or dstOverrides comes before every route"})
 		}
 	case law != nil:
-	case s.Kind == string(PathTrafficSplit) && s.Found && s.Profile.State != ProfileFound:
+	case split && (s.Profile.State == ProfileNotServed || s.Profile.State == ProfileUnread):
 		law = c.settledLaw(q, PathTrafficSplit, s.Object())
 	default:
 		law = q.defaultLaw()
 		law.Settings, law.Problem, law.Unfit = q.settings(nil, 0), q.clash, q.clash != ""
+	}
+	if split && s.Profile.State == ProfileAbsent {
+		shadowed = append(shadowed, Shadowed{s.Object(), "proxies are told of it by a ServiceProfile alone, and there is none"})
 	}
 	for _, v := range c.Objects.virtual {
 		if v.namesHost(q) > 0 {

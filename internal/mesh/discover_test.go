@@ -134,7 +134,7 @@ func TestTrafficSplitVersions(t *testing.T) {
 				west.groups["split.smi-spec.io"] = row.served
 				west.set("trafficsplits/test/podinfo", "spec/backends/0/weight", weight)
 				west.set("trafficsplits/test/podinfo", "spec/backends/1/weight", 1)
-				west.drop("serviceprofiles/test/podinfo.test.svc.cluster.local")
+				delete(west.groups, "linkerd.io") // else they are told by a ServiceProfile
 				s := mustDiscover(t, west, east, query())
 				if s.Split.APIVersion != "split.smi-spec.io/"+row.want {
 					t.Errorf("read as %s", s.Split.APIVersion)
@@ -142,7 +142,7 @@ func TestTrafficSplitVersions(t *testing.T) {
 				if d := cmp.Diff(law.Weights{{Service: "podinfo", Weight: 500}, {Service: "podinfo-east", Weight: 1000}}, s.Split.Effective); d != "" {
 					t.Error(d)
 				}
-				if s.Split.EffectiveFrom != "TrafficSplit test/podinfo" || s.Split.Profile.State != law.ProfileAbsent {
+				if s.Split.EffectiveFrom != "TrafficSplit test/podinfo" || s.Split.Profile.State != law.ProfileNotServed {
 					t.Errorf("from %s, profile %s", s.Split.EffectiveFrom, s.Split.Profile.State)
 				}
 			})
@@ -168,7 +168,7 @@ func TestWeightsThatCannotBeUsed(t *testing.T) {
 		t.Run(row.path+fmt.Sprint(row.value), func(t *testing.T) {
 			west, east := clusters(t)
 			west.set("trafficsplits/test/podinfo", row.path, row.value)
-			west.drop("serviceprofiles/test/podinfo.test.svc.cluster.local")
+			delete(west.groups, "linkerd.io")
 			s := mustDiscover(t, west, east, query())
 			if s.Split.WeightErr == nil || s.Split.WeightErr.Error() != row.want {
 				t.Errorf("got  %v\nwant %s", s.Split.WeightErr, row.want)

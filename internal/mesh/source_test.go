@@ -272,7 +272,10 @@ func TestChanges(t *testing.T) {
 		{"split deleted", func(w, _ *apiServer) { w.drop("trafficsplits/test/podinfo") }, []string{"TrafficSplit test/podinfo: there -> deleted"}},
 		{
 			"profile deleted", func(w, _ *apiServer) { w.drop("serviceprofiles/test/podinfo.test.svc.cluster.local") },
-			[]string{"object that weights are read from: ServiceProfile test/podinfo.test.svc.cluster.local -> TrafficSplit test/podinfo"},
+			[]string{
+				"effective weights: podinfo=50,podinfo-east=50 -> podinfo=1,podinfo-east=0",
+				"object that weights are read from: ServiceProfile test/podinfo.test.svc.cluster.local -> the root Service alone: nothing splits it",
+			},
 		},
 		{"proxy restarted", func(w, _ *apiServer) {
 			w.set(frontendPod, "status/containerStatuses/0/restartCount", 3)

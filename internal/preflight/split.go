@@ -150,8 +150,8 @@ func profileAgrees(s View) (Status, shown) {
 	case p.State == law.ProfileNotServed:
 		return OK, "this cluster has no ServiceProfiles, so nothing stands between the split and the proxies"
 	case p.State == law.ProfileAbsent:
-		return Failed, say("there is no ServiceProfile %s.%s.svc.*, and Linkerd's proxies read the weights nowhere else",
-			s.Split.Root, s.Split.Namespace)
+		return Failed, say("there is no ServiceProfile %s.%s.svc.*, and Linkerd's proxies read the weights nowhere else: "+
+			"the root Service alone gets everything", s.Split.Root, s.Split.Namespace)
 	case p.State != law.ProfileFound:
 		return Unknown, "ServiceProfiles could not be read"
 	case p.Overrides == 0:
