@@ -60,6 +60,7 @@ internal/render cannot reach podexec, internal/mesh, k8s.io/client-go
 const modulePolicy = `
 github.com/HdrHistogram/hdrhistogram-go < attack, internal/wire
 github.com/aclements/go-moremath/scale < internal/chart
+github.com/creack/pty < tests
 github.com/go-logr/logr < cmd/splitbench
 github.com/gofrs/flock < internal/store
 github.com/google/go-cmp < tests

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 
@@ -19,6 +21,7 @@ import (
 
 // analyzeCommand holds the flags of `analyze`.
 type analyzeCommand struct {
+	*app
 	cfg     bench.Config
 	weights analyze.Weights
 	counts  string
@@ -26,20 +29,20 @@ type analyzeCommand struct {
 }
 
 func newAnalyze(a *app) *cobra.Command {
-	n := &analyzeCommand{}
+	n := &analyzeCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "analyze [RUN... | FILE]",
 		Short: "Judge stored runs again, another load test's results, or counts from anywhere",
 		Long: `analyze judges a stored run again; several runs of one split together; a report by its own counts, as the
 page or the JSON that a run wrote; a file of results that vegeta wrote, as gob, CSV or JSON; or counts from anywhere.
-What names a regular file is a file, anything else a run.`,
+What names a regular file is a file, - is stdin, anything else a run.`,
 		Example: `  splitbench analyze latest --tolerance 2pt
   splitbench analyze latest latest~1
   splitbench analyze report.html
   splitbench analyze results.bin --weights podinfo=50,podinfo-east=50 \
     --classify 'podinfo=json:/message=greetings from west' --classify 'podinfo-east=json:/message=greetings from east'
   splitbench analyze --weights podinfo=50,podinfo-east=50 --counts podinfo=5212,podinfo-east=4788 -o json`,
-		ValidArgsFunction: completeAnalysis(&n.cfg.ResultsDir),
+		ValidArgsFunction: runsAndFiles,
 	}
 	work := func(ctx context.Context, args []string) error {
 		r, err := n.judge(args, cmd.Flags())
@@ -62,13 +65,10 @@ func (n *analyzeCommand) countFlags(flags *pflag.FlagSet, _ *bench.Config) {
 		"answers of each backend: podinfo=5212,podinfo-east=4788; unattributed=N for those of none")
 }
 
-// completeAnalysis offers runs for every argument, and files.
-func completeAnalysis(dir *string) cobra.CompletionFunc {
-	runs := completeMoreRuns(dir)
-	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		names, _ := runs(cmd, args, prefix)
-		return names, cobra.ShellCompDirectiveDefault
-	}
+// runsAndFiles offers runs for every argument, and files.
+func runsAndFiles(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	names, _ := quietly(storedRuns)(cmd, args, prefix)
+	return names, cobra.ShellCompDirectiveDefault
 }
 
 // judge tells counts, files and runs apart.
@@ -96,6 +96,9 @@ func (n *analyzeCommand) judge(args []string, flags *pflag.FlagSet) (report.Repo
 }
 
 func isFile(name string) bool {
+	if name == "-" {
+		return true
+	}
 	info, err := os.Stat(name)
 	return err == nil && info.Mode().IsRegular()
 }
@@ -136,7 +139,13 @@ func given(flags *pflag.FlagSet, o analyze.Options) func(*analyze.Options) {
 
 // judgeFile judges a report, page or JSON, or the results of another load test.
 func (n *analyzeCommand) judgeFile(name string, flags *pflag.FlagSet) (report.Report, error) {
-	r, ok, err := reportFile(name)
+	f, err := n.open(name)
+	if err != nil {
+		return report.Report{}, fmt.Errorf("analyze: %w", err)
+	}
+	defer f.Close()
+	whole := bufio.NewReader(f)
+	r, ok, err := readReport(whole)
 	switch {
 	case ok && (n.weights != nil || n.counts != "" || len(n.cfg.Rules) > 0):
 		return r, fmt.Errorf("--weights, --counts, --classify: a report brings its own; leave them out, or leave out %q",
@@ -146,20 +155,15 @@ func (n *analyzeCommand) judgeFile(name string, flags *pflag.FlagSet) (report.Re
 	case ok:
 		return judge.AnalyzeReport(r, given(flags, n.cfg.Options))
 	}
-	return n.judgeAnswers(name)
+	return n.judgeAnswers(name, whole)
 }
 
-func (n *analyzeCommand) judgeAnswers(name string) (report.Report, error) {
+func (n *analyzeCommand) judgeAnswers(name string, in io.Reader) (report.Report, error) {
 	if n.weights == nil {
 		return report.Report{}, errors.New("--weights: a file of results does not say what was declared; give them, for " +
 			"example --weights a=50,b=50")
 	}
-	f, err := os.Open(name)
-	if err != nil {
-		return report.Report{}, fmt.Errorf("analyze: %w", err)
-	}
-	defer f.Close()
-	r, err := judge.AnalyzeAnswers(export.ReadVegeta(f), n.weights, n.cfg.Rules, n.cfg.Options)
+	r, err := judge.AnalyzeAnswers(export.ReadVegeta(in), n.weights, n.cfg.Rules, n.cfg.Options)
 	switch {
 	case errors.Is(err, export.ErrDamaged):
 		return r, fmt.Errorf("analyze %s: %w; a part is not judged", name, err)

@@ -33,6 +33,14 @@ type surroundings struct {
 	getenv         func(string) string
 }
 
+// open opens a file, or stdin where it is named -.
+func (s surroundings) open(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(s.stdin), nil
+	}
+	return os.Open(name)
+}
+
 // exitCode ends a command that has already printed everything.
 type exitCode int
 
@@ -161,11 +169,9 @@ func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "splitbench",
 		Short: "Prove that the traffic split you declared is the split you get",
-		Long: `splitbench runs request bursts from a meshed client pod, sees which cluster's backend answered each one, and
-tests the observed shares against the declared weights.
-
-Exit codes: 0 pass, 1 fail, 2 wrong command line or local file, 3 inconclusive, 4 could not be measured, 130/143
-interrupted (what was measured is kept). Every flag can be set by a variable: --results-dir is SPLITBENCH_RESULTS_DIR.`,
+		Long: `splitbench sends requests from a meshed client pod, sees which backend answered each one, and tests the shares
+against the declared weights. Exit codes: 0 pass, 1 fail, 2 wrong command line or local file, 3 inconclusive, 4 could
+not be measured, 130/143 interrupted. Every flag has a variable: --results-dir is SPLITBENCH_RESULTS_DIR.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       toolVersion(),
@@ -178,14 +184,14 @@ interrupted (what was measured is kept). Every flag can be set by a variable: --
 	root.SetVersionTemplate(versionLine())
 	flags := root.PersistentFlags()
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but the exit code (and -o json)")
-	flags.CountVarP(&a.verbose, "verbose", "v", "log every request to an API server")
-	read(flags, "color", "auto", "auto, always or never", oneOf(&a.color, "auto", "always", "never"))
+	flags.CountVarP(&a.verbose, "verbose", "v", "log each request to an API server: how long it took, and its answer")
+	choose(flags, "color", "auto", "auto, always or never", &a.color, "auto", "always", "never")
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(
-		newDemo(a), newCheck(a), newPlan(a), newRun(a), newAnalyze(a), newReport(a), newResults(a), newLatency(a),
-		newDrill(a), newMark(a), newWatch(a), newAttack(a), newSelfTest(a), newExplain(a), newConvert(a), newRBAC(a),
-		newServe(a), newVersion(a), newCompletion(a),
-	)
+	grouped(root, "Before anything is sent", newCheck(a), newPlan(a), newExplain(a))
+	grouped(root, "Measure", newRun(a), newLatency(a), newDrill(a), newMark(a), newWatch(a), newAttack(a), newDemo(a))
+	grouped(root, "Stored runs", newReport(a), newAnalyze(a), newResults(a), newServe(a))
+	grouped(root, "Set up", newConvert(a), newRBAC(a), newSelfTest(a), newVersion(a), newCompletion(a))
+	completeFlags(root)
 	explainMistakes(root)
 	return root
 }

@@ -254,14 +254,8 @@ func newExplain(a *app) *cobra.Command {
 		Short: "Explain what a check looks at, why it fails and what to do; without an id, list all checks",
 		Example: `  splitbench explain SB012
   splitbench explain`,
-		Args: cobra.MaximumNArgs(1),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			var ids []string
-			for _, c := range preflight.Checks() {
-				ids = append(ids, c.ID+"\t"+c.Name)
-			}
-			return ids, cobra.ShellCompDirectiveNoFileComp
-		},
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: first(quietly(checkIDs)),
 		RunE: func(_ *cobra.Command, args []string) error {
 			o := a.textOptions()
 			if len(args) == 0 {

@@ -87,6 +87,9 @@ func (a *app) complete(flags *pflag.FlagSet, cfg *bench.Config, sections []secti
 			if err := g.complete(cfg); err != nil {
 				return err
 			}
+			if k, ok := g.(interface{ logRequests(func(string, ...any)) }); ok && a.verbose > 0 {
+				k.logRequests(a.say)
+			}
 		}
 	}
 	if err := cfg.Options.Validate(); err != nil {
@@ -101,15 +104,30 @@ func (a *app) complete(flags *pflag.FlagSet, cfg *bench.Config, sections []secti
 	return nil
 }
 
+// grouped adds commands that help lists under a title, in this order.
+func grouped(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, c := range commands {
+		c.GroupID = title
+		root.AddCommand(c)
+	}
+}
+
+// commonFlags are what most command lines need. Help of a command with many flags shows them first.
+func commonFlags() []string {
+	return []string{
+		"context", "remote-context", "namespace", "from", "container", "requests", "rate", "duration", "tolerance", "output",
+	}
+}
+
+// manyFlags is how many flags a reader finds his way among without help.
+const manyFlags = 30
+
 // flagSections returns the flags of a command as its help shows them: one set per section, named by its title.
 func flagSections(cmd *cobra.Command) []*pflag.FlagSet {
 	const global = "Global flags"
 	var out []*pflag.FlagSet
-	add := func(f *pflag.Flag) {
-		title := global
-		if t := f.Annotations[sectionOf]; t != nil {
-			title = t[0]
-		}
+	add := func(title string, f *pflag.Flag) {
 		i := slices.IndexFunc(out, func(s *pflag.FlagSet) bool { return s.Name() == title })
 		if i < 0 {
 			i, out = len(out), append(out, pflag.NewFlagSet(title, pflag.ContinueOnError))
@@ -117,37 +135,56 @@ func flagSections(cmd *cobra.Command) []*pflag.FlagSet {
 		}
 		out[i].AddFlag(f)
 	}
-	cmd.LocalFlags().VisitAll(add)
-	cmd.InheritedFlags().VisitAll(add)
+	common, n := commonFlags(), 0
+	cmd.LocalFlags().VisitAll(func(*pflag.Flag) { n++ })
+	if n < manyFlags {
+		common = nil
+	}
+	for _, name := range common {
+		if f := cmd.LocalFlags().Lookup(name); f != nil {
+			add("Common flags", f)
+		}
+	}
+	sort := func(f *pflag.Flag) {
+		switch title := f.Annotations[sectionOf]; {
+		case slices.Contains(common, f.Name):
+		case title != nil:
+			add(title[0], f)
+		default:
+			add(global, f)
+		}
+	}
+	cmd.LocalFlags().VisitAll(sort)
+	cmd.InheritedFlags().VisitAll(sort)
 	return slices.DeleteFunc(out, func(s *pflag.FlagSet) bool { return !s.HasAvailableFlags() })
 }
 
-// usage prints how a command is called: cobra's own usage, with the flags in sections.
+// usage prints how a command is called: cobra's own usage, with commands in groups and flags in sections.
 func (a *app) usage(cmd *cobra.Command) error {
 	var b strings.Builder
-	b.WriteString("Usage:\n")
-	if cmd.Runnable() {
-		fmt.Fprintf(&b, "  %s\n", cmd.UseLine())
-	}
-	if cmd.HasAvailableSubCommands() {
-		fmt.Fprintf(&b, "  %s [command]\n", cmd.CommandPath())
+	switch {
+	case cmd.HasAvailableSubCommands():
+		fmt.Fprintf(&b, "Usage: %s COMMAND [flags], and %[1]s COMMAND --help for more about a command\n", cmd.CommandPath())
+	default:
+		fmt.Fprintf(&b, "Usage: %s\n", cmd.UseLine())
 	}
 	if cmd.HasExample() {
 		fmt.Fprintf(&b, "\nExamples:\n%s\n", cmd.Example)
 	}
-	if cmd.HasAvailableSubCommands() {
-		b.WriteString("\nCommands:\n")
+	groups := cmd.Groups()
+	if len(groups) == 0 && cmd.HasAvailableSubCommands() {
+		groups = []*cobra.Group{{Title: "Commands"}}
 	}
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			fmt.Fprintf(&b, "  %-*s %s\n", c.NamePadding(), c.Name(), c.Short)
+	for _, g := range groups {
+		fmt.Fprintf(&b, "\n%s:\n", g.Title)
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() && c.GroupID == g.ID {
+				fmt.Fprintf(&b, "  %-*s %s\n", c.NamePadding(), c.Name(), c.Short)
+			}
 		}
 	}
 	for _, s := range flagSections(cmd) {
 		fmt.Fprintf(&b, "\n%s:\n%s", s.Name(), s.FlagUsagesWrapped(a.width(a.stdout)))
-	}
-	if cmd.HasAvailableSubCommands() {
-		fmt.Fprintf(&b, "\nUse \"%s [command] --help\" for more about a command.\n", cmd.CommandPath())
 	}
 	_, err := fmt.Fprint(cmd.OutOrStderr(), b.String())
 	return err

@@ -127,7 +127,7 @@ says how large one could be.
 Each -l stands for the newest run with those labels, in place of a name: the first is the base.`,
 		Example: `  splitbench results compare latest~1 latest --margin 5ms
   splitbench results compare -l linkerd=2.17 -l linkerd=2.18 -o markdown`,
-		ValidArgsFunction: completeMoreRuns(&cfg.ResultsDir),
+		ValidArgsFunction: quietly(storedRuns),
 	}
 	work := func(_ context.Context, args []string) error {
 		folders, err := comparedRuns(cfg.ResultsDir, args, labels)

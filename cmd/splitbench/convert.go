@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -86,15 +85,11 @@ func (c *convertCommand) sources(ctx context.Context, args []string) ([]law.Sour
 	if len(args) > 0 {
 		return nil, fmt.Errorf("-f %q: it brings its own splits; leave %q out", c.file, args[0])
 	}
-	in := c.stdin
-	if c.file != "-" {
-		f, err := os.Open(c.file)
-		if err != nil {
-			return nil, fmt.Errorf("-f: %w", err)
-		}
-		defer f.Close()
-		in = f
+	in, err := c.open(c.file)
+	if err != nil {
+		return nil, fmt.Errorf("-f: %w", err)
 	}
+	defer in.Close()
 	sources, err := mesh.ReadConversionFile(in)
 	if err != nil {
 		return nil, fmt.Errorf("-f %q: %w", c.file, err)

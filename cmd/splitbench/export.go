@@ -39,16 +39,16 @@ func newExport(a *app) *cobra.Command {
   splitbench results export latest --to ndjson
   splitbench results export latest --to benchfmt`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: completeRuns(&c.runs.dir),
+		ValidArgsFunction: completeRuns(),
 	}
 	return a.command(cmd, nil, c.export, under("Run", &c.runs), under("Output", c))
 }
 
 func (c *exportCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
-	read(flags, "to", "ndjson",
+	choose(flags, "to", "ndjson",
 		"vegeta (gob), csv, json (both as vegeta writes them), ndjson, benchfmt (for benchstat: "+
 			"a line for each round of a latency run, or each backend of a run) or prom",
-		oneOf(&c.to, "vegeta", "csv", "json", "ndjson", "benchfmt", "prom"))
+		&c.to, "vegeta", "csv", "json", "ndjson", "benchfmt", "prom")
 	flags.StringVar(&c.out, "out", "", "file to write; default: stdout")
 	flags.StringVar((*string)(&c.options.Clock), "clock", string(export.ResponseTime),
 		"which latency vegeta's formats hold: response (from the planned instant) or service")

@@ -23,6 +23,8 @@ func (engineFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 		"what to do with a request that is due while every connection is busy: queue, drop or abort")
 	flags.BoolVar(&p.Spin, "spin", false,
 		"wait for each instant without sleeping: on time to some microseconds, at the price of a processor")
+	offer(flags, "engine", attack.EngineH1, attack.EngineStd, attack.EngineVegeta)
+	offer(flags, "saturation", attack.SaturationQueue, attack.SaturationDrop, attack.SaturationAbort)
 }
 
 func (engineFlags) complete(cfg *bench.Config) error {
@@ -52,6 +54,7 @@ func (r *reuseFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 		"age at which a connection is replaced by a new one; 0: any age")
 	flags.StringVar((*string)(&cfg.Load.Template.Order), "connection-order", string(attack.OrderLIFO),
 		"which idle connection to use next: lifo, fifo or random")
+	offer(flags, "connection-order", attack.OrderLIFO, attack.OrderFIFO, attack.OrderRandom)
 }
 
 func (r *reuseFlags) complete(cfg *bench.Config) error {

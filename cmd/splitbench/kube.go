@@ -7,13 +7,16 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // logins of cloud providers
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/splitbench/splitbench/internal/bench"
@@ -41,6 +44,33 @@ func (k *kubeFlags) register(flags *pflag.FlagSet, _ *bench.Config) {
 }
 
 func (k *kubeFlags) complete(*bench.Config) error { return nil }
+
+// roundTripper is a function that is an http.RoundTripper.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// logRequests logs what API servers are asked and answer.
+func (k *kubeFlags) logRequests(log func(format string, args ...any)) {
+	k.config.WrapConfigFn = func(c *rest.Config) *rest.Config {
+		c.Wrap(func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				started := time.Now()
+				answer, err := next.RoundTrip(r)
+				said := "upgraded"
+				if err != nil {
+					said = err.Error()
+				} else if answer != nil {
+					said = answer.Status
+				}
+				log("%s %s: %s in %s", r.Method, r.URL.Redacted(), untrusted.Printable(said),
+					time.Since(started).Round(time.Millisecond))
+				return answer, err
+			})
+		})
+		return c
+	}
+}
 
 // kubectl are the other flags: how to connect and as whom.
 func (k *kubeFlags) kubectl() section {
@@ -197,6 +227,7 @@ func (c *clusterFlags) prepare(cfg *bench.Config, args []string) error {
 		}
 		remote := genericclioptions.NewConfigFlags(true)
 		remote.KubeConfig, remote.Context = c.config.KubeConfig, &contextName
+		remote.WrapConfigFn = c.config.WrapConfigFn
 		rest, err := remote.ToRESTConfig()
 		if err != nil {
 			return fmt.Errorf("--remote-context %q: %w", r, err)
@@ -244,8 +275,8 @@ func grant(context string, q mesh.Query, more ...string) string {
 
 // lawFlag is the flag of where the law is had from.
 func lawFlag(flags *pflag.FlagSet, cfg *bench.Config) {
-	read(flags, "law", string(law.UseAuto),
+	choose(flags, "law", string(law.UseAuto),
 		"which law shares are judged by: told (what Linkerd's control plane tells the client's proxy, or its Envoy or "+
 			"Traefik holds), objects (worked out of the objects alone), or auto (told where it can be had)",
-		oneOf(&cfg.Query.Use, law.UseAuto, law.UseTold, law.UseObjects))
+		&cfg.Query.Use, law.UseAuto, law.UseTold, law.UseObjects)
 }

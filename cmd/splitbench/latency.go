@@ -14,6 +14,7 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
@@ -42,7 +43,8 @@ breaks.`,
 		Example: `  splitbench latency svc/podinfo-east --against svc/podinfo -n test --from deploy/frontend --margin 50ms
   splitbench latency svc/podinfo-east --against svc/podinfo -n test --from deploy/frontend --baseline latest
   splitbench latency svc/podinfo-east -n test --from deploy/frontend --rates 100,500,1000 --limit p99=100ms`,
-		Args: cobra.MinimumNArgs(1),
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: c.cluster.askCluster(mesh.Services),
 	}
 	work := func(ctx context.Context, args []string) error {
 		c.cfg.Targets = args

@@ -32,6 +32,7 @@ func outputFlag(to *form, forms ...form) bound {
 			return nil
 		})
 		flags.Lookup("output").Shorthand = "o"
+		offer(flags, "output", forms...)
 	}
 }
 
@@ -99,6 +100,7 @@ func reportFlag(to *renderFunc) bound {
 		flags.StringP("output", "o", "text", reportFormNames)
 		f := flags.Lookup("output")
 		f.Value = readValue{f.Value, into(to, parseReportForm)}
+		offer(flags, "output", append(sorted(reportForms), "text", "yaml", "jsonpath=", "go-template=")...)
 	}
 }
 

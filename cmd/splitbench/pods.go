@@ -23,9 +23,9 @@ func (podFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 		into(&cfg.Query.Pods, parsePods))
 	flags.BoolVar(&cfg.Resume, "resume", false,
 		"resume a run whose stream broke, as a further segment; what may have been sent is not sent again")
-	read(flags, "via", string(bench.ViaAuto),
+	choose(flags, "via", string(bench.ViaAuto),
 		"how to get the load generator into the pod: "+enumerate(bench.Vias(), " or "),
-		oneOf(&cfg.Via, bench.Vias()...))
+		&cfg.Via, bench.Vias()...)
 	flags.StringVar(&cfg.Image, "ephemeral-image", "",
 		"image with a shell for --via ephemeral, which adds a container to the pod that stays in its spec")
 }
@@ -66,8 +66,8 @@ func parseCountBy(s string) (string, error) {
 
 // execFlag is the flag of the protocol that runs programs in containers.
 func execFlag(flags *pflag.FlagSet, cfg *bench.Config) {
-	read(flags, "exec-protocol", string(podexec.Auto), "auto, websocket or spdy",
-		oneOf(&cfg.Protocol, podexec.Auto, podexec.WebSocket, podexec.SPDY))
+	choose(flags, "exec-protocol", string(podexec.Auto), "auto, websocket or spdy",
+		&cfg.Protocol, podexec.Auto, podexec.WebSocket, podexec.SPDY)
 }
 
 // witnessFlags choose the proxy whose counters are compared with the answers, or stand in for them.
@@ -75,6 +75,8 @@ func witnessFlags(flags *pflag.FlagSet, cfg *bench.Config) {
 	read(flags, "witness", witness.Auto,
 		"counters of the client's proxy: auto, linkerd, envoy, off, or their http address in the pod",
 		into(&cfg.Witness, func(s string) (string, error) { return s, witness.CheckWord(s) }))
+	offer(flags, "witness", witness.Auto, "linkerd", "envoy", "off")
 	read(flags, "count-by", "answers", "what says which backend a request went to: answers, or the client's proxy by its "+
 		"counters, where answers name nobody", into(&cfg.CountBy, parseCountBy))
+	offer(flags, "count-by", "answers", record.CountedByProxy)
 }

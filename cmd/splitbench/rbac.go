@@ -50,8 +50,13 @@ The cluster is only asked which kinds it serves; --offline assumes all kinds. Wh
   splitbench rbac run ts/podinfo --context east -n test --remote --for-user auditor
   splitbench rbac check ts/podinfo -n test --from deploy/frontend --offline --required-only
   splitbench rbac view`,
-		Args:      cobra.RangeArgs(1, 3),
-		ValidArgs: append(sorted(roleOf), "view"),
+		Args: cobra.RangeArgs(1, 3),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				return append(sorted(roleOf), "view"), cobra.ShellCompDirectiveNoFileComp
+			}
+			return c.cluster.completeSplits(cmd, args[1:], prefix)
+		},
 	}
 	return c.cluster.completions(a.command(cmd, &c.cfg, c.print,
 		under("Clusters and client pod", &c.cluster, bound(throughFlag)),

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -43,9 +42,14 @@ func storedReport(f store.Folder) (report.Report, error) {
 }
 
 // named reads the report of a run, or of a file that holds one.
-func named(runs *storedFlags, args []string) (report.Report, error) {
+func (a *app) named(runs *storedFlags, args []string) (report.Report, error) {
 	if len(args) == 1 && isFile(args[0]) {
-		r, ok, err := reportFile(args[0])
+		f, err := a.open(args[0])
+		if err != nil {
+			return report.Report{}, fmt.Errorf("report: %w", err)
+		}
+		defer f.Close()
+		r, ok, err := readReport(bufio.NewReader(f))
 		if err == nil && !ok {
 			err = report.ErrNotReport
 		}
@@ -64,15 +68,9 @@ func named(runs *storedFlags, args []string) (report.Report, error) {
 // headOfFile is how many bytes tell the type of a file.
 const headOfFile = 512
 
-// reportFile reads a report from a page or a JSON document; ok says that the file is one of those, whether or not it
-// can be read.
-func reportFile(name string) (r report.Report, ok bool, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return r, false, err
-	}
-	defer f.Close()
-	whole := bufio.NewReader(f)
+// readReport reads a report from a page or a JSON document; ok says that it is one of those, whether or not it can be
+// read. Where it is not, nothing was taken.
+func readReport(whole *bufio.Reader) (r report.Report, ok bool, err error) {
 	head, err := whole.Peek(headOfFile)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return r, false, err
@@ -98,12 +96,13 @@ func newReport(a *app) *cobra.Command {
 		Short: "Show the report of a stored run, or one that was sent as a file",
 		Example: `  splitbench report latest -o markdown
   splitbench report latest -o html > report.html
-  splitbench report report.html`,
+  splitbench report report.html
+  splitbench report - < report.html`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: completeRuns(&runs.dir),
+		ValidArgsFunction: runsAndFiles,
 	}
 	work := func(ctx context.Context, args []string) error {
-		r, err := named(&runs, args)
+		r, err := a.named(&runs, args)
 		if err != nil {
 			return err
 		}

@@ -61,9 +61,9 @@ type requestFlags struct {
 
 func (r *requestFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 	p := &cfg.Load.Template
-	read(flags, "http", "",
+	choose(flags, "http", "",
 		"protocol: http1, h2 (over TLS), h2c or grpc; default: grpc for a GRPCRoute or with --grpc-method, else http1",
-		oneOf(&p.Protocol, attack.ProtocolHTTP1, attack.ProtocolH2, attack.ProtocolH2C, attack.ProtocolGRPC))
+		&p.Protocol, attack.ProtocolHTTP1, attack.ProtocolH2, attack.ProtocolH2C, attack.ProtocolGRPC)
 	flags.StringVar(&p.Method, "method", "GET", "GET, HEAD or OPTIONS; others with --allow-unsafe")
 	readEach(flags, "header", "'Name: value' to send with every request; repeatable", func(s string) error {
 		name, value, ok := strings.Cut(s, ":")

@@ -33,7 +33,7 @@ func newShow(a *app) *cobra.Command {
 		Use:               "show [RUN]",
 		Short:             "Show a run: whether its folder is whole, and its report",
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: completeRuns(&runs.dir),
+		ValidArgsFunction: completeRuns(),
 	}
 	work := func(_ context.Context, args []string) error {
 		f, err := runs.open(args)
@@ -63,7 +63,7 @@ func newPin(a *app) *cobra.Command {
 		Use:               "pin [RUN...]",
 		Short:             "Keep runs from prune",
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: completeMoreRuns(&runs.dir),
+		ValidArgsFunction: quietly(storedRuns),
 	}
 	work := func(_ context.Context, args []string) error {
 		if len(args) == 0 && runs.labels == nil {
@@ -121,7 +121,7 @@ func newMark(a *app) *cobra.Command {
 		Short:             "Write a mark into the timeline of a drill or run that is under way",
 		Example:           `  splitbench mark latest "scaled podinfo to 0"`,
 		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: completeRuns(&cfg.ResultsDir),
+		ValidArgsFunction: completeRuns(),
 	}
 	work := func(_ context.Context, args []string) error {
 		f, err := store.OpenRunning(cfg.ResultsDir, args[0])
@@ -162,7 +162,7 @@ func newVerify(a *app) *cobra.Command {
 		Long: `verify compares every file of the runs with their SHA256SUMS; without an argument, of all runs. Exit code 4
 where one is damaged, 2 where one is no run at all; a partial run was cut short and is as it was written.`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: completeMoreRuns(&runs.dir),
+		ValidArgsFunction: quietly(storedRuns),
 	}
 	work := func(_ context.Context, args []string) error {
 		folders, err := runs.all(args)

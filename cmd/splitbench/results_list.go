@@ -60,8 +60,8 @@ func newList(a *app) *cobra.Command {
 }
 
 func (c *listCommand) outcomeFlag(flags *pflag.FlagSet, _ *bench.Config) {
-	read(flags, "outcome", "", "only runs with this outcome: pass, fail, inconclusive, invalid or measured",
-		oneOf(&c.outcome, report.Pass, report.Fail, report.Inconclusive, report.Invalid, report.Measured))
+	choose(flags, "outcome", "", "only runs with this outcome: pass, fail, inconclusive, invalid or measured",
+		&c.outcome, report.Pass, report.Fail, report.Inconclusive, report.Invalid, report.Measured)
 }
 
 func (c *listCommand) list(context.Context, []string) error {

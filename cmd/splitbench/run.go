@@ -45,7 +45,7 @@ func (c *runCommand) dryRunFlag(flags *pflag.FlagSet, _ *bench.Config) {
 
 func (c *runCommand) suiteFlags(flags *pflag.FlagSet, _ *bench.Config) {
 	flags.StringVarP(&c.suite, "filename", "f", "",
-		"file of several splits to run one after the other, such as splitbench.yaml")
+		"file of several splits to run one after the other, such as splitbench.yaml; - is stdin")
 	flags.BoolVar(&c.allSplits, "all-splits", false, "run every split of the namespace, one after the other")
 }
 

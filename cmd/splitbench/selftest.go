@@ -46,8 +46,8 @@ traffic. A measurement at a small share of that limit is one of its target, not 
 }
 
 func (c *selfTestCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
-	read(flags, "engine", attack.EngineH1, "h1, std or vegeta",
-		oneOf(&c.engine, attack.EngineH1, attack.EngineStd, attack.EngineVegeta))
+	choose(flags, "engine", attack.EngineH1, "h1, std or vegeta",
+		&c.engine, attack.EngineH1, attack.EngineStd, attack.EngineVegeta)
 	flags.IntVar(&c.connections, "connections", 8, "connections at full speed")
 	flags.DurationVar(&c.duration, "duration", 2*time.Second, "length of each of its two parts")
 }

@@ -93,7 +93,7 @@ func (c *runCommand) runOne(ctx context.Context, one suiteRun, out *report.Suite
 // splits returns the splits of the file, or all of the namespace.
 func (c *runCommand) splits(ctx context.Context) (suiteFile, error) {
 	if c.suite != "" {
-		return readSuite(c.suite)
+		return c.readSuite(c.suite)
 	}
 	var s suiteFile
 	if err := c.cluster.prepare(&c.cfg, nil); err != nil {

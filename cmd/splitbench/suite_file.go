@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -88,8 +87,8 @@ const (
 )
 
 // readSuite reads and checks a suite file.
-func readSuite(name string) (suiteFile, error) {
-	f, err := os.Open(name)
+func (a *app) readSuite(name string) (suiteFile, error) {
+	f, err := a.open(name)
 	if err != nil {
 		return suiteFile{}, fmt.Errorf("--filename: %w", err)
 	}

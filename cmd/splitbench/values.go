@@ -67,6 +67,25 @@ func into[T any](to *T, parse func(string) (T, error)) func(string) error {
 	}
 }
 
+// choose is read for a flag that takes one of some words, which completion offers.
+func choose[T ~string](flags *pflag.FlagSet, name, byDefault, usage string, to *T, words ...T) {
+	read(flags, name, byDefault, usage, oneOf(to, words...))
+	offer(flags, name, words...)
+}
+
+// offered is the annotation that holds the words which completion offers for a flag.
+const offered = "splitbench/offered"
+
+func offer[T ~string](flags *pflag.FlagSet, name string, words ...T) {
+	annotation := make([]string, len(words))
+	for i, w := range words {
+		annotation[i] = string(w)
+	}
+	if err := flags.SetAnnotation(name, offered, annotation); err != nil {
+		panic(err) // there is no such flag: a bug
+	}
+}
+
 // oneOf accepts one of some words.
 func oneOf[T ~string](to *T, words ...T) func(string) error {
 	return func(s string) error {

@@ -21,8 +21,8 @@ func toleranceFlags(flags *pflag.FlagSet, cfg *bench.Config) {
 	read(flags, "tolerance", "5pt,50%",
 		"how far a share may be off: points (2pt), part of the weight (20%), or the smaller of both",
 		into(&o.Tolerance, analyze.ParseTolerance))
-	read(flags, "gate", string(o.Gate), "what decides: tolerance, or chisquare for the classical test",
-		oneOf(&o.Gate, analyze.GateTolerance, analyze.GateChiSquare))
+	choose(flags, "gate", string(o.Gate), "what decides: tolerance, or chisquare for the classical test",
+		&o.Gate, analyze.GateTolerance, analyze.GateChiSquare)
 }
 
 // alphaFlag is the flag of the error rate.
@@ -46,6 +46,7 @@ func failOnFlag(to *report.FailOn) bound {
 	return func(flags *pflag.FlagSet, _ *bench.Config) {
 		read(flags, "fail-on", string(cmp.Or(*to, report.FailOnInconclusive)),
 			"mildest outcome with an exit code above 0: inconclusive, fail, invalid or never", into(to, report.ParseFailOn))
+		offer(flags, "fail-on", report.FailOnInconclusive, report.FailOnFail, report.FailOnInvalid, report.FailOnNever)
 	}
 }
 

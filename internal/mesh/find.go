@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -75,6 +76,47 @@ func Namespaces(ctx context.Context, c Client) ([]string, error) {
 		return nil, apiError(c, "list", "namespaces", err)
 	}
 	return slices.Sorted(slices.Values(namesOf("", l.Items))), nil
+}
+
+// Sources names what requests can be sent from, as --from does: workloads, then pods, a page of each. What may not be
+// listed is left out.
+func Sources(ctx context.Context, c Client, namespace string) ([]string, error) {
+	d := &finder{local: c, t: target{Query: Query{FromNamespace: namespace}}}
+	var names []string
+	for _, kind := range []string{"deployment", "statefulset", "daemonset"} {
+		names = append(names, d.namesOfWorkloads(ctx, kindOf(kind))...)
+	}
+	l, err := c.kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{Limit: pageSize})
+	if err == nil {
+		names = append(names, namesOf("pod/", l.Items)...)
+	}
+	return names, nil
+}
+
+// Containers names the containers that requests can be sent from, in the pods whose names begin with a prefix.
+func Containers(ctx context.Context, c Client, namespace, prefix string) ([]string, error) {
+	l, err := c.kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{Limit: pageSize})
+	if err != nil {
+		return nil, apiError(c, "list", "pods", err)
+	}
+	var names []string
+	for _, pod := range l.Items {
+		for _, container := range pod.Spec.Containers {
+			if strings.HasPrefix(pod.Name, prefix) && !isProxy(container.Name) && !slices.Contains(names, container.Name) {
+				names = append(names, container.Name)
+			}
+		}
+	}
+	return names, nil
+}
+
+// Services names the Services of a namespace as svc/NAME, at most one page of them.
+func Services(ctx context.Context, c Client, namespace string) ([]string, error) {
+	l, err := c.kube.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{Limit: pageSize})
+	if err != nil {
+		return nil, apiError(c, "list", "services", err)
+	}
+	return namesOf("svc/", l.Items), nil
 }
 
 // namesOf names objects, each behind a prefix.
