@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -59,10 +60,12 @@ func (e *signalError) Error() string {
 // code returns what shells expect: 128 plus the number of the signal.
 func (e *signalError) code() int { return 128 + int(e.sig) }
 
-// process returns the surroundings of this process. It also silences the logger of the Kubernetes libraries, which log
-// errors that they return as well. The logger is global, so run, which tests call concurrently, must not set it.
+// process returns the surroundings of this process. It also silences the loggers of the Kubernetes libraries, which log
+// errors that they return as well, and of net/http, which writes a line for each stray byte of a server. They are global,
+// so run, which tests call concurrently, must not set them.
 func process() surroundings {
 	klog.SetLogger(logr.Discard())
+	log.SetOutput(io.Discard)
 	return surroundings{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -96,13 +97,31 @@ func (b *baselineFlags) complete(cfg *bench.Config) error {
 	if err := b.marginFlags.complete(cfg); err != nil {
 		return err
 	}
-	return openBaseline(cfg, b.name, b.options)
+	return openBaseline(cfg, b.name, report.KindSplit, b.options)
 }
 
-func openBaseline(cfg *bench.Config, name string, o judge.CompareOptions) error {
-	f, err := store.OpenAmong(cfg.ResultsDir, name, func(f store.Folder) bool { return f.Status != store.Refused })
+// openBaseline opens a run of the kind that it is to be compared with: latest is the latest of those.
+func openBaseline(cfg *bench.Config, name, kind string, o judge.CompareOptions) error {
+	misfit := func(f store.Folder) string {
+		m, err := record.Read(f)
+		switch {
+		case err != nil:
+			return err.Error()
+		case m.Kind != kind:
+			return fmt.Sprintf("run %s is of kind %s, want one of kind %s", f.ID, m.Kind, kind)
+		case kind == report.KindLatency && (m.Latency == nil || m.Latency.Sweep):
+			return fmt.Sprintf("run %s is a sweep of rates, want a comparison of targets", f.ID)
+		}
+		return ""
+	}
+	newest := strings.HasPrefix(name, "latest")
+	f, err := store.OpenAmong(cfg.ResultsDir, name,
+		func(f store.Folder) bool { return f.Status != store.Refused && (!newest || misfit(f) == "") })
 	if err != nil {
 		return fmt.Errorf("--baseline: %w", err)
+	}
+	if why := misfit(f); why != "" {
+		return fmt.Errorf("--baseline %s: %s", name, why)
 	}
 	cfg.Baseline = &judge.Baseline{Folder: f, Options: o}
 	return nil

@@ -80,7 +80,7 @@ splitbench on them. Nothing but this program is needed. The report says what was
 		under("Output", reportFlag(&w.result.render), bound(resultsFlag), bound(labelFlag), &w.result.sinks),
 		under("Pods", bound(execFlag), bound(witnessFlags)),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
-		under("Early end", &limitFlags{}),
+		under("Early end", &limitFlags{}, bound(keepGoingFlag)),
 	)
 }
 

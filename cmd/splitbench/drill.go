@@ -45,7 +45,7 @@ With --max-lost or --max-outage the outcome is pass or fail. A drill in which no
 		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
 		under("Pods", bound(execFlag)),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
-		under("Early end", &limitFlags{}),
+		under("Early end", &limitFlags{}, bound(keepGoingFlag)),
 	)
 }
 

@@ -63,7 +63,7 @@ breaks.`,
 		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
 		under("Pods", bound(execFlag)),
 		under("Generator", engineFlags{}, &reuseFlags{}, &dialFlags{}),
-		under("Early end", &limitFlags{}),
+		under("Early end", &limitFlags{}, bound(keepGoingFlag)),
 	)
 }
 
@@ -102,7 +102,7 @@ func (c *latencyCommand) complete(*bench.Config) (err error) {
 	if c.baseline == "" {
 		return nil
 	}
-	return openBaseline(&c.cfg.Config, c.baseline, judge.CompareOptions{})
+	return openBaseline(&c.cfg.Config, c.baseline, report.KindLatency, judge.CompareOptions{})
 }
 
 // parseMargin reads 5ms or 10%.

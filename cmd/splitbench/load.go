@@ -159,6 +159,11 @@ func (f *limitFlags) complete(cfg *bench.Config) error {
 	return nil
 }
 
+func keepGoingFlag(flags *pflag.FlagSet, cfg *bench.Config) {
+	flags.BoolVar(&cfg.KeepGoing, "keep-going", false,
+		"go on where it shows early that there will be no verdict: no answer, no rule fits, too slow a generator")
+}
+
 // parsePercent reads 5% as 0.05.
 func parsePercent(s string) (float64, error) {
 	number, ok := strings.CutSuffix(s, "%")

@@ -78,6 +78,11 @@ func plainServer(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	case "/slow":
 		time.Sleep(50 * time.Millisecond) // the server's work
+	case "/stray":
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			defer conn.Close()
+			fmt.Fprint(conn, "HTTP/1.1 204 No Content\r\nX-Backend: west\r\n\r\nstray body")
+		}
 	case "/endless":
 		for r.Context().Err() == nil {
 			if _, err := w.Write(make([]byte, 32<<10)); err != nil {

@@ -34,7 +34,7 @@ func (c *runCommand) sections() []section {
 		under("Several splits", bound(c.suiteFlags)),
 		under("Pods", podFlags{}, bound(execFlag), bound(witnessFlags)),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
-		under("Early end", &limitFlags{}),
+		under("Early end", &limitFlags{}, bound(keepGoingFlag)),
 	})
 }
 

@@ -58,6 +58,7 @@ If its pod or the API server goes away, it moves on to the next ready pod and sa
 		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
 		under("Pods", bound(execFlag)),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
+		under("Early end", bound(keepGoingFlag)),
 	)
 	cmd.Flags().Lookup("gate").Hidden = true // there is one
 	return cmd

@@ -52,6 +52,7 @@ type Config struct {
 	Via          Via     // how to get the load generator into the pod; "": ViaAuto
 	Image        string  // of an ephemeral container, with ViaEphemeral
 	Resume       bool    // resume a run whose stream broke
+	KeepGoing    bool    // send also what is certain to show nothing
 	ResultsDir   string
 	Baseline     *judge.Baseline // an earlier run to compare with; nil: none
 

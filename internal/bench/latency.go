@@ -269,6 +269,11 @@ func (r *latencyRun) rounds(ctx context.Context, client session) error {
 				return err
 			}
 		}
+		early := round == 0 || round+1 == max(judge.EnoughRounds, r.plan.Rounds/8)
+		if early && round+1 < r.plan.Rounds && !r.cfg.KeepGoing && judge.Hopeless(r.m, r.times) {
+			return fmt.Errorf("stopped after %d of %d rounds, as the others would not make it a measurement; "+
+				"--keep-going measures them", round+1, r.plan.Rounds)
+		}
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (r *run) measure(ctx context.Context) (err error) {
 		}
 	}
 	r.m.Agent = sources[0].facts
-	first := clockedFetcher{sources[0].session, &r.m.Clock}
+	first := clockedFetcher{sources[0].session, &r.m.Clock, func(text string) { r.progress("settle", text) }}
 	if err := r.heard(ctx, first); err != nil || r.m.Refused() {
 		return err
 	}

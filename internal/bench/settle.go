@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ const (
 	rootProbes   = 20 // of the root, until every backend was seen
 	probeTimeout = 5000
 	probeBytes   = 64 << 10
+	shownBody    = 400 // of an answer that no rule fits, in bytes
 )
 
 // settle learns how the backends' answers are recognised and completes the plan with it. The result is part of the run.
@@ -43,6 +45,9 @@ func (r *run) settle(ctx context.Context, f fetcher) error {
 		r.m.Signatures = map[string]string{}
 		for _, rule := range r.cfg.Rules {
 			r.m.Signatures[rule.Backend] = strings.TrimPrefix(rule.Text, rule.Backend+"=") + " (--classify)"
+		}
+		if err := r.tryRules(ctx, f); err != nil {
+			return err
 		}
 	} else {
 		l := learner{snap: *r.m.Before, plan: r.m.Plan}
@@ -62,6 +67,44 @@ func (r *run) settle(ctx context.Context, f fetcher) error {
 		return err
 	}
 	return r.m.Write(r.folder)
+}
+
+// tryRules asks the root until a rule of the user's fits. Where answers come and none fits a burst would count nothing,
+// and where none comes there is nothing to count.
+func (r *run) tryRules(ctx context.Context, f fetcher) error {
+	classifier, err := attack.NewClassifier(r.m.Plan.Rules)
+	if err != nil || r.m.CountedBy == record.CountedByProxy || r.cfg.KeepGoing {
+		return err
+	}
+	answers, errs, silent, seen := 0, 0, 0, ""
+	for silent < directProbes && answers+errs+silent < rootProbes {
+		res, body, err := f.Fetch(ctx, fetchLike(r.m.Plan, r.m.Plan.URL))
+		if err != nil {
+			return err
+		}
+		answer := attack.Result{Status: uint16(res.Status), Backend: classifier.Classify(res.Header, body)}
+		switch {
+		case res.Error != "" || res.Status == 0:
+			silent++
+			seen = describe(res, len(body), false)
+		case r.m.ProxyAnswers().Tell(answer).Backend != attack.Unattributed:
+			return nil
+		case res.Status >= 500:
+			errs++
+		default:
+			answers++
+			seen = fmt.Sprintf("status %d and the body %s", res.Status,
+				untrusted.Cut(untrusted.Safe(strings.Join(strings.Fields(string(body)), " ")), shownBody))
+		}
+	}
+	switch {
+	case answers > 0 && silent < directProbes:
+		return &SignatureError{Why: fmt.Sprintf("no rule of --classify fits any of %d answers, the last with %s", answers, seen)}
+	case silent == directProbes && answers+errs == 0:
+		return fmt.Errorf("%s does not answer: none of %d requests had an answer, the last: %s; mend it, or send all the same "+
+			"with --keep-going", untrusted.Safe(r.m.Plan.URL), silent, seen)
+	}
+	return nil // what half of it answers is for the burst to show
 }
 
 // recognise takes the rules that were learned. Where there are none, a proxy that can be asked is offered instead.
@@ -120,7 +163,7 @@ func (l *learner) probe(ctx context.Context, f fetcher) error {
 		}
 	}
 	for n := range rootProbes {
-		if n >= directProbes && l.seenAll() {
+		if n >= directProbes && (l.seenAll() || !slices.ContainsFunc(l.seen.Root, isAnswer)) {
 			break
 		}
 		answer, err := l.ask(ctx, f, l.plan.URL, attack.Unattributed)
@@ -131,6 +174,8 @@ func (l *learner) probe(ctx context.Context, f fetcher) error {
 	}
 	return nil
 }
+
+func isAnswer(a preflight.Answer) bool { return a.Status != 0 }
 
 func (l *learner) ask(ctx context.Context, f fetcher, target string, backend int) (preflight.Answer, error) {
 	res, body, err := f.Fetch(ctx, fetchLike(l.plan, target))
@@ -233,15 +278,18 @@ type fetcher interface {
 	Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResult, []byte, error)
 }
 
-// clockedFetcher is a fetcher that learns about the pod's clock.
+// clockedFetcher is a fetcher that learns about the pod's clock, and says that it waits.
 type clockedFetcher struct {
 	fetcher
 	clock *record.Clock
+	say   func(text string)
 }
 
 // Fetch implements fetcher.
 func (c clockedFetcher) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResult, []byte, error) {
 	began := time.Now()
+	slow := time.AfterFunc(time.Second, func() { c.say("no answer for a second: " + untrusted.Safe(q.URL)) })
+	defer slow.Stop()
 	res, body, err := c.fetcher.Fetch(ctx, q)
 	if err == nil && res.UnixNs > 0 {
 		c.clock.See(began, time.Now(), res.UnixNs)

@@ -31,6 +31,7 @@ type source struct {
 	asked   time.Time         // when its proxy was asked for its counters before the burst
 	stream  *record.Placement // of the open session
 	sent    atomic.Uint64
+	pace    *pace     // of the burst under way
 	began   time.Time // the run's instant 0 on our clock, as closely as results tell
 }
 
@@ -91,6 +92,7 @@ func (s *source) segment(ctx context.Context, start agent.Start, stop context.Ca
 	if s.stream.Segment > 0 {
 		plan.WarmUp = 0 // it would take time in which requests fall due
 	}
+	s.pace = newPace(plan, s.r.cfg.KeepGoing, stop)
 	for result, err := range s.session.AttackFrom(ctx, plan, start, &s.stream.Totals) {
 		if err != nil {
 			return err
@@ -217,6 +219,11 @@ func (r *run) storeFrames(file string) func(wire.Type, []byte) error {
 func (s *source) tick(p wire.Progress) {
 	r := s.r
 	s.sent.Store(s.stream.First + p.Requests)
+	if p.Burst != nil {
+		if say := s.pace.see(*p.Burst); say != "" {
+			r.progress("attack", "pod "+s.pod.Name+": "+say)
+		}
+	}
 	r.taking.Lock()
 	defer r.taking.Unlock()
 	var sent uint64

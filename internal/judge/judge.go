@@ -173,12 +173,16 @@ func overloaded(l *report.Load, totals wire.Totals) string {
 	if l.TargetRatePerSecond <= 0 || l.DurationSeconds <= 0 || totals.Requests < 2 || totals.Reason != wire.ReasonDone {
 		return ""
 	}
-	planned := float64(totals.Requests-1) / l.TargetRatePerSecond
-	rate := float64(totals.Requests-1) / l.DurationSeconds
-	if rate < leastRate*l.TargetRatePerSecond && l.DurationSeconds > planned+leastDelay {
-		return report.Overloaded(rate, l.TargetRatePerSecond)
+	if l.DurationSeconds > LongestBurst(totals.Requests, l.TargetRatePerSecond) {
+		return report.Overloaded(float64(totals.Requests-1)/l.DurationSeconds, l.TargetRatePerSecond)
 	}
 	return ""
+}
+
+// LongestBurst is how many seconds n requests may take that were planned at so many per second.
+func LongestBurst(n uint64, rate float64) float64 {
+	planned := float64(n-1) / rate
+	return max(planned/leastRate, planned+leastDelay)
 }
 
 // take has the report say what the tally holds of a burst.

@@ -139,7 +139,7 @@ func (j *latencyJudge) targets() {
 			j.doc.refuse(report.SayTooFast, t.Name)
 		case times.totals.Dropped > 0:
 			j.doc.refuse(report.SayTargetLost, times.totals.Dropped, t.Name)
-		case !slices.ContainsFunc(j.judgedQuantiles(), func(q float64) bool { return b.Late(q) == "" }):
+		case allLate(b, j.judgedQuantiles()):
 			q := j.judgedQuantiles()[0]
 			j.doc.refuse(report.SayTargetLate, 100*q, t.Name, rough(time.Duration(b.Quantile(q))), b.Late(q))
 			j.doc.remedy(report.RemedyLate)
@@ -148,6 +148,26 @@ func (j *latencyJudge) targets() {
 			j.doc.refuse(report.SayFewerRounds, len(times.whole), j.p.Rounds, t.Name)
 		}
 	}
+}
+
+func allLate(b *analyze.Blocks, quantiles []float64) bool {
+	return !slices.ContainsFunc(quantiles, func(q float64) bool { return b.Late(q) == "" })
+}
+
+// EnoughRounds are those after which a generator that is late is taken to stay so.
+const EnoughRounds = 3
+
+// Hopeless reports whether what was measured so far would be refused however much more there were of it: a target only
+// fails, or, where there are enough rounds to say so, the generator is late for each quantile that is judged.
+func Hopeless(m record.Manifest, times []Times) bool {
+	j := &latencyJudge{p: m.Latency}
+	return slices.ContainsFunc(times, func(t Times) bool {
+		if t.Sent > 0 && t.errors == t.Sent {
+			return true
+		}
+		b, err := t.sample(len(t.whole), m.Plan)
+		return err == nil && len(t.whole) >= EnoughRounds && b.Samples() > 0 && allLate(b, j.judgedQuantiles())
+	})
 }
 
 func failuresText(f map[string]int64) string {

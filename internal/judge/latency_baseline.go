@@ -17,11 +17,10 @@ import (
 // with, then and now. What cannot be compared is no pass.
 func (j *latencyJudge) baseline(f store.Folder) {
 	old, err := record.Read(f)
-	if err != nil || old.Latency == nil || old.Latency.Sweep {
-		j.notCompared(report.SayBaselineKind, f.ID)
-		return
+	var times []Times
+	if err == nil {
+		times, err = StoredTimes(f, old.Latency)
 	}
-	times, err := StoredTimes(f, old.Latency)
 	if err != nil {
 		j.notCompared(report.SayBaselineCut, f.ID, untrusted.Error(err))
 		return

@@ -122,7 +122,6 @@ const (
 
 // Why a run is not compared with its baseline.
 const (
-	SayBaselineKind     = "--baseline %s: not a comparison of latencies, nothing was compared with it"
 	SayBaselineCut      = "--baseline %s: its samples are not whole: %s"
 	SayBaselineInvalid  = "--baseline %s: is invalid, nothing was compared with it: %s"
 	SayBaselineTarget   = "--baseline %s: has no target %s"
