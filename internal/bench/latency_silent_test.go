@@ -64,7 +64,7 @@ func TestLatencyOfATargetThatNeverAnswers(t *testing.T) {
 		"is compared with, refusing": {"podinfo-east:9898", refusing, true, "svc/podinfo-east answered nothing but errors"},
 		"accepts and never replies":  {"podinfo-east:9898", silent, false, "timeout"},
 		"answers only errors": {
-			"podinfo-east:9898", func(t *testing.T) string { return answering(t, 503, "{}") }, false, "svc/podinfo-east answered nothing but errors: 40 http 503",
+			"podinfo-east:9898", func(t *testing.T) string { return answering(t, 503, "{}") }, false, "svc/podinfo-east answered nothing but errors: 2 http 503",
 		},
 		"is answered from nowhere known": {
 			"podinfo:9898", func(t *testing.T) string { return answering(t, 200, `{"hostname":"stranger"}`) }, false, "svc/podinfo gave no answer of its own",
