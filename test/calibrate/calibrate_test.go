@@ -20,6 +20,7 @@ const document = "../../docs/statistics.md"
 
 // TestClaimsHold measures both grids with few repetitions. The seeds are fixed: it fails the same way or not at all.
 func TestClaimsHold(t *testing.T) {
+	needsRates(t)
 	for name, grid := range map[string]func(bool) (grid, error){"splits": newGrid, "latency": newLatencyGrid} {
 		t.Run(name, func(t *testing.T) {
 			g, err := grid(true)
@@ -34,6 +35,14 @@ func TestClaimsHold(t *testing.T) {
 				t.Error(text)
 			}
 		})
+	}
+}
+
+// needsRates leaves a test out of short runs: it counts error rates, which is many times as slow under the race detector.
+func needsRates(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("error rates are not counted with -short; make test counts them")
 	}
 }
 

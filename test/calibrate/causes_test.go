@@ -9,6 +9,7 @@ import (
 // TestCausesAreNamed measures the grid of explanations with few repetitions. The seeds are fixed: it fails the same way
 // or not at all.
 func TestCausesAreNamed(t *testing.T) {
+	needsRates(t)
 	t.Parallel()
 	g, err := newCauseGrid(true)
 	if err != nil {

@@ -24,9 +24,18 @@ import (
 	"github.com/rhysd/actionlint"
 )
 
+// needsMinutes leaves a test to make release-test.
+func needsMinutes(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it takes a minute, and is run by make release-test")
+	}
+}
+
 // Two clones in folders of other names, built one after the other as a release is, give the same agents and the same program.
 // What is not yet committed is not in a clone.
 func TestBuildsAreReproducible(t *testing.T) {
+	needsMinutes(t)
 	built := func(name string) map[string]string {
 		dir := filepath.Join(t.TempDir(), name)
 		command(t, root, "git", "clone", "--quiet", "--no-hardlinks", ".", dir)
@@ -134,6 +143,7 @@ func pack(t *testing.T, format, binary, licenses string) string {
 // The deb is installed into a root of its own by dpkg, runs by both of its names, carries the licenses of every module that is
 // linked, and leaves nothing when it is removed.
 func TestDebIsInstalledAndRemoved(t *testing.T) {
+	needsMinutes(t)
 	dpkg, err := exec.LookPath("dpkg")
 	if err != nil {
 		t.Skip("no dpkg on this machine: the deb was not installed")
