@@ -44,6 +44,14 @@ const (
 	ProviderTraefik Provider = "traefik"
 )
 
+// Name is the provider's name in a sentence.
+func (p Provider) Name() string {
+	if p == "" {
+		return ""
+	}
+	return strings.ToUpper(string(p[:1])) + string(p[1:])
+}
+
 // Path is the kind of object whose rules the client's proxy follows for the probe request.
 type Path string
 

@@ -40,7 +40,7 @@ func FuzzLaw(f *testing.F) {
 		}
 		q.provider = ProviderIstio
 		v := readVirtualService(u)
-		if l, _ := q.byVirtualServices([]virtualService{v}, nil); l != nil {
+		if l, _ := q.byIstio(nil, []virtualService{v}, nil); l != nil {
 			laws = append(laws, l)
 		}
 		q.provider = ProviderTraefik

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
@@ -110,10 +109,10 @@ func (q question) defaultLaw() *Law {
 	return &Law{Path: PathDefault, NullModel: RandomPerRequest, Backends: q.rootAlone()}
 }
 
-// linkerdLaw follows Linkerd's precedence: a ServiceProfile that says anything, then routes, then nothing. A TrafficSplit
-// that no adaptor has made a ServiceProfile of is nothing to it: its destination controller reads none (linkerd2
-// edge-26.8.3, controller/api/destination; linkerd-smi v0.2.7, pkg/adaptor/controller.go syncHandler). It rules only where
-// no ServiceProfiles are served, so that it is another control plane that reads it, or where they could not be read.
+// linkerdLaw follows Linkerd's precedence: a ServiceProfile that says anything, then routes, then nothing. A
+// TrafficSplit that no adaptor has made a ServiceProfile of is nothing to it: its destination controller reads none
+// (linkerd2 edge-26.8.3, controller/api/destination; linkerd-smi v0.2.7, pkg/adaptor/controller.go syncHandler). It
+// rules only where no ServiceProfiles are served, so that another control plane reads it, or where they were not read.
 func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 	s := &c.Split
 	split := s.Kind == string(PathTrafficSplit) && s.Found
@@ -142,7 +141,8 @@ func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 		law.Settings, law.Problem, law.Unfit = q.settings(nil, 0), q.clash, q.clash != ""
 	}
 	if split && s.Profile.State == ProfileAbsent {
-		shadowed = append(shadowed, Shadowed{s.Object(), "proxies are told of it by a ServiceProfile alone, and there is none"})
+		why := "proxies are told of it by a ServiceProfile alone, and there is none"
+		shadowed = append(shadowed, Shadowed{Object: s.Object(), Why: why})
 	}
 	for _, v := range c.Objects.virtual {
 		if v.namesHost(q) > 0 {
@@ -187,39 +187,6 @@ func (c *Case) followsProfile(q question, byRoute *Law) bool {
 		return c.profileSplits
 	}
 	return true
-}
-
-// istioLaw is Istio's: VirtualServices, and routes of a Service, which Istio turns into VirtualServices of its own.
-// Which of the two it obeys where both name one host is not written down anywhere; the older is taken, and said to be
-// in doubt.
-func (c *Case) istioLaw(q question) (*Law, []Shadowed) {
-	law, shadowed := q.byVirtualServices(c.Objects.virtual, c.SourceLabels)
-	byRoute, more := q.byRoutes(c.Objects.routes)
-	shadowed = append(shadowed, more...)
-	if c.Split.Kind == string(PathTrafficSplit) && c.Split.Found {
-		shadowed = append(shadowed, Shadowed{Object: c.Split.Object(), Why: "Istio reads no TrafficSplits"})
-	}
-	switch {
-	case law == nil && byRoute == nil:
-		return q.defaultLaw(), shadowed
-	case law == nil || byRoute == nil:
-		return cmp.Or(law, byRoute), shadowed
-	}
-	first, second := law, byRoute
-	if c.createdAt(byRoute.Objects[0]).Before(c.createdAt(law.Objects[0])) {
-		first, second = byRoute, law
-	}
-	older, younger := first.Objects[0], second.Objects[0]
-	doubt := fmt.Sprintf("which of %s and %s Istio obeys (both name one host; the older was taken)", older, younger)
-	c.Objects.Unread = append(c.Objects.Unread, doubt)
-	c.note("not known: %s", doubt)
-	return first, append(shadowed, Shadowed{Object: younger, Why: older.String() + " names the same host and is older"})
-}
-
-func (c *Case) createdAt(o ObjectRef) time.Time {
-	r := find(c.Objects.routes, func(r *route) bool { return r.ref == o })
-	v := find(c.Objects.virtual, func(v *virtualService) bool { return v.ref == o })
-	return cmp.Or(orElse(r, route{}).created, orElse(v, virtualService{}).created)
 }
 
 func (c *Case) traefikLaw(q question) *Law {

@@ -184,33 +184,68 @@ func readRoute(u *unstructured.Unstructured) route {
 	return r
 }
 
-// unreadable says what makes Linkerd's policy controller leave the whole route out, accepted or not: it converts all of
-// a route or none, and keeps what it could convert before (linkerd2 edge-26.8.3,
-// policy-controller/k8s/index/src/outbound/index/http.rs, grpc.rs, tls.rs and tcp.rs convert_route).
-func (r route) unreadable() string {
+// unreadable says what makes the control plane leave the whole route out, accepted or not: it converts all of a route or
+// none. Linkerd's policy controller keeps what it could convert before (linkerd2 edge-26.8.3,
+// policy-controller/k8s/index/src/outbound/index/http.rs, grpc.rs, tls.rs and tcp.rs convert_route); of Istio see
+// 86c9f01fd73, pilot/pkg/config/kube/gateway/conversion.go convertHTTPRoute, convertGRPCRoute, buildHTTPDestination.
+func (r route) unreadable(provider Provider) string {
+	linkerd := provider == ProviderLinkerd
 	if splitsConnections(r.kind) {
-		if len(r.spec.Rules) != 1 {
+		if linkerd && len(r.spec.Rules) != 1 {
 			return fmt.Sprintf("it has %d rules, a %s has one", len(r.spec.Rules), r.kind)
 		}
 		return ""
 	}
-	if why := unreadableSetting(r.raw.GetAnnotations(), r.kind); why != "" {
+	if why := unreadableSetting(r.raw.GetAnnotations(), r.kind); linkerd && why != "" {
 		return why
 	}
 	for i, rule := range r.spec.Rules {
 		for _, f := range rule.Filters {
-			switch {
-			case f.Type == "RequestHeaderModifier", f.Type == "ResponseHeaderModifier":
-			case f.Type == "RequestRedirect" && r.kind == PathHTTPRoute:
-			default:
-				return fmt.Sprintf("spec.rules[%d] has a filter %q, which Linkerd does not know", i, untrusted.Safe(f.Type))
+			if !slices.Contains(ruleFilters(provider, r.kind), f.Type) {
+				return fmt.Sprintf("spec.rules[%d] has a filter %q, which %s does not know", i, untrusted.Safe(f.Type), provider.Name())
 			}
 		}
 		for j, m := range rule.Matches {
-			if _, err := r.compile(m); err != nil {
+			if _, err := r.compile(m, provider); err != nil {
 				return fmt.Sprintf("spec.rules[%d].matches[%d]: %s", i, j, Brief(err))
 			}
 		}
+		for j, ref := range rule.BackendRefs {
+			if why := ref.refusedByIstio(); !linkerd && orElse(ref.Weight, 1) != 0 && why != "" {
+				return fmt.Sprintf("spec.rules[%d].backendRefs[%d] %s", i, j, why)
+			}
+		}
+	}
+	return ""
+}
+
+// ruleFilters are the filters that a rule of a route may have.
+func ruleFilters(provider Provider, kind Path) []string {
+	known := []string{"RequestHeaderModifier", "ResponseHeaderModifier"}
+	if kind == PathHTTPRoute {
+		known = append(known, filterRedirect)
+	}
+	if provider == ProviderIstio {
+		known = append(known, "RequestMirror")
+		if kind == PathHTTPRoute {
+			known = append(known, "URLRewrite", "CORS")
+		}
+	}
+	return known
+}
+
+// refusedByIstio says for which part of a backendRef Istio leaves the whole route out; one of weight 0 it does not read.
+func (b backendRef) refusedByIstio() string {
+	filter := refusedFilter(b.Filters)
+	switch {
+	case filter.Type != "":
+		return fmt.Sprintf("has a filter %q, which it does not know there", untrusted.Safe(filter.Type))
+	case !isCoreService(b.Group, b.Kind, "Service"):
+		return "" // such a share is answered with 500
+	case strings.Contains(b.Name, "."):
+		return fmt.Sprintf("names %q, which is no bare name of a Service", untrusted.Safe(b.Name))
+	case orElse(b.Port, 0) == 0:
+		return "has no port"
 	}
 	return ""
 }

@@ -77,15 +77,15 @@ func (q question) ofNoEffect(r *route) string {
 	if ok, why := r.accepted(q.root, q.port); !ok {
 		return why
 	}
-	if why := r.unreadable(); q.provider == ProviderLinkerd && why != "" {
-		return why + ", so that Linkerd leaves the whole route out, whatever its status says"
+	if why := r.unreadable(q.provider); why != "" {
+		return fmt.Sprintf("%s, so that %s leaves the whole route out, whatever its status says", why, q.provider.Name())
 	}
 	return ""
 }
 
 // read sorts routes in force into those of the kind that the port reads first, and the others.
-func (q question) read(inForce []*route) (same []*route, kind Path, shadowed []Shadowed) {
-	reads := q.reads
+func (q question) read(inForce []*route) (same []*route, shadowed []Shadowed) {
+	reads, kind := q.reads, Path("")
 	if reads == nil {
 		for _, k := range routes() {
 			reads = append(reads, k.Path)
@@ -111,17 +111,26 @@ func (q question) read(inForce []*route) (same []*route, kind Path, shadowed []S
 			})
 		}
 	}
-	return same, kind, shadowed
+	return same, shadowed
 }
 
 // byRoutes is the law of the routes that are bound to the root, nil where none is in force, and those shadowed.
 func (q question) byRoutes(all []route) (*Law, []Shadowed) {
+	if q.provider == ProviderIstio {
+		return q.byIstio(all, nil, nil)
+	}
 	inForce, shadowed := q.bound(all)
-	same, kind, more := q.read(inForce)
+	same, more := q.read(inForce)
 	shadowed = append(shadowed, more...)
 	if len(same) == 0 {
 		return nil, shadowed
 	}
+	return q.ofRoutes(same, shadowed)
+}
+
+// ofRoutes is the law of routes that count together, by age.
+func (q question) ofRoutes(same []*route, shadowed []Shadowed) (*Law, []Shadowed) {
+	kind := same[0].kind
 	shadow := func(r *route, why string) { shadowed = append(shadowed, Shadowed{Object: r.ref, Why: why}) }
 	law := &Law{Path: kind, NullModel: RandomPerRequest, Objects: []ObjectRef{same[0].ref}}
 	if splitsConnections(kind) {
@@ -148,7 +157,7 @@ func (q question) byRoutes(all []route) (*Law, []Shadowed) {
 		}
 		return law, shadowed
 	}
-	law.Objects = []ObjectRef{m.route.ref}
+	law.Path, law.Objects = m.route.kind, []ObjectRef{m.route.ref}
 	if len(m.route.spec.Rules) > 1 || m.match >= 0 {
 		law.Rule = fmt.Sprintf("spec.rules[%d]", m.rule)
 		if m.match >= 0 {
@@ -282,7 +291,8 @@ const maxRouteWeight = 1_000_000
 func (q question) backendsOf(r *route, rule int) ([]Leaf, string) {
 	refs := r.spec.Rules[rule].BackendRefs
 	field := fmt.Sprintf("%s: spec.rules[%d].backendRefs", r.ref, rule)
-	if f := refusedFilter(r.spec.Rules[rule].Filters); f.Type == filterRedirect && r.kind == PathHTTPRoute {
+	redirects := func(f *routeFilter) bool { return f.Type == filterRedirect }
+	if f := find(r.spec.Rules[rule].Filters, redirects); f != nil && r.kind == PathHTTPRoute {
 		all := q.rootAlone()
 		all[0].ProxyStatus = cmp.Or(f.Redirect.StatusCode, statusFound)
 		all[0].Problem = fmt.Sprintf("its rule has a filter %q: proxies answer with %d", filterRedirect, all[0].ProxyStatus)
@@ -301,6 +311,9 @@ func (q question) backendsOf(r *route, rule int) ([]Leaf, string) {
 			return nil, fmt.Sprintf("%s[%d].weight is %d: weights are 0 to %d", field, i, w, maxRouteWeight)
 		}
 		out = append(out, q.backend(r, ref, w))
+	}
+	if q.provider == ProviderIstio && weightsOf(out).Sum() == 0 {
+		return nil, field + " have weight 0 alone: requests are answered with 500"
 	}
 	out, problem := distribution(q.apart(out), field)
 	return merged(out), problem
@@ -334,6 +347,8 @@ func (q question) backend(r *route, ref backendRef, weight int64) Leaf {
 		refuse(statusFailure, "its backendRef has no port")
 	case known && !s.Found:
 		refuse(statusFailure, "there is no Service %s/%s", untrusted.Safe(ns), untrusted.Safe(ref.Name))
+	case known && !s.HasPort(b.Port) && q.provider == ProviderIstio:
+		refuse(statusFailure, "Service %s/%s has no port %d", untrusted.Safe(ns), untrusted.Safe(ref.Name), b.Port)
 	case known && !s.HasPort(b.Port):
 		b.Problem = fmt.Sprintf("Service %s/%s has no port %d: nothing answers there", untrusted.Safe(ns),
 			untrusted.Safe(ref.Name), b.Port)

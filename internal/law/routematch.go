@@ -21,6 +21,7 @@ import (
 type compiledMatch struct {
 	method  string
 	path    func(path string) (lengths []int, ok bool)
+	rank    []int // Istio's: by the sort of its path and how long that is written; nil: by what matched
 	headers []compiledValue
 	query   []compiledValue
 }
@@ -47,7 +48,8 @@ type specificity struct {
 	method, headers, query int
 }
 
-// less compares two matches that fit; the greater wins. Linkerd has the method last, the Gateway API before headers.
+// less compares two matches that fit; the greater wins. Linkerd has the method last, Istio before headers
+// (pilot/pkg/config/kube/gateway/conversion.go sortHTTPRoutes).
 func (q question) less(a, b specificity) bool {
 	if c := cmp.Or(a.host-b.host, slices.Compare(a.path, b.path)); c != 0 {
 		return c < 0
@@ -109,7 +111,7 @@ func compileValue(v valueMatch, what string) (compiledValue, error) {
 }
 
 // compile makes a match ready. Its error is why the control plane cannot convert it.
-func (r route) compile(m routeMatch) (compiledMatch, error) {
+func (r route) compile(m routeMatch, provider Provider) (compiledMatch, error) {
 	var out compiledMatch
 	var err error
 	if out.headers, err = compileValues(m.Headers); err != nil {
@@ -118,7 +120,10 @@ func (r route) compile(m routeMatch) (compiledMatch, error) {
 	if out.query, err = compileValues(m.QueryParams); err != nil {
 		return out, err
 	}
-	if r.kind == PathGRPCRoute {
+	switch {
+	case r.kind == PathGRPCRoute && provider == ProviderIstio:
+		return out, out.istioCall(m.Method)
+	case r.kind == PathGRPCRoute:
 		out.method = "POST"
 		out.path, err = grpcPath(m.Method)
 		return out, err
@@ -133,7 +138,55 @@ func (r route) compile(m routeMatch) (compiledMatch, error) {
 		kind, value = orElse(m.Path.Type, kind), orElse(m.Path.Value, value)
 	}
 	out.path, err = httpPath(kind, value)
+	if provider == ProviderIstio {
+		out.rank = pathRank(kind, value)
+	}
 	return out, err
+}
+
+// pathRank is by how much a path counts for Istio: the whole one before the beginning of one before an expression.
+func pathRank(kind, value string) []int {
+	if kind == "PathPrefix" && value != "/" {
+		value = strings.TrimSuffix(value, "/")
+	}
+	return []int{slices.Index([]string{"", "RegularExpression", "PathPrefix", "Exact"}, kind), len(value)}
+}
+
+// istioCall matches a call as Istio does: by the path that it has (conversion.go createGRPCURIMatch).
+func (c *compiledMatch) istioCall(raw json.RawMessage) error {
+	m, err := readMethod(raw)
+	service, method := orElse(m.Service, ""), orElse(m.Method, "")
+	kind, value, fixed := "RegularExpression", "", orElse(m.Type, "Exact") == "Exact"
+	switch {
+	case err != nil:
+		return err
+	case len(raw) == 0 || string(raw) == "null":
+		c.rank, c.path = []int{-1, 0}, func(string) ([]int, bool) { return nil, true }
+		return nil
+	case m.Service == nil && m.Method == nil:
+		return errors.New("its method names neither a service nor a method")
+	case m.Service == nil:
+		value = "/[^/]+/" + method
+	case fixed && m.Method == nil:
+		kind, value = "PathPrefix", "/"+service+"/"
+	case fixed:
+		kind, value = "Exact", "/"+service+"/"+method
+	case m.Method == nil:
+		value = "/" + service + "/.+"
+	default:
+		value = "/" + service + "/" + method
+	}
+	c.rank = pathRank(kind, value)
+	c.path, err = httpPath(kind, value)
+	return err
+}
+
+// readMethod reads the method of a match of a GRPCRoute.
+func readMethod(raw json.RawMessage) (m grpcMethod, err error) {
+	if len(raw) > 0 && json.Unmarshal(raw, &m) != nil {
+		err = errors.New("its method is not a gRPC method")
+	}
+	return m, err
 }
 
 func httpPath(kind, value string) (func(string) ([]int, bool), error) {
@@ -162,11 +215,9 @@ func httpPath(kind, value string) (func(string) ([]int, bool), error) {
 // grpcPath matches /SERVICE/METHOD; a part that is not given fits anything and counts for nothing. Linkerd's policy
 // controller takes no regular expressions here.
 func grpcPath(raw json.RawMessage) (func(string) ([]int, bool), error) {
-	var m grpcMethod
-	if len(raw) > 0 {
-		if err := json.Unmarshal(raw, &m); err != nil {
-			return nil, errors.New("its method is not a gRPC method")
-		}
+	m, err := readMethod(raw)
+	if err != nil {
+		return nil, err
 	}
 	if kind := orElse(m.Type, "Exact"); kind != "Exact" {
 		return nil, fmt.Errorf("a method match of type %q, which Linkerd does not take", untrusted.Safe(kind))
@@ -194,6 +245,9 @@ func (m compiledMatch) fits(p Probe) (specificity, bool) {
 	ok := false
 	if s.path, ok = m.path(path); !ok {
 		return s, false
+	}
+	if m.rank != nil {
+		s.path = m.rank
 	}
 	for _, h := range m.headers {
 		if v, there := headerOf(p, h.name); !there || !h.fits(v) {
@@ -254,14 +308,17 @@ func (q question) bestRule(routes []*route) (matched, bool) {
 	found := false
 	for _, r := range routes {
 		host, ok := hostFits(r.spec.Hostnames, q.probe.Host)
-		if !ok {
+		switch {
+		case q.provider == ProviderIstio: // the parent's name alone counts
+			host = 0
+		case !ok:
 			continue
 		}
 		for i, rule := range r.spec.Rules {
-			m := matched{route: r, rule: i, match: -1, spec: specificity{host: host, path: r.anyPath()}}
+			m := matched{route: r, rule: i, match: -1, spec: specificity{host: host, path: r.anyPath(q.provider)}}
 			fits := len(rule.Matches) == 0
 			for j, raw := range rule.Matches {
-				c, err := r.compile(raw)
+				c, err := r.compile(raw, q.provider)
 				if err != nil {
 					continue
 				}
@@ -280,9 +337,14 @@ func (q question) bestRule(routes []*route) (matched, bool) {
 }
 
 // anyPath is by how much a rule without matches fits.
-func (r *route) anyPath() []int {
-	if r.kind == PathGRPCRoute {
+func (r *route) anyPath(provider Provider) []int {
+	switch {
+	case r.kind == PathGRPCRoute && provider == ProviderIstio:
+		return []int{-1, 0}
+	case r.kind == PathGRPCRoute:
 		return []int{0, 0}
+	case provider == ProviderIstio:
+		return pathRank("PathPrefix", "/")
 	}
 	return []int{1} // as the prefix / does
 }

@@ -139,7 +139,7 @@ func (c *Case) pickVirtual() (bool, error) {
 		v = find(c.Objects.virtual, func(v *virtualService) bool { return v.is(c.Namespace, c.Name) })
 	case "":
 		c.root = serviceRef{namespace: c.Namespace, name: c.Name}
-		if law, _ := c.question().byVirtualServices(c.Objects.virtual, c.SourceLabels); law != nil {
+		if law, _ := c.question().byIstio(nil, c.Objects.virtual, c.SourceLabels); law != nil {
 			v = find(c.Objects.virtual, func(v *virtualService) bool {
 				return v.ref == law.Objects[0] && v.ref.Namespace == c.Namespace
 			})
@@ -197,7 +197,7 @@ func hostOf(host, namespace string) (ref serviceRef, ok bool) {
 // namesHost says how specifically one of the hosts means the root Service: a whole name most, then the longest
 // wildcard; 0: none does (istio pilot/pkg/model/sidecar.go computeWildcardHostVirtualServiceIndex).
 func (v virtualService) namesHost(q question) int {
-	full := q.root + "." + q.rootNS + ".svc.cluster.local"
+	full := q.fullName()
 	best := 0
 	for _, h := range v.spec.Hosts {
 		if ref, ok := hostOf(h, v.ref.Namespace); ok && ref.name == q.root && ref.namespace == q.rootNS {
@@ -239,44 +239,6 @@ func (v virtualService) exportedTo(namespace string) bool {
 	return len(v.spec.ExportTo) == 0 || slices.ContainsFunc(v.spec.ExportTo, func(to string) bool {
 		return to == "*" || to == namespace || to == "." && v.ref.Namespace == namespace
 	})
-}
-
-// byVirtualServices is the law of the VirtualServices of the root, nil where none is in force. One that has no rule for
-// the client and the port is passed over for the next (istio pilot/pkg/networking/core/route/route.go
-// buildSidecarVirtualHostsForVirtualService).
-func (q question) byVirtualServices(all []virtualService, labels map[string]string) (*Law, []Shadowed) {
-	var fit []*virtualService
-	var shadowed []Shadowed
-	for i := range all {
-		v := &all[i]
-		if v.namesHost(q) == 0 {
-			continue
-		}
-		why := v.idle(q)
-		if why == "" && q.opaque == "" && len(v.rulesFor(q, all, labels)) == 0 {
-			why = "none of its rules is for this client and port"
-		}
-		if why != "" {
-			shadowed = append(shadowed, Shadowed{Object: v.ref, Why: why})
-			continue
-		}
-		fit = append(fit, v)
-	}
-	if len(fit) == 0 {
-		return nil, shadowed
-	}
-	name := func(o ObjectRef) string { return o.Name + "." + o.Namespace }
-	slices.SortStableFunc(fit, func(a, b *virtualService) int {
-		return cmp.Or(b.namesHost(q)-a.namesHost(q), a.older(b.listed, name))
-	})
-	for _, v := range fit[1:] {
-		why := "names the same host and is older"
-		if v.namesHost(q) < fit[0].namesHost(q) {
-			why = "names the host more exactly"
-		}
-		shadowed = append(shadowed, Shadowed{Object: v.ref, Why: fit[0].ref.String() + " " + why})
-	}
-	return q.ofVirtualService(fit[0], all, labels), shadowed
 }
 
 // ofVirtualService picks the first rule that fits and gives its distribution.
@@ -391,10 +353,17 @@ func (q question) destination(v *virtualService, d virtualDestination) Leaf {
 		if b.Port == 0 && len(s.Ports) == 1 { // else the port that was dialled (istio route.go GetDestinationCluster)
 			b.Port = s.Ports[0].Port
 		}
-		if known && !s.Found {
+		missing := ""
+		switch {
+		case known && !s.Found:
+			missing = "there is no Service %s/%s"
+		case known && b.Port != 0 && !s.HasPort(b.Port):
+			missing = fmt.Sprintf("there is no port %d of Service %%s/%%s", b.Port)
+		}
+		if missing != "" {
 			b.ProxyStatus = statusUnavailable
-			b.Problem = fmt.Sprintf("there is no Service %s/%s: its share is answered with %d",
-				untrusted.Safe(ref.namespace), untrusted.Safe(ref.name), b.ProxyStatus)
+			b.Problem = fmt.Sprintf(missing+": its share is answered with %d", untrusted.Safe(ref.namespace),
+				untrusted.Safe(ref.name), b.ProxyStatus)
 		}
 	}
 	if b.Subset != "" {
