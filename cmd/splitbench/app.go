@@ -199,10 +199,13 @@ not be measured, 130/143 interrupted. Every flag has a variable: --results-dir i
 	return root
 }
 
+// kubectlPlugin is what the program is called by as a plugin of kubectl.
+const kubectlPlugin = "kubectl splitbench"
+
 // calledBy is the name that the user called the program by.
 func calledBy(arg0 string) string {
 	if strings.HasPrefix(filepath.Base(arg0), "kubectl-") {
-		return "kubectl splitbench"
+		return kubectlPlugin
 	}
 	return "splitbench"
 }

@@ -214,8 +214,8 @@ func (k *checkCommand) print(checks []preflight.Result, outline report.Outline) 
 // split and several have alike.
 func (k *checkCommand) printAll(all []report.SplitChecks, outline report.Outline, doc any) error {
 	return k.write(k.output, document{
-		"text":  func(w io.Writer) error { return render.Text(w, outline, k.textOptions()) },
-		"short": func(w io.Writer) error { return render.Text(w, report.FindingsOutline(all), k.textOptions()) },
+		"text":  func(w io.Writer) error { return k.text(w, outline) },
+		"short": func(w io.Writer) error { return k.text(w, report.FindingsOutline(all)) },
 		"json":  jsonOf(doc),
 		"junit": func(w io.Writer) error { return render.JUnit(w, "splitbench check", report.Suites(all)...) },
 	})
@@ -257,16 +257,15 @@ func newExplain(a *app) *cobra.Command {
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: first(quietly(checkIDs)),
 		RunE: func(_ *cobra.Command, args []string) error {
-			o := a.textOptions()
 			if len(args) == 0 {
-				return render.Text(a.stdout, report.CheckIndexOutline(preflight.Checks()), o)
+				return a.text(a.stdout, report.CheckIndexOutline(preflight.Checks()))
 			}
 			c, ok := preflight.Explain(strings.ToUpper(args[0]))
 			if !ok {
 				return fmt.Errorf("explain %q: there is no such check; %s",
 					args[0], orChecks(args[0]))
 			}
-			return render.Text(a.stdout, report.ExplanationOutline(c), o)
+			return a.text(a.stdout, report.ExplanationOutline(c))
 		},
 	}
 }

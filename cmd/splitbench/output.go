@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -55,18 +56,34 @@ func jsonOf(doc any) func(io.Writer) error {
 // outlined returns the forms of a document that has an outline.
 func (a *app) outlined(doc interface{ Outline() report.Outline }) document {
 	return document{
-		"text":     func(w io.Writer) error { return render.Text(w, doc.Outline(), a.textOptions()) },
+		"text":     func(w io.Writer) error { return a.text(w, doc.Outline()) },
 		"json":     jsonOf(doc),
 		"markdown": func(w io.Writer) error { return render.Markdown(w, doc.Outline(), render.Long) },
 		"html":     func(w io.Writer) error { return render.HTML(w, doc.Outline(), doc) },
 	}
 }
 
-// textOptions describe what stdout can show.
-func (a *app) textOptions() render.TextOptions { return a.optionsOf(a.stdout) }
+// text writes an outline as w can show it. Commands in it are those that the user can paste.
+func (a *app) text(w io.Writer, o report.Outline) error {
+	var b bytes.Buffer
+	options := render.TextOptions{Color: a.colored(w), ASCII: !a.unicode(w), Width: a.width(w)}
+	if err := render.Text(&b, o, options); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, a.asCalled(b.String()))
+	return err
+}
 
-func (a *app) optionsOf(w io.Writer) render.TextOptions {
-	return render.TextOptions{Color: a.colored(w), ASCII: !a.unicode(w), Width: a.width(w)}
+// ownCommand finds commands of this program in a text.
+var ownCommand = regexp.MustCompile(`\b(?:kubectl )?splitbench (analyze|attack|check|completion|config|convert|demo|drill|` +
+	`explain|latency|mark|plan|rbac|report|results|run|selftest|serve|version|watch)\b`)
+
+// asCalled has the commands in a text begin as the user calls the program.
+func (a *app) asCalled(text string) string {
+	if a.called != kubectlPlugin {
+		return text
+	}
+	return ownCommand.ReplaceAllString(text, a.called+" $1")
 }
 
 // renderFunc writes a report in one form.
@@ -153,9 +170,9 @@ func (a *app) print(r report.Report, write renderFunc) error {
 	case a.quiet:
 		return nil
 	case r.Refused():
-		return render.Text(a.stdout, r.RefusalOutline(), a.textOptions())
+		return a.text(a.stdout, r.RefusalOutline())
 	}
-	return render.Text(a.stdout, r.Outline(), a.textOptions())
+	return a.text(a.stdout, r.Outline())
 }
 
 // resultFlags choose where a report goes and which outcomes fail the command.

@@ -74,12 +74,12 @@ func (p *progress) end() {
 
 // say prints a message to stderr, unless --quiet.
 func (a *app) say(format string, args ...any) {
-	fmt.Fprintf(a.talk(), "splitbench: "+format+"\n", args...)
+	fmt.Fprintf(a.talk(), "splitbench: %s\n", a.asCalled(fmt.Sprintf(format, args...)))
 }
 
 // warn prints a problem to stderr, even with --quiet.
 func (a *app) warn(format string, args ...any) {
-	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
+	for line := range strings.Lines(a.asCalled(fmt.Sprintf(format, args...))) {
 		fmt.Fprintf(a.stderr, "splitbench: %s\n", untrusted.Printable(strings.TrimRight(line, "\r\n")))
 	}
 }

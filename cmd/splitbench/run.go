@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
-	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
@@ -96,7 +95,7 @@ func (a *app) dryRun(ctx context.Context, cfg bench.Config) error {
 	if _, err := p.WriteTo(a.stdout); err != nil || !p.Refused() {
 		return err
 	}
-	if err := render.Text(a.stderr, report.ChecksOutline(p.Checks), a.optionsOf(a.stderr)); err != nil {
+	if err := a.text(a.stderr, report.ChecksOutline(p.Checks)); err != nil {
 		return err
 	}
 	return exitCode(report.ExitInvalid)

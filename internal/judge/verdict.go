@@ -236,7 +236,7 @@ func (doc *draft) addRemedies(outcome string) {
 	case outcome == report.Fail && doc.Split == nil:
 		doc.remedy(report.RemedyCompare)
 	case outcome == report.Fail:
-		doc.remedy(report.RemedyObject, report.CheckCommand(doc.Split))
+		doc.remedy(report.RemedyObject, report.CheckCommand(doc.Split, doc.before))
 	case outcome == report.Inconclusive:
 		doc.remedyForMore()
 	case len(doc.remedies) > 0:
@@ -245,7 +245,7 @@ func (doc *draft) addRemedies(outcome string) {
 	case doc.splitChanged():
 		doc.remedy(report.RemedyWait)
 	case doc.Split != nil:
-		doc.remedy(report.RemedyFind, report.CheckCommand(doc.Split))
+		doc.remedy(report.RemedyFind, report.CheckCommand(doc.Split, doc.before))
 	case len(doc.invalid) > 0:
 		doc.remedy(report.RemedyMend)
 	default:

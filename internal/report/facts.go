@@ -3,10 +3,12 @@ package report
 import (
 	_ "embed" // the glossary
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/splitbench/splitbench/internal/law"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // facts are when, where and by what, for the head of the page.
@@ -53,10 +55,19 @@ func whatRan(r Report) Fields {
 			f.add("Report", r.Run.Dir+"/report.html")
 		}
 		if r.Run.ID != "" {
-			f.add("Next", "splitbench report "+r.Run.ID+" -o markdown")
+			f.add("Next", untrusted.Shell(append([]string{"splitbench", "report", r.Run.ID, "-o", "markdown"},
+				inFolder(r.Run.Dir)...)...))
 		}
 	}
 	return f
+}
+
+// inFolder are the flags that name the folder of a run, where that is not the default.
+func inFolder(run string) []string {
+	if dir := filepath.Dir(run); run != "" && dir != "results" {
+		return []string{"--results-dir", dir}
+	}
+	return nil
 }
 
 func splitSentence(s *Split) string {

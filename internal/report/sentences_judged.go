@@ -103,12 +103,34 @@ func RunsAlike(ids []string) string {
 	return fmt.Sprintf("the %d runs are alike: %s", len(ids), named)
 }
 
-// CheckCommand is the command that says what is wrong with a split, of any split where it is nil.
-func CheckCommand(s *Split) string {
+// CheckCommand is the command that says what is wrong with a split, of any split where it is nil. It looks at the clusters
+// and the client pod that the snapshot is of.
+func CheckCommand(s *Split, snap *law.Snapshot) string {
 	if s == nil {
 		return "splitbench check"
 	}
-	return untrusted.Shell("splitbench", "check", law.ShortName(law.Path(s.Kind), s.Name), "-n", s.Namespace)
+	words := []string{"splitbench", "check", law.ShortName(law.Path(s.Kind), s.Name), "-n", s.Namespace}
+	if snap == nil {
+		return untrusted.Shell(words...)
+	}
+	for _, c := range snap.Clusters {
+		flag := "--context"
+		if c.Role != "client" {
+			flag = "--remote-context"
+		}
+		if c.Context != "" {
+			words = append(words, flag, untrusted.Safe(c.Context))
+		}
+	}
+	for _, flag := range []string{"--from", "-l"} {
+		if what, ok := strings.CutPrefix(snap.Source.Workload, flag+" "); ok {
+			words = append(words, flag, what)
+		}
+	}
+	if strings.HasPrefix(snap.Source.Workload, "pod/") {
+		words = append(words, "--from", snap.Source.Workload)
+	}
+	return untrusted.Shell(words...)
 }
 
 // Say fills in the sentence: the difference at the median in words, or that none is proven.

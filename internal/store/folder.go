@@ -124,10 +124,23 @@ func (f Folder) open(name string) (*os.File, error) {
 		return nil, err
 	}
 	if why := f.damage(name, file); why != "" {
-		err := fmt.Errorf("%w: %s %s: nothing is read from it (splitbench results verify %s)", ErrDamaged, name, why, f.ID)
+		err := fmt.Errorf("%w: %s %s: nothing is read from it (splitbench results verify %s)",
+			ErrDamaged, name, why, f.path())
 		return nil, errors.Join(fmt.Errorf("run %s: %w", f.ID, err), file.Close())
 	}
 	return file, nil
+}
+
+// path is the folder's path as commands take it: with a slash, and quoted for a shell.
+func (f Folder) path() string {
+	dir := f.Dir
+	if filepath.Base(dir) == dir {
+		dir = "./" + dir
+	}
+	if strings.ContainsAny(dir, " \t\"'$`\\;&|<>()*?[]#~!{}") {
+		dir = "'" + strings.ReplaceAll(dir, "'", `'\''`) + "'"
+	}
+	return dir
 }
 
 // openAny opens a file of the run, whatever its bytes.
