@@ -13,6 +13,7 @@ import (
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/export"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // attackRun is one attack and its results so far.
@@ -34,7 +35,7 @@ func (r *attackRun) once(ctx context.Context, out, to string) error {
 		return nil
 	}
 	facts := export.Facts{
-		Run: r.in.Run.ID, URL: r.plan.URL, Method: r.plan.Method, Started: r.in.Run.Started, Backends: r.names,
+		Run: r.in.Run.ID, URL: untrusted.Masked(r.plan.URL), Method: r.plan.Method, Started: r.in.Run.Started, Backends: r.names,
 	}
 	return toFile(out, r.stdout, func(w io.Writer) error { return write(w, to, facts, export.Options{}, r.results(ctx)) })
 }

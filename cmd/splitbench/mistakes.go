@@ -119,8 +119,9 @@ func valueError(err error) error {
 	if !errors.As(err, &bad) {
 		return err
 	}
-	f, value, cause := bad.GetFlag(), strconv.Quote(bad.GetValue()), bad.Unwrap()
+	f, cause := bad.GetFlag(), bad.Unwrap()
 	name := "--" + f.Name
+	value := strconv.Quote(withoutSecret(name, bad.GetValue()))
 	switch want := wantOf(f); {
 	case want != "":
 		return fmt.Errorf("%s %s: %s", name, value, want)
@@ -130,7 +131,7 @@ func valueError(err error) error {
 		return fmt.Errorf("--%w", cause)
 	case strings.HasPrefix(cause.Error(), value):
 		return fmt.Errorf("%s %w", name, cause)
-	case strings.Contains(cause.Error(), value):
+	case strings.Contains(cause.Error(), value), value == strconv.Quote(masked):
 		return fmt.Errorf("%s: %w", name, cause)
 	}
 	return fmt.Errorf("%s %s: %w", name, value, cause)

@@ -117,7 +117,7 @@ func TestMistakes(t *testing.T) {
 		{line: "check ts/podinfo -o wide" + rightFlags, code: 2, want: `-o "wide": want text, short, json,`},
 		{line: "run ts/podinfo -o jsonpath={.verdict" + rightFlags, code: 2, want: `-o "jsonpath={.verdict": error parsing jsonpath {.verdict, unclosed action`},
 		{line: "run ts/podinfo --expect 50-50" + rightFlags, code: 2, want: `--expect "50-50": want weights such as 90/10`},
-		{line: "run ts/podinfo --header foo" + rightFlags, code: 2, want: `--header "foo": want 'Name: value'`},
+		{line: "run ts/podinfo --header foo" + rightFlags, code: 2, want: `--header: want 'Name: value'`},
 		{line: "run ts/podinfo --classify foo" + rightFlags, code: 2, want: `--classify "foo": want BACKEND=json:`},
 		{line: "run ts/podinfo --method POST" + rightFlags, code: 2, want: `--method "POST": only GET, HEAD and OPTIONS are sent; allow it with --allow-unsafe`},
 		{line: "run ts/podinfo --url podinfo:9898" + rightFlags, code: 2, want: `--url "podinfo:9898": want http://HOST:PORT/PATH`},

@@ -1,19 +1,19 @@
 package main
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // secretFlags returns the flags whose values must not be kept.
 func secretFlags() []string { return []string{"--token", "--password"} }
 
-const masked = record.Masked
+const masked = untrusted.Mask
 
 // commandLine returns the command as a run keeps it. Secrets are masked: reports end up in pull requests.
 func commandLine(args []string) []string {
@@ -29,14 +29,14 @@ func commandLine(args []string) []string {
 		case slices.Contains(secretFlags(), name), name == headerFlag:
 			before = name
 		default:
-			arg = withoutUser(arg)
+			arg = untrusted.Masked(arg)
 		}
 		out = append(out, arg)
 	}
 	return out
 }
 
-// headerFlag is the flag whose value is a secret or not depending on the name of the header.
+// headerFlag is the flag whose value is kept or not depending on the name of the header.
 const headerFlag = "--header"
 
 // withoutSecret returns the value of a flag as it may be kept.
@@ -44,10 +44,13 @@ func withoutSecret(flag, value string) string {
 	if slices.Contains(secretFlags(), flag) {
 		return masked
 	}
-	if name, _, ok := strings.Cut(value, ":"); ok && flag == headerFlag && record.SecretHeader(name) {
-		return name + ": " + masked
+	if name, own, ok := strings.Cut(value, ":"); flag == headerFlag {
+		if !ok {
+			return masked
+		}
+		return name + ": " + record.HeaderValue(name, strings.TrimSpace(own))
 	}
-	return withoutUser(value)
+	return untrusted.Masked(value)
 }
 
 // resolvedFlags returns the effective values of all flags, whatever their source, without the empty ones. Secrets are
@@ -71,17 +74,4 @@ func resolvedFlags(flags *pflag.FlagSet) map[string]string {
 		out[f.Name] = withoutSecret(name, value)
 	})
 	return out
-}
-
-// withoutUser masks a user name and password in a URL; other text stays as it is.
-func withoutUser(s string) string {
-	if !strings.Contains(s, "://") || !strings.Contains(s, "@") {
-		return s
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.User == nil {
-		return s
-	}
-	u.User = nil
-	return strings.Replace(u.String(), "://", "://"+masked+"@", 1)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/telemetry"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // sinkFlags are further destinations of a report.
@@ -40,7 +41,7 @@ func (s *sinkFlags) complete(*bench.Config) error {
 		}
 		u, err := url.Parse(raw)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
-			return fmt.Errorf("%s %q: want http://HOST:PORT or https://HOST", flag, withoutUser(raw))
+			return fmt.Errorf("%s %q: want http://HOST:PORT or https://HOST", flag, untrusted.Masked(raw))
 		}
 	}
 	return nil

@@ -59,10 +59,10 @@ func (r *run) look(ctx context.Context, measured bool) {
 func (r *run) conclude(kind steps) report.Report {
 	r.m.Ended = time.Now().UTC()
 	e := kind.evidence()
-	rep := judge.Conclude(r.m, e)
+	rep := judge.Conclude(r.m.Kept(), e)
 	if b := r.cfg.Baseline; b != nil && e.Tally != nil {
 		var err error
-		if rep.Baseline, err = judge.CompareWith(*b, rep, r.m, e.Totals, e.Tally); err != nil {
+		if rep.Baseline, err = judge.CompareWith(*b, rep, r.m.Kept(), e.Totals, e.Tally); err != nil {
 			rep.Warnings = append(rep.Warnings, untrusted.Safe(fmt.Sprintf("the baseline %s could not be compared: %v",
 				b.Folder.ID, err)))
 		}

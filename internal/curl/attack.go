@@ -30,6 +30,9 @@ func (c *Client) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResu
 			return res, nil, err
 		}
 	}
+	if err := c.checkHeader(q.Header); err != nil {
+		return res, nil, err
+	}
 	limit := int64(maxFetch)
 	if q.MaxBytes > 0 {
 		limit = min(limit, q.MaxBytes)
@@ -109,7 +112,7 @@ type burst struct {
 
 func (c *Client) newBurst(plan attack.Plan, totals *wire.Totals) (*burst, error) {
 	plan = plan.WithDefaults()
-	if err := errors.Join(plan.Validate(), Check(plan)); err != nil {
+	if err := errors.Join(plan.Validate(), Check(plan), c.checkHeader(plan.Header)); err != nil {
 		return nil, err
 	}
 	classifier, err := attack.NewClassifier(plan.Rules)

@@ -2,8 +2,9 @@
 // can be put. Requests go one after the other, few in a second, so its counts are as good as the agent's and its times
 // are not: it is for correctness only, and refuses plans that want more.
 //
-// It trusts nothing that comes back, and no text of others ever becomes part of a shell's: curl gets its orders as a
-// quoted configuration on stdin, wget as arguments. The end of an answer is told by a line that begins with random
+// It trusts nothing that comes back, and no text of others ever becomes part of a shell's. What is requested goes to
+// stdin and not into arguments, which end up in audit logs; wget, which has headers in its arguments, is given none that
+// may be secret. The end of an answer is told by a line that begins with random
 // digits, which no server can guess. It writes the frames that the agent would have sent, so that a run is stored and
 // read the same way.
 package curl
@@ -17,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -246,14 +248,26 @@ func (c *Client) command(o order) ([]string, io.Reader) {
 		return []string{"curl", "-q", "--config", "-"}, strings.NewReader(c.config(o)) // -q comes first: no ~/.curlrc
 	}
 	limit := strconv.Itoa(max(1, int(o.timeout.Round(time.Second)/time.Second)))
-	argv := []string{"sh", "-c", wgetScript, "splitbench", c.mark, o.url, limit, strconv.Itoa(o.times)}
+	argv := []string{"sh", "-c", wgetScript, "splitbench", c.mark, limit, strconv.Itoa(o.times)}
 	if c.tool == toolWget { // it would try again, and go where it is sent
 		argv = append(argv, "--tries=1", "--max-redirect=0")
 	}
 	for k, v := range o.header {
 		argv = append(argv, "--header", k+": "+v)
 	}
-	return argv, strings.NewReader("")
+	return argv, strings.NewReader(o.url + "\n")
+}
+
+// checkHeader refuses headers whose values others would see. An agent or curl would have them to itself.
+func (c *Client) checkHeader(header map[string]string) error {
+	public := []string{"user-agent", "x-splitbench-run", "host", "accept", "content-type", "l5d-dst-override"}
+	for k := range header {
+		if c.tool != toolCurl && !slices.Contains(public, strings.ToLower(k)) {
+			return fmt.Errorf("curl: header %q: the image's wget takes headers as arguments, which audit logs show; "+
+				"leave it out, or use an image with curl, such as by --via ephemeral", k)
+		}
+	}
+	return nil
 }
 
 // config is curl's configuration: a block for each connection, in which the last request asks for its end.
@@ -302,12 +316,13 @@ func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\t", `\t`, "\n", `\n`, "\r", `\r`, "\v", `\v`).Replace(s) + `"`
 }
 
-// wgetScript is a constant: what differs comes as arguments, which a shell does not interpret. $1: the line that ends
-// an answer; $2: the URL; $3: seconds of one request; $4: how many; then arguments of wget. The body goes to stdout,
+// wgetScript is a constant: what differs comes as arguments, which a shell does not interpret, and a URL on stdin. $1: the
+// line that ends an answer; $2: seconds of one request; $3: how many; then arguments of wget. The body goes to stdout,
 // then the line with the exit code and the first line of what wget said.
 const wgetScript = `
-mark=$1 url=$2 limit=$3 left=$4
-shift 4
+mark=$1 limit=$2 left=$3
+shift 3
+IFS= read -r url
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
 unset WGETRC
 export HOME=/dev/null

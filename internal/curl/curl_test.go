@@ -420,3 +420,49 @@ func FuzzScanner(f *testing.F) {
 }
 
 func newReader(in []byte) *bufio.Reader { return bufio.NewReaderSize(bytes.NewReader(in), lineBuffer) }
+
+// recorded keeps the arguments of all commands.
+type recorded struct {
+	Execer
+	argv []string
+}
+
+func (r *recorded) Exec(ctx context.Context, argv []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	r.argv = append(r.argv, argv...)
+	return r.Execer.Exec(ctx, argv, stdin, stdout, stderr)
+}
+
+// Arguments of exec stand in the audit logs of API servers: what is secret is no argument, or is not sent.
+func TestNoSecretIsAnArgument(t *testing.T) {
+	t.Parallel()
+	for tool, x := range containers(t) {
+		t.Run(tool, func(t *testing.T) {
+			t.Parallel()
+			var arrived atomic.Int64
+			srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("X-Key") == `k3y "q" \ # $(d)` && r.URL.Query().Get("access_token") == "t0ken" {
+					arrived.Add(1)
+				}
+			}))
+			t.Cleanup(srv.Close)
+			seen := &recorded{Execer: x}
+			c := open(t, seen, Options{})
+			p := plan(srv.URL+"/?access_token=t0ken", 5)
+			p.Header["X-Key"] = `k3y "q" \ # $(d)`
+			var err error
+			for _, err = range c.Attack(t.Context(), p, &wire.Totals{}) {
+			}
+			if refused := err != nil && strings.Contains(err.Error(), `header "X-Key"`); refused != (tool != toolCurl) || err != nil && !refused {
+				t.Fatalf("sent with %v", err)
+			}
+			if n := arrived.Load(); err == nil && n != 5 {
+				t.Errorf("%d requests came as they were to be", n)
+			}
+			for _, arg := range seen.argv {
+				if strings.Contains(arg, "k3y") || strings.Contains(arg, "t0ken") {
+					t.Errorf("argument %q", arg)
+				}
+			}
+		})
+	}
+}

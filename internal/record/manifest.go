@@ -19,6 +19,7 @@ import (
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -157,45 +158,52 @@ func (m *Manifest) Undisturbed() bool { return m.Interrupted == "" && len(m.Fail
 
 // Write writes the manifest into the run's folder, less what a run must not keep.
 func (m Manifest) Write(folder *store.Run) error {
-	b, err := json.MarshalIndent(m.kept(), "", "  ")
+	b, err := json.MarshalIndent(m.Kept(), "", "  ")
 	if err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
 	return folder.WriteFile(ManifestFile, append(b, '\n'))
 }
 
-// Masked stands in the place of what a run must not keep.
-const Masked = "***"
-
-// SecretHeader reports whether the value of a header lets its bearer in somewhere: a run keeps that there was one,
-// never which. Such headers are told by their names, as there is no other way.
-func SecretHeader(name string) bool {
-	name = strings.ToLower(name)
-	words := []string{
-		"auth", "cookie", "token", "secret", "password", "credential", "api-key", "apikey", "session", "signature", "jwt",
+// HeaderValue is the value of a header as a run keeps it: that there was one, and which only of headers that let nobody
+// in anywhere. A secret cannot be told by the name of its header.
+func HeaderValue(name, value string) string {
+	public := []string{
+		"accept", "accept-encoding", "accept-language", "cache-control", "content-type", "host", "l5d-dst-override",
+		"user-agent", "x-splitbench-run",
 	}
-	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(name, word) })
+	if slices.Contains(public, strings.ToLower(name)) {
+		return untrusted.Masked(value)
+	}
+	return untrusted.Mask
 }
 
 func maskedHeader(h map[string]string) map[string]string {
 	out := maps.Clone(h)
-	for name := range out {
-		if SecretHeader(name) {
-			out[name] = Masked
-		}
+	for name, value := range out {
+		out[name] = HeaderValue(name, value)
 	}
 	return out
 }
 
-// kept is the manifest as it is stored.
-func (m Manifest) kept() Manifest {
-	m.Plan.Header = maskedHeader(m.Plan.Header)
+// Kept is the manifest as it is stored and judged, live as later: without secrets.
+func (m Manifest) Kept() Manifest {
+	m.Plan.Header, m.Plan.URL = maskedHeader(m.Plan.Header), untrusted.Masked(m.Plan.URL)
+	if m.Latency != nil {
+		own := *m.Latency
+		own.Targets = slices.Clone(own.Targets)
+		for i, t := range own.Targets {
+			own.Targets[i].Name, own.Targets[i].URL = untrusted.Masked(t.Name), untrusted.Masked(t.URL)
+		}
+		m.Latency = &own
+	}
 	snapshot := func(s *law.Snapshot) *law.Snapshot {
 		if s == nil {
 			return nil
 		}
 		own := *s
-		own.Law.Probe.Header = maskedHeader(own.Law.Probe.Header)
+		p := &own.Law.Probe
+		p.Header, p.Path = maskedHeader(p.Header), untrusted.Masked(p.Path)
 		return &own
 	}
 	m.Before, m.After = snapshot(m.Before), snapshot(m.After)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // LoadInput is everything that a LoadReport is built from.
@@ -31,7 +32,7 @@ func BuildLoad(in LoadInput) LoadReport {
 	r := LoadReport{
 		APIVersion: APIVersion, Kind: LoadKind,
 		Target: LoadTarget{
-			URL: p.URL, Method: p.Method, Protocol: cmp.Or(string(p.Protocol), string(attack.ProtocolHTTP1)),
+			URL: untrusted.Masked(p.URL), Method: p.Method, Protocol: cmp.Or(string(p.Protocol), string(attack.ProtocolHTTP1)),
 			Schedule:    string(attack.ShapeConstant),
 			Connections: p.Connections, Streams: max(p.Streams, 1), Saturation: cmp.Or(string(p.Saturation),
 				string(attack.SaturationQueue)), ConnectTo: p.ConnectTo,

@@ -17,25 +17,25 @@ const (
 	maxPrintable = 16 << 10
 )
 
-// Safe is s with everything but printable characters replaced, at most 500 bytes of it: for names and parts of
-// sentences.
+// Safe is s Masked and with everything but printable characters replaced, at most 500 bytes of it: for names and parts
+// of sentences.
 func Safe(s string) string {
 	return Cut(strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return unicode.ReplacementChar
 		}
 		return r
-	}, Cut(s, 4*maxSafe)), maxSafe)
+	}, Masked(Cut(s, 4*maxSafe))), maxSafe)
 }
 
 // Error is what err says, Safe. Errors that were joined have a line each, and become parts of one sentence.
 func Error(err error) string { return Safe(strings.ReplaceAll(err.Error(), "\n", "; ")) }
 
-// Printable is s with an escape for what is not plainly printable (control bytes, ESC, line ends, bidirectional and
+// Printable is s Masked and with an escape for what is not plainly printable (control bytes, ESC, line ends, bidirectional and
 // zero-width marks, private and unassigned code points), at its full length but for 16 KiB: for whole sentences and for
 // what is quoted. It is stricter than what kubectl's printers do, which let direction marks through.
 func Printable(s string) string {
-	s = Cut(s, maxPrintable)
+	s = Masked(Cut(s, maxPrintable))
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])

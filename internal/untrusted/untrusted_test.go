@@ -50,3 +50,28 @@ func FuzzShown(f *testing.F) {
 		}
 	})
 }
+
+func TestMasked(t *testing.T) {
+	for in, want := range map[string]string{
+		"http://podinfo:9898/a?b=c&d=e":                         "http://podinfo:9898/a?b=***&d=***",
+		"GET /login?access_token=s3cret HTTP/1.1":               "GET /login?access_token=*** HTTP/1.1",
+		"https://me:s3cret@host:1/x":                            "https://***@host:1/x",
+		"https://s3cret@host/x":                                 "https://***@host/x",
+		`parse "http://me:s3 cret%zz@h/": invalid`:              `parse "http://***@h/": invalid`,
+		"could not parse: ftp://me:s3 cret%zz@h:1":              "could not parse: ftp://***@h:1",
+		"http://me:s3/cr/et@host":                               "http://***@host",
+		"http://h/#access_token=s3cret":                         "http://h/#***",
+		`"http://h/#id=s3cret" and so on`:                       `"http://h/#***" and so on`,
+		"socks5://a:s3cret@p:1080, then https://b:s3cret@q/":    "socks5://***@p:1080, then https://***@q/",
+		"https://h/version?timeout=15s":                         "https://h/version?timeout=15s",
+		"http://h/page#part, by me@example.com":                 "http://h/page#part, by me@example.com",
+		"http://h/@scope/name":                                  "http://h/@scope/name",
+		"docker-pullable://nginx@sha256:0123":                   "docker-pullable://nginx@sha256:0123",
+		"a=b; c=d":                                              "a=b; c=d",
+		"--weights podinfo=50,podinfo-east=50 is what was said": "--weights podinfo=50,podinfo-east=50 is what was said",
+	} {
+		if got := Masked(in); got != want {
+			t.Errorf("Masked(%q) is %q, want %q", in, got, want)
+		}
+	}
+}
