@@ -22,7 +22,7 @@ import (
 const (
 	rereads     = 3
 	rereadPause = time.Second
-	rereadLimit = 20 * time.Second
+	rereadLimit = 5 * time.Second // of the first try; each has twice the time of the one before
 )
 
 // look reads the cluster after the burst, where one was measured. That nothing moved must be seen, not assumed.
@@ -31,12 +31,13 @@ func (r *run) look(ctx context.Context, measured bool) {
 	if !measured {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rereadLimit)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	q := r.cfg.Query.Pinned(*r.m.Before)
 	var last error
-	for range rereads {
-		snap, err := mesh.Discover(ctx, r.cfg.Local, r.cfg.Remotes, q)
+	for try := range rereads {
+		limited, cancel := context.WithTimeout(ctx, rereadLimit<<try)
+		snap, err := mesh.Discover(limited, r.cfg.Local, r.cfg.Remotes, q)
+		cancel()
 		if err == nil {
 			r.m.After = &snap
 			if t := snap.Told; t != nil && t.Required && t.Why != "" {
@@ -49,7 +50,11 @@ func (r *run) look(ctx context.Context, measured bool) {
 		if e, ok := errors.AsType[*mesh.Error](err); ok && e.Kind != mesh.KindUnreachable && e.Kind != mesh.KindServer {
 			break
 		}
-		pause(ctx, rereadPause) //nolint:errcheck // the next look says it
+		time.Sleep(rereadPause) // until what was cancelled has left its connection
+		r.cfg.Local.Redial()    // the connections may have died during the burst, and nobody told us
+		for _, remote := range r.cfg.Remotes {
+			remote.Client.Redial()
+		}
 	}
 	r.m.Failures = append(r.m.Failures,
 		"whether the split stayed the same during the run could not be seen: "+untrusted.Error(last))

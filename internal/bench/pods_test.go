@@ -197,6 +197,7 @@ func TestOnePodOfTwoFails(t *testing.T) {
 type cutting struct {
 	after int
 	pod   int
+	more  int // sessions after it that are cut too
 
 	mu       sync.Mutex
 	sessions int
@@ -207,7 +208,7 @@ func (c *cutting) mend(_ string, in io.Reader, out io.Writer) (io.Reader, io.Wri
 	defer c.mu.Unlock()
 	n := c.sessions
 	c.sessions++
-	if n != c.pod {
+	if n < c.pod || n > c.pod+c.more {
 		return in, out
 	}
 	inR, inW := io.Pipe()
@@ -274,6 +275,32 @@ func TestTwoSegmentsAddUp(t *testing.T) {
 	}
 	if len(r.Source.Pods) != 1 || r.Source.Pods[0].Segments != 2 || r.Source.Pods[0].Lost != int64(lost) {
 		t.Errorf("by source pod: %+v", r.Source.Pods)
+	}
+}
+
+// Each break tells its own losses, which add up to the run's.
+func TestLossesOfSeveralBreaksAddUpOnce(t *testing.T) {
+	t.Parallel()
+	cuts := &cutting{after: 20_000, more: 1}
+	w := world(t, demo.Options{Seed: 6, Mend: cuts.mend})
+	cfg := connect(t, w, 5000)
+	cfg.Resume = true
+	r, m, _ := live(t, cfg)
+	if len(m.Streams) != 3 {
+		t.Fatalf("streams: %+v, reasons %q", m.Streams, r.Verdict.Reasons)
+	}
+	told, breaks := int64(0), 0
+	for _, text := range r.Warnings {
+		if _, rest, ok := strings.Cut(text, "of its part: "); ok {
+			var n int64
+			if _, err := fmt.Sscan(rest, &n); err != nil {
+				t.Fatal(err)
+			}
+			told, breaks = told+n, breaks+1
+		}
+	}
+	if all := r.Unattributed.Errors["lost"]; breaks != 2 || told != all || all == 0 || r.Source.Pods[0].Lost != all {
+		t.Errorf("%d breaks tell of %d lost, the report of %d, the pod of %d", breaks, told, all, r.Source.Pods[0].Lost)
 	}
 }
 

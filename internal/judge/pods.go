@@ -24,6 +24,7 @@ func podsOf(m record.Manifest, t *Tally) []report.SourcePod {
 		p := &out[s.Pod]
 		p.Pod, p.Agent, p.Transport = s.Name, s.Agent.How, s.Agent.Transport
 		p.Segments = max(p.Segments, s.Segment+1)
+		p.Lost += t.lostOf(s, len(out))
 	}
 	for i := range out {
 		counts := analyze.Counts{N: make([]int64, len(m.Weights))}
@@ -34,9 +35,6 @@ func podsOf(m record.Manifest, t *Tally) []report.SourcePod {
 			counts = t.byPod[i]
 		}
 		out[i].Unattributed = counts.Unattributed
-		if i < len(t.lostByPod) {
-			out[i].Lost = t.lostByPod[i]
-		}
 		known := attributed(counts)
 		out[i].Requests = known + counts.Unattributed
 		for b, w := range m.Weights {
@@ -56,10 +54,16 @@ func (doc *draft) brokenStreams(m record.Manifest, t *Tally) {
 		if s.Next == 0 {
 			continue
 		}
-		var lost int64
-		if s.Pod < len(t.lostByPod) {
-			lost = t.lostByPod[s.Pod]
-		}
-		doc.warn(report.SayStreamBroke, s.Name, s.Next, lost, s.Broken)
+		doc.warn(report.SayStreamBroke, s.Name, s.Next, t.lostOf(s, m.Pods()), s.Broken)
 	}
+}
+
+// lostOf is how many requests were lost where a stream of one of so many pods broke.
+func (t *Tally) lostOf(s record.Stream, pods int) (n int64) {
+	for _, seq := range t.lost {
+		if at := seq / uint64(pods); seq%uint64(pods) == uint64(s.Pod) && s.First <= at && at < s.Next {
+			n++
+		}
+	}
+	return n
 }

@@ -36,7 +36,7 @@ type Tally struct {
 	turns        bool             // the counts are as near to the weights as turns by weight keep them
 	Pods         int              // source pods: request n is of pod n mod pods
 	byPod        []analyze.Counts // where there is more than one
-	lostByPod    []int64          // requests whose stream broke before their result came; shorter where the last have none
+	lost         []uint64         // numbers of requests whose stream broke before their result came
 }
 
 // NewTally counts the answers of that many backends.
@@ -63,11 +63,7 @@ func (t *Tally) Add(r attack.Result) {
 	}
 	t.counts.Add(int(r.Backend), 1)
 	if r.Err == attack.ErrLost {
-		pod := max(t.podOf(r), 0)
-		for len(t.lostByPod) <= pod {
-			t.lostByPod = append(t.lostByPod, 0)
-		}
-		t.lostByPod[pod]++
+		t.lost = append(t.lost, r.Seq)
 	}
 	t.countByPod(r)
 	t.outcomes.Add(r)

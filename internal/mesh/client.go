@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -37,6 +39,7 @@ type Client struct {
 	watcher dynamic.Interface // without a bound on how long an answer may take: a watch is one long answer
 
 	metadata metadata.Interface // names without contents, for Secrets
+	wire     http.RoundTripper  // below all of them
 	date     *dateHeader
 	memo     *memo
 	wide     bool // see Wide
@@ -66,13 +69,18 @@ func Connect(cfg *rest.Config, contextName string) (Client, error) {
 	dyn, err2 := dynamic.NewForConfig(own)
 	watcher, err3 := dynamic.NewForConfig(endless)
 	meta, err4 := metadata.NewForConfig(own)
-	if err := cmp.Or(err1, err2, err3, err4); err != nil {
+	wire, err5 := rest.TransportFor(own)
+	if err := cmp.Or(err1, err2, err3, err4, err5); err != nil {
 		return Client{}, usage("connect", "--context "+untrusted.Safe(contextName), law.Brief(err), "check the kubeconfig")
 	}
 	return Client{
 		Context: contextName, server: own.Host, kube: kube, dynamic: dyn, watcher: watcher, metadata: meta, date: date,
+		wire: wire,
 	}, nil
 }
+
+// Redial has the next call dial anew: a connection that something on the way has forgotten looks alive from here.
+func (c Client) Redial() { utilnet.CloseIdleConnectionsFor(c.wire) }
 
 // version asks who is there: the first call, so that a dead API server is named as such. Its answer also tells how far
 // the server's clock is ahead of ours, in milliseconds.

@@ -43,8 +43,8 @@ func warnings(r Report) []string {
 			w = append(w, d.Text)
 		}
 	}
-	// A lag of 0: there was no schedule.
-	if r.Load != nil && !r.Load.OnTime && !(r.Load.SendLag.P99Us != nil && *r.Load.SendLag.P99Us == 0) {
+	// A lag of 0: there was no schedule. None: too few requests to tell, and what else is known is said below.
+	if r.Load != nil && !r.Load.OnTime && r.Load.SendLag.P99Us != nil && *r.Load.SendLag.P99Us != 0 {
 		w = append(w, fmt.Sprintf(
 			"The generator was late (99 of 100 requests within %s of the plan): the times are not the mesh's alone.",
 			micros(r.Load.SendLag.P99Us)))

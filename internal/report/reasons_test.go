@@ -336,3 +336,14 @@ func TestInRuns(t *testing.T) {
 		t.Errorf("a bound: %q", got)
 	}
 }
+
+// A lag that nobody could know is not told as lateness.
+func TestLatenessIsToldWhereItIsKnown(t *testing.T) {
+	lag := 2500.0
+	for _, p99 := range []*float64{nil, &lag} {
+		text := strings.Join(warnings(Report{Load: &Load{SendLag: SendLag{P99Us: p99}}}), " ")
+		if strings.Contains(text, "late") != (p99 != nil) {
+			t.Errorf("p99 %v: %q", p99, text)
+		}
+	}
+}
