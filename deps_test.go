@@ -64,6 +64,7 @@ github.com/creack/pty < tests
 github.com/go-logr/logr < cmd/splitbench
 github.com/gofrs/flock < internal/store
 github.com/google/go-cmp < tests
+github.com/hiddeco/sshsig < internal/store
 github.com/jstemmer/go-junit-report/v2/junit < internal/render
 github.com/klauspost/compress < internal/agentbin
 github.com/linkerd/linkerd2-proxy-api < internal/told
@@ -84,6 +85,7 @@ go.opentelemetry.io/otel < internal/telemetry
 go.opentelemetry.io/proto/otlp < tests
 google.golang.org/grpc < internal/told
 google.golang.org/protobuf < internal/told
+golang.org/x/crypto/ssh < internal/store
 golang.org/x/perf < tests
 golang.org/x/sys < attack
 golang.org/x/term < cmd/splitbench

@@ -145,7 +145,7 @@ func (n *analyzeCommand) judgeFile(name string, flags *pflag.FlagSet) (report.Re
 	}
 	defer f.Close()
 	whole := bufio.NewReader(f)
-	r, ok, err := readReport(whole)
+	r, ok, err := readReport(name, whole)
 	switch {
 	case ok && (n.weights != nil || n.counts != "" || len(n.cfg.Rules) > 0):
 		return r, fmt.Errorf("--weights, --counts, --classify: a report brings its own; leave them out, or leave out %q",

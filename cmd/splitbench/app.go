@@ -149,7 +149,7 @@ func codeOf(err error) int {
 		return int(code)
 	case errors.As(err, &usage):
 		return report.ExitBug
-	case errors.As(err, new(interrupted)), errors.Is(err, store.ErrDamaged):
+	case errors.As(err, new(interrupted)), errors.Is(err, store.ErrDamaged), errors.Is(err, report.ErrDamaged):
 		return report.ExitInvalid
 	case errors.As(err, &cluster) && cluster.Kind != mesh.KindUsage && cluster.Kind != mesh.KindAmbiguous:
 		return report.ExitInvalid

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,9 @@ import (
 // storedReport reads the report that a run wrote; a run that was killed before wrote none, and is judged from what it
 // kept.
 func storedReport(f store.Folder) (report.Report, error) {
+	if err := f.Whole(); err != nil {
+		return report.Report{}, err
+	}
 	b, err := f.ReadFile(record.VerdictFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return report.Report{}, err
@@ -49,7 +53,7 @@ func (a *app) named(runs *storedFlags, args []string) (report.Report, error) {
 			return report.Report{}, fmt.Errorf("report: %w", err)
 		}
 		defer f.Close()
-		r, ok, err := readReport(bufio.NewReader(f))
+		r, ok, err := readReport(args[0], bufio.NewReader(f))
 		if err == nil && !ok {
 			err = report.ErrNotReport
 		}
@@ -69,8 +73,13 @@ func (a *app) named(runs *storedFlags, args []string) (report.Report, error) {
 const headOfFile = 512
 
 // readReport reads a report from a page or a JSON document; ok says that it is one of those, whether or not it can be
-// read. Where it is not, nothing was taken.
-func readReport(whole *bufio.Reader) (r report.Report, ok bool, err error) {
+// read. Where it is not, nothing was taken. In the folder of a run it is as good as the run.
+func readReport(name string, whole *bufio.Reader) (r report.Report, ok bool, err error) {
+	if run, err := store.Open("", filepath.Dir(name)+"/"); err == nil && name != "-" {
+		if err := run.Whole(); err != nil {
+			return r, true, err
+		}
+	}
 	head, err := whole.Peek(headOfFile)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return r, false, err

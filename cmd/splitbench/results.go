@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -20,7 +22,8 @@ func newResults(a *app) *cobra.Command {
 		Use:   "results",
 		Short: "Look at stored runs",
 	}
-	cmd.AddCommand(newList(a), newShow(a), newCompare(a), newExport(a), newVerify(a), newPin(a), newPrune(a), newImport(a))
+	cmd.AddCommand(newList(a), newShow(a), newCompare(a), newExport(a), newSign(a), newVerify(a), newPin(a), newPrune(a),
+		newImport(a))
 	return cmd
 }
 
@@ -137,10 +140,93 @@ func newMark(a *app) *cobra.Command {
 	return a.command(cmd, &cfg, work, under("Flags", bound(resultsFlag)))
 }
 
+// keyFlag names a file with a key.
+func keyFlag(file *string, usage string) group {
+	return bound(func(flags *pflag.FlagSet, _ *bench.Config) { flags.StringVar(file, "key", "", usage) })
+}
+
+func newSign(a *app) *cobra.Command {
+	var (
+		runs    storedFlags
+		keyFile string
+	)
+	cmd := &cobra.Command{
+		Use:   "sign RUN|FILE...",
+		Short: "Sign runs, or files such as a page, with an SSH key",
+		Long: `sign writes SHA256SUMS.sig into the folder of a run that is whole, or FILE.sig beside a file: an SSH signature,
+as ssh-keygen -Y sign -n splitbench makes it. results verify --key says whose it is. A run's signature covers all of its
+files. A key with a passphrase, in an agent or on a token is for ssh-keygen to use; its signatures count as well.`,
+		Example: `  splitbench results sign latest --key ~/.ssh/id_ed25519
+  splitbench results verify latest --key team.pub`,
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: quietly(storedRuns),
+	}
+	work := func(_ context.Context, args []string) error {
+		if keyFile == "" {
+			return errors.New("--key: name the private key to sign with, such as ~/.ssh/id_ed25519")
+		}
+		key, err := os.ReadFile(keyFile)
+		if err != nil {
+			return fmt.Errorf("--key: %w", err)
+		}
+		for _, name := range args {
+			if isFile(name) {
+				err = store.SignFile(name, key)
+			} else if f, openErr := runs.open([]string{name}); openErr != nil {
+				err = openErr
+			} else {
+				err = f.Sign(key)
+			}
+			if err != nil {
+				return err
+			}
+			a.say("signed %s", untrusted.Safe(name))
+		}
+		return nil
+	}
+	return a.command(cmd, nil, work,
+		under("Runs", &runs), under("Signature", keyFlag(&keyFile, "file of the SSH private key to sign with")))
+}
+
+// trust holds a run to the keys that are trusted.
+type trust struct {
+	file string
+	keys store.Keys
+}
+
+func (t *trust) read() error {
+	if t.file == "" {
+		return nil
+	}
+	b, err := os.ReadFile(t.file)
+	if err == nil {
+		t.keys, err = store.ReadKeys(b)
+	}
+	if err != nil {
+		return fmt.Errorf("--key %q: %w", t.file, err)
+	}
+	return nil
+}
+
+// stateUnsigned is of what is whole, where nothing shows that it is of whom it is said to be.
+const stateUnsigned = "unsigned"
+
+// judge says what is missing of trust in what is signed so, "" where nothing is.
+func (t *trust) judge(signedBy string, trusted bool) string {
+	switch {
+	case t.file == "" || trusted:
+		return ""
+	case signedBy == "":
+		return "it has no signature: nothing shows who wrote it"
+	}
+	return fmt.Sprintf("it was signed by %s, which is no key of %s", signedBy, t.file)
+}
+
 // verified is one run in the output of verify.
 type verified struct {
 	ID       string    `json:"id"`
-	State    string    `json:"state"` // complete, partial or damaged
+	State    string    `json:"state"` // complete, partial, damaged or unsigned
+	SignedBy string    `json:"signedBy,omitempty"`
 	Text     string    `json:"text"`
 	Problems []problem `json:"problems"`
 	Extra    []string  `json:"extraFiles"`
@@ -155,41 +241,89 @@ func newVerify(a *app) *cobra.Command {
 	var (
 		runs   storedFlags
 		output form
+		by     trust
 	)
 	cmd := &cobra.Command{
-		Use:   "verify [RUN...]",
-		Short: "Check whether runs are complete, partial or damaged, and which file is",
+		Use:   "verify [RUN|FILE...]",
+		Short: "Check whether runs are complete, partial or damaged, and which file is, and who signed them",
 		Long: `verify compares every file of the runs with their SHA256SUMS; without an argument, of all runs. Exit code 4
-where one is damaged, 2 where one is no run at all; a partial run was cut short and is as it was written.`,
+where one is damaged, 2 where one is no run at all; a partial run was cut short and is as it was written. With --key
+what no key of that file signed is unsigned, and exit code 4 too; FILE is then what results sign FILE signed.`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: quietly(storedRuns),
 	}
 	work := func(_ context.Context, args []string) error {
-		folders, err := runs.all(args)
-		if err != nil {
+		if err := by.read(); err != nil {
 			return err
 		}
-		return a.verify(folders, output)
+		files := slices.DeleteFunc(slices.Clone(args), func(name string) bool { return !isFile(name) })
+		if len(files) > 0 && by.file == "" {
+			return fmt.Errorf("%s is a file: say with --key whose signature %s.sig is to be", files[0], files[0])
+		}
+		var lines []verified
+		for _, name := range files {
+			lines = append(lines, by.verifyFile(name))
+		}
+		if names := slices.DeleteFunc(slices.Clone(args), isFile); len(names) > 0 || len(files) == 0 {
+			folders, err := runs.all(names)
+			if err != nil {
+				return err
+			}
+			for _, f := range folders {
+				line, err := by.verifyRun(f)
+				if err != nil {
+					return err
+				}
+				lines = append(lines, line)
+			}
+		}
+		return a.verified(lines, output)
 	}
-	return a.command(cmd, nil, work, under("Runs", &runs), under("Output", outputFlag(&output, "text", "json")))
+	return a.command(cmd, nil, work, under("Runs", &runs), under("Output", outputFlag(&output, "text", "json")),
+		under("Signature", keyFlag(&by.file, "file of the SSH public keys of whom to trust, one a line")))
 }
 
-func (a *app) verify(folders []store.Folder, output form) error {
-	damaged := false
-	lines := make([]verified, 0, len(folders))
-	for _, f := range folders {
-		v, err := f.Verify()
-		if err != nil {
-			return err
-		}
-		line := verified{
-			ID: f.ID, State: string(v.State), Text: untrusted.Printable(v.String()), Problems: []problem{}, Extra: v.Extra,
-		}
-		for _, p := range v.Problems {
-			line.Problems = append(line.Problems, problem(p))
-		}
-		damaged = damaged || v.State == store.Damaged
-		lines = append(lines, line)
+func (t *trust) verifyRun(f store.Folder) (verified, error) {
+	v, err := f.Verify()
+	line := verified{
+		ID: f.ID, State: string(v.State), SignedBy: store.Fingerprint(v.Signer), Text: untrusted.Printable(v.String()),
+		Problems: []problem{}, Extra: v.Extra,
+	}
+	for _, p := range v.Problems {
+		line.Problems = append(line.Problems, problem(p))
+	}
+	line.settle(t.judge(line.SignedBy, t.keys.Have(v.Signer)))
+	return line, err
+}
+
+func (t *trust) verifyFile(name string) verified {
+	line := verified{ID: name, State: string(store.VerifiedComplete), Text: "as it was signed", Problems: []problem{}}
+	key, err := store.Signer(name)
+	if err != nil {
+		why := untrusted.Printable(err.Error())
+		line.State, line.Text = string(store.Damaged), "damaged: "+name+".sig "+why
+		line.Problems = []problem{{name + ".sig", why}}
+	}
+	line.SignedBy = store.Fingerprint(key)
+	line.settle(t.judge(line.SignedBy, t.keys.Have(key)))
+	return line
+}
+
+// settle takes account of the signature.
+func (v *verified) settle(missing string) {
+	switch {
+	case v.State == string(store.Damaged):
+	case missing != "":
+		v.State, v.Text = stateUnsigned, stateUnsigned+": "+missing
+	case v.SignedBy != "":
+		v.Text += ", signed by " + v.SignedBy
+	}
+}
+
+func (a *app) verified(lines []verified, output form) error {
+	bad := func(v verified) bool { return v.State == string(store.Damaged) || v.State == stateUnsigned }
+	if lines == nil {
+		lines = []verified{}
 	}
 	err := a.write(output, document{
 		"text": func(w io.Writer) error {
@@ -200,7 +334,7 @@ func (a *app) verify(folders []store.Folder, output form) error {
 		},
 		"json": jsonOf(runsDocument[verified]{report.APIVersion, "RunVerification", lines}),
 	})
-	if err == nil && damaged {
+	if err == nil && slices.ContainsFunc(lines, bad) {
 		return exitCode(report.ExitInvalid)
 	}
 	return err

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -69,23 +73,56 @@ func (c *listCommand) list(context.Context, []string) error {
 	if err != nil {
 		return err
 	}
-	lines := make([]runLine, 0, len(folders))
-	for _, f := range folders {
-		line, s := lineOf(f)
-		if s.HasLabels(c.runs.labels) && (c.outcome == "" || c.outcome == line.Outcome) {
-			lines = append(lines, line)
-		}
-	}
+	lines := linesOf(folders, func(line runLine, s report.Summary) bool {
+		return s.HasLabels(c.runs.labels) && (c.outcome == "" || c.outcome == line.Outcome)
+	})
 	if len(lines) == 0 && (c.output == "text" || c.output == "wide") {
 		c.say("no runs stored")
 		return nil
 	}
-	return runList(lines)[c.output](c.stdout)
+	return cmp.Or(runList(lines)[c.output](c.stdout), c.anyDamaged(lines))
+}
+
+// anyDamaged says of each damaged run why it has no outcome, and ends a list with exit code 4.
+func (c *listCommand) anyDamaged(lines []runLine) (err error) {
+	for _, l := range lines {
+		if l.Status == string(store.Damaged) {
+			c.say("%s", l.Why)
+			err = exitCode(report.ExitInvalid)
+		}
+	}
+	return err
+}
+
+// linesOf are the lines of those runs that keep lets through. All files are hashed, so all processors do it.
+func linesOf(folders []store.Folder, keep func(runLine, report.Summary) bool) []runLine {
+	all, kept := make([]runLine, len(folders)), make([]bool, len(folders))
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wait.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(folders); i = int(next.Add(1)) - 1 {
+				line, s := lineOf(folders[i])
+				all[i], kept[i] = line, keep(line, s)
+			}
+		})
+	}
+	wait.Wait()
+	lines := []runLine{}
+	for i, line := range all {
+		if kept[i] {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 func lineOf(f store.Folder) (runLine, report.Summary) {
 	line := runLine{ID: f.ID, Status: string(f.Status), Pinned: f.Pinned(), Labels: map[string]string{}}
 	s, err := record.Summary(f)
+	if err == nil {
+		err = f.Whole()
+	}
 	if err != nil {
 		line.Why = untrusted.Printable(err.Error())
 		if errors.Is(err, store.ErrDamaged) {

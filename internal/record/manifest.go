@@ -101,8 +101,12 @@ func (m *Manifest) Complete(totals wire.Totals) bool {
 		totals.Reason == wire.ReasonStopped && m.Sequential != nil && m.Undisturbed()
 }
 
-// Read reads the manifest of a stored run.
+// Read reads the manifest of a stored run. A run of which any file is not as it was written is store.ErrDamaged: its
+// samples and its reports are of one record.
 func Read(f store.Folder) (Manifest, error) {
+	if err := f.Whole(); err != nil {
+		return Manifest{}, err
+	}
 	b, err := f.ReadFile(ManifestFile)
 	if err != nil {
 		return Manifest{}, err

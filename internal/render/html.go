@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -35,14 +36,16 @@ func HTML(w io.Writer, o report.Outline, document any) error {
 
 // PageOf is the page of an outline, for a server to send.
 func PageOf(o report.Outline, document any) (Page, error) {
+	var verdict bytes.Buffer
 	data, err := embedded(document)
-	if err != nil {
+	if err = errors.Join(err, report.WriteJSON(&verdict, document)); err != nil {
 		return Page{}, err
 	}
 	body, err := execute("outline.tmpl", struct {
 		report.Outline
-		Data template.JS
-	}{o, data})
+		Data           template.JS
+		Sum, RecordSum string // of the data, and of what a run's folder has of them
+	}{o, data, report.Digest([]byte(data)), report.Digest(verdict.Bytes())})
 	if err != nil {
 		return Page{}, err
 	}

@@ -28,7 +28,10 @@ func asHTML(t *testing.T, r report.Report) []byte {
 // can be read in a difference.
 func withoutConstants(t *testing.T, page []byte) []byte {
 	t.Helper()
-	for _, re := range []string{`(<style>)[^<]*(</style>)`, `(<script[^>]*>)(?s:.*?)(</script>)`, `(sha256-)(?:[^'&]|&#43;)*(&#39;)`} {
+	for _, re := range []string{
+		`(<style>)[^<]*(</style>)`, `(<script[^>]*>)(?s:.*?)(</script>)`, `(sha256-)(?:[^'&]|&#43;)*(&#39;)`,
+		`(data-sha256=")[0-9a-f]*(")`, `(this report as JSON: )[^<]*(?:<wbr>[0-9a-f]*)*()`,
+	} {
 		page = regexp.MustCompile(re).ReplaceAll(page, []byte("$1...$2"))
 	}
 	if n := len(page); n > 200_000 {
@@ -80,7 +83,7 @@ func TestPolicyAllowsWhatIsThereAndNothingElse(t *testing.T) {
 	acting := regexp.MustCompile(`(?s)<(script|style)([^>]*)>(.*?)</(?:script|style)>`).FindAllStringSubmatch(page, -1)
 	scripts := 0
 	for _, m := range acting {
-		if m[2] == ` type="application/json" id="splitbench-report"` {
+		if strings.HasPrefix(m[2], ` type="application/json" id="splitbench-report" data-sha256="`) {
 			continue // a browser does not run it
 		}
 		scripts++
@@ -117,6 +120,7 @@ func TestReadHTMLGetsTheReportBack(t *testing.T) {
 
 func TestReadHTMLRefuses(t *testing.T) {
 	good := string(asHTML(t, reports(t)["pass"]))
+	undigested := regexp.MustCompile(` data-sha256="[0-9a-f]+"`).ReplaceAllString(good, "") // of an earlier version
 	for name, c := range map[string]struct {
 		doc  string
 		want error
@@ -124,7 +128,8 @@ func TestReadHTMLRefuses(t *testing.T) {
 		"another page": {"<!doctype html><title>x</title>", report.ErrNotReport},
 		"cut short":    {good[:strings.Index(good, "splitbench-report")+4000], report.ErrNotReport},
 		"empty":        {"", report.ErrNotReport},
-		"newer":        {strings.Replace(good, `"apiVersion":"splitbench.io/v1alpha1"`, `"apiVersion":"splitbench.io/v2"`, 1), report.ErrNewer},
+		"changed":      {strings.Replace(good, `"outcome":"pass"`, `"outcome":"fail"`, 1), report.ErrDamaged},
+		"newer":        {strings.Replace(undigested, `"apiVersion":"splitbench.io/v1alpha1"`, `"apiVersion":"splitbench.io/v2"`, 1), report.ErrNewer},
 	} {
 		if _, err := report.ReadHTML(strings.NewReader(c.doc)); !errors.Is(err, c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want one sentence that is %v", name, err, c.want)

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,7 @@ func EscapeUnprintable(doc []byte) []byte {
 var (
 	ErrNotReport = errors.New("not a report")
 	ErrNewer     = errors.New("made by a newer splitbench")
+	ErrDamaged   = errors.New("DAMAGED")
 )
 
 // maxReport bounds what ReadJSON takes: a report holds no samples.
@@ -105,24 +107,36 @@ func ReadJSON(in io.Reader) (Report, error) {
 const reportScript = "splitbench-report"
 
 // ReadHTML gets the report back from the page of a report. A page without one, and a file that is none, are
-// ErrNotReport; otherwise it refuses what ReadJSON refuses.
+// ErrNotReport, one whose report is not what its digest says ErrDamaged; otherwise it refuses what ReadJSON refuses.
 func ReadHTML(in io.Reader) (Report, error) {
 	b, err := readAll(in)
 	if err != nil {
 		return Report{}, err
 	}
 	// The JSON holds no < but those of escapes, so its element ends at the first one.
-	open := []byte(`<script type="application/json" id="` + reportScript + `">`)
-	at := bytes.LastIndex(b, open)
-	if at < 0 {
+	all := embeddedReport.FindAllSubmatchIndex(b, -1)
+	if len(all) == 0 {
 		return Report{}, fmt.Errorf("read report: %w: the page holds no report of splitbench", ErrNotReport)
 	}
-	doc, _, ok := bytes.Cut(b[at+len(open):], []byte("<"))
+	at := all[len(all)-1]
+	doc, _, ok := bytes.Cut(b[at[1]:], []byte("<"))
 	if !ok {
 		return Report{}, fmt.Errorf("read report: %w: the page is cut short", ErrNotReport)
 	}
+	sum := string(b[at[2]:at[3]]) // pages of earlier versions have none
+	if sum != "" && sum != fmt.Sprintf(` data-sha256="%s"`, Digest(doc)) {
+		return Report{}, fmt.Errorf("read report: %w: the page was changed after it was written: it has no outcome",
+			ErrDamaged)
+	}
 	return ReadJSON(bytes.NewReader(doc))
 }
+
+// embeddedReport is the beginning of the element that reportScript names.
+var embeddedReport = regexp.MustCompile(
+	`<script type="application/json" id="` + reportScript + `"(| data-sha256="[0-9a-f]+")>`)
+
+// Digest is the SHA-256 of a document, as sha256sum prints it.
+func Digest(doc []byte) string { return fmt.Sprintf("%x", sha256.Sum256(doc)) }
 
 // IsHTML reports whether a file begins as a page does, from its first bytes.
 func IsHTML(head []byte) bool {

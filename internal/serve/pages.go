@@ -83,6 +83,9 @@ func (s *server) row(f store.Folder, labels map[string]string, outcome string) (
 		Link: "/runs/" + url.PathEscape(f.ID) + "/",
 	}
 	sum, err := s.Summarize(f)
+	if err == nil {
+		err = f.Whole()
+	}
 	if err != nil {
 		out.Why = untrusted.Printable(err.Error())
 		if errors.Is(err, store.ErrDamaged) {

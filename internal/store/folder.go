@@ -87,6 +87,15 @@ func openRegular(dir, name string) (*os.File, fs.FileInfo, error) {
 	return f, after, nil
 }
 
+func readRegular(dir, name string) ([]byte, error) {
+	file, _, err := openRegular(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, maxFile))
+}
+
 // maxFile bounds a file that is read whole, in bytes: far more than the manifest of a run over ten thousand pods.
 const maxFile = 256 << 20
 
@@ -124,9 +133,8 @@ func (f Folder) open(name string) (*os.File, error) {
 		return nil, err
 	}
 	if why := f.damage(name, file); why != "" {
-		err := fmt.Errorf("%w: %s %s: nothing is read from it (splitbench results verify %s)",
-			ErrDamaged, name, why, f.path())
-		return nil, errors.Join(fmt.Errorf("run %s: %w", f.ID, err), file.Close())
+		v := Verification{State: Damaged, Problems: []Problem{{name, why}}}
+		return nil, errors.Join(f.damaged(v), file.Close())
 	}
 	return file, nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -105,7 +106,7 @@ func (r *Run) WriteFile(name string, data []byte) error {
 	if err := checkName(name); err != nil {
 		return fmt.Errorf("write file of run %s: %w", r.ID, err)
 	}
-	if name == StatusFile || name == SamplesFile || name == SumsFile {
+	if slices.Contains([]string{StatusFile, SamplesFile, SumsFile, SignatureFile}, name) {
 		return fmt.Errorf("write file of run %s: %q %w: the store writes it itself", r.ID, name, ErrOutside)
 	}
 	r.mu.Lock()

@@ -51,7 +51,7 @@ func (s Status) valid() bool {
 
 // The errors that callers act on. Each is wrapped in a sentence that names the folder or file and says what to do.
 var (
-	ErrDamaged   = errors.New("damaged")
+	ErrDamaged   = errors.New("DAMAGED")
 	ErrExists    = errors.New("already exists")
 	ErrNotFound  = errors.New("no such run")
 	ErrAmbiguous = errors.New("several runs match")

@@ -8,8 +8,11 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // State is what Verify found.
@@ -28,6 +31,8 @@ type Verification struct {
 	Problems []Problem // of a damaged run, by name
 	Extra    []string  // files that the run did not write; they are no damage
 	Running  bool      // it is being written now: nothing was summed yet
+
+	Signer ssh.PublicKey // who signed the sums; nil: nobody
 }
 
 // Problem is one damaged file.
@@ -86,11 +91,29 @@ func (f Folder) Verify() (Verification, error) {
 			v.Problems = append(v.Problems, Problem{name, "was changed"})
 		}
 	}
+	if v.Signer, err = Signer(filepath.Join(f.Dir, SumsFile)); err != nil {
+		v.Problems = append(v.Problems, Problem{SignatureFile, err.Error()})
+	}
 	if len(v.Problems) > 0 {
 		v.State = Damaged
 	}
 	v.Extra, err = now.extra(want)
 	return v, err
+}
+
+// Whole is ErrDamaged where a file of the run is not as the run wrote it, whichever: nothing of it is to be
+// believed then.
+func (f Folder) Whole() error {
+	v, err := f.Verify()
+	if err == nil && v.State == Damaged {
+		err = f.damaged(v)
+	}
+	return err
+}
+
+func (f Folder) damaged(v Verification) error {
+	return fmt.Errorf("run %s: %w: %s: it has no outcome (splitbench results verify %s)", f.ID, ErrDamaged,
+		strings.TrimPrefix(v.String(), string(Damaged)+": "), f.path())
 }
 
 func (f Folder) extra(known map[string]string) ([]string, error) {
@@ -100,7 +123,8 @@ func (f Folder) extra(known map[string]string) ([]string, error) {
 	}
 	var extra []string
 	for _, e := range entries {
-		if _, ok := known[e.Name()]; !ok && e.Name() != SumsFile && !strings.HasPrefix(e.Name(), ".") {
+		if _, ok := known[e.Name()]; !ok && e.Name() != SumsFile && e.Name() != SignatureFile &&
+			!strings.HasPrefix(e.Name(), ".") {
 			extra = append(extra, e.Name())
 		}
 	}
@@ -115,7 +139,7 @@ func (f Folder) sumAll() (map[string]string, error) {
 	}
 	sums := map[string]string{}
 	for _, e := range entries {
-		if !e.Type().IsRegular() || e.Name() == SumsFile || checkName(e.Name()) != nil {
+		if !e.Type().IsRegular() || e.Name() == SumsFile || e.Name() == SignatureFile || checkName(e.Name()) != nil {
 			continue
 		}
 		if sums[e.Name()], err = f.sum(e.Name()); err != nil {
@@ -151,12 +175,7 @@ func (f Folder) wanted() (sums map[string]string, damage string, err error) {
 	if !f.has(SumsFile) {
 		return nil, "is missing", nil
 	}
-	file, err := f.openAny(SumsFile)
-	if err != nil {
-		return nil, "", err
-	}
-	defer file.Close()
-	b, err := io.ReadAll(io.LimitReader(file, maxFile))
+	b, err := readRegular(f.Dir, SumsFile)
 	if err != nil {
 		return nil, "", err
 	}
