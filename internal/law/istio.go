@@ -52,8 +52,8 @@ func (c *Case) istioLaw(q question) (*Law, []Shadowed) {
 }
 
 // byIstio is the law of what names the root, nil where nothing is in force. Of several with its whole name the first
-// that has a rule for the client counts; of wildcards the most exact one alone, rule or not, and none beside a whole name
-// (pilot/pkg/networking/core/route/route.go separateVSHostsAndServices).
+// that has a rule for the client counts; of wildcards the most exact one alone, rule or not, and none beside a whole
+// name (pilot/pkg/networking/core/route/route.go separateVSHostsAndServices).
 func (q question) byIstio(routes []route, virtual []virtualService, labels map[string]string) (*Law, []Shadowed) {
 	ofRoutes, shadowed := q.routeRulers(routes)
 	all, more := q.virtualRulers(virtual, labels)

@@ -218,7 +218,9 @@ func (c *Case) lawBackends(q question, ws Weights) []Leaf {
 		if sum > 0 {
 			b.Probability = float64(w.Weight) / float64(sum)
 		}
-		if s, known := q.service(ns, name); known && !s.Found {
+		s, known := q.service(ns, name)
+		b.Problem = q.ofNoEndpoints(s)
+		if known && !s.Found {
 			b.Problem = fmt.Sprintf("there is no Service %s/%s: after three seconds of 504 its share goes to the others",
 				untrusted.Safe(ns), untrusted.Safe(name))
 		}

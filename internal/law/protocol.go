@@ -106,16 +106,22 @@ func InPorts(list string, port int32) (listed, readable bool) {
 	return listed, readable
 }
 
-// istioTCP: Istio reads the protocol from appProtocol, else from the port name's first part, else finds out itself.
+// istioTCP says why Istio takes a port for TCP: by the first word of its appProtocol, else of its name; of a port whose
+// protocol neither says by its number, else it finds out itself (istio 86c9f01fd73, pkg/config/kube/conversion.go).
 func istioTCP(p Port) string {
 	name, from := p.AppProtocol, "appProtocol"
 	if name == "" {
-		name, _, _ = strings.Cut(p.Name, "-")
-		from = "its name"
+		name, from = p.Name, "its name"
 	}
-	switch strings.ToLower(name) {
-	case "tcp", "tls", "https", "mongo", "mysql", "redis":
-		return fmt.Sprintf("port %d is %s by %s", p.Port, strings.ToLower(untrusted.Safe(name)), from)
+	word, _, _ := strings.Cut(strings.ToLower(name), "-")
+	switch word {
+	case "tcp", "tls", "https", "mongo", "mysql", "redis", "kubernetes.io/wss":
+		return fmt.Sprintf("port %d is %s by %s", p.Port, untrusted.Safe(word), from)
+	case "http", "http2", "http_proxy", "grpc", "kubernetes.io/h2c", "kubernetes.io/ws":
+		return ""
+	}
+	if slices.Contains([]int32{25, 53, 3306, 27017}, p.Port) {
+		return fmt.Sprintf("port %d is TCP by its number", p.Port)
 	}
 	return ""
 }

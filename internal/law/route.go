@@ -115,7 +115,8 @@ type parentRef struct {
 
 type routeRule struct {
 	Timeouts struct {
-		Request string `json:"request"`
+		Request        string `json:"request"`
+		BackendRequest string `json:"backendRequest"`
 	} `json:"timeouts"`
 	Matches     []routeMatch  `json:"matches"`
 	Filters     []routeFilter `json:"filters"`
@@ -184,8 +185,8 @@ func readRoute(u *unstructured.Unstructured) route {
 	return r
 }
 
-// unreadable says what makes the control plane leave the whole route out, accepted or not: it converts all of a route or
-// none. Linkerd's policy controller keeps what it could convert before (linkerd2 edge-26.8.3,
+// unreadable says what makes the control plane leave the whole route out, accepted or not: it converts all of a route
+// or none. Linkerd's policy controller keeps what it could convert before (linkerd2 edge-26.8.3,
 // policy-controller/k8s/index/src/outbound/index/http.rs, grpc.rs, tls.rs and tcp.rs convert_route); of Istio see
 // 86c9f01fd73, pilot/pkg/config/kube/gateway/conversion.go convertHTTPRoute, convertGRPCRoute, buildHTTPDestination.
 func (r route) unreadable(provider Provider) string {
@@ -202,7 +203,8 @@ func (r route) unreadable(provider Provider) string {
 	for i, rule := range r.spec.Rules {
 		for _, f := range rule.Filters {
 			if !slices.Contains(ruleFilters(provider, r.kind), f.Type) {
-				return fmt.Sprintf("spec.rules[%d] has a filter %q, which %s does not know", i, untrusted.Safe(f.Type), provider.Name())
+				return fmt.Sprintf("spec.rules[%d] has a filter %q, which %s does not know", i, untrusted.Safe(f.Type),
+					provider.Name())
 			}
 		}
 		for j, m := range rule.Matches {
@@ -234,7 +236,8 @@ func ruleFilters(provider Provider, kind Path) []string {
 	return known
 }
 
-// refusedByIstio says for which part of a backendRef Istio leaves the whole route out; one of weight 0 it does not read.
+// refusedByIstio says for which part of a backendRef Istio leaves the whole route out. Those of weight 0 it does not
+// read.
 func (b backendRef) refusedByIstio() string {
 	filter := refusedFilter(b.Filters)
 	switch {
@@ -286,8 +289,8 @@ func (r route) accepted(service string, port int32) (ok bool, why string) {
 	why = "no controller has accepted it for " + at + " (status.parents)"
 	for _, p := range r.status.Parents {
 		ref := p.ParentRef
-		if ref.Name != service || orElse(ref.Kind, "") != "Service" || !isCoreService(ref.Group, ref.Kind, "") ||
-			port != 0 && orElse(ref.Port, port) != port {
+		core := slices.Contains([]string{"", "core"}, orElse(ref.Group, ""))
+		if ref.Name != service || orElse(ref.Kind, "") != "Service" || !core || port != 0 && orElse(ref.Port, port) != port {
 			continue
 		}
 		for _, c := range p.Conditions {

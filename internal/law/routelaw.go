@@ -175,8 +175,11 @@ func (q question) ofRoutes(same []*route, shadowed []Shadowed) (*Law, []Shadowed
 		}
 	}
 	law.Backends, law.Problem = q.backendsOf(m.route, m.rule)
-	if q.provider == ProviderLinkerd {
+	switch q.provider {
+	case ProviderLinkerd:
 		law.Settings = q.settings(m.route, m.rule)
+	case ProviderIstio:
+		law.Settings = m.route.istioTimeouts(m.rule)
 	}
 	return law, shadowed
 }
@@ -347,6 +350,8 @@ func (q question) backend(r *route, ref backendRef, weight int64) Leaf {
 		refuse(statusFailure, "its backendRef has no port")
 	case known && !s.Found:
 		refuse(statusFailure, "there is no Service %s/%s", untrusted.Safe(ns), untrusted.Safe(ref.Name))
+	case known && s.ExternalName != "":
+		b.Problem = q.ofNoEndpoints(s)
 	case known && !s.HasPort(b.Port) && q.provider == ProviderIstio:
 		refuse(statusFailure, "Service %s/%s has no port %d", untrusted.Safe(ns), untrusted.Safe(ref.Name), b.Port)
 	case known && !s.HasPort(b.Port):
@@ -354,6 +359,16 @@ func (q question) backend(r *route, ref backendRef, weight int64) Leaf {
 			untrusted.Safe(ref.Name), b.Port)
 	}
 	return b
+}
+
+// ofNoEndpoints says why nothing answers for a Service that is there, as far as the Service itself tells (linkerd2
+// edge-26.8.3, controller/api/destination/watcher/endpoints_watcher.go). Istio takes an ExternalName for another name.
+func (q question) ofNoEndpoints(s Service) string {
+	if s.ExternalName == "" || q.provider != ProviderLinkerd {
+		return ""
+	}
+	return fmt.Sprintf("Service %s/%s is an ExternalName, of which proxies are told no endpoints",
+		untrusted.Safe(s.Namespace), untrusted.Safe(s.Name))
 }
 
 // Statuses by which proxies answer themselves.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,7 +63,7 @@ func settingProblem(name, value string, kind Path) string {
 			return "not a duration such as 5s or 150ms"
 		}
 	case annRetry + "limit":
-		if _, err := strconv.ParseUint(value, 10, 16); err != nil {
+		if _, ok := number(value, 16); !ok {
 			return "not a number"
 		}
 	case annRetry + "http":
@@ -101,11 +102,52 @@ func isGRPCCondition(s string) bool {
 func linkerdDuration(s string) (time.Duration, bool) {
 	s = strings.TrimSpace(s)
 	digits := strings.TrimRight(s, "hmsd")
-	n, err := strconv.ParseUint(digits, 10, 32)
+	n, isNumber := number(digits, 64)
 	unit, ok := map[string]time.Duration{
 		"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "": 0,
 	}[s[len(digits):]]
-	return time.Duration(n) * unit, err == nil && ok && (unit != 0 || n == 0)
+	over, _ := bits.Mul64(n, uint64(unit/time.Millisecond))
+	return time.Duration(n) * unit, isNumber && ok && over == 0 && (unit != 0 || n == 0)
+}
+
+// number reads a whole number as Linkerd's policy controller does.
+func number(s string, size int) (n uint64, ok bool) {
+	n, err := strconv.ParseUint(strings.TrimPrefix(s, "+"), 10, size)
+	return n, err == nil
+}
+
+// accrualProblem says why a Service's circuit breaker has no effect; empty: it has (linkerd2 edge-26.8.3,
+// policy-controller/k8s/index/src/outbound/index.rs parse_accrual_config).
+func accrualProblem(annotations map[string]string) string {
+	mode, there := annotations[annAccrual]
+	if !there {
+		return "there is no " + annAccrual
+	}
+	for _, name := range slices.Sorted(maps.Keys(annotations)) {
+		value, why := strings.TrimSpace(annotations[name]), ""
+		switch part := strings.TrimPrefix(name, annAccrual); part {
+		case "":
+			if mode != "consecutive" && mode != "unified" {
+				why = "not consecutive or unified"
+			}
+		case "-consecutive-max-failures":
+			if _, ok := number(value, 32); !ok {
+				why = "not a number"
+			}
+		case "-consecutive-max-penalty", "-consecutive-min-penalty":
+			if _, ok := linkerdDuration(value); !ok {
+				why = "not a duration such as 5s or 150ms"
+			}
+		case "-consecutive-jitter-ratio":
+			if ratio, err := strconv.ParseFloat(value, 32); err != nil || !(ratio >= 0 && ratio <= 100) {
+				why = "not a number from 0 to 100"
+			}
+		}
+		if why != "" {
+			return fmt.Sprintf("its annotation %s is %q, %s", name, untrusted.Short(annotations[name], 80), why)
+		}
+	}
+	return ""
 }
 
 // settings are those of requests that follow a rule of a route or, where r is nil, the default path.
@@ -117,7 +159,9 @@ func (q question) settings(r *route, rule int) []Setting {
 			return nil
 		}
 		kind = r.kind
-		out = slices.Concat(settingsOn(r.ref.String(), r.raw.GetAnnotations(), kind), r.timeoutOf(rule))
+		own := maps.Clone(r.raw.GetAnnotations())
+		maps.DeleteFunc(own, func(name, _ string) bool { return strings.HasPrefix(name, annAccrual) }) // Services' alone
+		out = slices.Concat(settingsOn(r.ref.String(), own, kind), r.timeoutOf(rule))
 	}
 	own := func(prefix string) bool {
 		return slices.ContainsFunc(out, func(s Setting) bool {
@@ -155,8 +199,14 @@ func settingsOn(object string, annotations map[string]string, kind Path) []Setti
 		switch {
 		case name == annRetry+"http" && kind != PathHTTPRoute, name == annRetry+"grpc" && kind != PathGRPCRoute:
 			s.Why = "requests here follow a " + string(kind)
+		case sort == annAccrual:
+			s.Why = accrualProblem(same)
 		case unreadableSetting(same, kind) != "":
 			s.Why = unreadableSetting(same, kind)
+		case name == annRetry+"limit" || name == annRetry+"timeout":
+			if strings.Trim(s.Value, " +0hmsd") == "" {
+				s.Why = "0 is none"
+			}
 		}
 		out = append(out, s)
 	}
@@ -188,6 +238,22 @@ func (r *route) timeoutOf(rule int) []Setting {
 		s.Why = "the route's annotation comes first"
 	}
 	return []Setting{s}
+}
+
+// istioTimeouts are those of a route's rule, both of which Istio reads (istio 86c9f01fd73,
+// pilot/pkg/config/kube/gateway/conversion.go convertHTTPRoute). Its retries stay with the backend that was drawn.
+func (r *route) istioTimeouts(rule int) []Setting {
+	t, field := r.spec.Rules[rule].Timeouts, fmt.Sprintf("spec.rules[%d].timeouts.", rule)
+	return slices.Concat(cutOff(r.ref.String(), field+"request", t.Request),
+		cutOff(r.ref.String(), field+"backendRequest", t.BackendRequest))
+}
+
+// cutOff is a timeout of Istio's, none where it is 0 or none is written.
+func cutOff(object, field, value string) []Setting {
+	if d, err := time.ParseDuration(value); err != nil || d == 0 {
+		return nil
+	}
+	return []Setting{{Object: object, Field: field, Value: untrusted.Short(value, 100)}}
 }
 
 // profileSettings are the routes of a ServiceProfile that are retried or cut off, at most ten.

@@ -90,7 +90,8 @@ type virtualRule struct {
 		Name      string `json:"name"`
 		Namespace string `json:"namespace"`
 	} `json:"delegate"`
-	Fault *virtualFault `json:"fault"`
+	Fault   *virtualFault `json:"fault"`
+	Timeout string        `json:"timeout"`
 
 	field string     // where it stands, from the object on that names the host
 	of    *ObjectRef // the delegate that it is of; nil: of that object
@@ -273,6 +274,7 @@ func (q question) ofVirtualService(v *virtualService, all []virtualService, labe
 			law.Objects = append(law.Objects, *r.of)
 		}
 		q.obey(law, v, r, field)
+		law.Settings = cutOff(v.ref.String(), r.field+".timeout", r.Timeout)
 		return law
 	}
 	law.Problem, law.Unfit = fmt.Sprintf("no rule of %s fits %s: proxies answer 404", v.ref, q.probe), true
@@ -298,9 +300,10 @@ func (q question) obey(law *Law, v *virtualService, r virtualRule, field string)
 }
 
 // injected adds the failures that a rule injects as a party of their own; the others keep their shares of the rest. The
-// percentage is a whole number of millionths, and without one nothing is injected (istio route.go TranslateFault).
+// percentage is a whole number of millionths; without one, or without a status, nothing is injected (istio route.go
+// TranslateFault).
 func (q question) injected(leaves []Leaf, f *virtualFault, field string) ([]Leaf, string) {
-	if f == nil || f.Abort == nil || f.Abort.Percentage == nil {
+	if f == nil || f.Abort == nil || f.Abort.Percentage == nil || f.Abort.HTTPStatus == 0 && f.Abort.GRPCStatus == "" {
 		return leaves, ""
 	}
 	const million = 1_000_000
