@@ -247,27 +247,34 @@ func unreadCheck(err error, e *mesh.Error, snap law.Snapshot) preflight.Result {
 	}
 }
 
-// explainCommand needs no cluster: a check's id is what a report, a log or a colleague says.
+// newExplain needs no cluster: a check's id is what a report, a log or a colleague says.
 func newExplain(a *app) *cobra.Command {
-	return &cobra.Command{
+	var output form
+	cmd := &cobra.Command{
 		Use:   "explain [CHECK]",
 		Short: "Explain what a check looks at, why it fails and what to do; without an id, list all checks",
 		Example: `  splitbench explain SB012
+  splitbench explain SB012 -o jsonpath='{.checks[0].remedy}'
   splitbench explain`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: first(quietly(checkIDs)),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return a.text(a.stdout, report.CheckIndexOutline(preflight.Checks()))
-			}
+	}
+	work := func(_ context.Context, args []string) error {
+		checks := preflight.Checks()
+		outline := report.CheckIndexOutline(checks)
+		if len(args) > 0 {
 			c, ok := preflight.Explain(strings.ToUpper(args[0]))
 			if !ok {
-				return fmt.Errorf("explain %q: there is no such check; %s",
-					args[0], orChecks(args[0]))
+				return fmt.Errorf("explain %q: there is no such check; %s", args[0], orChecks(args[0]))
 			}
-			return a.text(a.stdout, report.ExplanationOutline(c))
-		},
+			checks, outline = []preflight.Check{c}, report.ExplanationOutline(c)
+		}
+		return a.write(output, document{
+			"text": func(w io.Writer) error { return a.text(w, outline) },
+			"json": jsonOf(report.ExplanationsOf(checks)),
+		})
 	}
+	return a.command(cmd, nil, work, under("Output", outputFlag(&output, "text", "json")))
 }
 
 // orChecks is the check that was meant, by its number or nearly by its name, else the command that lists them.

@@ -231,8 +231,8 @@ func checkIDs(context.Context, *cobra.Command, []string) (ids []string, _ error)
 // completeRuns offers stored runs for the first argument.
 func completeRuns() cobra.CompletionFunc { return first(quietly(storedRuns)) }
 
-// describedRuns bounds how many of the newest runs are opened for a tab key.
-const describedRuns = 100
+// describedRuns bounds how many of the newest runs are opened, and so hashed, for a tab key.
+const describedRuns = 20
 
 // storedRuns are the stored runs that the arguments do not name yet, with their outcomes, and their alias.
 func storedRuns(_ context.Context, cmd *cobra.Command, args []string) ([]string, error) {

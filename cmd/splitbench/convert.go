@@ -3,8 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -41,7 +41,7 @@ the root Service's port. Remaining differences are listed in comments above it. 
 	return c.kube.completions(a.command(cmd, &c.cfg, c.convert,
 		under("Cluster", &c.kube),
 		under("Request", urlFlag{}),
-		under("Conversion", bound(c.fileFlags), outputFlag(&c.output, "yaml", "json")),
+		under("Conversion", bound(c.fileFlags), outputFlag(&c.output, "yaml", "json", "name")),
 		c.kube.kubectl(),
 	))
 }
@@ -100,33 +100,33 @@ func (c *convertCommand) sources(ctx context.Context, args []string) ([]law.Sour
 	return sources, nil
 }
 
-// printRoutes prints routes ready to be applied: as YAML with the warnings for comments, as JSON with the warnings on
+// printRoutes prints routes ready to be applied: as YAML with the warnings for comments, else with the warnings on
 // stderr.
 func (c *convertCommand) printRoutes(routes []law.Conversion, sources []law.Sources) error {
-	for i, r := range routes {
-		if c.output == "json" {
-			for _, w := range r.Warnings {
+	var objects []map[string]any
+	for _, r := range routes {
+		objects = append(objects, r.Route)
+		for _, w := range r.Warnings {
+			if c.output != "yaml" {
 				c.say("warning: %s", w)
 			}
-			b, err := json.MarshalIndent(r.Route, "", "  ")
+		}
+	}
+	d := objectsDocument(objects)
+	d["yaml"] = func(w io.Writer) error {
+		for i, r := range routes {
+			text, err := r.YAML("Splits as " + sources[i].Name() + " does on Linkerd. What differs:")
 			if err != nil {
 				return err
 			}
-			if _, err := fmt.Fprintf(c.stdout, "%s\n", b); err != nil {
+			if i > 0 {
+				text = append([]byte("---\n"), text...)
+			}
+			if _, err := w.Write(text); err != nil {
 				return err
 			}
-			continue
 		}
-		text, err := r.YAML("Splits as " + sources[i].Name() + " does on Linkerd. What differs:")
-		if err != nil {
-			return err
-		}
-		if i > 0 {
-			text = append([]byte("---\n"), text...)
-		}
-		if _, err := c.stdout.Write(text); err != nil {
-			return err
-		}
+		return nil
 	}
-	return nil
+	return c.write(c.output, d)
 }

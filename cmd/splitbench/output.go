@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -18,23 +20,67 @@ import (
 	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/telemetry"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // form is a value of -o.
 type form string
 
-// outputFlag registers -o with the forms of a document, the first by default.
+// outputFlag registers -o with the forms of a document, the first by default. What has JSON is also printed by kubectl's
+// own printers, so that templates mean what kubectl's users expect.
 func outputFlag(to *form, forms ...form) bound {
-	return func(flags *pflag.FlagSet, _ *bench.Config) {
-		read(flags, "output", string(forms[0]), enumerate(forms, " or "), func(s string) error {
-			if err := oneOf(to, forms...)(s); err != nil {
-				return fmt.Errorf("-o %q: want %s", s, enumerate(forms, ", "))
-			}
-			return nil
-		})
-		flags.Lookup("output").Shorthand = "o"
-		offer(flags, "output", forms...)
+	names := slices.Clone(forms)
+	for _, f := range printed {
+		if slices.Contains(forms, "json") && !slices.Contains(forms, f) {
+			names = append(names, f)
+		}
 	}
+	return func(flags *pflag.FlagSet, _ *bench.Config) {
+		flags.StringP("output", "o", string(forms[0]), enumerate(names, " or "))
+		f := flags.Lookup("output")
+		f.Value = readValue{f.Value, func(s string) error {
+			*to = form(s)
+			if slices.Contains(forms, *to) {
+				return nil
+			}
+			if _, err := printerOf(s); len(names) > len(forms) && !errors.Is(err, errNoPrinter) {
+				return err // of a template
+			}
+			return fmt.Errorf("-o %q: want %s", s, enumerate(names, ", "))
+		}}
+		*to = forms[0]
+		offer(flags, "output", names...)
+	}
+}
+
+// printed are the forms that kubectl's printers give any document that has JSON.
+//
+//nolint:gochecknoglobals // a table that never changes
+var printed = []form{"yaml", "jsonpath=", "go-template="}
+
+var errNoPrinter = errors.New("no printer")
+
+// printerOf is kubectl's printer for a value of -o, errNoPrinter where it has none for it.
+func printerOf(s string) (printers.ResourcePrinter, error) {
+	kind, _, _ := strings.Cut(s, "=")
+	flags := genericclioptions.NewPrintFlags("")
+	toPrinter := flags.TemplatePrinterFlags.ToPrinter
+	switch {
+	case kind == "yaml":
+		toPrinter = flags.JSONYamlPrintFlags.ToPrinter
+	case !strings.HasPrefix(kind, "jsonpath") && !strings.HasPrefix(kind, "go-template"):
+		return nil, errNoPrinter
+	}
+	printer, err := toPrinter(s)
+	if err != nil {
+		return nil, fmt.Errorf("-o %q: %w", s, err)
+	}
+	return printer, nil
+}
+
+func hasPrinter(s string) bool {
+	_, err := printerOf(s)
+	return err == nil
 }
 
 // document writes itself in each of its forms.
@@ -45,7 +91,14 @@ func (a *app) write(f form, d document) error {
 	if a.quiet && (f == "text" || f == "short") {
 		return nil
 	}
-	return d[f](a.stdout)
+	if write, ok := d[f]; ok {
+		return write(a.stdout)
+	}
+	printer, err := printerOf(string(f))
+	if err != nil {
+		return err
+	}
+	return printObject(a.stdout, printer, d["json"])
 }
 
 // jsonOf writes a document as JSON.
@@ -125,35 +178,25 @@ func parseReportForm(s string) (renderFunc, error) {
 	if f, ok := reportForms[s]; ok || s == "text" {
 		return f, nil
 	}
-	form, _, _ := strings.Cut(s, "=")
-	if form != "yaml" && !strings.HasPrefix(form, "jsonpath") && !strings.HasPrefix(form, "go-template") {
+	printer, err := printerOf(s)
+	if errors.Is(err, errNoPrinter) {
 		return nil, fmt.Errorf("-o %q: want %s", s, reportFormNames)
 	}
-	// kubectl's own printers, so that templates mean what kubectl's users expect.
-	flags := genericclioptions.NewPrintFlags("")
-	toPrinter := flags.TemplatePrinterFlags.ToPrinter
-	if form == "yaml" {
-		toPrinter = flags.JSONYamlPrintFlags.ToPrinter
-	}
-	printer, err := toPrinter(s)
-	if err != nil {
-		return nil, fmt.Errorf("-o %q: %w", s, err)
-	}
-	return func(w io.Writer, r report.Report) error { return printObject(w, printer, r) }, nil
+	return func(w io.Writer, r report.Report) error { return printObject(w, printer, jsonOf(r)) }, err
 }
 
-// printObject hands the report to a printer as the object that its JSON is.
-func printObject(w io.Writer, p printers.ResourcePrinter, r report.Report) error {
+// printObject hands a document to a printer as the object that its JSON is.
+func printObject(w io.Writer, p printers.ResourcePrinter, json func(io.Writer) error) error {
 	var doc, out bytes.Buffer
-	if err := report.WriteJSON(&doc, r); err != nil {
+	if err := json(&doc); err != nil {
 		return err
 	}
 	var o unstructured.Unstructured
 	if err := o.UnmarshalJSON(doc.Bytes()); err != nil {
-		return fmt.Errorf("print report: %w", err)
+		return fmt.Errorf("print: %w", err)
 	}
 	if err := p.PrintObj(&o, &out); err != nil {
-		return fmt.Errorf("print report: %w", err)
+		return fmt.Errorf("print: %w", err)
 	}
 	if isTerminal(w) {
 		return printers.WriteEscaped(w, out.String()) // a template prints what came from a cluster as it is
@@ -211,6 +254,28 @@ func (a *app) conclude(ctx context.Context, r report.Report, f resultFlags) erro
 		return interrupted{}
 	}
 	return cmp.Or(outcomeError(r.Verdict.Outcome, f.failOn), delivered)
+}
+
+// objectsDocument writes Kubernetes objects as kubectl does: one by itself, several in a List.
+func objectsDocument(objects []map[string]any) document {
+	var doc any = map[string]any{"apiVersion": "v1", "kind": "List", "items": objects}
+	if len(objects) == 1 {
+		doc = objects[0]
+	}
+	return document{
+		"json": jsonOf(doc),
+		"name": func(w io.Writer) error {
+			for _, o := range objects {
+				u := unstructured.Unstructured{Object: o}
+				gvk := u.GroupVersionKind()
+				kind := strings.ToLower(gvk.GroupKind().String())
+				if _, err := fmt.Fprintf(w, "%s/%s\n", kind, untrusted.Safe(u.GetName())); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
 }
 
 // outcomeError returns the exit code of an outcome as an error.

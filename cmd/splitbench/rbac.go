@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"sigs.k8s.io/yaml"
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/law"
@@ -33,6 +35,7 @@ type rbacCommand struct {
 	remote, required, offline bool
 	name                      string
 	user, group, account      string
+	output                    form
 }
 
 func newRBAC(a *app) *cobra.Command {
@@ -60,7 +63,7 @@ The cluster is only asked which kinds it serves; --offline assumes all kinds. Wh
 	}
 	return c.cluster.completions(a.command(cmd, &c.cfg, c.print,
 		under("Clusters and client pod", &c.cluster, bound(throughFlag)),
-		under("Roles", bound(c.roleFlags)),
+		under("Roles", bound(c.roleFlags), outputFlag(&c.output, "yaml", "json", "name")),
 		c.cluster.kubectl(),
 	))
 }
@@ -78,8 +81,7 @@ func (c *rbacCommand) roleFlags(flags *pflag.FlagSet, _ *bench.Config) {
 
 func (c *rbacCommand) print(ctx context.Context, args []string) error {
 	if args[0] == "view" {
-		_, err := fmt.Fprint(c.stdout, law.ViewRoleYAML())
-		return err
+		return c.printObjects(law.ViewRoleYAML())
 	}
 	command, ok := roleOf[args[0]]
 	if !ok {
@@ -109,8 +111,24 @@ func (c *rbacCommand) print(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("rbac: %w", err)
 	}
-	_, err = fmt.Fprint(c.stdout, text)
-	return err
+	return c.printObjects(text)
+}
+
+// printObjects prints objects as they stand, with their comments, or what they are.
+func (c *rbacCommand) printObjects(text string) error {
+	var objects []map[string]any
+	for part := range strings.SplitSeq(text, "---\n") {
+		o := map[string]any{}
+		if err := yaml.Unmarshal([]byte(part), &o); err != nil {
+			return fmt.Errorf("rbac: %w", err) // a bug
+		}
+		if len(o) > 0 {
+			objects = append(objects, o)
+		}
+	}
+	d := objectsDocument(objects)
+	d["yaml"] = func(w io.Writer) error { return writeTo(w, text) }
+	return c.write(c.output, d)
 }
 
 func (c *rbacCommand) needs(ctx context.Context, command string, args []string) ([]law.Access, error) {

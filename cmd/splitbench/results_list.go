@@ -80,7 +80,7 @@ func (c *listCommand) list(context.Context, []string) error {
 		c.say("no runs stored")
 		return nil
 	}
-	return cmp.Or(runList(lines)[c.output](c.stdout), c.anyDamaged(lines))
+	return cmp.Or(c.write(c.output, runList(lines)), c.anyDamaged(lines))
 }
 
 // anyDamaged says of each damaged run why it has no outcome, and ends a list with exit code 4.

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -68,7 +71,7 @@ func newRun(a *app) *cobra.Command {
 			return err
 		}
 		if c.dryRun {
-			return a.dryRun(ctx, c.cfg)
+			return a.dryRun(ctx, c.cfg, form(cmd.Flag("output").Value.String()))
 		}
 		return a.runSplit(ctx, &c.cfg, c.result)
 	}
@@ -87,16 +90,24 @@ func (a *app) runSplit(ctx context.Context, cfg *bench.Config, f resultFlags) er
 }
 
 // dryRun prints what a run would do. A run that would be refused ends as the refusal would.
-func (a *app) dryRun(ctx context.Context, cfg bench.Config) error {
+func (a *app) dryRun(ctx context.Context, cfg bench.Config, output form) error {
 	p, err := bench.DryRun(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	if _, err := p.WriteTo(a.stdout); err != nil || !p.Refused() {
+	err = a.write(output, document{
+		"text": func(w io.Writer) error { _, err := p.WriteTo(w); return err },
+		"json": jsonOf(p.Document()),
+	})
+	switch {
+	case errors.Is(err, errNoPrinter):
+		return fmt.Errorf("-o %q: --dry-run prints text, json, %s", output, enumerate(printed, " or "))
+	case err != nil || !p.Refused():
 		return err
-	}
-	if err := a.text(a.stderr, report.ChecksOutline(p.Checks)); err != nil {
-		return err
+	case output == "text":
+		if err := a.text(a.stderr, report.ChecksOutline(p.Checks)); err != nil {
+			return err
+		}
 	}
 	return exitCode(report.ExitInvalid)
 }

@@ -33,9 +33,9 @@ func (c *runCommand) runSuite(ctx context.Context, flags *pflag.FlagSet, args []
 		return fmt.Errorf("SPLIT %q: -f and --all-splits say which splits are run; leave it out", args[0])
 	case c.suite != "" && c.allSplits:
 		return errors.New("--filename and --all-splits: give one of them")
-	case output != "text" && output != "json" && output != "markdown":
-		return fmt.Errorf("-o %q: several splits are printed as text, markdown or json; --junit writes a file beside it",
-			output)
+	case output != "text" && output != "json" && output != "markdown" && !hasPrinter(output):
+		return fmt.Errorf("-o %q: several splits are printed as text, markdown, json, %s; --junit writes a file beside it",
+			output, enumerate(printed, " or "))
 	}
 	suite, err := c.splits(ctx)
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *runCommand) runSuite(ctx context.Context, flags *pflag.FlagSet, args []
 	}
 	for i, s := range runs {
 		if c.dryRun {
-			err = c.app.dryRun(ctx, s.cfg)
+			err = c.app.dryRun(ctx, s.cfg, form(flags.Lookup("output").Value.String()))
 		} else {
 			c.say("split %d of %d: %s", i+1, len(runs), s.Name)
 			err = c.runOne(ctx, s, &out)

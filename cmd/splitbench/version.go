@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -78,12 +79,9 @@ func newVersion(a *app) *cobra.Command {
 	var output form
 	cmd := &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs}
 	work := func(context.Context, []string) error {
-		v := readVersion()
-		if output == "json" {
-			return report.WriteJSON(a.stdout, v)
-		}
-		_, err := fmt.Fprintf(a.stdout, "splitbench %s, %s, %s\n", toolVersion(), v.Go, v.Platform)
-		return err
+		return a.write(output, document{
+			"text": func(w io.Writer) error { return writeTo(w, versionLine()) }, "json": jsonOf(readVersion()),
+		})
 	}
 	return a.command(cmd, nil, work, under("Flags", outputFlag(&output, "text", "json")))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
@@ -33,6 +34,41 @@ func DryRun(ctx context.Context, cfg Config) (Preview, error) {
 
 // Refused reports whether a fatal check failed, so that a run would send nothing.
 func (p Preview) Refused() bool { return !p.plan }
+
+// PreviewDocument is the JSON of a preview. What depends on a plan is absent where a run would be refused.
+type PreviewDocument struct {
+	APIVersion    string             `json:"apiVersion"`
+	Kind          string             `json:"kind"`
+	Measurable    bool               `json:"measurable"` // no fatal check failed
+	Namespace     string             `json:"namespace"`  // of the pod
+	Pod           string             `json:"pod"`
+	Container     string             `json:"container"`
+	Weights       string             `json:"weights"`
+	WeightsFrom   string             `json:"weightsFrom"`
+	URL           string             `json:"url,omitempty"`
+	Requests      uint64             `json:"requests,omitempty"`
+	WarmUp        uint64             `json:"warmUpRequests,omitempty"`
+	RatePerSecond float64            `json:"ratePerSecond,omitempty"`
+	Seconds       float64            `json:"durationSeconds,omitempty"`
+	Permissions   []law.Access       `json:"permissions"`
+	Checks        []preflight.Result `json:"checks"`
+}
+
+// Document is what would be done, for programs.
+func (p Preview) Document() PreviewDocument {
+	s, pod, plan := p.m.Before, p.m.Before.Source, p.m.Plan
+	d := PreviewDocument{
+		APIVersion: report.APIVersion, Kind: "RunPreview", Measurable: p.plan,
+		Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container,
+		Weights: record.WeightsOf(*s).String(), WeightsFrom: s.Split.EffectiveFrom,
+		Permissions: append([]law.Access{}, s.Access...), Checks: append([]preflight.Result{}, p.Checks...),
+	}
+	if p.plan {
+		d.URL, d.Requests, d.WarmUp = plan.URL, plan.Requests, plan.WarmUp
+		d.RatePerSecond, d.Seconds = plan.Rate.PerSecond(), plan.Duration().Seconds()
+	}
+	return d
+}
 
 // WriteTo writes what would be done, in the order in which it would be.
 func (p Preview) WriteTo(w io.Writer) (int64, error) {

@@ -250,6 +250,36 @@ func ExplanationOutline(c preflight.Check) Outline {
 	return Outline{Title: c.ID, Headline: c.ID + ": " + c.Name, Sections: []Section{{Blocks: []Block{fields}}}}
 }
 
+// CheckExplanations explain checks to a program, as ExplanationOutline does to a person.
+type CheckExplanations struct {
+	APIVersion string             `json:"apiVersion"`
+	Kind       string             `json:"kind"`
+	Checks     []CheckExplanation `json:"checks"`
+}
+
+// CheckExplanation is what is known of a check without a cluster.
+type CheckExplanation struct {
+	ID            string             `json:"id"`
+	Category      string             `json:"category"`
+	Name          string             `json:"name"`
+	Severity      preflight.Severity `json:"severity"`
+	Looks         string             `json:"looksAt"`
+	Cause         string             `json:"cause"`
+	Remedy        string             `json:"remedy"`
+	MayFollowFrom []string           `json:"mayFollowFrom"`
+}
+
+// ExplanationsOf is the document about checks.
+func ExplanationsOf(checks []preflight.Check) CheckExplanations {
+	out := CheckExplanations{APIVersion: APIVersion, Kind: "CheckExplanations", Checks: []CheckExplanation{}}
+	for _, c := range checks {
+		out.Checks = append(out.Checks, CheckExplanation{
+			c.ID, c.Category, c.Name, c.Severity, c.Looks, c.Cause, c.Remedy, append([]string{}, c.After...),
+		})
+	}
+	return out
+}
+
 // CheckIndexOutline lists all checks by category.
 func CheckIndexOutline(checks []preflight.Check) Outline {
 	var o Outline
