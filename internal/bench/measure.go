@@ -28,11 +28,13 @@ func (r *run) measure(ctx context.Context) (err error) {
 			r.endSession(err, s.close)
 		}
 	}()
-	for _, s := range sources {
-		r.progress("settle", "starting the agent in pod "+s.pod.Name)
-		if err := s.open(ctx, 0); err != nil {
-			return err
-		}
+	from := "pod " + sources[0].pod.Name
+	if len(sources) > 1 {
+		from = fmt.Sprintf("%d pods", len(sources))
+	}
+	r.progress("settle", "starting the agent in "+from)
+	if err := openAll(ctx, sources); err != nil {
+		return err
 	}
 	r.m.Agent = sources[0].facts
 	first := clockedFetcher{sources[0].session, &r.m.Clock, func(text string) { r.progress("settle", text) }}
@@ -44,10 +46,6 @@ func (r *run) measure(ctx context.Context) (err error) {
 	}
 	if err := r.awaitDataPlane(ctx, first); err != nil {
 		return err
-	}
-	from := "pod " + sources[0].pod.Name
-	if len(sources) > 1 {
-		from = fmt.Sprintf("%d pods", len(sources))
 	}
 	r.progress("attack", fmt.Sprintf("sending %d requests at %g/s from %s",
 		r.m.Plan.Requests, r.m.Plan.Rate.PerSecond(), from))
@@ -100,41 +98,83 @@ func (r *run) burst(ctx context.Context, sources []*source) error {
 		}
 	}
 	r.tally.Pods = len(sources)
-	gate := newGate(len(sources))
+	start := newBarrier(len(sources))
 	errs := make([]error, len(sources))
 	var sending sync.WaitGroup
 	for i, s := range sources {
 		s.plan = record.PartOf(r.m.Plan, i, len(sources)) // with the rules that were learned since
 		sending.Go(func() {
-			if errs[i] = s.send(ctx, gate, stop); errs[i] != nil {
+			if errs[i] = s.send(ctx, start.gate(), stop); errs[i] != nil {
 				stop(errs[i]) // what one pod cannot send nobody else makes up for
 			}
 		})
 	}
 	sending.Wait()
+	r.m.StartSkew = start.skew(sources)
 	r.gather()
 	return worstOf(errs)
 }
 
-// barrier lets several bursts start together.
-type barrier struct {
-	mu   sync.Mutex
-	left int
-	open chan struct{}
+// openAtOnce is how many sessions are opened at a time.
+const openAtOnce = 16
+
+// openAll opens a session in each pod. The first that cannot be opened ends the opening of the others.
+func openAll(ctx context.Context, sources []*source) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	turns := make(chan struct{}, openAtOnce)
+	var opening sync.WaitGroup
+	for _, s := range sources {
+		s.stream = s.r.newStream(s) // numbered as the pods are
+		opening.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			if ctx.Err() != nil {
+				return
+			}
+			if err := s.open(ctx, 0); err != nil {
+				stop(err)
+			}
+		})
+	}
+	opening.Wait()
+	return context.Cause(ctx)
 }
 
-// newGate returns what each of n bursts calls once before it starts; nil where there is nobody to wait for.
-func newGate(n int) func(context.Context) error {
-	if n == 1 {
+// barrier lets several bursts start together.
+type barrier struct {
+	mu     sync.Mutex
+	all    int
+	left   int
+	open   chan struct{}
+	opened time.Time
+}
+
+func newBarrier(n int) *barrier { return &barrier{all: n, left: n, open: make(chan struct{})} }
+
+// gate is what each burst calls once before it starts; nil where there is nobody to wait for.
+func (b *barrier) gate() func(context.Context) error {
+	if b.all == 1 {
 		return nil
 	}
-	b := &barrier{left: n, open: make(chan struct{})}
 	return b.arrive
+}
+
+// skew bounds how far apart the bursts started: none began before the barrier opened, and none later than its signs of
+// life allow, each by the way that it had to here.
+func (b *barrier) skew(sources []*source) (most time.Duration) {
+	for _, s := range sources {
+		if at := s.zero.Add(-record.Stagger(s.r.m.Plan, s.n)); b.all > 1 && !s.zero.IsZero() {
+			most = max(most, at.Sub(b.opened))
+		}
+	}
+	return most
 }
 
 func (b *barrier) arrive(ctx context.Context) error {
 	b.mu.Lock()
 	if b.left--; b.left == 0 {
+		b.opened = time.Now()
 		close(b.open)
 	}
 	b.mu.Unlock()

@@ -177,6 +177,38 @@ func TestAllPods(t *testing.T) {
 	}
 }
 
+// The sessions of many pods are opened side by side, and the report says how far apart they started.
+func TestManyPodsStartTogether(t *testing.T) {
+	t.Parallel()
+	const pods = 16
+	w := world(t, demo.Options{Seed: 3, Frontends: pods})
+	cfg := connect(t, w, 2000)
+	cfg.Query.Pods, cfg.Witness = mesh.AllPods, witness.Off
+	var began, opened time.Time
+	cfg.Progress = func(p Progress) {
+		switch {
+		case strings.HasPrefix(p.Text, "starting the agent"):
+			began = time.Now()
+		case strings.HasPrefix(p.Text, "learning"):
+			opened = time.Now()
+		}
+	}
+	r, m, _ := live(t, cfg)
+	if len(m.Streams) != pods || r.Load.Requests != 2000 {
+		t.Fatalf("%d streams, load %+v, %q", len(m.Streams), r.Load, r.Verdict.Reasons)
+	}
+	for i, s := range m.Streams {
+		if s.Pod != i || i > 0 && s.File != fmt.Sprintf("frames-%d.sbw", i) {
+			t.Errorf("stream %d is %s of pod %d", i, s.File, s.Pod)
+		}
+	}
+	// All of them are this process: what holds one up holds all up.
+	if r.Source.StartSkewMs <= 0 || r.Source.StartSkewMs > 5000 {
+		t.Errorf("they started within %g ms", r.Source.StartSkewMs)
+	}
+	t.Logf("%d sessions in %s, started within %g ms", pods, opened.Sub(began), r.Source.StartSkewMs)
+}
+
 // A pod that fails ends the run of all, and what all of them sent is kept.
 func TestOnePodOfTwoFails(t *testing.T) {
 	t.Parallel()

@@ -33,6 +33,7 @@ type source struct {
 	sent    atomic.Uint64
 	pace    *pace     // of the burst under way
 	began   time.Time // the run's instant 0 on our clock, as closely as results tell
+	zero    time.Time // the instant 0 of the first burst on our clock, at the latest
 }
 
 // sources are the pods that send, the first of them the one that the snapshot calls the source. Each has its part of
@@ -126,6 +127,7 @@ func (s *source) resume(ctx context.Context, broken error, stop context.CancelCa
 	s.close() //nolint:errcheck // it is broken; that is what is reported
 	r.progress("attack", fmt.Sprintf("the stream from pod %s broke, resuming with the rest of the schedule: %s",
 		s.pod.Name, untrusted.Safe(broken.Error())))
+	s.stream = r.newStream(s)
 	if err := s.open(ctx, s.facts.Hello.PID); err != nil {
 		return agent.Start{}, errors.Join(broken, fmt.Errorf("resume the run: %w", err))
 	}
@@ -154,11 +156,10 @@ func (s *source) resume(ctx context.Context, broken error, stop context.CancelCa
 	return agent.Start{Delay: st.Offset - now}, nil
 }
 
-// open provides the generator and starts a session, whose samples are a stream of their own. after is the process of
-// the session before it, which must have ended; 0: there was none.
+// open provides the generator and starts a session, whose samples are the source's stream. after is the process of the
+// session before it, which must have ended; 0: there was none.
 func (s *source) open(ctx context.Context, after int) (err error) {
 	r := s.r
-	s.stream = r.newStream(s)
 	s.session, s.facts, err = r.openSession(ctx, ladder{
 		pod: s.pod, plan: s.plan, length: r.m.Plan.Duration() + r.m.Plan.Timeout, after: after,
 		options: agent.ClientOptions{Verified: r.storeFrames(s.stream.File), Progress: s.tick},
@@ -220,6 +221,9 @@ func (s *source) tick(p wire.Progress) {
 	r := s.r
 	s.sent.Store(s.stream.First + p.Requests)
 	if p.Burst != nil {
+		if s.stream.Segment == 0 {
+			s.zero = earlier(s.zero, time.Now().Add(-time.Duration(p.Burst.ElapsedUs)*time.Microsecond))
+		}
 		if say := s.pace.see(*p.Burst); say != "" {
 			r.progress("attack", "pod "+s.pod.Name+": "+say)
 		}

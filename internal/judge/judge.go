@@ -67,6 +67,7 @@ func conclude(m record.Manifest, totals wire.Totals, t *Tally) report.Report {
 		doc.GatewayCost = gatewayCost(m, t, totals)
 		if doc.Source != nil {
 			doc.Source.Pods = podsOf(m, t)
+			doc.Source.StartSkewMs = max(0, float64(m.StartSkew.Microseconds())/1e3)
 		}
 		if curl.Drives(totals.Engine) {
 			doc.Load.OnTime = false

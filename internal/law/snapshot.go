@@ -7,7 +7,7 @@ import (
 )
 
 // MaxPods is how many pods may send at once.
-const MaxPods = 32
+const MaxPods = 128
 
 // Snapshot is everything the verdict rests on, as the API servers told it at one time. It is plain data; Discover fills
 // it, nothing changes it afterwards.

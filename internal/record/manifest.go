@@ -66,7 +66,8 @@ type Manifest struct {
 	Agent      AgentFacts        `json:"agent"`
 	Witness    *WitnessFacts     `json:"witness,omitempty"` // nil: not asked for
 
-	Streams []Stream `json:"streams,omitempty"` // where there is more than one
+	Streams   []Stream      `json:"streams,omitempty"`     // where there is more than one
+	StartSkew time.Duration `json:"startSkewNs,omitempty"` // between the starts of several pods, at most; 0: not known
 
 	Checks []preflight.Result `json:"checks"`
 	Before *law.Snapshot      `json:"before"`

@@ -39,7 +39,13 @@ func podLines(r Report) []string {
 		return nil
 	}
 	var lines []string
+	if n := len(r.Source.Pods); n > shownPods {
+		lines = append(lines, fmt.Sprintf("%d pods sent; each that was not whole, and all of them in the page's table", n))
+	}
 	for _, p := range r.Source.Pods {
+		if len(r.Source.Pods) > shownPods && p.Segments < 2 && p.Lost == 0 {
+			continue
+		}
 		parts := []string{plural(p.Requests, "request")}
 		for _, b := range p.Backends {
 			text := fmt.Sprintf("%s %s", b.Name, count(b.Observed))
@@ -59,8 +65,14 @@ func podLines(r Report) []string {
 		}
 		lines = append(lines, p.Pod+": "+strings.Join(parts, ", "))
 	}
+	if r.Source.StartSkewMs > 0 {
+		lines = append(lines, "they started within "+msText(r.Source.StartSkewMs)+" of each other")
+	}
 	return lines
 }
+
+// shownPods are so many that each has a line of its own.
+const shownPods = 16
 
 // podSections are what each source pod sent, and how the load generator got there.
 func podSections(r Report) []Section {

@@ -288,6 +288,8 @@ type Source struct {
 
 	Steps []SourceStep `json:"steps,omitempty"` // ways to get the generator into the pod, in the order tried
 	Pods  []SourcePod  `json:"pods,omitempty"`  // where several pods sent, or one in several segments
+	// how far apart the pods started, at most; absent where one sent, or it is not known
+	StartSkewMs float64 `json:"startSkewMs,omitempty"`
 }
 
 // Run identifies the run and how to repeat it.
