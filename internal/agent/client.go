@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"time"
 
@@ -22,6 +23,8 @@ type ClientOptions struct {
 	Stderr   io.Writer           // what the agent says on stderr; nil: dropped
 	Progress func(wire.Progress) // called for each TICK, from the goroutine that reads; may be nil
 	Silence  time.Duration       // without a frame for so long the stream is given up; 0: DefaultSilence
+	// Deadline is when the stream is cut, whatever comes: later than the agent was told to end by itself. 0: never.
+	Deadline time.Duration
 	// Verified is called with HELLO and every verified frame of a burst (SAMPLES, its TICKs, END) in its raw form, before
 	// its results are handed on; an error stops the burst. It may be nil.
 	Verified func(t wire.Type, raw []byte) error
@@ -43,6 +46,9 @@ type Client struct {
 	execDone chan struct{}
 	execErr  error // valid after execDone
 	silence  *time.Timer
+	limit    *time.Timer // of the whole session
+	began    time.Time
+	signs    int   // TICK and LOG frames, less those of an order of their own
 	broken   error // the session cannot be used any more
 }
 
@@ -69,12 +75,25 @@ func (e *StreamError) Unwrap() []error {
 	return []error{e.Cause}
 }
 
-var errSilent = errors.New("no sign of life from the agent")
+var (
+	errSilent  = errors.New("no sign of life from the agent")
+	errEndless = errors.New("the agent sends on after the session's deadline, at which it was to end")
+)
+
+// The agent says TICK once a second and at the end of a burst, and LOG seldom: signs of life beyond that fill disks.
+const (
+	signsAtOnce    = 100
+	signsPerSecond = 4
+	signsPerOrder  = 4
+)
 
 // Open starts the agent by argv and waits for its HELLO. The session lives until Close, or until ctx is cancelled.
 func Open(ctx context.Context, x Execer, argv []string, o ClientOptions) (*Client, error) {
 	if o.Silence <= 0 {
 		o.Silence = DefaultSilence
+	}
+	if o.Deadline <= 0 {
+		o.Deadline = math.MaxInt64
 	}
 	if o.Stderr == nil {
 		o.Stderr = io.Discard
@@ -84,7 +103,7 @@ func Open(ctx context.Context, x Execer, argv []string, o ClientOptions) (*Clien
 	outR, outW := io.Pipe()
 	c := &Client{
 		o: o, cancel: cancel, reader: wire.NewReader(outR), stdout: outW, stdin: inW,
-		writer: wire.NewWriter(inW), execDone: make(chan struct{}),
+		writer: wire.NewWriter(inW), execDone: make(chan struct{}), began: time.Now(),
 	}
 	c.running.Go(func() {
 		defer close(c.execDone)
@@ -94,12 +113,17 @@ func Open(ctx context.Context, x Execer, argv []string, o ClientOptions) (*Clien
 		inR.CloseWithError(io.ErrClosedPipe)
 	})
 	c.silence = time.AfterFunc(o.Silence, func() { c.cut(errSilent) })
+	c.limit = time.AfterFunc(o.Deadline, func() { c.cut(errEndless) })
 	c.running.Go(func() { c.beat(ctx) })
 
-	f, err := c.next("start agent")
-	if err == nil && f.Type != wire.Hello {
+	f, err := c.reader.Next() // one frame: signs of life do not put a HELLO off
+	switch {
+	case err != nil:
+		err = c.failed("start agent", err)
+	case f.Type != wire.Hello:
 		err = &StreamError{Op: "start agent", Cause: fmt.Errorf("%s before HELLO", f.Type)}
 	}
+	c.silence.Reset(o.Silence)
 	if err == nil {
 		err = json.Unmarshal(f.Payload, &c.hello)
 	}
@@ -169,6 +193,11 @@ func (c *Client) nextOrTick(op string) (f wire.Frame, p wire.Progress, err error
 			return wire.Frame{}, p, c.failed(op, err)
 		}
 		c.silence.Reset(c.o.Silence)
+		if f.Type == wire.Tick || f.Type == wire.Log {
+			if c.signs++; c.signs > signsAtOnce+signsPerSecond*int(time.Since(c.began)/time.Second) {
+				return f, p, c.protocol(op, "signs of life without end")
+			}
+		}
 		switch f.Type {
 		case wire.Tick:
 			if err := json.Unmarshal(f.Payload, &p); err != nil {
@@ -192,7 +221,7 @@ func (c *Client) failed(op string, err error) error {
 	if errors.Is(err, io.EOF) {
 		e.Cause = errors.New("the stream ended before the agent did")
 	}
-	if !errors.Is(err, errSilent) {
+	if !errors.Is(err, errSilent) && !errors.Is(err, errEndless) {
 		// The stream's end and the command's exit code come one shortly after the other.
 		select {
 		case <-c.execDone:
@@ -213,6 +242,7 @@ func (c *Client) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResu
 	stop := context.AfterFunc(ctx, func() { c.cut(context.Cause(ctx)) })
 	defer stop()
 	op := fmt.Sprintf("fetch %q", q.URL)
+	c.signs -= signsPerOrder
 	if err := c.sendJSON(wire.Fetch, q); err != nil {
 		return res, nil, c.failed(op, err)
 	}
@@ -291,6 +321,7 @@ func (c *Client) cut(err error) {
 // abandon closes stdin, which ends the agent, then the stream.
 func (c *Client) abandon() {
 	c.silence.Stop()
+	c.limit.Stop()
 	c.stdin.Close()
 	c.stdout.CloseWithError(io.ErrClosedPipe)
 	select {

@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,7 +44,7 @@ func (c *Client) AttackFrom(
 			yield(attack.Result{}, c.broken)
 			return
 		}
-		b := &clientBurst{c: c, totals: totals, gate: start.Gate}
+		b := &clientBurst{c: c, plan: plan, totals: totals, gate: start.Gate}
 		// Stop is asked for at most once, from whichever goroutine; the reader is cut off if nothing comes of it.
 		var once sync.Once
 		var limit *time.Timer
@@ -56,6 +58,7 @@ func (c *Client) AttackFrom(
 			yield(attack.Result{}, context.Cause(ctx)) // nothing is sent for a burst that nobody wants any more
 			return
 		}
+		c.signs -= signsPerOrder
 		request := wire.PlanRequest{Plan: plan, Hold: start.Gate != nil, DelayNs: int64(start.Delay)}
 		if err := c.sendJSON(wire.Plan, request); err != nil {
 			yield(attack.Result{}, c.failed("run burst", err))
@@ -101,6 +104,7 @@ var errMismatch = errors.New("totals do not agree")
 // clientBurst is the state of one burst as it arrives.
 type clientBurst struct {
 	c      *Client
+	plan   attack.Plan
 	totals *wire.Totals
 	seen   arrived
 	broke  bool // the consumer broke off
@@ -111,10 +115,19 @@ type clientBurst struct {
 // read passes results on until END. After a consumer that breaks off it reads on to END all the same, so that the
 // session stays usable and the frames are stored.
 func (b *clientBurst) read(ctx context.Context, yield func(attack.Result, error) bool, halt func()) error {
+	var results []attack.Result
 	for {
 		f, p, err := b.c.nextOrTick("run burst")
 		if err != nil {
 			return err
+		}
+		if f.Type == wire.Samples { // nothing is stored of more than was ordered
+			if results, err = b.seen.samples(f.Payload); err == nil {
+				err = b.ordered(results)
+			}
+			if err != nil {
+				return b.c.protocol("run burst", err.Error())
+			}
 		}
 		ofBurst := f.Type == wire.Samples || f.Type == wire.End || f.Type == wire.Tick && p.Burst != nil
 		if ofBurst && b.c.o.Verified != nil {
@@ -134,10 +147,6 @@ func (b *clientBurst) read(ctx context.Context, yield func(attack.Result, error)
 			}
 			b.open(ctx, halt)
 		case wire.Samples:
-			results, err := b.seen.samples(f.Payload)
-			if err != nil {
-				return b.c.protocol("run burst", err.Error())
-			}
 			for _, r := range results {
 				if !b.broke && !yield(r, nil) {
 					b.broke = true
@@ -150,6 +159,20 @@ func (b *clientBurst) read(ctx context.Context, yield func(attack.Result, error)
 			return b.c.protocol("run burst", f.Type.String()+" frame")
 		}
 	}
+}
+
+// ordered refuses samples that the plan does not have.
+func (b *clientBurst) ordered(results []attack.Result) error {
+	if n := b.seen.tally.Len(); n > b.plan.Requests {
+		return fmt.Errorf("%d samples of a plan of %d requests", n, b.plan.Requests)
+	}
+	for _, r := range results {
+		ruled := func(x attack.Rule) bool { return x.Backend == int(r.Backend) }
+		if r.Seq >= b.plan.Requests || r.Backend >= 0 && !slices.ContainsFunc(b.plan.Rules, ruled) {
+			return fmt.Errorf("a sample of request %d and backend %d, which the plan does not have", r.Seq, r.Backend)
+		}
+	}
+	return nil
 }
 
 // open asks the gate while signs of life go on being read, and sends GO.
@@ -180,7 +203,7 @@ func (b *clientBurst) end(payload []byte) error {
 	}
 	b.c.send(wire.Ack, nil) //nolint:errcheck // a broken stream shows in the next call
 	b.totals.Times = b.seen.times
-	if err := b.seen.check(*b.totals); err != nil {
+	if err := cmp.Or(b.seen.check(*b.totals), b.totals.Check(b.plan.Requests, b.plan.WarmUp)); err != nil {
 		return err
 	}
 	if b.totals.Reason != wire.ReasonDone && b.totals.Reason != wire.ReasonStopped {

@@ -139,6 +139,11 @@ func TestLiesAreFound(t *testing.T) {
 		{"requests that are nowhere", end(5, 2, 2, 1, crc, tally), "5 requests are not 2 samples and 2 dropped"},
 		{"another tally", end(2, 2, 0, 1, crc, strings.Replace(tally, `"n":1`, `"n":2`, 1)), "counts differ"},
 		{"not JSON", "{", "does not keep to the protocol"},
+		{"six specimens", strings.Replace(end(2, 2, 0, 1, crc, tally), "{", `{"specimens":[{},{},{},{},{},{}],`, 1), "6 specimens, at most 5"},
+		{"a specimen without end", strings.Replace(end(2, 2, 0, 1, crc, tally), "{", `{"specimens":[{"body":"`+strings.Repeat("x", 9999)+`"}],`, 1), "a specimen of 9999 bytes"},
+		{"more dropped than ordered", end(9, 2, 7, 1, crc, strings.Replace(tally, `"n":1`, `"n":8`, 1)), "9 requests and 0 before them, of a plan of 2"},
+		{"dropped with a status of 65535", end(3, 2, 1, 1, crc, strings.TrimSuffix(tally, "]")+`,{"backend":1,"status":65535,"class":"ok","n":1}]`), "status 65535"},
+		{"dropped with an unknown class", end(3, 2, 1, 1, crc, strings.TrimSuffix(tally, "]")+`,{"backend":1,"status":200,"class":"x","n":1}]`), `class "x"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -230,4 +235,68 @@ type execFunc func(stdout io.Writer) error
 
 func (f execFunc) Exec(_ context.Context, _ []string, _ io.Reader, stdout, _ io.Writer) error {
 	return f(stdout)
+}
+
+// A far end that is hostile ends when the plan says so, on this side too, and fills neither the disk nor the memory.
+func TestNoBurstIsEndless(t *testing.T) {
+	t.Parallel()
+	block := wire.AppendSamples(nil, []attack.Result{{Seq: 0, Done: time.Millisecond, Status: 200}})
+	const hello = `{"protocol":2}`
+	tick := func(w *wire.Writer) error { return w.Write(wire.Tick, []byte(`{"burst":{}}`)) }
+	for _, tt := range []struct {
+		name  string
+		hello bool
+		send  func(w *wire.Writer, i int) error // again and again
+		pause time.Duration
+		want  string
+	}{
+		{"ticks before HELLO", false, func(w *wire.Writer, _ int) error { return tick(w) }, 0, "TICK before HELLO"},
+		{"ticks without end", true, func(w *wire.Writer, _ int) error { return tick(w) }, 0, "signs of life without end"},
+		{"logs without end", true, func(w *wire.Writer, _ int) error { return w.Write(wire.Log, nil) }, 0, "signs of life without end"},
+		{"a tick a second, for ever", true, func(w *wire.Writer, _ int) error { return tick(w) }, 300 * time.Millisecond, errEndless.Error()},
+		{"samples beyond the plan", true, func(w *wire.Writer, _ int) error { return w.Write(wire.Samples, block) }, 0, "3 samples of a plan of 2"},
+		{"blocks without samples", true, func(w *wire.Writer, _ int) error { return w.Write(wire.Samples, []byte{0, 0}) }, 0, "a block without samples"},
+		{"a request beyond the plan", true, func(w *wire.Writer, _ int) error {
+			return w.Write(wire.Samples, wire.AppendSamples(nil, []attack.Result{{Seq: 2, Done: time.Millisecond, Status: 200}}))
+		}, 0, "request 2"},
+		{"a backend beyond the rules", true, func(w *wire.Writer, _ int) error {
+			return w.Write(wire.Samples, wire.AppendSamples(nil, []attack.Result{{Backend: 2, Done: time.Millisecond, Status: 200}}))
+		}, 0, "backend 2"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			stored := 0
+			x := streaming(func(stdout io.Writer) {
+				w := wire.NewWriter(stdout)
+				if tt.hello && w.Write(wire.Hello, []byte(hello)) != nil {
+					return
+				}
+				for i := 0; tt.send(w, i) == nil; i++ {
+					<-time.After(tt.pause)
+				}
+			})
+			c, err := Open(t.Context(), x, serveArgv, ClientOptions{
+				Deadline: 2 * time.Second, Verified: func(wire.Type, []byte) error { stored++; return nil },
+			})
+			if err == nil {
+				_, _, err = run(c, t.Context(), plan("http://x", 2))
+				c.abandon()
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+			if stored > 1+signsAtOnce+2*signsPerSecond+signsPerOrder {
+				t.Errorf("%d frames were stored", stored)
+			}
+		})
+	}
+}
+
+// streaming writes until nobody reads any more.
+type streaming func(stdout io.Writer)
+
+func (s streaming) Exec(_ context.Context, _ []string, stdin io.Reader, stdout, _ io.Writer) error {
+	go io.Copy(io.Discard, stdin) //nolint:errcheck // it ends with the session
+	s(stdout)
+	return nil
 }

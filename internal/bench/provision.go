@@ -55,6 +55,9 @@ var _ session = (*agent.Client)(nil)
 // sessionMargin is how much longer than the planned sending the agent may live: probes, warm-up, stragglers.
 const sessionMargin = 2 * time.Minute
 
+// deadlineGrace is how much later this side gives up: an agent may wait for the one before it to end.
+const deadlineGrace = 15 * time.Second
+
 // openSession gets a generator into a pod and starts it. The session lives until it is closed, also after ctx: a run
 // that is interrupted still fetches what the agent has, and says goodbye.
 func (r *run) openSession(ctx context.Context, l ladder) (session, record.AgentFacts, error) {
@@ -229,7 +232,9 @@ func (l ladder) ephemeral(ctx context.Context) (session, string, error) {
 
 // serve starts the agent that argv runs.
 func (l ladder) serve(ctx context.Context, c *podexec.Container, argv []string) (session, error) {
-	argv = append(argv, agent.ArgServe, (l.length + sessionMargin).Round(time.Second).String())
+	deadline := (l.length + sessionMargin).Round(time.Second)
+	l.options.Deadline = deadline + deadlineGrace
+	argv = append(argv, agent.ArgServe, deadline.String())
 	if l.after > 0 {
 		argv = append(argv, strconv.Itoa(l.after))
 	}

@@ -161,6 +161,45 @@ func (k Kept) Check() error {
 	return nil
 }
 
+// Check refuses what no agent says of a burst of so many requests, 0 being any number. Totals that are more than what
+// arrived are told by that: what was dropped is known from here alone.
+func (t Totals) Check(requests, warmUp uint64) error {
+	n := uint64(0)
+	for _, e := range t.Tally {
+		class, known := classOf(e.Class)
+		if !known || !plausible(uint64(e.Status), class) || e.Backend < attack.Unattributed || e.N > t.Requests {
+			return fmt.Errorf("read END: %d results of class %.40q with status %d", e.N, e.Class, e.Status)
+		}
+		n += e.N
+	}
+	switch {
+	case n != t.Requests:
+		return fmt.Errorf("read END: its tally holds %d of %d requests", n, t.Requests)
+	case requests > 0 && (t.Requests > requests || t.WarmUp > warmUp):
+		return fmt.Errorf("read END: %d requests and %d before them, of a plan of %d and %d", t.Requests, t.WarmUp, requests,
+			warmUp)
+	case t.WarmUpAnswered > t.WarmUp || t.Arrived > t.Requests+t.WarmUp || t.Connections < 0 || t.CPUUs < 0 || t.ThrottledUs < 0:
+		return fmt.Errorf("read END: of %d requests and %d before them %d and %d were answered, by %d connections, in %d us of processor time", t.Requests, t.WarmUp, t.Arrived, t.WarmUpAnswered, t.Connections, t.CPUUs)
+	case len(t.Specimens) > attack.MaxSpecimens:
+		return fmt.Errorf("read END: %d specimens, at most %d", len(t.Specimens), attack.MaxSpecimens)
+	}
+	for _, s := range t.Specimens {
+		if len(s.Body) > 3*attack.MaxSpecimenBody { // what is no UTF-8 grows in JSON
+			return fmt.Errorf("read END: a specimen of %d bytes, at most %d", len(s.Body), attack.MaxSpecimenBody)
+		}
+	}
+	return t.Kept.Check()
+}
+
+func classOf(name string) (attack.ErrorClass, bool) {
+	for c := attack.OK; c < attack.ErrLost; c++ {
+		if c.String() == name {
+			return c, true
+		}
+	}
+	return attack.ErrOther, false
+}
+
 // Times add up the histograms of a burst's TICKs.
 type Times struct {
 	SendLag Histogram
@@ -213,14 +252,9 @@ func (t *Tally) count(o outcome, n uint64) {
 	t.kinds = append(t.kinds, tallied{o, n})
 }
 
-// AddEntry counts what an END frame has counted. A class that this version does not know counts as other.
+// AddEntry counts what an END frame has counted, which Check has let through.
 func (t *Tally) AddEntry(e TallyEntry) {
-	class := attack.ErrOther
-	for c := attack.OK; c <= attack.ErrLost; c++ {
-		if c.String() == e.Class {
-			class = c
-		}
-	}
+	class, _ := classOf(e.Class)
 	t.count(outcome{e.Status, e.Backend, class}, e.N)
 }
 

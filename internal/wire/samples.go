@@ -199,6 +199,9 @@ func (d *decoder) sample(p *predictor, kinds []kind) attack.Result {
 		d.fail(errors.New("a kind is out of range"))
 		return r
 	}
+	if r.Done < r.Sent || r.Done < r.Planned {
+		d.fail(errors.New("a request was done before it was sent"))
+	}
 	r.Conn, r.Status, r.Backend, r.Err = kinds[k].conn, kinds[k].status, kinds[k].backend, kinds[k].err
 	p.seen(seq, planned)
 	return r
@@ -213,13 +216,18 @@ func (d *decoder) kinds() []kind {
 	kinds := make([]kind, n)
 	for i := range kinds {
 		status, backend, class, conn := d.uvarint(), d.varint(), d.byte(), d.varint()
-		if status > math.MaxUint16 || backend < attack.Unattributed || backend > math.MaxInt16 ||
+		if !plausible(status, attack.ErrorClass(class)) || backend < attack.Unattributed || backend > math.MaxInt16 ||
 			conn < attack.UnknownConn || conn > math.MaxInt32 {
-			d.fail(errors.New("a status, a backend or a connection is out of range"))
+			d.fail(errors.New("a status, a class, a backend or a connection is out of range"))
 		}
 		kinds[i] = kind{outcome{uint16(status), int16(backend), attack.ErrorClass(class)}, int32(conn)}
 	}
 	return kinds
+}
+
+// plausible reports whether a request can have ended so: an answer has a status of three digits.
+func plausible(status uint64, class attack.ErrorClass) bool {
+	return class < attack.ErrLost && (status >= 100 && status <= 999 || status == 0 && class != attack.OK)
 }
 
 func (d *decoder) byte() byte {

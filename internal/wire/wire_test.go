@@ -153,7 +153,7 @@ func results(n int, seed uint64) []attack.Result {
 func TestSamplesComeBack(t *testing.T) {
 	odd := []attack.Result{
 		{Seq: 9, Planned: time.Hour, Sent: time.Hour, Done: 2 * time.Hour, Conn: attack.UnknownConn, Backend: attack.Unattributed, Err: attack.ErrTimeout},
-		{Seq: 3, Sent: 500, FirstByte: 300, Done: 100, Conn: 1 << 30, Status: 65535, Backend: 32767}, // instants out of order are kept too
+		{Seq: 3, Sent: 300, FirstByte: 100, Done: 500, Conn: 1 << 30, Status: 999, Backend: 32767}, // instants out of order are kept too
 		{Seq: 1 << 63, Planned: 5 * Unit, Sent: 5 * Unit, FirstByte: 5 * Unit, Done: 5 * Unit, Status: 503, Backend: attack.Unattributed},
 	}
 	for name, want := range map[string][]attack.Result{"none": nil, "odd": odd, "real": results(1000, 1)} {
@@ -284,5 +284,27 @@ func TestKeptOfAHostileAgent(t *testing.T) {
 	}
 	if err := (Kept{Periods: 10, Throttled: 4, WaitUs: 7, Unread: "schedstat of the threads"}).Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What no engine measures is not believed, whoever says so.
+func TestAbsurdSamplesAreRefused(t *testing.T) {
+	for name, change := range map[string]func(*attack.Result){
+		"a status of 65535":        func(r *attack.Result) { r.Status = 65535 },
+		"a status of 99":           func(r *attack.Result) { r.Status = 99 },
+		"an answer without status": func(r *attack.Result) { r.Status = 0 },
+		"an unknown class":         func(r *attack.Result) { r.Err = 200 },
+		"a lost result":            func(r *attack.Result) { r.Err = attack.ErrLost },
+		"done before it was sent":  func(r *attack.Result) { r.Done = r.Sent - Unit },
+		"done before it was due":   func(r *attack.Result) { r.Planned = r.Done + Unit },
+	} {
+		rs := results(3, 1)
+		if _, err := DecodeSamples(nil, AppendSamples(nil, rs)); err != nil {
+			t.Fatal(err)
+		}
+		change(&rs[1])
+		if _, err := DecodeSamples(nil, AppendSamples(nil, rs)); err == nil {
+			t.Errorf("%s is believed", name)
+		}
 	}
 }
