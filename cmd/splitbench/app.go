@@ -164,8 +164,10 @@ type app struct {
 	quiet   bool
 	verbose int
 	color   string
-	origins map[string]origin   // of flags that the command line did not set, by name
-	longOf  func(string) string // the name of a flag by its letter
+	origins map[string]origin // of flags that the command line did not set, by name
+	// of files, the nearest first
+	defaults []setting
+	longOf   func(string) string // the name of a flag by its letter
 }
 
 func newRoot(a *app) *cobra.Command {
@@ -193,7 +195,7 @@ not be measured, 130/143 interrupted. Every flag has a variable: --results-dir i
 	grouped(root, "Before anything is sent", newCheck(a), newPlan(a), newExplain(a))
 	grouped(root, "Measure", newRun(a), newLatency(a), newDrill(a), newMark(a), newWatch(a), newAttack(a), newDemo(a))
 	grouped(root, "Stored runs", newReport(a), newAnalyze(a), newResults(a), newServe(a))
-	grouped(root, "Set up", newConvert(a), newRBAC(a), newSelfTest(a), newVersion(a), newCompletion(a))
+	grouped(root, "Set up", newConfig(a), newConvert(a), newRBAC(a), newSelfTest(a), newVersion(a), newCompletion(a))
 	completeFlags(root)
 	explainMistakes(root)
 	return root

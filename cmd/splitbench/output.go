@@ -26,8 +26,8 @@ import (
 // form is a value of -o.
 type form string
 
-// outputFlag registers -o with the forms of a document, the first by default. What has JSON is also printed by kubectl's
-// own printers, so that templates mean what kubectl's users expect.
+// outputFlag registers -o with the forms of a document, the first by default. What has JSON is also printed by
+// kubectl's own printers, so that templates mean what kubectl's users expect.
 func outputFlag(to *form, forms ...form) bound {
 	names := slices.Clone(forms)
 	for _, f := range printed {
@@ -128,8 +128,8 @@ func (a *app) text(w io.Writer, o report.Outline) error {
 }
 
 // ownCommand finds commands of this program in a text.
-var ownCommand = regexp.MustCompile(`\b(?:kubectl )?splitbench (analyze|attack|check|completion|config|convert|demo|drill|` +
-	`explain|latency|mark|plan|rbac|report|results|run|selftest|serve|version|watch)\b`)
+var ownCommand = regexp.MustCompile(`\b(?:kubectl )?splitbench (analyze|attack|check|completion|config|convert|demo|` +
+	`drill|explain|latency|mark|plan|rbac|report|results|run|selftest|serve|version|watch)\b`)
 
 // asCalled has the commands in a text begin as the user calls the program.
 func (a *app) asCalled(text string) string {

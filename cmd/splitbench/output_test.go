@@ -42,6 +42,7 @@ func TestEveryDocumentIsPrintedInEveryForm(t *testing.T) {
 		{line: "results compare latest~1 latest --fail-on never", schema: "runcomparison", kind: "RunComparison"},
 		{line: "results verify", schema: "runverification", kind: "RunVerification", jsonpath: "{.runs[0].state}", want: "complete"},
 		{line: "selftest --duration 100ms", schema: "selftest", kind: "SelfTest"},
+		{line: "config view --context west", schema: "configview", kind: "ConfigView", jsonpath: "{.values[?(@.name==\"context\")].from}"},
 		{line: "version", schema: "version", kind: "Version", jsonpath: "{.agentProtocol}"},
 		{line: "run ts/podinfo --from deploy/frontend --dry-run" + cluster, schema: "runpreview", kind: "RunPreview", jsonpath: "{.measurable}", want: "true"},
 		{line: "run -f suite.yaml", schema: "suitereport", kind: "SuiteReport"},

@@ -23,6 +23,7 @@ import (
 var roleOf = map[string]string{
 	"check": mesh.CommandCheck, "plan": mesh.CommandPlan, "run": mesh.CommandRun, "convert": mesh.CommandConvert,
 	"latency": mesh.CommandRun, "drill": mesh.CommandRun, "watch": mesh.CommandRun,
+	"config":  "",
 	"analyze": "", "report": "", "results": "", "demo": "", "explain": "", "attack": "", "serve": "", "selftest": "",
 	"rbac": "", "version": "", "completion": "", "mark": "",
 }

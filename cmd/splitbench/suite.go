@@ -125,14 +125,14 @@ func (c *runCommand) configure(
 	out := suiteRun{suiteSplit: s}
 	var err error
 	parent.Visit(func(p *pflag.Flag) {
-		if flags.Lookup(p.Name) != nil && err == nil {
+		if flags.Lookup(p.Name) != nil && err == nil && !c.isDefault(p.Name) {
 			err = copyFlag(flags, p)
 		}
 	})
 	if err != nil {
 		return out, err
 	}
-	if err := settings.apply(flags); err != nil {
+	if err := cmp.Or(settings.apply(flags), c.applyDefaults(flags)); err != nil {
 		return out, err
 	}
 	one.cfg.Options.Alpha = alpha

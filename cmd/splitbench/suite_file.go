@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -111,6 +112,9 @@ func (a *app) readSuite(name string) (suiteFile, error) {
 // parseSuite refuses unknown and repeated keys, anchors that unfold beyond measure, and splits of one name.
 func parseSuite(b []byte) (suiteFile, error) {
 	var s suiteFile
+	if _, err := mappingOf(b, reflect.TypeFor[suiteFile]()); err != nil {
+		return s, err
+	}
 	if err := yaml.UnmarshalStrict(b, &s); err != nil {
 		return s, err
 	}

@@ -112,7 +112,7 @@ func enumerate[T ~string](words []T, last string) string {
 	return b.String()
 }
 
-// origin is the variable that set a flag which the command line did not.
+// origin is the variable, or the place in a file, that set a flag which the command line did not.
 type origin string
 
 // variableOf is the name of the variable that sets a flag.
@@ -120,7 +120,7 @@ func variableOf(flag string) string {
 	return "SPLITBENCH_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// fromElsewhere sets the flags that the command line left alone from variables.
+// fromElsewhere sets the flags that the command line left alone from variables, and from files of defaults.
 func (a *app) fromElsewhere(flags *pflag.FlagSet) error {
 	a.origins, a.longOf = map[string]origin{}, func(name string) string {
 		f := flags.Lookup(name)
@@ -145,7 +145,14 @@ func (a *app) fromElsewhere(flags *pflag.FlagSet) error {
 			errs[i] = valueError(err)
 		}
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	var err error
+	if a.defaults, err = a.readDefaults(); err != nil {
+		return err
+	}
+	return a.applyDefaults(flags)
 }
 
 // flagInText finds the flags that a sentence names.

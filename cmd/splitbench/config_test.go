@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const headOfDefaults = "apiVersion: splitbench.io/v1alpha1\nkind: Defaults\n"
+
+// TestDefaultsComeFromFiles has a file above the working directory, one of the user, a variable and a command line, and wants
+// each flag from the nearest of them, and said to be from there.
+func TestDefaultsComeFromFiles(t *testing.T) {
+	file := demoKubeconfig(t)
+	top := t.TempDir()
+	below := filepath.Join(top, "a", "b")
+	user := filepath.Join(top, "user")
+	for _, dir := range []string{below, filepath.Join(user, "splitbench")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	near, far := filepath.Join(top, folderDefaults), filepath.Join(user, userDefaults)
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(near, headOfDefaults+"context: west\nremoteContexts: [east]\nresultsDir: kept\ntolerance: 30pt\n")
+	write(far, headOfDefaults+"context: nowhere\nnamespace: test\nfrom: deploy/nothing\ncontainer: nginx\n")
+	t.Chdir(below)
+	env := map[string]string{"XDG_CONFIG_HOME": user, "SPLITBENCH_KUBECONFIG": file, "SPLITBENCH_FROM": "deploy/frontend"}
+	stdout, stderr, code := carriedOut(t, env, "config view --tolerance 40pt -o json")
+	var view configView
+	if err := json.Unmarshal([]byte(stdout), &view); err != nil || code != 0 {
+		t.Fatalf("exit code %d: %v\n%s", code, err, stderr)
+	}
+	var doc map[string]any
+	if err := json.Unmarshal([]byte(stdout), &doc); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][2]string{}
+	for _, v := range view.Values {
+		got[v.Name] = [2]string{v.Value, v.From}
+	}
+	for name, want := range map[string][2]string{
+		"context": {"west", near + ":3:1"}, "remote-context": {"east", near + ":4:1"}, "results-dir": {filepath.Join(top, "kept"), near + ":5:1"},
+		"tolerance": {"40pt", "command line"}, "namespace": {"test", far + ":4:1"}, "container": {"nginx", far + ":6:1"},
+		"from": {"deploy/frontend", "SPLITBENCH_FROM"},
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %q, want %q", name, got[name], want)
+		}
+	}
+	// A whole run needs nothing but the split, and is where the file says.
+	if _, stderr, code := carriedOut(t, env, "run ts/podinfo --requests 300 --rate 1000"); code != 0 {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	if runs, err := filepath.Glob(filepath.Join(top, "kept", "2*")); err != nil || len(runs) != 1 {
+		t.Errorf("%q was kept: %v", runs, err)
+	}
+	// A suite says more of its splits than a file of defaults does, and is completed by it.
+	write("suite.yaml", "apiVersion: splitbench.io/v1alpha1\nkind: Suite\ndefaults: {context: east}\nsplits: [{split: ts/podinfo, requests: 300}]\n")
+	if _, stderr, code := carriedOut(t, env, "run -f suite.yaml --dry-run"); code != 4 || !strings.Contains(stderr, "there are: deploy/podinfo") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	// An error about a value of a file names the place.
+	write(near, headOfDefaults+"context: wst\n")
+	if _, stderr, code := carriedOut(t, env, "check ts/podinfo"); code != 2 || !strings.Contains(stderr, near+":3:1: --context \"wst\": the kubeconfig has no such context; did you mean west?") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	// Completion knows the file too.
+	write(near, headOfDefaults+"context: west\n")
+	if out, _, _ := carriedOut(t, env, "__complete run t"); !strings.Contains(out, "ts/podinfo") {
+		t.Errorf("completes %q", out)
+	}
+}
+
+// TestDefaultsThatAreWrong: one sentence with line and column, exit code 2.
+func TestDefaultsThatAreWrong(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, row := range []struct{ text, want string }{
+		{"kontext: west\n", `:3:1: unknown field "kontext"; did you mean context?`},
+		{"frobnicate: west\n", `:3:1: unknown field "frobnicate"; there are apiVersion, container, context, from, kind, namespace, remoteContexts, resultsDir, tolerance`},
+		{"context: 5\n", `:3:10: context: want a text, such as "5" in quotes`},
+		{"context: [a]\n", `:3:10: context: want a text`},
+		{"context:\n", `:3:9: context: want a text`},
+		{"remoteContexts: east\n", `:3:17: remoteContexts: want a list, such as [a, b]`},
+		{"remoteContexts: [east, 7]\n", `:3:24: remoteContexts: want a text`},
+		{"context: a\ncontext: b\n", `:4:1: key "context" already set`},
+		{"context: [a\n", `:2: not YAML: `},
+		{"tolerance: lots\n", `:3:1: --tolerance "lots"`},
+	} {
+		if err := os.WriteFile(folderDefaults, []byte(headOfDefaults+row.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, stderr, code := carriedOut(t, nil, "plan ts/podinfo")
+		if code != 2 || !strings.Contains(stderr, folderDefaults+row.want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: exit code %d, want %q\n%s", row.text, code, row.want, stderr)
+		}
+	}
+	for _, head := range []string{"", "kind: Defaults\n", "apiVersion: splitbench.io/v2\nkind: Defaults\n", "- a\n"} {
+		if err := os.WriteFile(folderDefaults, []byte(head), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, stderr, code := carriedOut(t, nil, "version"); code != 2 || !strings.Contains(stderr, folderDefaults+":1:1: ") || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: exit code %d\n%s", head, code, stderr)
+		}
+	}
+}
+
+// TestSuiteErrorsHaveAPlace: what is wrong in a suite is said with its line and column.
+func TestSuiteErrorsHaveAPlace(t *testing.T) {
+	const head = "apiVersion: splitbench.io/v1alpha1\nkind: Suite\n"
+	for _, row := range []struct{ text, want string }{
+		{"splits:\n- split: ts/a\n  toleranse: 2pt\n", `5:3: unknown field "toleranse"; did you mean tolerance?`},
+		{"splits:\n- split: ts/a\n  latency: {a: {p50: [1]}}\n", `5:22: p50: want a text`},
+		{"splits: ts/a\n", `3:9: splits: want a list`},
+		{"splits:\n- split: ts/a\n  context: yes\n", `5:12: context: want a text, such as "yes" in quotes`},
+		{"splits: [\n", `: not YAML: `},
+		{"kind: Suite\nsplits: [{split: ts/a}]\n", `3:1: key "kind" already set`},
+	} {
+		if _, err := parseSuite([]byte(head + row.text)); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%q: %v, want %q", row.text, err, row.want)
+		}
+	}
+	if _, err := parseSuite([]byte(head + "defaults: {rate: 5, power: 0.9}\nsplits: [{split: ts/a, requests: 10}]\n")); err != nil {
+		t.Error(err)
+	}
+}
