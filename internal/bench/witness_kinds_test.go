@@ -8,9 +8,9 @@ import (
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/report"
-	"github.com/splitbench/splitbench/internal/witness"
 )
 
 // kindsOfRun are runs of every kind of one world, each as long as its kind needs, with something done once it sends.
@@ -67,27 +67,27 @@ func TestEveryKindOfRunHasTheWitness(t *testing.T) {
 		name    string
 		world   demo.Options
 		act     func(*demo.Clusters)
-		path    witness.Path
+		path    law.Path
 		invalid map[string]bool // kinds whose result it takes away
 		say     string
 		check   preflight.Status // of the proxy's path, where the kind has that check
 	}{
 		{
-			name: "in force", world: demo.Options{Seed: 61}, path: witness.PathProfile, check: preflight.OK,
+			name: "in force", world: demo.Options{Seed: 61}, path: law.PathServiceProfile, check: preflight.OK,
 		},
 		{
-			name: "stale path", world: demo.Options{Seed: 62, StalePath: true}, path: witness.PathDefault, say: stale,
+			name: "stale path", world: demo.Options{Seed: 62, StalePath: true}, path: law.PathDefault, say: stale,
 			invalid: map[string]bool{report.KindSplit: true, report.KindDrill: true, report.KindWatch: true},
 			check:   preflight.Failed,
 		},
 		{
-			name: "restart", world: demo.Options{Seed: 63}, act: (*demo.Clusters).RestartProxy, path: witness.PathProfile,
+			name: "restart", world: demo.Options{Seed: 63}, act: (*demo.Clusters).RestartProxy, path: law.PathServiceProfile,
 			say: restarted, check: preflight.OK,
 			invalid: map[string]bool{report.KindSplit: true, report.KindDrill: true, report.KindLatency: true},
 		},
 		{ // a watch sees the share leave its tolerance too, and says why
 			name: "redistributed", world: demo.Options{Seed: 64}, act: func(w *demo.Clusters) { w.ShutGate(true) },
-			path: witness.PathProfile, say: shut, check: preflight.OK,
+			path: law.PathServiceProfile, say: shut, check: preflight.OK,
 			invalid: map[string]bool{report.KindSplit: true, report.KindWatch: true},
 		},
 	} {

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/report"
-	"github.com/splitbench/splitbench/internal/witness"
 )
 
 // An HTTPRoute's draws are counted by the route, and a proxy that does not obey it yet shows by the default route's
@@ -17,10 +17,10 @@ func TestTheSecondWitnessOfARoute(t *testing.T) {
 		name    string
 		world   demo.Options
 		outcome string
-		path    witness.Path
+		path    law.Path
 	}{
-		{"obeyed", demo.Options{Seed: 12, Route: true}, report.Pass, witness.PathHTTPRoute},
-		{"cached", demo.Options{Seed: 18, Route: true, StalePath: true}, report.Invalid, witness.PathDefault},
+		{"obeyed", demo.Options{Seed: 12, Route: true}, report.Pass, law.PathHTTPRoute},
+		{"cached", demo.Options{Seed: 18, Route: true, StalePath: true}, report.Invalid, law.PathDefault},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/splitbench/splitbench/internal/demo"
 	"github.com/splitbench/splitbench/internal/judge"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/witness"
 )
@@ -26,13 +27,13 @@ func TestTheSecondWitness(t *testing.T) {
 		witness string
 		during  func(*demo.Clusters)
 		outcome string
-		path    witness.Path
+		path    law.Path
 		agrees  bool
 		say     string // in reasons, warnings and remedies
 	}{
-		{name: "profile path", world: demo.Options{Seed: 11}, outcome: report.Pass, path: witness.PathProfile, agrees: true},
+		{name: "profile path", world: demo.Options{Seed: 11}, outcome: report.Pass, path: law.PathServiceProfile, agrees: true},
 		{
-			name: "old proxy", world: demo.Options{Seed: 13, OldProxy: true}, outcome: report.Pass, path: witness.PathProfile,
+			name: "old proxy", world: demo.Options{Seed: 13, OldProxy: true}, outcome: report.Pass, path: law.PathServiceProfile,
 			agrees: true,
 		},
 		{
@@ -46,21 +47,21 @@ func TestTheSecondWitness(t *testing.T) {
 			say: "there is no second witness",
 		},
 		{
-			name: "stale path", world: demo.Options{Seed: 17, StalePath: true}, outcome: report.Invalid, path: witness.PathDefault, agrees: true,
+			name: "stale path", world: demo.Options{Seed: 17, StalePath: true}, outcome: report.Invalid, path: law.PathDefault, agrees: true,
 			say: "restart the client's pods, whose proxies then read the objects anew: kubectl -n test rollout restart " +
 				"deploy/frontend",
 		},
 		{
 			name: "restart", world: demo.Options{Seed: 19}, during: (*demo.Clusters).RestartProxy, outcome: report.Invalid,
-			path: witness.PathProfile, say: "the proxy of the client pod was not the same all the time",
+			path: law.PathServiceProfile, say: "the proxy of the client pod was not the same all the time",
 		},
 		{
 			name: "gate shut", world: demo.Options{Seed: 20}, during: func(w *demo.Clusters) { w.ShutGate(true) },
-			outcome: report.Invalid, path: witness.PathProfile, agrees: true, say: "gave its weight to the other backends",
+			outcome: report.Invalid, path: law.PathServiceProfile, agrees: true, say: "gave its weight to the other backends",
 		},
 		{
 			name: "gate shut and opened", world: demo.Options{Seed: 21}, during: func(w *demo.Clusters) { w.ShutGate(true); w.ShutGate(false) },
-			outcome: report.Invalid, path: witness.PathProfile, agrees: true, say: "its queue was shut 1 times",
+			outcome: report.Invalid, path: law.PathServiceProfile, agrees: true, say: "its queue was shut 1 times",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -85,7 +86,7 @@ func TestTheSecondWitness(t *testing.T) {
 			if !strings.Contains(said, tt.say) {
 				t.Errorf("nothing says %q:\n%s", tt.say, said)
 			}
-			available := tt.path != witness.PathUnknown
+			available := tt.path != ""
 			if (r.Witness == nil) != (tt.witness == witness.Off) || r.Witness != nil && r.Witness.Available != available {
 				t.Fatalf("witness %+v", r.Witness)
 			}

@@ -67,7 +67,7 @@ func deltaOf(p record.ProxyPages, kind witness.Kind, t witness.Target) (witness.
 }
 
 // findings are those of all proxies together, and what only some of them show, each with the pods that it is of.
-func (p Proxies) findings(t witness.Target, expect witness.Path, sent int64) []witness.Finding {
+func (p Proxies) findings(t witness.Target, expect law.Path, sent int64) []witness.Finding {
 	fs := p.Findings(t, expect, sent)
 	if len(p.each) < 2 {
 		return fs
@@ -152,29 +152,24 @@ func (doc *draft) hear(m record.Manifest, p Proxies, sent int64) []witness.Findi
 // pathTold are checks in which that of the proxy's path has what its counters told, where it could only be guessed
 // before.
 func pathTold(
-	checks []preflight.Result, d witness.Delta, expect witness.Path, fs []witness.Finding,
+	checks []preflight.Result, d witness.Delta, expect law.Path, fs []witness.Finding,
 ) []preflight.Result {
 	i := slices.IndexFunc(fs, func(f witness.Finding) bool { return f.Code == witness.CodeStalePath })
 	switch {
 	case i >= 0:
 		return preflight.Answered(checks, preflight.Failed, fs[i].Text, fs[i].Remedy)
-	case expect != witness.PathUnknown && (d.Paths[expect] > 0 || d.Streamed[expect] > 0):
+	case expect != "" && (d.Paths[expect] > 0 || d.Streamed[expect] > 0):
 		return preflight.Answered(checks, preflight.OK, fmt.Sprintf(report.SayPathTaken, expect), "")
 	}
 	return checks
 }
 
 // expectedPath is the path that the objects say requests take through a Linkerd proxy; others have but one.
-func expectedPath(l law.Law) witness.Path {
-	if l.Provider != law.ProviderLinkerd || l.Unread != "" {
-		return witness.PathUnknown
+func expectedPath(l law.Law) law.Path {
+	if l.Provider != law.ProviderLinkerd || l.Unread != "" || l.Path == law.PathTrafficSplit {
+		return ""
 	}
-	switch p := witness.Path(l.Path); p {
-	case witness.PathProfile, witness.PathHTTPRoute, witness.PathGRPCRoute, witness.PathTCPRoute, witness.PathTLSRoute,
-		witness.PathDefault:
-		return p
-	}
-	return witness.PathUnknown
+	return l.Path
 }
 
 // mend adds a finding's remedy, its command completed with the workload that the client pod is of.

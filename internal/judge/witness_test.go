@@ -40,7 +40,7 @@ func TestTheStalePodIsNamed(t *testing.T) {
 		{Pod: "frontend-a", After: []byte(profile(1000))}, {Pod: "frontend-b", After: []byte(stale)}, {Pod: "frontend-c", After: []byte(profile(1000))},
 	}}
 	m := record.Manifest{Before: &snap, Witness: facts, Plan: attack.Plan{Requests: 3000}}
-	fs := proxiesOf(facts, m, 3000).findings(witness.TargetOf(snap), witness.PathProfile, 3000)
+	fs := proxiesOf(facts, m, 3000).findings(witness.TargetOf(snap), law.PathServiceProfile, 3000)
 	if len(fs) != 1 || fs[0].Code != witness.CodeStalePath || !strings.Contains(fs[0].Text, "of the 3 pods that send only: frontend-b)") {
 		t.Errorf("%+v", fs)
 	}

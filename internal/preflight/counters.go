@@ -48,7 +48,7 @@ func (c *counters) path() PathSeen {
 		return PathSeen{Why: "the proxy was restarted: " + untrusted.Safe(d.Restarted)}
 	case d.PerConnection():
 		return PathSeen{Known: true, PerConnection: true, Path: string(d.Path), Draws: c.draws(d.Streams)}
-	case d.Path == witness.PathUnknown:
+	case d.Path == "":
 		return PathSeen{Why: "no counter of the root's requests moved", Retries: d.Retries}
 	}
 	return PathSeen{

@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // Delta is what the proxy did between two pages of it.
@@ -18,15 +20,15 @@ type Delta struct {
 	Streams []int64 // connections by leaf that the proxy drew without looking into them; nil: no such counter
 	Direct  []int64 // requests and connections to a leaf's own Service, which are no draws; nil: not told apart
 
-	Path      Path           // whose rules requests for the root took; PathUnknown where no counter tells
-	Paths     map[Path]int64 // requests by it
-	Streamed  map[Path]int64 // connections that the proxy did not look into by it
-	Retries   int64          // requests that were drawn again
-	Restarted string         // why the proxy is known not to have been the same all the time; "": it was, or nothing tells
-	GateShut  []int64        // times that a leaf's balancer stopped taking requests
-	InFail    []bool         // of a leaf: it took none at the beginning or at the end
-	Unready   []bool         // of a leaf: it had no ready endpoint at the beginning or at the end
-	Blurred   string         // what the counters cannot tell apart, one sentence; "": nothing
+	Path      law.Path           // whose rules requests for the root took; "" where no counter tells
+	Paths     map[law.Path]int64 // requests by it
+	Streamed  map[law.Path]int64 // connections that the proxy did not look into by it
+	Retries   int64              // requests that were drawn again
+	Restarted string             // why the proxy was not the same all the time; "": it was, or nothing tells
+	GateShut  []int64            // times that a leaf's balancer stopped taking requests
+	InFail    []bool             // of a leaf: it took none at the beginning or at the end
+	Unready   []bool             // of a leaf: it had no ready endpoint at the beginning or at the end
+	Blurred   string             // what the counters cannot tell apart, one sentence; "": nothing
 	// Unsure is why the counters do not tell what was drawn although they are there: Draws, Streams and Paths are then
 	// empty, and nothing is held against anybody.
 	Unsure string
@@ -47,7 +49,7 @@ const uptimeSlack = 7 * time.Second
 // only the later page has began at zero. Errors: ErrNoCounters where neither page has a counter of the target.
 func Compare(before, after Page, t Target, elapsed time.Duration) (Delta, error) {
 	d := Delta{
-		Kind: after.Kind, Paths: map[Path]int64{}, Streamed: map[Path]int64{}, GateShut: make([]int64, len(t.Leaves)),
+		Kind: after.Kind, Paths: map[law.Path]int64{}, Streamed: map[law.Path]int64{}, GateShut: make([]int64, len(t.Leaves)),
 		InFail: make([]bool, len(t.Leaves)), Unready: make([]bool, len(t.Leaves)),
 	}
 	var sameProxy bool
@@ -100,7 +102,7 @@ func (p Page) unsure() string {
 	return ""
 }
 
-func takePaths(into map[Path]int64, before, after map[Path]Count) {
+func takePaths(into map[law.Path]int64, before, after map[law.Path]Count) {
 	for which, n := range after {
 		if diff := since(before[which], n); diff > 0 && which != pathAttempts {
 			into[which] = diff
@@ -109,11 +111,12 @@ func takePaths(into map[Path]int64, before, after map[Path]Count) {
 }
 
 // retriedByProfile are the attempts of a ServiceProfile's path above its requests.
-func retriedByProfile(before, after map[Path]Count) int64 {
-	if !after[PathProfile].Known || !after[pathAttempts].Known {
+func retriedByProfile(before, after map[law.Path]Count) int64 {
+	if !after[law.PathServiceProfile].Known || !after[pathAttempts].Known {
 		return 0
 	}
-	return max(0, since(before[pathAttempts], after[pathAttempts])-since(before[PathProfile], after[PathProfile]))
+	taken := since(before[law.PathServiceProfile], after[law.PathServiceProfile])
+	return max(0, since(before[pathAttempts], after[pathAttempts])-taken)
 }
 
 // Plus is what two proxies of pods of one workload did together.
@@ -186,7 +189,7 @@ func (d *Delta) choose(before, after Page) {
 			d.Direct = append(d.Direct, since(before.Direct[i], n))
 		}
 	}
-	routed := d.Path == PathHTTPRoute || d.Path == PathGRPCRoute
+	routed := d.Path == law.PathHTTPRoute || d.Path == law.PathGRPCRoute
 	switch {
 	case routed && take(counterRoute, before.Route, after.Route):
 		return
@@ -237,14 +240,14 @@ func Secured(before, after Page) map[string]string {
 }
 
 // pathOf is the path that most requests took.
-func pathOf(d Delta) Path {
-	best := PathUnknown
-	for _, p := range []Path{PathProfile, PathHTTPRoute, PathGRPCRoute, PathDefault} {
+func pathOf(d Delta) law.Path {
+	best := law.Path("")
+	for _, p := range []law.Path{law.PathServiceProfile, law.PathHTTPRoute, law.PathGRPCRoute, law.PathDefault} {
 		if d.Paths[p] > d.Paths[best] {
 			best = p
 		}
 	}
-	if best == PathUnknown && (d.Paths[PathConnections] > 0 || sum(d.Streams) > 0) {
+	if best == "" && (d.Paths[PathConnections] > 0 || sum(d.Streams) > 0) {
 		return PathConnections
 	}
 	return best
@@ -286,7 +289,7 @@ func wentBack(before, after Page) (back, gone bool) {
 			look(b, pair[1].Leaves[i])
 		}
 	}
-	for _, path := range []Path{PathProfile, pathAttempts} {
+	for _, path := range []law.Path{law.PathServiceProfile, pathAttempts} {
 		if a, b := after.Paths[path], before.Paths[path]; a.Known {
 			look(b, a) // one that is gone says no more than that nothing takes this path
 		}

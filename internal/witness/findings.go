@@ -3,6 +3,8 @@ package witness
 import (
 	"fmt"
 	"strings"
+
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // Effect is what a finding does to a verdict.
@@ -44,9 +46,9 @@ const (
 	CodeUnsure        = "not-told"
 )
 
-// Findings says what disturbed the draws. expect is the path that the objects want requests to take, PathUnknown where
+// Findings says what disturbed the draws. expect is the path that the objects want requests to take, "" where
 // that is not known; sent is how many requests the client sent to the root between the two pages.
-func (d Delta) Findings(t Target, expect Path, sent int64) []Finding {
+func (d Delta) Findings(t Target, expect law.Path, sent int64) []Finding {
 	var out []Finding
 	if d.Restarted != "" {
 		out = append(out, Finding{
@@ -97,31 +99,33 @@ func (d Delta) Findings(t Target, expect Path, sent int64) []Finding {
 
 // stale is the first check of all: whether requests take the path that the objects say. A Linkerd proxy keeps the path
 // that it built for an address for as long as somebody uses it.
-func (d Delta) stale(t Target, expect Path, sent int64) (Finding, bool) {
+func (d Delta) stale(t Target, expect law.Path, sent int64) (Finding, bool) {
 	paths, what, enough := d.Paths, "requests", sent
 	if d.PerConnection() {
 		paths, what, enough = d.Streamed, "connections", sum(d.Streams)
 	}
 	taken := paths[expect]
-	if expect == PathUnknown || len(paths) == 0 || taken > 0 && taken >= enough {
+	if expect == "" || len(paths) == 0 || taken > 0 && taken >= enough {
 		return Finding{}, false
 	}
-	other := PathUnknown
-	for _, p := range []Path{PathProfile, PathHTTPRoute, PathGRPCRoute, PathTCPRoute, PathTLSRoute, PathDefault} {
-		if p != expect && p != PathUnknown && paths[p] > paths[other] {
+	other := law.Path("")
+	for _, p := range []law.Path{
+		law.PathServiceProfile, law.PathHTTPRoute, law.PathGRPCRoute, law.PathTCPRoute, law.PathTLSRoute, law.PathDefault,
+	} {
+		if p != expect && paths[p] > paths[other] {
 			other = p
 		}
 	}
-	if other == PathUnknown || expect == PathDefault && (taken > 0 || other != PathProfile) {
+	if other == "" || expect == law.PathDefault && (taken > 0 || other != law.PathServiceProfile) {
 		return Finding{}, false
 	}
 	since := fmt.Sprintf("before the %s ruled", expect)
-	if expect == PathDefault {
+	if expect == law.PathDefault {
 		since = "when an object ruled that does so no more"
 	}
 	text := fmt.Sprintf("the client's proxy still uses the routes that it cached %s: %d of its %s to %s/%s took ",
 		since, paths[other], what, t.Namespace, t.Root)
-	if other == PathDefault {
+	if other == law.PathDefault {
 		text += "no object's rules at all"
 	} else {
 		text += "the rules of a " + string(other)

@@ -6,6 +6,8 @@ import (
 	"net"
 	"strconv"
 	"strings"
+
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // Names of Linkerd's counters, less _total, which some versions and scrapers leave out. Sources: linkerd2-proxy,
@@ -220,14 +222,14 @@ func (p *Page) retries(ls labels, value float64, t Target) (bool, error) {
 // opened counts connections that the proxy does not look into, by whose rules they took. The policy controller has one
 // default route for them besides, whatever its name; that of a ServiceProfile is called so.
 func (p *Page) opened(ls labels, value float64, t Target) (bool, error) {
-	path := PathDefault
-	switch kind := Path(ls.get(labelRouteKind)); {
-	case kind == PathTCPRoute, kind == PathTLSRoute:
+	path := law.PathDefault
+	switch kind := law.Path(ls.get(labelRouteKind)); {
+	case kind == law.PathTCPRoute, kind == law.PathTLSRoute:
 		path = kind
 	case ls.is("route_name", "serviceprofile"):
-		path = PathProfile
+		path = law.PathServiceProfile
 	case kind != kindDefault:
-		path = PathUnknown
+		path = ""
 	}
 	return p.ofRoot(ls, value, t, func(n int64) {
 		p.path(PathConnections, n)
@@ -241,18 +243,18 @@ func (p *Page) routeBackend(ls labels, value float64, t Target) (bool, error) {
 	if leaf == notTheRoot {
 		return false, nil
 	}
-	kind := PathDefault
+	kind := law.PathDefault
 	switch k := ls.get(labelRouteKind); {
-	case bytes.EqualFold(k, []byte(PathHTTPRoute)):
-		kind = PathHTTPRoute
-	case bytes.EqualFold(k, []byte(PathGRPCRoute)):
-		kind = PathGRPCRoute
+	case bytes.EqualFold(k, []byte(law.PathHTTPRoute)):
+		kind = law.PathHTTPRoute
+	case bytes.EqualFold(k, []byte(law.PathGRPCRoute)):
+		kind = law.PathGRPCRoute
 	case len(k) > 0 && !bytes.Equal(k, []byte(kindDefault)):
 		return false, nil // a kind of route that this version does not know
 	}
 	return take(value, func(n int64) {
 		p.path(kind, n)
-		if kind != PathDefault {
+		if kind != law.PathDefault {
 			p.Route.add(leaf, n)
 		}
 	})
@@ -273,7 +275,7 @@ func (p *Page) profile(name string, ls labels, value float64, t Target) (bool, e
 		}
 		return false, nil
 	}
-	path := PathProfile
+	path := law.PathServiceProfile
 	if name == nameAttempts {
 		path = pathAttempts
 	}
@@ -281,7 +283,7 @@ func (p *Page) profile(name string, ls labels, value float64, t Target) (bool, e
 }
 
 // pathAttempts keeps the attempts of the profile's path beside its requests.
-const pathAttempts Path = "ServiceProfile attempts"
+const pathAttempts law.Path = "ServiceProfile attempts"
 
 // legacy counts requests to endpoints by the authority that they were sent for, as all versions have them.
 func (p *Page) legacy(ls labels, value float64, t Target) (bool, error) {

@@ -9,6 +9,8 @@ import (
 	"io"
 	"math"
 	"strconv"
+
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // Count is one counter of a page; known is false where the page does not have it.
@@ -71,8 +73,8 @@ type Page struct {
 
 	Mirrored map[security]Count // requests to the Services that mirrors lead to
 
-	Paths       map[Path]Count // requests for the root by the kind of object whose rules they took
-	StreamPaths map[Path]Count // the same of connections that the proxy did not look into
+	Paths       map[law.Path]Count // requests for the root by the kind of object whose rules they took
+	StreamPaths map[law.Path]Count // the same of connections that the proxy did not look into
 
 	Started float64 // when the proxy was started, Unix seconds; 0: unknown
 	Uptime  Count   // seconds; Envoy's is renewed every few seconds only
@@ -93,7 +95,7 @@ func Parse(r io.Reader, k Kind, t Target) (Page, error) {
 	p := Page{
 		Kind: k, Queue: newCounts(n), Route: newCounts(n), Legacy: newCounts(n), Streams: newCounts(n),
 		Replies: newCounts(n), GateShut: newCounts(n),
-		InFail: make([]bool, n), Ready: make([]Count, n), Paths: map[Path]Count{}, StreamPaths: map[Path]Count{},
+		InFail: make([]bool, n), Ready: make([]Count, n), Paths: map[law.Path]Count{}, StreamPaths: map[law.Path]Count{},
 		Direct: make([]Count, n), Own: make([]Count, n), Mirrored: map[security]Count{},
 	}
 	s := newScanner(r)
@@ -129,7 +131,7 @@ func Parse(r io.Reader, k Kind, t Target) (Page, error) {
 	return p, nil
 }
 
-func (p *Page) path(which Path, n int64) { addTo(p.Paths, which, n) }
+func (p *Page) path(which law.Path, n int64) { addTo(p.Paths, which, n) }
 
 func addTo[K comparable](counts map[K]Count, key K, n int64) {
 	c := counts[key]

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // recorded is the text of a page of testdata/recorded.
@@ -52,34 +54,34 @@ func between(t *testing.T, before, after string) (Delta, error) {
 func TestRecordedPages(t *testing.T) {
 	for _, tt := range []struct {
 		page           string
-		expect         Path
+		expect         law.Path
 		draws, streams []int64
 		direct         []int64 // to podinfo-east's own Service, by other containers
 		retries        int64
-		path           Path
+		path           law.Path
 		taken          int64
 		counter        string
 		findings       string
 	}{
 		{
-			page: "1-serviceprofile-split-frontend", expect: PathProfile, draws: []int64{1478, 1570}, direct: []int64{0, 28},
-			path: PathProfile, taken: 3048, counter: counterQueue,
+			page: "1-serviceprofile-split-frontend", expect: law.PathServiceProfile, draws: []int64{1478, 1570}, direct: []int64{0, 28},
+			path: law.PathServiceProfile, taken: 3048, counter: counterQueue,
 		},
 		{
-			page: "2-httproute-split-frontend", expect: PathHTTPRoute, draws: []int64{1057, 1038}, direct: []int64{0, 17},
-			path: PathHTTPRoute, taken: 2095, counter: counterRoute,
+			page: "2-httproute-split-frontend", expect: law.PathHTTPRoute, draws: []int64{1057, 1038}, direct: []int64{0, 17},
+			path: law.PathHTTPRoute, taken: 2095, counter: counterRoute,
 		},
 		{ // its podinfo is that of its own cluster: 807 of them and one that went nowhere are for port 9999
-			page: "3-gateway-east", expect: PathUnknown, draws: []int64{90222, 0}, direct: []int64{0, 0},
-			path: PathProfile, taken: 89414, counter: counterQueue,
+			page: "3-gateway-east", expect: "", draws: []int64{90222, 0}, direct: []int64{0, 0},
+			path: law.PathServiceProfile, taken: 89414, counter: counterQueue,
 		},
 		{
-			page: "5-opaque-port-frontend", expect: PathProfile, streams: []int64{3093, 3055}, direct: []int64{0, 49},
+			page: "5-opaque-port-frontend", expect: law.PathServiceProfile, streams: []int64{3093, 3055}, direct: []int64{0, 49},
 			path: PathConnections, taken: 6148, findings: "per-connection:unitconnection",
 		},
 		{
-			page: "x-retries", expect: PathProfile, draws: []int64{13988, 9373}, direct: []int64{0, 319}, retries: 687,
-			path: PathProfile, taken: 22674, counter: counterQueue, findings: "retries:unitdraw",
+			page: "x-retries", expect: law.PathServiceProfile, draws: []int64{13988, 9373}, direct: []int64{0, 319}, retries: 687,
+			path: law.PathServiceProfile, taken: 22674, counter: counterQueue, findings: "retries:unitdraw",
 		},
 	} {
 		t.Run(tt.page, func(t *testing.T) {
@@ -113,13 +115,13 @@ func TestRecordedPages(t *testing.T) {
 func TestRecordedPagesOfAStalePath(t *testing.T) {
 	for _, tt := range []struct {
 		page   string
-		expect Path
+		expect law.Path
 		say    string
 	}{
-		{"1-serviceprofile-split-frontend", PathHTTPRoute, "3048 of its requests to test/podinfo took the rules of a ServiceProfile"},
-		{"1-serviceprofile-split-frontend", PathDefault, "cached when an object ruled that does so no more"},
-		{"2-httproute-split-frontend", PathProfile, "2095 of its requests to test/podinfo took the rules of a HTTPRoute"},
-		{"5-opaque-port-frontend", PathTCPRoute, "6148 of its connections to test/podinfo took the rules of a ServiceProfile"},
+		{"1-serviceprofile-split-frontend", law.PathHTTPRoute, "3048 of its requests to test/podinfo took the rules of a ServiceProfile"},
+		{"1-serviceprofile-split-frontend", law.PathDefault, "cached when an object ruled that does so no more"},
+		{"2-httproute-split-frontend", law.PathServiceProfile, "2095 of its requests to test/podinfo took the rules of a HTTPRoute"},
+		{"5-opaque-port-frontend", law.PathTCPRoute, "6148 of its connections to test/podinfo took the rules of a ServiceProfile"},
 	} {
 		d, err := between(t, "", recorded(t, tt.page))
 		if err != nil {
@@ -196,7 +198,7 @@ func TestPagesThatCannotTell(t *testing.T) {
 			if said := d.Unsure + d.Restarted + d.Blurred; (tt.say == "") != (said == "") || !strings.Contains(said, tt.say) {
 				t.Errorf("said %q, want %q", said, tt.say)
 			}
-			for _, f := range d.Findings(walkthrough(), PathProfile, 3048) {
+			for _, f := range d.Findings(walkthrough(), law.PathServiceProfile, 3048) {
 				if f.Effect == Invalid && f.Code != CodeRestarted {
 					t.Errorf("it accuses: %+v", f)
 				}

@@ -26,20 +26,9 @@ const (
 	Envoy   Kind = "envoy"
 )
 
-// Path is the kind of object whose rules requests took through the proxy, as its counters tell it.
-type Path string
-
-// The paths. PathUnknown is that no counter tells.
-const (
-	PathUnknown     Path = ""
-	PathProfile     Path = "ServiceProfile"
-	PathHTTPRoute   Path = "HTTPRoute"
-	PathGRPCRoute   Path = "GRPCRoute"
-	PathTCPRoute    Path = "TCPRoute"
-	PathTLSRoute    Path = "TLSRoute"
-	PathDefault     Path = "default"     // no object: all to the root Service's own endpoints
-	PathConnections Path = "connections" // the proxy does not look into the connections
-)
+// PathConnections is, beside the kinds of objects, what a proxy's counters tell where it does not look into the
+// connections. The path is "" where no counter tells.
+const PathConnections law.Path = "connections"
 
 // Target is the split whose draws are looked for.
 type Target struct {

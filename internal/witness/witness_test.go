@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/splitbench/splitbench/internal/law"
 )
 
 // walkthrough is the split of the multicluster walkthrough.
@@ -62,85 +64,85 @@ func TestLinkerdPages(t *testing.T) {
 		name, pages string
 		edit        []string
 		both        bool // of the earlier page too
-		expect      Path
+		expect      law.Path
 		sent        int64
 		draws       []int64
 		streams     []int64
 		counter     string
-		path        Path
+		path        law.Path
 		findings    string
 	}{
 		{
-			name: "profile path", pages: "linkerd-profile", expect: PathProfile, sent: 5020,
-			draws: []int64{2512, 2513}, counter: counterQueue, path: PathProfile,
+			name: "profile path", pages: "linkerd-profile", expect: law.PathServiceProfile, sent: 5020,
+			draws: []int64{2512, 2513}, counter: counterQueue, path: law.PathServiceProfile,
 		},
 		{
-			name: "route's path", pages: "linkerd-httproute", expect: PathHTTPRoute, sent: 2005,
-			draws: []int64{1700, 310}, counter: counterRoute, path: PathHTTPRoute,
+			name: "route's path", pages: "linkerd-httproute", expect: law.PathHTTPRoute, sent: 2005,
+			draws: []int64{1700, 310}, counter: counterRoute, path: law.PathHTTPRoute,
 		},
 		{
-			name: "old proxy", pages: "linkerd-old", expect: PathProfile, sent: 1990,
-			draws: []int64{1000, 1000}, counter: counterLegacy, path: PathProfile, // five of the draws of east are to its own Service
+			name: "old proxy", pages: "linkerd-old", expect: law.PathServiceProfile, sent: 1990,
+			draws: []int64{1000, 1000}, counter: counterLegacy, path: law.PathServiceProfile, // five of the draws of east are to its own Service
 		},
 		{
-			name: "opaque port", pages: "linkerd-opaque", expect: PathProfile, sent: 1000,
+			name: "opaque port", pages: "linkerd-opaque", expect: law.PathServiceProfile, sent: 1000,
 			streams: []int64{64, 64}, path: PathConnections, findings: "per-connection:unitconnection",
 		},
 		{
 			name: "names without _total", pages: "linkerd-profile", edit: []string{"requests_total", "requests"},
-			expect: PathProfile, sent: 5020, draws: []int64{2512, 2513}, counter: counterQueue, path: PathProfile,
+			expect: law.PathServiceProfile, sent: 5020, draws: []int64{2512, 2513}, counter: counterQueue, path: law.PathServiceProfile,
 		},
 		{
 			name: "a level more in the names", pages: "linkerd-profile",
 			edit:   []string{"outbound_http_balancer_queue_requests", "outbound_http_concrete_balancer_queue_requests"},
-			expect: PathProfile, sent: 5020, draws: []int64{2512, 2513}, counter: counterQueue, path: PathProfile,
+			expect: law.PathServiceProfile, sent: 5020, draws: []int64{2512, 2513}, counter: counterQueue, path: law.PathServiceProfile,
 		},
 		{
-			name: "the cached default route", pages: "linkerd-stale", expect: PathProfile, sent: 20,
-			draws: []int64{25, 0}, counter: counterQueue, path: PathDefault, findings: "stale-path:invalid",
+			name: "the cached default route", pages: "linkerd-stale", expect: law.PathServiceProfile, sent: 20,
+			draws: []int64{25, 0}, counter: counterQueue, path: law.PathDefault, findings: "stale-path:invalid",
 		},
 		{
-			name: "the cached default route in place of an HTTPRoute", pages: "linkerd-stale", expect: PathHTTPRoute, sent: 20,
-			draws: []int64{25, 0}, counter: counterQueue, path: PathDefault, findings: "stale-path:invalid",
+			name: "the cached default route in place of an HTTPRoute", pages: "linkerd-stale", expect: law.PathHTTPRoute, sent: 20,
+			draws: []int64{25, 0}, counter: counterQueue, path: law.PathDefault, findings: "stale-path:invalid",
 		},
 		{
-			name: "a deleted profile that is still obeyed", pages: "linkerd-profile", expect: PathHTTPRoute, sent: 5020,
-			draws: []int64{2512, 2513}, counter: counterQueue, path: PathProfile, findings: "stale-path:invalid",
+			name: "a deleted profile that is still obeyed", pages: "linkerd-profile", expect: law.PathHTTPRoute, sent: 5020,
+			draws: []int64{2512, 2513}, counter: counterQueue, path: law.PathServiceProfile, findings: "stale-path:invalid",
 		},
 		{
-			name: "a gate that shut", pages: "linkerd-profile", expect: PathProfile, sent: 5020,
+			name: "a gate that shut", pages: "linkerd-profile", expect: law.PathServiceProfile, sent: 5020,
 			edit:  []string{`backend_name="podinfo-east",backend_port="9898",backend_section_name=""} 0` + "\n# TYPE", `backend_name="podinfo-east",backend_port="9898",backend_section_name=""} 2` + "\n# TYPE"},
-			draws: []int64{2512, 2513}, counter: counterQueue, path: PathProfile, findings: "redistributed:invalid",
+			draws: []int64{2512, 2513}, counter: counterQueue, path: law.PathServiceProfile, findings: "redistributed:invalid",
 		},
 		{
-			name: "a gate that is shut now", pages: "linkerd-profile", expect: PathProfile, sent: 5020,
+			name: "a gate that is shut now", pages: "linkerd-profile", expect: law.PathServiceProfile, sent: 5020,
 			edit: []string{`section_name=""} 0.0`, `section_name=""} 4.2`}, draws: []int64{2512, 2513}, counter: counterQueue,
-			path: PathProfile, findings: "redistributed:invalid",
+			path: law.PathServiceProfile, findings: "redistributed:invalid",
 		},
 		{
-			name: "no ready endpoint", pages: "linkerd-profile", expect: PathProfile, sent: 5020,
+			name: "no ready endpoint", pages: "linkerd-profile", expect: law.PathServiceProfile, sent: 5020,
 			edit:  []string{`endpoint_state="ready"} 1`, `endpoint_state="ready"} 0`},
-			draws: []int64{2512, 2513}, counter: counterQueue, path: PathProfile, findings: "redistributed:invalid",
+			draws: []int64{2512, 2513}, counter: counterQueue, path: law.PathServiceProfile, findings: "redistributed:invalid",
 		},
 		{
-			name: "retries", pages: "linkerd-profile", expect: PathProfile, sent: 5020,
+			name: "retries", pages: "linkerd-profile", expect: law.PathServiceProfile, sent: 5020,
 			edit:  []string{"route_actual_request_total{direction=\"outbound\",dst=\"podinfo.test.svc.cluster.local:9898\"} 7405", "route_actual_request_total{direction=\"outbound\",dst=\"podinfo.test.svc.cluster.local:9898\"} 7425"},
-			draws: []int64{2512, 2513}, counter: counterQueue, path: PathProfile, findings: "retries:unitdraw",
+			draws: []int64{2512, 2513}, counter: counterQueue, path: law.PathServiceProfile, findings: "retries:unitdraw",
 		},
 		{
-			name: "a restart by its time", pages: "linkerd-profile", expect: PathProfile, sent: 5020,
-			edit: []string{restart, "1764092600.5"}, draws: []int64{2512, 2513}, counter: counterQueue, path: PathProfile,
+			name: "a restart by its time", pages: "linkerd-profile", expect: law.PathServiceProfile, sent: 5020,
+			edit: []string{restart, "1764092600.5"}, draws: []int64{2512, 2513}, counter: counterQueue, path: law.PathServiceProfile,
 			findings: "proxy-restarted:invalid",
 		},
 		{
-			name: "a restart by its counters", pages: "linkerd-profile", expect: PathProfile, sent: 900,
+			name: "a restart by its counters", pages: "linkerd-profile", expect: law.PathServiceProfile, sent: 900,
 			edit:  []string{"} 3712", "} 500", "} 3693", "} 480", "process_start_time_seconds", "unknown", "} 7405", "} 980"},
-			draws: []int64{500, 480}, counter: counterQueue, path: PathProfile, findings: "proxy-restarted:invalid",
+			draws: []int64{500, 480}, counter: counterQueue, path: law.PathServiceProfile, findings: "proxy-restarted:invalid",
 		},
 		{
-			name: "a backend of other rules", pages: "linkerd-profile", both: true, expect: PathProfile, sent: 5020,
+			name: "a backend of other rules", pages: "linkerd-profile", both: true, expect: law.PathServiceProfile, sent: 5020,
 			edit: []string{`backend_name="podinfo-east"`, `backend_name="podinfo-north"`}, draws: []int64{2512, 0},
-			counter: counterQueue, path: PathProfile, findings: "foreign-backend:invalid",
+			counter: counterQueue, path: law.PathServiceProfile, findings: "foreign-backend:invalid",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -200,7 +202,7 @@ func TestEnvoyPages(t *testing.T) {
 			t.Errorf("%s: %s", file, x)
 		}
 		// Envoy gives the share of a cluster without hosts to nobody, and asks the same cluster again.
-		if got := codes(d.Findings(target, PathUnknown, 1000)); got != "unready-backend:note retries:note" {
+		if got := codes(d.Findings(target, "", 1000)); got != "unready-backend:note retries:note" {
 			t.Errorf("%s: findings %q", file, got)
 		}
 	}
@@ -438,7 +440,7 @@ func FuzzPage(f *testing.F) {
 					t.Fatalf("a negative number of draws: %+v", d)
 				}
 			}
-			d.Findings(target, PathProfile, 10)
+			d.Findings(target, law.PathServiceProfile, 10)
 			d.Agree(target, []int64{1, 2}, 3)
 		}
 	})
