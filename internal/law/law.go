@@ -95,6 +95,16 @@ const protocolGRPC = "grpc"
 // IsCall reports whether the request is a gRPC call.
 func (p Probe) IsCall() bool { return p.Protocol == protocolGRPC }
 
+// Value is that of a header, whatever the case of its name.
+func (p Probe) Value(header string) (string, bool) {
+	for k, v := range p.Header {
+		if strings.EqualFold(k, header) {
+			return v, true
+		}
+	}
+	return "", false
+}
+
 // Leaf is one backend of a Law.
 type Leaf struct {
 	// as in Split.Effective: the Service's bare name, name.namespace elsewhere, with a subset name/subset

@@ -164,7 +164,7 @@ const headerOverride = "l5d-dst-override"
 
 // sentElsewhere says where the request goes in place of the root Service, and why; empty: it goes there.
 func (c *Case) sentElsewhere(q question) string {
-	to, named := headerOf(q.probe, headerOverride)
+	to, named := q.probe.Value(headerOverride)
 	if !named || !slices.ContainsFunc(c.drawers(), func(p Pod) bool { return p.IngressMode }) {
 		return ""
 	}

@@ -104,7 +104,6 @@ func readProfile(u *unstructured.Unstructured, rootNS string) (Profile, []overri
 	}
 	_, p.Skip = u.GetAnnotations()["smi.linkerd.io/skip"] // any value counts, "false" too
 	p.LastWriter, p.LastWritten = lastWriter(u)
-	p.readRoutes(u)
 	leaves, declared, weightErr := readLeaves(u, "ServiceProfile "+p.Namespace+"/"+p.Name, "dstOverrides", "authority")
 	p.Overrides = len(declared)
 	ttl, budget, _ := unstructured.NestedString(u.Object, "spec", "retryBudget", "ttl")
@@ -205,10 +204,8 @@ func (c *Case) obeyProfile(items []unstructured.Unstructured) {
 	}
 	profile, overrides, notes, weightErr := readProfile(u, c.Namespace)
 	overrides = apart(overrides, c.DialPort)
-	profile.Hides = hidden
+	profile.Hides, c.profileSettings = hidden, profile.readRoutes(u)
 	s.Profile, c.profileRef = profile, refOf(u)
-	routes, _, _ := unstructured.NestedSlice(u.Object, "spec", "routes")
-	c.profileSettings = profileSettings(c.profileRef.String(), routes)
 	for _, n := range notes {
 		c.note("%s", n)
 	}
@@ -263,20 +260,34 @@ func lawTextOf(ds []Declared) string {
 }
 
 // readRoutes reads what a ServiceProfile says besides its overrides; what is no route counts as one that says nothing.
-func (p *Profile) readRoutes(u *unstructured.Unstructured) {
+// The routes that are retried or cut off are settings, at most ten.
+func (p *Profile) readRoutes(u *unstructured.Unstructured) (settings []Setting) {
 	p.OpaquePorts, _, _ = unstructured.NestedStringSlice(u.Object, "spec", "opaquePorts")
 	raw, _, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "routes")
 	routes, _ := raw.([]any)
 	p.Routes = len(routes)
-	for _, r := range routes {
+	for i, r := range routes {
+		add := func(field, value, why string) {
+			field = fmt.Sprintf("spec.routes[%d].%s", i, field)
+			if len(settings) < maxListed {
+				settings = append(settings, Setting{refOf(u).String(), field, untrusted.Short(value, 100), why})
+			}
+		}
 		route, _ := r.(map[string]any)
 		if route["isRetryable"] == true {
 			p.Retryable++
+			add("isRetryable", "true", "")
 		}
 		if timeout, _ := route["timeout"].(string); timeout != "" {
 			p.Timeouts++
+			why := ""
+			if _, err := time.ParseDuration(timeout); err != nil {
+				why = "not a duration"
+			}
+			add("timeout", timeout, why)
 		}
 	}
+	return settings
 }
 
 // SplitOfProfile is how a ServiceProfile splits the Service for clients of its own namespace, nil where none does.

@@ -250,7 +250,7 @@ func (m compiledMatch) fits(p Probe) (specificity, bool) {
 		s.path = m.rank
 	}
 	for _, h := range m.headers {
-		if v, there := headerOf(p, h.name); !there || !h.fits(v) {
+		if v, there := p.Value(h.name); !there || !h.fits(v) {
 			return s, false
 		}
 	}
@@ -261,15 +261,6 @@ func (m compiledMatch) fits(p Probe) (specificity, bool) {
 	}
 	s.headers, s.query = len(m.headers), len(m.query)
 	return s, true
-}
-
-func headerOf(p Probe, name string) (string, bool) {
-	for k, v := range p.Header {
-		if strings.EqualFold(k, name) {
-			return v, true
-		}
-	}
-	return "", false
 }
 
 // hostFits gives the weight of the best hostname of a route: none given fits every host and counts least; a whole name

@@ -255,27 +255,3 @@ func cutOff(object, field, value string) []Setting {
 	}
 	return []Setting{{Object: object, Field: field, Value: untrusted.Short(value, 100)}}
 }
-
-// profileSettings are the routes of a ServiceProfile that are retried or cut off, at most ten.
-func profileSettings(object string, routes []any) []Setting {
-	var out []Setting
-	add := func(i int, field, value, why string) {
-		if len(out) < maxListed {
-			out = append(out, Setting{object, fmt.Sprintf("spec.routes[%d].%s", i, field), untrusted.Short(value, 100), why})
-		}
-	}
-	for i, r := range routes {
-		route, _ := r.(map[string]any)
-		if route["isRetryable"] == true {
-			add(i, "isRetryable", "true", "")
-		}
-		if timeout, _ := route["timeout"].(string); timeout != "" {
-			why := ""
-			if _, err := time.ParseDuration(timeout); err != nil {
-				why = "not a duration"
-			}
-			add(i, "timeout", timeout, why)
-		}
-	}
-	return out
-}

@@ -181,7 +181,7 @@ func (q question) ruleFits(r virtualRule) (bool, string) {
 
 // authority is the host as it stands in the request: with its port, but for HTTP's own.
 func (q question) authority() string {
-	if given, ok := headerOf(q.probe, "Host"); ok {
+	if given, ok := q.probe.Value("Host"); ok {
 		return given
 	}
 	if q.port == 0 || q.port == 80 {
@@ -210,11 +210,11 @@ func (q question) virtualFits(m virtualMatch) (bool, error) {
 		{m.Scheme, "http", true, false},
 	}
 	for name, want := range m.Headers {
-		v, there := headerOf(q.probe, name)
+		v, there := q.probe.Value(name)
 		parts = append(parts, part{&want, v, there, false})
 	}
 	for name, unwanted := range m.WithoutHeaders {
-		v, there := headerOf(q.probe, name)
+		v, there := q.probe.Value(name)
 		parts = append(parts, part{&unwanted, v, there || !unwanted.anything(), true})
 	}
 	for name, want := range m.QueryParams {

@@ -143,12 +143,7 @@ func envoyHeader(p law.Probe, name, path string) (string, bool) {
 	case ":authority":
 		return p.Host, true
 	}
-	for k, v := range p.Header {
-		if strings.EqualFold(k, name) {
-			return v, true
-		}
-	}
-	return "", false
+	return p.Value(name)
 }
 
 func (v envoyValue) fits(value string, there bool) (bool, error) {

@@ -187,13 +187,11 @@ func rpcRank(m protoreflect.Message, probe law.Probe) (r rank, fits bool, err er
 }
 
 func headersFit(m protoreflect.Message, probe law.Probe) (bool, error) {
-	return allFit(list(m, "headers"), func(name string) (values []string) {
-		for k, v := range probe.Header {
-			if strings.EqualFold(k, name) {
-				values = append(values, v)
-			}
+	return allFit(list(m, "headers"), func(name string) []string {
+		if v, there := probe.Value(name); there {
+			return []string{v}
 		}
-		return values
+		return nil
 	})
 }
 
