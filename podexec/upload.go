@@ -28,6 +28,10 @@ const (
 type Upload struct {
 	// Data is the whole file, an executable for the node's platform.
 	Data []byte
+	// Packed is Data as gzip has it, which is sent where the container can unpack it; nil: Data is.
+	Packed []byte
+	// Sent, where it is not nil, is told what was sent.
+	Sent *Sent
 	// Name is the file's name, without a slash; see [UploadName].
 	Name string
 	// Dirs are absolute paths to try first, in order; then come the container's $TMPDIR, /tmp, /var/tmp, /run, $PWD.
@@ -38,6 +42,13 @@ type Upload struct {
 	// TryArgs make the file end at once with exit code 0, "--version" for example: that proves the architecture and the
 	// permission to run.
 	TryArgs []string
+}
+
+// Sent is how a file travelled.
+type Sent struct {
+	Bytes int           // over the wire
+	By    string        // what unpacked it in the container; "": it was sent as it is
+	Took  time.Duration // until the container had it whole
 }
 
 // Argv runs the uploaded file with args if it is still the one that was sent: what is hashed and what is executed is
@@ -132,7 +143,7 @@ func (c *Container) upload(ctx context.Context, u Upload, fallback []string) (st
 	dirs := unique(append(slices.Clone(u.Dirs), fallback...))
 	var refused []Attempt // good at the probe, not good after all
 	for skip := range uploadDirs {
-		dir, bad, err := c.probe(ctx, u.Name, skip, dirs)
+		dir, bad, unpacker, err := c.probe(ctx, u.Name, skip, dirs)
 		if err != nil {
 			return "", fmt.Errorf("upload %s: find a directory: %w", u.Name, err)
 		}
@@ -144,7 +155,7 @@ func (c *Container) upload(ctx context.Context, u Upload, fallback []string) (st
 			continue
 		}
 		file := path.Join(dir, u.Name)
-		reason, err := c.place(ctx, file, u)
+		reason, err := c.place(ctx, file, u, unpacker)
 		if err == nil && reason == "" {
 			return file, nil
 		}
@@ -186,43 +197,52 @@ func unique(dirs []string) []string {
 	return out
 }
 
-// probe returns the first good directory after skip others, or "", and what is wrong with those before it.
-func (c *Container) probe(ctx context.Context, name string, skip int, dirs []string) (string, []Attempt, error) {
+// probe returns the first good directory after skip others, or "", what is wrong with those before it, and what unpacks
+// gzip there, or "".
+func (c *Container) probe(ctx context.Context, name string, skip int, dirs []string) (
+	good string, bad []Attempt, unpacker string, err error,
+) {
 	argv := append([]string{"sh", "-c", probeScript, "splitbench", name + ".probe", strconv.Itoa(skip)}, dirs...)
 	out, err := c.output(ctx, argv, nil)
 	var start *StartError
 	if errors.As(err, &start) && start.Reason == NoSuchFile { // the script itself cannot end with 127
-		return "", nil, &NoShellError{Err: err}
+		return "", nil, "", &NoShellError{Err: err}
 	}
 	if err != nil {
-		return "", nil, err
+		return "", nil, "", err
 	}
 	return parseProbe(out)
 }
 
-func parseProbe(out string) (string, []Attempt, error) {
-	var good string
-	var bad []Attempt
+func parseProbe(out string) (good string, bad []Attempt, unpacker string, err error) {
 	for line := range strings.Lines(out) {
 		switch f := strings.Split(strings.TrimSuffix(line, "\n"), "\t"); {
 		case len(f) == 1 && f[0] == "end":
-			return good, bad, nil
+			return good, bad, unpacker, nil
+		case len(f) == 2 && f[0] == "unpack" && slices.Contains([]string{"gzip", "zcat", "busybox"}, f[1]):
+			unpacker = f[1]
 		case len(f) == 2 && f[0] == "ok" && good == "" && usableDir(f[1]):
 			good = f[1]
 		case len(f) == 3 && f[0] == "bad":
 			bad = append(bad, Attempt{Dir: f[1], Reason: f[2]})
 		}
 	}
-	return "", nil, fmt.Errorf("search ended early, after %d bytes of output", len(out))
+	return "", nil, "", fmt.Errorf("search ended early, after %d bytes of output", len(out))
 }
 
 // place writes the file and lets it check itself. A reason means that another directory may do better; an error that
-// none will.
-func (c *Container) place(ctx context.Context, file string, u Upload) (reason string, err error) {
+// none will. What does not arrive packed is sent as it is.
+func (c *Container) place(ctx context.Context, file string, u Upload, unpacker string) (reason string, err error) {
 	var damage string
-	for range uploadTries {
-		damage, err = c.write(ctx, file, u.Data)
+	for try := range uploadTries {
+		if u.Packed == nil || try > 0 {
+			unpacker = ""
+		}
+		damage, err = c.write(ctx, file, u, unpacker)
 		var exit *ExitError
+		if errors.As(err, &exit) && exit.Code != exitExists && unpacker != "" {
+			continue // there is no file; the same as it is says whether the directory or the unpacking is to blame
+		}
 		if errors.As(err, &exit) && exit.Code == exitExists {
 			return "", fmt.Errorf("%w in %s", fs.ErrExist, c.target)
 		}
@@ -250,9 +270,13 @@ func (c *Container) place(ctx context.Context, file string, u Upload) (reason st
 	return "", fmt.Errorf("damaged on the way, %d times: %s", uploadTries, damage)
 }
 
-func (c *Container) write(ctx context.Context, file string, data []byte) (damage string, err error) {
-	out, err := c.output(ctx, []string{"sh", "-c", writeScript, "splitbench", file, strconv.Itoa(len(data))},
-		bytes.NewReader(data))
+func (c *Container) write(ctx context.Context, file string, u Upload, unpacker string) (damage string, err error) {
+	data, began := u.Data, time.Now()
+	if unpacker != "" {
+		data = u.Packed
+	}
+	size := strconv.Itoa(len(u.Data))
+	out, err := c.output(ctx, []string{"sh", "-c", writeScript, "splitbench", file, size, unpacker}, bytes.NewReader(data))
 	if err != nil {
 		return "", err
 	}
@@ -260,8 +284,11 @@ func (c *Container) write(ctx context.Context, file string, data []byte) (damage
 	if len(f) != 3 || f[0] != "size" || f[2] != "end" {
 		return "stream ended before the file's size came", nil
 	}
-	if f[1] != strconv.Itoa(len(data)) {
-		return fmt.Sprintf("%s of %d bytes arrived", clean(f[1]), len(data)), nil
+	if f[1] != size {
+		return fmt.Sprintf("%s of %s bytes arrived", clean(f[1]), size), nil
+	}
+	if u.Sent != nil {
+		*u.Sent = Sent{Bytes: len(data), By: unpacker, Took: time.Since(began)}
 	}
 	return "", nil
 }

@@ -2,6 +2,7 @@ package podexec
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io/fs"
@@ -350,6 +351,60 @@ func TestUploadChecksItsArguments(t *testing.T) {
 	}
 }
 
+// A file travels as gzip has it where the container can unpack it, and as it is where what came of that is no good.
+func TestPackedUpload(t *testing.T) {
+	data := program(1 << 20)
+	var good bytes.Buffer
+	w := gzip.NewWriter(&good)
+	w.Write(data) //nolint:errcheck // into memory
+	w.Close()
+	for name, c := range map[string]struct {
+		packed []byte
+		path   string // of the container's commands; "": this machine's
+		by     string // what unpacks it
+	}{
+		"unpacked":        {good.Bytes(), "", "gzip"},
+		"no gzip at all":  {[]byte("neither gzip nor the file"), "", ""},
+		"cut":             {good.Bytes()[:good.Len()/2], "", ""},
+		"of another file": {append(good.Bytes()[:good.Len():good.Len()], good.Bytes()...), "", ""},
+		"nothing unpacks": {good.Bytes(), "no gzip, no zcat, no busybox", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.path != "" {
+				bin := t.TempDir()
+				for _, tool := range []string{"sh", "cat", "chmod", "rm", "wc", "dd", "sha256sum"} {
+					path, err := exec.LookPath(tool)
+					if err != nil {
+						t.Skip(err)
+					}
+					if err := os.Symlink(path, filepath.Join(bin, tool)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				t.Setenv("PATH", bin)
+			}
+			dir := t.TempDir()
+			var sent Sent
+			u := testUpload(t, data, dir)
+			u.Packed, u.Sent = c.packed, &sent
+			path, err := newServer(t, nil).container(t, Options{}).Upload(t.Context(), u)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, data) {
+				t.Errorf("%d bytes, %v", len(got), err)
+			}
+			want := len(data)
+			if c.by != "" {
+				want = len(c.packed)
+			}
+			if sent.By != c.by || sent.Bytes != want || sent.Took <= 0 {
+				t.Errorf("sent %+v, want %d bytes unpacked by %q", sent, want, c.by)
+			}
+		})
+	}
+}
+
 func TestParseProbe(t *testing.T) {
 	long := strings.Repeat("d", 5000)
 	for _, test := range []struct {
@@ -366,7 +421,7 @@ func TestParseProbe(t *testing.T) {
 		{out: "ok\ttmp\nok\t/\x1b\nok\t/" + long + "\nend\n"},
 		{out: "ok\t/a\nok\t/b\nend\n", good: "/a"},
 	} {
-		good, bad, err := parseProbe(test.out)
+		good, bad, _, err := parseProbe(test.out)
 		if good != test.good || (err != nil) != test.err || !cmp.Equal(bad, test.bad) {
 			t.Errorf("%.40q: %q, %v, %v", test.out, good, bad, err)
 		}
@@ -377,7 +432,7 @@ func FuzzParseProbe(f *testing.F) {
 	f.Add("bad\t/a\tnot a directory\nok\t/b c\nend\n")
 	f.Add("ok\t../x\nend")
 	f.Fuzz(func(t *testing.T, out string) {
-		good, _, err := parseProbe(out)
+		good, _, _, err := parseProbe(out)
 		if good != "" && (err != nil || !usableDir(good)) {
 			t.Errorf("%q, %v", good, err)
 		}

@@ -8,11 +8,13 @@ import (
 	"bytes"
 	"debug/elf"
 	"embed"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -27,6 +29,7 @@ const maxAgent = 64 << 20
 // Agent is a program that can be uploaded.
 type Agent struct {
 	Data   []byte
+	Packed []byte // Data as gzip has it
 	Source string // "embedded" or "this program"
 }
 
@@ -44,13 +47,13 @@ func (e *NoAgentError) Error() string {
 // For returns the agent for a node's platform, as GOOS and GOARCH name them. self is the path of the running program,
 // for the fallback.
 func For(goos, goarch, self string) (Agent, error) {
-	packed, err := files.ReadFile(Name(goos, goarch))
+	file, err := files.ReadFile(Name(goos, goarch))
 	if err == nil {
-		data, err := unpack(packed)
+		data, err := unpack(file)
 		if err != nil {
 			return Agent{}, fmt.Errorf("unpack embedded agent for %s/%s: %w", goos, goarch, err)
 		}
-		return Agent{Data: data, Source: "embedded"}, nil
+		return packed(data, "embedded")
 	}
 	if goos != runtime.GOOS || goarch != runtime.GOARCH {
 		why := "none is embedded, and this program is for " + runtime.GOOS + "/" + runtime.GOARCH
@@ -63,7 +66,17 @@ func For(goos, goarch, self string) (Agent, error) {
 	if err := checkStatic(data); err != nil {
 		return Agent{}, &NoAgentError{goos, goarch, "none is embedded, and this program " + err.Error()}
 	}
-	return Agent{Data: data, Source: "this program"}, nil
+	return packed(data, "this program")
+}
+
+func packed(data []byte, source string) (Agent, error) {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := w.Write(data)
+	if err = errors.Join(err, w.Close()); err != nil {
+		return Agent{}, fmt.Errorf("pack the agent: %w", err)
+	}
+	return Agent{Data: data, Packed: b.Bytes(), Source: source}, nil
 }
 
 // Name is the name of an embedded agent.

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
@@ -61,7 +62,7 @@ const deadlineGrace = 15 * time.Second
 // openSession gets a generator into a pod and starts it. The session lives until it is closed, also after ctx: a run
 // that is interrupted still fetches what the agent has, and says goodbye.
 func (r *run) openSession(ctx context.Context, l ladder) (session, record.AgentFacts, error) {
-	l.cfg, l.options.Stderr = r.cfg, r.log
+	l.cfg, l.options.Stderr, l.agents = r.cfg, r.log, &r.agents
 	s, facts, err := l.provide(ctx)
 	if err != nil {
 		return nil, facts, err
@@ -83,6 +84,7 @@ type ladder struct {
 	after   int           // process that must have ended; 0: none
 	options agent.ClientOptions
 
+	agents    *agents
 	container *podexec.Container // the pod's own
 }
 
@@ -176,7 +178,7 @@ func (l ladder) upload(ctx context.Context, c *podexec.Container) (session, stri
 	if err != nil {
 		return nil, "", err
 	}
-	bin, err := agentbin.For(goos, arch, l.cfg.Self)
+	bin, err := l.agents.get(goos, arch, l.cfg.Self)
 	if err != nil {
 		return nil, "", err
 	}
@@ -184,7 +186,8 @@ func (l ladder) upload(ctx context.Context, c *podexec.Container) (session, stri
 	if err != nil {
 		return nil, "", err
 	}
-	u := podexec.Upload{Data: bin.Data, Name: name, TryArgs: []string{agent.ArgVersion}}
+	var sent podexec.Sent
+	u := podexec.Upload{Data: bin.Data, Packed: bin.Packed, Sent: &sent, Name: name, TryArgs: []string{agent.ArgVersion}}
 	if c == l.container { // another one has other mounts
 		u.Dirs, u.Shared = l.pod.WritableDirs, l.pod.SharedDirs
 	}
@@ -196,8 +199,35 @@ func (l ladder) upload(ctx context.Context, c *podexec.Container) (session, stri
 	if err != nil {
 		return nil, "", errors.Join(err, remove(ctx, c, path))
 	}
-	return s, fmt.Sprintf("uploaded to %s (%s, %s/%s, %d bytes, SHA-256 checked)",
-		untrusted.Safe(path), bin.Source, goos, arch, len(bin.Data)), nil
+	travelled := "as it is"
+	if sent.By != "" {
+		travelled = fmt.Sprintf("as %d bytes, unpacked by %s,", sent.Bytes, sent.By)
+	}
+	return s, fmt.Sprintf("uploaded to %s (%s, %s/%s, %d bytes, sent %s in %.2gs, SHA-256 checked)",
+		untrusted.Safe(path), bin.Source, goos, arch, len(bin.Data), travelled, sent.Took.Seconds()), nil
+}
+
+// agents are the programs that were prepared for pods of a run; nil: each is prepared anew.
+type agents struct {
+	mu sync.Mutex
+	by map[string]agentbin.Agent
+}
+
+func (a *agents) get(goos, arch, self string) (agentbin.Agent, error) {
+	if a == nil {
+		return agentbin.For(goos, arch, self)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	key := goos + "/" + arch
+	if have, ok := a.by[key]; ok {
+		return have, nil
+	}
+	bin, err := agentbin.For(goos, arch, self)
+	if err == nil {
+		a.by[key] = bin
+	}
+	return bin, err
 }
 
 // curl drives the image's own curl or wget.

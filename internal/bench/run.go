@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/splitbench/splitbench/internal/agentbin"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
@@ -38,11 +39,12 @@ type run struct {
 	active  []*source
 	tell    func(context.Context) (law.Law, error) // what is told anew; nil: nobody is asked
 	telling sync.Mutex                             // Progress is called by one at a time
+	agents  agents
 }
 
 // newRun is a run of a kind that has just been asked for.
 func newRun(cfg Config, kind string) *run {
-	return &run{cfg: cfg.asking(), log: newRunLog(cfg.Log), m: record.Manifest{
+	return &run{cfg: cfg.asking(), log: newRunLog(cfg.Log), agents: agents{by: map[string]agentbin.Agent{}}, m: record.Manifest{
 		Schema: record.ManifestSchema, Kind: kind, Started: time.Now().UTC(), Command: cfg.Command, Flags: cfg.Flags,
 		Labels: cfg.Labels, Tool: cfg.Tool, Simulated: cfg.Simulated, Options: cfg.Options,
 	}}
