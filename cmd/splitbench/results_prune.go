@@ -78,7 +78,9 @@ func (c *pruneCommand) prune(context.Context, []string) error {
 			continue
 		}
 		if !c.dryRun {
-			if err := store.Remove(c.runs.dir, f); err != nil {
+			if err := store.Remove(c.runs.dir, f); errors.Is(err, store.ErrNotFound) {
+				continue // another prune was faster
+			} else if err != nil {
 				return err
 			}
 		}

@@ -185,6 +185,7 @@ func (r *latencyRun) target(ctx context.Context, name string) error {
 	rooted := slices.ContainsFunc(r.plan.Targets, func(have record.LatencyTarget) bool { return have.Root != "" })
 	if r.m.Before == nil || t.Root != "" && !rooted {
 		r.m.Before = &snap
+		r.noteSimulated()
 	}
 	r.plan.Targets = append(r.plan.Targets, t)
 	return nil

@@ -15,7 +15,12 @@ import (
 // proxy, and how far each cluster's clock was off.
 func TestManifestHoldsProvenance(t *testing.T) {
 	t.Parallel()
-	_, m, _ := live(t, connect(t, world(t, demo.Options{}), 200))
+	cfg := connect(t, world(t, demo.Options{}), 200)
+	cfg.Simulated = "" // as by a kubeconfig of `demo --serve`
+	_, m, _ := live(t, cfg)
+	if !strings.Contains(m.Simulated, "demo --serve") {
+		t.Errorf("a run on simulated clusters says %q", m.Simulated)
+	}
 	digest := func(what, id string) {
 		t.Helper()
 		if !strings.Contains(id, "@sha256:") {

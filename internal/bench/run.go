@@ -116,6 +116,7 @@ func (r *run) prepare(ctx context.Context) error {
 		snap.Told = nil // it is asked through the session that is going to be opened
 	}
 	r.m.Before = &snap
+	r.noteSimulated()
 	r.cfg.Load.speak(snap.Law.Probe)
 	r.progress("check", "checking that the split can be measured")
 	r.m.Checks = preflight.Run(preflight.View{Snapshot: snap})
@@ -147,6 +148,14 @@ func failedCheck(checks []preflight.Result, categories ...string) string {
 
 // ignoreFlag is how the user waives a check.
 const ignoreFlag = "--ignore-check"
+
+// noteSimulated marks a run on clusters of `demo --serve`, which this process knows by the version that they tell alone.
+func (r *run) noteSimulated() {
+	demo := func(c law.Cluster) bool { return strings.HasSuffix(c.Version, "+splitbench.demo") }
+	if r.m.Simulated == "" && slices.ContainsFunc(r.m.Before.Clusters, demo) {
+		r.m.Simulated = "by splitbench demo --serve: API servers, pods and a mesh that draws a backend at random for each request"
+	}
+}
 
 // asUsage makes a usage error of what discovery has against the command line.
 func asUsage(err error) error {

@@ -127,9 +127,31 @@ func Read(f store.Folder) (Manifest, error) {
 	if m.Kind == "" {
 		m.Kind = report.KindSplit
 	}
+	if err := m.check(); err != nil {
+		return Manifest{}, fmt.Errorf("read %s of run %s: %w", ManifestFile, f.ID, err)
+	}
 	m.Dir = f.Dir
 	m.Witness.readPages(f)
 	return m, nil
+}
+
+// maxStored bounds the lists of a stored manifest, far above what runs have: a split has at most 1,000 backends.
+const maxStored = 10_000
+
+// check refuses what no run writes, which must not panic or take minutes.
+func (m *Manifest) check() error {
+	for what, n := range map[string]int{
+		"weights": len(m.Weights), "rules": len(m.Plan.Rules), "streams": len(m.Streams), "checks": len(m.Checks),
+		"moves": len(m.Moves), "signatures": len(m.Signatures),
+	} {
+		if n > maxStored {
+			return fmt.Errorf("it holds %d %s, and no run writes more than %d", n, what, maxStored)
+		}
+	}
+	if err := m.Options.Validate(); err != nil {
+		return fmt.Errorf("options: %w", err)
+	}
+	return nil
 }
 
 // Law is the law that the run is tested against; its zero value for runs of versions that did not know of any.

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,10 +69,16 @@ func readCall(w http.ResponseWriter, r *http.Request) (question, int, error) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return question{}, http.StatusUnsupportedMediaType, errors.New("content type: want application/json")
 	}
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxFlaggerBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFlaggerBody))
+	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	var call flaggerCall
-	err := dec.Decode(&call)
+	if err == nil {
+		err = dec.Decode(&call)
+	}
+	if err == nil {
+		err = noKeyTwice(body)
+	}
 	if err == nil {
 		if _, more := dec.Token(); more == nil {
 			err = errors.New("more follows the first document")
@@ -87,6 +94,40 @@ func readCall(w http.ResponseWriter, r *http.Request) (question, int, error) {
 	}
 	q, err := call.question()
 	return q, http.StatusBadRequest, err
+}
+
+// noKeyTwice refuses a document in which an object has a key twice, in whatever case: the last would count.
+func noKeyTwice(document []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(document))
+	type object struct {
+		keys map[string]bool // nil: a list
+		key  bool            // the next token is a key
+	}
+	open := []object{{}}
+	for {
+		token, err := dec.Token()
+		if err != nil {
+			return nil // its end, or what was read is refused already
+		}
+		in := &open[len(open)-1]
+		delim, isDelim := token.(json.Delim)
+		if key, ok := token.(string); ok && in.key {
+			if key = strings.ToLower(key); in.keys[key] {
+				return fmt.Errorf("key %q is there twice", key)
+			}
+			in.keys[key], in.key = true, false
+			continue
+		}
+		in.key = in.keys != nil
+		switch {
+		case isDelim && (delim == '}' || delim == ']'):
+			open = open[:len(open)-1]
+		case isDelim && delim == '{':
+			open = append(open, object{map[string]bool{}, true})
+		case isDelim:
+			open = append(open, object{})
+		}
+	}
 }
 
 // question checks the metadata. The split is that of the canary's name where they name none.

@@ -192,9 +192,13 @@ func post(h http.Handler, body string, change ...func(*http.Request)) *httptest.
 func TestFlaggerIsNotAnsweredFromDamagedRuns(t *testing.T) {
 	const ask = `{"name":"podinfo","namespace":"test","metadata":{"maxAge":"5m"}}`
 	for name, damage := range map[string]func(file string) error{
-		"changed":    func(file string) error { return appendTo(file, " \n") },
-		"unreadable": func(file string) error { return os.WriteFile(file, []byte("{"), 0o600) },
-		"missing":    os.Remove,
+		"changed":        func(file string) error { return appendTo(file, " \n") },
+		"unreadable":     func(file string) error { return os.WriteFile(file, []byte("{"), 0o600) },
+		"missing":        os.Remove,
+		"without status": func(file string) error { return os.Remove(filepath.Join(filepath.Dir(file), store.StatusFile)) },
+		"of another status": func(file string) error {
+			return os.WriteFile(filepath.Join(filepath.Dir(file), store.StatusFile), []byte("x"), 0o600)
+		},
 	} {
 		for ago, want := range map[time.Duration]int{minute: 412, time.Hour: 503} {
 			dir := t.TempDir()
@@ -233,6 +237,10 @@ func TestFlaggerCallsAreReadStrictly(t *testing.T) {
 		`{"name":"podinfo","metadata":{"maxAge":"5m"}}`:                                                             400,
 		`{"namespace":"test","metadata":{"maxAge":"5m"}}`:                                                           400,
 		`{"name":"podinfo","namespace":"test","metadata":{"maxAge":"5m","x":"` + strings.Repeat("x", 1<<17) + `"}}`: 413,
+		call(`{"maxAge":"5m","maxAge":"9999h"}`):                                                                    400,
+		`{"name":"podinfo","namespace":"test","metadata":{"maxAge":"5m"},"metadata":{"maxAge":"9999h"}}`:            400,
+		`{"name":"podinfo","namespace":"test","metadata":{"maxAge":"5m"},"Metadata":{"maxAge":"9999h"}}`:            400,
+		`{"name":"podinfo","namespace":"test","phase":{"metadata":{}},"metadata":{"maxAge":"5m"}}`:                  400,
 		call(`{}`): 400, call(`{"maxAge":"soon"}`): 400, call(`{"maxAge":"0s"}`): 400, call(`{"maxAge":"-5m"}`): 400, call(`{"maxAge":5}`): 400,
 		call(`{"maxage":"5m"}`): 400, call(`{"maxAge":"5m","cmd":"id"}`): 400, call(`{"maxAge":"5m","labels":"nonsense"}`): 400,
 		call(`{"maxAge":"5m","split":""}`): 400, call(`{"maxAge":"5m","split":"ts/podinfo"}`): 400, call(`{"maxAge":"5m","split":"../podinfo"}`): 400,

@@ -41,23 +41,34 @@ func readFolder(dir string) (Folder, error) {
 		return Folder{}, fmt.Errorf("open run %q: %w", dir, err)
 	}
 	f := Folder{ID: filepath.Base(abs), Dir: dir}
-	file, stat, err := openRegular(dir, StatusFile)
+	err = f.readStatus()
+	// What lies among runs, has a run's name and files, but no status that can be read, is a run that was damaged.
+	if err != nil && checkID(f.ID) == nil && (f.has(SumsFile) || f.has(SamplesFile)) {
+		f.Status, err = Unknown, nil
+	}
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return Folder{}, fmt.Errorf("open run %q: %w: it has no file %q", dir, ErrForeign, StatusFile)
-		}
 		return Folder{}, fmt.Errorf("open run %q: %w", dir, err)
+	}
+	return f, nil
+}
+
+func (f *Folder) readStatus() error {
+	file, stat, err := openRegular(f.Dir, StatusFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: it has no file %q", ErrForeign, StatusFile)
+	} else if err != nil {
+		return err
 	}
 	defer file.Close()
 	b, err := io.ReadAll(io.LimitReader(file, maxStatusFile))
 	if err != nil {
-		return Folder{}, fmt.Errorf("open run %q: %w", dir, err)
+		return err
 	}
 	f.Status, f.written = Status(strings.TrimSpace(string(b))), stat.ModTime()
 	if !f.Status.valid() {
-		return Folder{}, fmt.Errorf("open run %q: %w: its status is %.40q", dir, ErrForeign, b)
+		return fmt.Errorf("%w: its status is %.40q", ErrForeign, b)
 	}
-	return f, nil
+	return nil
 }
 
 // openRegular opens a file of the folder for reading if it is a regular file, and never through a link.

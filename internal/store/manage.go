@@ -23,13 +23,13 @@ func (f Folder) Pin(on bool) error {
 	var err error
 	if on {
 		var file *os.File
-		if file, err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644); err == nil {
+		if file, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644); err == nil { // never through a link
 			err = file.Close()
 		}
-	} else if err = os.Remove(path); errors.Is(err, fs.ErrNotExist) {
-		err = nil
+	} else {
+		err = os.Remove(path)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("pin run %s: %w", f.ID, classify(err))
 	}
 	return nil
@@ -42,7 +42,7 @@ var (
 )
 
 // Remove deletes a run of dir for good. Pinned runs (ErrPinned), runs that are being written (ErrRunning) and folders
-// outside dir (ErrOutside) stay. The folder is renamed first, so that whoever kills this leaves a whole run or none;
+// outside dir (ErrOutside) stay; one that is gone already, by another process, is ErrNotFound. The folder is renamed first, so that whoever kills this leaves a whole run or none;
 // the next Remove clears up what is left.
 func Remove(dir string, f Folder) error {
 	switch now, err := readFolder(f.Dir); {
@@ -57,7 +57,9 @@ func Remove(dir string, f Folder) error {
 	}
 	sweep(dir)
 	gone := filepath.Join(dir, removedPrefix+f.ID)
-	if err := os.Rename(f.Dir, gone); err != nil {
+	if err := os.Rename(f.Dir, gone); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove run %s: %w any more", f.ID, ErrNotFound)
+	} else if err != nil {
 		return fmt.Errorf("remove run %s: %w", f.ID, classify(err))
 	}
 	if err := os.RemoveAll(gone); err != nil {

@@ -2,8 +2,11 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -96,5 +99,91 @@ func TestImport(t *testing.T) {
 		if _, err := Import(dir, path); !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrForeign) {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// A run of which nobody can tell the status any more is there and damaged: the one before it is not the newest.
+func TestARunWithoutStatusIsDamaged(t *testing.T) {
+	for name, damage := range map[string]func(status string) error{
+		"removed": os.Remove,
+		"changed": func(s string) error { return os.WriteFile(s, []byte("fine"), 0o644) },
+		"a link": func(s string) error {
+			return errors.Join(os.Rename(s, s+"2"), os.Symlink(filepath.Base(s)+"2", s))
+		},
+		"a folder": func(s string) error { return errors.Join(os.Remove(s), os.Mkdir(s, 0o755)) },
+	} {
+		dir := t.TempDir()
+		stored(t, dir, idA, Complete)
+		b := stored(t, dir, idB, Complete)
+		do(t, damage(filepath.Join(b.Dir, StatusFile)))
+		all, err := List(dir)
+		do(t, err)
+		latest, err := Open(dir, "latest")
+		do(t, err)
+		v, err := latest.Verify()
+		do(t, err)
+		if len(all) != 2 || latest.ID != idB || v.State != Damaged {
+			t.Errorf("%s: %d runs, the latest is %s and %s", name, len(all), latest.ID, v)
+		}
+		if _, err := latest.ReadFile("verdict.json"); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: its verdict is read: %v", name, err)
+		}
+	}
+}
+
+// Marking and pinning write into the run's folder and nowhere else.
+func TestNothingIsWrittenThroughLinks(t *testing.T) {
+	dir := t.TempDir()
+	elsewhere := filepath.Join(t.TempDir(), "mine")
+	do(t, os.WriteFile(elsewhere, []byte("mine"), 0o644))
+	r := create(t, dir, idA)
+	f, err := Open(dir, idA)
+	do(t, err, Mark(f, []byte("one")), Mark(f, []byte("two")))
+	if b, err := r.Marks(); string(b) != "one\ntwo\n" || err != nil {
+		t.Errorf("marks %q, %v", b, err)
+	}
+	for _, target := range []string{elsewhere, elsewhere + "-new"} {
+		marks, pin := filepath.Join(f.Dir, MarksFile), filepath.Join(f.Dir, pinFile)
+		do(t, os.RemoveAll(marks), os.Symlink(target, marks), os.RemoveAll(pin), os.Symlink(target, pin))
+		if err := Mark(f, []byte("x")); err == nil {
+			t.Error("marked through a link")
+		}
+		if b, err := r.Marks(); err == nil {
+			t.Errorf("marks %q were read through a link", b)
+		}
+		do(t, f.Pin(true), f.Pin(false))
+	}
+	if b, err := os.ReadFile(elsewhere); string(b) != "mine" || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	if _, err := os.Lstat(elsewhere + "-new"); err == nil {
+		t.Error("a file was made through a link")
+	}
+	do(t, os.RemoveAll(filepath.Join(f.Dir, MarksFile)), r.Close(Complete))
+}
+
+func TestTwoPrunesAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	var folders []Folder
+	for i := range 20 {
+		folders = append(folders, stored(t, dir, fmt.Sprintf("20261122t0715%02dz-test-podinfo-aaaa", i), Complete))
+	}
+	var both sync.WaitGroup
+	var removed atomic.Int64
+	for range 2 {
+		both.Go(func() {
+			for _, f := range folders {
+				switch err := Remove(dir, f); {
+				case err == nil:
+					removed.Add(1)
+				case !errors.Is(err, ErrNotFound):
+					t.Error(err)
+				}
+			}
+		})
+	}
+	both.Wait()
+	if left := names(t, dir); removed.Load() != 20 || len(left) > 0 {
+		t.Errorf("%d removed, left %q", removed.Load(), left)
 	}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,13 +30,12 @@ func Mark(f Folder, line []byte) (err error) {
 	if len(line) > maxMark {
 		return fmt.Errorf("mark run %s: %d bytes, at most %d can be marked", f.ID, len(line), maxMark)
 	}
-	path := filepath.Join(f.Dir, MarksFile)
-	if s, err := os.Stat(path); err == nil && s.Size() > maxMarks {
-		return fmt.Errorf("mark run %s: it has %d bytes of marks already", f.ID, s.Size())
-	}
-	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	file, err := openMarks(f.Dir)
 	if err != nil {
 		return fmt.Errorf("mark run %s: %w", f.ID, classify(err))
+	}
+	if s, err := file.Stat(); err == nil && s.Size() > maxMarks {
+		return errors.Join(fmt.Errorf("mark run %s: it has %d bytes of marks already", f.ID, s.Size()), file.Close())
 	}
 	// One write of one line: marks of several processes do not mix.
 	_, err = file.Write(append(append([]byte(nil), line...), '\n'))
@@ -45,13 +45,39 @@ func Mark(f Folder, line []byte) (err error) {
 	return nil
 }
 
+// openMarks opens the marks to append to, and never through a link.
+func openMarks(dir string) (*os.File, error) {
+	path := filepath.Join(dir, MarksFile)
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if !errors.Is(err, fs.ErrExist) {
+		return file, err
+	}
+	there, _, err := openRegular(dir, MarksFile)
+	if err != nil {
+		return nil, err
+	}
+	defer there.Close()
+	if file, err = os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0); err != nil {
+		return nil, err
+	}
+	seen, err1 := there.Stat()
+	opened, err2 := file.Stat()
+	if err := errors.Join(err1, err2); err != nil || !os.SameFile(seen, opened) {
+		return nil, errors.Join(fmt.Errorf("file %q was exchanged while it was opened: %w", path, ErrForeign), err, file.Close())
+	}
+	return file, nil
+}
+
 // Marks are the lines that were marked so far.
 func (r *Run) Marks() ([]byte, error) {
-	b, err := os.ReadFile(filepath.Join(r.Dir, MarksFile))
+	file, _, err := openRegular(r.Dir, MarksFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	} else if err != nil {
+		return nil, err
 	}
-	return b[:min(len(b), maxMarks)], err
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, maxMarks))
 }
 
 // OpenRunning finds a run that is under way: by its id, or the newest as latest. Errors: those of Open, and

@@ -39,6 +39,7 @@ const (
 	Partial  Status = "partial"  // it was cut short: interrupted, killed, disk full
 	Aborted  Status = "aborted"  // it ended before its first counted request
 	Refused  Status = "refused"  // checks refused it before anything was counted
+	Unknown  Status = "unknown"  // its file says none of these, or cannot be read: the folder is damaged
 )
 
 func (s Status) valid() bool {
