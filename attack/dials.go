@@ -2,10 +2,15 @@ package attack
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
 	"maps"
 	"net"
 	"net/http/httptrace"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -15,6 +20,7 @@ import (
 type Dials struct {
 	Opened    int64            // connections
 	Failed    int64            // attempts that gave none
+	Causes    map[string]int64 // why attempts, or the TLS handshakes after them, failed; see causeOf
 	Addresses map[string]int64 // how often each was dialled; of more than 64, the rest under "others"
 	Resolve   Spread           // of names; none where the URL has an address
 	Connect   Spread           // of TCP, for each address that was tried
@@ -36,7 +42,7 @@ const maxDialled = 64
 type dialLog struct {
 	mu                          sync.Mutex
 	opened, failed              int64
-	addresses                   map[string]int64
+	addresses, causes           map[string]int64
 	resolve, connect, handshake spread
 }
 
@@ -79,6 +85,9 @@ func (d *dialLog) open(ctx context.Context, dial dialFunc, address string) (net.
 	if err == nil && !traced && nc.RemoteAddr() != nil {
 		d.count(nc.RemoteAddr().String())
 	}
+	if err != nil {
+		d.blame(err)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
@@ -87,6 +96,57 @@ func (d *dialLog) open(ctx context.Context, dial dialFunc, address string) (net.
 		d.opened++
 	}
 	return nc, err
+}
+
+// blame counts the cause of an error.
+func (d *dialLog) blame(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.causes == nil {
+		d.causes = make(map[string]int64)
+	}
+	d.causes[causeOf(err)]++
+}
+
+// causeOf says in a few words, of which there are few, why there is no connection. What a server or a certificate says
+// of itself is not in them.
+func causeOf(err error) string {
+	var name *net.DNSError
+	var timeout net.Error
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var certificate x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	switch {
+	case errors.As(err, &name) && name.IsNotFound:
+		return "no such host"
+	case errors.As(err, &name):
+		return "the name server did not answer"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused"
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return "no route to the host"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF):
+		return "the connection was closed before it could be used"
+	case errors.Is(err, context.Canceled):
+		return "interrupted"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "timed out"
+	case errors.As(err, &authority):
+		return "TLS: the certificate is of an unknown authority"
+	case errors.As(err, &host):
+		return "TLS: the certificate is for another name"
+	case errors.As(err, &certificate) && certificate.Reason == x509.Expired:
+		return "TLS: the certificate has expired or is not valid yet"
+	case errors.As(err, &certificate):
+		return "TLS: the certificate is not valid"
+	case errors.As(err, &record):
+		return "TLS: the server does not speak it"
+	case errors.As(err, &alert):
+		return "TLS: the server refused the handshake"
+	}
+	return "other"
 }
 
 func (d *dialLog) count(address string) {
@@ -111,7 +171,7 @@ func (d *dialLog) report() Dials {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return Dials{
-		Opened: d.opened, Failed: d.failed, Addresses: maps.Clone(d.addresses),
+		Opened: d.opened, Failed: d.failed, Addresses: maps.Clone(d.addresses), Causes: maps.Clone(d.causes),
 		Resolve: d.resolve.report(), Connect: d.connect.report(), Handshake: d.handshake.report(),
 	}
 }

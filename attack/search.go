@@ -8,7 +8,7 @@ import (
 )
 
 // Search looks for the highest rate that keeps given limits: it raises the rate until one is not kept, and then halves
-// the gap. It is pure logic around a measurement that its caller makes.
+// the gap. Where the first rate keeps them not, there is nothing to look for. It is pure logic around a measurement that its caller makes.
 type Search struct {
 	From, To float64 // requests per second; the first rate that is tried, and the ceiling
 	Within   float64 // it ends when the gap is at most this share of the best rate; 0: DefaultSearchWithin
@@ -31,6 +31,7 @@ type Trial struct {
 	ErrorShare float64       // of requests
 	P99        time.Duration // of response times
 	Late       []string      // see ClientLimits; nil: on time
+	Failures   string        // what failed, and how often
 	OK         bool          // all limits were kept
 	Why        string        // which was not
 }
@@ -89,7 +90,7 @@ func (s Search) Run(
 		case f.Fail > 0 && f.Best > 0 && f.Fail-f.Best <= s.Within*f.Best:
 			f.Why = fmt.Sprintf("at %.4g/s, %s", f.Fail, f.broken)
 			return f, nil
-		case f.Fail > 0 && f.Best == 0 && f.Fail <= s.From/1024:
+		case f.Best == 0:
 			f.Why = fmt.Sprintf("even at %.4g/s, %s", f.Fail, f.broken)
 			return f, nil
 		case len(f.Trials) == s.Trials:
@@ -100,13 +101,10 @@ func (s Search) Run(
 	}
 }
 
-// next is the rate to try: twice the best while none failed, half of the lowest while none was kept, then between.
+// next is the rate to try: twice the best while none failed, then between.
 func (s Search) next(f Found) float64 {
-	switch {
-	case f.Fail == 0:
+	if f.Fail == 0 {
 		return min(2*f.Best, s.To)
-	case f.Best == 0:
-		return f.Fail / 2
 	}
 	return (f.Best + f.Fail) / 2
 }
@@ -116,7 +114,11 @@ func (s Search) broken(t Trial) string {
 	const reached = 0.98 // of the rate: what was not sent was not borne
 	switch {
 	case t.ErrorShare > s.ErrorShare:
-		return fmt.Sprintf("%.3g %% of the requests failed", 100*t.ErrorShare)
+		text := fmt.Sprintf("%.3g %% of the requests failed", 100*t.ErrorShare)
+		if t.Failures != "" {
+			text += " (" + t.Failures + ")"
+		}
+		return text
 	case s.ResponseTime > 0 && t.P99 > s.ResponseTime:
 		return fmt.Sprintf("1 in 100 responses took longer than %s", rounded(t.P99))
 	case len(t.Late) > 0:

@@ -18,9 +18,9 @@ func TestSearchFindsACapacity(t *testing.T) {
 		most     int // trials
 	}{
 		"above the first rate":   {Search{From: 100, To: 1e6}, 12_345, true, 20},
-		"below the first rate":   {Search{From: 100, To: 1e6}, 7, true, 20},
+		"below the first rate":   {Search{From: 100, To: 1e6}, 7, false, 1},
 		"the ceiling":            {Search{From: 100, To: 1000}, 1e9, true, 5},
-		"nothing":                {Search{From: 100, To: 1000, Trials: 50}, 0, false, 11},
+		"nothing":                {Search{From: 100, To: 1000, Trials: 50}, 0, false, 1},
 		"finer":                  {Search{From: 100, To: 1e6, Within: 0.001, Trials: 50}, 12_345, true, 30},
 		"a number of trials":     {Search{From: 100, To: 1e6, Within: 1e-9, Trials: 10}, 12_345, true, 10},
 		"exactly the first rate": {Search{From: 100, To: 1e6}, 100, true, 20},
@@ -38,6 +38,14 @@ func TestSearchFindsACapacity(t *testing.T) {
 				within = DefaultSearchWithin
 			}
 			want := min(tt.capacity, tt.search.To)
+			if !tt.best { // the first rate is the floor
+				want = 0
+			}
+			for _, trial := range found.Trials {
+				if trial.Rate < tt.search.From {
+					t.Errorf("%g/s were tried, below the floor of %g/s", trial.Rate, tt.search.From)
+				}
+			}
 			if err != nil || len(found.Trials) > tt.most || (found.Best > 0) != tt.best || found.Best > want ||
 				len(found.Trials) != tt.search.Trials && found.Best < want*(1-within)-1e-9 || found.Why == "" {
 				t.Errorf("best %g, fail %g after %d trials (%s), %v; want %g", found.Best, found.Fail, len(found.Trials), found.Why, err, want)

@@ -279,7 +279,11 @@ func (s *stdCalls) dial(ctx context.Context, d *dialLog) (*http.ClientConn, erro
 		TLSHandshakeStart: func() { began = time.Now() },
 	})
 	cc, err := s.transport.NewClientConn(ctx, s.scheme, s.address)
-	if err == nil && !began.IsZero() {
+	switch {
+	case began.IsZero():
+	case err != nil:
+		d.blame(err)
+	default:
 		d.note(&d.handshake, time.Since(began))
 	}
 	return cc, err

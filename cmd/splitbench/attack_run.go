@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
@@ -191,8 +192,10 @@ func (r *attackRun) try(ctx context.Context, rate float64, duration time.Duratio
 		return attack.Trial{}, ctx.Err()
 	}
 	t := r.in.Summary.Trial(r.in.Throttled)
+	t.Failures = report.FailuresOf(r.in.Summary, r.in.Dials)
 	if !r.in.Run.Complete {
 		t.ErrorShare = 1
+		t.Failures = strings.TrimPrefix(t.Failures+"; "+r.in.Run.EndText, "; ")
 	}
 	return t, nil
 }

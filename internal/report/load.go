@@ -48,6 +48,7 @@ type LoadDials struct {
 	Opened    int64            `json:"opened"`
 	Failed    int64            `json:"failed"`
 	Addresses map[string]int64 `json:"addresses"` // how often each was dialled
+	Causes    map[string]int64 `json:"causes"`    // why there was no connection, and how often
 	Resolve   Dial             `json:"resolve"`
 	Connect   Dial             `json:"connect"`
 	Handshake Dial             `json:"tlsHandshake"`
@@ -140,6 +141,7 @@ func loadFields(r LoadReport) Fields {
 	f.add("To", r.Target.Method+" "+r.Target.URL)
 	f.add("Answers", counted(r.Load.StatusCodes))
 	f.add("Errors", counted(r.Errors))
+	f.add("Causes", counted(r.Dials.Causes))
 	f.add("Backends", counted(r.Backends))
 	dials := plural(r.Dials.Opened, "connection") + " dialled"
 	if len(r.Dials.Addresses) > 0 {
@@ -166,7 +168,7 @@ func loadFields(r LoadReport) Fields {
 		generator += ", at " + percent(*r.Generator.OwnLimitShare) + " of its own limit"
 	}
 	f.add("Generator", generator)
-	f.add("Run", r.Run.ID)
+	f.add("Sent as", "X-Splitbench-Run: "+r.Run.ID) // nothing is stored under it
 	return f
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/http"
 	"strings"
 	"time"
 
@@ -106,11 +107,33 @@ func loadOf(in LoadInput, late []string) Load {
 	return l
 }
 
+// FailuresOf says what failed of a load, and how often: causes where there was no connection, else kinds of errors, and
+// statuses that say that the server failed.
+func FailuresOf(s *attack.Summary, d attack.Dials) string {
+	n := maps.Clone(d.Causes)
+	if n == nil {
+		n = map[string]int64{}
+	}
+	for class, times := range s.Errors {
+		explained := len(d.Causes) > 0 && (class == attack.ErrDial || class == attack.ErrTLS)
+		if class != attack.ErrCanceled && !explained {
+			n[class.String()] += int64(times)
+		}
+	}
+	for status, times := range s.Statuses {
+		if status >= http.StatusInternalServerError {
+			n[fmt.Sprintf("status %d", status)] += int64(times)
+		}
+	}
+	return counted(n)
+}
+
 func loadDials(d attack.Dials) LoadDials {
 	out := LoadDials{
 		Opened: d.Opened, Failed: d.Failed, Addresses: maps.Clone(d.Addresses), Resolve: dialOf(d.Resolve),
-		Connect: dialOf(d.Connect), Handshake: dialOf(d.Handshake),
+		Connect: dialOf(d.Connect), Handshake: dialOf(d.Handshake), Causes: map[string]int64{},
 	}
+	maps.Copy(out.Causes, d.Causes)
 	if out.Addresses == nil {
 		out.Addresses = map[string]int64{}
 	}
