@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // Which of several objects Istio obeys. It makes a VirtualService of the HTTP and gRPC routes that one namespace has
@@ -15,7 +17,7 @@ import (
 
 // ruler is one of them: a VirtualService, or routes.
 type ruler struct {
-	object  ObjectRef // the oldest route
+	objects []ObjectRef // the oldest first
 	virtual *virtualService
 	routes  []*route
 	host    int // how exactly it names the root Service, as namesHost has it
@@ -28,18 +30,19 @@ type ruler struct {
 
 func (r ruler) compare(o ruler) int {
 	return cmp.Or(o.host-r.host, r.reach-o.reach, r.notOwn-o.notOwn, r.created.Compare(o.created),
-		strings.Compare(r.name, o.name), strings.Compare(r.object.Namespace, o.object.Namespace))
+		strings.Compare(r.name, o.name), strings.Compare(r.objects[0].Namespace, o.objects[0].Namespace))
 }
 
 // before says why another ruler, which comes later, is not obeyed.
 func (r ruler) before(o ruler) string {
+	object := r.objects[0]
 	switch {
 	case r.host > o.host:
-		return r.object.String() + " names the host more exactly"
+		return object.String() + " names the host more exactly"
 	case r.reach < o.reach || r.notOwn < o.notOwn:
-		return r.object.String() + " names the same host and is for clients of namespace " + r.object.Namespace
+		return object.String() + " names the same host and is for clients of namespace " + untrusted.Safe(object.Namespace)
 	}
-	return r.object.String() + " names the same host and is older"
+	return object.String() + " names the same host and is older"
 }
 
 // istioLaw is Istio's. Its second result says what is not obeyed.
@@ -72,7 +75,7 @@ func (q question) byIstio(routes []route, virtual []virtualService, labels map[s
 		case !r.idle:
 			why = all[0].before(r)
 		}
-		for _, o := range r.objects() {
+		for _, o := range r.objects {
 			shadowed = append(shadowed, Shadowed{Object: o, Why: why})
 		}
 	}
@@ -83,17 +86,6 @@ func (q question) byIstio(routes []route, virtual []virtualService, labels map[s
 		return q.ofVirtualService(first.virtual, virtual, labels), shadowed
 	}
 	return q.ofRoutes(first.routes, shadowed)
-}
-
-func (r ruler) objects() []ObjectRef {
-	var out []ObjectRef
-	for _, route := range r.routes {
-		out = append(out, route.ref)
-	}
-	if r.virtual != nil {
-		out = append(out, r.virtual.ref)
-	}
-	return out
 }
 
 // virtualRulers are the VirtualServices that name the root.
@@ -108,7 +100,8 @@ func (q question) virtualRulers(all []virtualService, labels map[string]string) 
 			shadowed = append(shadowed, Shadowed{Object: v.ref, Why: why})
 			continue
 		}
-		r := ruler{object: v.ref, virtual: v, host: host, reach: 2, notOwn: 1, created: v.created, name: v.ref.Name}
+		r := ruler{virtual: v, host: host, reach: 2, notOwn: 1, created: v.created, name: v.ref.Name}
+		r.objects = []ObjectRef{v.ref}
 		r.idle = q.opaque == "" && len(v.rulesFor(q, all, labels)) == 0
 		if to := v.spec.ExportTo; len(to) > 0 && !slices.Contains(to, "*") {
 			r.reach = 1
@@ -142,12 +135,10 @@ func (q question) routeRulers(all []route) (out []ruler, shadowed []Shadowed) {
 			if r.ref.Namespace == q.clientNS {
 				notOwn = 0
 			}
-			out = append(out, ruler{
-				object: r.ref, host: len(q.fullName()) + 1, reach: 2, notOwn: notOwn, created: r.created, name: key,
-			})
+			out = append(out, ruler{host: len(q.fullName()) + 1, reach: 2, notOwn: notOwn, created: r.created, name: key})
 			group = &out[len(out)-1]
 		}
-		group.routes = append(group.routes, r)
+		group.routes, group.objects = append(group.routes, r), append(group.objects, r.ref)
 	}
 	return out, shadowed
 }
