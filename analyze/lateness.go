@@ -18,10 +18,11 @@ type Sending struct {
 // before it were at most, itself included: what a generator sends late it sends in a volley, behind which others wait.
 // A volley is taken to have gone by once its answers have come, or as much time has passed as it was late. requests are
 // in the order of their sending. One that was due while all connections were busy waited for the target, which is the
-// target's time: its lag begins with the instant at which a connection was free.
+// target's time: its lag begins with the instant at which a connection would have been free, had the generator been on
+// time so far. What it sent late itself keeps no connection busy.
 func Lags(requests []Sending, connections int) (own, near []int64) {
 	own, near = make([]int64, len(requests)), make([]int64, len(requests))
-	var busy []time.Duration // of the requests so far, the last ends, one for each connection
+	var busy []time.Duration // the last ends, one for each connection, had all requests so far been sent when due
 	var volley []late        // none of which another exceeds in both
 	for i, r := range requests {
 		due := r.Planned
@@ -29,8 +30,9 @@ func Lags(requests []Sending, connections int) (own, near []int64) {
 			due = max(due, busy[0])
 		}
 		lag := max(0, r.Sent-due)
-		at, _ := slices.BinarySearch(busy, r.Done)
-		if busy = slices.Insert(busy, at, r.Done); connections > 0 && len(busy) > connections {
+		end := due + r.Done - r.Sent
+		at, _ := slices.BinarySearch(busy, end)
+		if busy = slices.Insert(busy, at, end); connections > 0 && len(busy) > connections {
 			busy = busy[1:]
 		}
 		until := min(r.Done, r.Sent+lag)
