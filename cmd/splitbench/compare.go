@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -156,6 +157,10 @@ Each -l stands for the newest run with those labels, in place of a name: the fir
 		r, err := judge.Compare(folders[0], folders[1:], m.options)
 		if err != nil {
 			return err
+		}
+		r.Base.Dir = filepath.ToSlash(folders[0].Dir) // its page is most often written here
+		for i := range r.Changes {
+			r.Changes[i].Run.Dir = filepath.ToSlash(folders[i+1].Dir)
 		}
 		return cmp.Or(a.write(output, a.outlined(r)), outcomeError(r.Verdict.Outcome, failOn))
 	}

@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -97,17 +94,10 @@ func (c *listCommand) anyDamaged(lines []runLine) (err error) {
 // linesOf are the lines of those runs that keep lets through. All files are hashed, so all processors do it.
 func linesOf(folders []store.Folder, keep func(runLine, report.Summary) bool) []runLine {
 	all, kept := make([]runLine, len(folders)), make([]bool, len(folders))
-	var next atomic.Int64
-	var wait sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wait.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(folders); i = int(next.Add(1)) - 1 {
-				line, s := lineOf(folders[i])
-				all[i], kept[i] = line, keep(line, s)
-			}
-		})
-	}
-	wait.Wait()
+	store.Each(folders, func(i int, f store.Folder) {
+		line, s := lineOf(f)
+		all[i], kept[i] = line, keep(line, s)
+	})
 	lines := []runLine{}
 	for i, line := range all {
 		if kept[i] {

@@ -36,11 +36,11 @@ func newServe(a *app) *cobra.Command {
 	c := &serveCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Show stored runs in a browser: list, filter, open, compare",
+		Short: "Show stored runs in a browser: list, filter, open, compare, history of a split",
 		Long: `serve shows the runs of a results folder on a local page, read-only, until interrupted. It listens on this
 machine only; to listen elsewhere it needs a token, which browsers pass once as ?token=TOKEN, and programs as a bearer
 token. The token is read from --token-file or SPLITBENCH_SERVE_TOKEN, never from the command line, which others can
-see.
+see. /runs.json is the list for programs, filtered as the page is; /healthz says ok, to everybody.
 
 With --gate-flagger it also answers Flagger's webhook at POST /v1/flagger from the newest stored run of the named
 split: 200 if it passed, 412 with the reason if not, 503 if there is none. It starts no run. The token is the password

@@ -49,6 +49,7 @@ type ComparedRun struct {
 	Requests int64             `json:"requests"`
 	Labels   map[string]string `json:"labels,omitempty"`
 	Tool     string            `json:"tool"`
+	Dir      string            `json:"-"` // of its folder, with slashes; "": beside what shows the comparison
 }
 
 // RunChange is one later run against the base.
@@ -234,6 +235,14 @@ func changeTable(caption string, titles ...string) Table {
 // reportOf is where the report of another run stands, seen from beside the runs or from within the folder of one.
 func reportOf(from, id string) string { return from + url.PathEscape(id) + "/report.html" }
 
+// page is where the report of the run stands, seen from where the comparison is shown.
+func (c ComparedRun) page() string {
+	if c.Dir == "" {
+		return reportOf("./", c.ID)
+	}
+	return (&url.URL{Path: c.Dir + "/report.html"}).String()
+}
+
 // shareChangeFigure is each backend's share before and after; nil where no backend has both.
 func shareChangeFigure(changes []ShareChange, n int) *Figure {
 	bars := chart.Bars{
@@ -286,12 +295,12 @@ func (c RunComparison) Outline() Outline {
 			c.Base.Subject,
 		Headline: runsHeadline(c), Marker: "compare:" + c.Base.Subject, Script: comparisonScript,
 		Sections: []Section{{ID: "base", Title: "Base", Blocks: []Block{
-			Fields{{Label: "Base", Text: comparedRunText(c.Base), Link: reportOf("./", c.Base.ID)}},
+			Fields{{Label: "Base", Text: comparedRunText(c.Base), Link: c.Base.page()}},
 		}}},
 	}
 	for i, x := range c.Changes {
 		text := comparedRunText(x.Run) + ": " + x.Outcome
-		blocks := []Block{Fields{{Label: "New", Text: text, Link: reportOf("./", x.Run.ID)}}}
+		blocks := []Block{Fields{{Label: "New", Text: text, Link: x.Run.page()}}}
 		o.Sections = append(o.Sections, Section{
 			ID: fmt.Sprintf("new-%d", i+1), Title: x.Run.ID, Blocks: append(blocks, x.blocks(i)...),
 		})

@@ -34,6 +34,9 @@ type Summary struct {
 	Labels    map[string]string `json:"labels,omitempty"`
 	Tool      string            `json:"tool"`
 	Simulated bool              `json:"simulated"`
+
+	Shares []HistoryValue `json:"shares,omitempty"` // of the first backends
+	Costs  []HistoryValue `json:"costs,omitempty"`  // of the gateway at the median, in ms
 }
 
 // Summarize takes the summary of a run from its report.
@@ -42,6 +45,7 @@ func Summarize(r Report) Summary {
 	if len(r.Backends) > 0 {
 		s.Weights = weightsLabel(r)
 	}
+	s.Shares, s.Costs = sharesOf(r), costsOf(r.GatewayCost)
 	d := r.document()
 	s.Subject, s.Requests = d.subject(), d.requests()
 	if r.Run != nil {
@@ -84,6 +88,9 @@ func ReadSummary(b []byte) (Summary, error) {
 	}
 	return s, nil
 }
+
+// Size is how many requests were counted, as people write it.
+func (s Summary) Size() string { return count(s.Requests) }
 
 // HasLabels reports whether the run has every one of the labels.
 func (s Summary) HasLabels(want map[string]string) bool {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -20,98 +19,6 @@ import (
 
 //go:embed html
 var files embed.FS
-
-// maxRows bounds the rows of one page of the list.
-const maxRows = 500
-
-// row is one run of the list.
-type row struct {
-	ID, Kind, Status, Subject, Weights, Started, Requests, Labels, Why string
-
-	Badge  template.HTML // "" without an outcome
-	Link   string
-	Pinned bool
-	Base   bool // the first of those that can be compared
-}
-
-// listView is what the list's template shows.
-type listView struct {
-	Dir, Label, Outcome, Problem string
-
-	Outcomes    []string
-	Rows        []row
-	Left, Total int
-}
-
-func (s *server) list(w http.ResponseWriter, r *http.Request) {
-	v := listView{
-		Dir: untrusted.Printable(s.Dir), Label: r.URL.Query().Get("label"), Outcome: r.URL.Query().Get("outcome"),
-		Outcomes: []string{report.Pass, report.Fail, report.Inconclusive, report.Invalid, report.Measured},
-	}
-	labels, err := parseLabels(v.Label)
-	if err != nil {
-		v.Problem = untrusted.Printable(err.Error())
-	}
-	folders, err := store.List(s.Dir)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		s.problem(w, http.StatusInternalServerError, err)
-		return
-	}
-	v.Total = len(folders)
-	for _, f := range folders {
-		one, ok := s.row(f, labels, v.Outcome)
-		switch {
-		case !ok:
-		case len(v.Rows) == maxRows:
-			v.Left++
-		default:
-			v.Rows = append(v.Rows, one)
-		}
-	}
-	v.Label = untrusted.Printable(v.Label)
-	body, err := filled("list", v)
-	sort, scriptErr := render.PageScript()
-	s.send(w, http.StatusOK, render.Page{
-		Title: "Runs - splitbench", Body: body, Scripts: []template.JS{sort}, Forms: true,
-	}, errors.Join(err, scriptErr))
-}
-
-// row is one run, and whether the filter lets it through.
-func (s *server) row(f store.Folder, labels map[string]string, outcome string) (row, bool) {
-	out := row{
-		ID: untrusted.Printable(f.ID), Status: string(f.Status), Pinned: f.Pinned(),
-		Link: "/runs/" + url.PathEscape(f.ID) + "/",
-	}
-	sum, err := s.Summarize(f)
-	if err == nil {
-		err = f.Whole()
-	}
-	if err != nil {
-		out.Why = untrusted.Printable(err.Error())
-		if errors.Is(err, store.ErrDamaged) {
-			out.Status = string(store.Damaged)
-		}
-		return out, len(labels) == 0 && outcome == ""
-	}
-	if !sum.HasLabels(labels) || outcome != "" && sum.Outcome != outcome {
-		return out, false
-	}
-	out.Kind, out.Subject = untrusted.Printable(sum.Kind), untrusted.Printable(sum.Subject)
-	out.Weights = untrusted.Printable(sum.Weights)
-	out.Requests = fmt.Sprint(sum.Requests)
-	if !sum.Started.IsZero() {
-		out.Started = sum.Started.UTC().Format("2006-01-02 15:04:05")
-	}
-	var pairs []string
-	for _, k := range slices.Sorted(maps.Keys(sum.Labels)) {
-		pairs = append(pairs, k+"="+sum.Labels[k])
-	}
-	out.Labels = untrusted.Printable(strings.Join(pairs, ", "))
-	if sum.Outcome != "" && f.Status != store.Running {
-		out.Badge = render.Badge(sum.Outcome)
-	}
-	return out, true
-}
 
 func (s *server) run(w http.ResponseWriter, r *http.Request) {
 	f, err := s.open(r.PathValue("id"))
@@ -127,6 +34,11 @@ func (s *server) run(w http.ResponseWriter, r *http.Request) {
 	s.document(w, rep.Outline(), rep)
 }
 
+// elsewhere leads links between pages that lie in folders of runs to the pages here.
+func (s *server) elsewhere(w http.ResponseWriter, r *http.Request) {
+	http.Redirect(w, r, "/runs/"+url.PathEscape(r.PathValue("id"))+"/", http.StatusFound)
+}
+
 // document is the page of a document, with the way back to the list.
 func (s *server) document(w http.ResponseWriter, o report.Outline, doc any) {
 	p, err := render.PageOf(o, doc)
@@ -135,18 +47,25 @@ func (s *server) document(w http.ResponseWriter, o report.Outline, doc any) {
 	s.send(w, http.StatusOK, p, errors.Join(err, navErr))
 }
 
+// compare shows two runs against each other: base and new, or the two that were ticked, of which the older is the base.
 func (s *server) compare(w http.ResponseWriter, r *http.Request) {
-	base, err := s.open(r.URL.Query().Get("base"))
-	if err != nil {
-		s.problem(w, statusOf(err), fmt.Errorf("choose a base: %w", err))
+	names := []string{r.URL.Query().Get("base"), r.URL.Query().Get("new")}
+	if ticked := r.URL.Query()["run"]; len(ticked) > 0 {
+		names = slices.Sorted(slices.Values(ticked)) // ids begin with the time
+	}
+	if len(names) != 2 || names[0] == "" || names[1] == "" {
+		s.problem(w, http.StatusBadRequest, errors.New("tick two runs of the list to compare them"))
 		return
 	}
-	latest, err := s.open(r.URL.Query().Get("new"))
-	if err != nil {
-		s.problem(w, statusOf(err), fmt.Errorf("choose a run to compare with it: %w", err))
-		return
+	var pair [2]store.Folder
+	for i, name := range names {
+		var err error
+		if pair[i], err = s.open(name); err != nil {
+			s.problem(w, statusOf(err), err)
+			return
+		}
 	}
-	c, err := s.Compare(base, latest)
+	c, err := s.Compare(pair[0], pair[1])
 	if err != nil {
 		s.problem(w, http.StatusUnprocessableEntity, err)
 		return
@@ -156,8 +75,12 @@ func (s *server) compare(w http.ResponseWriter, r *http.Request) {
 
 // problem says in one sentence what is wrong.
 func (s *server) problem(w http.ResponseWriter, status int, what error) {
-	body, err := filled("problem", untrusted.Printable(what.Error()))
-	s.send(w, status, render.Page{Title: "Not shown - splitbench", Body: body}, err)
+	title := "Not shown"
+	if errors.Is(what, store.ErrDamaged) {
+		title = store.ErrDamaged.Error()
+	}
+	body, err := filled("problem", struct{ Title, What string }{title, untrusted.Printable(what.Error())})
+	s.send(w, status, render.Page{Title: title + " - splitbench", Body: body}, err)
 }
 
 func filled(name string, v any) (template.HTML, error) {

@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
@@ -36,12 +37,17 @@ type Options struct {
 	Flagger   bool // answer Flagger's webhook at POST /v1/flagger
 }
 
-// Handler answers the pages. It holds nothing between requests, so that it shows what is in the folder now.
+// Handler answers the pages. What it keeps of a run between requests it keeps until a file of the run is another one:
+// it shows what is in the folder now.
 func Handler(o Options) http.Handler {
-	s := &server{o}
+	s := &server{Options: o, seen: map[string]run{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.list)
 	mux.HandleFunc("GET /runs/{id}/{$}", s.run)
+	mux.HandleFunc("GET /runs/{id}/report.html", s.elsewhere)
+	mux.HandleFunc("GET /{id}/report.html", s.elsewhere)
+	mux.HandleFunc("GET /runs.json", s.listJSON)
+	mux.HandleFunc("GET /history", s.history)
 	mux.HandleFunc("GET /compare", s.compare)
 	if o.Flagger {
 		mux.HandleFunc("POST "+flaggerPath, s.flagger)
@@ -49,7 +55,12 @@ func Handler(o Options) http.Handler {
 	return s.guard(mux)
 }
 
-type server struct{ Options }
+type server struct {
+	Options
+
+	mu   sync.Mutex
+	seen map[string]run // by id
+}
 
 // tokenCookie holds the token after the first request, so that it need not stand in every link.
 const tokenCookie = "splitbench"
@@ -64,6 +75,10 @@ func (s *server) guard(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
+		if r.URL.Path == "/healthz" { // asked by address and without a token
+			s.health(w, r)
+			return
+		}
 		if s.Token == "" {
 			if !localName(r.Host) {
 				http.Error(w, "this page is for this machine alone: ask for it as localhost", http.StatusForbidden)

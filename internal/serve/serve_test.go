@@ -139,7 +139,7 @@ func TestReportsAndComparisonsAreShown(t *testing.T) {
 	if w := get(h, "/compare?base="+first+"&new="+first); w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), "with itself") {
 		t.Errorf("with itself: %d", w.Code)
 	}
-	if w := get(h, "/compare?base="+first); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "choose a run") {
+	if w := get(h, "/compare?base="+first); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "tick two runs") {
 		t.Errorf("with nothing: %d", w.Code)
 	}
 }

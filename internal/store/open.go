@@ -7,9 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // maxListed bounds how many matches an error names.
@@ -52,6 +55,20 @@ func list(dir string) ([]Folder, error) {
 			strings.Compare(started(b.ID), started(a.ID)), b.written.Compare(a.written), strings.Compare(b.ID, a.ID))
 	})
 	return found, nil
+}
+
+// Each calls do for every folder, on all processors, and returns when all are done.
+func Each(folders []Folder, do func(int, Folder)) {
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(folders)) {
+		wait.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(folders); i = int(next.Add(1)) - 1 {
+				do(i, folders[i])
+			}
+		})
+	}
+	wait.Wait()
 }
 
 // started is the time in an id; foreign names sort last.

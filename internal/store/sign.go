@@ -42,7 +42,8 @@ func SignFile(path string, key []byte) error {
 	signer, err := ssh.ParsePrivateKey(key)
 	if errors.As(err, new(*ssh.PassphraseMissingError)) {
 		return fmt.Errorf(
-			"sign %s: the key has a passphrase: sign with ssh-keygen -Y sign -n %s -f KEY %q, which asks for it", path, signatureNamespace, path)
+			"sign %s: the key has a passphrase: sign with ssh-keygen -Y sign -n %s -f KEY %q, which asks for it",
+			path, signatureNamespace, path)
 	}
 	if err != nil {
 		return fmt.Errorf("sign %s: read key: %w", path, err)

@@ -131,7 +131,7 @@ func useServedPages(t *testing.T, b *tab, site string) {
 	do(t, b, chromedp.Navigate(site))
 	listed(t, b, latest, moved, early)
 	list := text(t, b, "main.runs")
-	for _, want := range []string{hostileLabel, "change=CHG-1", "10000", "PASS", "FAIL"} {
+	for _, want := range []string{hostileLabel, "change=CHG-1", "10,000", "PASS", "FAIL"} {
 		if !strings.Contains(list, want) {
 			t.Errorf("the list does not show %s", want)
 		}
@@ -157,7 +157,7 @@ func useServedPages(t *testing.T, b *tab, site string) {
 	}
 
 	do(t, b, chromedp.Click(chromedp.CSS(`nav[aria-label="Pages"] a`)), chromedp.WaitVisible(chromedp.CSS("main.runs")),
-		chromedp.Click(chromedp.CSS(`input[name=base][value="`+early+`"]`)), chromedp.Click(chromedp.CSS(`input[name=new][value="`+latest+`"]`)),
+		chromedp.Click(chromedp.CSS(`input[name=run][value="`+early+`"]`)), chromedp.Click(chromedp.CSS(`input[name=run][value="`+latest+`"]`)),
 		chromedp.Click(chromedp.CSS("form[aria-label=Compare] button")), chromedp.WaitVisible(chromedp.CSS(`nav[aria-label="Pages"] a`)))
 	page := text(t, b, "body")
 	for _, want := range []string{"PASS", early, latest, "podinfo-east"} {
@@ -165,7 +165,48 @@ func useServedPages(t *testing.T, b *tab, site string) {
 			t.Errorf("the comparison does not show %s", want)
 		}
 	}
+	// Its links lead to both reports, and a split to its history.
+	for i, id := range []string{early, latest} {
+		do(t, b, chromedp.Navigate(site+"compare?run="+latest+"&run="+early), chromedp.WaitVisible(chromedp.CSS("main")))
+		link := ask[[]string](t, b, `[...document.querySelectorAll("dl.pairs a")].map(a => a.href)`)[i]
+		do(t, b, chromedp.Navigate(link), chromedp.WaitVisible(chromedp.CSS("#chart-shares svg")))
+		if !strings.Contains(text(t, b, "body"), id) {
+			t.Errorf("%s does not lead to run %s", link, id)
+		}
+	}
+	do(t, b, chromedp.Navigate(site), chromedp.Click(chromedp.CSS(`main.runs td a`)), chromedp.WaitVisible(chromedp.CSS("#chart-share-history svg")))
+	if said := text(t, b, "header .lead"); !strings.Contains(said, "of 3 runs: 2 pass, 1 fail") {
+		t.Errorf("the history says %q", said)
+	}
 	b.quiet(t)
+}
+
+// Every page of serve fits its window, has no fault in its pictures, and can be used by the keyboard alone.
+func TestServedPagesFit(t *testing.T) {
+	site := served(t)
+	b := openAt(t, start(t, "127.0.0.1"), site)
+	for _, path := range []string{"", "?outcome=pass", "runs/" + moved + "/", "compare?run=" + early + "&run=" + latest, "history?split=test/podinfo", "compare"} {
+		do(t, b, chromedp.Navigate(site+path), chromedp.WaitVisible(chromedp.CSS("main")))
+		for _, width := range []int64{360, 768, 1280, 1920} {
+			do(t, b, chromedp.EmulateViewport(width, 900))
+			for _, fault := range ask[struct{ Faults []string }](t, b, faults).Faults {
+				t.Errorf("%s at %d: %s", path, width, fault)
+			}
+		}
+	}
+	do(t, b, chromedp.Navigate(site), chromedp.EmulateViewport(1280, 900), chromedp.WaitVisible(chromedp.CSS("main.runs")))
+	if wide := ask[bool](t, b, `[...document.querySelectorAll(".scroll")].some(e => e.scrollWidth > e.clientWidth)`); wide {
+		t.Error("the list is wider than a window of 1280 pixels")
+	}
+	// Tab reaches each control in turn: the two boxes are ticked and the button pressed without a mouse.
+	do(t, b, chromedp.Focus(chromedp.CSS(`input[name=run]`)), chromedp.KeyEvent(" "))
+	for range 9 {
+		do(t, b, chromedp.KeyEvent(kb.Tab))
+		if ask[string](t, b, `document.activeElement.name || ""`) == "run" {
+			break
+		}
+	}
+	do(t, b, chromedp.KeyEvent(" "), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(chromedp.CSS("#base")))
 }
 
 // listed checks which runs the list shows, in which order.

@@ -1,0 +1,151 @@
+package report
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/splitbench/splitbench/internal/chart"
+)
+
+// HistoryValue is one number of a run, of one backend, with its likely range.
+type HistoryValue struct {
+	Backend string   `json:"backend"`
+	Value   *float64 `json:"value"`
+	Low     *float64 `json:"low"`
+	High    *float64 `json:"high"`
+}
+
+// sharesOf are the observed shares of a report, for a list of runs to compare.
+func sharesOf(r Report) (out []HistoryValue) {
+	for _, b := range r.Backends[:min(len(r.Backends), maxLines)] {
+		m := HistoryValue{Backend: b.Name, Value: b.ObservedShare}
+		if b.Interval != nil {
+			m.Low, m.High = b.Interval.Low, b.Interval.High
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// costsOf is what the gateway cost at the median, in ms.
+func costsOf(g *GatewayCost) (out []HistoryValue) {
+	if g == nil {
+		return nil
+	}
+	for _, c := range g.Costs[:min(len(g.Costs), maxLines)] {
+		for _, q := range c.Quantiles {
+			if q.Quantile == 0.5 {
+				out = append(out, HistoryValue{c.Backend, q.Ms, q.LowMs, q.HighMs})
+			}
+		}
+	}
+	return out
+}
+
+// History is how the runs of one split went, oldest first; All is how many there are, where these are the newest.
+type History struct {
+	Subject string    `json:"subject"`
+	All     int       `json:"all"`
+	Runs    []Summary `json:"runs"`
+}
+
+// Outline is the history as people read it: the outcome is the newest run's.
+func (h History) Outline() Outline {
+	count, judged := map[string]int{}, 0
+	for _, s := range h.Runs {
+		count[s.Outcome]++
+		judged++
+	}
+	o := Outline{
+		Title: "history of " + h.Subject, Subject: h.Subject, Headline: "no run is stored", Script: "splitbench-history",
+	}
+	if judged == 0 {
+		return o
+	}
+	first, last := h.Runs[0], h.Runs[len(h.Runs)-1]
+	o.Outcome, o.Word = last.Outcome, strings.ToUpper(last.Outcome)
+	var counts []string
+	for _, outcome := range []string{Pass, Fail, Inconclusive, Invalid, Measured} {
+		if n := count[outcome]; n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", n, outcome))
+		}
+	}
+	o.Headline = fmt.Sprintf("the newest run is %s; of %s: %s", last.Outcome, plural(int64(judged), "run"),
+		strings.Join(counts, ", "))
+	o.Facts.add("From", day(first.Started))
+	o.Facts.add("To", day(last.Started))
+	if h.All > len(h.Runs) {
+		o.Facts.add("Shown", fmt.Sprintf("the newest %d of %d", len(h.Runs), h.All))
+	}
+	o.Sections = outlined(
+		Section{ID: "shares", Title: "Shares", Blocks: []Block{h.figure("share-history",
+			"Observed share of each backend, run by run, with its likely range.", percentTight,
+			func(s Summary) []HistoryValue { return s.Shares })}},
+		Section{ID: "cost", Title: "What the gateway cost", Blocks: []Block{h.figure("cost-history",
+			"How much longer the median answer of another cluster took, run by run, with its likely range.", axisMs,
+			func(s Summary) []HistoryValue { return s.Costs })}},
+		Section{ID: "runs", Title: "Runs", Blocks: []Block{Fields{
+			{Label: "All of them", Text: "with filters, to open or compare", Link: "/?split=" + url.QueryEscape(h.Subject)},
+			{Label: "Newest", Text: last.ID, Link: "/runs/" + url.PathEscape(last.ID) + "/"},
+		}}},
+	)
+	return o
+}
+
+func day(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
+
+// figure draws numbers of each run where it began; nil where no run has any.
+func (h History) figure(id, about string, text func(float64) string, of func(Summary) []HistoryValue) *Figure {
+	var lines []chart.Line
+	place := map[string]int{}
+	for _, s := range h.Runs {
+		for _, m := range of(s) {
+			i, ok := place[m.Backend]
+			if !ok && len(lines) == maxLines {
+				continue
+			}
+			if !ok {
+				i = len(lines)
+				place[m.Backend] = i
+				lines = append(lines, chart.Line{Name: m.Backend, Series: i, Dots: true, Apart: len(h.Runs) == 1})
+			}
+			if m.Value == nil {
+				continue
+			}
+			p := chart.Point{X: float64(s.Started.Unix()), Y: *m.Value}
+			if m.Low != nil && m.High != nil {
+				p.Range = &chart.Range{Low: *m.Low, High: *m.High}
+			}
+			lines[i].Points = append(lines[i].Points, p)
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	first, last := h.Runs[0].Started, h.Runs[len(h.Runs)-1].Started
+	return &Figure{ID: id, Summary: about, Caption: about, Chart: chart.Plot{
+		X:      dates(first, last),
+		Panels: []chart.Panel{{Height: chart.High, Y: chart.Axis{Text: text}, Lines: lines}},
+	}}
+}
+
+// dates is an axis of days, or of hours where there are few days.
+func dates(first, last time.Time) chart.Axis {
+	layout, span := "2 Jan 2006", last.Sub(first)
+	if span < 5*24*time.Hour {
+		layout = "2 Jan 15:04"
+	}
+	const steps = 5
+	a := chart.Axis{
+		Label: "start of the run (UTC)",
+		Text:  func(v float64) string { return time.Unix(int64(v), 0).UTC().Format(layout) },
+	}
+	margin := max(span/50, time.Minute) // so that no dot lies on the edge
+	a.Min, a.Max = float64(first.Add(-margin).Unix()), float64(last.Add(margin).Unix())
+	for i := range steps {
+		a.Ticks = append(a.Ticks, a.Min+(a.Max-a.Min)*(float64(i)+0.5)/steps)
+	}
+	return a
+}
