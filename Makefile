@@ -5,7 +5,7 @@ export GOFLAGS ?= -buildvcs=auto
 LDFLAGS  := -s -w
 FUZZTIME ?= 10s
 
-.PHONY: screenshots help build agents demo test race browser-test lint calibrate release-test fuzz fuzz-long soak vulnerabilities workflow-test bench envoy-test cluster-test delay-test generate verify clean
+.PHONY: screenshots help build agents demo test race browser-test lint calibrate release-test fuzz fuzz-short fuzz-long soak vulnerabilities workflow-test bench envoy-test cluster-test delay-test generate verify clean
 
 ## help: list the targets
 help:
@@ -76,6 +76,10 @@ fuzz:
 	@set -e; for p in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
+
+## fuzz-short: every fuzz target for a moment
+fuzz-short:
+	$(MAKE) fuzz FUZZTIME=300x
 
 ## fuzz-long: every fuzz target for two minutes
 fuzz-long:

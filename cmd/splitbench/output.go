@@ -9,6 +9,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -185,6 +186,26 @@ func parseReportForm(s string) (renderFunc, error) {
 	return func(w io.Writer, r report.Report) error { return printObject(w, printer, jsonOf(r)) }, err
 }
 
+// unprintable is what JSON holds and YAML does not.
+var unprintable = regexp.MustCompile(`[\x7f-\x{84}\x{86}-\x{9f}\x{fffe}\x{ffff}]`)
+
+// shown is a document with what is unprintable shown by its escape.
+func shown(v any) any {
+	switch v := v.(type) {
+	case string:
+		return unprintable.ReplaceAllStringFunc(v, func(s string) string { return strings.Trim(strconv.QuoteToASCII(s), `"`) })
+	case []any:
+		for i := range v {
+			v[i] = shown(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = shown(v[k])
+		}
+	}
+	return v
+}
+
 // printObject hands a document to a printer as the object that its JSON is.
 func printObject(w io.Writer, p printers.ResourcePrinter, json func(io.Writer) error) error {
 	var doc, out bytes.Buffer
@@ -195,6 +216,7 @@ func printObject(w io.Writer, p printers.ResourcePrinter, json func(io.Writer) e
 	if err := o.UnmarshalJSON(doc.Bytes()); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
+	o.Object, _ = shown(o.Object).(map[string]any) // which it was
 	if err := p.PrintObj(&o, &out); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}

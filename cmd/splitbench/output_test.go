@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,5 +107,22 @@ func fitsSchema(t *testing.T, file string, doc map[string]any) {
 	doc["kind"], doc["surprise"] = kind, 1.0
 	if schema.Validate(doc) == nil {
 		t.Error("the schema says yes to a key that it does not know")
+	}
+}
+
+// What a cluster says may hold any character, and YAML may not.
+func TestYAMLOfControlCharacters(t *testing.T) {
+	printer, err := printerOf("yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r := range rune(0x10000) {
+		if r > 0x100 && r < 0xD7F0 || r >= 0xD800 && r < 0xE000 || r > 0xE010 && r < 0xFEF0 {
+			continue
+		}
+		doc := jsonOf(map[string]any{"apiVersion": "v1", "kind": "X", "name": "a" + string(r) + "b"})
+		if err := printObject(io.Discard, printer, doc); err != nil {
+			t.Errorf("%U: %v", r, err)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/splitbench/splitbench/internal/agentbin"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/wire"
 )
@@ -26,6 +27,7 @@ type versionInfo struct {
 	Platform   string            `json:"platform"`
 	Protocol   int               `json:"agentProtocol"`
 	Modules    map[string]string `json:"modules"`
+	Agents     map[string]string `json:"agents"` // SHA-256 of each that is embedded, by its platform
 }
 
 func readVersion() versionInfo {
@@ -79,8 +81,13 @@ func newVersion(a *app) *cobra.Command {
 	var output form
 	cmd := &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs}
 	work := func(context.Context, []string) error {
+		v := readVersion()
+		var err error
+		if v.Agents, err = agentbin.Digests(); err != nil {
+			return err
+		}
 		return a.write(output, document{
-			"text": func(w io.Writer) error { return writeTo(w, versionLine()) }, "json": jsonOf(readVersion()),
+			"text": func(w io.Writer) error { return writeTo(w, versionLine()) }, "json": jsonOf(v),
 		})
 	}
 	return a.command(cmd, nil, work, under("Flags", outputFlag(&output, "text", "json")))

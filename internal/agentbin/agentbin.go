@@ -6,13 +6,16 @@ package agentbin
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"debug/elf"
 	"embed"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -77,6 +80,20 @@ func packed(data []byte, source string) (Agent, error) {
 		return Agent{}, fmt.Errorf("pack the agent: %w", err)
 	}
 	return Agent{Data: data, Packed: b.Bytes(), Source: source}, nil
+}
+
+// Digests are the SHA-256 of the agents that are embedded, unpacked as they run in pods, by their platforms.
+func Digests() (map[string]string, error) {
+	names, err := fs.Glob(files, Name("*", "*"))
+	out := map[string]string{}
+	for _, name := range names {
+		platform := strings.TrimSuffix(strings.TrimPrefix(name, "bin/splitbench-agent-"), ".zst")
+		goos, goarch, _ := strings.Cut(platform, "-")
+		a, forErr := For(goos, goarch, "")
+		err = errors.Join(err, forErr)
+		out[goos+"/"+goarch] = fmt.Sprintf("%x", sha256.Sum256(a.Data))
+	}
+	return out, err
 }
 
 // Name is the name of an embedded agent.

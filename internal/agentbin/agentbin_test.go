@@ -2,7 +2,9 @@ package agentbin
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +21,10 @@ func TestEmbeddedAgentsAreWhatTheySay(t *testing.T) {
 		a, err := For("linux", arch, "")
 		if err != nil {
 			t.Fatal(err)
+		}
+		digests, err := Digests()
+		if want := fmt.Sprintf("%x", sha256.Sum256(a.Data)); err != nil || digests["linux/"+arch] != want {
+			t.Errorf("digests %v, %v, want %s of linux/%s", digests, err, want, arch)
 		}
 		if err := checkStatic(a.Data); err != nil || a.Source != "embedded" {
 			t.Errorf("linux/%s: %s, %v", arch, a.Source, err)

@@ -196,6 +196,44 @@ func TestActionMetadata(t *testing.T) {
 	}
 }
 
+// What a cluster says is no command to the runner, and arguments may stand on several lines.
+func TestActionRunsItsWords(t *testing.T) {
+	_, script, found := strings.Cut(string(file(t, "action.yml")), "SPLITBENCH_RESULTS_DIR: ${{ inputs.results-dir }}\n      run: |\n")
+	if !found {
+		t.Fatal("the action has no such step")
+	}
+	dir := t.TempDir()
+	fake := "#!/bin/sh\nfor w; do echo \"<$w>\"; done\necho '##[add-mask]x'\nexit 3\n"
+	if err := os.WriteFile(filepath.Join(dir, "splitbench"), []byte(fake), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	run := func() (words []string, token string) {
+		cmd := exec.CommandContext(t.Context(), "bash", "-e", "-o", "pipefail", "-c", script)
+		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "ARGS=ts/podinfo -n test\n  --from 'deploy/frontend' $(id)\n", "FAIL_ON=fail",
+			"GITHUB_OUTPUT="+filepath.Join(dir, "output"))
+		out, err := cmd.Output()
+		if cmd.ProcessState.ExitCode() != 3 {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		token, ok := strings.CutPrefix(lines[0], "::stop-commands::")
+		if last := lines[len(lines)-1]; !ok || last != "::"+token+"::" || len(token) != 32 {
+			t.Fatalf("commands are not stopped: %q", lines)
+		}
+		return lines[1 : len(lines)-3], token
+	}
+	words, token := run()
+	if got, want := strings.Join(words, " "), "<run> <ts/podinfo> <-n> <test> <--from> <'deploy/frontend'> <$(id)> <--fail-on> <fail>"; got != want {
+		t.Errorf("it runs %s, want %s", got, want)
+	}
+	if _, again := run(); again == token {
+		t.Error("the token can be guessed")
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "output")); !strings.HasPrefix(string(b), "exit-code=3\n") || err != nil {
+		t.Errorf("output %q, %v", b, err)
+	}
+}
+
 const workflow = `name: split
 on: workflow_dispatch
 jobs:
