@@ -8,7 +8,8 @@ import (
 )
 
 // Search looks for the highest rate that keeps given limits: it raises the rate until one is not kept, and then halves
-// the gap. Where the first rate keeps them not, there is nothing to look for. It is pure logic around a measurement that its caller makes.
+// the gap. Where the first rate does not keep them there is nothing to look for. It is pure logic around a measurement
+// that its caller makes.
 type Search struct {
 	From, To float64 // requests per second; the first rate that is tried, and the ceiling
 	Within   float64 // it ends when the gap is at most this share of the best rate; 0: DefaultSearchWithin

@@ -36,7 +36,8 @@ func (r *attackRun) once(ctx context.Context, out, to string) error {
 		return nil
 	}
 	facts := export.Facts{
-		Run: r.in.Run.ID, URL: untrusted.Masked(r.plan.URL), Method: r.plan.Method, Started: r.in.Run.Started, Backends: r.names,
+		Run: r.in.Run.ID, URL: untrusted.Masked(r.plan.URL), Method: r.plan.Method, Started: r.in.Run.Started,
+		Backends: r.names,
 	}
 	return toFile(out, r.stdout, func(w io.Writer) error { return write(w, to, facts, export.Options{}, r.results(ctx)) })
 }

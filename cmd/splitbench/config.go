@@ -121,8 +121,8 @@ func readDefaultsFile(name string) ([]setting, error) {
 		out = append(out, s)
 	}
 	if said["kind"] != "Defaults" || said["apiVersion"] != report.APIVersion {
-		return nil, fmt.Errorf("defaults %s:1:1: it is %q of %q, want kind Defaults of apiVersion %s; a newer version needs a "+
-			"newer splitbench", name, said["kind"], said["apiVersion"], report.APIVersion)
+		return nil, fmt.Errorf("defaults %s:1:1: it is %q of %q, want kind Defaults of apiVersion %s; a newer version "+
+			"needs a newer splitbench", name, said["kind"], said["apiVersion"], report.APIVersion)
 	}
 	return out, nil
 }
@@ -295,8 +295,8 @@ func newConfigView(a *app) *cobra.Command {
 		Use:   "view",
 		Short: "Say which value a flag has, and where it comes from",
 		Long: `view prints the flags that a file of defaults may set, their values and who set them. The command line goes
-before variables, these before the nearest .splitbench.yaml at or above the working directory, and that before the user's own
-$XDG_CONFIG_HOME/splitbench/config.yaml:
+before variables, these before the nearest .splitbench.yaml at or above the working directory, and that before the
+user's own $XDG_CONFIG_HOME/splitbench/config.yaml:
 
   apiVersion: splitbench.io/v1alpha1
   kind: Defaults
