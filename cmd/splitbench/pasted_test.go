@@ -28,7 +28,10 @@ func ownCommands(text string) (out [][]string) {
 				if slices.Contains([]string{">", "&&", "<", "says", "lists", "if", "CHECK", "mark.", "over"}, w) {
 					break
 				}
-				words = append(words, strings.NewReplacer("'", "", `"`, "").Replace(strings.TrimRight(w, ".;)")))
+				words = append(words, strings.NewReplacer("'", "", `"`, "").Replace(strings.TrimRight(w, ".;):")))
+				if strings.HasSuffix(w, ":") { // the sentence goes on
+					break
+				}
 			}
 			out = append(out, words)
 		}
