@@ -5,9 +5,10 @@ package podexec
 
 // probeScript finds a directory in which a file can be created and run. $1: a file name; $2: how many good directories
 // to pass over; then the candidates, where the words TMPDIR and PWD stand for the container's own variables. One line
-// per candidate that is no good, "bad<TAB>directory<TAB>reason", one "ok<TAB>directory", without links, where something
-// unpacks gzip "unpack<TAB>" and its name among unpackers, and "end", without which the output is incomplete. The probe must be run, not looked at: a noexec mount shows in no permission
-// bit. Its interpreter is the shell that runs this, since images for debugging keep theirs outside /bin.
+// per candidate that is no good, "bad<TAB>directory<TAB>reason", one "ok<TAB>directory", without links, where
+// something unpacks gzip "unpack<TAB>" and its name among unpackers, and "end", without which the output is
+// incomplete. The probe must be run, not looked at: a noexec mount shows in no permission bit. Its interpreter is the
+// shell that runs this, since images for debugging keep theirs outside /bin.
 const probeScript = `
 umask 077
 set -C
@@ -54,7 +55,8 @@ for dir in "$@"; do
 done
 for by in gzip zcat busybox; do
 	case $by in gzip) set -- gzip -dc ;; zcat) set -- zcat ;; *) set -- busybox zcat ;; esac
-	if [ "$(printf '\037\213\010\0\0\0\0\0\002\003\313\317\006\0\107\335\334\171\002\0\0\0' | "$@" 2> /dev/null)" = ok ]; then
+	packed='\037\213\010\0\0\0\0\0\002\003\313\317\006\0\107\335\334\171\002\0\0\0'
+	if [ "$(printf "$packed" | "$@" 2> /dev/null)" = ok ]; then
 		printf 'unpack\t%s\n' "$by"
 		break
 	fi
@@ -95,8 +97,9 @@ exec $file "$@"
 `
 
 // writeScript writes stdin to the new file $1, unpacked by $3 where that is not empty, and prints the file's size;
-// unless that is $2 the file is removed, because the end of stdin may be the end of splitbench. noclobber makes the creation exclusive. Nothing is printed before the end,
-// and stdout stays open until then: containerd closes stdin when stdout ends.
+// unless that is $2 the file is removed, because the end of stdin may be the end of splitbench. noclobber makes the
+// creation exclusive. Nothing is printed before the end, and stdout stays open until then: containerd closes stdin
+// when stdout ends.
 const writeScript = `
 umask 077
 set -C

@@ -62,7 +62,7 @@ const deadlineGrace = 15 * time.Second
 // openSession gets a generator into a pod and starts it. The session lives until it is closed, also after ctx: a run
 // that is interrupted still fetches what the agent has, and says goodbye.
 func (r *run) openSession(ctx context.Context, l ladder) (session, record.AgentFacts, error) {
-	l.cfg, l.options.Stderr, l.agents = r.cfg, r.log, &r.agents
+	l.cfg, l.options.Stderr, l.agents = r.cfg, r.log, r.agents
 	s, facts, err := l.provide(ctx)
 	if err != nil {
 		return nil, facts, err

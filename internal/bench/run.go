@@ -39,12 +39,13 @@ type run struct {
 	active  []*source
 	tell    func(context.Context) (law.Law, error) // what is told anew; nil: nobody is asked
 	telling sync.Mutex                             // Progress is called by one at a time
-	agents  agents
+	agents  *agents
 }
 
 // newRun is a run of a kind that has just been asked for.
 func newRun(cfg Config, kind string) *run {
-	return &run{cfg: cfg.asking(), log: newRunLog(cfg.Log), agents: agents{by: map[string]agentbin.Agent{}}, m: record.Manifest{
+	own := &agents{by: map[string]agentbin.Agent{}}
+	return &run{cfg: cfg.asking(), log: newRunLog(cfg.Log), agents: own, m: record.Manifest{
 		Schema: record.ManifestSchema, Kind: kind, Started: time.Now().UTC(), Command: cfg.Command, Flags: cfg.Flags,
 		Labels: cfg.Labels, Tool: cfg.Tool, Simulated: cfg.Simulated, Options: cfg.Options,
 	}}

@@ -99,10 +99,12 @@ func (r *run) tryRules(ctx context.Context, f fetcher) error {
 	}
 	switch {
 	case answers > 0 && silent < directProbes:
-		return &SignatureError{Why: fmt.Sprintf("no rule of --classify fits any of %d answers, the last with %s", answers, seen)}
+		return &SignatureError{
+			Why: fmt.Sprintf("no rule of --classify fits any of %d answers, the last with %s", answers, seen),
+		}
 	case silent == directProbes && answers+errs == 0:
-		return fmt.Errorf("%s does not answer: none of %d requests had an answer, the last: %s; mend it, or send all the same "+
-			"with --keep-going", untrusted.Safe(r.m.Plan.URL), silent, seen)
+		return fmt.Errorf("%s does not answer: none of %d requests had an answer, the last: %s; mend it, or send all the "+
+			"same with --keep-going", untrusted.Safe(r.m.Plan.URL), silent, seen)
 	}
 	return nil // what half of it answers is for the burst to show
 }
