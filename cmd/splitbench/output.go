@@ -193,7 +193,8 @@ var unprintable = regexp.MustCompile(`[\x7f-\x{84}\x{86}-\x{9f}\x{fffe}\x{ffff}]
 func shown(v any) any {
 	switch v := v.(type) {
 	case string:
-		return unprintable.ReplaceAllStringFunc(v, func(s string) string { return strings.Trim(strconv.QuoteToASCII(s), `"`) })
+		escaped := func(s string) string { return strings.Trim(strconv.QuoteToASCII(s), `"`) }
+		return unprintable.ReplaceAllStringFunc(v, escaped)
 	case []any:
 		for i := range v {
 			v[i] = shown(v[i])

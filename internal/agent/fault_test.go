@@ -296,7 +296,7 @@ func TestNoBurstIsEndless(t *testing.T) {
 type streaming func(stdout io.Writer)
 
 func (s streaming) Exec(_ context.Context, _ []string, stdin io.Reader, stdout, _ io.Writer) error {
-	go io.Copy(io.Discard, stdin) //nolint:errcheck // it ends with the session
+	go io.Copy(io.Discard, stdin)
 	s(stdout)
 	return nil
 }

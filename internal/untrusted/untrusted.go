@@ -31,9 +31,9 @@ func Safe(s string) string {
 // Error is what err says, Safe. Errors that were joined have a line each, and become parts of one sentence.
 func Error(err error) string { return Safe(strings.ReplaceAll(err.Error(), "\n", "; ")) }
 
-// Printable is s Masked and with an escape for what is not plainly printable (control bytes, ESC, line ends, bidirectional and
-// zero-width marks, private and unassigned code points), at its full length but for 16 KiB: for whole sentences and for
-// what is quoted. It is stricter than what kubectl's printers do, which let direction marks through.
+// Printable is s Masked and with an escape for what is not plainly printable (control bytes, ESC, line ends,
+// bidirectional and zero-width marks, private and unassigned code points), at its full length but for 16 KiB: for whole
+// sentences and for what is quoted. It is stricter than what kubectl's printers do, which let direction marks through.
 func Printable(s string) string {
 	s = Masked(Cut(s, maxPrintable))
 	var b strings.Builder

@@ -178,8 +178,10 @@ func (t Totals) Check(requests, warmUp uint64) error {
 	case requests > 0 && (t.Requests > requests || t.WarmUp > warmUp):
 		return fmt.Errorf("read END: %d requests and %d before them, of a plan of %d and %d", t.Requests, t.WarmUp, requests,
 			warmUp)
-	case t.WarmUpAnswered > t.WarmUp || t.Arrived > t.Requests+t.WarmUp || t.Connections < 0 || t.CPUUs < 0 || t.ThrottledUs < 0:
-		return fmt.Errorf("read END: of %d requests and %d before them %d and %d were answered, by %d connections, in %d us of processor time", t.Requests, t.WarmUp, t.Arrived, t.WarmUpAnswered, t.Connections, t.CPUUs)
+	case t.WarmUpAnswered > t.WarmUp || t.Arrived > t.Requests+t.WarmUp ||
+		t.Connections < 0 || t.CPUUs < 0 || t.ThrottledUs < 0:
+		return fmt.Errorf("read END: of %d requests and %d before them %d and %d were answered, by %d connections, in %d us",
+			t.Requests, t.WarmUp, t.Arrived, t.WarmUpAnswered, t.Connections, t.CPUUs)
 	case len(t.Specimens) > attack.MaxSpecimens:
 		return fmt.Errorf("read END: %d specimens, at most %d", len(t.Specimens), attack.MaxSpecimens)
 	}
