@@ -61,8 +61,8 @@ func (e *signalError) Error() string {
 func (e *signalError) code() int { return 128 + int(e.sig) }
 
 // process returns the surroundings of this process. It also silences the loggers of the Kubernetes libraries, which log
-// errors that they return as well, and of net/http, which writes a line for each stray byte of a server. They are global,
-// so run, which tests call concurrently, must not set them.
+// errors that they return as well, and of net/http, which writes a line for each stray byte of a server. They are
+// global, so run, which tests call concurrently, must not set them.
 func process() surroundings {
 	klog.SetLogger(logr.Discard())
 	log.SetOutput(io.Discard)

@@ -117,8 +117,8 @@ func (s *secrets) proxy(w http.ResponseWriter, r *http.Request) {
 		s.t.Error(err)
 		return
 	}
-	go func() { io.Copy(there, here); there.Close() }() //nolint:errcheck // a proxy's end is its clients'
-	go func() { io.Copy(here, there); here.Close() }()  //nolint:errcheck // as above
+	go func() { io.Copy(there, here); there.Close() }()
+	go func() { io.Copy(here, there); here.Close() }()
 }
 
 // do carries out a command, and searches what it printed.
@@ -194,10 +194,14 @@ func TestNoSecretIsShown(t *testing.T) {
 		}
 	}
 	for _, words := range [][]string{
-		{"run", "ts/podinfo", "--header", canary + "noColon"}, {"run", "ts/podinfo", "--url", "http://me:" + canary + "pa ss%zz@podinfo:9898/"},
-		{"run", "ts/podinfo", "--url", "ftp://me:" + canary + "@podinfo/?a=" + canary}, {"run", "ts/podinfo", "--url", "http://me:" + canary + "@podinfo:99999/"},
-		{"run", "ts/podinfo", "--push-gateway", "http://me:" + canary + "pa/ss@h"}, {"run", "ts/podinfo", "--otlp", "ftp://me:" + canary + "@h?token=" + canary},
-		{"attack", "http://me:" + canary + "@" + s.collector + "/"}, {"attack", "http://127.0.0.1:1/?access_token=" + canary, "--requests", "5"},
+		{"run", "ts/podinfo", "--header", canary + "noColon"},
+		{"run", "ts/podinfo", "--url", "http://me:" + canary + "pa ss%zz@podinfo:9898/"},
+		{"run", "ts/podinfo", "--url", "ftp://me:" + canary + "@podinfo/?a=" + canary},
+		{"run", "ts/podinfo", "--url", "http://me:" + canary + "@podinfo:99999/"},
+		{"run", "ts/podinfo", "--push-gateway", "http://me:" + canary + "pa/ss@h"},
+		{"run", "ts/podinfo", "--otlp", "ftp://me:" + canary + "@h?token=" + canary},
+		{"attack", "http://me:" + canary + "@" + s.collector + "/"},
+		{"attack", "http://127.0.0.1:1/?access_token=" + canary, "--requests", "5"},
 		{"attack", "http://" + s.collector + "/?access_token=" + canary + "#" + canary, "--requests", "5", "--header", "X: " + canary, "-o", "json", "--out", filepath.Join(s.dir, "attack.json"), "--to", "json"},
 		{"run", "ts/podinfo", "--context", demoWest, "-n", demoNamespace, "--from", demoFrom, "--url", "http://me:" + canary + "@podinfo:9898/"},
 		{"check", "ts/podinfo", "--context", demoWest, "--server", "https://me:" + canary + "@127.0.0.1:1", "--token", canary},

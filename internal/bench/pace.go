@@ -48,7 +48,8 @@ func (p *pace) see(now wire.BurstProgress) (say string) {
 	reached := now.Requests + uint64(p.plan.Connections*max(p.plan.Streams, 1)) // as many may be under way
 	left := p.best * paceSpare * math.Max(0, judge.LongestBurst(n, rate)-seconds)
 	if p.ticks >= paceTicks && !p.keepGoing && float64(n-min(n, reached)) > left {
-		p.stop(errors.New(report.Overloaded(float64(now.Requests)/seconds, rate) + "; with --keep-going it goes on to its end"))
+		p.stop(errors.New(report.Overloaded(float64(now.Requests)/seconds, rate) +
+			"; with --keep-going it goes on to its end"))
 	}
 	schedule := p.plan.Schedule()
 	due := sort.Search(int(n), func(i int) bool { return schedule.At(uint64(i)).Seconds() >= seconds })

@@ -150,11 +150,13 @@ func failedCheck(checks []preflight.Result, categories ...string) string {
 // ignoreFlag is how the user waives a check.
 const ignoreFlag = "--ignore-check"
 
-// noteSimulated marks a run on clusters of `demo --serve`, which this process knows by the version that they tell alone.
+// noteSimulated marks a run on clusters of `demo --serve`, which this process knows by the version that they tell
+// alone.
 func (r *run) noteSimulated() {
 	demo := func(c law.Cluster) bool { return strings.HasSuffix(c.Version, "+splitbench.demo") }
 	if r.m.Simulated == "" && slices.ContainsFunc(r.m.Before.Clusters, demo) {
-		r.m.Simulated = "by splitbench demo --serve: API servers, pods and a mesh that draws a backend at random for each request"
+		r.m.Simulated = "by splitbench demo --serve: API servers, pods and a mesh that draws a backend at random for each " +
+			"request"
 	}
 }
 

@@ -3,10 +3,9 @@
 // are not: it is for correctness only, and refuses plans that want more.
 //
 // It trusts nothing that comes back, and no text of others ever becomes part of a shell's. What is requested goes to
-// stdin and not into arguments, which end up in audit logs; wget, which has headers in its arguments, is given none that
-// may be secret. The end of an answer is told by a line that begins with random
-// digits, which no server can guess. It writes the frames that the agent would have sent, so that a run is stored and
-// read the same way.
+// stdin and not into arguments, which end up in audit logs; wget, which has headers in its arguments, is given none
+// that may be secret. The end of an answer is told by a line that begins with random digits, which no server can guess.
+// It writes the frames that the agent would have sent, so that a run is stored and read the same way.
 package curl
 
 import (
@@ -316,9 +315,9 @@ func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\t", `\t`, "\n", `\n`, "\r", `\r`, "\v", `\v`).Replace(s) + `"`
 }
 
-// wgetScript is a constant: what differs comes as arguments, which a shell does not interpret, and a URL on stdin. $1: the
-// line that ends an answer; $2: seconds of one request; $3: how many; then arguments of wget. The body goes to stdout,
-// then the line with the exit code and the first line of what wget said.
+// wgetScript is a constant: what differs comes as arguments, which a shell does not interpret, and a URL on stdin. $1:
+// the line that ends an answer; $2: seconds of one request; $3: how many; then arguments of wget. The body goes to
+// stdout, then the line with the exit code and the first line of what wget said.
 const wgetScript = `
 mark=$1 limit=$2 left=$3
 shift 3

@@ -103,8 +103,8 @@ func RunsAlike(ids []string) string {
 	return fmt.Sprintf("the %d runs are alike: %s", len(ids), named)
 }
 
-// CheckCommand is the command that says what is wrong with a split, of any split where it is nil. It looks at the clusters
-// and the client pod that the snapshot is of.
+// CheckCommand is the command that says what is wrong with a split, of any split where it is nil. It looks at the
+// clusters and the client pod that the snapshot is of.
 func CheckCommand(s *Split, snap *law.Snapshot) string {
 	if s == nil {
 		return "splitbench check"

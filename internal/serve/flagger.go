@@ -106,8 +106,11 @@ func noKeyTwice(document []byte) error {
 	open := []object{{}}
 	for {
 		token, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
 		if err != nil {
-			return nil // its end, or what was read is refused already
+			return err
 		}
 		in := &open[len(open)-1]
 		delim, isDelim := token.(json.Delim)

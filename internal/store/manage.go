@@ -42,8 +42,8 @@ var (
 )
 
 // Remove deletes a run of dir for good. Pinned runs (ErrPinned), runs that are being written (ErrRunning) and folders
-// outside dir (ErrOutside) stay; one that is gone already, by another process, is ErrNotFound. The folder is renamed first, so that whoever kills this leaves a whole run or none;
-// the next Remove clears up what is left.
+// outside dir (ErrOutside) stay; one that is gone already, by another process, is ErrNotFound. The folder is renamed
+// first, so that whoever kills this leaves a whole run or none; the next Remove clears up what is left.
 func Remove(dir string, f Folder) error {
 	switch now, err := readFolder(f.Dir); {
 	case err != nil:

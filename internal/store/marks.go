@@ -63,7 +63,8 @@ func openMarks(dir string) (*os.File, error) {
 	seen, err1 := there.Stat()
 	opened, err2 := file.Stat()
 	if err := errors.Join(err1, err2); err != nil || !os.SameFile(seen, opened) {
-		return nil, errors.Join(fmt.Errorf("file %q was exchanged while it was opened: %w", path, ErrForeign), err, file.Close())
+		return nil, errors.Join(
+			fmt.Errorf("file %q was exchanged while it was opened: %w", path, ErrForeign), err, file.Close())
 	}
 	return file, nil
 }
