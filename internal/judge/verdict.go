@@ -146,7 +146,24 @@ func (doc *draft) concludeOther() {
 			doc.remedy("%s", c.Hint)
 		}
 	}
+	if v.Outcome == report.Fail {
+		doc.remedyFailure()
+	}
 	v.Remedies = append([]string{}, doc.remedies...)
+}
+
+// remedyFailure says what to do where something else than the shares of one run failed.
+func (doc *draft) remedyFailure() {
+	switch {
+	case doc.Drill != nil:
+		doc.remedy(report.RemedyOutage)
+	case doc.Watch != nil:
+		doc.remedy(report.RemedyObject, report.CheckCommand(doc.Split, doc.before))
+	case doc.Comparison != nil && doc.Comparison.Sweep != nil:
+		doc.remedy(report.RemedyLimit)
+	case doc.Comparison != nil:
+		doc.remedy(report.RemedySlower)
+	}
 }
 
 // cutShort is by what the run was cut short, "" where it was not.

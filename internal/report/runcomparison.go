@@ -298,6 +298,11 @@ func (c RunComparison) Outline() Outline {
 			Fields{{Label: "Base", Text: comparedRunText(c.Base), Link: c.Base.page()}},
 		}}},
 	}
+	if todo := c.Verdict.remedy(); todo != "" {
+		o.Sections = append(o.Sections, Section{
+			ID: "do", Title: "What to do", Note: NoteDo, Blocks: []Block{bullets([]string{todo})},
+		})
+	}
 	for i, x := range c.Changes {
 		text := comparedRunText(x.Run) + ": " + x.Outcome
 		blocks := []Block{Fields{{Label: "New", Text: text, Link: x.Run.page()}}}
@@ -308,6 +313,11 @@ func (c RunComparison) Outline() Outline {
 	rule := Section{ID: "rule", Title: "How to read this", Blocks: paragraphs(tildeNote, runsRule(c.Verdict))}
 	o.Sections = outlined(append(o.Sections, rule)...)
 	return o
+}
+
+// remedy is what to do, "" for a pass.
+func (v ComparisonVerdict) remedy() string {
+	return map[string]string{Fail: RemedyChanged, Inconclusive: RemedyMoreOfBoth, Invalid: RemedyWhole}[v.Outcome]
 }
 
 // blocks are what changed, and why that is good or bad.
