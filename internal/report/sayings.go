@@ -199,8 +199,8 @@ const (
 	RemedyTwice        = "give each result once: join the files of different attacks, and none of them with itself"
 	RemedySlower       = "find what the slower one waits for (its own pods, the gateway, the link), or allow more with " +
 		"--margin"
-	RemedyLimit        = "send less than the highest rate that held, or give what answers more to run on"
-	RemedyOutage       = "shorten what the timeline shows to have taken longest, then drill again; --max-lost and " +
+	RemedyLimit  = "send less than the highest rate that held, or give what answers more to run on"
+	RemedyOutage = "shorten what the timeline shows to have taken longest, then drill again; --max-lost and " +
 		"--max-outage say what is allowed"
 	RemedyChanged    = "open both reports for what else changed, or allow more with --margin and --share-margin"
 	RemedyMoreOfBoth = "run both again with more --requests or --rounds, or allow more with --margin and --share-margin"
