@@ -164,6 +164,7 @@ type app struct {
 	quiet   bool
 	verbose int
 	color   string
+	telling sync.Mutex        // held while something is written to stderr
 	origins map[string]origin // of flags that the command line did not set, by name
 	// of files, the nearest first
 	defaults []setting

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/schollz/progressbar/v3"
 
@@ -16,7 +17,19 @@ func (a *app) talk() io.Writer {
 	if a.quiet {
 		return io.Discard
 	}
-	return a.stderr
+	return lockedWriter{a.stderr, &a.telling}
+}
+
+// lockedWriter writes one thing after the other: requests to API servers, which go side by side, are told with -v.
+type lockedWriter struct {
+	w  io.Writer
+	mu *sync.Mutex
+}
+
+func (l lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }
 
 // progress shows how far a run is: a bar on a terminal, else one line per phase.
@@ -80,6 +93,6 @@ func (a *app) say(format string, args ...any) {
 // warn prints a problem to stderr, even with --quiet.
 func (a *app) warn(format string, args ...any) {
 	for line := range strings.Lines(a.asCalled(fmt.Sprintf(format, args...))) {
-		fmt.Fprintf(a.stderr, "splitbench: %s\n", untrusted.Printable(strings.TrimRight(line, "\r\n")))
+		fmt.Fprintf(lockedWriter{a.stderr, &a.telling}, "splitbench: %s\n", untrusted.Printable(strings.TrimRight(line, "\r\n")))
 	}
 }

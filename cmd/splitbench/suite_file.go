@@ -84,7 +84,7 @@ func (s *scalar) UnmarshalJSON(b []byte) error {
 // Bounds of a suite.
 const (
 	maxSuiteFile = 1 << 20
-	maxSplits    = 200
+	maxSplits    = 10_000 // no namespace has as many, but a hostile server may say so
 )
 
 // readSuite reads and checks a suite file.
