@@ -46,6 +46,8 @@ var (
 // first, so that whoever kills this leaves a whole run or none; the next Remove clears up what is left.
 func Remove(dir string, f Folder) error {
 	switch now, err := readFolder(f.Dir); {
+	case err != nil && isGone(f.Dir): // while it was read
+		return errGone(f)
 	case err != nil:
 		return err
 	case !sameDir(dir, filepath.Dir(abs(f.Dir))):
@@ -58,7 +60,7 @@ func Remove(dir string, f Folder) error {
 	sweep(dir)
 	gone := filepath.Join(dir, removedPrefix+f.ID)
 	if err := os.Rename(f.Dir, gone); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove run %s: %w any more", f.ID, ErrNotFound)
+		return errGone(f)
 	} else if err != nil {
 		return fmt.Errorf("remove run %s: %w", f.ID, classify(err))
 	}
@@ -67,6 +69,13 @@ func Remove(dir string, f Folder) error {
 	}
 	return nil
 }
+
+func isGone(dir string) bool {
+	_, err := os.Lstat(dir)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+func errGone(f Folder) error { return fmt.Errorf("remove run %s: %w any more", f.ID, ErrNotFound) }
 
 var errOutsideDir = fmt.Errorf("is outside: %w", ErrOutside)
 
