@@ -5,7 +5,7 @@ export GOFLAGS ?= -buildvcs=auto
 LDFLAGS  := -s -w
 FUZZTIME ?= 10s
 
-.PHONY: screenshots help build agents demo test race browser-test lint calibrate release-test fuzz fuzz-short fuzz-long soak vulnerabilities workflow-test bench envoy-test cluster-test delay-test generate verify clean
+.PHONY: screenshots help build agents demo test race browser-test lint calibrate release-test unraced fuzz fuzz-short fuzz-long soak vulnerabilities workflow-test bench envoy-test cluster-test delay-test generate verify clean
 
 ## help: list the targets
 help:
@@ -42,6 +42,12 @@ release-test: agents
 # But for those that count error rates: analyze starts no goroutine, and -short leaves out calibrate's.
 race: agents
 	CGO_ENABLED=1 $(GO) test -race -short -p 1 $$($(GO) list ./... | grep -v '/splitbench/analyze$$')
+
+## unraced: the tests that make race leaves out
+unraced: agents
+	$(GO) test ./analyze ./test/calibrate
+	$(GO) test -C test/peers ./...
+	$(GO) test -C test/packaging -short ./...
 
 ## lint: go vet, the linters of .golangci.yml, and what no program reaches; built from tools/go.mod
 lint: bin/golangci-lint bin/deadcode agents

@@ -17,8 +17,10 @@ func (a *app) talk() io.Writer {
 	if a.quiet {
 		return io.Discard
 	}
-	return lockedWriter{a.stderr, &a.telling}
+	return a.toStderr()
 }
+
+func (a *app) toStderr() io.Writer { return lockedWriter{a.stderr, &a.telling} }
 
 // lockedWriter writes one thing after the other: requests to API servers, which go side by side, are told with -v.
 type lockedWriter struct {
@@ -93,6 +95,6 @@ func (a *app) say(format string, args ...any) {
 // warn prints a problem to stderr, even with --quiet.
 func (a *app) warn(format string, args ...any) {
 	for line := range strings.Lines(a.asCalled(fmt.Sprintf(format, args...))) {
-		fmt.Fprintf(lockedWriter{a.stderr, &a.telling}, "splitbench: %s\n", untrusted.Printable(strings.TrimRight(line, "\r\n")))
+		fmt.Fprintf(a.toStderr(), "splitbench: %s\n", untrusted.Printable(strings.TrimRight(line, "\r\n")))
 	}
 }
