@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/splitbench/splitbench/internal/store"
 )
 
 func TestRunPassesAtTheDeclaredWeights(t *testing.T) {
@@ -72,8 +74,9 @@ func TestRunIsInvalidOffMesh(t *testing.T) {
 	if text := strings.Join(e.report.Verdict.Reasons, " "); !strings.Contains(text, "linkerd-proxy") {
 		t.Errorf("the missing proxy is not named: %s", text)
 	}
-	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
-		t.Errorf("a run that was refused left %v", entries)
+	folder, err := store.Open(dir, "latest")
+	if err != nil || folder.Status != store.Refused {
+		t.Errorf("a run that was refused left a folder of status %q, %v", folder.Status, err)
 	}
 }
 
@@ -120,7 +123,7 @@ func TestRunWithGivenRules(t *testing.T) {
 func TestDryRunSendsNothing(t *testing.T) {
 	l := need(t)
 	dir := t.TempDir()
-	e := l.do(t, dir, l.runArgs("--dry-run")...)
+	e := l.do(t, dir, l.runArgs("--dry-run", "-o", "text")...)
 	if e.code != 0 {
 		t.Fatalf("exit %d, %s", e.code, e.stderr)
 	}
