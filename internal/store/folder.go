@@ -71,8 +71,23 @@ func (f *Folder) readStatus() error {
 	return nil
 }
 
+// A writer may replace a file while it is opened, which is no more than once in a while; whoever exchanges it each time
+// is none.
+const opensAtMost = 10
+
+var errExchanged = fmt.Errorf("was exchanged while it was opened: %w", ErrForeign)
+
 // openRegular opens a file of the folder for reading if it is a regular file, and never through a link.
-func openRegular(dir, name string) (*os.File, fs.FileInfo, error) {
+func openRegular(dir, name string) (f *os.File, info fs.FileInfo, err error) {
+	for range opensAtMost {
+		if f, info, err = openOnce(dir, name); !errors.Is(err, errExchanged) {
+			break
+		}
+	}
+	return f, info, err
+}
+
+func openOnce(dir, name string) (*os.File, fs.FileInfo, error) {
 	path := filepath.Join(dir, name)
 	before, err := os.Lstat(path)
 	if err != nil {
@@ -90,7 +105,7 @@ func openRegular(dir, name string) (*os.File, fs.FileInfo, error) {
 	}
 	after, err := f.Stat()
 	if err == nil && !os.SameFile(before, after) {
-		err = fmt.Errorf("file %q was exchanged while it was opened: %w", path, ErrForeign)
+		err = fmt.Errorf("file %q %w", path, errExchanged)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, f.Close())
