@@ -21,7 +21,8 @@ import (
 const roomPolicy = `
 NONE < analyze, attack, podexec, internal/store, internal/agentbin, internal/chart, internal/untrusted, internal/nearest
 attack < internal/wire
-attack, internal/wire < internal/agent, internal/curl, internal/export
+attack, internal/wire < internal/agent, internal/export
+attack, internal/untrusted, internal/wire < internal/curl
 internal/nearest, internal/untrusted < internal/law
 internal/law, internal/untrusted < internal/told, internal/witness
 internal/law, internal/nearest, internal/untrusted < internal/mesh

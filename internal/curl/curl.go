@@ -17,12 +17,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -259,9 +259,8 @@ func (c *Client) command(o order) ([]string, io.Reader) {
 
 // checkHeader refuses headers whose values others would see. An agent or curl would have them to itself.
 func (c *Client) checkHeader(header map[string]string) error {
-	public := []string{"user-agent", "x-splitbench-run", "host", "accept", "content-type", "l5d-dst-override"}
 	for k := range header {
-		if c.tool != toolCurl && !slices.Contains(public, strings.ToLower(k)) {
+		if c.tool != toolCurl && !untrusted.PublicHeader(k) {
 			return fmt.Errorf("curl: header %q: the image's wget takes headers as arguments, which audit logs show; "+
 				"leave it out, or use an image with curl, such as by --via ephemeral", k)
 		}

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -193,13 +192,9 @@ func (m Manifest) Write(folder *store.Run) error {
 }
 
 // HeaderValue is the value of a header as a run keeps it: that there was one, and which only of headers that let nobody
-// in anywhere. A secret cannot be told by the name of its header.
+// in anywhere.
 func HeaderValue(name, value string) string {
-	public := []string{
-		"accept", "accept-encoding", "accept-language", "cache-control", "content-type", "host", "l5d-dst-override",
-		"user-agent", "x-splitbench-run",
-	}
-	if slices.Contains(public, strings.ToLower(name)) {
+	if untrusted.PublicHeader(name) {
 		return untrusted.Masked(value)
 	}
 	return untrusted.Mask

@@ -3,11 +3,21 @@ package untrusted
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // Mask stands in the place of what must not be kept or shown.
 const Mask = "***"
+
+// PublicHeader reports whether a header lets nobody in anywhere, whatever its value. A secret cannot be told by the
+// name of its header, so all others may be one.
+func PublicHeader(name string) bool {
+	return slices.Contains([]string{
+		"accept", "accept-encoding", "accept-language", "cache-control", "content-type", "host", "l5d-dst-override",
+		"user-agent", "x-splitbench-run",
+	}, strings.ToLower(name))
+}
 
 // An address ends at a space, but not in quotes or between a user's colon and @: it may be one that does not parse.
 var (
