@@ -53,15 +53,14 @@ type History struct {
 
 // Outline is the history as people read it: the outcome is the newest run's.
 func (h History) Outline() Outline {
-	count, judged := map[string]int{}, 0
+	count := map[string]int{}
 	for _, s := range h.Runs {
 		count[s.Outcome]++
-		judged++
 	}
 	o := Outline{
 		Title: "history of " + h.Subject, Subject: h.Subject, Headline: "no run is stored", Script: "splitbench-history",
 	}
-	if judged == 0 {
+	if len(h.Runs) == 0 {
 		return o
 	}
 	first, last := h.Runs[0], h.Runs[len(h.Runs)-1]
@@ -72,7 +71,7 @@ func (h History) Outline() Outline {
 			counts = append(counts, fmt.Sprintf("%d %s", n, outcome))
 		}
 	}
-	o.Headline = fmt.Sprintf("the newest run is %s; of %s: %s", last.Outcome, plural(int64(judged), "run"),
+	o.Headline = fmt.Sprintf("the newest run is %s; of %s: %s", last.Outcome, plural(int64(len(h.Runs)), "run"),
 		strings.Join(counts, ", "))
 	o.Facts.add("From", day(first.Started))
 	o.Facts.add("To", day(last.Started))

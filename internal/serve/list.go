@@ -307,7 +307,8 @@ func (s *server) history(w http.ResponseWriter, r *http.Request) {
 		}
 		if len(x.Shares) == 0 { // a summary of an earlier version
 			if rep, err := s.Report(x.folder); err == nil {
-				x.Shares, x.Costs = report.Summarize(rep).Shares, report.Summarize(rep).Costs
+				now := report.Summarize(rep)
+				x.Shares, x.Costs = now.Shares, now.Costs
 			}
 		}
 		h.Runs = append(h.Runs, x.Summary)
