@@ -160,7 +160,7 @@ func TestNoSecretIsShown(t *testing.T) {
 	}
 	sinks := []string{
 		"--push-gateway", "http://me:" + canary + "push@" + s.collector + "/?token=" + canary + "push",
-		"--otlp", "http://me:" + canary + "otlp@" + s.collector + "/v1/metrics?token=" + canary + "otlp",
+		"--otlp", "http://me:" + canary + "otlp@" + s.collector + "/v1/metrics",
 		"--junit", filepath.Join(s.dir, "junit.xml"),
 	}
 	load := []string{"--rate", "500", "--requests", "2500", "--remote-context", demoEast}
@@ -200,6 +200,7 @@ func TestNoSecretIsShown(t *testing.T) {
 		{"run", "ts/podinfo", "--url", "http://me:" + canary + "@podinfo:99999/"},
 		{"run", "ts/podinfo", "--push-gateway", "http://me:" + canary + "pa/ss@h"},
 		{"run", "ts/podinfo", "--otlp", "ftp://me:" + canary + "@h?token=" + canary},
+		{"run", "ts/podinfo", "--otlp", "http://me:" + canary + "@h/v1/metrics?token=" + canary},
 		{"attack", "http://me:" + canary + "@" + s.collector + "/"},
 		{"attack", "http://127.0.0.1:1/?access_token=" + canary, "--requests", "5"},
 		{"attack", "http://" + s.collector + "/?access_token=" + canary + "#" + canary, "--requests", "5", "--header", "X: " + canary, "-o", "json", "--out", filepath.Join(s.dir, "attack.json"), "--to", "json"},

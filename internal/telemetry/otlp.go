@@ -22,7 +22,7 @@ import (
 // and certificates come from the environment as OpenTelemetry defines it (OTEL_EXPORTER_OTLP_HEADERS and so on). Their
 // time is the run's end.
 func ExportOTLP(ctx context.Context, endpoint string, r report.Report, version string) (err error) {
-	address, user := apart(endpoint)
+	address, _, user := apart(endpoint)
 	options := []otlpmetrichttp.Option{
 		otlpmetrichttp.WithEndpointURL(address), otlpmetrichttp.WithRetry(otlpmetrichttp.RetryConfig{Enabled: false}),
 	}

@@ -49,8 +49,9 @@ func Push(ctx context.Context, gateway string, r report.Report) error {
 	if err != nil {
 		return err
 	}
-	address, user := apart(gateway)
-	p := push.New(address, "splitbench").Gatherer(registry).Client(&http.Client{CheckRedirect: noRedirect})
+	address, query, user := apart(gateway)
+	p := push.New(address, "splitbench").Gatherer(registry).
+		Client(&http.Client{CheckRedirect: noRedirect, Transport: withQuery(query)})
 	if user != nil {
 		password, _ := user.Password()
 		p = p.BasicAuth(user.Username(), password)
@@ -67,14 +68,26 @@ func Push(ctx context.Context, gateway string, r report.Report) error {
 // noRedirect stays with the host that was named: a push is not to be sent on.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// apart is a URL without its user, and the user: libraries print the URLs they use.
-func apart(raw string) (address string, user *url.Userinfo) {
+// withQuery sends each request with this query, which the push library would leave before its path. Errors quote the
+// request without it: a query may hold a token.
+type withQuery string
+
+// RoundTrip implements http.RoundTripper.
+func (q withQuery) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.URL.RawQuery = string(q)
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// apart is a URL without its query and user, and these: libraries print the URLs they use.
+func apart(raw string) (address, query string, user *url.Userinfo) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return raw, nil // it will be refused by whoever uses it
+		return raw, "", nil // it will be refused by whoever uses it
 	}
-	user, u.User = u.User, nil
-	return u.String(), user
+	query, user = u.RawQuery, u.User
+	u.RawQuery, u.User = "", nil
+	return u.String(), query, user
 }
 
 // registryOf holds the metrics as they are now; nobody ever adds to them.

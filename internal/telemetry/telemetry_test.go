@@ -101,10 +101,10 @@ func labelOf(m *dto.Metric, name string) string {
 
 // A gateway gets the group of the split and, by Prometheus' own decoder, the numbers of the report.
 func TestPush(t *testing.T) {
-	var path, method, user, password string
+	var path, query, method, user, password string
 	families := map[string]*dto.MetricFamily{}
 	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		path, method = r.URL.EscapedPath(), r.Method
+		path, query, method = r.URL.EscapedPath(), r.URL.RawQuery, r.Method
 		user, password, _ = r.BasicAuth()
 		dec := expfmt.NewDecoder(r.Body, expfmt.ResponseFormat(r.Header))
 		for {
@@ -122,7 +122,7 @@ func TestPush(t *testing.T) {
 	}))
 	defer gateway.Close()
 	r := golden(t)["fail"]
-	if err := Push(t.Context(), strings.Replace(gateway.URL, "http://", "http://me:SECRET@", 1), r); err != nil {
+	if err := Push(t.Context(), strings.Replace(gateway.URL, "http://", "http://me:SECRET@", 1)+"/?token=TOKEN", r); err != nil {
 		t.Fatal(err)
 	}
 	// The order of a group's labels means nothing to a gateway.
@@ -133,6 +133,9 @@ func TestPush(t *testing.T) {
 	}
 	if user != "me" || password != "SECRET" {
 		t.Errorf("pushed as %q with %q", user, password)
+	}
+	if query != "token=TOKEN" {
+		t.Errorf("pushed with the query %q", query)
 	}
 	if method != http.MethodPut {
 		t.Errorf("%s adds to what is there; want PUT, which replaces it", method)
@@ -236,7 +239,7 @@ func TestReceiversThatDoNotTakeIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		u.User = url.UserPassword("me", "SECRET")
+		u.User, u.RawQuery = url.UserPassword("me", "SECRET"), "token=SECRET"
 		for way, send := range map[string]func(context.Context) error{
 			"push": func(ctx context.Context) error { return Push(ctx, u.String(), r) },
 			"otlp": func(ctx context.Context) error { return ExportOTLP(ctx, u.String(), r, "v1") },

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os/exec"
@@ -9,18 +8,23 @@ import (
 	"testing"
 	"time"
 
+	authorization "k8s.io/api/authorization/v1"
 	rbac "k8s.io/api/rbac/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/yaml"
 )
 
-// auditor is whom the roles are bound to. It has nothing else.
-const auditor = "splitbench-auditor"
+// auditor is whom a command's roles are bound to. It has nothing else.
+func auditor(command string) string { return "splitbench-auditor-" + command }
 
 // role is one Role or ClusterRole that rbac printed, in its cluster.
 type role struct {
-	context, kind, namespace, name string
-	rules                          []rbac.PolicyRule
-	optional                       []bool // by rule, as the comment beside it says
+	clients               kubernetes.Interface
+	context, user         string
+	kind, namespace, name string
+	rules                 []rbac.PolicyRule
+	optional              []bool // by rule, as the comment beside it says
 }
 
 // kubectl runs kubectl with stdin and fails the test if it fails.
@@ -45,7 +49,7 @@ func (l lab) grant(t *testing.T, command string, args ...string) []role {
 		context string
 		more    []string
 	}{{l.west, nil}, {l.east, []string{"--remote"}}} {
-		a := append([]string{"rbac", command, "ts/podinfo", "--context", side.context, "-n", namespace, "--for-user", auditor}, args...)
+		a := append([]string{"rbac", command, "ts/podinfo", "--context", side.context, "-n", namespace, "--for-user", auditor(command)}, args...)
 		e := l.do(t, t.TempDir(), append(a, side.more...)...)
 		if e.code != 0 {
 			t.Fatalf("rbac %s: exit %d\n%s", command, e.code, e.stderr)
@@ -57,19 +61,23 @@ func (l lab) grant(t *testing.T, command string, args ...string) []role {
 			kubectl(t, e.stdout, "--context", side.context, "delete", "--ignore-not-found", "--wait=false", "-f", "-")
 		})
 		kubectl(t, e.stdout, "--context", side.context, "apply", "-f", "-")
-		roles = append(roles, parseRoles(t, side.context, e.stdout)...)
+		roles = append(roles, parseRoles(t, side.context, auditor(command), e.stdout)...)
 	}
 	return roles
 }
 
-func parseRoles(t *testing.T, context, text string) (roles []role) {
+func parseRoles(t *testing.T, context, user, text string) (roles []role) {
 	t.Helper()
+	clients, err := kubernetes.NewForConfig(restConfig(t, context))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, doc := range strings.Split(text, "---\n") {
 		var r rbac.ClusterRole // a Role has the same fields
 		if err := yaml.UnmarshalStrict([]byte(doc), &r); err != nil || !strings.HasSuffix(r.Kind, "Role") {
 			continue
 		}
-		out := role{context: context, kind: r.Kind, namespace: r.Namespace, name: r.Name, rules: r.Rules}
+		out := role{clients: clients, context: context, user: user, kind: r.Kind, namespace: r.Namespace, name: r.Name, rules: r.Rules}
 		for line := range strings.Lines(doc) {
 			if strings.HasPrefix(line, "- {") {
 				out.optional = append(out.optional, strings.Contains(line, "# optional: "))
@@ -86,37 +94,39 @@ func parseRoles(t *testing.T, context, text string) (roles []role) {
 // write makes the role in its cluster what rules say, and waits until the API server goes by it: authorizers follow a watch.
 func (r role) write(t *testing.T, rules []rbac.PolicyRule, probe rbac.PolicyRule, allowed bool) {
 	t.Helper()
-	b, err := yaml.Marshal(map[string]any{
-		"apiVersion": "rbac.authorization.k8s.io/v1", "kind": r.kind, "metadata": map[string]any{"name": r.name, "namespace": r.namespace}, "rules": rules,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kubectl(t, string(b), "--context", r.context, "replace", "-f", "-")
-	want := "no"
-	if allowed {
-		want = "yes"
-	}
-	args := []string{"--context", r.context, "auth", "can-i", "--as", auditor, probe.Verbs[0], what(probe)}
-	if _, sub, ok := strings.Cut(probe.Resources[0], "/"); ok { // pods/exec would be a pod of the name exec
-		args[len(args)-1] = strings.TrimSuffix(args[len(args)-1], "/"+sub)
-		args = append(args, "--subresource", sub)
-	}
-	if r.namespace != "" {
-		args = append(args, "-n", r.namespace)
+	var err error
+	if r.kind == "Role" {
+		role := &rbac.Role{ObjectMeta: meta.ObjectMeta{Name: r.name}, Rules: rules}
+		_, err = r.clients.RbacV1().Roles(r.namespace).Update(t.Context(), role, meta.UpdateOptions{})
 	} else {
-		args = append(args, "--all-namespaces")
+		role := &rbac.ClusterRole{ObjectMeta: meta.ObjectMeta{Name: r.name}, Rules: rules}
+		_, err = r.clients.RbacV1().ClusterRoles().Update(t.Context(), role, meta.UpdateOptions{})
 	}
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		out, _ := exec.CommandContext(t.Context(), "kubectl", args...).Output() // exits 1 for "no"
-		if got, _, _ := strings.Cut(string(bytes.TrimSpace(out)), " "); got == want {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%v is still not %q", args, want)
-		}
+	if err != nil {
+		t.Fatalf("write %s %s in %s: %v", r.kind, r.name, r.context, err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for r.allows(ctx, t, probe) != allowed {
+	}
+}
+
+// allows reports whether the API server lets the role's user do what the rule permits.
+func (r role) allows(ctx context.Context, t *testing.T, rule rbac.PolicyRule) bool {
+	t.Helper()
+	resource, sub, _ := strings.Cut(rule.Resources[0], "/")
+	asked := &authorization.ResourceAttributes{
+		Namespace: r.namespace, Verb: rule.Verbs[0], Group: rule.APIGroups[0], Resource: resource, Subresource: sub,
+	}
+	if len(rule.ResourceNames) > 0 {
+		asked.Name = rule.ResourceNames[0]
+	}
+	review := &authorization.SubjectAccessReview{Spec: authorization.SubjectAccessReviewSpec{User: r.user, ResourceAttributes: asked}}
+	review, err := r.clients.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, meta.CreateOptions{})
+	if err != nil {
+		t.Fatalf("whether %s may %s %s in %q of %s: %v", r.user, rule.Verbs[0], what(rule), r.namespace, r.context, err)
+	}
+	return review.Status.Allowed
 }
 
 // what is the resource of a rule as kubectl names it: pods/exec, deployments.apps/NAME.
@@ -171,14 +181,16 @@ func TestRolesAreSufficientAndMinimal(t *testing.T) {
 		{command: "plan", args: nil, worked: []int{0}},
 		{command: "convert", args: nil, worked: []int{0}},
 		{command: "run", role: from, args: append([]string{
-			"--remote-context", l.east, "-c", "nginx", "--requests", "100", "--rate", "100", "--fail-on", "invalid",
+			"--remote-context", l.east, "-c", "nginx", "--requests", "100", "--rate", "1000", "--fail-on", "invalid",
 		}, from...), worked: []int{0}},
 	} {
 		t.Run(c.command, func(t *testing.T) {
+			t.Parallel() // each has roles and a user of its own
 			args := append([]string{c.command, "ts/podinfo", "--context", l.west, "-n", namespace}, c.args...)
-			asAuditor := append(args, "--as", auditor)
+			asAuditor := append(args, "--as", auditor(c.command))
 			// Nothing at all: the sentence names the first rule that is missing.
-			if e := l.do(t, t.TempDir(), asAuditor...); e.code != 4 || !strings.Contains(e.stderr+e.stdout, "cannot list resource") {
+			if e := l.do(t, t.TempDir(), asAuditor...); e.code != 4 ||
+				!strings.Contains(strings.Join(strings.Fields(e.stderr+e.stdout), " "), "cannot list resource") {
 				t.Errorf("without a role: exit %d\n%s%s", e.code, e.stdout, e.stderr)
 			}
 			roles := l.grant(t, c.command, c.role...)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/splitbench/splitbench/attack"
@@ -43,16 +44,23 @@ nginx -p $d -g "pid $d/pid;" -c $d/nginx.conf >/dev/null 2>&1 && echo $d`
 func (l lab) container(t *testing.T, protocol podexec.Protocol) *podexec.Container {
 	t.Helper()
 	pod := strings.TrimSpace(l.kubectl(t, "", "get", "pods", "-l", "app=frontend", "-o", "jsonpath={.items[0].metadata.name}"))
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(clientcmd.NewDefaultClientConfigLoadingRules(),
-		&clientcmd.ConfigOverrides{CurrentContext: l.west}).ClientConfig()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := podexec.New(config, podexec.Target{Namespace: namespace, Pod: pod, Container: "nginx"}, podexec.Options{Protocol: protocol})
+	c, err := podexec.New(restConfig(t, l.west), podexec.Target{Namespace: namespace, Pod: pod, Container: "nginx"}, podexec.Options{Protocol: protocol})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// restConfig is how kubectl would reach the cluster of a context.
+func restConfig(t *testing.T, context string) *rest.Config {
+	t.Helper()
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(clientcmd.NewDefaultClientConfigLoadingRules(),
+		&clientcmd.ConfigOverrides{CurrentContext: context}).ClientConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.QPS = -1 // nothing here waits for a limit of its own
+	return config
 }
 
 // agentIn uploads the agent and opens a session.

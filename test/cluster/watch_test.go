@@ -224,7 +224,7 @@ func TestRunsRoleSufficesForLatencyDrillAndWatch(t *testing.T) {
 			last.write(t, last.rules, last.rules[len(last.rules)-1], true) // waits until what was granted holds
 			args := append([]string{c.command}, c.args...)
 			e := l.do(t, t.TempDir(), append(args, "--context", l.west, "--remote-context", l.east, "-n", namespace, "--from", "deploy/frontend",
-				"-c", "nginx", "--as", auditor, "--fail-on", "never")...)
+				"-c", "nginx", "--as", auditor(c.command), "--fail-on", "never")...)
 			said := strings.Join(strings.Fields(e.stdout+e.stderr), " ")
 			if e.code != 0 || !strings.Contains(said, c.measured) {
 				t.Fatalf("with its role: exit %d\n%s%s", e.code, e.stdout, e.stderr)
