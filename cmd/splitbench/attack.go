@@ -79,8 +79,10 @@ func (c *attackCommand) register(flags *pflag.FlagSet, cfg *bench.Config) {
 
 func (c *attackCommand) fileFlags(flags *pflag.FlagSet, _ *bench.Config) {
 	flags.StringVar(&c.out, "out", "", "file for the results, one by one")
-	choose(flags, "to", "ndjson", "format of --out: vegeta (gob), csv, json (all three as vegeta writes them) or ndjson",
-		&c.to, "vegeta", "csv", "json", "ndjson")
+	choose(flags, "to", "ndjson",
+		"format of --out: ndjson, parquet, samples-csv (both a row for each request), or vegeta (gob), csv, json (all "+
+			"three as vegeta writes them)",
+		&c.to, "ndjson", "parquet", "samples-csv", "vegeta", "csv", "json")
 	c.toFlag = flags.Lookup("to")
 }
 

@@ -131,6 +131,9 @@ func runSession(t *testing.T, commands [][]string) {
 	page := filepath.Join(dir, "report.html")
 	keepFile(t, page, []byte("<!doctype html>"))
 	here := map[string]string{"id_ed25519": private, "team.pub": public, "report.html": page}
+	for _, name := range []string{"run.parquet", "run.csv", "attack.parquet"} {
+		here[name] = filepath.Join(dir, name)
+	}
 	carryOut := func(words []string) {
 		for i, w := range words {
 			words[i] = cmp.Or(here[w], w)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -12,14 +11,10 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/export"
 	"github.com/splitbench/splitbench/internal/judge"
-	"github.com/splitbench/splitbench/internal/record"
-	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/telemetry"
-	"github.com/splitbench/splitbench/internal/wire"
 )
 
 // exportCommand holds the flags of `results export`.
@@ -46,9 +41,10 @@ func newExport(a *app) *cobra.Command {
 
 func (c *exportCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
 	choose(flags, "to", "ndjson",
-		"vegeta (gob), csv, json (both as vegeta writes them), ndjson, benchfmt (for benchstat: "+
-			"a line for each round of a latency run, or each backend of a run) or prom",
-		&c.to, "vegeta", "csv", "json", "ndjson", "benchfmt", "prom")
+		"parquet, samples-csv (both a row for each request, for notebooks and spreadsheets), ndjson, vegeta (gob), "+
+			"csv, json (both as vegeta writes them), benchfmt (for benchstat: a line for each round of a latency run, or "+
+			"each backend of a run) or prom",
+		&c.to, "parquet", "samples-csv", "ndjson", "vegeta", "csv", "json", "benchfmt", "prom")
 	flags.StringVar(&c.out, "out", "", "file to write; default: stdout")
 	flags.StringVar((*string)(&c.options.Clock), "clock", string(export.ResponseTime),
 		"which latency vegeta's formats hold: response (from the planned instant) or service")
@@ -60,8 +56,8 @@ func (c *exportCommand) complete(*bench.Config) error {
 	if err := folderExists("--out", c.out); err != nil {
 		return err
 	}
-	if c.out == "" && c.to == "vegeta" && isTerminal(c.stdout) {
-		return fmt.Errorf("--to vegeta: not written to a terminal; name a file with --out")
+	if c.out == "" && (c.to == "vegeta" || c.to == "parquet") && isTerminal(c.stdout) {
+		return fmt.Errorf("--to %s: not written to a terminal; name a file with --out", c.to)
 	}
 	return nil
 }
@@ -89,12 +85,21 @@ func (c *exportCommand) export(_ context.Context, args []string) error {
 		fill = func(w io.Writer) error {
 			return export.Benchfmt(w, r.Benchmark, r.Key, r.Config, r.All, analyze.Quantile)
 		}
+	case "parquet", "samples-csv":
+		cut = new(error)
+		fill = func(w io.Writer) (err error) {
+			t := newTable(w, c.to)
+			if *cut, err = judge.Tabulate(f, t); err != nil {
+				return err
+			}
+			return t.Close()
+		}
 	default:
 		facts, err := judge.ExportFacts(f)
 		if err != nil {
 			return err
 		}
-		samples, missing := whole(f)
+		samples, missing := judge.Whole(f)
 		cut = missing
 		fill = func(w io.Writer) error { return write(w, c.to, facts, c.options, samples) }
 	}
@@ -110,6 +115,12 @@ func (c *exportCommand) export(_ context.Context, args []string) error {
 // write writes samples in one of the formats that hold them one by one.
 func write(w io.Writer, to string, f export.Facts, o export.Options, samples iter.Seq2[attack.Result, error]) error {
 	switch to {
+	case "parquet", "samples-csv":
+		t := newTable(w, to)
+		if err := t.Add(f, samples); err != nil {
+			return err
+		}
+		return t.Close()
 	case "vegeta":
 		return export.VegetaGob(w, f, o, samples)
 	case "csv":
@@ -120,21 +131,11 @@ func write(w io.Writer, to string, f export.Facts, o export.Options, samples ite
 	return export.NDJSON(w, f, samples)
 }
 
-// whole yields what a run has. A run that was cut short is exported as far as it goes, and cut says so.
-func whole(f store.Folder) (samples iter.Seq2[attack.Result, error], cut *error) {
-	cut = new(error)
-	return func(yield func(attack.Result, error) bool) {
-		var totals wire.Totals
-		for r, err := range record.Samples(f, &totals) {
-			if errors.Is(err, agent.ErrNoEnd) || wire.Truncated(err) {
-				*cut = err
-				return
-			}
-			if !yield(r, err) {
-				return
-			}
-		}
-	}, cut
+func newTable(w io.Writer, to string) *export.Table {
+	if to == "parquet" {
+		return export.NewParquet(w)
+	}
+	return export.NewCSV(w)
 }
 
 // toFile writes a file whole or not at all; without a name it writes to stdout.

@@ -123,7 +123,7 @@ func TestMistakes(t *testing.T) {
 		{line: "run ts/podinfo --url podinfo:9898" + rightFlags, code: 2, want: `--url "podinfo:9898": want http://HOST:PORT/PATH`},
 		{line: "run ts/podinfo --url http://example.com/" + rightFlags, code: 2, want: `--url "http://example.com/": host "example.com" is not the split's root Service "podinfo"`},
 		{line: "watch ts/podinfo --every 1" + rightFlags, code: 2, want: `--every "1": want a time with its unit`},
-		{line: "results export latest --to xml", code: 2, want: `--to "xml": want vegeta, csv, json, ndjson, benchfmt or prom`},
+		{line: "results export latest --to xml", code: 2, want: `--to "xml": want parquet, samples-csv, ndjson, vegeta, csv, json, benchfmt or prom`},
 		{line: "analyze --weights a=50", code: 2, want: "--weights, --counts: give both, or name a run"},
 		{line: "analyze --weights a=50,b=50 --counts a=1,c=2", code: 2, want: `--counts: counts "a=1,c=2": backend "c" has no weight; the weights name "a", "b"`},
 		{line: "version --color red", code: 2, want: `--color "red": want auto, always or never`},

@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"bytes"
+	"encoding/csv"
 	"errors"
 	"slices"
 	"strings"
@@ -9,8 +11,10 @@ import (
 
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/export"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/store"
 )
 
 // Each round of each target is one replicate, with all of its answers, in the order in which they were sent; a run of a
@@ -47,6 +51,23 @@ func TestReplicatesOfRuns(t *testing.T) {
 			t.Errorf("%s: %d of %d, the report has %d of %d", x.Name, answers[x.Name], sent[x.Name], x.Counted, x.Sent)
 		}
 	}
+	rows := tabulated(t, f)
+	perRound, last := map[string]int{}, rows[0][5]
+	for _, row := range rows {
+		sent[row[1]]--
+		perRound[row[1]+" "+row[2]]++
+		if row[2] == "20" && row[5] < last {
+			t.Errorf("a row of round 20 was planned at %s, before the run began at %s", row[5], last)
+		}
+	}
+	if len(perRound) != 40 || perRound["svc/podinfo 1"] == 0 || perRound["svc/podinfo-east 20"] == 0 {
+		t.Errorf("rows by target and round: %v", perRound)
+	}
+	for name, missing := range sent {
+		if missing != 0 {
+			t.Errorf("%s: the table lacks %d of its requests", name, missing)
+		}
+	}
 	var usage *record.UsageError
 	if _, err := judge.ExportFacts(f); !errors.As(err, &usage) || !strings.Contains(err.Error(),
 		"latency run of 40 bursts") {
@@ -76,4 +97,22 @@ func TestReplicatesOfRuns(t *testing.T) {
 	if err != nil || len(facts.Backends) != 2 {
 		t.Errorf("samples of a drill: %+v, %v", facts, err)
 	}
+}
+
+// tabulated are the rows of a stored run's CSV.
+func tabulated(t *testing.T, f store.Folder) [][]string {
+	t.Helper()
+	var b bytes.Buffer
+	table := export.NewCSV(&b)
+	if cut, err := judge.Tabulate(f, table); err != nil || cut != nil {
+		t.Fatal(cut, err)
+	}
+	if err := table.Close(); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := csv.NewReader(&b).ReadAll()
+	if err != nil || len(lines) < 2 {
+		t.Fatalf("%d lines: %v", len(lines), err)
+	}
+	return lines[1:]
 }

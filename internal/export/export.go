@@ -1,10 +1,10 @@
 // Package export writes stored samples in the formats of other tools: vegeta's gob, CSV and JSON, by vegeta's own
-// encoders, and NDJSON with everything that was measured. It reads vegeta's files too, so that any load test can be
-// judged after the fact.
+// encoders, and with everything that was measured as NDJSON, or as a table in CSV or Parquet. It reads vegeta's files
+// too, so that any load test can be judged after the fact.
 //
 // It refuses to interpret: it judges nothing, drops nothing and fills no gap, and does not take a file that was cut
 // short for a whole one. What a format cannot say (backend, four
-// instants, connection) is in the NDJSON.
+// instants, connection) is in NDJSON and tables.
 //
 // Invariant: a file for vegeta is one that vegeta itself could have written. Per Attack name the sequence numbers run
 // from 0 without a gap and time never goes back; vegeta's plot silently loses points of any other file.
@@ -40,6 +40,11 @@ type Facts struct {
 	Method   string    // HTTP method; empty: GET
 	Started  time.Time // wall-clock start of the burst, from which the samples' instants count
 	Backends []string  // names, by the samples' index
+
+	// Tables alone have room for these.
+	Pods   []string // source pods, where several sent: request i is of pod i modulo their number
+	Target string   // of a burst of a latency run
+	Round  int      // of the target, from 1
 }
 
 // Options say how samples are written.

@@ -1,16 +1,14 @@
 package judge
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
+	"cmp"
+	"iter"
 	"math"
 	"slices"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
@@ -96,32 +94,20 @@ func (t *Times) sample(rounds int, p attack.Plan) (*analyze.Blocks, error) {
 // StoredTimes reads the bursts of a stored comparison again.
 func StoredTimes(f store.Folder, plan *record.LatencyPlan) ([]Times, error) {
 	times := make([]Times, len(plan.Targets))
-	file, err := f.OpenSamples()
-	if errors.Is(err, fs.ErrNotExist) {
-		return times, agent.ErrNoEnd
-	}
-	if err != nil {
-		return times, err
-	}
-	defer file.Close()
-	bursts := agent.NewStoredBursts(file)
-	for _, b := range plan.Bursts {
-		if b.Target < 0 || b.Target >= len(plan.Targets) {
-			return times, fmt.Errorf("read %s of run %s: a burst of target %d of %d", record.ManifestFile, f.ID, b.Target,
-				len(plan.Targets))
-		}
-		one := NewBurst(plan.Targets[b.Target].Own)
-		var totals wire.Totals
-		for r, err := range bursts.Next(&totals) {
+	cut, err := eachRound(f, plan, func(i int, samples iter.Seq2[attack.Result, error], totals *wire.Totals) error {
+		target := plan.Bursts[i].Target
+		one := NewBurst(plan.Targets[target].Own)
+		for r, err := range samples {
 			if err != nil {
-				times[b.Target].Add(one, totals, false)
-				return times, err
+				times[target].Add(one, *totals, false)
+				return err
 			}
 			one.Add(r)
 		}
-		times[b.Target].Add(one, totals, true)
-	}
-	return times, nil
+		times[target].Add(one, *totals, true)
+		return nil
+	})
+	return times, cmp.Or(err, cut)
 }
 
 // Breaks reports whether the limit's quantile of the sample lies above it, which says where to look next and no more.

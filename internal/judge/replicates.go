@@ -1,12 +1,17 @@
 package judge
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/export"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
@@ -130,8 +135,8 @@ func oneLoadTest(m record.Manifest) error {
 		if m.Latency != nil {
 			n = len(m.Latency.Bursts)
 		}
-		return record.Usagef("export run %s: it is a latency run of %d bursts, each with a clock of its own, and the "+
-			"formats of samples know one: export it with --to benchfmt", m.ID, n)
+		return record.Usagef("export run %s: it is a latency run of %d bursts, each with a clock of its own, and this "+
+			"format knows one: export it with --to parquet, samples-csv or benchfmt", m.ID, n)
 	case report.KindWatch:
 		return record.Usagef("export run %s: it is a watch run, which keeps no samples: --to prom has its numbers", m.ID)
 	}
@@ -159,5 +164,104 @@ func ExportFacts(f store.Folder) (export.Facts, error) {
 	}
 	return export.Facts{
 		Run: m.ID, URL: m.Plan.URL, Method: m.Plan.Method, Started: started, Backends: record.BackendNames(m.Weights),
+		Pods: m.PodNames(),
 	}, nil
+}
+
+// Whole yields what a run has. A run that was cut short is exported as far as it goes, and cut says so.
+func Whole(f store.Folder) (samples iter.Seq2[attack.Result, error], cut *error) {
+	cut = new(error)
+	return func(yield func(attack.Result, error) bool) {
+		var totals wire.Totals
+		for r, err := range record.Samples(f, &totals) {
+			if endsEarly(err) {
+				*cut = err
+				return
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}, cut
+}
+
+func endsEarly(err error) bool { return errors.Is(err, agent.ErrNoEnd) || wire.Truncated(err) }
+
+// Tabulate writes a stored run to a table: one burst, or of a latency run all that were carried out to their end. cut
+// is why others are missing.
+func Tabulate(f store.Folder, t *export.Table) (cut, err error) {
+	m, err := record.Read(f)
+	if err != nil {
+		return nil, err
+	}
+	if m.Kind == report.KindLatency && m.Latency != nil {
+		return tabulateRounds(f, m, t)
+	}
+	facts, err := ExportFacts(f)
+	if err != nil {
+		return nil, err
+	}
+	samples, missing := Whole(f)
+	err = t.Add(facts, samples)
+	return *missing, err
+}
+
+// tabulateRounds reads twice: only the end of a burst says when it began.
+func tabulateRounds(f store.Folder, m record.Manifest, t *export.Table) (cut, err error) {
+	var began []int64
+	cut, err = eachRound(f, m.Latency, func(_ int, samples iter.Seq2[attack.Result, error], totals *wire.Totals) error {
+		for _, err := range samples {
+			if err != nil {
+				return err
+			}
+		}
+		began = append(began, totals.StartedUnixNs)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	whole := *m.Latency
+	whole.Bursts = whole.Bursts[:len(began)]
+	_, err = eachRound(f, &whole, func(i int, samples iter.Seq2[attack.Result, error], _ *wire.Totals) error {
+		b, target := whole.Bursts[i], whole.Targets[whole.Bursts[i].Target]
+		facts := export.Facts{
+			Run: m.ID, URL: target.URL, Started: time.Unix(0, began[i]).UTC(), Target: target.Name, Round: b.Round + 1,
+		}
+		if target.Root != "" && m.Before != nil {
+			for _, known := range m.Before.Backends {
+				facts.Backends = append(facts.Backends, known.Name)
+			}
+		}
+		return t.Add(facts, samples)
+	})
+	return cut, err
+}
+
+// eachRound calls do for the bursts of a stored latency run in their order, as far as they are stored.
+func eachRound(
+	f store.Folder, plan *record.LatencyPlan, do func(int, iter.Seq2[attack.Result, error], *wire.Totals) error,
+) (cut, err error) {
+	file, err := f.OpenSamples()
+	if errors.Is(err, fs.ErrNotExist) {
+		return agent.ErrNoEnd, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	bursts := agent.NewStoredBursts(file)
+	for i, b := range plan.Bursts {
+		if b.Target < 0 || b.Target >= len(plan.Targets) {
+			return nil, fmt.Errorf("read %s of run %s: a burst of target %d of %d", record.ManifestFile, f.ID, b.Target,
+				len(plan.Targets))
+		}
+		var totals wire.Totals
+		if err := do(i, bursts.Next(&totals), &totals); endsEarly(err) {
+			return err, nil
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
 }

@@ -104,6 +104,22 @@ func (m *Manifest) Pods() int {
 	return n
 }
 
+// PodNames are the pods that sent, by their numbers; nil where one did.
+func (m *Manifest) PodNames() []string {
+	n := 1
+	if m.checkStreams() == nil {
+		n = m.Pods()
+	}
+	if n == 1 {
+		return nil
+	}
+	names := make([]string, n)
+	for _, s := range m.Streams {
+		names[s.Pod] = s.Name
+	}
+	return names
+}
+
 // checkStreams refuses streams that no run has: a manifest may have been brought here from anywhere.
 func (m *Manifest) checkStreams() error {
 	for i, s := range m.Streams {

@@ -63,3 +63,16 @@ func TestStreamsThatNoRunHas(t *testing.T) {
 		}
 	}
 }
+
+// Names of pods stand by their numbers, and a manifest from anywhere cannot ask for more of them than a run has.
+func TestPodNames(t *testing.T) {
+	t.Parallel()
+	m := Manifest{Streams: []Stream{{Pod: 1, Name: "b"}, {Pod: 0, Name: "a"}}}
+	if got := m.PodNames(); len(got) != 2 || got[0] != "a" || got[1] != "b" {
+		t.Errorf("two pods: %q", got)
+	}
+	m.Streams[0].Pod = 1 << 40
+	if got := m.PodNames(); got != nil {
+		t.Errorf("a pod of number 1<<40: %q", got)
+	}
+}
