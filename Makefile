@@ -111,11 +111,11 @@ bench: build
 peers:
 	apt-get install -y --no-install-recommends wrk nginx-light
 
-## browser-test: pages in a headless Chromium, which is installed from Debian's packages where there is none
+## browser-test: pages in a headless Chromium, and by axe-core; Debian's package and npm's are fetched where there is none
 browser-test:
 	@command -v chromium chromium-browser google-chrome >/dev/null || [ -n "$$SPLITBENCH_BROWSER" ] || \
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
-	$(GO) test -C test/browser -count=1 -timeout 10m ./...
+	SPLITBENCH_AXE=$$(sh test/browser/axe.sh) && export SPLITBENCH_AXE && $(GO) test -C test/browser -count=1 -timeout 10m ./...
 
 ## screenshots: rewrite the pictures of reports under docs/ (with Chromium)
 screenshots: build

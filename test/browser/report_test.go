@@ -183,6 +183,22 @@ func TestTablesSortByKeyboard(t *testing.T) {
 	b.quiet(t)
 }
 
+// A command's button copies it whole, by keyboard too, and keeps the focus.
+func TestCommandsCanBeCopied(t *testing.T) {
+	b := open(t, start(t), chromedp.Navigate(write(t, reports(t)["fail"])), chromedp.WaitReady(chromedp.CSS("#do .copied .copy")))
+	ask[bool](t, b, `document.addEventListener("copy", () => { window.copied = document.activeElement.value });
+		document.querySelector("#do .copied .copy").focus(); true`)
+	do(t, b, chromedp.KeyEvent(kb.Enter))
+	command := ask[string](t, b, `document.querySelector("#do .copied pre").textContent`)
+	if got := ask[string](t, b, `window.copied || ""`); got != command || !strings.HasPrefix(command, "splitbench ") {
+		t.Errorf("copied %q of %q", got, command)
+	}
+	if says := ask[string](t, b, `document.activeElement.textContent`); says != "Copied" {
+		t.Errorf("the button says %q", says)
+	}
+	b.quiet(t)
+}
+
 // contrast is how well text can be told from what is behind it, as WCAG 2 computes it.
 const contrast = `(selector => {
 	const e = document.querySelector(selector);
