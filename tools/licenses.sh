@@ -14,7 +14,7 @@ done
 rm -rf "$out"
 sort -u "$list" | while read -r module dir; do
   [ -n "$dir" ] || { echo "licenses: $module: not in the module cache: run go mod download" >&2; exit 1; }
-  found=$(find "$dir" -maxdepth 1 -type f \( -iname 'LICEN[CS]E*' -o -iname 'COPYING*' -o -iname 'NOTICE*' -o -iname 'PATENTS*' \))
+  found=$(find "$dir" -maxdepth 1 -type f \( -iname 'LICEN[CS]E*' -o -iname 'COPYING*' -o -iname 'NOTICE*' -o -iname 'PATENTS*' -o -iname 'UNLICENSE*' \))
   [ -n "$found" ] || { echo "licenses: $module: no license file in $dir" >&2; exit 1; }
   mkdir -p "$out/$module"
   echo "$found" | while read -r f; do cp "$f" "$out/$module/"; done

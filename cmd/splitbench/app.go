@@ -165,6 +165,7 @@ type app struct {
 	verbose int
 	color   string
 	telling sync.Mutex        // held while something is written to stderr
+	screen  *screen           // of a measurement under way, where stderr is a terminal
 	origins map[string]origin // of flags that the command line did not set, by name
 	// of files, the nearest first
 	defaults []setting

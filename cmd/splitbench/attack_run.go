@@ -72,8 +72,7 @@ func (r *attackRun) results(ctx context.Context) iter.Seq2[attack.Result, error]
 			r.in.Summary.Add(res)
 			if res.Done-shown >= time.Second {
 				shown = res.Done
-				p.show(bench.Progress{Requests: r.in.Summary.Requests, Planned: r.plan.Requests})
-				p.describe(live(r.in.Summary))
+				p.show(bench.Progress{Live: r.live()})
 			}
 			if !yield(res, nil) {
 				return
@@ -84,9 +83,19 @@ func (r *attackRun) results(ctx context.Context) iter.Seq2[attack.Result, error]
 	}
 }
 
-// live describes the burst so far.
-func live(s *attack.Summary) string {
-	return fmt.Sprintf("%.0f/s, p99 %s, errors %d", s.Rate(), s.ResponseTime(0.99).Round(10*time.Microsecond), s.Failed())
+// live is the burst so far.
+func (r *attackRun) live() *report.Live {
+	s := r.in.Summary
+	l := report.LiveOf(s)
+	l.Elapsed, l.Planned = s.LastDone, r.plan.Requests
+	l.Left = max(0, r.plan.Duration()-l.Elapsed)
+	for i, name := range r.names {
+		n := s.ByRule[int16(i)]
+		l.Parts = append(l.Parts, report.LivePart{
+			Name: name, Observed: int64(n), Share: report.Finite(float64(n) / float64(s.Requests)),
+		})
+	}
+	return &l
 }
 
 func (r *attackRun) warmUp(ctx context.Context, e attack.Engine) error {

@@ -51,12 +51,18 @@ func (s *terminal) forget() {
 // await waits until the program has written a text.
 func (s *terminal) await(t *testing.T, want string) {
 	t.Helper()
+	s.awaitTimes(t, want, 1)
+}
+
+// awaitTimes waits until it has done so many times.
+func (s *terminal) awaitTimes(t *testing.T, want string, n int) {
+	t.Helper()
 	limit := time.After(20 * time.Second)
-	for !strings.Contains(s.text(), want) {
+	for strings.Count(s.text(), want) < n {
 		select {
 		case <-s.more:
 		case <-limit:
-			t.Fatalf("%q was not written in a minute, but\n%q", want, s.text())
+			t.Fatalf("%q was not written %d times in 20 s, but\n%q", want, n, s.text())
 		}
 	}
 }

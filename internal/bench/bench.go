@@ -28,6 +28,7 @@ import (
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/podexec"
 )
 
@@ -85,9 +86,7 @@ type Load struct {
 
 // Progress is where a run is.
 type Progress struct {
-	Phase    string // "discover", "check", "settle", "attack", "judge"
-	Text     string // what is going on, one line
-	Live     string // what the last second was like, of a drill or a watch; only for a terminal
-	Requests uint64 // sent so far, warm-up included
-	Planned  uint64 // to be sent in all; 0 outside the attack
+	Phase string       // "discover", "check", "settle", "attack", "judge"
+	Text  string       // what is going on, one line
+	Live  *report.Live // what was found so far, about once a second while requests are sent; else nil
 }

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/judge"
@@ -102,7 +101,8 @@ func (d *drillRun) measure(ctx context.Context, client session) error {
 
 // attack sends the burst. The burst's instant 0 on our clock is the earliest that any result allows.
 func (d *drillRun) attack(ctx context.Context, client session) error {
-	live, own := newLiveView(d.m.Weights), d.m.ProxyAnswers()
+	own := d.m.ProxyAnswers()
+	d.live.begin(d.m.Weights, nil, d.m.Plan.Requests, d.m.Plan.Duration())
 	for r, err := range client.AttackFrom(ctx, d.m.Plan, agent.Start{}, &d.totals) {
 		if err != nil {
 			return err
@@ -111,9 +111,7 @@ func (d *drillRun) attack(ctx context.Context, client session) error {
 		d.facts.Began = earlier(d.facts.Began, time.Now().Add(-r.Done))
 		d.tally.Add(r)
 		d.shots = append(d.shots, judge.ShotOf(r))
-		if line := live.add(r); line != "" {
-			d.tick(Progress{Phase: "attack", Requests: d.tally.N, Planned: d.m.Plan.Requests, Live: line})
-		}
+		d.live.add(r)
 	}
 	return nil
 }
@@ -192,44 +190,4 @@ func (d *drillRun) takeMarks() {
 	for _, m := range marks {
 		d.note(record.DrillFact{At: m.At, Kind: record.FactMark, Text: m.Text})
 	}
-}
-
-// liveView says once a second what the last one was like.
-type liveView struct {
-	names  []string
-	second int
-	counts []int64
-	sent   int64
-	lost   int64
-	all    int64
-}
-
-func newLiveView(w analyze.Weights) *liveView {
-	return &liveView{names: record.BackendNames(w), counts: make([]int64, len(w))}
-}
-
-// add takes a result and gives a line when a second is over.
-func (l *liveView) add(r attack.Result) string {
-	line := ""
-	if s := int(r.Sent / time.Second); s > l.second {
-		line = l.String()
-		l.second, l.sent, l.lost = s, 0, 0
-		clear(l.counts)
-	}
-	l.sent++
-	if record.Failure(r) != "" {
-		l.lost++
-		l.all++
-	} else if b := int(r.Backend); b >= 0 && b < len(l.counts) {
-		l.counts[b]++
-	}
-	return line
-}
-
-func (l *liveView) String() string {
-	text := fmt.Sprintf("%4ds %3d sent %3d lost (%d in all)", l.second, l.sent, l.lost, l.all)
-	for i, n := range l.counts {
-		text += fmt.Sprintf("  %s %d", untrusted.Safe(l.names[i]), n)
-	}
-	return text
 }

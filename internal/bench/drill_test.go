@@ -28,7 +28,7 @@ func drillOf(t *testing.T, w *demo.Clusters, acts map[uint64]func()) DrillConfig
 	cfg.Progress = func(p Progress) {
 		for _, at := range slices.Sorted(maps.Keys(acts)) {
 			act := acts[at]
-			if p.Live != "" && p.Requests >= at {
+			if p.Live != nil && p.Live.Requests >= at {
 				delete(acts, at)
 				act()
 			}

@@ -257,6 +257,8 @@ func (r *latencyRun) measure(ctx context.Context, client session) error {
 func (r *latencyRun) rounds(ctx context.Context, client session) error {
 	r.progress("attack", fmt.Sprintf("%d rounds of %s for each of %d targets at %g/s from pod %s",
 		r.plan.Rounds, r.plan.Round, len(r.plan.Targets), r.m.Plan.Rate.PerSecond(), r.m.Before.Source.Name))
+	planned := r.m.Plan.Requests * uint64(len(r.plan.Targets)*r.plan.Rounds)
+	r.live.begin(nil, nil, planned, 0)
 	var order []int
 	for round := range r.plan.Rounds {
 		if round%2 == 0 {
@@ -309,12 +311,18 @@ func (r *latencyRun) burst(ctx context.Context, client session, b record.Latency
 			return nil, fmt.Errorf("%s, round %d: %w", t.Name, b.Round+1, err)
 		}
 		times.Add(result)
+		r.live.addTo(r.step(b), result)
 	}
 	r.times[b.Target].Add(times, totals, true)
-	sent := r.sent()
-	planned := r.m.Plan.Requests * uint64(len(r.plan.Targets)*r.plan.Rounds)
-	r.tick(Progress{Phase: "attack", Requests: sent, Planned: max(sent, planned)})
 	return times, nil
+}
+
+// step is what a burst's times are shown under while they are measured.
+func (r *latencyRun) step(b record.LatencyBurst) string {
+	if r.plan.Sweep {
+		return fmt.Sprintf("%g/s", b.Rate.PerSecond())
+	}
+	return r.plan.Targets[b.Target].Name
 }
 
 func (r *latencyRun) sent() (n uint64) {

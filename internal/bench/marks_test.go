@@ -25,13 +25,13 @@ func TestRunKeepsMarksAndMoves(t *testing.T) {
 	cfg.Load.Rate.Hits, cfg.Load.Rate.Per = 500, time.Second
 	var markedAt, changedAt time.Time
 	cfg.Progress = func(p Progress) {
-		if p.Phase == "attack" && p.Requests >= 300 && markedAt.IsZero() {
+		if p.Live != nil && p.Live.Requests >= 300 && markedAt.IsZero() {
 			f, err := store.OpenRunning(cfg.ResultsDir, "latest")
 			mustDo(t, err)
 			markedAt = time.Now()
 			mustDo(t, MarkRun(f, "deployed\x1b[31m"))
 		}
-		if p.Phase == "attack" && p.Requests >= 800 && changedAt.IsZero() {
+		if p.Live != nil && p.Live.Requests >= 800 && changedAt.IsZero() {
 			changedAt = time.Now()
 			mustDo(t, w.SetWeights(90, 10))
 		}
@@ -92,7 +92,7 @@ func TestMarkOfARunWithoutTimeline(t *testing.T) {
 	var refused error
 	tried := false
 	cfg.Progress = func(p Progress) {
-		if p.Phase == "attack" && p.Requests > 0 && !tried {
+		if p.Live != nil && p.Live.Requests > 0 && !tried {
 			tried = true
 			f, err := store.OpenRunning(cfg.ResultsDir, "latest")
 			mustDo(t, err)

@@ -22,7 +22,6 @@ func (r *run) measure(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.active = sources
 	defer func() {
 		for _, s := range sources {
 			r.endSession(err, s.close)
@@ -69,7 +68,9 @@ func (r *run) withSession(
 	r.progress("settle", "starting the agent in pod "+r.m.Before.Source.Name)
 	client, facts, err := r.openSession(ctx, ladder{
 		pod: r.m.Before.Source, plan: r.m.Plan, length: length,
-		options: agent.ClientOptions{Verified: r.storeFrames(store.SamplesFile)},
+		options: agent.ClientOptions{
+			Verified: r.storeFrames(store.SamplesFile), Progress: func(wire.Progress) { r.showLive() },
+		},
 	})
 	r.m.Agent = facts
 	if err != nil {
@@ -98,6 +99,7 @@ func (r *run) burst(ctx context.Context, sources []*source) error {
 		}
 	}
 	r.tally.Pods = len(sources)
+	r.live.begin(r.m.Weights, &r.m.Options, r.m.Plan.Requests, r.m.Plan.Duration())
 	start := newBarrier(len(sources))
 	errs := make([]error, len(sources))
 	var sending sync.WaitGroup
@@ -229,6 +231,7 @@ func (r *run) take(result attack.Result, stop context.CancelCauseFunc) error {
 	r.taking.Lock()
 	defer r.taking.Unlock()
 	r.tally.Add(result)
+	r.live.add(result)
 	if r.looks == nil {
 		return nil
 	}

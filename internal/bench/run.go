@@ -35,10 +35,10 @@ type run struct {
 	taking  sync.Mutex    // results come from several pods at once
 	looks   *judge.Looker // nil where the run does not stop early
 	streams []*record.Placement
-	files   int // streams so far, the forgotten ones too
-	active  []*source
+	files   int                                    // streams so far, the forgotten ones too
 	tell    func(context.Context) (law.Law, error) // what is told anew; nil: nobody is asked
 	telling sync.Mutex                             // Progress is called by one at a time
+	live    liveFacts
 	agents  *agents
 }
 
@@ -247,6 +247,13 @@ func (e *StoreError) Error() string { return "store results: " + e.Err.Error() }
 func (e *StoreError) Unwrap() error { return e.Err }
 
 func (r *run) progress(phase, text string) { r.tick(Progress{Phase: phase, Text: text}) }
+
+// showLive tells what was found so far, if that is due.
+func (r *run) showLive() {
+	if f := r.live.facts(time.Now()); f != nil {
+		r.tick(Progress{Phase: "attack", Live: f})
+	}
+}
 
 func (r *run) tick(p Progress) {
 	r.telling.Lock()

@@ -75,7 +75,7 @@ func latest(t *testing.T, dir string) store.Folder {
 func whenSending(cfg *Config, f func()) {
 	called := false
 	cfg.Progress = func(p Progress) {
-		if p.Requests > 100 && !called {
+		if p.Live != nil && p.Live.Requests > 100 && !called {
 			called = true
 			f()
 		}

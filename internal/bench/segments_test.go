@@ -27,7 +27,7 @@ func TestWeightsThatMoveGiveTwoSegments(t *testing.T) {
 		}
 		called := false
 		cfg.Progress = func(p Progress) {
-			if p.Requests > 2200 && !called {
+			if p.Live != nil && p.Live.Requests > 2200 && !called {
 				called = true
 				if err := w.SetWeights(90, 10); err != nil {
 					t.Error(err)

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
@@ -30,10 +29,9 @@ type source struct {
 	facts   record.AgentFacts
 	asked   time.Time         // when its proxy was asked for its counters before the burst
 	stream  *record.Placement // of the open session
-	sent    atomic.Uint64
-	pace    *pace     // of the burst under way
-	began   time.Time // the run's instant 0 on our clock, as closely as results tell
-	zero    time.Time // the instant 0 of the first burst on our clock, at the latest
+	pace    *pace             // of the burst under way
+	began   time.Time         // the run's instant 0 on our clock, as closely as results tell
+	zero    time.Time         // the instant 0 of the first burst on our clock, at the latest
 }
 
 // sources are the pods that send, the first of them the one that the snapshot calls the source. Each has its part of
@@ -216,10 +214,9 @@ func (r *run) storeFrames(file string) func(wire.Type, []byte) error {
 	}
 }
 
-// tick tells how much all pods have sent.
+// tick is a sign of life.
 func (s *source) tick(p wire.Progress) {
 	r := s.r
-	s.sent.Store(s.stream.First + p.Requests)
 	if p.Burst != nil {
 		if s.stream.Segment == 0 {
 			s.zero = earlier(s.zero, time.Now().Add(-time.Duration(p.Burst.ElapsedUs)*time.Microsecond))
@@ -228,11 +225,5 @@ func (s *source) tick(p wire.Progress) {
 			r.progress("attack", "pod "+s.pod.Name+": "+say)
 		}
 	}
-	r.taking.Lock()
-	defer r.taking.Unlock()
-	var sent uint64
-	for _, other := range r.active {
-		sent += other.sent.Load()
-	}
-	r.tick(Progress{Phase: "attack", Requests: sent, Planned: r.m.Plan.Requests + r.m.Plan.WarmUp})
+	r.showLive()
 }

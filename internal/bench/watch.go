@@ -3,8 +3,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math"
 	"runtime/metrics"
 	"slices"
 	"sync"
@@ -16,7 +14,6 @@ import (
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
-	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // WatchConfig is what a watch is told.
@@ -135,19 +132,6 @@ func (w *watchRun) show(up bool) {
 	if w.cfg.State != nil {
 		w.cfg.State(WatchState{Watch: s, Outcome: w.w.Outcome(), Pod: w.pod(), Up: up})
 	}
-	if !up {
-		return
-	}
-	line := fmt.Sprintf("%s %d requests", time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.Requests)
-	for _, b := range s.Backends {
-		if b.Interval != nil && b.Interval.Low != nil && b.Interval.High != nil {
-			line += fmt.Sprintf("  %s %.1f-%.1f%%", untrusted.Safe(b.Backend), 100**b.Interval.Low, 100**b.Interval.High)
-		}
-	}
-	if s.LnE != nil {
-		line += fmt.Sprintf("  e %.3g", math.Exp(*s.LnE))
-	}
-	w.tick(Progress{Phase: "watch", Live: line + "  " + w.w.Outcome() + " so far"})
 }
 
 // keepLast bounds a list that has no end.

@@ -25,6 +25,7 @@ func (w *watchRun) batch(ctx context.Context, client session) (strange bool, err
 	var all, unnamed int64
 	if w.began.IsZero() {
 		w.began = time.Now()
+		w.live.begin(w.m.Weights, &w.m.Options, 0, w.cfg.For)
 	}
 	for r, err := range client.AttackFrom(ctx, w.m.Plan, agent.Start{}, &totals) {
 		if err != nil {
@@ -32,6 +33,7 @@ func (w *watchRun) batch(ctx context.Context, client session) (strange bool, err
 			break
 		}
 		w.heard = time.Now()
+		w.live.add(r)
 		all++
 		if b := int(r.Backend); b >= 0 && b < len(c.N) {
 			c.N[b]++

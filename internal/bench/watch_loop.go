@@ -101,7 +101,7 @@ func (w *watchRun) session(ctx context.Context) error {
 	}
 	client, facts, err := w.openSession(opening, ladder{
 		pod: snap.Source, plan: w.m.Plan, length: w.cfg.Session + w.cfg.Every + w.m.Plan.Timeout,
-		options: agent.ClientOptions{Progress: func(wire.Progress) { w.heard = time.Now() }},
+		options: agent.ClientOptions{Progress: func(wire.Progress) { w.heard = time.Now(); w.showLive() }},
 	})
 	if err != nil {
 		return err

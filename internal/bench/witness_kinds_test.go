@@ -17,9 +17,9 @@ import (
 // Times and rates are the runner's: none of these verdicts rests on chance.
 func kindsOfRun(t *testing.T, w *demo.Clusters, act func()) map[string]func(context.Context) (report.Report, error) {
 	t.Helper()
-	begin := func(cfg *Config, phase string) {
+	begin := func(cfg *Config) {
 		cfg.Progress = func(p Progress) {
-			if p.Phase == phase && p.Requests+uint64(len(p.Live)) > 0 && act != nil {
+			if p.Live != nil && p.Live.Requests > 0 && act != nil {
 				act()
 				act = nil
 			}
@@ -28,7 +28,7 @@ func kindsOfRun(t *testing.T, w *demo.Clusters, act func()) map[string]func(cont
 	return map[string]func(context.Context) (report.Report, error){
 		report.KindSplit: func(ctx context.Context) (report.Report, error) {
 			cfg := connect(t, w, 1500)
-			begin(&cfg, "attack")
+			begin(&cfg)
 			return Run(ctx, cfg)
 		},
 		report.KindLatency: func(ctx context.Context) (report.Report, error) {
@@ -37,19 +37,19 @@ func kindsOfRun(t *testing.T, w *demo.Clusters, act func()) map[string]func(cont
 				Round: 100 * time.Millisecond,
 			}
 			cfg.Load.Rate = attack.Rate{Hits: 200, Per: time.Second}
-			begin(&cfg.Config, "attack")
+			begin(&cfg.Config)
 			return Latency(ctx, cfg)
 		},
 		report.KindDrill: func(ctx context.Context) (report.Report, error) {
 			cfg := DrillConfig{Config: connect(t, w, 900)}
 			cfg.Load.Rate = attack.Rate{Hits: 300, Per: time.Second}
-			begin(&cfg.Config, "attack")
+			begin(&cfg.Config)
 			return Drill(ctx, cfg)
 		},
 		report.KindWatch: func(ctx context.Context) (report.Report, error) {
 			cfg := watchOf(t, w)
 			cfg.For = 3 * time.Second
-			begin(&cfg.Config, "watch")
+			begin(&cfg.Config)
 			return Watch(ctx, cfg)
 		},
 	}

@@ -79,14 +79,9 @@ func (g grid) within(width int) (string, error) {
 			return s, err
 		}
 	}
-	g = g.shortNames(width / 2)
-	widths := make([]int, len(g.titles))
-	for i := range g.titles {
-		widths[i] = textWidth(g.titles[i])
-		for _, row := range g.rows {
-			widths[i] = max(widths[i], textWidth(row[i]))
-		}
-	}
+	widths := g.widths()
+	g = g.shortNames(max(minName, min(width/2, width-2-slices.Max(widths[1:]))))
+	widths = g.widths()
 	var parts []string
 	for next := 1; next < len(widths); {
 		taken, used := []int{0}, widths[0]
@@ -101,6 +96,20 @@ func (g grid) within(width int) (string, error) {
 	}
 	return strings.Join(parts, "\n"), nil
 }
+
+func (g grid) widths() []int {
+	out := make([]int, len(g.titles))
+	for i, title := range g.titles {
+		out[i] = textWidth(title)
+		for _, row := range g.rows {
+			out[i] = max(out[i], textWidth(row[i]))
+		}
+	}
+	return out
+}
+
+// minName is how many columns a name has at least: two letters, two dots, three letters.
+const minName = 7
 
 // shortNames takes the excess out of the middle of long names: the ends tell them apart.
 func (g grid) shortNames(limit int) grid {

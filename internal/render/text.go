@@ -8,7 +8,10 @@ package render
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/splitbench/splitbench/internal/chart"
 	"github.com/splitbench/splitbench/internal/report"
@@ -18,12 +21,12 @@ import (
 type TextOptions struct {
 	Width int  // columns; 0: 80
 	Color bool // ANSI colours; meaning is never by colour alone
-	ASCII bool // only ASCII symbols
+	ASCII bool // nothing but ASCII
 }
 
 const (
 	defaultWidth = 80
-	minWidth     = 40
+	minWidth     = 20
 	// longText is how many lines may follow the headline before it is said again at the end.
 	longText = 20
 )
@@ -52,8 +55,20 @@ func Text(w io.Writer, o report.Outline, opts TextOptions) error {
 	if t.err != nil {
 		return t.err
 	}
-	_, err := w.Write(t.b.Bytes())
+	out := t.b.Bytes()
+	if opts.ASCII {
+		out = bytes.Map(ascii, out)
+	}
+	_, err := w.Write(out)
 	return err
+}
+
+// ascii is a character, or a question mark for one that the terminal may not have.
+func ascii(r rune) rune {
+	if r > unicode.MaxASCII {
+		return '?'
+	}
+	return r
 }
 
 // terminal is a growing text of a limited width.
@@ -311,6 +326,24 @@ func symbol(state string, ascii bool) string {
 		return sign[1]
 	}
 	return sign[0]
+}
+
+// Fit is the lines of a text as far as a terminal has room for them: cut at their ends, and without gaps where it is
+// low.
+func Fit(text string, width, height int) []string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	if len(lines) > height {
+		lines = slices.DeleteFunc(lines, func(s string) bool { return s == "" })
+	}
+	lines = lines[:min(len(lines), max(height, 1))]
+	for i, line := range lines {
+		for textWidth(line) > width && line != "" {
+			_, last := utf8.DecodeLastRuneInString(line)
+			line = line[:len(line)-last]
+		}
+		lines[i] = line
+	}
+	return lines
 }
 
 // Lines writes text of several lines, each made harmless to look at.

@@ -390,7 +390,7 @@ func TestEnvoyThatIsRestarted(t *testing.T) {
 	restarted := false
 	// 200 requests in a row without an answer end a burst: at 250 a second Envoy has 0.8 s to be back.
 	r := runThrough(t, p, 50, 50, 1_000, 250, 0, func(x bench.Progress) {
-		if x.Requests > 300 && !restarted {
+		if x.Live != nil && x.Live.Requests > 300 && !restarted {
 			restarted = true
 			p.stop()
 			p.start(t)
