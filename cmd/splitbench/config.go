@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,7 +56,11 @@ func (a *app) readDefaults() ([]setting, error) {
 	if dir, err := os.Getwd(); err == nil {
 		for ; ; dir = filepath.Dir(dir) {
 			name := filepath.Join(dir, folderDefaults)
-			if _, err := os.Lstat(name); err == nil {
+			if info, err := os.Lstat(name); err == nil {
+				if uid, strange := a.stranger(info); strange {
+					return nil, fmt.Errorf("defaults %s: it belongs to user %d, not to you: who wrote it would choose your "+
+						"cluster and where runs go; change its owner, or work outside of %s", name, uid, dir)
+				}
 				names = append(names, name)
 				break
 			}
@@ -80,6 +85,18 @@ func (a *app) readDefaults() ([]setting, error) {
 		out = append(out, settings...)
 	}
 	return out, nil
+}
+
+// stranger reports whether a file is somebody else's, and whose: neither of who calls the program, by sudo too, nor of
+// root. Where files have no owner by number nobody is one.
+func (a *app) stranger(info fs.FileInfo) (uid uint64, strange bool) {
+	owner := reflect.Indirect(reflect.ValueOf(info.Sys())) // syscall.Stat_t, which is not the same everywhere
+	if owner.Kind() != reflect.Struct || !owner.FieldByName("Uid").IsValid() {
+		return 0, false
+	}
+	uid = owner.FieldByName("Uid").Uint()
+	mine := []string{"0", strconv.Itoa(os.Geteuid()), a.getenv("SUDO_UID")}
+	return uid, !slices.Contains(mine, strconv.FormatUint(uid, 10))
 }
 
 func readDefaultsFile(name string) ([]setting, error) {

@@ -131,3 +131,49 @@ func TestSuiteErrorsHaveAPlace(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// owned is a file's description that knows its owner.
+type owned struct {
+	os.FileInfo
+	by any
+}
+
+func (o owned) Sys() any { return o.by }
+
+// TestDefaultsOfStrangers: in a folder that others may write to, such as /tmp, anybody could choose the cluster that is asked
+// and where results go.
+func TestDefaultsOfStrangers(t *testing.T) {
+	a := &app{surroundings: surroundings{getenv: environment(map[string]string{"SUDO_UID": "4321"})}}
+	type stat struct{ Uid uint32 }
+	for by, strange := range map[any]bool{
+		stat{0}: false, stat{uint32(os.Geteuid())}: false, stat{4321}: false, stat{4322}: true, stat{1<<32 - 2}: true,
+		"none": false, struct{ Gid uint32 }{7}: false,
+	} {
+		if uid, got := a.stranger(owned{by: by}); got != strange || strange && uid < 4322 {
+			t.Errorf("%+v: user %d, a stranger: %v", by, uid, got)
+		}
+	}
+	dir := t.TempDir()
+	below := filepath.Join(dir, "below")
+	if err := os.Mkdir(below, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, folderDefaults)
+	if err := os.WriteFile(name, []byte(headOfDefaults+"resultsDir: theirs\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(below)
+	if _, stderr, code := carriedOut(t, nil, "config view"); code != 0 {
+		t.Errorf("of the user: exit code %d: %s", code, stderr)
+	}
+	if os.Geteuid() != 0 {
+		return // nobody else can give a file away
+	}
+	if err := os.Chown(name, 4322, -1); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, code := carriedOut(t, nil, "config view")
+	if code != 2 || !strings.Contains(stderr, "defaults "+name+": it belongs to user 4322, not to you") || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("of a stranger: exit code %d: %s", code, stderr)
+	}
+}
