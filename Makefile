@@ -133,6 +133,11 @@ envoy-test:
 notebook-test:
 	SPLITBENCH_TEST_PYTHON=$$(sh test/notebook/get.sh) && export SPLITBENCH_TEST_PYTHON && $(GO) test -count=1 -v ./test/notebook
 
+## prometheus-test: the alert rules by promtool, of Debian's package prometheus, which is installed where it is missing (as root)
+prometheus-test:
+	@command -v promtool >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; }
+	$(GO) test -count=1 -v -run TestPrometheusTakesTheRules ./cmd/splitbench
+
 ## cluster-test: tests on real clusters, named by SPLITBENCH_TEST_CONTEXT and others (test/cluster/README.md)
 cluster-test: build
 	$(GO) test -count=1 -v -timeout 25m ./test/cluster

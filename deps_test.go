@@ -38,6 +38,7 @@ internal/report, internal/store, internal/untrusted, internal/wire, internal/wit
 every room above but internal/demo < internal/bench
 internal/report, internal/render, internal/store, internal/export, internal/untrusted < internal/serve
 internal/report, internal/untrusted < internal/telemetry
+attack, internal/bench, internal/mesh, internal/report, internal/telemetry < internal/watches
 every room < cmd/splitbench
 `
 
@@ -93,21 +94,24 @@ golang.org/x/perf < tests
 golang.org/x/sys < attack
 golang.org/x/term < cmd/splitbench
 gonum.org/v1/gonum < analyze
-k8s.io < podexec, internal/mesh, internal/demo, internal/bench, cmd/splitbench
+k8s.io < podexec, internal/mesh, internal/demo, internal/bench, internal/watches, cmd/splitbench
 gopkg.in/evanphx/json-patch.v4 < internal/demo
-k8s.io/apimachinery < podexec, internal/law, internal/mesh, internal/demo, internal/bench, cmd/splitbench
+k8s.io/apimachinery < podexec, internal/law, internal/mesh, internal/demo, internal/bench, internal/watches, cmd/splitbench
 k8s.io/api < podexec, internal/mesh, internal/demo
 k8s.io/cli-runtime < cmd/splitbench
 k8s.io/client-go/discovery < internal/mesh
 k8s.io/client-go/dynamic < internal/mesh
 k8s.io/client-go/kubernetes < internal/mesh
+k8s.io/client-go/kubernetes/typed/coordination/v1 < internal/watches
 k8s.io/client-go/kubernetes/scheme < podexec, internal/mesh, internal/demo
+k8s.io/client-go/tools/leaderelection < internal/watches
 k8s.io/client-go/tools/remotecommand < podexec
 k8s.io/cri-streaming < internal/demo
 k8s.io/kubectl < nobody
 k8s.io/streaming < podexec, internal/demo
 math/rand < nobody
 math/rand/v2 < everybody
+sigs.k8s.io/kustomize < tests
 sigs.k8s.io/yaml < internal/law, internal/mesh, internal/demo, cmd/splitbench
 `
 

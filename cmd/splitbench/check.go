@@ -91,7 +91,7 @@ func (k *checkCommand) check(ctx context.Context, args []string) error {
 	if k.all {
 		namespace = ""
 	}
-	found, err := mesh.Find(ctx, cfg.Local, namespace)
+	found, err := mesh.Find(ctx, cfg.Local, namespace, nil)
 	switch {
 	case err != nil:
 		return k.unread(err, law.Snapshot{})

@@ -28,14 +28,14 @@ type suiteRun struct {
 // together: each verdict is made at alpha divided by their number (Bonferroni), and the requests that it needs are
 // planned for that.
 func (c *runCommand) runSuite(ctx context.Context, flags *pflag.FlagSet, args []string) error {
-	switch output := flags.Lookup("output").Value.String(); {
+	switch {
 	case len(args) > 0:
 		return fmt.Errorf("SPLIT %q: -f and --all-splits say which splits are run; leave it out", args[0])
 	case c.suite != "" && c.allSplits:
 		return errors.New("--filename and --all-splits: give one of them")
-	case output != "text" && output != "json" && output != "markdown" && !hasPrinter(output):
-		return fmt.Errorf("-o %q: several splits are printed as text, markdown, json, %s; --junit writes a file beside it",
-			output, enumerate(printed, " or "))
+	}
+	if err := suiteOutput(flags); err != nil {
+		return err
 	}
 	suite, err := c.splits(ctx)
 	if err != nil {
@@ -74,6 +74,20 @@ func (c *runCommand) runSuite(ctx context.Context, flags *pflag.FlagSet, args []
 		return interrupted{}
 	}
 	return cmp.Or(outcomeError(out.Outcome, c.result.failOn), delivered)
+}
+
+// suiteOutput refuses forms in which several splits cannot be printed.
+func suiteOutput(flags *pflag.FlagSet) error {
+	switch output := flags.Lookup("output").Value.String(); {
+	case output == "text", output == "json", output == "markdown", hasPrinter(output):
+		return nil
+	case flags.Lookup("junit") != nil:
+		return fmt.Errorf("-o %q: several splits are printed as text, markdown, json, %s; --junit writes a file beside it",
+			output, enumerate(printed, " or "))
+	default:
+		return fmt.Errorf("-o %q: several splits are printed as text, markdown, json, %s", output,
+			enumerate(printed, " or "))
+	}
 }
 
 // runOne carries out one split.
@@ -185,8 +199,19 @@ func suiteDocument(s report.SuiteReport) document {
 	}
 }
 
-// writeSuite writes a line for each split, why not all passed, and what the errors are.
+// writeSuite writes what the splits came to, and what the errors are.
 func writeSuite(w io.Writer, s report.SuiteReport) error {
+	if err := writeSuiteTable(w, s); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "A wrong verdict anywhere among these splits comes up at most %.4g %% of the time:\n"+
+		"each was judged at alpha %.4g, which is %g divided by their number (Bonferroni).\n",
+		100*s.Alpha, s.AlphaPerSplit, s.Alpha)
+	return err
+}
+
+// writeSuiteTable writes a line for each split, why not all passed, and how many came to what.
+func writeSuiteTable(w io.Writer, s report.SuiteReport) error {
 	rows := make([][]string, len(s.Splits))
 	count := map[string]int{}
 	for i, x := range s.Splits {
@@ -205,11 +230,8 @@ func writeSuite(w io.Writer, s report.SuiteReport) error {
 			}
 		}
 	}
-	fmt.Fprintf(w, "\n%d pass, %d fail, %d inconclusive, %d invalid. ",
+	_, err := fmt.Fprintf(w, "\n%d pass, %d fail, %d inconclusive, %d invalid.\n",
 		count[report.Pass], count[report.Fail], count[report.Inconclusive], count[report.Invalid])
-	_, err := fmt.Fprintf(w, "A wrong verdict anywhere among these splits comes up at most %.4g %% of the time:\n"+
-		"each was judged at alpha %.4g, which is %g divided by their number (Bonferroni).\n",
-		100*s.Alpha, s.AlphaPerSplit, s.Alpha)
 	return err
 }
 

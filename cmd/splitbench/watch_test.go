@@ -17,6 +17,7 @@ import (
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
@@ -26,9 +27,9 @@ import (
 // ended, and a second watch on the same address is told so.
 func TestMetricsPage(t *testing.T) {
 	var stderr bytes.Buffer
-	a := &app{surroundings: surroundings{stderr: &stderr, getenv: func(string) string { return "" }}}
-	var cfg bench.WatchConfig
-	stop, err := a.serveMetrics(t.Context(), "127.0.0.1:0", &cfg)
+	c := &watchCommand{app: &app{surroundings: surroundings{stderr: &stderr, getenv: func(string) string { return "" }}}}
+	c.metrics = "127.0.0.1:0"
+	stop, err := c.serveMetrics(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,20 +65,21 @@ func TestMetricsPage(t *testing.T) {
 	if m := get(); m["splitbench_watch_up"] != 0 || m["splitbench_watch_looks_total"] != 0 {
 		t.Errorf("before the first look: %v", m)
 	}
-	cfg.State(bench.WatchState{Watch: report.Watch{Looks: 3}, Outcome: report.Inconclusive, Up: true})
+	c.page.Set(mesh.Found{}, bench.WatchState{Watch: report.Watch{Looks: 3}, Outcome: report.Inconclusive, Up: true})
 	if m := get(); m["splitbench_watch_up"] != 1 || m["splitbench_watch_looks_total"] != 3 {
 		t.Errorf("at work: %v", m)
 	}
-	cfg.State(bench.WatchState{Watch: report.Watch{Looks: 3, GapCount: 1}, Outcome: report.Inconclusive})
+	c.page.Set(mesh.Found{}, bench.WatchState{Watch: report.Watch{Looks: 3, GapCount: 1}, Outcome: report.Inconclusive})
 	if m := get(); m["splitbench_watch_up"] != 0 || m["splitbench_watch_gaps_total"] != 1 {
 		t.Errorf("in a gap: %v", m)
 	}
 	address := strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/metrics")
-	if _, err := a.serveMetrics(t.Context(), address, &cfg); err == nil || !strings.Contains(err.Error(), "--metrics \""+address+"\"") || codeOf(err) != report.ExitBug {
+	c.metrics = address
+	if _, err := c.serveMetrics(t.Context()); err == nil || !strings.Contains(err.Error(), "--metrics \""+address+"\"") || codeOf(err) != report.ExitBug {
 		t.Errorf("a second page on %s: %v", address, err)
 	}
 	stop()
-	if again, err := a.serveMetrics(t.Context(), address, &cfg); err != nil {
+	if again, err := c.serveMetrics(t.Context()); err != nil {
 		t.Errorf("the address is still taken: %v", err)
 	} else {
 		again()
@@ -150,7 +152,8 @@ func TestInterruptedWatchKeepsItsReport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, looks, _ := strings.Cut(string(body), "\nsplitbench_watch_looks_total ")
+		_, looks, _ := strings.Cut(string(body), "\nsplitbench_watch_looks_total{")
+		_, looks, _ = strings.Cut(looks, "} ")
 		looked = looks != "" && looks[0] != '0'
 	}
 	cancel(&signalError{syscall.SIGINT})

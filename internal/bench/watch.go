@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
@@ -24,14 +25,17 @@ type WatchConfig struct {
 	// Session is how long one lasts before it is renewed, on top of a look and a request's timeout; 0: 25 minutes.
 	Session time.Duration
 	State   func(WatchState) // called after every look and when a gap begins, from one goroutine; may be nil
+	// Rate is asked before each look how fast it may send, and waits until it may; nil: Load.Rate, always.
+	Rate func(context.Context) (attack.Rate, error)
 }
 
 // WatchState is a watch as a whole at one look.
 type WatchState struct {
-	Watch   report.Watch
-	Outcome string
-	Pod     string
-	Up      bool // false: in a gap
+	Namespace, Split string // as a command line names it: kind/name
+	Watch            report.Watch
+	Outcome          string
+	Pod              string
+	Up               bool // false: in a gap
 }
 
 // DefaultEvery is how often a watch looks.
@@ -50,6 +54,7 @@ type watchRun struct {
 	doubt    suspicion     // that the split is the same
 	patience time.Duration // how long a failure waits for the API to confirm it
 	down     time.Time     // since when nothing is measured; zero: it is
+	due      time.Time     // when the next look may send
 	page     []byte        // of the proxy's counters, as last read in this session
 	asked    time.Time     // when that was
 	heardOf  map[string]heard
@@ -100,7 +105,7 @@ func (w *watchRun) attempt(ctx context.Context) (measured bool) {
 }
 
 func (w *watchRun) evidence() judge.Evidence {
-	w.w.Memory = memory()
+	w.w.Memory = Memory()
 	return judge.Evidence{Watch: &w.w}
 }
 
@@ -127,10 +132,14 @@ func (w *watchRun) pod() string {
 
 // show tells whoever listens.
 func (w *watchRun) show(up bool) {
-	w.w.Memory = memory()
+	w.w.Memory = Memory()
 	s := w.w.Now()
 	if w.cfg.State != nil {
-		w.cfg.State(WatchState{Watch: s, Outcome: w.w.Outcome(), Pod: w.pod(), Up: up})
+		state := WatchState{Watch: s, Outcome: w.w.Outcome(), Pod: w.pod(), Up: up}
+		if b := w.m.Before; b != nil {
+			state.Namespace, state.Split = b.Split.Namespace, b.Split.Short()
+		}
+		w.cfg.State(state)
 	}
 }
 
@@ -142,8 +151,8 @@ func keepLast[T any](s []T, most int) []T {
 	return s
 }
 
-// memory is how much this process has from the system, as the runtime counts it.
-func memory() int64 {
+// Memory is how much this process has from the system, as the runtime counts it.
+func Memory() int64 {
 	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(s)
 	return int64(s[0].Value.Uint64() - s[1].Value.Uint64())

@@ -152,6 +152,15 @@ func (w *watchRun) declared(ctx context.Context) (law.Snapshot, error) {
 	return snap, err
 }
 
+// Refusal says why a watch could not begin now, "" where it could. It keeps nothing, so it can be asked again and again.
+func Refusal(ctx context.Context, cfg Config) (string, error) {
+	snap, err := Discover(ctx, cfg.asking())
+	if err != nil {
+		return "", err
+	}
+	return refusal(snap, cfg.IgnoreChecks), nil
+}
+
 // refusal is what a failed fatal check of some categories says of a snapshot, "" where there is none.
 func refusal(snap law.Snapshot, ignored []string, categories ...string) string {
 	checks := preflight.Run(preflight.View{Snapshot: snap})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
@@ -156,6 +157,9 @@ func (w *watchRun) send(ctx context.Context, client session) error {
 		if time.Since(opened) > w.cfg.Session {
 			return errSessionOver
 		}
+		if err := w.pace(ctx); err != nil {
+			return nil //nolint:nilerr // it was told to stop while it waited, which its context says
+		}
 		strange, err := w.batch(ctx, client)
 		if err != nil {
 			return err
@@ -165,6 +169,25 @@ func (w *watchRun) send(ctx context.Context, client session) error {
 			return errSessionOver
 		}
 	}
+	return nil
+}
+
+// pace waits until the next look may send, and has it send as fast as it may: a look ends with its last request, and the
+// next one is due a request later.
+func (w *watchRun) pace(ctx context.Context) error {
+	if err := pause(ctx, time.Until(w.due)); err != nil {
+		return err
+	}
+	p := &w.m.Plan
+	if w.cfg.Rate != nil {
+		rate, err := w.cfg.Rate(ctx)
+		if err != nil {
+			return err
+		}
+		p.Rate, p.Requests = rate, max(1, rate.Requests(w.cfg.Every))
+		p.GiveUpAfter = p.Requests + 1
+	}
+	w.due = time.Now().Add(attack.Constant{Rate: p.Rate}.At(p.WarmUp + p.Requests))
 	return nil
 }
 

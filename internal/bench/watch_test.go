@@ -101,3 +101,53 @@ func TestWatchListsAreBounded(t *testing.T) {
 		t.Errorf("%d gaps, the last of %g s", len(gaps), gaps[len(gaps)-1].Seconds)
 	}
 }
+
+// A watch sends no more than it may, asks before each look, and sends nothing while it has to wait: 250 requests at
+// 1,000/s take a quarter of a second, also where the last one is answered before, and 100 at 200/s half of one.
+func TestWatchSendsNoMoreThanItMay(t *testing.T) {
+	t.Parallel()
+	w := world(t, demo.Options{Seed: 34})
+	cfg := watchOf(t, w)
+	cfg.For, cfg.Load.WarmUp = time.Minute, 0
+	ctx, enough := context.WithCancelCause(t.Context())
+	defer enough(nil)
+	type look struct {
+		at   time.Time
+		rate float64
+	}
+	var granted []look
+	cfg.Rate = func(context.Context) (attack.Rate, error) {
+		r := attack.Rate{Hits: 1000, Per: time.Second}
+		if len(granted) > 3 {
+			r.Hits = 200
+		}
+		granted = append(granted, look{time.Now(), r.PerSecond()})
+		return r, nil
+	}
+	var sent []int64
+	cfg.State = func(s WatchState) {
+		if s.Namespace != "test" || s.Split != "ts/podinfo" {
+			t.Errorf("of %s/%s", s.Namespace, s.Split)
+		}
+		if n := int64(len(sent)); s.Watch.Looks > n {
+			sent = append(sent, s.Watch.Requests+s.Watch.Lost)
+		}
+		if len(sent) == 8 {
+			enough(errors.New("enough was seen"))
+		}
+	}
+	if _, err := Watch(ctx, cfg); err != nil {
+		t.Fatal(err)
+	}
+	if len(sent) < 8 || len(granted) < len(sent) {
+		t.Fatalf("%d looks, asked %d times", len(sent), len(granted))
+	}
+	before := int64(0)
+	for i := range sent[:len(sent)-1] { // the time may have cut the last one short
+		took, n := granted[i+1].at.Sub(granted[i].at), sent[i]-before
+		before = sent[i]
+		if most := granted[i].rate*took.Seconds() + 1; float64(n) > most {
+			t.Errorf("look %d: %d requests in %s at %g/s", i, n, took, granted[i].rate)
+		}
+	}
+}

@@ -82,6 +82,14 @@ func Connect(cfg *rest.Config, contextName string) (Client, error) {
 // Redial has the next call dial anew: a connection that something on the way has forgotten looks alive from here.
 func (c Client) Redial() { utilnet.CloseIdleConnectionsFor(c.wire) }
 
+// Reach reports whether the API server answers.
+func (c Client) Reach(ctx context.Context) error {
+	if _, _, err := c.version(ctx); err != nil {
+		return apiError(c, "read", "version", err)
+	}
+	return nil
+}
+
 // version asks who is there: the first call, so that a dead API server is named as such. Its answer also tells how far
 // the server's clock is ahead of ours, in milliseconds.
 func (c Client) version(ctx context.Context) (string, *int64, error) {

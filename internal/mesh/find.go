@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -19,16 +20,22 @@ type Found struct {
 	Split     string // as Query.Split has it: "ts/podinfo"
 }
 
+// Compare orders by namespace, then by split.
+func (f Found) Compare(g Found) int {
+	return cmp.Or(cmp.Compare(f.Namespace, g.Namespace), cmp.Compare(f.Split, g.Split))
+}
+
 // Find names the splits of a namespace, "" for all namespaces, sorted: TrafficSplits, and routes that have a Service
-// for a parent. None is no error, nor is a kind that the API server does not serve.
-func Find(ctx context.Context, c Client, namespace string) ([]Found, error) {
-	return find(ctx, c, namespace, true)
+// for a parent. None is no error, nor is a kind that the API server does not serve. With a selector only those with such
+// labels are named; nil: all.
+func Find(ctx context.Context, c Client, namespace string, selector labels.Selector) ([]Found, error) {
+	return find(ctx, c, namespace, true, selector)
 }
 
 // Splits names the splits of a namespace as a command line does, sorted. They are candidates: of routes that may not be
 // read none is offered.
 func Splits(ctx context.Context, c Client, namespace string) ([]string, error) {
-	found, err := find(ctx, c, namespace, false)
+	found, err := find(ctx, c, namespace, false, nil)
 	var names []string
 	for _, f := range found {
 		names = append(names, f.Split)
@@ -37,7 +44,7 @@ func Splits(ctx context.Context, c Client, namespace string) ([]string, error) {
 }
 
 // find names the splits of all kinds that are offered; unless all must be read, those of the kinds that can be.
-func find(ctx context.Context, c Client, namespace string, all bool) ([]Found, error) {
+func find(ctx context.Context, c Client, namespace string, all bool, selector labels.Selector) ([]Found, error) {
 	c = c.remembered()
 	if _, err := c.groups(ctx); err != nil {
 		return nil, apiError(c, "list", "API groups", err)
@@ -57,15 +64,16 @@ func find(ctx context.Context, c Client, namespace string, all bool) ([]Found, e
 				return nil, apiError(c, "list", string(k.Path)+"s "+where, err)
 			}
 			for i := range items {
+				if selector != nil && !selector.Matches(labels.Set(items[i].GetLabels())) {
+					continue
+				}
 				if name, ok := k.Offered(&items[i]); ok {
 					out = append(out, Found{items[i].GetNamespace(), name})
 				}
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b Found) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Split, b.Split))
-	})
+	slices.SortFunc(out, Found.Compare)
 	return slices.Compact(out), nil
 }
 

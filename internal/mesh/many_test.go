@@ -40,7 +40,7 @@ func TestFiftySplitsInABoundedNumberOfCalls(t *testing.T) {
 		q := query()
 		q.Use, q.Teller = law.UseAuto, teller
 		began := time.Now()
-		found, err := Find(t.Context(), local, "test")
+		found, err := Find(t.Context(), local, "test", nil)
 		if err != nil || len(found) != n+1 {
 			t.Fatalf("%d splits, %v", len(found), err)
 		}

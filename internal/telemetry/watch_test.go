@@ -35,7 +35,8 @@ func TestPrometheusReadsAWatch(t *testing.T) {
 		"hostile":  {report.Watch{Backends: []report.WatchedPart{{Backend: hostile, Observed: 1, Interval: half()}, {Backend: hostile + "2", Observed: 2}}}, report.Fail, true, 1},
 	} {
 		var b bytes.Buffer
-		if err := WriteWatch(&b, c.watch, c.outcome, c.up); err != nil {
+		of := WatchedSplit{Namespace: "test", Split: "ts/podinfo", Watch: c.watch, Outcome: c.outcome, Up: c.up}
+		if err := WriteWatches(&b, Watches{Splits: []WatchedSplit{of}}); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		text, ended := strings.CutSuffix(b.String(), "# EOF\n")
@@ -57,7 +58,7 @@ func TestPrometheusReadsAWatch(t *testing.T) {
 			t.Errorf("%s:\n%s", name, text)
 		}
 		// OpenMetrics names the family of a counter without _total, its lines with it.
-		if !strings.Contains(text, "# TYPE splitbench_watch_looks counter\n") || !strings.Contains(text, "\nsplitbench_watch_looks_total ") {
+		if !strings.Contains(text, "# TYPE splitbench_watch_looks counter\n") || !strings.Contains(text, "\nsplitbench_watch_looks_total{namespace=\"test\",split=\"ts/podinfo\"} ") {
 			t.Errorf("%s: looks are no counter of OpenMetrics:\n%s", name, text)
 		}
 		if got := len(families["splitbench_watch_share_low_ratio"].GetMetric()); got != c.low {
