@@ -93,8 +93,8 @@ func (s *server) count(ctx context.Context, engine attack.Engine, plan attack.Pl
 	return nil
 }
 
-// maxDelay bounds what a plan may ask the start to be put off by.
-const maxDelay = time.Minute
+// MaxDelay bounds what a plan may ask the start to be put off by.
+const MaxDelay = time.Minute
 
 // await holds a burst until GO, where the plan wants that, and then for the plan's delay.
 func (s *server) await(ctx context.Context, p wire.PlanRequest) error {
@@ -110,8 +110,8 @@ func (s *server) await(ctx context.Context, p wire.PlanRequest) error {
 	switch {
 	case delay <= 0:
 		return nil
-	case delay > maxDelay:
-		return fmt.Errorf("delay %s: at most %s", delay, maxDelay)
+	case delay > MaxDelay:
+		return fmt.Errorf("delay %s: at most %s", delay, MaxDelay)
 	}
 	t := time.NewTimer(delay)
 	defer t.Stop()

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
@@ -23,8 +25,8 @@ func (r *run) measure(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() {
-		for _, s := range sources {
-			r.endSession(err, s.close)
+		for _, ended := range each(sources, (*source).close) {
+			r.ended(err, ended)
 		}
 	}()
 	from := "pod " + sources[0].pod.Name
@@ -32,7 +34,7 @@ func (r *run) measure(ctx context.Context) (err error) {
 		from = fmt.Sprintf("%d pods", len(sources))
 	}
 	r.progress("settle", "starting the agent in "+from)
-	if err := openAll(ctx, sources); err != nil {
+	if err := r.openAll(ctx, sources); err != nil {
 		return err
 	}
 	r.m.Agent = sources[0].facts
@@ -76,14 +78,14 @@ func (r *run) withSession(
 	if err != nil {
 		return err
 	}
-	defer func() { r.endSession(err, client.Close) }()
+	defer func() { r.ended(err, client.Close()) }()
 	return do(ctx, client)
 }
 
-// endSession closes a session. That its end was not seen is a warning, where nothing worse is known.
-func (r *run) endSession(err error, close func() error) {
-	if closeErr := close(); err == nil && closeErr != nil {
-		r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+untrusted.Error(closeErr))
+// ended warns that the end of a session was not seen, where nothing worse is known.
+func (r *run) ended(err, closed error) {
+	if err == nil && closed != nil {
+		r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+untrusted.Error(closed))
 	}
 }
 
@@ -101,45 +103,83 @@ func (r *run) burst(ctx context.Context, sources []*source) error {
 	r.tally.Pods = len(sources)
 	r.live.begin(r.m.Weights, &r.m.Options, r.m.Plan.Requests, r.m.Plan.Duration())
 	start := newBarrier(len(sources))
-	errs := make([]error, len(sources))
+	errs, lost := make([]error, len(sources)), make([]bool, len(sources))
 	var sending sync.WaitGroup
 	for i, s := range sources {
 		s.plan = record.PartOf(r.m.Plan, i, len(sources)) // with the rules that were learned since
 		sending.Go(func() {
-			if errs[i] = s.send(ctx, start.gate(), stop); errs[i] != nil {
-				stop(errs[i]) // what one pod cannot send nobody else makes up for
+			gate, leave := start.place()
+			errs[i] = s.send(ctx, gate, stop)
+			leave()
+			if lost[i] = s.loses(ctx, errs[i]); lost[i] {
+				lost[i] = s.lose(ctx, errs[i], stop) == nil
+			} else if errs[i] != nil {
+				stop(errs[i])
 			}
 		})
 	}
 	sending.Wait()
-	r.m.StartSkew = start.skew(sources)
+	start.tell(r, sources)
 	r.gather()
+	if !slices.Contains(lost, false) {
+		return fmt.Errorf("all %d pods were lost, the first by: %w", len(sources), errs[0])
+	}
+	for i := range errs {
+		if lost[i] {
+			errs[i] = nil
+		}
+	}
 	return worstOf(errs)
 }
 
-// openAtOnce is how many sessions are opened at a time.
-const openAtOnce = 16
+// atOnce is how many sessions are opened, closed or asked at a time.
+const atOnce = 32
 
-// openAll opens a session in each pod. The first that cannot be opened ends the opening of the others.
-func openAll(ctx context.Context, sources []*source) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	turns := make(chan struct{}, openAtOnce)
-	var opening sync.WaitGroup
-	for _, s := range sources {
-		s.stream = s.r.newStream(s) // numbered as the pods are
-		opening.Go(func() {
-			turns <- struct{}{}
+// each does something with every source, several at a time, and returns what came of each.
+func each(sources []*source, do func(*source) error) []error {
+	errs := make([]error, len(sources))
+	turns := make(chan struct{}, atOnce)
+	var doing sync.WaitGroup
+	for i, s := range sources {
+		turns <- struct{}{}
+		doing.Go(func() {
 			defer func() { <-turns }()
-			if ctx.Err() != nil {
-				return
-			}
-			if err := s.open(ctx, 0); err != nil {
-				stop(err)
-			}
+			errs[i] = do(s)
 		})
 	}
-	opening.Wait()
+	doing.Wait()
+	return errs
+}
+
+// mostUnopened is the part of the pods whose sessions may fail to open: nothing was sent yet, so a run that would miss
+// more of its plan than this is better not begun.
+const mostUnopened = 0.1
+
+// openAll opens a session in each pod. The first pod must have one, since the rules are learned there; of the others one
+// in ten may be missing.
+func (r *run) openAll(ctx context.Context, sources []*source) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var failed atomic.Int64
+	for _, s := range sources {
+		s.stream = r.newStream(s) // numbered as the pods are
+	}
+	each(sources, func(s *source) error {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if s.failed = s.open(ctx, 0); s.failed == nil {
+			return nil
+		}
+		s.session = nil
+		if n := failed.Add(1); s.n == 0 || float64(n) > mostUnopened*float64(len(sources)) {
+			stop(s.failed)
+			return nil
+		}
+		r.progress("settle", fmt.Sprintf("pod %s is left out, no session can be opened: %s", s.pod.Name,
+			untrusted.Safe(brief(s.failed.Error()))))
+		return nil
+	})
 	return context.Cause(ctx)
 }
 
@@ -154,37 +194,47 @@ type barrier struct {
 
 func newBarrier(n int) *barrier { return &barrier{all: n, left: n, open: make(chan struct{})} }
 
-// gate is what each burst calls once before it starts; nil where there is nobody to wait for.
-func (b *barrier) gate() func(context.Context) error {
+// place is one burst's place at the barrier: gate is what it calls once before it starts, nil where there is nobody to
+// wait for, and leave is called when it is over, so that nobody waits for a burst that never came to its start.
+func (b *barrier) place() (gate func(context.Context) error, leave func()) {
+	leave = sync.OnceFunc(b.arrive)
 	if b.all == 1 {
-		return nil
+		return nil, leave
 	}
-	return b.arrive
-}
-
-// skew bounds how far apart the bursts started: none began before the barrier opened, and none later than its signs of
-// life allow, each by the way that it had to here.
-func (b *barrier) skew(sources []*source) (most time.Duration) {
-	for _, s := range sources {
-		if at := s.zero.Add(-record.Stagger(s.r.m.Plan, s.n)); b.all > 1 && !s.zero.IsZero() {
-			most = max(most, at.Sub(b.opened))
+	return func(ctx context.Context) error {
+		leave()
+		select {
+		case <-b.open:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
-	}
-	return most
+	}, leave
 }
 
-func (b *barrier) arrive(ctx context.Context) error {
+func (b *barrier) arrive() {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.left--; b.left == 0 {
 		b.opened = time.Now()
 		close(b.open)
 	}
-	b.mu.Unlock()
-	select {
-	case <-b.open:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+}
+
+// tell notes of each pod when it started and how its clock goes: none began before the barrier opened, and none later than
+// its signs of life allow, each by the way that it had to here.
+func (b *barrier) tell(r *run, sources []*source) {
+	for _, s := range sources {
+		first := r.streams[s.n] // sessions open in the order of the pods
+		earliest := b.opened.Add(record.Stagger(r.m.Plan, s.n))
+		if b.all == 1 || s.zero.Before(earliest) {
+			continue
+		}
+		first.Started = s.zero.Sub(earliest)
+		if at := first.Totals.StartedUnixNs; at > 0 {
+			first.Clock.See(earliest, s.zero, at)
+		}
+		r.m.StartSkew = max(r.m.StartSkew, first.Started)
 	}
 }
 

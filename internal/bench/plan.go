@@ -11,6 +11,7 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/record"
@@ -61,7 +62,9 @@ func (r *run) plan(snap law.Snapshot) (attack.Plan, error) {
 		}
 		return attack.Plan{}, &record.UsageError{Err: err}
 	}
-	if err := checkPods(p, 1+len(snap.Others), r.cfg.Resume); err != nil {
+	pods := 1 + len(snap.Others)
+	p.Connections = max(p.Connections, pods)
+	if err := checkPods(p, pods, r.cfg.Resume); err != nil {
 		return attack.Plan{}, err
 	}
 	if err := errors.Join(r.checkSequential(p), r.checkCounting()); err != nil {
@@ -95,7 +98,10 @@ func checkPods(p attack.Plan, pods int, resume bool) error {
 	case resume && p.Shape != nil:
 		return record.Usagef("--resume: only a constant rate can be resumed")
 	case uint64(pods) > p.Requests:
-		return record.Usagef("--pods: %d pods for %d requests", pods, p.Requests)
+		return record.Usagef("--pods: %d pods for %d requests; send more of them, or from fewer pods", pods, p.Requests)
+	case record.Stagger(p, pods-1) > agent.MaxDelay:
+		return record.Usagef("--pods: at %g requests per second the last of %d pods would begin after %s; raise --rate, or "+
+			"send from fewer pods", p.Rate.PerSecond(), pods, record.Stagger(p, pods-1))
 	}
 	return nil
 }

@@ -216,7 +216,7 @@ func (r *run) fail(ctx context.Context, err error) {
 		r.m.Interrupted = context.Cause(ctx).Error()
 		return
 	}
-	text := strings.ReplaceAll(r.textOf(ctx, err), "\n", "; ")
+	text := strings.ReplaceAll(r.textOf(ctx, err, r.source()), "\n", "; ")
 	if e, ok := errors.AsType[*mesh.Error](err); ok && e.Hint != "" {
 		text = strings.TrimSuffix(text, "; "+e.Hint) // said once, under what to do
 		r.m.Remedies = append(r.m.Remedies, untrusted.Safe(e.Hint))
@@ -224,9 +224,17 @@ func (r *run) fail(ctx context.Context, err error) {
 	r.m.Failures = append(r.m.Failures, untrusted.Printable(text))
 }
 
-// textOf is what an error says. An exit code that says no more than that something was killed says what the API server
-// knows of the pod, also within errors that wrap it, whose texts are made already.
-func (r *run) textOf(ctx context.Context, err error) string {
+// source is the first pod that sends, its zero value where none is known.
+func (r *run) source() law.Pod {
+	if r.m.Before == nil {
+		return law.Pod{}
+	}
+	return r.m.Before.Source
+}
+
+// textOf is what an error of a pod's session says. An exit code that says no more than that something was killed says
+// what the API server knows of the pod, also within errors that wrap it, whose texts are made already.
+func (r *run) textOf(ctx context.Context, err error, pod law.Pod) string {
 	var exit *podexec.ExitError
 	if !errors.As(err, &exit) || exit.Code != podexec.Killed || r.m.Before == nil {
 		return err.Error()
@@ -234,7 +242,7 @@ func (r *run) textOf(ctx context.Context, err error) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveLimit)
 	defer cancel()
 	unexplained := exit.Error()
-	exit.Why = mesh.HowItEnded(ctx, r.cfg.Local, r.m.Before.Source)
+	exit.Why = mesh.HowItEnded(ctx, r.cfg.Local, pod)
 	return strings.Replace(err.Error(), unexplained, exit.Error(), 1)
 }
 

@@ -27,11 +27,13 @@ type source struct {
 	plan    attack.Plan // its whole part
 	session session     // nil where none is open
 	facts   record.AgentFacts
-	asked   time.Time         // when its proxy was asked for its counters before the burst
-	stream  *record.Placement // of the open session
-	pace    *pace             // of the burst under way
-	began   time.Time         // the run's instant 0 on our clock, as closely as results tell
-	zero    time.Time         // the instant 0 of the first burst on our clock, at the latest
+	asked   time.Time               // when its proxy was asked for its counters before the burst
+	stream  *record.Placement       // of the open session
+	failed  error                   // why its session could not be opened
+	halt    context.CancelCauseFunc // ends its part of the burst alone
+	pace    *pace     // of the burst under way
+	began   time.Time // the run's instant 0 on our clock, as closely as results tell
+	zero    time.Time // the instant 0 of the first burst on our clock, at the latest
 }
 
 // sources are the pods that send, the first of them the one that the snapshot calls the source. Each has its part of
@@ -64,6 +66,11 @@ func unfit(p law.Pod, draws bool) string {
 // send carries out the pod's part. Where its stream breaks, and the run may be resumed, the rest of the schedule is a
 // segment of its own; requests that may have been sent are never sent again.
 func (s *source) send(ctx context.Context, gate func(context.Context) error, stop context.CancelCauseFunc) error {
+	if s.failed != nil {
+		return s.failed
+	}
+	ctx, s.halt = context.WithCancelCause(ctx)
+	defer s.halt(nil)
 	start := agent.Start{Gate: gate, Delay: record.Stagger(s.r.m.Plan, s.n)}
 	for {
 		err := s.segment(ctx, start, stop)
@@ -91,7 +98,7 @@ func (s *source) segment(ctx context.Context, start agent.Start, stop context.Ca
 	if s.stream.Segment > 0 {
 		plan.WarmUp = 0 // it would take time in which requests fall due
 	}
-	s.pace = newPace(plan, s.r.cfg.KeepGoing, stop)
+	s.pace = newPace(plan, s.r.cfg.KeepGoing, s.halt)
 	for result, err := range s.session.AttackFrom(ctx, plan, start, &s.stream.Totals) {
 		if err != nil {
 			return err
@@ -99,6 +106,29 @@ func (s *source) segment(ctx context.Context, start agent.Start, stop context.Ca
 		result = s.stream.Take(result)
 		s.began = earlier(s.began, time.Now().Add(-result.Done))
 		if err := s.r.take(result, stop); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loses reports whether an error ends the pod's part alone: the others go on where this pod, its network or the way to it
+// is at fault, and not where what it said holds for all.
+func (s *source) loses(ctx context.Context, err error) bool {
+	var cut *agent.CutShortError
+	var store *StoreError
+	limit := errors.As(err, &cut) && cut.Reason == wire.ReasonLimit
+	return err != nil && len(s.r.active) > 1 && ctx.Err() == nil && !limit && !errors.As(err, &store)
+}
+
+// lose leaves the rest of the pod's part out: what was not sent, or has no result, counts as lost. The other pods' results
+// stand.
+func (s *source) lose(ctx context.Context, err error, stop context.CancelCauseFunc) error {
+	p := s.stream
+	p.Broken, p.Next = untrusted.Safe(brief(s.r.textOf(ctx, err, s.pod))), s.plan.Requests
+	s.r.progress("attack", fmt.Sprintf("pod %s is lost, the others go on: %s", s.pod.Name, p.Broken))
+	for lost := range p.Lost() {
+		if err := s.r.take(lost, stop); err != nil {
 			return err
 		}
 	}
@@ -186,9 +216,7 @@ func (r *run) newStream(s *source) *record.Placement {
 	if r.files > 0 {
 		p.File = fmt.Sprintf("frames-%d.sbw", r.files)
 	}
-	if r.cfg.Resume {
-		p.Seen = map[uint64]bool{}
-	}
+	p.MayLose = r.cfg.Resume || p.Of > 1
 	r.files++
 	r.streams = append(r.streams, p)
 	return p

@@ -194,7 +194,7 @@ func (w *watchRun) pace(ctx context.Context) error {
 // gap notes that nothing is measured, since when the agent was last heard of. What began it is kept; what keeps it from
 // ending is told.
 func (w *watchRun) gap(ctx context.Context, err error) {
-	w.textOf(ctx, err) // explains what was killed
+	w.textOf(ctx, err, w.source()) // explains what was killed
 	text := whyOf(err)
 	if w.down.IsZero() {
 		w.down = time.Now()

@@ -22,7 +22,7 @@ func (w *watchRun) askFirst(ctx context.Context, client session) (err error) {
 	if facts == nil || facts.Why != "" {
 		return nil
 	}
-	w.page, err = w.readPage(ctx, client, facts)
+	w.page, facts.Why, err = w.readPage(ctx, client, facts)
 	w.asked = time.Now()
 	return err
 }
@@ -33,7 +33,8 @@ func (w *watchRun) askAgain(ctx context.Context, client session, sent int64) err
 	if facts == nil || facts.Why != "" || ctx.Err() != nil {
 		return nil //nolint:nilerr // an interrupted look is counted as one, not as an error of the proxy's page
 	}
-	page, err := w.readPage(ctx, client, facts)
+	page, why, err := w.readPage(ctx, client, facts)
+	facts.Why = why
 	if err != nil || facts.Why != "" {
 		return err
 	}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,19 +51,11 @@ func (r *run) witnessBefore(ctx context.Context, sources []*source) error {
 	if w == nil || w.Why != "" {
 		return nil
 	}
-	for n, s := range sources {
-		pages := record.ProxyPages{Pod: s.pod.Name}
-		var err error
-		if pages.Before, err = r.readPage(ctx, s.session, w); err != nil || w.Why != "" {
-			return err
-		}
+	w.Pods = make([]record.ProxyPages, len(sources))
+	return r.readPages(ctx, sources, w, record.PageBefore, func(s *source, page []byte) {
 		s.asked = time.Now()
-		w.Pods = append(w.Pods, pages)
-		if err := r.folder.WriteFile(record.PageFile(record.PageBefore, n), orNewline(pages.Before)); err != nil {
-			return &StoreError{err}
-		}
-	}
-	return nil
+		w.Pods[s.n] = record.ProxyPages{Pod: s.pod.Name, Before: page}
+	})
 }
 
 // witnessAfter asks again right after the burst, also where that did not end well.
@@ -73,27 +66,41 @@ func (r *run) witnessAfter(ctx context.Context, sources []*source) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), witnessTimeout)
 	defer cancel()
-	for n, s := range sources {
-		pages := &w.Pods[n]
-		err := errNoSession
-		if s.session != nil {
-			pages.After, err = r.readPage(ctx, s.session, w)
-		}
-		pages.ElapsedMs = time.Since(s.asked).Milliseconds()
-		if err != nil {
-			w.Why = "its counters could not be read after the burst: " + brief(err.Error())
-		}
-		if w.Why != "" {
-			return nil
-		}
-		if err := r.folder.WriteFile(record.PageFile(record.PageAfter, n), orNewline(pages.After)); err != nil {
-			return &StoreError{err}
-		}
+	err := r.readPages(ctx, sources, w, record.PageAfter, func(s *source, page []byte) {
+		w.Pods[s.n].After, w.Pods[s.n].ElapsedMs = page, time.Since(s.asked).Milliseconds()
+	})
+	if _, full := errors.AsType[*StoreError](err); err != nil && !full {
+		w.Why = "its counters could not be read after the burst: " + brief(err.Error())
+		return nil
 	}
-	return nil
+	return err
 }
 
-var errNoSession = errors.New("there is no session any more")
+// readPages reads and keeps the pages of all sources, several at a time. A pod without a session, or whose proxy does not
+// tell, is w.Why: the counters of the others are no sum.
+func (r *run) readPages(
+	ctx context.Context, sources []*source, w *record.WitnessFacts, when string, take func(*source, []byte),
+) error {
+	whys := make([]string, len(sources))
+	errs := each(sources, func(s *source) error {
+		if s.session == nil {
+			whys[s.n] = "there is no session with pod " + s.pod.Name
+			return nil
+		}
+		page, why, err := r.readPage(ctx, s.session, w)
+		if err != nil || why != "" {
+			whys[s.n] = why
+			return err
+		}
+		take(s, page)
+		if err := r.folder.WriteFile(record.PageFile(when, s.n), orNewline(page)); err != nil {
+			return &StoreError{err}
+		}
+		return nil
+	})
+	w.Why = cmp.Or(whys...)
+	return worstOf(errs)
+}
 
 // orNewline keeps a page without any line of the split as a file, too.
 func orNewline(page []byte) []byte {
@@ -103,24 +110,24 @@ func orNewline(page []byte) []byte {
 	return page
 }
 
-// readPage fetches the lines of the page that say something of the split. Only the way to the pod can fail; what the
-// proxy did not say is w.Why.
-func (r *run) readPage(ctx context.Context, f fetcher, w *record.WitnessFacts) ([]byte, error) {
+// readPage fetches the lines of the page that say something of the split. Only the way to the pod can fail; why is what the
+// proxy did not say.
+func (r *run) readPage(ctx context.Context, f fetcher, w *record.WitnessFacts) (page []byte, why string, err error) {
 	res, body, err := f.Fetch(ctx, wire.FetchRequest{
 		URL: w.URL, TimeoutMs: witnessTimeout.Milliseconds(), MaxBytes: maxWitnessPage,
 		Keep: witness.TargetOf(*r.m.Before).Keep(w.Kind),
 	})
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, "", err
 	case res.Error != "":
-		w.Why = "the proxy's counters could not be read at " + w.URL + ": " + brief(res.Error)
+		why = "the proxy's counters could not be read at " + w.URL + ": " + brief(res.Error)
 	case res.Status != 200:
-		w.Why = fmt.Sprintf("the proxy's counters could not be read at %s: status %d", w.URL, res.Status)
+		why = fmt.Sprintf("the proxy's counters could not be read at %s: status %d", w.URL, res.Status)
 	case res.Truncated:
-		w.Why = fmt.Sprintf("the proxy's counters at %s say more than %d MiB of this split, "+
+		why = fmt.Sprintf("the proxy's counters at %s say more than %d MiB of this split, "+
 			"or the agent is too old to leave out the rest",
 			w.URL, maxWitnessPage>>20)
 	}
-	return body, nil
+	return body, why, nil
 }

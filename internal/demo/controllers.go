@@ -238,7 +238,7 @@ func (c *cluster) run(pod *corev1.Pod) {
 	}
 	c.inject(pod)
 	c.pods++
-	ip := fmt.Sprintf("%s.%d", c.site.PodNet, 10+c.pods%240)
+	ip := fmt.Sprintf("%s.%d.%d", c.site.PodNet, c.pods/240%256, 10+c.pods%240)
 	hint, fixed := c.hintOf(pod), c.hints != nil
 	ready := !fixed || hint.ready
 	started := metav1.NewTime(pod.CreationTimestamp.Time)

@@ -97,8 +97,8 @@ func Start(ctx context.Context, o Options) (*Clusters, error) {
 // controlPlanePod is the pod of the control plane, where there is one.
 const controlPlanePod = "linkerd-destination-1"
 
-// maxFrontends keeps the pods' addresses within their network.
-const maxFrontends = 16
+// maxFrontends is as many as may send at once.
+const maxFrontends = 500
 
 func (o *Options) complete() error {
 	if o.GatewayDelay < 0 {

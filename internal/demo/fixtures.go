@@ -37,11 +37,11 @@ type site struct {
 }
 
 func westSite() site {
-	return site{Cluster: "west", Color: "#F15A29", PodNet: "10.44.0", ServiceNet: "10.144", NodeIP: "172.30.44.1"}
+	return site{Cluster: "west", Color: "#F15A29", PodNet: "10.44", ServiceNet: "10.144", NodeIP: "172.30.44.1"}
 }
 
 func eastSite() site {
-	return site{Cluster: "east", Color: "#2B5EA8", PodNet: "10.45.0", ServiceNet: "10.145", NodeIP: "172.30.44.2"}
+	return site{Cluster: "east", Color: "#2B5EA8", PodNet: "10.45", ServiceNet: "10.145", NodeIP: "172.30.44.2"}
 }
 
 func (s site) with(o Options) site {

@@ -25,6 +25,19 @@ func podsOf(m record.Manifest, t *Tally) []report.SourcePod {
 		p.Pod, p.Agent, p.Transport = s.Name, s.Agent.How, s.Agent.Transport
 		p.Segments = max(p.Segments, s.Segment+1)
 		p.Lost += t.lostOf(s, len(out))
+		p.Why = ""
+		if s.Next > 0 { // unless another stream follows
+			p.Why = s.Broken
+		}
+		if s.Segment == 0 && len(out) > 1 {
+			p.StartedMs = Rounded(float64(s.Started.Microseconds()) / 1e3)
+			p.ClockAheadMs, p.ClockErrorMs = aheadMs(s.Clock)
+		}
+		if at := s.Pod - 1; at >= 0 && m.Before != nil && at < len(m.Before.Others) {
+			p.Node, p.Zone = m.Before.Others[at].Node, m.Before.Others[at].Zone
+		} else if s.Pod == 0 && m.Before != nil {
+			p.Node, p.Zone = m.Before.Source.Node, m.Before.Source.Zone
+		}
 	}
 	for i := range out {
 		counts := analyze.Counts{N: make([]int64, len(m.Weights))}
@@ -48,13 +61,28 @@ func podsOf(m record.Manifest, t *Tally) []report.SourcePod {
 	return out
 }
 
-// brokenStreams says which pods' streams broke and what became of the requests between.
+// aheadMs is how far a clock is ahead of this machine's, and by how much that may be wrong; nil where it is not known.
+func aheadMs(c record.Clock) (ahead, off *float64) {
+	if !c.Known {
+		return nil, nil
+	}
+	return report.Finite(float64(c.LowNs/2+c.HighNs/2) / 1e6), report.Finite(float64(c.HighNs-c.LowNs) / 2e6)
+}
+
+// brokenStreams says which pods' streams broke and what became of the requests between, and which pods were lost.
 func (doc *draft) brokenStreams(m record.Manifest, t *Tally) {
+	last := map[int]int{}
 	for _, s := range m.Streams {
-		if s.Next == 0 {
-			continue
+		last[s.Pod] = max(last[s.Pod], s.Segment)
+	}
+	for _, s := range m.Streams {
+		switch n := t.lostOf(s, m.Pods()); {
+		case s.Next == 0:
+		case s.Segment == last[s.Pod]:
+			doc.warn(report.SayPodLost, s.Name, n, s.Broken)
+		default:
+			doc.warn(report.SayStreamBroke, s.Name, s.Next, n, s.Broken)
 		}
-		doc.warn(report.SayStreamBroke, s.Name, s.Next, t.lostOf(s, m.Pods()), s.Broken)
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // MaxPods is how many pods may send at once.
-const MaxPods = 128
+const MaxPods = 500
 
 // Snapshot is everything the verdict rests on, as the API servers told it at one time. It is plain data; Discover fills
 // it, nothing changes it afterwards.
@@ -325,6 +325,7 @@ type Pod struct {
 	Name      string `json:"name"`
 	UID       string `json:"uid"`
 	Node      string `json:"node"`
+	Zone      string `json:"zone,omitempty"` // of the node, as its label says
 	OS        string `json:"os"`
 	Arch      string `json:"arch"`      // of the node, e.g. "linux", "amd64"; empty where it may not be read
 	Container string `json:"container"` // container to exec into

@@ -52,19 +52,30 @@ func readPod(pod *core.Pod, container string) (law.Pod, []string, error) {
 	return p, notes, nil
 }
 
-// readNode tells which agent fits. Nodes are not namespaced, and many users may not read them.
-func (d *finder) readNode(ctx context.Context, p *law.Pod) {
-	if p.Node == "" {
-		return
+// zoneLabel is a node's label that says in which zone it is.
+const zoneLabel = "topology.kubernetes.io/zone"
+
+// readNodes tells which agent fits each pod that sends, and where its node is: each node is read once. Nodes are not
+// namespaced, and many users may not read them: the first refusal is the last.
+func (d *finder) readNodes(ctx context.Context, pods []*law.Pod) {
+	nodes := map[string]*core.Node{}
+	for _, p := range pods {
+		if p.Node == "" {
+			continue
+		}
+		if nodes[p.Node] == nil {
+			node, err := get(ctx, d.local, "node", "", p.Node, d.local.kube.CoreV1().Nodes())
+			if err != nil {
+				d.note("node %s of the source pod could not be read, so its architecture is not known: %s",
+					untrusted.Safe(p.Node), law.Brief(err))
+				return
+			}
+			nodes[p.Node] = node
+		}
+		info := nodes[p.Node].Status.NodeInfo
+		p.OS, p.Arch = untrusted.Short(info.OperatingSystem, 32), untrusted.Short(info.Architecture, 32)
+		p.Zone = untrusted.Short(nodes[p.Node].Labels[zoneLabel], 64)
 	}
-	node, err := get(ctx, d.local, "node", "", p.Node, d.local.kube.CoreV1().Nodes())
-	if err != nil {
-		d.note("node %s of the source pod could not be read, so its architecture is not known: %s",
-			untrusted.Safe(p.Node), law.Brief(err))
-		return
-	}
-	info := node.Status.NodeInfo
-	p.OS, p.Arch = untrusted.Short(info.OperatingSystem, 32), untrusted.Short(info.Architecture, 32)
 }
 
 // throughStep reads the Service whose pods draw the backend, and those pods.

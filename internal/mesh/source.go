@@ -102,11 +102,12 @@ func (d *finder) setSource(ctx context.Context, pod *core.Pod, label string) err
 		d.note("%s", n)
 	}
 	p.Workload = untrusted.Safe(label)
-	d.readNode(ctx, &p)
 	d.snap.Source, d.sourceLabels = p, pod.Labels
+	sending := []*law.Pod{&d.snap.Source}
 	for i := range d.snap.Others {
-		d.readNode(ctx, &d.snap.Others[i])
+		sending = append(sending, &d.snap.Others[i])
 	}
+	d.readNodes(ctx, sending)
 	return d.pinnedSources(ctx)
 }
 

@@ -41,10 +41,7 @@ func (m Manifest) Samples(f store.Folder, totals *wire.Totals) iter.Seq2[attack.
 		var parts []wire.Totals
 		var failed error
 		for _, s := range streams {
-			p := Placement{Stream: s, Of: pods, Plan: m.Plan, FirstConn: conns[s.Pod], Own: own}
-			if s.Next > 0 {
-				p.Seen = map[uint64]bool{}
-			}
+			p := Placement{Stream: s, Of: pods, Plan: m.Plan, FirstConn: conns[s.Pod], Own: own, MayLose: s.Next > 0}
 			more, err := p.read(f, yield)
 			if !more {
 				return
@@ -65,10 +62,13 @@ func (m Manifest) Samples(f store.Folder, totals *wire.Totals) iter.Seq2[attack.
 	}
 }
 
-// read yields the stream's results. That a stream broke which another one follows is no error: what was lost is yielded
-// too.
+// read yields the stream's results. That a stream broke which another one follows, or whose pod was lost, is no error:
+// what was lost is yielded too.
 func (p *Placement) read(f store.Folder, yield func(attack.Result, error) bool) (more bool, err error) {
 	file, err := f.OpenStream(p.File)
+	if errors.Is(err, fs.ErrNotExist) && p.Next > 0 { // its session never opened
+		return p.yieldLost(yield), nil
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, agent.ErrNoEnd
 	}
@@ -78,13 +78,7 @@ func (p *Placement) read(f store.Folder, yield func(attack.Result, error) bool) 
 	defer file.Close()
 	for result, err := range agent.ReadStored(file, &p.Totals) {
 		if err != nil && p.Next > 0 {
-			p.Totals = wire.Totals{}
-			for r := range p.Lost() {
-				if !yield(r, nil) {
-					return false, nil
-				}
-			}
-			return true, nil
+			break
 		}
 		if err != nil {
 			return true, err
@@ -93,7 +87,21 @@ func (p *Placement) read(f store.Folder, yield func(attack.Result, error) bool) 
 			return false, nil
 		}
 	}
+	if p.Next > 0 {
+		return p.yieldLost(yield), nil
+	}
 	return true, nil
+}
+
+// yieldLost yields what was lost of a stream, of which no END says anything.
+func (p *Placement) yieldLost(yield func(attack.Result, error) bool) (more bool) {
+	p.Totals = wire.Totals{}
+	for r := range p.Lost() {
+		if !yield(r, nil) {
+			return false
+		}
+	}
+	return true
 }
 
 // addUp is the totals of a run of several streams.

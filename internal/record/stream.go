@@ -18,24 +18,31 @@ import (
 // is First is request (First+i)*n+k of the run, its instants are Offset later, and its connections are numbered behind
 // those of the pod's earlier streams.
 type Stream struct {
-	File    string        `json:"file"`
-	Pod     int           `json:"pod"` // its number among the source pods
-	Name    string        `json:"podName"`
-	Segment int           `json:"segment"`          // 0: the pod's first
-	First   uint64        `json:"first"`            // number in the pod's schedule of the stream's request 0
-	Next    uint64        `json:"next,omitempty"`   // number with which the next segment goes on; 0: there is none
-	Offset  time.Duration `json:"offsetNs"`         // of the stream's instant 0 from the run's
-	Broken  string        `json:"broken,omitempty"` // how it broke, where there is a next segment
-	Agent   AgentFacts    `json:"agent"`
+	File    string `json:"file"`
+	Pod     int    `json:"pod"` // its number among the source pods
+	Name    string `json:"podName"`
+	Segment int    `json:"segment"` // 0: the pod's first
+	First   uint64 `json:"first"`   // number in the pod's schedule of the stream's request 0
+	// Next is the number with which the next segment goes on, or, where the pod was lost, the one after its last; 0: the
+	// stream is the pod's last, and whole.
+	Next   uint64        `json:"next,omitempty"`
+	Offset time.Duration `json:"offsetNs"`         // of the stream's instant 0 from the run's
+	Broken string        `json:"broken,omitempty"` // how it broke, where Next is set
+	Agent  AgentFacts    `json:"agent"`
+	// Started is how much later than all were let go it began, at most, and Clock is its pod's: of the first segments of
+	// several pods.
+	Started time.Duration `json:"startedNs,omitempty"`
+	Clock   Clock         `json:"clock,omitzero"`
 }
 
 // Placement turns a stream's results into the run's.
 type Placement struct {
 	Stream
 	Of        int
-	FirstConn int32           // first connection number
-	NextConn  int32           // first connection number of the next segment
-	Seen      map[uint64]bool // numbers in the pod's schedule that have a result; kept where requests may be lost
+	FirstConn int32    // first connection number
+	NextConn  int32    // first connection number of the next segment
+	MayLose   bool     // which requests have a result is kept, for Lost
+	seen      []uint64 // a bit for each request from First on that has one
 	tally     wire.Tally
 	Totals    wire.Totals // of END; empty where there is none
 	Plan      attack.Plan // of the run
@@ -46,10 +53,13 @@ type Placement struct {
 func (p *Placement) Take(r attack.Result) attack.Result {
 	p.tally.Add(r)
 	r = p.Own.Tell(r)
-	n := p.First + r.Seq
-	if p.Seen != nil {
-		p.Seen[n] = true
+	if p.MayLose {
+		for r.Seq/64 >= uint64(len(p.seen)) {
+			p.seen = append(p.seen, 0)
+		}
+		p.seen[r.Seq/64] |= 1 << (r.Seq % 64)
 	}
+	n := p.First + r.Seq
 	r.Seq = n*uint64(p.Of) + uint64(p.Pod)
 	for _, at := range []*time.Duration{&r.Planned, &r.Sent, &r.FirstByte, &r.Done} {
 		if *at != 0 || at == &r.Planned {
@@ -69,7 +79,7 @@ func (p *Placement) Lost() iter.Seq[attack.Result] {
 	return func(yield func(attack.Result) bool) {
 		schedule := PartOf(p.Plan, p.Pod, p.Of).Schedule()
 		for n := p.First; n < p.Next; n++ {
-			if p.Seen[n] {
+			if i := n - p.First; i/64 < uint64(len(p.seen)) && p.seen[i/64]&(1<<(i%64)) != 0 {
 				continue
 			}
 			at := schedule.At(n) + Stagger(p.Plan, p.Pod)
@@ -136,7 +146,8 @@ func (m *Manifest) checkStreams() error {
 // maxStreamed bounds the requests of a run of several streams.
 const maxStreamed = 1 << 32
 
-// PartOf is what pod k of n sends. Connections, warm-up and ceilings are shared out too.
+// PartOf is what pod k of n sends. Whatever is counted is shared out whole: what does not divide goes one each to the
+// first pods, so that the parts add up. A plan for several pods has a connection at least for each.
 func PartOf(p attack.Plan, k, n int) attack.Plan {
 	if n == 1 {
 		return p
@@ -149,7 +160,7 @@ func PartOf(p attack.Plan, k, n int) attack.Plan {
 		return part
 	}
 	p.Requests, p.WarmUp = of(p.Requests), of(p.WarmUp)
-	p.Connections = max(1, int(of(uint64(p.Connections))))
+	p.Connections = int(of(uint64(p.Connections)))
 	p.Rate.Per *= time.Duration(n)
 	if p.Limits != nil && p.Limits.Bytes > 0 {
 		l := *p.Limits

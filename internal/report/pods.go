@@ -10,13 +10,21 @@ import (
 // SourcePod is what one source pod sent, where several sent or one was resumed.
 type SourcePod struct {
 	Pod          string     `json:"pod"`
-	Agent        string     `json:"agent"`     // how its generator came there
-	Transport    string     `json:"transport"` // websocket | spdy
-	Segments     int        `json:"segments"`  // sessions that carried out its part of the plan; above 1 its stream broke
+	Node         string     `json:"node,omitempty"`
+	Zone         string     `json:"zone,omitempty"` // of the node
+	Agent        string     `json:"agent"`          // how its generator came there
+	Transport    string     `json:"transport"`      // websocket | spdy
+	Segments     int        `json:"segments"`       // sessions that carried out its part of the plan; above 1 its stream broke
 	Requests     int64      `json:"requests"`
-	Lost         int64      `json:"lost"` // of them: may have been sent, and their results did not arrive
+	Lost         int64      `json:"lost"` // of them: were not sent, or may have been, and have no result
 	Unattributed int64      `json:"unattributed"`
-	Backends     []PodShare `json:"backends"` // in the order of the split
+	Backends     []PodShare `json:"backends"`      // in the order of the split
+	Why          string     `json:"why,omitempty"` // why it was lost, and did not carry out its part
+	// StartedMs is how much later than all pods were let go it began, at most. ClockAheadMs is how far its clock is ahead
+	// of this machine's, give or take ClockErrorMs; null where that is not known.
+	StartedMs    float64  `json:"startedMs,omitempty"`
+	ClockAheadMs *float64 `json:"clockAheadMs,omitempty"`
+	ClockErrorMs *float64 `json:"clockErrorMs,omitempty"`
 }
 
 // PodShare is what a backend got of one source pod's requests.
@@ -62,6 +70,9 @@ func podLines(r Report) []string {
 		}
 		if p.Lost > 0 {
 			parts = append(parts, count(p.Lost)+" lost")
+		}
+		if p.Why != "" {
+			parts = append(parts, "the pod was lost: "+p.Why)
 		}
 		lines = append(lines, p.Pod+": "+strings.Join(parts, ", "))
 	}

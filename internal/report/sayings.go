@@ -85,6 +85,8 @@ const (
 		"sending, so what a late generator or a stalled server hid is not in them"
 	SayStreamBroke = "the stream from pod %s broke and was resumed with request %d of its part: %d " +
 		"requests whose fate is not known were not sent again, and count as unattributed (%s)"
+	SayPodLost = "pod %s was lost: %d requests of its part that were not sent, or whose results did not arrive, count as " +
+		"unattributed (%s)"
 	SayLongDrill   = "the drill was longer than %s: there is no timeline of it"
 	SayOtherPods   = "the requests came from different pods; the one that is shown is only one of them"
 	SayOtherObject = "the split is not the same object in all runs: it was made anew between them, or they are " +
