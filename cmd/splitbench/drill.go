@@ -43,7 +43,7 @@ With --max-lost or --max-outage the outcome is pass or fail. A drill in which no
 		under("Load", &amountFlags{}, bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
 		under("Verdict", c, failOnFlag(&c.result.failOn), bound(seedFlag)),
 		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
-		under("Pods", bound(execFlag)),
+		under("Pods", bound(podsFlag), bound(execFlag)),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
 		under("Early end", &limitFlags{}, bound(keepGoingFlag)),
 	)

@@ -123,9 +123,7 @@ func (d *dialFlags) complete(cfg *bench.Config) error {
 type podFlags struct{}
 
 func (podFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
-	read(flags, "pods", "1",
-		fmt.Sprintf("how many pods of --from or -l send at once: a number up to %d, or all that are ready", law.MaxPods),
-		into(&cfg.Query.Pods, parsePods))
+	podsFlag(flags, cfg)
 	flags.BoolVar(&cfg.Resume, "resume", false,
 		"resume a run whose stream broke, as a further segment; what may have been sent is not sent again")
 	choose(flags, "via", string(bench.ViaAuto),
@@ -143,6 +141,13 @@ func (podFlags) complete(cfg *bench.Config) error {
 		return fmt.Errorf("--ephemeral-image: goes with --via ephemeral only")
 	}
 	return nil
+}
+
+// podsFlag is the flag of how many pods send.
+func podsFlag(flags *pflag.FlagSet, cfg *bench.Config) {
+	read(flags, "pods", "1",
+		fmt.Sprintf("how many pods of --from or -l send at once: a number up to %d, or all that are ready", law.MaxPods),
+		into(&cfg.Query.Pods, parsePods))
 }
 
 // parsePods reads a number of pods. One is 0: a run of one pod is not a run of several.

@@ -61,7 +61,7 @@ breaks.`,
 		under("Load", rateFlag("50"), bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
 		under("Verdict", bound(alphaFlag), failOnFlag(&c.result.failOn), bound(seedFlag)),
 		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
-		under("Pods", bound(execFlag)),
+		under("Pods", bound(podsFlag), bound(execFlag)),
 		under("Generator", engineFlags{}, &reuseFlags{}, &dialFlags{}),
 		under("Early end", &limitFlags{}, bound(keepGoingFlag)),
 	)

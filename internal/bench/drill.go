@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
@@ -32,8 +31,7 @@ const maxShots = 1 << 20
 // drillRun is a drill on its way.
 type drillRun struct {
 	*run
-	cfg   DrillConfig
-	shots []judge.Shot
+	cfg DrillConfig
 
 	mu     sync.Mutex
 	facts  record.DrillFacts
@@ -63,18 +61,18 @@ func (d *drillRun) prepare(ctx context.Context) error {
 }
 
 func (d *drillRun) attempt(ctx context.Context) (measured bool) {
-	d.fail(ctx, d.withSession(ctx, d.m.Plan.Duration()+d.m.Plan.Timeout, d.measure))
+	d.fail(ctx, d.sessions(ctx, d.m.Plan.Duration()+d.m.Plan.Timeout, d.measure))
 	measured = len(d.shots) > 0
 	d.look(ctx, measured)
 	return measured
 }
 
 func (d *drillRun) evidence() judge.Evidence {
-	return judge.Evidence{Totals: d.m.ProxyAnswers().TellAll(d.totals), Tally: d.tally, Shots: d.shots}
+	return judge.Evidence{Totals: d.totals, Tally: d.tally, Shots: d.shots}
 }
 
-func (d *drillRun) measure(ctx context.Context, client session) error {
-	if err := d.settle(ctx, client); err != nil {
+func (d *drillRun) measure(ctx context.Context, sources []*source) error {
+	if err := d.settle(ctx, sources[0].session); err != nil {
 		return err
 	}
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -84,9 +82,14 @@ func (d *drillRun) measure(ctx context.Context, client session) error {
 	observers.Go(func() { d.collect(watching, w) })
 	observers.Go(func() { d.readMarks(watching) })
 	awaitReady(ctx, w)
-	d.progress("attack", fmt.Sprintf("run %s: %d requests at %g/s from pod %s for %s", d.m.ID, d.m.Plan.Requests,
-		d.m.Plan.Rate.PerSecond(), d.m.Before.Source.Name, d.m.Plan.Duration().Round(time.Second)))
-	err := d.witnessed(ctx, d.alone(client), func() error { return d.attack(ctx, client) })
+	d.progress("attack", fmt.Sprintf("run %s: %d requests at %g/s from %s for %s", d.m.ID, d.m.Plan.Requests,
+		d.m.Plan.Rate.PerSecond(), d.from(), d.m.Plan.Duration().Round(time.Second)))
+	err := d.witnessed(ctx, sources, func() error { return d.burst(ctx, sources) })
+	for _, s := range sources { // on our clock, as early as any result allows
+		if !s.began.IsZero() {
+			d.facts.Began = earlier(d.facts.Began, s.began)
+		}
+	}
 	w.Close()
 	stop()
 	observers.Wait()
@@ -97,23 +100,6 @@ func (d *drillRun) measure(ctx context.Context, client session) error {
 	slices.SortStableFunc(d.facts.Events, func(a, b record.DrillFact) int { return a.At.Compare(b.At) })
 	d.m.Drill = &d.facts
 	return errors.Join(err, keepErr)
-}
-
-// attack sends the burst. The burst's instant 0 on our clock is the earliest that any result allows.
-func (d *drillRun) attack(ctx context.Context, client session) error {
-	own := d.m.ProxyAnswers()
-	d.live.begin(d.m.Weights, nil, d.m.Plan.Requests, d.m.Plan.Duration())
-	for r, err := range client.AttackFrom(ctx, d.m.Plan, agent.Start{}, &d.totals) {
-		if err != nil {
-			return err
-		}
-		r = own.Tell(r)
-		d.facts.Began = earlier(d.facts.Began, time.Now().Add(-r.Done))
-		d.tally.Add(r)
-		d.shots = append(d.shots, judge.ShotOf(r))
-		d.live.add(r)
-	}
-	return nil
 }
 
 // watch follows what the API says of the split and of the gateways.

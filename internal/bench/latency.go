@@ -64,7 +64,7 @@ func Latency(ctx context.Context, cfg LatencyConfig) (report.Report, error) {
 }
 
 func (r *latencyRun) attempt(ctx context.Context) (measured bool) {
-	r.fail(ctx, r.withSession(ctx, r.sending(), r.measure))
+	r.fail(ctx, r.sessions(ctx, r.sending(), r.measure))
 	return r.sent() > 0
 }
 
@@ -129,12 +129,17 @@ func (r *latencyRun) prepare(ctx context.Context) error {
 	r.run.cfg.Load.speak(r.m.Before.Law.Probe)
 	r.m.Checks = sourceChecks(preflight.Run(preflight.View{Snapshot: *r.m.Before}))
 	p := r.run.cfg.Load.Plan(r.plan.Targets[0].URL, r.cfg.Load.Rate.Requests(r.cfg.Round))
+	pods := 1 + len(r.m.Before.Others)
+	p.Connections = max(p.Connections, pods)
 	r.m.Plan = p
 	for _, rate := range append(slices.Clone(r.cfg.Rates), p.Rate) {
 		burst := p
 		burst.Rate, burst.Requests = rate, max(1, rate.Requests(r.cfg.Round))
 		if err := burst.Validate(); err != nil {
 			return &record.UsageError{Err: err}
+		}
+		if err := checkPods(burst, pods, false); err != nil {
+			return err
 		}
 	}
 	if total := p.Requests * uint64(len(r.plan.Targets)*r.plan.Rounds); !r.plan.Sweep && total > p.MaxRequests {
@@ -235,7 +240,11 @@ func (r *latencyRun) sending() time.Duration {
 }
 
 // measure carries out the rounds: each a random order of the targets, and then the same order backwards.
-func (r *latencyRun) measure(ctx context.Context, client session) error {
+func (r *latencyRun) measure(ctx context.Context, sources []*source) error {
+	client := newFleet(r.run, sources)
+	if len(sources) > 1 {
+		defer r.keepStreams()
+	}
 	r.times = make([]judge.Times, len(r.plan.Targets))
 	for i := range r.plan.Targets {
 		if err := r.recognise(ctx, client, i); err != nil {
@@ -245,7 +254,7 @@ func (r *latencyRun) measure(ctx context.Context, client session) error {
 	if err := r.m.Write(r.folder); err != nil {
 		return err
 	}
-	return r.witnessed(ctx, r.alone(client), func() error {
+	return r.witnessed(ctx, sources, func() error {
 		if r.plan.Sweep {
 			return r.sweep(ctx, client)
 		}
@@ -255,8 +264,8 @@ func (r *latencyRun) measure(ctx context.Context, client session) error {
 
 // rounds sends them.
 func (r *latencyRun) rounds(ctx context.Context, client session) error {
-	r.progress("attack", fmt.Sprintf("%d rounds of %s for each of %d targets at %g/s from pod %s",
-		r.plan.Rounds, r.plan.Round, len(r.plan.Targets), r.m.Plan.Rate.PerSecond(), r.m.Before.Source.Name))
+	r.progress("attack", fmt.Sprintf("%d rounds of %s for each of %d targets at %g/s from %s",
+		r.plan.Rounds, r.plan.Round, len(r.plan.Targets), r.m.Plan.Rate.PerSecond(), r.from()))
 	planned := r.m.Plan.Requests * uint64(len(r.plan.Targets)*r.plan.Rounds)
 	r.live.begin(nil, nil, planned, 0)
 	var order []int

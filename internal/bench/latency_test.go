@@ -90,7 +90,7 @@ func TestLatencyFindsTheDelayAndIsStored(t *testing.T) {
 	}
 	// Compared with itself as a baseline nothing differs.
 	late := strings.Contains(strings.Join(r.Verdict.Reasons, " "), "late")
-	times, err := judge.StoredTimes(f, m.Latency)
+	times, err := judge.StoredTimes(f, m)
 	if err != nil {
 		t.Fatal(err)
 	}

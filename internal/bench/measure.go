@@ -10,34 +10,50 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// measure opens a session in every source pod, learns who answers how, and sends the burst.
-func (r *run) measure(ctx context.Context) (err error) {
-	sources, err := r.sources()
-	if err != nil {
+// sessions opens a session in every source pod and has something done with them. length is how long the sending takes.
+func (r *run) sessions(
+	ctx context.Context, length time.Duration, do func(context.Context, []*source) error,
+) (err error) {
+	if r.active, err = r.sources(*r.m.Before, length); err != nil {
 		return err
 	}
 	defer func() {
-		for _, ended := range each(sources, (*source).close) {
-			r.ended(err, ended)
+		for _, ended := range each(r.active, (*source).close) {
+			if err == nil && ended != nil { // a warning, where nothing worse is known
+				r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+untrusted.Error(ended))
+			}
 		}
 	}()
-	from := "pod " + sources[0].pod.Name
-	if len(sources) > 1 {
-		from = fmt.Sprintf("%d pods", len(sources))
+	r.progress("settle", "starting the agent in "+r.from())
+	for _, s := range r.active {
+		s.stream = r.newStream(s) // numbered as the pods are
 	}
-	r.progress("settle", "starting the agent in "+from)
-	if err := r.openAll(ctx, sources); err != nil {
+	err = r.openAll(ctx, r.active)
+	r.m.Agent = r.active[0].facts
+	if err != nil {
 		return err
 	}
-	r.m.Agent = sources[0].facts
+	return do(ctx, r.active)
+}
+
+// from names the pods that send.
+func (r *run) from() string {
+	if n := len(r.active); n > 1 {
+		return fmt.Sprintf("%d pods", n)
+	}
+	return "pod " + r.m.Before.Source.Name
+}
+
+// measure learns who answers how, and sends the burst.
+func (r *run) measure(ctx context.Context, sources []*source) error {
 	first := clockedFetcher{sources[0].session, &r.m.Clock, func(text string) { r.progress("settle", text) }}
 	if err := r.heard(ctx, first); err != nil || r.m.Refused() {
 		return err
@@ -49,11 +65,11 @@ func (r *run) measure(ctx context.Context) (err error) {
 		return err
 	}
 	r.progress("attack", fmt.Sprintf("sending %d requests at %g/s from %s",
-		r.m.Plan.Requests, r.m.Plan.Rate.PerSecond(), from))
+		r.m.Plan.Requests, r.m.Plan.Rate.PerSecond(), r.from()))
 	if err := r.tellAgain(ctx); err != nil {
 		return err
 	}
-	err = r.witnessed(ctx, sources, func() error {
+	err := r.witnessed(ctx, sources, func() error {
 		if t := r.m.Before.Told; t != nil && t.Why == "" {
 			t.BeforeBurstMs = max(1, time.Since(t.At).Milliseconds())
 		}
@@ -61,32 +77,6 @@ func (r *run) measure(ctx context.Context) (err error) {
 	})
 	r.tellAfter(ctx)
 	return err
-}
-
-// withSession opens one session in the source pod, keeps what it verifies, and has it do something for so long.
-func (r *run) withSession(
-	ctx context.Context, length time.Duration, do func(context.Context, session) error,
-) (err error) {
-	r.progress("settle", "starting the agent in pod "+r.m.Before.Source.Name)
-	client, facts, err := r.openSession(ctx, ladder{
-		pod: r.m.Before.Source, plan: r.m.Plan, length: length,
-		options: agent.ClientOptions{
-			Verified: r.storeFrames(store.SamplesFile), Progress: func(wire.Progress) { r.showLive() },
-		},
-	})
-	r.m.Agent = facts
-	if err != nil {
-		return err
-	}
-	defer func() { r.ended(err, client.Close()) }()
-	return do(ctx, client)
-}
-
-// ended warns that the end of a session was not seen, where nothing worse is known.
-func (r *run) ended(err, closed error) {
-	if err == nil && closed != nil {
-		r.m.Warnings = append(r.m.Warnings, "the agent's end could not be seen: "+untrusted.Error(closed))
-	}
 }
 
 // burst sends the counted requests, from all source pods at once. Frames are stored before they are counted. A
@@ -101,7 +91,11 @@ func (r *run) burst(ctx context.Context, sources []*source) error {
 		}
 	}
 	r.tally.Pods = len(sources)
-	r.live.begin(r.m.Weights, &r.m.Options, r.m.Plan.Requests, r.m.Plan.Duration())
+	held := &r.m.Options
+	if r.m.Kind == report.KindDrill { // it breaks the split
+		held = nil
+	}
+	r.live.begin(r.m.Weights, held, r.m.Plan.Requests, r.m.Plan.Duration())
 	start := newBarrier(len(sources))
 	errs, lost := make([]error, len(sources)), make([]bool, len(sources))
 	var sending sync.WaitGroup
@@ -161,9 +155,6 @@ func (r *run) openAll(ctx context.Context, sources []*source) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var failed atomic.Int64
-	for _, s := range sources {
-		s.stream = r.newStream(s) // numbered as the pods are
-	}
 	each(sources, func(s *source) error {
 		if ctx.Err() != nil {
 			return nil
@@ -245,20 +236,26 @@ func (r *run) gather() {
 		r.totals = r.m.ProxyAnswers().TellAll(r.streams[0].Totals)
 		return
 	}
-	r.m.Streams = nil
-	for _, s := range r.streams {
-		r.m.Streams = append(r.m.Streams, s.Stream)
-	}
+	r.keepStreams()
 	again := judge.NewTally(len(r.m.Weights))
-	again.Pods = r.tally.Pods
+	again.Pods, r.shots = r.tally.Pods, r.shots[:0]
 	totals := wire.Totals{}
 	for result, err := range r.m.Samples(store.Folder{ID: r.m.ID, Dir: r.folder.Dir}, &totals) {
 		if err != nil {
 			break // the burst's own error says it
 		}
 		again.Add(result)
+		r.shoot(result)
 	}
 	r.tally, r.totals = again, totals
+}
+
+// keepStreams notes in the manifest what the sessions contributed.
+func (r *run) keepStreams() {
+	r.m.Streams = nil
+	for _, s := range r.streams {
+		r.m.Streams = append(r.m.Streams, s.Stream)
+	}
 }
 
 // worstOf is the error that ended a burst. That the looks decided is none.
@@ -282,6 +279,7 @@ func (r *run) take(result attack.Result, stop context.CancelCauseFunc) error {
 	defer r.taking.Unlock()
 	r.tally.Add(result)
 	r.live.add(result)
+	r.shoot(result)
 	if r.looks == nil {
 		return nil
 	}
@@ -290,6 +288,13 @@ func (r *run) take(result attack.Result, stop context.CancelCauseFunc) error {
 		stop(errDecided)
 	}
 	return err
+}
+
+// shoot keeps a request of a drill.
+func (r *run) shoot(result attack.Result) {
+	if r.m.Kind == report.KindDrill && result.Err != attack.ErrLost {
+		r.shots = append(r.shots, judge.ShotOf(result))
+	}
 }
 
 // errDecided ends a burst whose counts have decided.

@@ -35,7 +35,9 @@ type run struct {
 	taking  sync.Mutex    // results come from several pods at once
 	looks   *judge.Looker // nil where the run does not stop early
 	streams []*record.Placement
-	files   int                                    // streams so far, the forgotten ones too
+	files   int // streams so far, the forgotten ones too
+	active  []*source
+	shots   []judge.Shot                           // of a drill
 	tell    func(context.Context) (law.Law, error) // what is told anew; nil: nobody is asked
 	telling sync.Mutex                             // Progress is called by one at a time
 	live    liveFacts
@@ -197,7 +199,7 @@ func (r *run) keep(name string, data []byte) error {
 // attempt measures while what the shares rest on is followed.
 func (r *run) attempt(ctx context.Context) (measured bool) {
 	unwatch := r.watch(ctx)
-	err := r.measure(ctx)
+	err := r.sessions(ctx, r.m.Plan.Duration()+r.m.Plan.Timeout, r.measure)
 	unwatch()
 	r.fail(ctx, errors.Join(err, r.keepMarks()))
 	measured = r.tally != nil && r.tally.N > 0

@@ -13,6 +13,7 @@ import (
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
@@ -24,28 +25,30 @@ type source struct {
 	r       *run
 	n       int // its number
 	pod     law.Pod
-	plan    attack.Plan // its whole part
-	session session     // nil where none is open
+	plan    attack.Plan   // its whole part
+	length  time.Duration // of the sending
+	session session       // nil where none is open
 	facts   record.AgentFacts
 	asked   time.Time               // when its proxy was asked for its counters before the burst
+	heard   func()                  // is called at each sign of life; nil: nobody asks
 	stream  *record.Placement       // of the open session
 	failed  error                   // why its session could not be opened
 	halt    context.CancelCauseFunc // ends its part of the burst alone
-	pace    *pace     // of the burst under way
-	began   time.Time // the run's instant 0 on our clock, as closely as results tell
-	zero    time.Time // the instant 0 of the first burst on our clock, at the latest
+	pace    *pace                   // of the burst under way
+	began   time.Time               // the run's instant 0 on our clock, as closely as results tell
+	zero    time.Time               // the instant 0 of the first burst on our clock, at the latest
 }
 
 // sources are the pods that send, the first of them the one that the snapshot calls the source. Each has its part of
 // the plan: pod k of n sends the requests k, k+n, k+2n and so on of the run, each when it is due.
-func (r *run) sources() ([]*source, error) {
-	pods := append([]law.Pod{r.m.Before.Source}, r.m.Before.Others...)
+func (r *run) sources(snap law.Snapshot, length time.Duration) ([]*source, error) {
+	pods := append([]law.Pod{snap.Source}, snap.Others...)
 	out := make([]*source, len(pods))
 	for i, p := range pods {
-		if why := unfit(p, r.m.Before.Through == nil); i > 0 && why != "" {
+		if why := unfit(p, snap.Through == nil); i > 0 && why != "" {
 			return nil, fmt.Errorf("--pods: pod %s cannot send: %s; wait for it, or name fewer pods", p.Name, why)
 		}
-		out[i] = &source{r: r, n: i, pod: p, plan: record.PartOf(r.m.Plan, i, len(pods))}
+		out[i] = &source{r: r, n: i, pod: p, plan: record.PartOf(r.m.Plan, i, len(pods)), length: length}
 	}
 	return out, nil
 }
@@ -98,7 +101,7 @@ func (s *source) segment(ctx context.Context, start agent.Start, stop context.Ca
 	if s.stream.Segment > 0 {
 		plan.WarmUp = 0 // it would take time in which requests fall due
 	}
-	s.pace = newPace(plan, s.r.cfg.KeepGoing, s.halt)
+	s.pace = newPace(plan, s.r.cfg.KeepGoing || s.r.m.Kind == report.KindDrill, s.halt) // a drill is about what is slow
 	for result, err := range s.session.AttackFrom(ctx, plan, start, &s.stream.Totals) {
 		if err != nil {
 			return err
@@ -184,15 +187,18 @@ func (s *source) resume(ctx context.Context, broken error, stop context.CancelCa
 	return agent.Start{Delay: st.Offset - now}, nil
 }
 
-// open provides the generator and starts a session, whose samples are the source's stream. after is the process of the
+// open provides the generator and starts a session, whose samples are kept in the source's stream, where it has one. after is the process of the
 // session before it, which must have ended; 0: there was none.
 func (s *source) open(ctx context.Context, after int) (err error) {
 	r := s.r
-	s.session, s.facts, err = r.openSession(ctx, ladder{
-		pod: s.pod, plan: s.plan, length: r.m.Plan.Duration() + r.m.Plan.Timeout, after: after,
-		options: agent.ClientOptions{Verified: r.storeFrames(s.stream.File), Progress: s.tick},
-	})
-	s.stream.Agent = s.facts
+	l := ladder{pod: s.pod, plan: s.plan, length: s.length, after: after, options: agent.ClientOptions{Progress: s.tick}}
+	if s.stream != nil {
+		l.options.Verified = r.storeFrames(s.stream.File)
+	}
+	s.session, s.facts, err = r.openSession(ctx, l)
+	if s.stream != nil {
+		s.stream.Agent = s.facts
+	}
 	return err
 }
 
@@ -245,11 +251,15 @@ func (r *run) storeFrames(file string) func(wire.Type, []byte) error {
 // tick is a sign of life.
 func (s *source) tick(p wire.Progress) {
 	r := s.r
+	if s.heard != nil {
+		s.heard()
+	}
 	if p.Burst != nil {
-		if s.stream.Segment == 0 {
+		if s.stream != nil && s.stream.Segment == 0 {
 			s.zero = earlier(s.zero, time.Now().Add(-time.Duration(p.Burst.ElapsedUs)*time.Microsecond))
 		}
-		if say := s.pace.see(*p.Burst); say != "" {
+		if s.pace == nil { // one burst of many
+		} else if say := s.pace.see(*p.Burst); say != "" {
 			r.progress("attack", "pod "+s.pod.Name+": "+say)
 		}
 	}

@@ -9,12 +9,10 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
-	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/podexec"
 )
 
@@ -100,15 +98,12 @@ func (w *watchRun) session(ctx context.Context) error {
 			return errors.New(why)
 		}
 	}
-	client, facts, err := w.openSession(opening, ladder{
-		pod: snap.Source, plan: w.m.Plan, length: w.cfg.Session + w.cfg.Every + w.m.Plan.Timeout,
-		options: agent.ClientOptions{Progress: func(wire.Progress) { w.heard = time.Now(); w.showLive() }},
-	})
+	client, err := w.openFleet(opening, snap)
 	if err != nil {
 		return err
 	}
-	defer client.Close() // what broke was reported; the agent ends by itself
-	if err := w.learn(opening, client, snap, facts); err != nil || w.m.Refused() {
+	defer client.Close() // what broke was reported; the agents end by themselves
+	if err := w.learn(opening, client, snap, client.sources[0].facts); err != nil || w.m.Refused() {
 		return err
 	}
 	pod, last, since := snap.Source.Name, w.pod(), ""
@@ -122,8 +117,29 @@ func (w *watchRun) session(ctx context.Context) error {
 	if last != pod {
 		w.w.Pods = keepLast(append(w.w.Pods, pod), report.MaxWatchList)
 	}
-	w.progress("watch", fmt.Sprintf("sending %g requests per second from pod %s%s", w.m.Plan.Rate.PerSecond(), pod, since))
+	w.progress("watch", fmt.Sprintf("sending %g requests per second from %s%s", w.m.Plan.Rate.PerSecond(), w.from(), since))
 	return w.send(ctx, client)
+}
+
+// openFleet opens a session in each pod of a snapshot that is to send.
+func (w *watchRun) openFleet(ctx context.Context, snap law.Snapshot) (*fleet, error) {
+	sources, err := w.sources(snap, w.cfg.Session+w.cfg.Every+w.m.Plan.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sources {
+		s.heard = func() {
+			w.taking.Lock() // from the reader of each session
+			defer w.taking.Unlock()
+			w.heard = time.Now()
+		}
+	}
+	w.active = sources
+	f := &fleet{r: w.run, sources: sources}
+	if err := w.openAll(ctx, sources); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return newFleet(w.run, sources), nil
 }
 
 // learn settles with what the pod sees. A watch goes on where it could not begin: what a later pod is refused for is a

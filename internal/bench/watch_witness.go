@@ -22,6 +22,10 @@ func (w *watchRun) askFirst(ctx context.Context, client session) (err error) {
 	if facts == nil || facts.Why != "" {
 		return nil
 	}
+	if len(w.active) > 1 {
+		facts.Why = "the proxies of several pods are not asked at every look"
+		return nil
+	}
 	w.page, facts.Why, err = w.readPage(ctx, client, facts)
 	w.asked = time.Now()
 	return err

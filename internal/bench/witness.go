@@ -27,11 +27,6 @@ func (r *run) witnessed(ctx context.Context, sources []*source, do func() error)
 	return errors.Join(do(), r.witnessAfter(ctx, sources))
 }
 
-// alone is the source pod as the only one that sends.
-func (r *run) alone(client session) []*source {
-	return []*source{{r: r, pod: r.m.Before.Source, session: client}}
-}
-
 // locateWitness finds where the proxies' counters are; nil: they are not to be asked.
 func (r *run) locateWitness() *record.WitnessFacts {
 	if r.cfg.Witness == witness.Off {

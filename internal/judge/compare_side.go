@@ -95,7 +95,7 @@ func measuredLatency(f store.Folder, m record.Manifest) (sideRun, error) {
 	case m.Latency == nil || m.Latency.Sweep:
 		return sideRun{}, record.Usagef("compare: run %s is a sweep of rates, which cannot be compared", f.ID)
 	}
-	times, err := StoredTimes(f, m.Latency)
+	times, err := StoredTimes(f, m)
 	if err != nil {
 		return sideRun{}, fmt.Errorf("compare run %s: %w", f.ID, err)
 	}

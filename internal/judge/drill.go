@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
@@ -39,6 +40,7 @@ func concludeDrill(m record.Manifest, totals wire.Totals, t *Tally, shots []Shot
 		t.sorted()
 		doc.counts = t.counts
 		doc.take(m.Plan, totals, t)
+		doc.pods(m, t)
 	}
 	if m.Witness != nil && m.Before != nil && len(shots) > 0 {
 		sent := int64(totals.Requests + totals.WarmUp)
@@ -245,13 +247,16 @@ func analyzeDrill(f store.Folder, m record.Manifest) report.Report {
 	var totals wire.Totals
 	var shots []Shot
 	t := NewTally(len(m.Weights))
+	t.Pods = m.Pods()
 	for r, err := range m.Samples(f, &totals) {
 		if err != nil {
 			m.Failures = append(m.Failures, missingEnd(m, err)...)
 			break
 		}
 		t.Add(r)
-		shots = append(shots, ShotOf(r))
+		if r.Err != attack.ErrLost { // that is what splitbench lost, not the mesh
+			shots = append(shots, ShotOf(r))
+		}
 	}
 	return concludeDrill(m, totals, t, shots)
 }

@@ -65,16 +65,12 @@ func conclude(m record.Manifest, totals wire.Totals, t *Tally) report.Report {
 		doc.take(m.Plan, totals, t)
 		doc.Series.Marks = marksOf(m, totals, t.last-t.first)
 		doc.GatewayCost = gatewayCost(m, t, totals)
-		if doc.Source != nil {
-			doc.Source.Pods = podsOf(m, t)
-			doc.Source.StartSkewMs = max(0, float64(m.StartSkew.Microseconds())/1e3)
-		}
+		doc.pods(m, t)
 		if curl.Drives(totals.Engine) {
 			doc.Load.OnTime = false
 			doc.warn(report.SayImageSent, totals.Engine)
 		}
 		doc.sayKept(m, totals, t.last-t.first, !doc.Load.OnTime)
-		doc.brokenStreams(m, t)
 		judge(&doc, m, t, totals)
 		doc.heldAgainstForce(m)
 	}

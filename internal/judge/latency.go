@@ -34,6 +34,7 @@ func concludeLatency(m record.Manifest, times []Times, baseline *store.Folder) r
 	if p.Against && len(p.Targets) > 0 {
 		c.Against = p.Targets[len(p.Targets)-1].Name
 	}
+	doc.lostPods(m)
 	j := &latencyJudge{doc: &doc, m: m, p: p, c: c, times: times}
 	j.hear()
 	j.targets()
@@ -220,7 +221,7 @@ func analyzeLatency(f store.Folder, m record.Manifest) report.Report {
 	if m.Latency == nil {
 		return concludeLatency(m, nil, nil)
 	}
-	times, err := StoredTimes(f, m.Latency)
+	times, err := StoredTimes(f, m)
 	if err != nil {
 		m.Failures = append(m.Failures, missingEnd(m, err)...)
 	}

@@ -19,7 +19,7 @@ func (j *latencyJudge) baseline(f store.Folder) {
 	old, err := record.Read(f)
 	var times []Times
 	if err == nil {
-		times, err = StoredTimes(f, old.Latency)
+		times, err = StoredTimes(f, old)
 	}
 	if err != nil {
 		j.notCompared(report.SayBaselineCut, f.ID, untrusted.Error(err))

@@ -92,9 +92,10 @@ func (t *Times) sample(rounds int, p attack.Plan) (*analyze.Blocks, error) {
 }
 
 // StoredTimes reads the bursts of a stored comparison again.
-func StoredTimes(f store.Folder, plan *record.LatencyPlan) ([]Times, error) {
+func StoredTimes(f store.Folder, m record.Manifest) ([]Times, error) {
+	plan := m.Latency
 	times := make([]Times, len(plan.Targets))
-	cut, err := eachRound(f, plan, func(i int, samples iter.Seq2[attack.Result, error], totals *wire.Totals) error {
+	cut, err := eachRound(f, m, func(i int, samples iter.Seq2[attack.Result, error], totals *wire.Totals) error {
 		target := plan.Bursts[i].Target
 		one := NewBurst(plan.Targets[target].Own)
 		for r, err := range samples {

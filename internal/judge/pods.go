@@ -14,6 +14,15 @@ func stepsOf(m record.Manifest) (out []report.SourceStep) {
 	return out
 }
 
+// pods has the report say what each source pod sent, where several did.
+func (doc *draft) pods(m record.Manifest, t *Tally) {
+	if doc.Source != nil {
+		doc.Source.Pods = podsOf(m, t)
+		doc.Source.StartSkewMs = max(0, float64(m.StartSkew.Microseconds())/1e3)
+	}
+	doc.brokenStreams(m, t)
+}
+
 // podsOf is what each source pod sent; nil where one pod sent all in one segment.
 func podsOf(m record.Manifest, t *Tally) []report.SourcePod {
 	if len(m.Streams) < 2 {
@@ -82,6 +91,15 @@ func (doc *draft) brokenStreams(m record.Manifest, t *Tally) {
 			doc.warn(report.SayPodLost, s.Name, n, s.Broken)
 		default:
 			doc.warn(report.SayStreamBroke, s.Name, s.Next, n, s.Broken)
+		}
+	}
+}
+
+// lostPods says which pods of a comparison were lost, and names those that sent.
+func (doc *draft) lostPods(m record.Manifest) {
+	for _, s := range m.Streams {
+		if s.Broken != "" {
+			doc.warn(report.SayPodLeft, s.Name, s.Bursts, len(m.Latency.Bursts), s.Broken)
 		}
 	}
 }

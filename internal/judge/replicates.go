@@ -3,7 +3,6 @@ package judge
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"slices"
 	"strconv"
@@ -46,7 +45,7 @@ func ReplicatesOf(f store.Folder) (Replicates, error) {
 	switch {
 	case m.Kind == report.KindLatency && m.Latency != nil:
 		out.Benchmark, out.Key = "Latency", "target"
-		out.rounds(f, m.Latency)
+		out.rounds(f, m)
 	case m.Kind == report.KindSplit:
 		out.Benchmark, out.Key = "Split", "backend"
 		out.backends(f, m)
@@ -60,8 +59,9 @@ func ReplicatesOf(f store.Folder) (Replicates, error) {
 	return out, nil
 }
 
-func (o *Replicates) rounds(f store.Folder, p *record.LatencyPlan) {
-	times, err := StoredTimes(f, p)
+func (o *Replicates) rounds(f store.Folder, m record.Manifest) {
+	p := m.Latency
+	times, err := StoredTimes(f, m)
 	o.Cut = err
 	next := make([]int, len(times))
 	for _, b := range p.Bursts {
@@ -209,7 +209,7 @@ func Tabulate(f store.Folder, t *export.Table) (cut, err error) {
 // tabulateRounds reads twice: only the end of a burst says when it began.
 func tabulateRounds(f store.Folder, m record.Manifest, t *export.Table) (cut, err error) {
 	var began []int64
-	cut, err = eachRound(f, m.Latency, func(_ int, samples iter.Seq2[attack.Result, error], totals *wire.Totals) error {
+	cut, err = eachRound(f, m, func(_ int, samples iter.Seq2[attack.Result, error], totals *wire.Totals) error {
 		for _, err := range samples {
 			if err != nil {
 				return err
@@ -223,7 +223,8 @@ func tabulateRounds(f store.Folder, m record.Manifest, t *export.Table) (cut, er
 	}
 	whole := *m.Latency
 	whole.Bursts = whole.Bursts[:len(began)]
-	_, err = eachRound(f, &whole, func(i int, samples iter.Seq2[attack.Result, error], _ *wire.Totals) error {
+	m.Latency = &whole
+	_, err = eachRound(f, m, func(i int, samples iter.Seq2[attack.Result, error], _ *wire.Totals) error {
 		b, target := whole.Bursts[i], whole.Targets[whole.Bursts[i].Target]
 		facts := export.Facts{
 			Run: m.ID, URL: target.URL, Started: time.Unix(0, began[i]).UTC(), Target: target.Name, Round: b.Round + 1,
@@ -240,24 +241,24 @@ func tabulateRounds(f store.Folder, m record.Manifest, t *export.Table) (cut, er
 
 // eachRound calls do for the bursts of a stored latency run in their order, as far as they are stored.
 func eachRound(
-	f store.Folder, plan *record.LatencyPlan, do func(int, iter.Seq2[attack.Result, error], *wire.Totals) error,
+	f store.Folder, m record.Manifest, do func(int, iter.Seq2[attack.Result, error], *wire.Totals) error,
 ) (cut, err error) {
-	file, err := f.OpenSamples()
-	if errors.Is(err, fs.ErrNotExist) {
-		return agent.ErrNoEnd, nil
+	plan := m.Latency
+	bursts, err := m.OpenBursts(f)
+	if errors.Is(err, agent.ErrNoEnd) {
+		return err, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	bursts := agent.NewStoredBursts(file)
+	defer bursts.Close()
 	for i, b := range plan.Bursts {
 		if b.Target < 0 || b.Target >= len(plan.Targets) {
 			return nil, fmt.Errorf("read %s of run %s: a burst of target %d of %d", record.ManifestFile, f.ID, b.Target,
 				len(plan.Targets))
 		}
 		var totals wire.Totals
-		if err := do(i, bursts.Next(&totals), &totals); endsEarly(err) {
+		if err := do(i, bursts.Next(b.Rate, &totals), &totals); endsEarly(err) {
 			return err, nil
 		} else if err != nil {
 			return nil, err

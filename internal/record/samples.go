@@ -52,7 +52,7 @@ func (m Manifest) Samples(f store.Folder, totals *wire.Totals) iter.Seq2[attack.
 				failed = err
 			}
 		}
-		*totals = own.TellAll(addUp(parts))
+		*totals = own.TellAll(AddUp(parts))
 		if failed != nil && len(streams) > 1 {
 			totals.Reason, totals.Error = "", "" // what one stream says of its end does not hold for all
 		}
@@ -104,8 +104,8 @@ func (p *Placement) yieldLost(yield func(attack.Result, error) bool) (more bool)
 	return true
 }
 
-// addUp is the totals of a run of several streams.
-func addUp(parts []wire.Totals) wire.Totals {
+// AddUp is the totals of a run of several streams.
+func AddUp(parts []wire.Totals) wire.Totals {
 	if len(parts) == 1 {
 		return parts[0]
 	}

@@ -29,6 +29,8 @@ type Stream struct {
 	Offset time.Duration `json:"offsetNs"`         // of the stream's instant 0 from the run's
 	Broken string        `json:"broken,omitempty"` // how it broke, where Next is set
 	Agent  AgentFacts    `json:"agent"`
+	// Bursts is of a comparison how many bursts the pod carried out before it was lost, where Broken says why it was.
+	Bursts int `json:"bursts,omitempty"`
 	// Started is how much later than all were let go it began, at most, and Clock is its pod's: of the first segments of
 	// several pods.
 	Started time.Duration `json:"startedNs,omitempty"`
