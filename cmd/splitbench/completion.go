@@ -244,7 +244,7 @@ func storedRuns(_ context.Context, cmd *cobra.Command, args []string) ([]string,
 	for i, f := range folders {
 		name := f.ID
 		if i < describedRuns {
-			line, _ := lineOf(f)
+			line := lineOf(f)
 			name += "\t" + untrusted.Safe(strings.TrimSpace(cmp.Or(line.Outcome, line.Status)+" "+line.Kind+" "+line.Split))
 		}
 		names = append(names, name)
@@ -262,7 +262,7 @@ func storedLabels(_ context.Context, cmd *cobra.Command, _ []string) (labels []s
 		return nil, err
 	}
 	for _, f := range folders[:min(describedRuns, len(folders))] {
-		line, _ := lineOf(f)
+		line := lineOf(f)
 		for k, v := range line.Labels {
 			labels = append(labels, untrusted.Safe(k+"="+v))
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,46 +69,41 @@ func (c *listCommand) list(context.Context, []string) error {
 	if err != nil {
 		return err
 	}
-	lines := linesOf(folders, func(line runLine, s report.Summary) bool {
-		return s.HasLabels(c.runs.labels) && (c.outcome == "" || c.outcome == line.Outcome)
+	all := linesOf(folders)
+	labelled := func(l runLine) bool { return report.Summary{Labels: l.Labels}.HasLabels(c.runs.labels) }
+	lines := slices.DeleteFunc(slices.Clone(all), func(l runLine) bool {
+		return !labelled(l) || c.outcome != "" && c.outcome != l.Outcome
 	})
-	if len(lines) == 0 && (c.output == "text" || c.output == "wide") {
+	damaged := slices.DeleteFunc(all, func(l runLine) bool { // whether one without labels belongs here is not known
+		return l.Status != string(store.Damaged) || len(l.Labels) > 0 && !labelled(l)
+	})
+	if len(lines)+len(damaged) == 0 && (c.output == "text" || c.output == "wide") {
 		c.say("no runs stored")
 		return nil
 	}
-	return cmp.Or(c.write(c.output, runList(lines)), c.anyDamaged(lines))
-}
-
-// anyDamaged says of each damaged run why it has no outcome, and ends a list with exit code 4.
-func (c *listCommand) anyDamaged(lines []runLine) (err error) {
-	for _, l := range lines {
-		if l.Status == string(store.Damaged) {
-			c.say("%s", l.Why)
-			err = exitCode(report.ExitInvalid)
-		}
+	if err := c.write(c.output, runList(lines)); err != nil {
+		return err
+	}
+	for _, l := range damaged {
+		c.say("%s", l.Why)
+		err = exitCode(report.ExitInvalid)
 	}
 	return err
 }
 
-// linesOf are the lines of those runs that keep lets through. All files are hashed, so all processors do it.
-func linesOf(folders []store.Folder, keep func(runLine, report.Summary) bool) []runLine {
-	all, kept := make([]runLine, len(folders)), make([]bool, len(folders))
-	store.Each(folders, func(i int, f store.Folder) {
-		line, s := lineOf(f)
-		all[i], kept[i] = line, keep(line, s)
-	})
-	lines := []runLine{}
-	for i, line := range all {
-		if kept[i] {
-			lines = append(lines, line)
-		}
-	}
+// linesOf are the lines of runs. All files are hashed, so all processors do it.
+func linesOf(folders []store.Folder) []runLine {
+	lines := make([]runLine, len(folders))
+	store.Each(folders, func(i int, f store.Folder) { lines[i] = lineOf(f) })
 	return lines
 }
 
-func lineOf(f store.Folder) (runLine, report.Summary) {
+func lineOf(f store.Folder) runLine {
 	line := runLine{ID: f.ID, Status: string(f.Status), Pinned: f.Pinned(), Labels: map[string]string{}}
 	s, err := record.Summary(f)
+	if s.Labels != nil {
+		line.Labels = s.Labels
+	}
 	if err == nil {
 		err = f.Whole()
 	}
@@ -118,19 +112,16 @@ func lineOf(f store.Folder) (runLine, report.Summary) {
 		if errors.Is(err, store.ErrDamaged) {
 			line.Status = string(store.Damaged)
 		}
-		return line, s
+		return line
 	}
 	line.Kind, line.Split, line.Weights, line.Requests, line.Tool = s.Kind, s.Subject, s.Weights, s.Requests, s.Tool
 	if f.Status != store.Running {
 		line.Outcome = s.Outcome
 	}
-	if s.Labels != nil {
-		line.Labels = s.Labels
-	}
 	if !s.Started.IsZero() {
 		line.Started = s.Started.Format("2006-01-02 15:04:05Z")
 	}
-	return line, s
+	return line
 }
 
 // runsDocument is the JSON of a list of runs.
