@@ -84,7 +84,7 @@ github.com/tsenart/vegeta/v12 < attack, internal/export
 github.com/tsenart/vegeta/v12/lib/plot < tests
 github.com/vbauerster/cupwriter < cmd/splitbench
 github.com/yuin/goldmark < tests
-go.yaml.in/yaml/v3 < cmd/splitbench
+go.yaml.in/yaml/v4 < cmd/splitbench
 go.opentelemetry.io/otel < internal/telemetry
 go.opentelemetry.io/proto/otlp < tests
 google.golang.org/grpc < internal/told

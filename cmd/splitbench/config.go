@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -15,7 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/nearest"
@@ -32,15 +34,15 @@ const (
 
 // defaultsFile is the content of a file of defaults: flags in camel case. Unknown keys are refused.
 type defaultsFile struct {
-	APIVersion     string   `json:"apiVersion"`
-	Kind           string   `json:"kind"` // Defaults
-	Context        string   `json:"context"`
-	RemoteContexts []string `json:"remoteContexts"`
-	Namespace      string   `json:"namespace"`
-	From           string   `json:"from"`
-	Container      string   `json:"container"`
-	ResultsDir     string   `json:"resultsDir"`
-	Tolerance      string   `json:"tolerance"`
+	APIVersion     string   `yaml:"apiVersion"`
+	Kind           string   `yaml:"kind"` // Defaults
+	Context        string   `yaml:"context"`
+	RemoteContexts []string `yaml:"remoteContexts"`
+	Namespace      string   `yaml:"namespace"`
+	From           string   `yaml:"from"`
+	Container      string   `yaml:"container"`
+	ResultsDir     string   `yaml:"resultsDir"`
+	Tolerance      string   `yaml:"tolerance"`
 }
 
 // setting is a value of a file of defaults and where it stands: FILE:LINE:COLUMN.
@@ -112,15 +114,14 @@ func readDefaultsFile(name string) ([]setting, error) {
 	if err != nil {
 		return nil, fmt.Errorf("defaults: %w", err)
 	}
-	top, err := mappingOf(b, reflect.TypeFor[defaultsFile]())
+	var file defaultsFile
+	top, err := readYAML(b, &file)
 	if err != nil {
 		return nil, fmt.Errorf("defaults %s:%w", name, err)
 	}
 	var out []setting
-	said := map[string]string{}
 	for i := 0; top != nil && i+1 < len(top.Content); i += 2 {
 		key, value := top.Content[i], top.Content[i+1]
-		said[key.Value] = value.Value
 		at := origin(fmt.Sprintf("%s:%d:%d", name, key.Line, key.Column))
 		s := setting{flagOf(key.Value), []string{value.Value}, at}
 		if value.Kind == yaml.SequenceNode {
@@ -130,16 +131,16 @@ func readDefaultsFile(name string) ([]setting, error) {
 			}
 		}
 		switch {
-		case key.Value == "apiVersion" || key.Value == "kind":
+		case key.Value == "apiVersion" || key.Value == "kind" || value.ShortTag() == "!!null": // which sets nothing
 			continue
 		case key.Value == "resultsDir" && !filepath.IsAbs(value.Value): // it lies where the file says, not where the user is
 			s.values = []string{filepath.Join(filepath.Dir(name), value.Value)}
 		}
 		out = append(out, s)
 	}
-	if said["kind"] != "Defaults" || said["apiVersion"] != report.APIVersion {
+	if file.Kind != "Defaults" || file.APIVersion != report.APIVersion {
 		return nil, fmt.Errorf("defaults %s:1:1: it is %q of %q, want kind Defaults of apiVersion %s; a newer version "+
-			"needs a newer splitbench", name, said["kind"], said["apiVersion"], report.APIVersion)
+			"needs a newer splitbench", name, file.Kind, file.APIVersion, report.APIVersion)
 	}
 	return out, nil
 }
@@ -171,110 +172,90 @@ func (a *app) isDefault(flag string) bool {
 	return slices.ContainsFunc(a.defaults, func(s setting) bool { return s.at == a.origins[flag] })
 }
 
-// mappingOf parses YAML and holds it against a type: each key must be a field's, once, and each value of its kind.
-// Errors begin with the line and column. Empty YAML is nil.
-func mappingOf(b []byte, t reflect.Type) (*yaml.Node, error) {
+// readYAML reads one document: each key must be a field's, once, and each value of its kind. Text is as it stands
+// there, also 010 and yes. Errors begin with line and column. The node, for its places, is nil of an empty document.
+func readYAML(b []byte, into any) (*yaml.Node, error) {
 	var doc yaml.Node
-	if err := yaml.Unmarshal(b, &doc); err != nil {
-		return nil, syntaxError(err)
+	err := yaml.Load(b, &doc)
+	if errors.Is(err, io.EOF) {
+		return nil, nil //nolint:nilnil // no document
 	}
-	if len(doc.Content) == 0 {
-		return nil, nil //nolint:nilnil // no document is no mapping
+	if err == nil {
+		err = yaml.Load(b, into, yaml.WithKnownFields())
 	}
-	return doc.Content[0], holdAgainst(doc.Content[0], t, "the file")
+	var wrong *yaml.LoadError
+	switch {
+	case err == nil:
+		return doc.Content[0], nil
+	case !errors.As(err, &wrong):
+		return nil, fmt.Errorf("1:1: not YAML: %s", untrusted.Printable(err.Error()))
+	}
+	at := wrong.Mark
+	return nil, fmt.Errorf("%d:%d: %s", max(at.Line, 1), max(at.Column, 1), untrusted.Printable(saidOf(wrong, b, into)))
 }
 
-// syntaxError puts the line first: "yaml: line 3: did not find expected key".
-func syntaxError(err error) error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	if line, ok := strings.CutPrefix(text, "line "); ok {
-		n, what, _ := strings.Cut(line, ": ")
-		return fmt.Errorf("%s: not YAML: %s", n, untrusted.Printable(what))
+// saidOf is an error in words for who writes such files.
+func saidOf(wrong *yaml.LoadError, file []byte, into any) string {
+	field, of, unknown := strings.Cut(strings.TrimPrefix(wrong.Message, "field "), " not found in type ")
+	_, kind, misfit := strings.Cut(wrong.Message, " into ")
+	switch {
+	case unknown:
+		known := sorted(fieldsOf(structNamed(reflect.TypeOf(into).Elem(), of)))
+		return fmt.Sprintf("unknown field %q; %s", field,
+			cmp.Or(nearest.Question(field, known), "there are "+strings.Join(known, ", ")))
+	case misfit && strings.HasPrefix(kind, "[]"):
+		return keyBefore(file, wrong.Mark) + "want a list, such as [a, b]"
+	case misfit && kind == "string":
+		return keyBefore(file, wrong.Mark) + "want a text"
+	case misfit:
+		return keyBefore(file, wrong.Mark) + "want keys with values"
+	case strings.Contains(wrong.Message, "already defined"):
+		return strings.TrimPrefix(wrong.Message, "mapping ")
 	}
-	return fmt.Errorf("1: not YAML: %s", untrusted.Printable(text))
+	return "not YAML: " + strings.TrimPrefix(wrong.Message, "yaml: ")
 }
 
-func holdAgainst(n *yaml.Node, t reflect.Type, what string) error {
-	wrong := func(want string) error {
-		return fmt.Errorf("%d:%d: %s: want %s", n.Line, n.Column, untrusted.Printable(what), want)
+// keyBefore is the key of a value, where it stands on the same line.
+func keyBefore(file []byte, at yaml.Mark) string {
+	lines := strings.Split(string(file), "\n")
+	if at.Line < 1 || at.Line > len(lines) {
+		return ""
 	}
-	if n.Kind == yaml.AliasNode { // what it stands for is looked at where it is written
-		return nil
+	line := []rune(lines[at.Line-1])
+	words := strings.Fields(string(line[:min(max(at.Column-1, 0), len(line))]))
+	if len(words) == 0 || !strings.HasSuffix(words[len(words)-1], ":") {
+		return ""
 	}
-	switch t.Kind() {
-	case reflect.String:
-		switch {
-		case n.Kind != yaml.ScalarNode || n.Tag == "!!null":
-			return wrong("a text")
-		case t != reflect.TypeFor[scalar]() && (n.Tag != "!!str" || n.Style == 0 && oldBoolean(n.Value)):
-			return wrong(fmt.Sprintf("a text, such as %q in quotes", n.Value))
-		}
-	case reflect.Slice:
-		if n.Kind != yaml.SequenceNode {
-			return wrong("a list, such as [a, b]")
-		}
-		for _, x := range n.Content {
-			if err := holdAgainst(x, t.Elem(), what); err != nil {
-				return err
-			}
-		}
-	default:
-		if n.Kind != yaml.MappingNode {
-			return wrong("keys with values")
-		}
-		return holdKeys(n, t)
-	}
-	return nil
+	return strings.TrimLeft(words[len(words)-1], "{[") + " "
 }
 
-// oldBoolean reports whether a plain word is true or false to readers of YAML 1.1, as those of Kubernetes are.
-func oldBoolean(word string) bool {
-	return slices.Contains([]string{"y", "n", "yes", "no", "on", "off"}, strings.ToLower(word))
-}
-
-// holdKeys holds the keys of a mapping against the fields of a struct, or its values against the values of a map.
-func holdKeys(n *yaml.Node, t reflect.Type) error {
-	fields := fieldsOf(t)
-	seen := map[string]bool{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], n.Content[i+1]
-		of, known := fields[key.Value]
-		if t.Kind() == reflect.Map {
-			of, known = t.Elem(), true
-		}
-		switch {
-		case key.Value == "<<": // merged in; looked at where it is written
-			continue
-		case !known:
-			what := nearest.Question(key.Value, sorted(fields))
-			if what == "" {
-				what = "there are " + strings.Join(sorted(fields), ", ")
-			}
-			return fmt.Errorf("%d:%d: unknown field %q; %s", key.Line, key.Column, untrusted.Printable(key.Value), what)
-		case seen[key.Value]:
-			return fmt.Errorf("%d:%d: key %q already set", key.Line, key.Column, untrusted.Printable(key.Value))
-		}
-		seen[key.Value] = true
-		if err := holdAgainst(value, of, key.Value); err != nil {
-			return err
+// structNamed is a struct of that name within a type, nil where there is none.
+func structNamed(t reflect.Type, name string) reflect.Type {
+	switch {
+	case t.Kind() == reflect.Slice || t.Kind() == reflect.Map:
+		return structNamed(t.Elem(), name)
+	case t.Kind() != reflect.Struct || t.String() == name:
+		return t
+	}
+	for i := range t.NumField() {
+		if found := structNamed(t.Field(i).Type, name); found.String() == name {
+			return found
 		}
 	}
-	return nil
+	return t
 }
 
-// fieldsOf are the keys of a struct and their types, those of what is embedded included.
-func fieldsOf(t reflect.Type) map[string]reflect.Type {
-	out := map[string]reflect.Type{}
+// fieldsOf are the keys of a struct, those of what is embedded included.
+func fieldsOf(t reflect.Type) map[string]bool {
+	out := map[string]bool{}
 	for i := 0; t.Kind() == reflect.Struct && i < t.NumField(); i++ {
 		f := t.Field(i)
 		if f.Anonymous {
-			for name, of := range fieldsOf(f.Type) {
-				out[name] = of
-			}
+			maps.Copy(out, fieldsOf(f.Type))
 			continue
 		}
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		out[name] = f.Type
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		out[name] = true
 	}
 	return out
 }

@@ -85,13 +85,17 @@ func TestDefaultsThatAreWrong(t *testing.T) {
 	for _, row := range []struct{ text, want string }{
 		{"kontext: west\n", `:3:1: unknown field "kontext"; did you mean context?`},
 		{"frobnicate: west\n", `:3:1: unknown field "frobnicate"; there are apiVersion, container, context, from, kind, namespace, remoteContexts, resultsDir, tolerance`},
-		{"context: 5\n", `:3:10: context: want a text, such as "5" in quotes`},
 		{"context: [a]\n", `:3:10: context: want a text`},
-		{"context:\n", `:3:9: context: want a text`},
+		{"context: {a: b}\n", `:3:10: context: want a text`},
 		{"remoteContexts: east\n", `:3:17: remoteContexts: want a list, such as [a, b]`},
-		{"remoteContexts: [east, 7]\n", `:3:24: remoteContexts: want a text`},
-		{"context: a\ncontext: b\n", `:4:1: key "context" already set`},
-		{"context: [a\n", `:2: not YAML: `},
+		{"remoteContexts: [east, [a]]\n", `:3:24: want a text`},
+		{"context: a\ncontext: b\n", `:4:1: key "context" already defined at line 3`},
+		{"context: [a\n", `:4:1: not YAML: did not find expected ',' or ']'`},
+		{"context: a: b\n", `:3:11: not YAML: mapping values are not allowed in this context`},
+		{"context: \"a\n", `:4:1: not YAML: found unexpected end of stream`},
+		{"context: \x01\n", `:1:1: not YAML: control characters are not allowed`},
+		{"context: *a\n", `:3:10: not YAML: unknown anchor 'a' referenced`},
+		{"---\ncontext: a\n", `:1:1: not YAML: expected single document, found multiple`},
 		{"tolerance: lots\n", `:3:1: --tolerance "lots"`},
 	} {
 		if err := os.WriteFile(folderDefaults, []byte(headOfDefaults+row.text), 0o600); err != nil {
@@ -102,7 +106,7 @@ func TestDefaultsThatAreWrong(t *testing.T) {
 			t.Errorf("%q: exit code %d, want %q\n%s", row.text, code, row.want, stderr)
 		}
 	}
-	for _, head := range []string{"", "kind: Defaults\n", "apiVersion: splitbench.io/v2\nkind: Defaults\n", "- a\n"} {
+	for _, head := range []string{"", "# nothing\n", "---\n", "~\n", "...\n", "kind: Defaults\n", "apiVersion: splitbench.io/v2\nkind: Defaults\n", "- a\n"} {
 		if err := os.WriteFile(folderDefaults, []byte(head), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -119,16 +123,24 @@ func TestSuiteErrorsHaveAPlace(t *testing.T) {
 		{"splits:\n- split: ts/a\n  toleranse: 2pt\n", `5:3: unknown field "toleranse"; did you mean tolerance?`},
 		{"splits:\n- split: ts/a\n  latency: {a: {p50: [1]}}\n", `5:22: p50: want a text`},
 		{"splits: ts/a\n", `3:9: splits: want a list`},
-		{"splits:\n- split: ts/a\n  context: yes\n", `5:12: context: want a text, such as "yes" in quotes`},
-		{"splits: [\n", `: not YAML: `},
-		{"kind: Suite\nsplits: [{split: ts/a}]\n", `3:1: key "kind" already set`},
+		{"splits:\n- split: ts/a\n  labels: [a]\n", `5:11: labels: want keys with values`},
+		{"splits: [\n", `4:1: not YAML: `},
+		{"kind: Suite\nsplits: [{split: ts/a}]\n", `3:1: key "kind" already defined at line 2`},
+		{"tolerance: 2pt\n", `3:1: unknown field "tolerance"; there are apiVersion, defaults, kind, splits`},
 	} {
 		if _, err := parseSuite([]byte(head + row.text)); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%q: %v, want %q", row.text, err, row.want)
 		}
 	}
-	if _, err := parseSuite([]byte(head + "defaults: {rate: 5, power: 0.9}\nsplits: [{split: ts/a, requests: 10}]\n")); err != nil {
-		t.Error(err)
+	// Text is as it is written, whatever else YAML might take it for, and a split says more of itself than what it merges.
+	s, err := parseSuite([]byte(head + "defaults: &d {rate: 5, power: 0.90, context: yes, labels: {build: 010}}\n" +
+		"splits: [{<<: *d, split: ts/a, requests: 10, context: 5}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := s.Splits[0].over(s.Defaults); a.Rate != "5" || a.Power != "0.90" || a.Context != "5" || a.Labels["build"] != "010" ||
+		s.Defaults.Context != "yes" {
+		t.Errorf("%+v", s)
 	}
 }
 

@@ -1,18 +1,16 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/spf13/pflag"
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -20,65 +18,47 @@ import (
 
 // suiteFile is the content of splitbench.yaml. Unknown keys are refused.
 type suiteFile struct {
-	APIVersion string        `json:"apiVersion"`
-	Kind       string        `json:"kind"` // Suite
-	Defaults   suiteSettings `json:"defaults"`
-	Splits     []suiteSplit  `json:"splits"`
+	APIVersion string        `yaml:"apiVersion"`
+	Kind       string        `yaml:"kind"` // Suite
+	Defaults   suiteSettings `yaml:"defaults"`
+	Splits     []suiteSplit  `yaml:"splits"`
 }
 
 // suiteSettings are flags of run in camel case. The command line goes before a split, and a split before the defaults.
 type suiteSettings struct {
-	Context        string              `json:"context,omitempty"`
-	RemoteContexts []string            `json:"remoteContexts,omitempty"`
-	Namespace      string              `json:"namespace,omitempty"`
-	From           string              `json:"from,omitempty"`
-	FromNamespace  string              `json:"fromNamespace,omitempty"`
-	Selector       string              `json:"selector,omitempty"`
-	Container      string              `json:"container,omitempty"`
-	Through        string              `json:"through,omitempty"`
-	URL            string              `json:"url,omitempty"`
-	HTTP           string              `json:"http,omitempty"`
-	Method         string              `json:"method,omitempty"`
-	Headers        []string            `json:"headers,omitempty"`
-	GRPCMethod     string              `json:"grpcMethod,omitempty"`
-	Classify       []string            `json:"classify,omitempty"`
-	Requests       scalar              `json:"requests,omitempty"`
-	Rate           scalar              `json:"rate,omitempty"`
-	Duration       string              `json:"duration,omitempty"`
-	Timeout        string              `json:"timeout,omitempty"`
-	Tolerance      string              `json:"tolerance,omitempty"`
-	Gate           string              `json:"gate,omitempty"`
-	Power          scalar              `json:"power,omitempty"`
-	Seed           scalar              `json:"seed,omitempty"`
-	Labels         map[string]string   `json:"labels,omitempty"`
-	Latency        map[string]quantile `json:"latency,omitempty"` // by backend, or "*" for each
+	Context        string              `yaml:"context,omitempty"`
+	RemoteContexts []string            `yaml:"remoteContexts,omitempty"`
+	Namespace      string              `yaml:"namespace,omitempty"`
+	From           string              `yaml:"from,omitempty"`
+	FromNamespace  string              `yaml:"fromNamespace,omitempty"`
+	Selector       string              `yaml:"selector,omitempty"`
+	Container      string              `yaml:"container,omitempty"`
+	Through        string              `yaml:"through,omitempty"`
+	URL            string              `yaml:"url,omitempty"`
+	HTTP           string              `yaml:"http,omitempty"`
+	Method         string              `yaml:"method,omitempty"`
+	Headers        []string            `yaml:"headers,omitempty"`
+	GRPCMethod     string              `yaml:"grpcMethod,omitempty"`
+	Classify       []string            `yaml:"classify,omitempty"`
+	Requests       string              `yaml:"requests,omitempty"`
+	Rate           string              `yaml:"rate,omitempty"`
+	Duration       string              `yaml:"duration,omitempty"`
+	Timeout        string              `yaml:"timeout,omitempty"`
+	Tolerance      string              `yaml:"tolerance,omitempty"`
+	Gate           string              `yaml:"gate,omitempty"`
+	Power          string              `yaml:"power,omitempty"`
+	Seed           string              `yaml:"seed,omitempty"`
+	Labels         map[string]string   `yaml:"labels,omitempty"`
+	Latency        map[string]quantile `yaml:"latency,omitempty"` // by backend, or "*" for each
 }
 
 // quantile are limits of response times: p90: 50ms.
 type quantile map[string]string
 
 type suiteSplit struct {
-	Name          string `json:"name"`  // unique; the split where it is left out
-	Split         string `json:"split"` // as on the command line
-	suiteSettings `json:",inline"`
-}
-
-// scalar is a number or a text, as it is written.
-type scalar string
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (s *scalar) UnmarshalJSON(b []byte) error {
-	var text string
-	if json.Unmarshal(b, &text) == nil {
-		*s = scalar(text)
-		return nil
-	}
-	var n json.Number
-	if err := json.Unmarshal(b, &n); err != nil {
-		return fmt.Errorf("%.40s: want a number or a text", b)
-	}
-	*s = scalar(n)
-	return nil
+	Name          string `yaml:"name"`  // unique; the split where it is left out
+	Split         string `yaml:"split"` // as on the command line
+	suiteSettings `yaml:",inline"`
 }
 
 // Bounds of a suite.
@@ -112,10 +92,7 @@ func (a *app) readSuite(name string) (suiteFile, error) {
 // parseSuite refuses unknown and repeated keys, anchors that unfold beyond measure, and splits of one name.
 func parseSuite(b []byte) (suiteFile, error) {
 	var s suiteFile
-	if _, err := mappingOf(b, reflect.TypeFor[suiteFile]()); err != nil {
-		return s, err
-	}
-	if err := yaml.UnmarshalStrict(b, &s); err != nil {
+	if _, err := readYAML(b, &s); err != nil {
 		return s, err
 	}
 	switch {
@@ -152,8 +129,8 @@ func parseSuite(b []byte) (suiteFile, error) {
 // and where it is a list in the plural; labels and latency are no such settings.
 func (s suiteSettings) apply(flags *pflag.FlagSet) error {
 	values := map[string]any{}
-	b, _ := json.Marshal(s) // of strings, lists and maps: it cannot fail
-	_ = json.Unmarshal(b, &values)
+	b, _ := yaml.Dump(s) // of strings, lists and maps: it cannot fail
+	_ = yaml.Load(b, &values)
 	for _, key := range sorted(values) {
 		f := flags.Lookup(flagOf(key))
 		if f == nil || f.Changed {
@@ -189,11 +166,11 @@ func flagOf(key string) string {
 
 // over returns these settings, and those below where these are unset.
 func (s suiteSettings) over(below suiteSettings) suiteSettings {
-	a, _ := json.Marshal(below) // of strings and maps: it cannot fail
-	b, _ := json.Marshal(s)
+	a, _ := yaml.Dump(below) // of strings and maps: it cannot fail
+	b, _ := yaml.Dump(s)
 	out := suiteSettings{}
-	_ = json.Unmarshal(a, &out)
-	_ = json.Unmarshal(b, &out) // maps are merged, key by key
+	_ = yaml.Load(a, &out)
+	_ = yaml.Load(b, &out) // maps are merged, key by key
 	return out
 }
 

@@ -107,7 +107,7 @@ func (l *liveFacts) tell(since time.Duration) []report.LivePart {
 	}
 	var look analyze.Look
 	if l.ranges != nil {
-		look, _ = l.ranges.Update(batch) //nolint:errcheck // the counts are as many as the weights, and no less than before
+		look, _ = l.ranges.Update(batch) // which are as many as the weights, and none below 0
 	}
 	for i, p := range l.parts {
 		if p.Weight != nil && sum > 0 {
