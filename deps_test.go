@@ -39,6 +39,7 @@ every room above but internal/demo < internal/bench
 internal/report, internal/render, internal/store, internal/export, internal/untrusted < internal/serve
 internal/report, internal/untrusted < internal/telemetry
 attack, internal/bench, internal/mesh, internal/report, internal/telemetry < internal/watches
+internal/store < internal/registry
 every room < cmd/splitbench
 `
 
@@ -71,6 +72,8 @@ github.com/jstemmer/go-junit-report/v2/junit < internal/render
 github.com/klauspost/compress < internal/agentbin
 github.com/linkerd/linkerd2-proxy-api < internal/told
 github.com/olekukonko/tablewriter < internal/render
+github.com/opencontainers/go-digest < internal/registry
+github.com/opencontainers/image-spec < internal/registry
 github.com/parquet-go/parquet-go < internal/export
 github.com/prometheus/client_golang < internal/telemetry
 github.com/prometheus/client_model < tests
@@ -112,6 +115,7 @@ k8s.io/streaming < podexec, internal/demo
 math/rand < nobody
 math/rand/v2 < everybody
 sigs.k8s.io/kustomize < tests
+oras.land/oras-go/v2 < internal/registry
 sigs.k8s.io/yaml < internal/law, internal/mesh, internal/demo, cmd/splitbench
 `
 

@@ -7,11 +7,15 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/registry"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -23,7 +27,7 @@ func newResults(a *app) *cobra.Command {
 		Short: "Look at stored runs",
 	}
 	cmd.AddCommand(newList(a), newShow(a), newCompare(a), newExport(a), newSign(a), newVerify(a), newPin(a), newPrune(a),
-		newImport(a))
+		newImport(a), newPush(a), newPull(a))
 	return cmd
 }
 
@@ -115,6 +119,100 @@ func newImport(a *app) *cobra.Command {
 		return nil
 	}
 	return a.command(cmd, &cfg, work, under("Flags", bound(resultsFlag)))
+}
+
+// registryFlags say how a registry is spoken to.
+type registryFlags struct {
+	plainHTTP *bool
+	subject   string
+}
+
+func (r *registryFlags) register(flags *pflag.FlagSet, _ *bench.Config) {
+	flags.BoolFunc("plain-http", "speak HTTP without TLS; default: with a registry on localhost only", func(s string) error {
+		on, err := strconv.ParseBool(s)
+		r.plainHTTP = &on
+		return err
+	})
+}
+
+func (*registryFlags) complete(*bench.Config) error { return nil }
+
+func (r *registryFlags) open(name string) (*registry.Place, error) {
+	return registry.Open(name, registry.Options{PlainHTTP: r.plainHTTP, UserAgent: "splitbench/" + agent.Version()})
+}
+
+func newPush(a *app) *cobra.Command {
+	var (
+		runs storedFlags
+		reg  registryFlags
+	)
+	cmd := &cobra.Command{
+		Use:   "push [RUN] REGISTRY/REPOSITORY:TAG",
+		Short: "Put a run into an OCI registry, beside the release that it belongs to",
+		Long: `push makes an artefact of a run that is whole, the latest where none is named: a layer for each file, so that any
+OCI client brings the folder back. It prints the artefact's name by digest, which is the same whenever the same run is
+pushed. Credentials are those of docker login and docker's helpers. What an interrupted push sent is not sent again.`,
+		Example: `  splitbench results push latest ghcr.io/team/podinfo:v6.7.1-split
+  splitbench results push latest ghcr.io/team/podinfo:v6.7.1-split --subject v6.7.1`,
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: completeRuns(),
+	}
+	work := func(ctx context.Context, args []string) error {
+		run, name := args[:len(args)-1], args[len(args)-1]
+		if len(run) == 0 && runs.labels == nil {
+			run = []string{"latest"}
+		}
+		to, err := reg.open(name)
+		if err != nil {
+			return err
+		}
+		f, err := runs.open(run)
+		if err != nil {
+			return err
+		}
+		s, err := record.Summary(f)
+		if err != nil {
+			return err
+		}
+		digest, err := to.Push(ctx, f, registry.Facts(s.Kind, s.Outcome, s.Subject), reg.subject)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(a.stdout, digest)
+		return nil
+	}
+	subject := bound(func(flags *pflag.FlagSet, _ *bench.Config) {
+		flags.StringVar(&reg.subject, "subject", "", "tag or digest of the image in the same repository that the run belongs to: "+
+			"the run is then one of its referrers")
+	})
+	return a.command(cmd, nil, work, under("Run", &runs), under("Registry", &reg, subject))
+}
+
+func newPull(a *app) *cobra.Command {
+	var (
+		cfg bench.Config
+		reg registryFlags
+	)
+	cmd := &cobra.Command{
+		Use:   "pull REGISTRY/REPOSITORY:TAG...",
+		Short: "Bring runs from an OCI registry, after verifying them",
+		Args:  cobra.MinimumNArgs(1),
+	}
+	work := func(ctx context.Context, args []string) error {
+		for _, name := range args {
+			from, err := reg.open(name)
+			if err != nil {
+				return err
+			}
+			f, err := from.Pull(ctx, cfg.ResultsDir)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(a.stdout, f.ID)
+		}
+		return nil
+	}
+	return a.command(cmd, &cfg, work, under("Flags", bound(resultsFlag)), under("Registry", &reg))
 }
 
 func newMark(a *app) *cobra.Command {

@@ -1,12 +1,15 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -138,83 +141,151 @@ func Import(dir, path string) (Folder, error) {
 	case v.State == Damaged:
 		return Folder{}, &typed{kind: ErrDamaged, cause: fmt.Errorf("import run %s: it is %s", from.ID, v)}
 	}
-	to := filepath.Join(dir, from.ID)
-	if err := from.importAs(dir, to); err != nil {
-		return Folder{}, fmt.Errorf("import run %s into --results-dir %q: %w: nothing was overwritten",
-			from.ID, dir, classify(err))
+	in, err := Receive(dir, from.ID)
+	if err != nil {
+		return Folder{}, err
 	}
-	return readFolder(to)
+	if err := from.copyTo(in); err != nil {
+		return Folder{}, errors.Join(in.failed(err), in.Drop())
+	}
+	return in.Reveal()
 }
 
-func (f Folder) importAs(dir, to string) (err error) {
-	if _, err := os.Lstat(to); err == nil {
-		return ErrExists
+// Incoming is a run on its way into a folder of runs, from wherever: nobody takes it for a run before it is revealed.
+type Incoming struct{ dir, temp, id string }
+
+// Receive begins to take in a run: Add its files, then Reveal or Drop it. An id that dir has already is ErrExists, one
+// that no run can have ErrBadID.
+func Receive(dir, id string) (*Incoming, error) {
+	if err := checkID(id); err != nil {
+		return nil, fmt.Errorf("import: %w", err)
+	}
+	in := &Incoming{dir: dir, id: id}
+	if _, err := os.Lstat(filepath.Join(dir, id)); err == nil {
+		return nil, in.failed(ErrExists)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+		return nil, in.failed(err)
 	}
-	temp, err := os.MkdirTemp(dir, importedPrefix)
-	if err != nil {
-		return err
+	sweep(dir)
+	var err error
+	if in.temp, err = os.MkdirTemp(dir, importedPrefix); err != nil {
+		return nil, in.failed(err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(temp))
-		}
-	}()
-	if err := f.copyTo(temp); err != nil {
-		return err
-	}
-	if err := os.Chmod(temp, 0o755); err != nil {
-		return err
-	}
-	if err := reveal(temp, to); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return in, nil
 }
 
-// copyTo copies what the run wrote, and nothing else that lies in its folder.
-func (f Folder) copyTo(dir string) error {
-	sums, _, err := f.wanted()
-	if f.unsummed() { // killed on another machine: what is there is all there is
-		sums, err = f.sumAll()
-	}
-	if err != nil {
-		return err
-	}
-	for name := range sums {
-		if err := f.copyFile(name, filepath.Join(dir, name)); err != nil {
-			return err
-		}
-	}
-	if !f.has(SignatureFile) {
-		return atomicWrite(dir, SumsFile, formatSums(sums))
-	}
-	for _, name := range []string{SumsFile, SignatureFile} { // as they are: one signs the bytes of the other
-		if err := f.copyFile(name, filepath.Join(dir, name)); err != nil {
-			return err
-		}
-	}
-	return syncDir(dir)
+func (in *Incoming) failed(err error) error {
+	return fmt.Errorf("import run %s into --results-dir %q: %w: nothing was overwritten", in.id, in.dir, classify(err))
 }
 
-func (f Folder) copyFile(name, to string) error {
-	in, err := f.openAny(name) // whoever copies has verified the run
-	if err != nil {
-		return err
+// Add writes one file. A name that is no plain file name is ErrOutside; a name that was added already, and more bytes
+// than any run has in a file, are errors.
+func (in *Incoming) Add(name string, from io.Reader) error {
+	if err := checkName(name); err != nil {
+		return in.failed(err)
 	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	out, err := os.OpenFile(filepath.Join(in.temp, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
-		return err
+		return in.failed(err)
 	}
-	n, err := io.Copy(out, io.LimitReader(in, maxImport+1))
+	n, err := io.Copy(out, io.LimitReader(from, maxImport+1))
 	if err == nil && n > maxImport {
 		err = fmt.Errorf("%s is larger than %d bytes", name, int64(maxImport))
 	}
 	if err == nil {
 		err = out.Sync()
 	}
-	return errors.Join(err, out.Close())
+	if err = errors.Join(err, out.Close()); err != nil {
+		return in.failed(err)
+	}
+	return nil
 }
+
+// Reveal gives the run its name, if it is as it was written: ErrDamaged otherwise, and nothing is left.
+func (in *Incoming) Reveal() (Folder, error) { return in.reveal(false) }
+
+// RevealAny gives the run its name, damaged or not: whoever reads it sees which it is.
+func (in *Incoming) RevealAny() (Folder, error) { return in.reveal(true) }
+
+func (in *Incoming) reveal(damaged bool) (_ Folder, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, in.Drop())
+		}
+	}()
+	if !damaged {
+		v, err := (Folder{ID: in.id, Dir: in.temp}).Verify()
+		if err == nil && v.State == Damaged {
+			err = &typed{ErrDamaged, fmt.Errorf("it is %s", v)}
+		}
+		if err != nil {
+			return Folder{}, in.failed(err)
+		}
+	}
+	to := filepath.Join(in.dir, in.id)
+	err = os.Chmod(in.temp, 0o755)
+	if err == nil {
+		err = syncDir(in.temp)
+	}
+	if err == nil {
+		err = reveal(in.temp, to)
+	}
+	if err == nil {
+		err = syncDir(in.dir)
+	}
+	if err != nil {
+		return Folder{}, in.failed(err)
+	}
+	return readFolder(to)
+}
+
+// Drop takes away what was added.
+func (in *Incoming) Drop() error { return os.RemoveAll(in.temp) }
+
+// copyTo copies what the run wrote, and nothing else that lies in its folder.
+func (f Folder) copyTo(in *Incoming) error {
+	names, err := f.Parts()
+	if f.unsummed() { // killed on another machine: what is there is all there is
+		sums, err := f.sumAll()
+		if err != nil {
+			return err
+		}
+		names = slices.Sorted(maps.Keys(sums))
+		if err := in.Add(SumsFile, bytes.NewReader(formatSums(sums))); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	for _, name := range names {
+		file, err := f.OpenPart(name)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(in.Add(name, file), file.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Parts are the names of the files that make up a run that has ended, in the order in which they are handed on: what
+// says that it is whole comes last. A run that is being written is ErrRunning.
+func (f Folder) Parts() ([]string, error) {
+	if f.unsummed() {
+		return nil, fmt.Errorf("run %s: it %w: wait for its end", f.ID, ErrRunning)
+	}
+	sums, damage, err := f.wanted()
+	if err == nil && damage != "" {
+		err = f.damaged(Verification{State: Damaged, Problems: []Problem{{SumsFile, damage}}})
+	}
+	names := slices.Sorted(maps.Keys(sums))
+	if f.has(SignatureFile) {
+		names = append(names, SignatureFile)
+	}
+	return append(names, SumsFile), err
+}
+
+// OpenPart opens a file of the run as it lies there, whoever changed it: to hand the run on, which has been verified.
+func (f Folder) OpenPart(name string) (*os.File, error) { return f.openAny(name) }
