@@ -26,6 +26,7 @@ attack, internal/untrusted, internal/wire < internal/curl
 internal/nearest, internal/untrusted < internal/law
 internal/law, internal/untrusted < internal/told, internal/witness
 internal/law, internal/nearest, internal/untrusted < internal/mesh
+internal/agent, internal/agentbin, internal/law, internal/untrusted < internal/runner
 internal/law, internal/untrusted, internal/witness < internal/preflight
 analyze, attack, internal/chart, internal/law, internal/untrusted, internal/preflight,
 internal/witness < internal/report
@@ -97,14 +98,14 @@ golang.org/x/perf < tests
 golang.org/x/sys < attack
 golang.org/x/term < cmd/splitbench
 gonum.org/v1/gonum < analyze
-k8s.io < podexec, internal/mesh, internal/demo, internal/bench, internal/watches, cmd/splitbench
+k8s.io < podexec, internal/mesh, internal/demo, internal/bench, internal/runner, internal/watches, cmd/splitbench
 gopkg.in/evanphx/json-patch.v4 < internal/demo
-k8s.io/apimachinery < podexec, internal/law, internal/mesh, internal/demo, internal/bench, internal/watches, cmd/splitbench
-k8s.io/api < podexec, internal/mesh, internal/demo
+k8s.io/apimachinery < podexec, internal/law, internal/mesh, internal/demo, internal/bench, internal/runner, internal/watches, cmd/splitbench
+k8s.io/api < podexec, internal/mesh, internal/demo, internal/runner
 k8s.io/cli-runtime < cmd/splitbench
 k8s.io/client-go/discovery < internal/mesh
 k8s.io/client-go/dynamic < internal/mesh
-k8s.io/client-go/kubernetes < internal/mesh
+k8s.io/client-go/kubernetes < internal/mesh, internal/runner
 k8s.io/client-go/kubernetes/typed/coordination/v1 < internal/watches
 k8s.io/client-go/kubernetes/scheme < podexec, internal/mesh, internal/demo
 k8s.io/client-go/tools/leaderelection < internal/watches

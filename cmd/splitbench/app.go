@@ -24,6 +24,7 @@ import (
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/runner"
 	"github.com/splitbench/splitbench/internal/store"
 )
 
@@ -79,6 +80,9 @@ func run(ctx context.Context, args []string, s surroundings) int {
 	defer cancel(nil)
 	stop := onSignal(cancel)
 	defer stop()
+	if len(args) > 1 && args[1] == runner.Command {
+		return runner.Stand(ctx, args[2:], s.stderr)
+	}
 
 	args = asCompletion(args)
 	a := &app{surroundings: s, called: calledBy(args[0])}

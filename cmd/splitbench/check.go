@@ -53,6 +53,7 @@ more about a check.`,
 	return k.cluster.command(a, cmd, &k.cfg, k.check,
 		under("Request", urlFlag{}, bound(throughFlag), bound(lawFlag), &requestFlags{}),
 		under("Checks", k),
+		under("Runner pods", runnerFlags{}),
 		under("Output", outputFlag(&k.output, "text", "short", "json", "junit")),
 	)
 }

@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/attack"
+	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/runner"
 	"github.com/splitbench/splitbench/internal/witness"
 	"github.com/splitbench/splitbench/podexec"
 )
@@ -148,6 +151,55 @@ func podsFlag(flags *pflag.FlagSet, cfg *bench.Config) {
 	read(flags, "pods", "1",
 		fmt.Sprintf("how many pods of --from or -l send at once: a number up to %d, or all that are ready", law.MaxPods),
 		into(&cfg.Query.Pods, parsePods))
+}
+
+// runnerFlags have pods that are made for the run send in the place of the workload's.
+type runnerFlags struct{}
+
+func (runnerFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
+	read(flags, "runners", "0", fmt.Sprintf("send from so many pods, up to %d, of a Job that is made for it and taken away, in "+
+		"the place of the pods of --from", law.MaxPods), into(&cfg.Runners.Pods, parseRunners))
+	flags.StringVar(&cfg.Runners.Image, "runner-image", releasedImage(agent.Version()),
+		"image of runner pods, of this program's own version; default: the released one")
+	read(flags, "runner-requests", "cpu=100m,memory=64Mi", "what each runner pod asks for",
+		into(&cfg.Runners.Requests, runner.ParseResources))
+	read(flags, "runner-limits", "memory=256Mi", "what each runner pod may have at most",
+		into(&cfg.Runners.Limits, runner.ParseResources))
+}
+
+func (runnerFlags) complete(cfg *bench.Config) error {
+	cfg.Query.Runners = cfg.Runners.Pods > 0
+	switch {
+	case !cfg.Query.Runners:
+		return nil
+	case cfg.Runners.Image == "":
+		return errors.New("--runner-image: this program is no released version, so there is no image of it to take; name " +
+			"one, as make image builds it")
+	case cfg.Query.Pods != 0:
+		return errors.New("--runners and --pods: either pods that are made send, or the workload's; leave one of them out")
+	case cfg.Via != "" && cfg.Via != bench.ViaAuto && cfg.Via != bench.ViaPresent:
+		return fmt.Errorf("--via %s: runner pods have the load generator inside; leave it out", cfg.Via)
+	}
+	return nil
+}
+
+func parseRunners(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n > law.MaxPods {
+		return 0, fmt.Errorf("want 1 to %d", law.MaxPods)
+	}
+	return n, nil
+}
+
+// release is a version that a release has, as Go writes it.
+var release = regexp.MustCompile(`^v(\d+\.\d+\.\d+(-(alpha|beta|rc)[.\d]*)?)$`)
+
+// releasedImage is the image of a version; "" where none was released.
+func releasedImage(version string) string {
+	if m := release.FindStringSubmatch(version); m != nil {
+		return "ghcr.io/splitbench/splitbench:" + m[1]
+	}
+	return ""
 }
 
 // parsePods reads a number of pods. One is 0: a run of one pod is not a run of several.

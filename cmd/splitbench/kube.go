@@ -244,7 +244,11 @@ func (c *clusterFlags) prepare(cfg *bench.Config, args []string) error {
 	for i, r := range cfg.Remotes {
 		cfg.Remotes[i].Client.Grant = grant(r.Client.Context, cfg.Query, "--remote")
 	}
-	cfg.Local.Grant = grant(cfg.Local.Context, cfg.Query, c.source()...)
+	source := c.source()
+	if cfg.Query.Runners {
+		source = append(source, "--runners")
+	}
+	cfg.Local.Grant = grant(cfg.Local.Context, cfg.Query, source...)
 	cfg.Query.Teller = bench.NewTeller(cfg.REST, cfg.Protocol)
 	return nil
 }

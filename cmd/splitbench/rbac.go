@@ -73,6 +73,7 @@ func (c *rbacCommand) roleFlags(flags *pflag.FlagSet, _ *bench.Config) {
 	flags.BoolVar(&c.remote, "remote", false, "the role for the cluster that a mirror leads to, instead of the client's")
 	flags.BoolVar(&c.required, "required-only", false, "leave out what a command works without")
 	flags.BoolVar(&c.offline, "offline", false, "do not ask a cluster which kinds it serves: rules for all of them")
+	flags.BoolVar(&c.cfg.Query.Runners, "runners", false, "also for runner pods, as of run --runners")
 	flags.StringVar(&c.name, "name", "", "name of the roles; default: splitbench-COMMAND")
 	flags.StringVar(&c.account, "service-account", "",
 		"[NAMESPACE/]NAME to bind the roles to; default: splitbench in the split's namespace")

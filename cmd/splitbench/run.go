@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"sigs.k8s.io/yaml"
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/report"
@@ -35,6 +37,7 @@ func (c *runCommand) sections() []section {
 		under("Comparison with an earlier run", &baselineFlags{}),
 		under("Several splits", bound(c.suiteFlags)),
 		under("Pods", podFlags{}, bound(execFlag), bound(witnessFlags)),
+		under("Runner pods", runnerFlags{}),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
 		under("Early end", &limitFlags{}, bound(keepGoingFlag)),
 	})
@@ -96,7 +99,7 @@ func (a *app) dryRun(ctx context.Context, cfg bench.Config, output form) error {
 		return err
 	}
 	err = a.write(output, document{
-		"text": func(w io.Writer) error { _, err := p.WriteTo(w); return err },
+		"text": func(w io.Writer) error { return writePreview(w, p) },
 		"json": jsonOf(p.Document()),
 	})
 	switch {
@@ -110,4 +113,28 @@ func (a *app) dryRun(ctx context.Context, cfg bench.Config, output form) error {
 		}
 	}
 	return exitCode(report.ExitInvalid)
+}
+
+// writePreview writes what a run would do. A Job that would be made comes after it as YAML, to which the rest is a
+// comment, so that kubectl can read all of it.
+func writePreview(w io.Writer, p bench.Preview) error {
+	job := p.Job()
+	if job == nil {
+		_, err := p.WriteTo(w)
+		return err
+	}
+	var text strings.Builder
+	if _, err := p.WriteTo(&text); err != nil {
+		return err
+	}
+	object, err := yaml.Marshal(job)
+	if err != nil {
+		return fmt.Errorf("--dry-run: %w", err)
+	}
+	for line := range strings.Lines(text.String()) {
+		if err := writeTo(w, "# "+line); err != nil {
+			return err
+		}
+	}
+	return writeTo(w, string(object))
 }

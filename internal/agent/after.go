@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -43,4 +44,13 @@ func waitForEnd(ctx context.Context, process string) error {
 func serves(proc string, pid int) bool {
 	b, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "cmdline"))
 	return err == nil && bytes.Contains(b, []byte("\x00"+ArgServe+"\x00"))
+}
+
+// Serving reports whether any process is an agent that carries out a session, as far as proc shows processes.
+func Serving(proc string) bool {
+	processes, err := filepath.Glob(filepath.Join(proc, "[0-9]*"))
+	return err == nil && slices.ContainsFunc(processes, func(dir string) bool {
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		return err == nil && serves(proc, pid)
+	})
 }

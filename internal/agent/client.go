@@ -123,7 +123,7 @@ func Open(ctx context.Context, x Execer, argv []string, o ClientOptions) (*Clien
 	case f.Type != wire.Hello:
 		err = &StreamError{Op: "start agent", Cause: fmt.Errorf("%s before HELLO", f.Type)}
 	}
-	c.silence.Reset(o.Silence)
+	c.silence.Stop()
 	if err == nil {
 		err = json.Unmarshal(f.Payload, &c.hello)
 	}
@@ -138,6 +138,13 @@ func Open(ctx context.Context, x Execer, argv []string, o ClientOptions) (*Clien
 		return nil, err
 	}
 	return c, nil
+}
+
+// listen counts silence from here on, until the returned function is called: between orders nobody reads, and a session
+// may have to wait for others for longer than an agent may be silent.
+func (c *Client) listen() func() bool {
+	c.silence.Reset(c.o.Silence)
+	return c.silence.Stop
 }
 
 // Hello is what the agent said of itself.
@@ -241,6 +248,7 @@ func (c *Client) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResu
 	}
 	stop := context.AfterFunc(ctx, func() { c.cut(context.Cause(ctx)) })
 	defer stop()
+	defer c.listen()()
 	op := fmt.Sprintf("fetch %q", q.URL)
 	c.signs -= signsPerOrder
 	if err := c.sendJSON(wire.Fetch, q); err != nil {

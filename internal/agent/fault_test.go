@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
@@ -299,4 +300,43 @@ func (s streaming) Exec(_ context.Context, _ []string, stdin io.Reader, stdout, 
 	go io.Copy(io.Discard, stdin)
 	s(stdout)
 	return nil
+}
+
+// Of several sessions the first wait for the others to be opened, and all but one for what that one learns. Nobody reads
+// meanwhile, and none may be given up for it; an agent that is silent when it is asked for something is.
+func TestOnlyAnAgentThatIsAskedCanBeSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		c, err := Open(t.Context(), scripted(func(w *wire.Writer, orders *wire.Reader) error {
+			for {
+				f, err := orders.Next()
+				if err != nil {
+					return err
+				}
+				if f.Type == wire.Fetch {
+					if asked++; asked == 1 {
+						err = w.Write(wire.Fetched, []byte(`{"status":200}`))
+					}
+				}
+				if err != nil {
+					return err
+				}
+			}
+		}), serveArgv, ClientOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour) // on the bubble's clock
+		if res, _, err := c.Fetch(t.Context(), wire.FetchRequest{URL: "http://podinfo:9898/"}); err != nil || res.Status != 200 {
+			t.Errorf("after an hour: %+v, %v", res, err)
+		}
+		began := time.Now()
+		if _, _, err := c.Fetch(t.Context(), wire.FetchRequest{URL: "http://podinfo:9898/"}); !errors.Is(err, errSilent) {
+			t.Errorf("an agent that does not answer: %v", err)
+		}
+		if took := time.Since(began); took != DefaultSilence {
+			t.Errorf("it was given up after %s", took)
+		}
+		c.abandon()
+	})
 }

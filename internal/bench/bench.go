@@ -7,6 +7,7 @@
 //	measure.go               open sessions, settle, send, take results
 //	provision.go, source.go  get the load generator into a pod; one pod's part of the burst
 //	settle.go, signature.go  learn which backend answers how
+//	runners.go               pods of our own that stand in for the workload's
 //	witness.go, follow.go    the proxy's counters, and what changes meanwhile
 //	finish.go                read the cluster again, judge, write everything
 //
@@ -52,6 +53,7 @@ type Config struct {
 	CountBy      string  // record.CountedByProxy, or "": by what answers say
 	Via          Via     // how to get the load generator into the pod; "": ViaAuto
 	Image        string  // of an ephemeral container, with ViaEphemeral
+	Runners      Runners // pods of our own in place of the workload's
 	Resume       bool    // resume a run whose stream broke
 	KeepGoing    bool    // send also what is certain to show nothing
 	ResultsDir   string

@@ -87,7 +87,11 @@ func (r *run) changed(ctx context.Context, s law.Snapshot, deadline time.Time) e
 
 // Discover reads the cluster, and asks for the law of the request that the configuration is about.
 func Discover(ctx context.Context, cfg Config) (law.Snapshot, error) {
-	return mesh.Discover(ctx, cfg.Local, cfg.Remotes, cfg.asking().Query)
+	snap, err := mesh.Discover(ctx, cfg.Local, cfg.Remotes, cfg.asking().Query)
+	if err == nil {
+		err = withRunners(ctx, cfg, &snap)
+	}
+	return snap, err
 }
 
 // asking is the configuration with its request as the law is asked for it: what is going to be sent.

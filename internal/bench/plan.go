@@ -62,7 +62,7 @@ func (r *run) plan(snap law.Snapshot) (attack.Plan, error) {
 		}
 		return attack.Plan{}, &record.UsageError{Err: err}
 	}
-	pods := 1 + len(snap.Others)
+	pods := max(1+len(snap.Others), r.cfg.Runners.Pods)
 	p.Connections = max(p.Connections, pods)
 	if err := checkPods(p, pods, r.cfg.Resume); err != nil {
 		return attack.Plan{}, err

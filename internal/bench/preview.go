@@ -13,6 +13,7 @@ import (
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/runner"
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
@@ -20,7 +21,8 @@ import (
 type Preview struct {
 	Checks []preflight.Result
 	m      record.Manifest
-	plan   bool // there is a plan: no fatal check failed
+	plan   bool         // there is a plan: no fatal check failed
+	job    *runner.Spec // of the pods that would send; nil: the workload's would
 }
 
 // DryRun discovers, checks and plans, and sends no request. Its errors are those of discovery, and *UsageError.
@@ -29,7 +31,23 @@ func DryRun(ctx context.Context, cfg Config) (Preview, error) {
 	if err := r.prepare(ctx); err != nil {
 		return Preview{}, err
 	}
-	return Preview{Checks: r.m.Checks, m: r.m, plan: !r.m.Refused()}, nil
+	if r.cfg.Runners.Pods > 0 {
+		s, err := r.askForRunners(ctx, r)
+		if err != nil {
+			return Preview{}, err
+		}
+		r.job = &s
+		r.m.Before.Source = s.Source()
+	}
+	return Preview{Checks: r.m.Checks, m: r.m, plan: !r.m.Refused(), job: r.job}, nil
+}
+
+// Job is the Job of runner pods that would be made, nil where none would be.
+func (p Preview) Job() any {
+	if p.job == nil {
+		return nil
+	}
+	return p.job.Job()
 }
 
 // Refused reports whether a fatal check failed, so that a run would send nothing.
@@ -51,6 +69,7 @@ type PreviewDocument struct {
 	RatePerSecond float64            `json:"ratePerSecond,omitempty"`
 	Seconds       float64            `json:"durationSeconds,omitempty"`
 	Permissions   []law.Access       `json:"permissions"`
+	Job           any                `json:"job,omitempty"` // of runner pods
 	Checks        []preflight.Result `json:"checks"`
 }
 
@@ -62,6 +81,7 @@ func (p Preview) Document() PreviewDocument {
 		Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container,
 		Weights: record.WeightsOf(*s).String(), WeightsFrom: s.Split.EffectiveFrom,
 		Permissions: append([]law.Access{}, s.Access...), Checks: append([]preflight.Result{}, p.Checks...),
+		Job: p.Job(),
 	}
 	if p.plan {
 		d.URL, d.Requests, d.WarmUp = plan.URL, plan.Requests, plan.WarmUp

@@ -72,6 +72,9 @@ func (r *run) openSession(ctx context.Context, l ladder) (session, record.AgentF
 			"name another container with -c", l.pod.Container, uid)
 		return nil, facts, errors.Join(err, s.Close())
 	}
+	if err := r.ofThisVersion(s.Hello()); err != nil {
+		return nil, facts, errors.Join(err, s.Close())
+	}
 	return s, facts, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/runner"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
@@ -42,6 +43,7 @@ type run struct {
 	telling sync.Mutex                             // Progress is called by one at a time
 	live    liveFacts
 	agents  *agents
+	job     *runner.Spec // of runner pods that were made and not taken away yet; nil: none
 }
 
 // newRun is a run of a kind that has just been asked for.
@@ -70,23 +72,32 @@ type steps interface {
 	attempt(context.Context) bool
 	// evidence is what was measured, besides what the manifest says.
 	evidence() judge.Evidence
+	// lasts is how long the sending takes at most, and for how long its pods may be left alone meanwhile.
+	lasts() (most, idle time.Duration)
 }
 
 // carryOut carries a run of any kind from discovery to the report. The error is a *UsageError.
 func (r *run) carryOut(ctx context.Context, kind steps) (report.Report, error) {
-	if err := kind.prepare(ctx); err != nil {
+	err := kind.prepare(ctx)
+	if err == nil && r.cfg.Runners.Pods > 0 && !r.m.Refused() {
+		defer r.dismiss(ctx)
+		err = r.standIn(ctx, kind)
+	}
+	if err != nil {
 		if _, usage := errors.AsType[*record.UsageError](err); usage {
 			return report.Report{}, err
 		}
 		r.fail(ctx, err)
 	}
 	if r.m.Refused() {
+		r.dismiss(ctx)
 		return r.refused(kind), nil
 	}
 	if err := r.open(); err != nil {
 		return report.Report{}, &record.UsageError{Err: err}
 	}
 	measured := kind.attempt(ctx)
+	r.dismiss(ctx)
 	rep := r.conclude(kind)
 	r.close(&rep, r.status(rep, measured))
 	return rep, nil

@@ -73,12 +73,12 @@ func TestDiscovery(t *testing.T) {
 	c := start(t, Options{})
 	for cluster, want := range map[string][]string{
 		"west": {
-			"apps/v1", "authentication.k8s.io/v1", "authorization.k8s.io/v1", "coordination.k8s.io/v1", "discovery.k8s.io/v1", "gateway.networking.k8s.io/v1",
+			"apps/v1", "authentication.k8s.io/v1", "authorization.k8s.io/v1", "batch/v1", "coordination.k8s.io/v1", "discovery.k8s.io/v1", "gateway.networking.k8s.io/v1",
 			"linkerd.io/v1alpha2", "multicluster.linkerd.io/v1alpha1", "multicluster.linkerd.io/v1alpha2",
 			"multicluster.linkerd.io/v1alpha3", "split.smi-spec.io/v1alpha1", "split.smi-spec.io/v1alpha2", "v1",
 		},
 		"east": {
-			"apps/v1", "authentication.k8s.io/v1", "authorization.k8s.io/v1", "coordination.k8s.io/v1", "discovery.k8s.io/v1", "gateway.networking.k8s.io/v1",
+			"apps/v1", "authentication.k8s.io/v1", "authorization.k8s.io/v1", "batch/v1", "coordination.k8s.io/v1", "discovery.k8s.io/v1", "gateway.networking.k8s.io/v1",
 			"linkerd.io/v1alpha2", "multicluster.linkerd.io/v1alpha1", "multicluster.linkerd.io/v1alpha2",
 			"multicluster.linkerd.io/v1alpha3", "v1",
 		},

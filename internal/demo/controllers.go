@@ -8,12 +8,14 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 )
 
 // controllers play the controllers, the proxy injector and the kubelet of one cluster. What they make is there, and
@@ -32,6 +34,7 @@ func (c *cluster) control() {
 	c.collect()
 	each(c, "deployments", c.rollOut)
 	each(c, "replicasets", c.populate)
+	each(c, "jobs", c.parallel)
 	each(c, "pods", c.run)
 	each(c, "replicasets", c.countPods)
 	each(c, "deployments", c.countSets)
@@ -212,8 +215,30 @@ func (c *cluster) populate(rs *appsv1.ReplicaSet) {
 	}
 }
 
-// inject adds the proxy to a pod that asks for it, or whose namespace does.
+// parallel makes the pods of a new Job. Their containers run until the Job is deleted: no deadline is kept.
+func (c *cluster) parallel(j *batchv1.Job) {
+	some := false
+	eachOf(c, "pods", j.UID, func(*corev1.Pod) { some = true })
+	for i := 0; !some && i < int(ptr.Deref(j.Spec.Parallelism, 1)); i++ {
+		template := j.Spec.Template.DeepCopy()
+		name := fmt.Sprintf("%s-%d", j.Name, i)
+		c.make(&corev1.Pod{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+			ObjectMeta: metav1.ObjectMeta{
+				Name: name + "-" + suffix(5, c.site.Cluster, j.Namespace, name), Namespace: j.Namespace,
+				Labels: template.Labels, Annotations: template.Annotations,
+				OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(j, batchv1.SchemeGroupVersion.WithKind("Job"))},
+			},
+			Spec: template.Spec,
+		}, 0, "kube-controller-manager")
+	}
+}
+
+// inject adds the proxy to a pod that asks for it, or whose namespace does, unless it has one.
 func (c *cluster) inject(pod *corev1.Pod) {
+	if slices.ContainsFunc(pod.Spec.Containers, func(x corev1.Container) bool { return c.proxies[x.Name] }) {
+		return
+	}
 	asks := c.injected.Name
 	wish := pod.Annotations[asks]
 	if ns, ok := c.store.get(key{"namespaces", "", pod.Namespace}); ok && wish == "" {

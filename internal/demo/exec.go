@@ -145,7 +145,7 @@ func (p *process) ExecInContainer(ctx context.Context, _, _, _ string, cmd []str
 // gives the error that containerd gives, an exit code other than 0 an error of type exec.CodeExitError.
 func (p *process) run(ctx context.Context, argv []string, in io.Reader, out, stderr io.Writer) error {
 	c := p.cluster
-	if argv[0] != agentPath || p.pod.Annotations[agentAnnotation] != agentPath || c.proxies[p.container] {
+	if argv[0] != p.pod.Annotations[agentAnnotation] || c.proxies[p.container] {
 		why := "executable file not found in $PATH"
 		if strings.Contains(argv[0], "/") {
 			why = "stat " + argv[0] + ": no such file or directory"

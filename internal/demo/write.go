@@ -87,7 +87,7 @@ func (x write) applies() bool {
 
 // tell says to whom it may concern that an object of the resource was written, or is gone.
 func (c *cluster) tell(r resource, o *unstructured.Unstructured, gone bool) {
-	if gone || r.Group == "" || r.Group == "apps" { // no controller follows the others, but for what they own
+	if gone || r.Group == "" || r.Group == "apps" || r.Group == "batch" { // no controller follows the others, but for what they own
 		c.control()
 	}
 	if c.changed != nil {
@@ -182,6 +182,10 @@ func (x write) admit(o *unstructured.Unstructured) error {
 	switch typed := typed.(type) {
 	case *corev1.Service:
 		x.complete(typed)
+	case *corev1.Pod:
+		if x.Method == http.MethodPost { // what controllers make is injected when it is run
+			x.inject(typed)
+		}
 	case *appsv1.Deployment:
 		if typed.Spec.Replicas == nil {
 			typed.Spec.Replicas = ptr.To(int32(1))

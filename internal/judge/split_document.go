@@ -3,6 +3,7 @@ package judge
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/record"
@@ -77,6 +78,12 @@ func sourceOf(before *law.Snapshot, a record.AgentFacts) *report.Source {
 	}
 	if t := before.Through; t != nil {
 		out.Through = t.Service.Namespace + "/" + t.Service.Name
+	}
+	if r := before.Runners; r != nil && r.Job != "" {
+		out.Runners = &report.Runners{
+			Workload: strings.TrimPrefix(r.Workload, "--from "), Job: p.Namespace + "/" + r.Job, Pods: r.Pods, Image: r.Image,
+			ServiceAccount: r.Account,
+		}
 	}
 	return out
 }

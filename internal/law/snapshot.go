@@ -14,14 +14,15 @@ const MaxPods = 500
 type Snapshot struct {
 	TakenAt  time.Time `json:"takenAt"`
 	Split    Split     `json:"split"`
-	Law      Law       `json:"law"`              // which of the objects rules, and by which distribution
-	Told     *Told     `json:"told,omitempty"`   // what the control plane says of the law; nil: it was not asked
-	Root     Service   `json:"root"`             // the Service that clients dial
-	Backends []Backend `json:"backends"`         // in the order of Split.Effective
-	Source   Pod       `json:"source"`           // the pod that sends the requests
-	Others   []Pod     `json:"others,omitempty"` // further pods that send, see Query.Pods
-	Through  *Through  `json:"through"`          // set where other pods than the source draw the backend
-	Gateways []Gateway `json:"gateways"`         // one for each remote cluster that a mirror names
+	Law      Law       `json:"law"`               // which of the objects rules, and by which distribution
+	Told     *Told     `json:"told,omitempty"`    // what the control plane says of the law; nil: it was not asked
+	Root     Service   `json:"root"`              // the Service that clients dial
+	Backends []Backend `json:"backends"`          // in the order of Split.Effective
+	Source   Pod       `json:"source"`            // the pod that sends the requests
+	Others   []Pod     `json:"others,omitempty"`  // further pods that send, see Query.Pods
+	Runners  *Runners  `json:"runners,omitempty"` // pods of our own that the source pods are, or would be; nil: none
+	Through  *Through  `json:"through"`           // set where other pods than the source draw the backend
+	Gateways []Gateway `json:"gateways"`          // one for each remote cluster that a mirror names
 	Links    []Link    `json:"links"`
 	Clusters []Cluster `json:"clusters"`
 	// port of the root Service that the requests go to; 0: not known, the root Service was not found

@@ -158,6 +158,9 @@ func (d *finder) sourceAccess(from string) []law.Access {
 		return nil
 	}
 	out = append(out, optional("get", "", "nodes", "", "the platform of the source pod"))
+	if d.t.Runners {
+		out = append(out, runnerAccess(from)...)
+	}
 	return append(out, execAccess(from)...)
 }
 

@@ -79,6 +79,9 @@ func Connect(cfg *rest.Config, contextName string) (Client, error) {
 	}, nil
 }
 
+// Kube is the client for what is no reading: runner pods are made with it.
+func (c Client) Kube() kubernetes.Interface { return c.kube }
+
 // Redial has the next call dial anew: a connection that something on the way has forgotten looks alive from here.
 func (c Client) Redial() { utilnet.CloseIdleConnectionsFor(c.wire) }
 

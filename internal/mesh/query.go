@@ -34,8 +34,10 @@ type Query struct {
 	// SplitOnly leaves out Snapshot.Facts: for a second look, which asks whether what the verdict rests on has changed.
 	SplitOnly bool
 	// Pods is how many pods of what From or Selector names send: at most law.MaxPods; AllPods: every ready one; 0: one.
-	Pods   int
-	others []string // names of the source pods after the first, of a query that is pinned
+	Pods int
+	// Runners says that pods of our own are going to stand in for the source, which needs more permissions.
+	Runners bool
+	others  []string // names of the source pods after the first, of a query that is pinned
 }
 
 // Pinned is the query that finds what s found again: same split, pod and container, whatever was created since. If the

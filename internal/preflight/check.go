@@ -59,7 +59,7 @@ func Checks() []Check {
 func functions() map[string]Check {
 	out := map[string]Check{}
 	for _, checks := range []map[string]Check{
-		accessChecks(), backendChecks(), clientChecks(), meshChecks(), mirrorChecks(), splitChecks(),
+		accessChecks(), backendChecks(), clientChecks(), meshChecks(), mirrorChecks(), runnerChecks(), splitChecks(),
 	} {
 		maps.Copy(out, checks)
 	}

@@ -110,7 +110,7 @@ func TestNothingSeenIsNotGreen(t *testing.T) {
 func TestChecksAreData(t *testing.T) {
 	seen := map[string]bool{}
 	last := ""
-	categories := []string{"clusters", "access", "client", "split", "mesh", "backends", "mirror"}
+	categories := []string{"clusters", "access", "client", "split", "mesh", "backends", "mirror", CategoryRunners}
 	for _, c := range Checks() {
 		if !regexp.MustCompile(`^SB0\d\d$`).MatchString(c.ID) || seen[c.ID] || c.Name == "" || c.Func == nil || c.Hint == nil {
 			t.Errorf("check %+v", c)

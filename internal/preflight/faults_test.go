@@ -37,6 +37,12 @@ func behindProfile(v *View) {
 	v.Law = law.Law{Path: law.PathServiceProfile, Objects: []law.ObjectRef{{Kind: "ServiceProfile", Namespace: "test", Name: "podinfo.test.svc.cluster.local"}}}
 }
 
+// runners has 8 runner pods asked for.
+func runners(r law.Runners) func(*View) {
+	r.Pods, r.Image, r.Account, r.Workload = 8, "x:1", "default", "--from deploy/frontend"
+	return func(v *View) { v.Runners = &r }
+}
+
 func viewFaults() []viewFault {
 	restart := "rollout restart deploy/frontend"
 	return []viewFault{
@@ -56,6 +62,17 @@ func viewFaults() []viewFault {
 		{"proxy not ready by its own word", "SB002", func(v *View) { v.Probed.Ready = &Answer{Status: 503} }, Failed, "says that it is not ready: status 503", restart},
 		{"client on its node's network", "SB002", func(v *View) { v.Source.Meshed, v.Source.HostNetwork = false, true }, Failed, "it is on its node's network, where Linkerd injects none whatever the annotations", "take hostNetwork out of the pod template"},
 		{"client with a limit of CPU", "SB032", func(v *View) { v.Source.CPULimit = "100m" }, OK, "container nginx (-c), limited to 100m CPU", ""},
+
+		{"no injector for runner pods", "SB040", runners(law.Runners{Sight: law.Seen}), Failed, "runner pods would get no proxy: no injector adds one in namespace test", "mutatingwebhookconfigurations"},
+		{"quota for 4 of 8 runner pods", "SB040", runners(law.Runners{Sight: law.Seen, Meshed: true, Shortages: []law.Shortage{
+			{Quota: "four", Resource: "pods", Hard: "12", Used: "8", Each: "1", Room: 4},
+		}}), Failed, "8 runner pods: ResourceQuota four leaves room for 4 of them (pods: 8 of 12 are used, each takes 1)", "describe resourcequotas"},
+		{"quota that is full", "SB040", runners(law.Runners{Sight: law.Seen, Refused: `pods "x" is forbidden: exceeded quota: four`}), Failed, "takes no runner pod: pods", "lower --runners"},
+		{"Pod Security", "SB040", runners(law.Runners{Sight: law.Seen, Refused: `violates PodSecurity "restricted:latest"`}), Failed, `violates PodSecurity "restricted:latest"`, "the mesh's CNI plugin"},
+		{"another webhook", "SB040", runners(law.Runners{Sight: law.Seen, Refused: `admission webhook "no" denied the request`}), Failed, "denied the request", "--dry-run=server"},
+		{"runner pods that nobody was asked of", "SB040", runners(law.Runners{Sight: law.Unread, Why: "forbidden"}), Unknown, "was not asked: forbidden", "splitbench rbac run"},
+		{"runner pods", "SB040", runners(law.Runners{Sight: law.Seen, Meshed: true}), OK, "takes runner pods with ServiceAccount default and image x:1", ""},
+		{"runner pods before meshed ones", "SB040", func(v *View) { runners(law.Runners{Sight: law.Seen})(v); v.Through = &law.Through{} }, OK, "takes runner pods", ""},
 
 		{"no admin port", "SB002", func(v *View) { v.Probed.Ready = &Answer{Error: "connection refused"} }, OK, "admin port 4191 did not answer the pod: no answer (connection refused)", ""},
 

@@ -40,6 +40,7 @@ func whatRan(r Report) Fields {
 	var f Fields
 	f.add("Split", splitSentence(r.Split))
 	f.add("From", sourceSentence(r.Source))
+	f.add("In place of", runnersSentence(r.Source))
 	for _, line := range podLines(r) {
 		f.add("Pod", line)
 	}
@@ -145,6 +146,16 @@ func sourceSentence(s *Source) string {
 		text += "; the pods of " + s.Through + " draw the backend in its place"
 	}
 	return text
+}
+
+// runnersSentence says that the workload's own pods sent nothing.
+func runnersSentence(s *Source) string {
+	if s == nil || s.Runners == nil {
+		return ""
+	}
+	r := s.Runners
+	return fmt.Sprintf("%s: %s of Job %s stood in for it, with its ServiceAccount %s and image %s; its own pods sent nothing",
+		r.Workload, plural(int64(r.Pods), "runner pod"), r.Job, r.ServiceAccount, r.Image)
 }
 
 func loadSentence(l *Load) string {

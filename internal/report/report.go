@@ -289,7 +289,17 @@ type Source struct {
 	Steps []SourceStep `json:"steps,omitempty"` // ways to get the generator into the pod, in the order tried
 	Pods  []SourcePod  `json:"pods,omitempty"`  // where several pods sent, or one in several segments
 	// how far apart the pods started, at most; absent where one sent, or it is not known
-	StartSkewMs float64 `json:"startSkewMs,omitempty"`
+	StartSkewMs float64  `json:"startSkewMs,omitempty"`
+	Runners     *Runners `json:"runners,omitempty"` // pods of our own stood in for the workload's
+}
+
+// Runners are the pods of a Job that sent in the place of a workload's own.
+type Runners struct {
+	Workload       string `json:"workload"`
+	Job            string `json:"job"`
+	Pods           int    `json:"pods"`
+	Image          string `json:"image"`
+	ServiceAccount string `json:"serviceAccount"`
 }
 
 // Run identifies the run and how to repeat it.
