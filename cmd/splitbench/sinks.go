@@ -44,7 +44,8 @@ func (s *sinkFlags) complete(*bench.Config) error {
 			return fmt.Errorf("%s %q: want http://HOST:PORT or https://HOST", flag, untrusted.Masked(raw))
 		}
 		if flag == "--otlp" && u.RawQuery != "" {
-			return fmt.Errorf("%s %q: a query is not sent; put a token into OTEL_EXPORTER_OTLP_HEADERS", flag, untrusted.Masked(raw))
+			return fmt.Errorf("%s %q: a query is not sent; put a token into OTEL_EXPORTER_OTLP_HEADERS",
+				flag, untrusted.Masked(raw))
 		}
 	}
 	return nil
