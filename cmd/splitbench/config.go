@@ -56,11 +56,12 @@ type setting struct {
 func (a *app) readDefaults() ([]setting, error) {
 	var names []string
 	if dir, err := os.Getwd(); err == nil {
+		here, _ := os.Stat(dir)
 		for ; ; dir = filepath.Dir(dir) {
 			name := filepath.Join(dir, folderDefaults)
 			if info, err := os.Lstat(name); err == nil {
-				if uid, strange := a.stranger(info); strange {
-					return nil, fmt.Errorf("defaults %s: it belongs to user %d, not to you: who wrote it would choose your "+
+				if uid, strange := a.stranger(info, here); strange {
+					return nil, fmt.Errorf("defaults %s: it belongs to user %s, not to you: who wrote it would choose your "+
 						"cluster and where runs go; change its owner, or work outside of %s", name, uid, dir)
 				}
 				names = append(names, name)
@@ -90,15 +91,24 @@ func (a *app) readDefaults() ([]setting, error) {
 }
 
 // stranger reports whether a file is somebody else's, and whose: neither of who calls the program, by sudo too, nor of
-// root. Where files have no owner by number nobody is one.
-func (a *app) stranger(info fs.FileInfo) (uid uint64, strange bool) {
-	owner := reflect.Indirect(reflect.ValueOf(info.Sys())) // syscall.Stat_t, which is not the same everywhere
-	if owner.Kind() != reflect.Struct || !owner.FieldByName("Uid").IsValid() {
-		return 0, false
+// root, nor of whose folder one works in, such as a checkout that a container mounts. Where files have no owner by number
+// nobody is one.
+func (a *app) stranger(file, here fs.FileInfo) (uid string, strange bool) {
+	uid = ownerOf(file)
+	mine := []string{"", "0", strconv.Itoa(os.Geteuid()), a.getenv("SUDO_UID"), ownerOf(here)}
+	return uid, !slices.Contains(mine, uid)
+}
+
+// ownerOf is the number of a file's owner, or "": its syscall.Stat_t is not the same everywhere.
+func ownerOf(info fs.FileInfo) string {
+	if info == nil {
+		return ""
 	}
-	uid = owner.FieldByName("Uid").Uint()
-	mine := []string{"0", strconv.Itoa(os.Geteuid()), a.getenv("SUDO_UID")}
-	return uid, !slices.Contains(mine, strconv.FormatUint(uid, 10))
+	owner := reflect.Indirect(reflect.ValueOf(info.Sys()))
+	if owner.Kind() != reflect.Struct || !owner.FieldByName("Uid").IsValid() {
+		return ""
+	}
+	return strconv.FormatUint(owner.FieldByName("Uid").Uint(), 10)
 }
 
 func readDefaultsFile(name string) ([]setting, error) {

@@ -161,8 +161,11 @@ func TestDefaultsOfStrangers(t *testing.T) {
 		stat{0}: false, stat{uint32(os.Geteuid())}: false, stat{4321}: false, stat{4322}: true, stat{1<<32 - 2}: true,
 		"none": false, struct{ Gid uint32 }{7}: false,
 	} {
-		if uid, got := a.stranger(owned{by: by}); got != strange || strange && uid < 4322 {
-			t.Errorf("%+v: user %d, a stranger: %v", by, uid, got)
+		if uid, got := a.stranger(owned{by: by}, owned{by: stat{0}}); got != strange {
+			t.Errorf("%+v: user %s, a stranger: %v", by, uid, got)
+		}
+		if _, got := a.stranger(owned{by: by}, owned{by: by}); got {
+			t.Errorf("%+v, in a folder of the same: a stranger", by)
 		}
 	}
 	dir := t.TempDir()
