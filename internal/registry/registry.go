@@ -1,6 +1,6 @@
 // Package registry hands runs on through OCI registries, so that a run can travel with the release it belongs to. A
-// file of the run is a layer that has its name, and SHA256SUMS among them says that all are there: any OCI client brings
-// a folder that `sha256sum -c` takes.
+// file of the run is a layer that has its name, and SHA256SUMS among them says that all are there: any OCI client
+// brings a folder that `sha256sum -c` takes.
 //
 // It refuses to keep credentials, which are those of docker's configuration and its helpers, and to overwrite a run.
 //
@@ -119,8 +119,8 @@ func isLoopback(registry string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// Push puts a run that has ended and is whole into the registry, and returns the artefact's name by digest. The same run
-// is the same digest each time. facts are annotations. subject, where it is not empty, is the tag or digest of an image
+// Push puts a run that has ended and is whole into the registry, and returns the artefact's name by digest. The same
+// run is the same digest each time. facts are annotations. subject, where it is not empty, is the tag or digest of an image
 // of the same repository that the run belongs to: it is then among that image's referrers. What an earlier Push brought
 // is not sent again; the tag is set last.
 func (p *Place) Push(ctx context.Context, f store.Folder, facts map[string]string, subject string) (string, error) {
@@ -192,8 +192,8 @@ func (p *Place) pushFile(ctx context.Context, f store.Folder, name string) (ocis
 	return desc, err
 }
 
-// Pull brings a run into dir. Errors are ErrForeign, those of store.Receive and Reveal, and the registry's; after each of
-// them dir is as it was.
+// Pull brings a run into dir. Errors are ErrForeign, those of store.Receive and Reveal, and the registry's; after each
+// of them dir is as it was.
 func (p *Place) Pull(ctx context.Context, dir string) (store.Folder, error) {
 	f, err := p.pull(ctx, dir)
 	if err != nil {

@@ -178,9 +178,15 @@ func TestPlainHTTP(t *testing.T) {
 		flag *bool
 		want bool
 	}{
-		{"localhost:5000/a/b:c", nil, true}, {"127.0.0.1:5000/a/b:c", nil, true}, {"127.9.9.9/a/b:c", nil, true},
-		{"[::1]:5000/a/b:c", nil, true}, {"ghcr.io/a/b:c", nil, false}, {"localhost.evil.example/a/b:c", nil, false},
-		{"10.0.0.1:5000/a/b:c", nil, false}, {"10.0.0.1:5000/a/b:c", &yes, true}, {"localhost:5000/a/b:c", &no, false},
+		{"localhost:5000/a/b:c", nil, true},
+		{"127.0.0.1:5000/a/b:c", nil, true},
+		{"127.9.9.9/a/b:c", nil, true},
+		{"[::1]:5000/a/b:c", nil, true},
+		{"ghcr.io/a/b:c", nil, false},
+		{"localhost.evil.example/a/b:c", nil, false},
+		{"10.0.0.1:5000/a/b:c", nil, false},
+		{"10.0.0.1:5000/a/b:c", &yes, true},
+		{"localhost:5000/a/b:c", &no, false},
 	} {
 		p, err := Open(c.name, Options{PlainHTTP: c.flag})
 		if err != nil {
