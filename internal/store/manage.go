@@ -203,28 +203,20 @@ func (in *Incoming) Add(name string, from io.Reader) error {
 }
 
 // Reveal gives the run its name, if it is as it was written: ErrDamaged otherwise, and nothing is left.
-func (in *Incoming) Reveal() (Folder, error) { return in.reveal(false) }
-
-// RevealAny gives the run its name, damaged or not: whoever reads it sees which it is.
-func (in *Incoming) RevealAny() (Folder, error) { return in.reveal(true) }
-
-func (in *Incoming) reveal(damaged bool) (_ Folder, err error) {
+func (in *Incoming) Reveal() (_ Folder, err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, in.Drop())
 		}
 	}()
-	if !damaged {
-		v, err := (Folder{ID: in.id, Dir: in.temp}).Verify()
-		if err == nil && v.State == Damaged {
-			err = &typed{ErrDamaged, fmt.Errorf("it is %s", v)}
-		}
-		if err != nil {
-			return Folder{}, in.failed(err)
-		}
+	v, err := (Folder{ID: in.id, Dir: in.temp}).Verify()
+	if err == nil && v.State == Damaged {
+		err = &typed{ErrDamaged, fmt.Errorf("it is %s", v)}
 	}
 	to := filepath.Join(in.dir, in.id)
-	err = os.Chmod(in.temp, 0o755)
+	if err == nil {
+		err = os.Chmod(in.temp, 0o755)
+	}
 	if err == nil {
 		err = syncDir(in.temp)
 	}
