@@ -44,6 +44,7 @@ With --max-lost or --max-outage the outcome is pass or fail. A drill in which no
 		under("Verdict", c, failOnFlag(&c.result.failOn), bound(seedFlag)),
 		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
 		under("Pods", bound(podsFlag), bound(execFlag)),
+		under("Runner pods", runnerFlags{}),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
 		under("Early end", &limitFlags{}, bound(keepGoingFlag)),
 	)

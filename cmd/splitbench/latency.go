@@ -62,6 +62,7 @@ breaks.`,
 		under("Verdict", bound(alphaFlag), failOnFlag(&c.result.failOn), bound(seedFlag)),
 		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
 		under("Pods", bound(podsFlag), bound(execFlag)),
+		under("Runner pods", runnerFlags{}),
 		under("Generator", engineFlags{}, &reuseFlags{}, &dialFlags{}),
 		under("Early end", &limitFlags{}, bound(keepGoingFlag)),
 	)

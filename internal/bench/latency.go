@@ -109,6 +109,7 @@ func (c LatencyConfig) validate() error {
 // the first, is kept as the run's.
 func (r *latencyRun) prepare(ctx context.Context) error {
 	r.progress("discover", "reading the targets and the source pod")
+	r.m.Before = nil // of a look before, at the pods that runner pods stand in for
 	r.plan = &record.LatencyPlan{
 		Rounds: r.cfg.Rounds, Round: r.cfg.Round, Margin: r.cfg.Margin, MarginText: r.cfg.MarginText,
 		Against: r.cfg.Against != "", Sweep: len(r.cfg.Rates) > 0, Limit: r.cfg.Limit, Quantiles: r.cfg.Quantiles,

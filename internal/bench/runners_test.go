@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -90,6 +91,28 @@ func TestRunnerPodsAreTakenAwayWhateverHappens(t *testing.T) {
 			t.Errorf("%v, %s %q, jobs %v", err, r.Verdict.Outcome, r.Verdict.Reasons, jobs(t, cfg))
 		}
 	})
+}
+
+// A drill and a latency run from runner pods, and leave nothing.
+func TestOtherKindsOfRunsFromRunnerPods(t *testing.T) {
+	w := world(t, demo.Options{Seed: 9})
+	for name, do := range map[string]func(Config) (report.Report, error){
+		"drill": func(cfg Config) (report.Report, error) { return Drill(t.Context(), DrillConfig{Config: cfg}) },
+		"latency": func(cfg Config) (report.Report, error) {
+			return Latency(t.Context(), LatencyConfig{
+				Config: cfg, Targets: []string{"svc/podinfo-east"}, Against: "svc/podinfo", Rounds: 20, Round: 100 * time.Millisecond,
+			})
+		},
+	} {
+		cfg := withThem(t, w, 100, 2)
+		r, err := do(cfg)
+		if err != nil || r.Source == nil || r.Source.Runners == nil || !strings.HasPrefix("test/"+r.Source.Pod, r.Source.Runners.Job) {
+			t.Errorf("%s: %v, %s %q, source %+v", name, err, r.Verdict.Outcome, r.Verdict.Reasons, r.Source)
+		}
+		if left := jobs(t, cfg); left != nil {
+			t.Errorf("%s left %v", name, left)
+		}
+	}
 }
 
 // A dry run says what Job there would be, and makes none.
