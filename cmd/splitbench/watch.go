@@ -20,6 +20,7 @@ import (
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/watches"
 )
 
@@ -215,7 +216,7 @@ func (c *watchCommand) watchOne(ctx context.Context) (report.Report, error) {
 // watchSeveral watches splits until the time is over, and ends as the worst of them.
 func (c *watchCommand) watchSeveral(ctx context.Context, output form, named []string) error {
 	set := watches.Config{
-		Rate: c.cfg.Load.Rate, For: c.cfg.For, Most: c.most, Each: c.each, Say: c.say, Page: &c.page,
+		Rate: c.cfg.Load.Rate, For: c.cfg.For, Most: c.most, Each: c.each, Say: c.tell, Page: &c.page,
 	}
 	for _, n := range named {
 		set.Named = append(set.Named, mesh.Found{Namespace: c.cfg.Query.Namespace, Split: n})
@@ -287,10 +288,15 @@ func (c *watchCommand) each(f mesh.Found) bench.WatchConfig {
 	one.Progress = func(p bench.Progress) {
 		if p.Text != "" && p.Text != said {
 			said = p.Text
-			c.say("%s/%s: %s", f.Namespace, f.Split, p.Text)
+			c.tell("%s/%s: %s", f.Namespace, f.Split, p.Text)
 		}
 	}
 	return one
+}
+
+// tell is say for what clusters have said.
+func (c *watchCommand) tell(format string, args ...any) {
+	c.say("%s", untrusted.Safe(fmt.Sprintf(format, args...)))
 }
 
 // serveMetrics serves the page until the returned function is called.

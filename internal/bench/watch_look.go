@@ -152,7 +152,8 @@ func (w *watchRun) declared(ctx context.Context) (law.Snapshot, error) {
 	return snap, err
 }
 
-// Refusal says why a watch could not begin now, "" where it could. It keeps nothing, so it can be asked again and again.
+// Refusal says why a watch could not begin now, "" where it could. It keeps nothing, so it can be asked again and
+// again.
 func Refusal(ctx context.Context, cfg Config) (string, error) {
 	snap, err := Discover(ctx, cfg.asking())
 	if err != nil {

@@ -188,8 +188,8 @@ func (w *watchRun) send(ctx context.Context, client session) error {
 	return nil
 }
 
-// pace waits until the next look may send, and has it send as fast as it may: a look ends with its last request, and the
-// next one is due a request later.
+// pace waits until the next look may send, and has it send as fast as it may: a look ends with its last request, and
+// the next one is due a request later.
 func (w *watchRun) pace(ctx context.Context) error {
 	if err := pause(ctx, time.Until(w.due)); err != nil {
 		return err

@@ -26,8 +26,8 @@ func (f Found) Compare(g Found) int {
 }
 
 // Find names the splits of a namespace, "" for all namespaces, sorted: TrafficSplits, and routes that have a Service
-// for a parent. None is no error, nor is a kind that the API server does not serve. With a selector only those with such
-// labels are named; nil: all.
+// for a parent. None is no error, nor is a kind that the API server does not serve. With a selector only those with
+// such labels are named; nil: all.
 func Find(ctx context.Context, c Client, namespace string, selector labels.Selector) ([]Found, error) {
 	return find(ctx, c, namespace, true, selector)
 }

@@ -211,7 +211,7 @@ func (s *set) forget(ctx context.Context, f mesh.Found) {
 
 // keep watches one split again and again. An error is that it can never be watched.
 func (s *set) keep(ctx context.Context, f mesh.Found, p *part) error {
-	for again := s.pauses.first; ctx.Err() == nil && s.within.Err() == nil; {
+	for again := s.pauses.first; !s.over(ctx); {
 		began := time.Now()
 		r, err := s.once(ctx, f, p)
 		p.release()
@@ -224,8 +224,8 @@ func (s *set) keep(ctx context.Context, f mesh.Found, p *part) error {
 			r = report.Report{Verdict: report.Verdict{Outcome: report.Invalid, Reasons: []string{err.Error()}}}
 		}
 		s.note(f, r)
-		if ctx.Err() != nil || s.within.Err() != nil {
-			return nil
+		if s.over(ctx) {
+			break
 		}
 		measured := r.Watch != nil && r.Watch.Looks > 0
 		if measured && r.Verdict.Outcome != report.Fail || time.Since(began) > s.pauses.last {
@@ -236,6 +236,9 @@ func (s *set) keep(ctx context.Context, f mesh.Found, p *part) error {
 	}
 	return nil
 }
+
+// over reports whether a split is not to be watched any more.
+func (s *set) over(ctx context.Context) bool { return ctx.Err() != nil || s.within.Err() != nil }
 
 // once is one watch of a split, from its first request to its verdict.
 func (s *set) once(ctx context.Context, f mesh.Found, p *part) (report.Report, error) {
@@ -259,7 +262,7 @@ func (s *set) pause(ctx context.Context, f mesh.Found, again time.Duration, meas
 	for {
 		s.wait(ctx, again)
 		again = min(2*again, s.pauses.last)
-		if measured || ctx.Err() != nil || s.within.Err() != nil {
+		if measured || s.over(ctx) {
 			return again
 		}
 		if why, err := s.ask(ctx, s.Each(f).Config); err == nil && why == "" {
