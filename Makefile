@@ -5,7 +5,7 @@ export GOFLAGS ?= -buildvcs=auto
 LDFLAGS  := -s -w
 FUZZTIME ?= 10s
 
-.PHONY: screenshots recordings help build agents demo test race browser-test lint calibrate release-test unraced fuzz fuzz-short fuzz-long soak vulnerabilities workflow-test bench envoy-test notebook-test cluster-test delay-test generate verify clean
+.PHONY: screenshots recordings help build agents demo test race browser-test lint calibrate scale release-test unraced fuzz fuzz-short fuzz-long soak vulnerabilities workflow-test bench envoy-test notebook-test cluster-test delay-test generate verify clean
 
 ## help: list the targets
 help:
@@ -78,6 +78,10 @@ workflow-test:
 ## calibrate: simulate the error rates that docs/statistics.md states, and rewrite its table
 calibrate:
 	$(GO) run ./test/calibrate -out docs/statistics.md
+
+## scale: measure one process against 1, 10, 100 and 500 pods for a minute each, and rewrite the table of docs/scale.md
+scale: agents
+	$(GO) test ./test/scale -count=1 -v -timeout 60m -run Table -table $(CURDIR)/docs/scale.md
 
 ## fuzz: every fuzz target for FUZZTIME
 fuzz:

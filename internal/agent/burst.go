@@ -42,7 +42,7 @@ func (s *server) burst(ctx context.Context, payload []byte) {
 		s.mu.Unlock()
 	}()
 
-	engine := attack.NewEngine(plan, attack.EngineOptions{Dial: s.o.Dial, Unmatched: func(x attack.Specimen) {
+	engine := s.o.Engine(plan, attack.EngineOptions{Dial: s.o.Dial, Unmatched: func(x attack.Specimen) {
 		batch.totals.Specimens = append(batch.totals.Specimens, x)
 	}})
 	batch.totals.Engine = plan.EngineName()

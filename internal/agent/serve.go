@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
@@ -24,6 +25,8 @@ import (
 type ServeOptions struct {
 	// Dial opens the connections that requests use; nil: a plain net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Engine makes what sends the requests of a plan; nil: attack.NewEngine.
+	Engine func(attack.Plan, attack.EngineOptions) attack.ClosableEngine
 	// Executable is the path of the running file; empty: unknown, and then nothing is ever unlinked.
 	Executable string
 	// Deadline ends the session whatever happens; 0: DefaultDeadline.
@@ -56,6 +59,9 @@ func Serve(ctx context.Context, stdin io.Reader, stdout io.Writer, o ServeOption
 	}
 	if o.Silence <= 0 {
 		o.Silence = DefaultSilence
+	}
+	if o.Engine == nil {
+		o.Engine = attack.NewEngine
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

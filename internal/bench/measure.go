@@ -277,9 +277,11 @@ func worstOf(errs []error) error {
 func (r *run) take(result attack.Result, stop context.CancelCauseFunc) error {
 	r.taking.Lock()
 	defer r.taking.Unlock()
-	r.tally.Add(result)
+	if r.tally.Pods < 2 { // of several the stored results are counted, once, after the burst: see gather
+		r.tally.Add(result)
+		r.shoot(result)
+	}
 	r.live.add(result)
-	r.shoot(result)
 	if r.looks == nil {
 		return nil
 	}

@@ -65,6 +65,8 @@ type Options struct {
 	Frontends int
 	// ControlPlane, where it is set, has west have a pod of Linkerd's control plane, and dials its ports.
 	ControlPlane func(ctx context.Context, port int) (net.Conn, error)
+	// Agent, where it is set, changes what the agents are told of their surroundings, for tests of very many.
+	Agent func(*agent.ServeOptions)
 	// Mend, where it is set, is what happens to the streams of an agent's session on their way, for tests of streams that
 	// break. It is called once for each.
 	Mend func(pod string, in io.Reader, out io.Writer) (io.Reader, io.Writer)
@@ -138,8 +140,8 @@ func (c *Clusters) start() error {
 	if err := c.plane.start(c.life); err != nil {
 		return err
 	}
-	west.runner = &agentRunner{dialer: c.dialer, main: agent.Main, mend: c.options.Mend}
-	east.runner = &agentRunner{dialer: c.dialer, main: agent.Main, mend: c.options.Mend}
+	west.runner = &agentRunner{dialer: c.dialer, main: agent.Main, mend: c.options.Mend, told: c.options.Agent}
+	east.runner = &agentRunner{dialer: c.dialer, main: agent.Main, mend: c.options.Mend, told: c.options.Agent}
 	west.controlPlane, west.forward = c.options.ControlPlane, c.options.Forward
 	west.changed, east.changed = c.follow, c.follow
 	c.adapting = c.runs(adaptorKey())
@@ -201,4 +203,5 @@ type agentRunner struct {
 	dialer func(vantage) func(ctx context.Context, network, address string) (net.Conn, error)
 	main   func(ctx context.Context, args []string, in io.Reader, out, err io.Writer, o agent.ServeOptions) int
 	mend   func(pod string, in io.Reader, out io.Writer) (io.Reader, io.Writer) // nil: nothing
+	told   func(*agent.ServeOptions)                                            // nil: nothing more
 }

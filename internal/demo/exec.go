@@ -168,7 +168,11 @@ func (p *process) run(ctx context.Context, argv []string, in io.Reader, out, std
 	from := vantage{cluster: c.site.Cluster, pod: p.pod.Name, meshed: slices.ContainsFunc(p.pod.Spec.Containers,
 		func(x corev1.Container) bool { return c.proxies[x.Name] })}
 	ctx, end := c.whileThere(ctx, p.pod)
-	code := c.runner.main(ctx, argv[1:], in, out, stderr, agent.ServeOptions{Dial: c.runner.dialer(from)})
+	o := agent.ServeOptions{Dial: c.runner.dialer(from)}
+	if c.runner.told != nil {
+		c.runner.told(&o)
+	}
+	code := c.runner.main(ctx, argv[1:], in, out, stderr, o)
 	if ctx.Err() != nil { // whatever it says: it was cut off, as by a runtime that kills its container
 		code = exitKilled
 	}
