@@ -35,7 +35,7 @@ var cannot = regexp.MustCompile(`cannot (create|get|list|delete) resource`)
 // also after an error: End takes it away.
 func Start(ctx context.Context, kube kubernetes.Interface, s Spec, say func(string)) error {
 	if _, err := kube.BatchV1().Jobs(s.Namespace).Create(ctx, s.Job(), metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("make Job %s: %s", s.Name, law.Brief(err)) //nolint:errorlint // its text is a server's
+		return fmt.Errorf("make Job %s: %s", s.Name, law.Brief(err))
 	}
 	limit := time.NewTimer(readyLimit)
 	defer limit.Stop()
