@@ -5,7 +5,7 @@ export GOFLAGS ?= -buildvcs=auto
 LDFLAGS  := -s -w
 FUZZTIME ?= 10s
 
-.PHONY: screenshots recordings help build agents demo test race browser-test lint calibrate scale release-test unraced fuzz fuzz-short fuzz-long soak vulnerabilities workflow-test bench envoy-test notebook-test cluster-test delay-test generate verify clean
+.PHONY: screenshots recordings help build agents demo test race browser-test lint calibrate scale release-test unraced fuzz fuzz-short fuzz-long soak vulnerabilities workflow-test bench envoy-test notebook-test prometheus-test image cluster-test delay-test generate verify clean
 
 ## help: list the targets
 help:
@@ -145,7 +145,7 @@ prometheus-test:
 	$(GO) test -count=1 -v -run TestPrometheusTakesTheRules ./cmd/splitbench
 
 ## cluster-test: tests on real clusters, named by SPLITBENCH_TEST_CONTEXT and others (test/cluster/README.md)
-cluster-test: build
+cluster-test: image
 	$(GO) test -count=1 -v -timeout 25m ./test/cluster
 
 ## delay-test: the gateway's cost on real clusters whose link is slowed down (SPLITBENCH_TEST_LINK_DELAY)

@@ -91,8 +91,8 @@ func (a *app) readDefaults() ([]setting, error) {
 }
 
 // stranger reports whether a file is somebody else's, and whose: neither of who calls the program, by sudo too, nor of
-// root, nor of whose folder one works in, such as a checkout that a container mounts. Where files have no owner by number
-// nobody is one.
+// root, nor of whose folder one works in, such as a checkout that a container mounts. Where files have no owner by
+// number nobody is one.
 func (a *app) stranger(file, here fs.FileInfo) (uid string, strange bool) {
 	uid = ownerOf(file)
 	mine := []string{"", "0", strconv.Itoa(os.Geteuid()), a.getenv("SUDO_UID"), ownerOf(here)}

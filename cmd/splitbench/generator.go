@@ -157,7 +157,8 @@ func podsFlag(flags *pflag.FlagSet, cfg *bench.Config) {
 type runnerFlags struct{}
 
 func (runnerFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
-	read(flags, "runners", "0", fmt.Sprintf("send from so many pods, up to %d, of a Job that is made for it and taken away, in "+
+	read(flags, "runners", "0", fmt.Sprintf("send from so many pods, up to %d, of a Job that is made for it and taken "+
+		"away, in "+
 		"the place of the pods of --from", law.MaxPods), into(&cfg.Runners.Pods, parseRunners))
 	flags.StringVar(&cfg.Runners.Image, "runner-image", releasedImage(agent.Version()),
 		"image of runner pods, of this program's own version; default: the released one")

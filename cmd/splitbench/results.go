@@ -128,11 +128,12 @@ type registryFlags struct {
 }
 
 func (r *registryFlags) register(flags *pflag.FlagSet, _ *bench.Config) {
-	flags.BoolFunc("plain-http", "speak HTTP without TLS; default: with a registry on localhost only", func(s string) error {
-		on, err := strconv.ParseBool(s)
-		r.plainHTTP = &on
-		return err
-	})
+	flags.BoolFunc("plain-http", "speak HTTP without TLS; default: with a registry on localhost only",
+		func(s string) error {
+			on, err := strconv.ParseBool(s)
+			r.plainHTTP = &on
+			return err
+		})
 }
 
 func (*registryFlags) complete(*bench.Config) error { return nil }
@@ -182,7 +183,8 @@ pushed. Credentials are those of docker login and docker's helpers. What an inte
 		return nil
 	}
 	subject := bound(func(flags *pflag.FlagSet, _ *bench.Config) {
-		flags.StringVar(&reg.subject, "subject", "", "tag or digest of the image in the same repository that the run belongs to: "+
+		flags.StringVar(&reg.subject, "subject", "", "tag or digest of the image in the same repository that the run "+
+			"belongs to: "+
 			"the run is then one of its referrers")
 	})
 	return a.command(cmd, nil, work, under("Run", &runs), under("Registry", &reg, subject))

@@ -13,8 +13,8 @@ import (
 	"github.com/splitbench/splitbench/internal/wire"
 )
 
-// fleet sends one burst after the other from several pods at once, as if they were one. A pod that is lost in a burst has
-// no part in it, nor in those that follow: what arrived of its part are more answers of the faster backend.
+// fleet sends one burst after the other from several pods at once, as if they were one. A pod that is lost in a burst
+// has no part in it, nor in those that follow: what arrived of its part are more answers of the faster backend.
 type fleet struct {
 	r       *run
 	sources []*source
@@ -62,8 +62,8 @@ type share struct {
 	err     error
 }
 
-// AttackFrom has the pods that are left start together, each with its part of the plan, and yields the results pod by pod,
-// as they are stored. It fails where no pod carried out its part.
+// AttackFrom has the pods that are left start together, each with its part of the plan, and yields the results pod by
+// pod, as they are stored. It fails where no pod carried out its part.
 func (f *fleet) AttackFrom(
 	ctx context.Context, plan attack.Plan, start agent.Start, totals *wire.Totals,
 ) iter.Seq2[attack.Result, error] {

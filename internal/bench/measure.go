@@ -149,17 +149,14 @@ func each(sources []*source, do func(*source) error) []error {
 // more of its plan than this is better not begun.
 const mostUnopened = 0.1
 
-// openAll opens a session in each pod. The first pod must have one, since the rules are learned there; of the others one
-// in ten may be missing.
+// openAll opens a session in each pod. The first pod must have one, since the rules are learned there; of the others
+// one in ten may be missing.
 func (r *run) openAll(ctx context.Context, sources []*source) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var failed atomic.Int64
 	each(sources, func(s *source) error {
-		if ctx.Err() != nil {
-			return nil
-		}
-		if s.failed = s.open(ctx, 0); s.failed == nil {
+		if s.failed = s.open(ctx, 0); s.failed == nil || ctx.Err() != nil {
 			return nil
 		}
 		s.session = nil
@@ -212,8 +209,8 @@ func (b *barrier) arrive() {
 	}
 }
 
-// tell notes of each pod when it started and how its clock goes: none began before the barrier opened, and none later than
-// its signs of life allow, each by the way that it had to here.
+// tell notes of each pod when it started and how its clock goes: none began before the barrier opened, and none later
+// than its signs of life allow, each by the way that it had to here.
 func (b *barrier) tell(r *run, sources []*source) {
 	for _, s := range sources {
 		first := r.streams[s.n] // sessions open in the order of the pods

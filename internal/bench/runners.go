@@ -143,7 +143,8 @@ func (r *run) ofThisVersion(h wire.HelloMessage) error {
 	if want, ok := digests[platform]; ok && want == h.SHA256 || !ok && h.Version == agent.Version() {
 		return nil
 	}
-	return fmt.Errorf("--runner-image %s: its agent for %s is of version %s (SHA-256 %.12s), this program is of version %s: "+
+	return fmt.Errorf("--runner-image %s: its agent for %s is of version %s (SHA-256 %.12s), this program is of "+
+		"version %s: "+
 		"name the image of this program's own version", untrusted.Safe(r.cfg.Runners.Image), untrusted.Safe(platform),
 		untrusted.Safe(h.Version), untrusted.Safe(h.SHA256), agent.Version())
 }
@@ -154,7 +155,8 @@ func withRunners(ctx context.Context, cfg Config, snap *law.Snapshot) error {
 		return nil
 	}
 	if snap.Source.Name == "" {
-		return &record.UsageError{Err: errors.New("--runners: name with --from whose place they take, such as deploy/frontend")}
+		return &record.UsageError{Err: errors.New("--runners: name with --from whose place they take, such as " +
+			"deploy/frontend")}
 	}
 	_, err := foretell(ctx, cfg, snap)
 	return err

@@ -115,8 +115,8 @@ func (s *source) segment(ctx context.Context, start agent.Start, stop context.Ca
 	return nil
 }
 
-// loses reports whether an error ends the pod's part alone: the others go on where this pod, its network or the way to it
-// is at fault, and not where what it said holds for all.
+// loses reports whether an error ends the pod's part alone: the others go on where this pod, its network or the way to
+// it is at fault, and not where what it said holds for all.
 func (s *source) loses(ctx context.Context, err error) bool {
 	var cut *agent.CutShortError
 	var store *StoreError
@@ -124,8 +124,8 @@ func (s *source) loses(ctx context.Context, err error) bool {
 	return err != nil && len(s.r.active) > 1 && ctx.Err() == nil && !limit && !errors.As(err, &store)
 }
 
-// lose leaves the rest of the pod's part out: what was not sent, or has no result, counts as lost. The other pods' results
-// stand.
+// lose leaves the rest of the pod's part out: what was not sent, or has no result, counts as lost. The other pods'
+// results stand.
 func (s *source) lose(ctx context.Context, err error, stop context.CancelCauseFunc) error {
 	p := s.stream
 	p.Broken, p.Next = untrusted.Safe(brief(s.r.textOf(ctx, err, s.pod))), s.plan.Requests
@@ -187,8 +187,8 @@ func (s *source) resume(ctx context.Context, broken error, stop context.CancelCa
 	return agent.Start{Delay: st.Offset - now}, nil
 }
 
-// open provides the generator and starts a session, whose samples are kept in the source's stream, where it has one. after is the process of the
-// session before it, which must have ended; 0: there was none.
+// open provides the generator and starts a session, whose samples are kept in the source's stream, where it has one.
+// after is the process of the session before it, which must have ended; 0: there was none.
 func (s *source) open(ctx context.Context, after int) (err error) {
 	r := s.r
 	l := ladder{pod: s.pod, plan: s.plan, length: s.length, after: after, options: agent.ClientOptions{Progress: s.tick}}

@@ -117,7 +117,8 @@ func (w *watchRun) session(ctx context.Context) error {
 	if last != pod {
 		w.w.Pods = keepLast(append(w.w.Pods, pod), report.MaxWatchList)
 	}
-	w.progress("watch", fmt.Sprintf("sending %g requests per second from %s%s", w.m.Plan.Rate.PerSecond(), w.from(), since))
+	w.progress("watch", fmt.Sprintf("sending %g requests per second from %s%s", w.m.Plan.Rate.PerSecond(), w.from(),
+		since))
 	return w.send(ctx, client)
 }
 

@@ -71,8 +71,8 @@ func (r *run) witnessAfter(ctx context.Context, sources []*source) error {
 	return err
 }
 
-// readPages reads and keeps the pages of all sources, several at a time. A pod without a session, or whose proxy does not
-// tell, is w.Why: the counters of the others are no sum.
+// readPages reads and keeps the pages of all sources, several at a time. A pod without a session, or whose proxy does
+// not tell, is w.Why: the counters of the others are no sum.
 func (r *run) readPages(
 	ctx context.Context, sources []*source, w *record.WitnessFacts, when string, take func(*source, []byte),
 ) error {
@@ -105,8 +105,8 @@ func orNewline(page []byte) []byte {
 	return page
 }
 
-// readPage fetches the lines of the page that say something of the split. Only the way to the pod can fail; why is what the
-// proxy did not say.
+// readPage fetches the lines of the page that say something of the split. Only the way to the pod can fail; why is what
+// the proxy did not say.
 func (r *run) readPage(ctx context.Context, f fetcher, w *record.WitnessFacts) (page []byte, why string, err error) {
 	res, body, err := f.Fetch(ctx, wire.FetchRequest{
 		URL: w.URL, TimeoutMs: witnessTimeout.Milliseconds(), MaxBytes: maxWitnessPage,

@@ -87,7 +87,8 @@ func (x write) applies() bool {
 
 // tell says to whom it may concern that an object of the resource was written, or is gone.
 func (c *cluster) tell(r resource, o *unstructured.Unstructured, gone bool) {
-	if gone || r.Group == "" || r.Group == "apps" || r.Group == "batch" { // no controller follows the others, but for what they own
+	// no controller follows the others, but for what they own
+	if gone || r.Group == "" || r.Group == "apps" || r.Group == "batch" {
 		c.control()
 	}
 	if c.changed != nil {

@@ -120,9 +120,9 @@ func isLoopback(registry string) bool {
 }
 
 // Push puts a run that has ended and is whole into the registry, and returns the artefact's name by digest. The same
-// run is the same digest each time. facts are annotations. subject, where it is not empty, is the tag or digest of an image
-// of the same repository that the run belongs to: it is then among that image's referrers. What an earlier Push brought
-// is not sent again; the tag is set last.
+// run is the same digest each time. facts are annotations. subject, where it is not empty, is the tag or digest of an
+// image of the same repository that the run belongs to: it is then among that image's referrers. What an earlier Push
+// brought is not sent again; the tag is set last.
 func (p *Place) Push(ctx context.Context, f store.Folder, facts map[string]string, subject string) (string, error) {
 	name, err := p.push(ctx, f, facts, subject)
 	if err != nil {

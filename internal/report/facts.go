@@ -154,7 +154,8 @@ func runnersSentence(s *Source) string {
 		return ""
 	}
 	r := s.Runners
-	return fmt.Sprintf("%s: %s of Job %s stood in for it, with its ServiceAccount %s and image %s; its own pods sent nothing",
+	return fmt.Sprintf("%s: %s of Job %s stood in for it, with its ServiceAccount %s and image %s; its own pods sent "+
+		"nothing",
 		r.Workload, plural(int64(r.Pods), "runner pod"), r.Job, r.ServiceAccount, r.Image)
 }
 

@@ -9,12 +9,13 @@ import (
 
 // SourcePod is what one source pod sent, where several sent or one was resumed.
 type SourcePod struct {
-	Pod          string     `json:"pod"`
-	Node         string     `json:"node,omitempty"`
-	Zone         string     `json:"zone,omitempty"` // of the node
-	Agent        string     `json:"agent"`          // how its generator came there
-	Transport    string     `json:"transport"`      // websocket | spdy
-	Segments     int        `json:"segments"`       // sessions that carried out its part of the plan; above 1 its stream broke
+	Pod       string `json:"pod"`
+	Node      string `json:"node,omitempty"`
+	Zone      string `json:"zone,omitempty"` // of the node
+	Agent     string `json:"agent"`          // how its generator came there
+	Transport string `json:"transport"`      // websocket | spdy
+	// sessions that carried out its part of the plan; above 1 its stream broke
+	Segments     int        `json:"segments"`
 	Requests     int64      `json:"requests"`
 	Lost         int64      `json:"lost"` // of them: were not sent, or may have been, and have no result
 	Unattributed int64      `json:"unattributed"`

@@ -85,7 +85,8 @@ const (
 		"sending, so what a late generator or a stalled server hid is not in them"
 	SayStreamBroke = "the stream from pod %s broke and was resumed with request %d of its part: %d " +
 		"requests whose fate is not known were not sent again, and count as unattributed (%s)"
-	SayPodLost = "pod %s was lost: %d requests of its part that were not sent, or whose results did not arrive, count as " +
+	SayPodLost = "pod %s was lost: %d requests of its part that were not sent, or whose results did not arrive, count " +
+		"as " +
 		"unattributed (%s)"
 	SayPodLeft     = "pod %s was lost after %d of %d bursts: it has no part in the others (%s)"
 	SayLongDrill   = "the drill was longer than %s: there is no timeline of it"

@@ -20,14 +20,16 @@ import (
 // injectors.
 func Ask(ctx context.Context, kube kubernetes.Interface, s Spec) law.Runners {
 	out := law.Runners{Pods: s.Pods, Image: s.Image, Account: cmp.Or(s.Pod().Spec.ServiceAccountName, "default")}
-	pod, err := kube.CoreV1().Pods(s.Namespace).Create(ctx, s.Pod(), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	pod, err := kube.CoreV1().Pods(s.Namespace).Create(ctx, s.Pod(),
+		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	switch {
 	case err == nil:
 		out.Sight, out.Meshed = law.Seen, meshed(pod.Spec)
 	case apierrors.IsForbidden(err) && !mayNot(err):
 		out.Sight, out.Refused = law.Seen, untrusted.Short(err.Error(), 600)
 		return out
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsInternalError(err) || apierrors.IsNotFound(err):
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsInternalError(err) ||
+		apierrors.IsNotFound(err):
 		out.Sight, out.Refused = law.Seen, untrusted.Short(err.Error(), 600)
 		return out
 	default:

@@ -22,10 +22,11 @@ const runnerImage = "splitbench.local/splitbench:dev"
 func needRunners(t *testing.T) lab {
 	t.Helper()
 	l := need(t)
-	load := strings.Fields(os.Getenv("SPLITBENCH_TEST_IMPORT"))
-	if len(load) == 0 {
-		t.Skip("SPLITBENCH_TEST_IMPORT is not set: no command that puts an image into the nodes of the client's cluster")
+	ctr := strings.Fields(os.Getenv("SPLITBENCH_TEST_CTR"))
+	if len(ctr) == 0 {
+		t.Skip("SPLITBENCH_TEST_CTR is not set: no image can be brought to the node")
 	}
+	load := append(ctr, "images", "import")
 	program, err := filepath.Abs(l.binary)
 	if err != nil {
 		t.Fatal(err)
@@ -309,7 +310,9 @@ func TestRunnerPodsUnderTheRestrictedProfile(t *testing.T) {
 	l := needRunners(t)
 	const ns = "test-restricted"
 	objects := "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + ns + ", labels: {pod-security.kubernetes.io/enforce: restricted}}\n"
-	t.Cleanup(func() { kubectl(t, objects, "--context", l.west, "delete", "--ignore-not-found", "--wait=false", "-f", "-") })
+	t.Cleanup(func() {
+		kubectl(t, objects, "--context", l.west, "delete", "--ignore-not-found", "--wait=false", "-f", "-")
+	})
 	kubectl(t, objects, "--context", l.west, "apply", "-f", "-")
 	for _, what := range []string{"configmap/standin-mesh", "secret/standin-mesh"} {
 		var o map[string]any
