@@ -150,9 +150,10 @@ func newPush(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "push [RUN] REGISTRY/REPOSITORY:TAG",
 		Short: "Put a run into an OCI registry, beside the release that it belongs to",
-		Long: `push makes an artefact of a run that is whole, the latest where none is named: a layer for each file, so that any
-OCI client brings the folder back. It prints the artefact's name by digest, which is the same whenever the same run is
-pushed. Credentials are those of docker login and docker's helpers. What an interrupted push sent is not sent again.`,
+		Long: `push makes an artefact of a run that is whole, the latest where none is named: a layer for each file, so
+that any OCI client brings the folder back. It prints the artefact's name by digest, which is the same whenever the
+same run is pushed. Credentials are those of docker login and docker's helpers. What an interrupted push sent is not
+sent again.`,
 		Example: `  splitbench results push latest ghcr.io/team/podinfo:v6.7.1-split
   splitbench results push latest ghcr.io/team/podinfo:v6.7.1-split --subject v6.7.1`,
 		Args:              cobra.RangeArgs(1, 2),

@@ -156,16 +156,15 @@ func (r *run) openAll(ctx context.Context, sources []*source) error {
 	defer stop(nil)
 	var failed atomic.Int64
 	each(sources, func(s *source) error {
-		if s.failed = s.open(ctx, 0); s.failed == nil || ctx.Err() != nil {
-			return nil
+		if s.failed = s.open(ctx, 0); s.failed != nil && ctx.Err() == nil {
+			s.session = nil
+			if n := failed.Add(1); s.n == 0 || float64(n) > mostUnopened*float64(len(sources)) {
+				stop(s.failed)
+			} else {
+				r.progress("settle", fmt.Sprintf("pod %s is left out, no session can be opened: %s", s.pod.Name,
+					untrusted.Safe(brief(s.failed.Error()))))
+			}
 		}
-		s.session = nil
-		if n := failed.Add(1); s.n == 0 || float64(n) > mostUnopened*float64(len(sources)) {
-			stop(s.failed)
-			return nil
-		}
-		r.progress("settle", fmt.Sprintf("pod %s is left out, no session can be opened: %s", s.pod.Name,
-			untrusted.Safe(brief(s.failed.Error()))))
 		return nil
 	})
 	return context.Cause(ctx)

@@ -11,8 +11,9 @@ const CategoryRunners = "runners"
 
 func runnerChecks() map[string]Check {
 	return map[string]Check{
-		"SB040": {When: func(v View) bool { return v.Runners != nil }, Func: on(aboutSource, runnersTaken),
-			Hint: runnersHint},
+		"SB040": {
+			When: func(v View) bool { return v.Runners != nil }, Func: on(aboutSource, runnersTaken), Hint: runnersHint,
+		},
 	}
 }
 

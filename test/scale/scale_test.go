@@ -54,7 +54,7 @@ func serve(pods int) int {
 		return 1
 	}
 	fmt.Println(base64.StdEncoding.EncodeToString(w.Kubeconfig()))
-	io.Copy(io.Discard, os.Stdin) //nolint:errcheck // however it ends
+	io.Copy(io.Discard, os.Stdin) // however it ends
 	w.Close()
 	return 0
 }
@@ -123,12 +123,12 @@ func measure(t *testing.T, kubeconfig []byte, pods int, length time.Duration) fi
 		}
 	}
 	var before, after syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &before) //nolint:errcheck // it has no other failure than a bad pointer
+	syscall.Getrusage(syscall.RUSAGE_SELF, &before) // it has no other failure than a bad pointer
 	r, err := bench.Run(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	syscall.Getrusage(syscall.RUSAGE_SELF, &after) //nolint:errcheck // as above
+	syscall.Getrusage(syscall.RUSAGE_SELF, &after)
 	if r.Load == nil || r.Run == nil {
 		t.Fatalf("%s %q", r.Verdict.Outcome, r.Verdict.Reasons)
 	}
@@ -188,7 +188,7 @@ func TestOneSize(t *testing.T) {
 	if err := pod.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer pod.Wait() //nolint:errcheck // it has served
+	defer pod.Wait() // it has served
 	defer in.Close()
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
