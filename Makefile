@@ -40,13 +40,13 @@ release-test: agents
 	$(GO) test -C test/packaging -count=1 -run 'Reproducible|Deb' ./...
 
 ## race: the same tests with the race detector, one package after the other (needs a C compiler)
-# But for those that count error rates: analyze starts no goroutine, and -short leaves out calibrate's.
+# But for those that count error rates: analyze starts no goroutine, and -short leaves out calibrate's, and a million rows.
 race: agents
 	CGO_ENABLED=1 $(GO) test -race -short -p 1 $$($(GO) list ./... | grep -v '/splitbench/analyze$$')
 
 ## unraced: the tests that make race leaves out
 unraced: agents
-	$(GO) test ./analyze ./test/calibrate
+	$(GO) test ./analyze ./internal/export ./test/calibrate
 	$(GO) test -C test/peers ./...
 	$(GO) test -C test/packaging -short ./...
 	$(GO) test -C test/remote ./...

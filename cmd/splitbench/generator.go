@@ -158,8 +158,7 @@ type runnerFlags struct{}
 
 func (runnerFlags) register(flags *pflag.FlagSet, cfg *bench.Config) {
 	read(flags, "runners", "0", fmt.Sprintf("send from so many pods, up to %d, of a Job that is made for it and taken "+
-		"away, in "+
-		"the place of the pods of --from", law.MaxPods), into(&cfg.Runners.Pods, parseRunners))
+		"away, in the place of the pods of --from", law.MaxPods), into(&cfg.Runners.Pods, parseRunners))
 	flags.StringVar(&cfg.Runners.Image, "runner-image", releasedImage(agent.Version()),
 		"image of runner pods, of this program's own version; default: the released one")
 	read(flags, "runner-requests", "cpu=100m,memory=64Mi", "what each runner pod asks for",

@@ -185,8 +185,7 @@ sent again.`,
 	}
 	subject := bound(func(flags *pflag.FlagSet, _ *bench.Config) {
 		flags.StringVar(&reg.subject, "subject", "", "tag or digest of the image in the same repository that the run "+
-			"belongs to: "+
-			"the run is then one of its referrers")
+			"belongs to: the run is then one of its referrers")
 	})
 	return a.command(cmd, nil, work, under("Run", &runs), under("Registry", &reg, subject))
 }

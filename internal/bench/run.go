@@ -72,8 +72,8 @@ type steps interface {
 	attempt(context.Context) bool
 	// evidence is what was measured, besides what the manifest says.
 	evidence() judge.Evidence
-	// lasts is how long the sending takes at most, and for how long its pods may be left alone meanwhile.
-	lasts() (most, idle time.Duration)
+	// lasts is how long the sending takes at most.
+	lasts() time.Duration
 }
 
 // carryOut carries a run of any kind from discovery to the report. The error is a *UsageError.

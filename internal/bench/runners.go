@@ -25,24 +25,18 @@ type Runners struct {
 	Requests, Limits runner.Resources
 }
 
-// How long runner pods last without a session: until somebody who was cut off is back, and no longer.
-const (
-	runnerIdle      = 30 * time.Second
-	runnerWatchIdle = 5 * time.Minute
-)
+// runnerIdle is how long runner pods last without a session: until somebody who was cut off is back, and no longer.
+const runnerIdle = 30 * time.Second
 
-// lasts is how long the run needs its pods at most; 0: without end. idle is how long it may leave them alone.
-func (r *run) lasts() (most, idle time.Duration) {
-	most = r.m.Plan.Duration() + r.m.Plan.Timeout
+func (r *run) lasts() time.Duration {
+	most := r.m.Plan.Duration() + r.m.Plan.Timeout
 	if r.cfg.Expect != nil {
 		most += r.cfg.Expect.Wait
 	}
-	return most, runnerIdle
+	return most
 }
 
-func (r *latencyRun) lasts() (most, idle time.Duration) { return r.sending(), runnerIdle }
-
-func (w *watchRun) lasts() (most, idle time.Duration) { return w.cfg.For, runnerWatchIdle }
+func (r *latencyRun) lasts() time.Duration { return r.sending() }
 
 // foretell is the Job that is going to be made for what the snapshot says, and has the snapshot say what the API server
 // would make of its pods.
@@ -70,10 +64,7 @@ func (r *run) askForRunners(ctx context.Context, kind steps) (s runner.Spec, err
 	if s, err = foretell(ctx, r.cfg, r.m.Before); err != nil {
 		return s, err
 	}
-	most, idle := kind.lasts()
-	if s.Idle = idle; most > 0 {
-		s.Lifetime = (most + 3*sessionMargin).Round(time.Second)
-	}
+	s.Lifetime = (kind.lasts() + 3*sessionMargin).Round(time.Second)
 	r.m.Checks = append(r.m.Checks, runnerChecks(*r.m.Before)...)
 	preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, ignoreFlag)
 	return s, nil
@@ -144,9 +135,8 @@ func (r *run) ofThisVersion(h wire.HelloMessage) error {
 		return nil
 	}
 	return fmt.Errorf("--runner-image %s: its agent for %s is of version %s (SHA-256 %.12s), this program is of "+
-		"version %s: "+
-		"name the image of this program's own version", untrusted.Safe(r.cfg.Runners.Image), untrusted.Safe(platform),
-		untrusted.Safe(h.Version), untrusted.Safe(h.SHA256), agent.Version())
+		"version %s: name the image of this program's own version", untrusted.Safe(r.cfg.Runners.Image),
+		untrusted.Safe(platform), untrusted.Safe(h.Version), untrusted.Safe(h.SHA256), agent.Version())
 }
 
 // withRunners is for Discover: it has the snapshot say also what the API server would make of runner pods.

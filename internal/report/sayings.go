@@ -86,8 +86,7 @@ const (
 	SayStreamBroke = "the stream from pod %s broke and was resumed with request %d of its part: %d " +
 		"requests whose fate is not known were not sent again, and count as unattributed (%s)"
 	SayPodLost = "pod %s was lost: %d requests of its part that were not sent, or whose results did not arrive, count " +
-		"as " +
-		"unattributed (%s)"
+		"as unattributed (%s)"
 	SayPodLeft     = "pod %s was lost after %d of %d bursts: it has no part in the others (%s)"
 	SayLongDrill   = "the drill was longer than %s: there is no timeline of it"
 	SayOtherPods   = "the requests came from different pods; the one that is shown is only one of them"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -111,16 +112,19 @@ func (l *Lease) term(
 	say("this process holds lease %s", l.name)
 	working, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	go func() {
+	var guard sync.WaitGroup
+	guard.Go(func() {
 		select {
 		case <-over:
 			stop(&LeaseLost{l.name})
 		case <-working.Done():
 		}
-	}()
+	})
 	l.leads.Store(true)
 	err = work(working)
 	l.leads.Store(false)
+	stop(nil)
+	guard.Wait()
 	if lost := (*LeaseLost)(nil); ctx.Err() == nil && errors.As(context.Cause(working), &lost) {
 		say("%v; nothing is sent any more", lost)
 		return false, nil
