@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -351,10 +352,13 @@ func TestDrillWithAWeightChange(t *testing.T) {
 		l.setWeights(t, "50", "50")
 		back = time.Now()
 	})
-	if d.report.Verdict.Outcome != report.Measured || len(d.drill.Failovers) != 1 {
+	// The stand-in proxy is reloaded for each change, and its new workers connect to the gateway anew: on a machine without time
+	// to spare that may hold up east's answers for over half a second, which is a silence of its own, without a loss.
+	failovers := slices.DeleteFunc(d.drill.Failovers, func(f report.Failover) bool { return f.Backend == "podinfo-east" && f.Lost == 0 })
+	if d.report.Verdict.Outcome != report.Measured || len(failovers) != 1 {
 		t.Fatalf("exit %d, %s %q: %+v", d.code, d.report.Verdict.Outcome, d.report.Verdict.Reasons, d.drill.Failovers)
 	}
-	f := d.drill.Failovers[0]
+	f := failovers[0]
 	if f.Backend != "podinfo" || f.By != report.ByWeights || f.Lost == 0 || !strings.Contains(strings.Join(f.Sentences, " "), "the weights did it") {
 		t.Errorf("%+v", f)
 	}
