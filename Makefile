@@ -77,7 +77,7 @@ workflow-test:
 
 ## calibrate: simulate the error rates that docs/statistics.md states, and rewrite its table
 calibrate:
-	$(GO) run ./test/calibrate -out docs/statistics.md
+	$(GO) test ./test/calibrate -count=1 -v -timeout 2h -run ClaimsHold -table $(CURDIR)/docs/statistics.md
 
 ## scale: measure one process against 1, 10, 100 and 500 pods for a minute each, and rewrite the table of docs/scale.md
 scale: agents

@@ -1,4 +1,4 @@
-package main
+package calibrate
 
 import (
 	"fmt"
@@ -145,7 +145,7 @@ func (g grid) bars() int {
 }
 
 // measure runs every scenario on the given number of cores.
-func (g grid) measure(cores int, progress func(done, of int)) ([]row, error) {
+func (g grid) measure(cores int) ([]row, error) {
 	type part struct{ scenario, index int }
 	var parts []part
 	for i, s := range g {
@@ -159,7 +159,6 @@ func (g grid) measure(cores int, progress func(done, of int)) ([]row, error) {
 	}
 	var (
 		mu       sync.Mutex
-		done     int
 		firstErr error
 		work     = make(chan part)
 		workers  sync.WaitGroup
@@ -170,11 +169,9 @@ func (g grid) measure(cores int, progress func(done, of int)) ([]row, error) {
 				t, err := g[p.scenario].measure(p.index)
 				mu.Lock()
 				rows[p.scenario].counted.merge(t)
-				done++
 				if err != nil && firstErr == nil {
 					firstErr = fmt.Errorf("scenario %q: %w", g[p.scenario].name, err)
 				}
-				progress(done, len(parts))
 				mu.Unlock()
 			}
 		})

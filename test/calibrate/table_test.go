@@ -1,10 +1,8 @@
-package main
+package calibrate
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -177,35 +175,16 @@ func between(text, name string) (string, error) {
 	return inner, nil
 }
 
-// rewrite replaces what stands between the markers of a file, all at once or not at all.
-func rewrite(file string, parts map[string]string) (err error) {
-	old, err := os.ReadFile(file)
+// rewrite replaces what stands between the markers of a name.
+func rewrite(file, name, part string) error {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	text := string(old)
-	for name, part := range parts {
-		inner, err := between(text, name)
-		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-		begin, end := markers(name)
-		text = strings.Replace(text, begin+inner+end, begin+part+"\n"+end, 1)
-	}
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+	old, err := between(string(text), name)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", file, err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	if _, err = f.WriteString(text); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err = errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
+	begin, end := markers(name)
+	return os.WriteFile(file, []byte(strings.Replace(string(text), begin+old+end, begin+part+"\n"+end, 1)), 0o600)
 }
