@@ -34,6 +34,7 @@ type rbacCommand struct {
 	cfg                       bench.Config
 	cluster                   clusterFlags
 	remote, required, offline bool
+	everywhere                bool
 	name                      string
 	user, group, account      string
 	output                    form
@@ -71,6 +72,8 @@ The cluster is only asked which kinds it serves; --offline assumes all kinds. Wh
 
 func (c *rbacCommand) roleFlags(flags *pflag.FlagSet, _ *bench.Config) {
 	flags.BoolVar(&c.remote, "remote", false, "the role for the cluster that a mirror leads to, instead of the client's")
+	flags.BoolVarP(&c.everywhere, "all-namespaces", "A", false,
+		"a ClusterRole for all namespaces, as check -A and watch -A need")
 	flags.BoolVar(&c.required, "required-only", false, "leave out what a command works without")
 	flags.BoolVar(&c.offline, "offline", false, "do not ask a cluster which kinds it serves: rules for all of them")
 	flags.BoolVar(&c.cfg.Query.Runners, "runners", false, "also for runner pods, as of run --runners")
@@ -94,6 +97,9 @@ func (c *rbacCommand) print(ctx context.Context, args []string) error {
 		c.say("%s reads no cluster: it needs no role", args[0])
 		return nil
 	}
+	if c.everywhere && len(args) > 1 {
+		return fmt.Errorf("rbac %s %s -A: name the split, or give -A for all", args[0], args[1])
+	}
 	to, err := c.subject()
 	if err != nil {
 		return err
@@ -101,6 +107,9 @@ func (c *rbacCommand) print(ctx context.Context, args []string) error {
 	needs, err := c.needs(ctx, command, args[1:])
 	if err != nil {
 		return err
+	}
+	if c.everywhere {
+		needs = law.Everywhere(needs, c.cfg.Query.Namespace)
 	}
 	if len(needs) == 0 {
 		c.say("%s needs nothing there", args[0])

@@ -257,6 +257,7 @@ func (c *watchCommand) finder() (func(context.Context) ([]mesh.Found, error), er
 	switch {
 	case c.everywhere:
 		namespaces = []string{""}
+		c.cfg.Local.Grant = grant(c.cfg.Local.Context, c.cfg.Query, append(c.cluster.source(), "-A")...)
 	case len(namespaces) == 0:
 		namespaces = []string{c.cfg.Query.Namespace}
 	}

@@ -134,18 +134,40 @@ func (a Access) What() string {
 	return s
 }
 
+// Everywhere turns what is needed in one namespace into what the same needs in all of them.
+func Everywhere(all []Access, namespace string) []Access {
+	out := slices.Clone(all)
+	for i, a := range out {
+		switch {
+		case a.Namespace == namespace:
+			out[i].Namespace = ""
+		case a.Namespace == "" && a.Resource == "namespaces":
+			out[i].Name = ""
+		}
+	}
+	return slices.DeleteFunc(Once(out), func(a Access) bool {
+		all := a
+		all.Namespace, all.Name = "", ""
+		return a.Namespace != "" && slices.ContainsFunc(out, func(b Access) bool { return b.key() == all.key() })
+	})
+}
+
+// key is an access without what it is for and whether it is granted.
+func (a Access) key() Access {
+	return Access{
+		Cluster: a.Cluster, Verb: a.Verb, Group: a.Group, Resource: a.Resource, Subresource: a.Subresource,
+		Namespace: a.Namespace, Name: a.Name,
+	}
+}
+
 // Once joins accesses that are needed for several things: required for one, it is required.
 func Once(all []Access) []Access {
 	var out []Access
 	at := map[Access]int{}
 	for _, a := range all {
-		key := Access{
-			Cluster: a.Cluster, Verb: a.Verb, Group: a.Group, Resource: a.Resource, Subresource: a.Subresource,
-			Namespace: a.Namespace, Name: a.Name,
-		}
-		i, ok := at[key]
+		i, ok := at[a.key()]
 		if !ok {
-			at[key] = len(out)
+			at[a.key()] = len(out)
 			out = append(out, a)
 			continue
 		}

@@ -59,6 +59,9 @@ func find(ctx context.Context, c Client, namespace string, all bool, selector la
 			continue
 		}
 		for _, r := range k.Resources {
+			if !c.serves(ctx, r) { // who asks nevertheless is told that it is forbidden
+				continue
+			}
 			items, err := c.list(ctx, r, namespace)
 			if err != nil && !errors.Is(err, errNotServed) && (all || k.Needed) {
 				return nil, apiError(c, "list", string(k.Path)+"s "+where, err)

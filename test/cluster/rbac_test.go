@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,8 +50,11 @@ func (l lab) grant(t *testing.T, command string, args ...string) []role {
 		context string
 		more    []string
 	}{{l.west, nil}, {l.east, []string{"--remote"}}} {
-		a := append([]string{"rbac", command, "ts/podinfo", "--context", side.context, "-n", namespace, "--for-user", auditor(command)}, args...)
-		e := l.do(t, t.TempDir(), append(a, side.more...)...)
+		a := []string{"rbac", command, "--context", side.context, "-n", namespace, "--for-user", auditor(command)}
+		if !slices.Contains(args, "-A") {
+			a = append(a, "ts/podinfo")
+		}
+		e := l.do(t, t.TempDir(), slices.Concat(a, args, side.more)...)
 		if e.code != 0 {
 			t.Fatalf("rbac %s: exit %d\n%s", command, e.code, e.stderr)
 		}

@@ -217,11 +217,16 @@ func TestRunsRoleSufficesForLatencyDrillAndWatch(t *testing.T) {
 		{"latency", []string{"svc/podinfo-east", "--against", "svc/podinfo", "--rate", "100", "--rounds", "20", "--round-duration", "100ms"}, "svc/podinfo is the root of split"},
 		{"drill", []string{"ts/podinfo", "--duration", "3s", "--rate", "50"}, "nothing failed while it ran"},
 		{"watch", []string{"ts/podinfo", "--for", "3s", "--rate", "50", "--every", "1s"}, "at all looks together"},
+		{"watch", []string{"-A", "--for", "12s", "--rate", "50", "--every", "1s"}, "0 invalid"},
 	} {
-		t.Run(c.command, func(t *testing.T) {
-			roles := l.grant(t, c.command, "--from", "deploy/frontend")
-			last := roles[len(roles)-1]
-			last.write(t, last.rules, last.rules[len(last.rules)-1], true) // waits until what was granted holds
+		t.Run(c.command+" "+c.args[0], func(t *testing.T) {
+			scope := []string{"--from", "deploy/frontend"}
+			if c.args[0] == "-A" {
+				scope = append(scope, "-A")
+			}
+			for _, r := range l.grant(t, c.command, scope...) {
+				r.write(t, r.rules, r.rules[len(r.rules)-1], true) // waits until what was granted holds
+			}
 			args := append([]string{c.command}, c.args...)
 			e := l.do(t, t.TempDir(), append(args, "--context", l.west, "--remote-context", l.east, "-n", namespace, "--from", "deploy/frontend",
 				"-c", "nginx", "--as", auditor(c.command), "--fail-on", "never")...)
