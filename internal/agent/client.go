@@ -22,7 +22,7 @@ type Execer interface {
 type ClientOptions struct {
 	Stderr   io.Writer           // what the agent says on stderr; nil: dropped
 	Progress func(wire.Progress) // called for each TICK, from the goroutine that reads; may be nil
-	Silence  time.Duration       // without a frame for so long the stream is given up; 0: DefaultSilence
+	Silence  time.Duration       // read for so long without a frame the stream is given up; 0: DefaultSilence
 	// Deadline is when the stream is cut, whatever comes: later than the agent was told to end by itself. 0: never.
 	Deadline time.Duration
 	// Verified is called with HELLO and every verified frame of a burst (SAMPLES, its TICKs, END) in its raw form, before
@@ -45,7 +45,7 @@ type Client struct {
 	running  sync.WaitGroup // exec stream, heartbeat
 	execDone chan struct{}
 	execErr  error // valid after execDone
-	silence  *time.Timer
+	silence  *silence
 	limit    *time.Timer // of the whole session
 	began    time.Time
 	signs    int   // TICK and LOG frames, less those of an order of their own
@@ -112,18 +112,17 @@ func Open(ctx context.Context, x Execer, argv []string, o ClientOptions) (*Clien
 		outW.Close()
 		inR.CloseWithError(io.ErrClosedPipe)
 	})
-	c.silence = time.AfterFunc(o.Silence, func() { c.cut(errSilent) })
+	c.silence = newSilence(o.Silence, func() { c.cut(errSilent) })
 	c.limit = time.AfterFunc(o.Deadline, func() { c.cut(errEndless) })
 	c.running.Go(func() { c.beat(ctx) })
 
-	f, err := c.reader.Next() // one frame: signs of life do not put a HELLO off
+	f, err := c.read()
 	switch {
 	case err != nil:
 		err = c.failed("start agent", err)
 	case f.Type != wire.Hello:
 		err = &StreamError{Op: "start agent", Cause: fmt.Errorf("%s before HELLO", f.Type)}
 	}
-	c.silence.Stop()
 	if err == nil {
 		err = json.Unmarshal(f.Payload, &c.hello)
 	}
@@ -140,11 +139,12 @@ func Open(ctx context.Context, x Execer, argv []string, o ClientOptions) (*Clien
 	return c, nil
 }
 
-// listen counts silence from here on, until the returned function is called: between orders nobody reads, and a session
-// may have to wait for others for longer than an agent may be silent.
-func (c *Client) listen() func() bool {
-	c.silence.Reset(c.o.Silence)
-	return c.silence.Stop
+// read returns the next frame. Only here can the agent be silent: while nobody reads, because a session waits for
+// others or a frame is being stored on a slow disk, what it says waits.
+func (c *Client) read() (wire.Frame, error) {
+	c.silence.listen()
+	defer c.silence.rest()
+	return c.reader.Next()
 }
 
 // Hello is what the agent said of itself.
@@ -196,10 +196,9 @@ func (c *Client) next(op string) (wire.Frame, error) {
 // nextOrTick is next, but for a TICK, which it returns with what it says.
 func (c *Client) nextOrTick(op string) (f wire.Frame, p wire.Progress, err error) {
 	for {
-		if f, err = c.reader.Next(); err != nil {
+		if f, err = c.read(); err != nil {
 			return wire.Frame{}, p, c.failed(op, err)
 		}
-		c.silence.Reset(c.o.Silence)
 		if f.Type == wire.Tick || f.Type == wire.Log {
 			if c.signs++; c.signs > signsAtOnce+signsPerSecond*int(time.Since(c.began)/time.Second) {
 				return f, p, c.protocol(op, "signs of life without end")
@@ -248,7 +247,6 @@ func (c *Client) Fetch(ctx context.Context, q wire.FetchRequest) (wire.FetchResu
 	}
 	stop := context.AfterFunc(ctx, func() { c.cut(context.Cause(ctx)) })
 	defer stop()
-	defer c.listen()()
 	op := fmt.Sprintf("fetch %q", q.URL)
 	c.signs -= signsPerOrder
 	if err := c.sendJSON(wire.Fetch, q); err != nil {
@@ -328,7 +326,6 @@ func (c *Client) cut(err error) {
 
 // abandon closes stdin, which ends the agent, then the stream.
 func (c *Client) abandon() {
-	c.silence.Stop()
 	c.limit.Stop()
 	c.stdin.Close()
 	c.stdout.CloseWithError(io.ErrClosedPipe)

@@ -58,7 +58,6 @@ func (c *Client) AttackFrom(
 			yield(attack.Result{}, context.Cause(ctx)) // nothing is sent for a burst that nobody wants any more
 			return
 		}
-		defer c.listen()()
 		c.signs -= signsPerOrder
 		request := wire.PlanRequest{Plan: plan, Hold: start.Gate != nil, DelayNs: int64(start.Delay)}
 		if err := c.sendJSON(wire.Plan, request); err != nil {

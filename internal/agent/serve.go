@@ -75,9 +75,10 @@ func Serve(ctx context.Context, stdin io.Reader, stdout io.Writer, o ServeOption
 	}
 	s.out.send(wire.Hello, hello)
 
-	silence := time.AfterFunc(o.Silence, func() { cancel(errClientGone) })
-	defer silence.Stop()
-	go s.listen(ctx, stdin, func() { silence.Reset(o.Silence) }, cancel)
+	silence := newSilence(o.Silence, func() { cancel(errClientGone) })
+	defer silence.rest()
+	silence.listen()
+	go s.listen(ctx, stdin, silence.listen, cancel)
 	var beats sync.WaitGroup
 	beats.Go(func() { s.beat(ctx) })
 

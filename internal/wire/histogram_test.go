@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestHistogramsComeBackAndAddUp(t *testing.T) {
@@ -43,6 +44,46 @@ func TestHistogramsComeBackAndAddUp(t *testing.T) {
 	})
 	if got != want || sum.Len() != want {
 		t.Errorf("%d and %d of %d", got, sum.Len(), want)
+	}
+}
+
+// What is written HdrHistogram's own library reads, and the other way round; v1.2.0 of it, as are the stored runs of
+// earlier versions, compressed better.
+func TestHistogramsAreHdrHistograms(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 0))
+	for _, longest := range []time.Duration{Unit, 20 * time.Microsecond, time.Millisecond, time.Minute, time.Hour} {
+		var own, back Histogram
+		oracle := hdrhistogram.New(1, maxTimed, digits)
+		for range 500 {
+			d := time.Duration(rng.Int64N(int64(longest)))
+			own.Record(d)
+			oracle.RecordValue(min(int64(d/Unit), maxTimed))
+		}
+		b, err := json.Marshal(own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := hdrhistogram.Decode(bytes.Trim(b, `"`))
+		if err != nil || !read.Equals(oracle) {
+			t.Fatalf("up to %s: the library reads something else, %v", longest, err)
+		}
+		text, err := oracle.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(`"`+string(text)+`"`), &back); err != nil {
+			t.Fatal(err)
+		}
+		var want, got [][2]int64
+		for _, bar := range oracle.Distribution() {
+			if bar.Count > 0 {
+				want = append(want, [2]int64{(bar.From + (bar.To-bar.From)/2) * int64(Unit), bar.Count})
+			}
+		}
+		back.Each(func(d time.Duration, n uint64) { got = append(got, [2]int64{int64(d), int64(n)}) })
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("up to %s (-library +own):\n%s", longest, diff)
+		}
 	}
 }
 
@@ -126,4 +167,30 @@ func TestStoredFilesOfVersion1AreRead(t *testing.T) {
 	if _, err := readAll(NewStoredReader(bytes.NewReader(file))); !errors.As(err, &version) {
 		t.Errorf("a stored file of a later version: %v", err)
 	}
+}
+
+// What a TICK costs both ends, five times over.
+func BenchmarkHistogram(b *testing.B) {
+	var h, back, sum Histogram
+	rng := rand.New(rand.NewPCG(11, 0))
+	for range 2000 {
+		h.Record(time.Millisecond + time.Duration(rng.ExpFloat64()*float64(time.Millisecond)))
+	}
+	text, err := json.Marshal(h)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("write", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			json.Marshal(h)
+		}
+	})
+	b.Run("read", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			json.Unmarshal(text, &back)
+			sum.Add(back)
+		}
+	})
 }

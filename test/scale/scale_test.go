@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 
 // serve has pods until stdin ends, and says on stdout how they are reached.
 func serve(pods int) int {
-	w, err := demo.Start(context.Background(), demo.Options{Frontends: pods, Agent: makesUp})
+	w, err := demo.Start(context.Background(), demo.Options{Frontends: pods, Agent: makesUp()})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -158,7 +158,7 @@ func cpuOf(u syscall.Rusage) time.Duration {
 
 // Nothing is lost of twenty pods that send 40,000 samples a second on the real wire, and all of them are judged.
 func TestTwentyPods(t *testing.T) {
-	w, err := demo.Start(t.Context(), demo.Options{Frontends: 20, Agent: makesUp})
+	w, err := demo.Start(t.Context(), demo.Options{Frontends: 20, Agent: makesUp()})
 	if err != nil {
 		t.Fatal(err)
 	}
