@@ -39,10 +39,14 @@ test: agents
 release-test: agents
 	$(GO) test -C test/packaging -count=1 -run 'Reproducible|Deb' ./...
 
-## race: the same tests with the race detector, one package after the other (needs a C compiler)
+# Packages whose tests measure time have both cores to themselves.
+TIMED := ./attack ./cmd/... ./internal/agent ./internal/bench ./internal/runner ./internal/witness ./podexec ./test/...
+
+## race: the same tests with the race detector (needs a C compiler)
 # But for those that count error rates: analyze starts no goroutine, and -short leaves out calibrate's, and a million rows.
 race: agents
-	CGO_ENABLED=1 $(GO) test -race -short -p 1 $$($(GO) list ./... | grep -v '/splitbench/analyze$$')
+	CGO_ENABLED=1 $(GO) test -race -short -p 2 $$($(GO) list ./... | grep -v '/splitbench/analyze$$' | grep -vxF "$$($(GO) list $(TIMED))")
+	CGO_ENABLED=1 $(GO) test -race -short -p 1 $(TIMED)
 
 ## unraced: the tests that make race leaves out
 unraced: agents

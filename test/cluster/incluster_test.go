@@ -155,6 +155,9 @@ func TestWatchInTheCluster(t *testing.T) {
 	t.Cleanup(func() { c.kubectl("delete", "-f", "testdata/incluster/operator.yaml") })
 	c.kubectl("wait", "--for=condition=Established", "--timeout=20s", "crd/podmonitors.monitoring.coreos.com", "crd/prometheusrules.monitoring.coreos.com")
 	c.apply("watch")
+	for _, base := range []string{"base", "watch", "namespaces/test"} { // what overlays build on is taken as it is, too
+		c.kubectl("apply", "--dry-run=server", "-k", filepath.Join("../../packaging/kustomize", base))
+	}
 	c.kubectl("-n", "splitbench", "rollout", "status", "deploy/splitbench-watch", "--timeout=60s") // probes: both are ready
 	c.prometheus()
 
