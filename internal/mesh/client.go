@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -177,4 +178,104 @@ func (c Client) pages(ctx context.Context, gvr schema.GroupVersionResource, ns s
 		return nil, fmt.Errorf("more than %d %s", maxObject, gvr.Resource)
 	}
 	return out, err
+}
+
+// memo keeps the answers of one API server for the length of one look at it, so that what several questions need is
+// read once. A nil memo keeps nothing.
+type memo struct {
+	mu   sync.Mutex
+	held map[string]any
+}
+
+// answer is one question's, given once: who asks at the same time waits for it.
+type answer[T any] struct {
+	once  sync.Once
+	value T
+	err   error
+}
+
+// remember is read's answer, or the one that it gave before under the key. Errors are kept too: a server that refused
+// once need not be asked again in the same look.
+func remember[T any](m *memo, key string, read func() (T, error)) (T, error) {
+	if m == nil {
+		return read()
+	}
+	m.mu.Lock()
+	if m.held == nil {
+		m.held = map[string]any{}
+	}
+	a, ok := m.held[key].(*answer[T])
+	if !ok {
+		a = &answer[T]{}
+		m.held[key] = a
+	}
+	m.mu.Unlock()
+	a.once.Do(func() { a.value, a.err = read() })
+	return a.value, a.err
+}
+
+// Wide is the client for a look at many splits: it lists a namespace, or the cluster, once, where for one split it
+// would ask for that split's objects alone.
+func (c Client) Wide() Client {
+	c.wide = true
+	return c
+}
+
+// remembered is the client with a memory: the one that it has, or a new one.
+func (c Client) remembered() Client {
+	if c.memo != nil {
+		return c
+	}
+	return c.Remembering()
+}
+
+// Remembering is the client with a memory: the same question gets the same answer for as long as it is used. It is for
+// one look at a cluster; a later look needs another.
+func (c Client) Remembering() Client {
+	c.memo = &memo{}
+	return c
+}
+
+// getter and lister are parts of a typed client: of Pods, say.
+type (
+	getter[T any] interface {
+		Get(ctx context.Context, name string, o metav1.GetOptions) (T, error)
+	}
+	lister[L any] interface {
+		List(ctx context.Context, o metav1.ListOptions) (L, error)
+	}
+)
+
+// get reads one object by its name, once for each memory. what tells its kind apart from others.
+func get[T any](ctx context.Context, c Client, what, ns, name string, from getter[T]) (T, error) {
+	return remember(c.memo, what+" "+ns+"/"+name, func() (T, error) { return from.Get(ctx, name, metav1.GetOptions{}) })
+}
+
+// maxPages bounds a list whose pages hold little or nothing and always name another.
+const maxPages = 64
+
+// paged reads a list page by page until it ends or has most items, and reports whether there was more. A continuation
+// that has expired (410, the server has compacted its history meanwhile) begins the list anew, once.
+func paged[T any, L metav1.ListInterface](
+	ctx context.Context, from lister[L], opts metav1.ListOptions, most int, items func(L) []T,
+) ([]T, bool, error) {
+	var out []T
+	opts.Limit = pageSize
+	ctx = withinList(ctx)
+	again := false
+	for pages := 1; ; pages++ {
+		l, err := from.List(ctx, opts)
+		if err != nil && opts.Continue != "" && !again && (apierrors.IsResourceExpired(err) || apierrors.IsGone(err)) {
+			out, opts.Continue, again = nil, "", true
+			continue
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		out = append(out, items(l)...)
+		if l.GetContinue() == "" || len(out) >= most || pages >= maxPages {
+			return out[:min(len(out), most)], l.GetContinue() != "" || len(out) > most, nil
+		}
+		opts.Continue = l.GetContinue()
+	}
 }

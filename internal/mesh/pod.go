@@ -3,8 +3,11 @@ package mesh
 import (
 	"context"
 	"fmt"
+	"time"
 
 	core "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/splitbench/splitbench/internal/law"
@@ -118,4 +121,127 @@ func (d *finder) throughStep(ctx context.Context) error {
 	}
 	d.snap.Through = through
 	return nil
+}
+
+// AllPods asks for every ready pod, up to law.MaxPods.
+const AllPods = -1
+
+// otherSources takes further pods that send, in the order in which the first was chosen. Only ready ones can be waited
+// for at a start, so others are passed over, and their number is said.
+func (d *finder) otherSources(candidates []core.Pod, ready int, label string) error {
+	want := d.t.Pods
+	if want == AllPods {
+		want = law.MaxPods
+	}
+	for i := range candidates {
+		if len(d.snap.Others)+1 >= want {
+			break
+		}
+		if !usable(&candidates[i]) {
+			continue
+		}
+		p, _, err := readPod(&candidates[i], d.t.Container)
+		if err != nil {
+			return err
+		}
+		p.Workload = untrusted.Safe(label)
+		d.snap.Others = append(d.snap.Others, p)
+	}
+	if d.t.Pods != AllPods && len(d.snap.Others)+1 < d.t.Pods {
+		return notFound("find source pods", untrusted.Safe(label)+" in namespace "+d.t.FromNamespace,
+			fmt.Sprintf("%d pods are ready, --pods asks for %d", ready, d.t.Pods), "wait for more, or lower --pods")
+	}
+	d.note("%d pods fit %s and are ready; %d of them send", ready, untrusted.Safe(label), len(d.snap.Others)+1)
+	return nil
+}
+
+// pinnedSources reads the further pods of a pinned query again. One that is gone shows as a change.
+func (d *finder) pinnedSources(ctx context.Context) error {
+	for _, name := range d.t.others {
+		pod, err := d.local.kube.CoreV1().Pods(d.t.FromNamespace).Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return apiError(d.local, "read", "pod "+name+" in namespace "+d.t.FromNamespace, err)
+		}
+		p, _, err := readPod(pod, d.t.Container)
+		if err != nil {
+			return err
+		}
+		d.snap.Others = append(d.snap.Others, p)
+	}
+	return nil
+}
+
+// justEnded is how long ago a container's end can be why a process in it was killed now.
+const justEnded = 2 * time.Minute
+
+// HowItEnded says what became of a process that was killed in a pod; "" where the API server does not know.
+func HowItEnded(ctx context.Context, c Client, p law.Pod) string {
+	now, err := c.kube.CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err), err == nil && string(now.UID) != p.UID:
+		return "pod " + p.Name + " was deleted"
+	case err != nil:
+		return ""
+	case now.DeletionTimestamp != nil:
+		return "pod " + p.Name + " is being deleted"
+	}
+	for _, s := range now.Status.ContainerStatuses {
+		if s.Name != p.Container {
+			continue
+		}
+		if t := s.LastTerminationState.Terminated; t != nil && time.Since(t.FinishedAt.Time) < justEnded {
+			return "container " + p.Container + " ended: " + t.Reason
+		}
+	}
+	return ""
+}
+
+// Template is what the pods of the workload of q are made from: its own template, or, where a pod or a selector is
+// named, that of the pod which was found.
+func Template(ctx context.Context, c Client, q Query, found law.Pod) (core.PodTemplateSpec, error) {
+	t, err := q.parse()
+	if err != nil {
+		return core.PodTemplateSpec{}, err
+	}
+	if t.fromKind.name == "" || t.fromKind.name == "pod" {
+		pod, err := c.kube.CoreV1().Pods(found.Namespace).Get(ctx, found.Name, metav1.GetOptions{})
+		if err != nil {
+			return core.PodTemplateSpec{}, apiError(c, "read", "pod "+found.Name+" in namespace "+found.Namespace, err)
+		}
+		return core.PodTemplateSpec{ObjectMeta: pod.ObjectMeta, Spec: pod.Spec}, nil
+	}
+	object := "--from " + t.From + " in namespace " + t.FromNamespace
+	d := finder{t: t, local: c}
+	u, err := d.workloads(t.fromKind).Get(ctx, t.fromName, metav1.GetOptions{})
+	if err != nil {
+		return core.PodTemplateSpec{}, apiError(c, "read", object, err)
+	}
+	var read struct {
+		Spec struct{ Template core.PodTemplateSpec }
+	}
+	if err := law.Decode(u.Object, &read); err != nil {
+		return core.PodTemplateSpec{}, &Error{Kind: KindServer, Op: "read", Object: object, Cause: err}
+	}
+	return read.Spec.Template, nil
+}
+
+// runnerAccess is what pods of our own need: their Job, and what says beforehand whether the API server would take
+// them. Exec cannot be granted for them alone: rules know no labels, and names are made by the Job's controller.
+func runnerAccess(namespace string) []law.Access {
+	job := func(verb, why string) law.Access {
+		return law.Access{Verb: verb, Group: "batch", Resource: "jobs", Namespace: namespace, For: why}
+	}
+	get := job("get", "why the Job of runner pods makes none")
+	get.Optional = true
+	return []law.Access{
+		job("create", "the Job of runner pods"), job("delete", "taking it away again"),
+		{Verb: "list", Resource: "pods", Namespace: namespace, For: "the runner pods"},
+		get,
+		optional("list", "", "events", namespace, "why the Job of runner pods makes none"),
+		optional("create", "", "pods", namespace, "asking beforehand, with dryRun, whether runner pods would be taken"),
+		optional("list", "", "resourcequotas", namespace, "whether quotas leave room for the runner pods"),
+	}
 }
