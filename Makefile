@@ -111,11 +111,11 @@ SOAK ?= 30m
 soak: agents
 	$(GO) test ./test/soak -count=1 -v -timeout 0 -duration $(SOAK)
 
-## bench: our generator beside vegeta, hey, fortio and wrk, on one nginx on loopback: all figures of the README
+## bench: our generator beside vegeta, hey, fortio and wrk, on one nginx on loopback: all figures of the README (BENCHFLAGS='-rounds 3')
 bench: build
 	@mkdir -p bin/peers
-	$(GO) build -C test/peers -o $(CURDIR)/bin/peers/ ./loadbench fortio.org/fortio github.com/rakyll/hey github.com/tsenart/vegeta/v12
-	bin/peers/loadbench $(BENCHFLAGS)
+	$(GO) build -C test/peers -o $(CURDIR)/bin/peers/ fortio.org/fortio github.com/rakyll/hey github.com/tsenart/vegeta/v12
+	$(GO) test -C test/peers -count=1 -timeout 0 -run '^$$' -bench Peers -benchtime 1x $(BENCHFLAGS)
 
 ## peers: install what bench needs besides Go: wrk and nginx (Debian, as root)
 peers:

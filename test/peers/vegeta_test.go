@@ -55,7 +55,7 @@ func referenceRun(t *testing.T) string {
 	return ""
 }
 
-func abs(t *testing.T, path string) string {
+func abs(t testing.TB, path string) string {
 	t.Helper()
 	p, err := filepath.Abs(path)
 	if err != nil {

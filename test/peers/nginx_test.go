@@ -1,8 +1,7 @@
-package main
+package peers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -39,55 +39,40 @@ http {
 }
 `
 
-type nginx struct {
-	url string
-	cmd *exec.Cmd
-}
-
-// startNginx starts one on a free port of loopback and waits until it answers.
-func startNginx(ctx context.Context, dir string) (*nginx, error) {
+// startNginx starts one on a free port of loopback, waits until it answers, and returns its URL.
+func startNginx(b *testing.B, dir string) string {
 	path, err := exec.LookPath("nginx")
 	if err != nil {
-		return nil, fmt.Errorf("nginx: %w: make peers installs it (Debian)", err)
+		b.Fatalf("%v: make peers installs it (Debian)", err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		b.Fatal(err)
 	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		return nil, err
-	}
-	conf := filepath.Join(dir, "nginx.conf")
+	address, conf := l.Addr().String(), filepath.Join(dir, "nginx.conf")
+	l.Close()
 	if err := os.WriteFile(conf, fmt.Appendf(nil, nginxConf, dir, address, podinfo), 0o600); err != nil {
-		return nil, err
+		b.Fatal(err)
 	}
-	n := &nginx{url: "http://" + address + "/", cmd: exec.CommandContext(ctx, path, "-c", conf, "-p", dir)}
-	n.cmd.Cancel = func() error { return n.cmd.Process.Signal(os.Interrupt) }
-	n.cmd.WaitDelay = 5 * time.Second
-	if err := n.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("nginx: %w", err)
+	cmd := exec.Command(path, "-c", conf, "-p", dir)
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); ; {
-		body, err := get(ctx, n.url)
-		if err == nil && body != podinfo {
-			err = fmt.Errorf("it answers %q", body)
-		}
-		if err == nil {
-			return n, nil
+	b.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+	})
+	url := "http://" + address + "/"
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		body, err := get(b.Context(), url)
+		if err == nil && body == podinfo {
+			return url
 		}
 		if time.Now().After(deadline) {
-			n.stop()
 			log, _ := os.ReadFile(filepath.Join(dir, "error.log"))
-			return nil, errors.Join(fmt.Errorf("nginx does not answer: %w", err), errors.New(string(log)))
+			b.Fatalf("nginx does not answer as it should: %q, %v\n%s", body, err, log)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
-}
-
-func (n *nginx) stop() {
-	_ = n.cmd.Process.Signal(os.Interrupt)
-	_ = n.cmd.Wait()
 }
 
 func get(ctx context.Context, url string) (string, error) {
