@@ -4,8 +4,9 @@
 //	run.go                   every kind of run: prepare, open the folder, measure, finish
 //	discover.go, expect.go   read the cluster, and wait for the weights that are expected
 //	plan.go                  fix the burst before the first request
-//	measure.go               open sessions, settle, send, take results
-//	provision.go, source.go  get the load generator into a pod; one pod's part of the burst
+//	measure.go               open sessions, settle, take results
+//	burst.go, source.go      several pods send as if they were one; one pod's part of it
+//	provision.go             get the load generator into a pod
 //	settle.go, signature.go  learn which backend answers how
 //	runners.go               pods of our own that stand in for the workload's
 //	witness.go, follow.go    the proxy's counters, and what changes meanwhile

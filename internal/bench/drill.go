@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
@@ -62,17 +61,13 @@ func (d *drillRun) prepare(ctx context.Context) error {
 
 func (d *drillRun) attempt(ctx context.Context) (measured bool) {
 	d.fail(ctx, d.sessions(ctx, d.m.Plan.Duration()+d.m.Plan.Timeout, d.measure))
-	measured = len(d.shots) > 0
+	measured = len(d.seen.Shots) > 0
 	d.look(ctx, measured)
 	return measured
 }
 
-func (d *drillRun) evidence() judge.Evidence {
-	return judge.Evidence{Totals: d.totals, Tally: d.tally, Shots: d.shots}
-}
-
-func (d *drillRun) measure(ctx context.Context, sources []*source) error {
-	if err := d.settle(ctx, sources[0].session); err != nil {
+func (d *drillRun) measure(ctx context.Context) error {
+	if err := d.settle(ctx, d.active[0].session); err != nil {
 		return err
 	}
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -84,8 +79,8 @@ func (d *drillRun) measure(ctx context.Context, sources []*source) error {
 	awaitReady(ctx, w)
 	d.progress("attack", fmt.Sprintf("run %s: %d requests at %g/s from %s for %s", d.m.ID, d.m.Plan.Requests,
 		d.m.Plan.Rate.PerSecond(), d.from(), d.m.Plan.Duration().Round(time.Second)))
-	err := d.witnessed(ctx, sources, func() error { return d.burst(ctx, sources) })
-	for _, s := range sources { // on our clock, as early as any result allows
+	err := d.witnessed(ctx, func() error { return d.burst(ctx) })
+	for _, s := range d.active { // on our clock, as early as any result allows
 		if !s.began.IsZero() {
 			d.facts.Began = earlier(d.facts.Began, s.began)
 		}

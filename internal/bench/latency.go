@@ -12,14 +12,12 @@ import (
 
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/attack"
-	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
-	"github.com/splitbench/splitbench/internal/wire"
 )
 
 // LatencyConfig is what a comparison of latencies is told.
@@ -241,30 +239,29 @@ func (r *latencyRun) sending() time.Duration {
 }
 
 // measure carries out the rounds: each a random order of the targets, and then the same order backwards.
-func (r *latencyRun) measure(ctx context.Context, sources []*source) error {
-	client := newFleet(r.run, sources)
-	if len(sources) > 1 {
+func (r *latencyRun) measure(ctx context.Context) error {
+	if len(r.active) > 1 {
 		defer r.keepStreams()
 	}
 	r.times = make([]judge.Times, len(r.plan.Targets))
 	for i := range r.plan.Targets {
-		if err := r.recognise(ctx, client, i); err != nil {
+		if err := r.recognise(ctx, i); err != nil {
 			return err
 		}
 	}
 	if err := r.m.Write(r.folder); err != nil {
 		return err
 	}
-	return r.witnessed(ctx, sources, func() error {
+	return r.witnessed(ctx, func() error {
 		if r.plan.Sweep {
-			return r.sweep(ctx, client)
+			return r.sweep(ctx)
 		}
-		return r.rounds(ctx, client)
+		return r.rounds(ctx)
 	})
 }
 
 // rounds sends them.
-func (r *latencyRun) rounds(ctx context.Context, client session) error {
+func (r *latencyRun) rounds(ctx context.Context) error {
 	r.progress("attack", fmt.Sprintf("%d rounds of %s for each of %d targets at %g/s from %s",
 		r.plan.Rounds, r.plan.Round, len(r.plan.Targets), r.m.Plan.Rate.PerSecond(), r.from()))
 	planned := r.m.Plan.Requests * uint64(len(r.plan.Targets)*r.plan.Rounds)
@@ -278,7 +275,7 @@ func (r *latencyRun) rounds(ctx context.Context, client session) error {
 		}
 		for _, target := range order {
 			b := record.LatencyBurst{Target: target, Round: round, Rate: r.m.Plan.Rate, Requests: r.m.Plan.Requests}
-			if _, err := r.burst(ctx, client, b); err != nil {
+			if _, err := r.burst(ctx, b); err != nil {
 				return err
 			}
 		}
@@ -292,14 +289,14 @@ func (r *latencyRun) rounds(ctx context.Context, client session) error {
 }
 
 // recognise learns which answers of a split's root are its own.
-func (r *latencyRun) recognise(ctx context.Context, client session, i int) error {
+func (r *latencyRun) recognise(ctx context.Context, i int) error {
 	t := &r.plan.Targets[i]
 	if t.Root == "" {
 		return nil
 	}
 	l := learner{snap: *r.m.Before, plan: r.m.Plan}
 	l.plan.URL = t.URL
-	if err := l.probe(ctx, client); err != nil {
+	if err := l.probe(ctx, r.active[0].session); err != nil {
 		return err
 	}
 	var err error
@@ -308,22 +305,31 @@ func (r *latencyRun) recognise(ctx context.Context, client session, i int) error
 }
 
 // burst sends one burst and counts it. A target that does not answer ends the comparison: without it there is none.
-func (r *latencyRun) burst(ctx context.Context, client session, b record.LatencyBurst) (*judge.Burst, error) {
+func (r *latencyRun) burst(ctx context.Context, b record.LatencyBurst) (*judge.Burst, error) {
 	t := r.plan.Targets[b.Target]
 	p := r.m.Plan
 	p.URL, p.Rules, p.Rate, p.Requests = t.URL, t.Rules, b.Rate, b.Requests
+	before := len(r.plan.Bursts)
 	r.plan.Bursts = append(r.plan.Bursts, b)
-	times := judge.NewBurst(t.Own)
-	var totals wire.Totals
-	for result, err := range client.AttackFrom(ctx, p, agent.Start{}, &totals) {
-		if err != nil {
-			r.times[b.Target].Add(times, totals, false)
-			return nil, fmt.Errorf("%s, round %d: %w", t.Name, b.Round+1, err)
-		}
-		times.Add(result)
-		r.live.addTo(r.step(b), result)
+	parts := make([]*judge.Burst, len(r.active))
+	for i := range parts {
+		parts[i] = judge.NewBurst(t.Own)
 	}
-	r.times[b.Target].Add(times, totals, true)
+	err := r.send(ctx, burst{plan: p, before: before, take: func(s *source, result attack.Result) error {
+		parts[s.n].Add(result)
+		r.live.addTo(r.step(b), result)
+		return nil
+	}})
+	times := judge.NewBurst(t.Own)
+	for i, s := range r.active {
+		if s.left() {
+			times.Join(parts[i])
+		}
+	}
+	r.times[b.Target].Add(times, r.sum(), err == nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s, round %d: %w", t.Name, b.Round+1, err)
+	}
 	return times, nil
 }
 

@@ -278,6 +278,38 @@ func TestAPodThatCannotBeOpenedIsLeftOut(t *testing.T) {
 	}
 }
 
+// A pod whose stream broke and that cannot be resumed has its samples once, and loses the rest.
+func TestAPodThatCannotBeResumedKeepsItsSamples(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var sick string
+	first := &cutting{after: 9000}
+	gone := &cutting{more: 100}
+	w := world(t, demo.Options{Seed: 3, Frontends: 4, Mend: func(pod string, in io.Reader, out io.Writer) (io.Reader, io.Writer) {
+		mu.Lock()
+		defer mu.Unlock()
+		if pod != sick {
+			return in, out
+		}
+		if first.sessions == 0 {
+			return first.mend(pod, in, out)
+		}
+		return gone.mend(pod, in, out)
+	}})
+	cfg := connect(t, w, 8000)
+	cfg.Query.Pods, cfg.Witness, cfg.Via, cfg.Resume = 4, witness.Off, ViaPresent, true
+	snap, err := Discover(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sick = snap.Others[0].Name
+	r, m, f := live(t, cfg)
+	c := numbers(t, f, 8000, 4)
+	if c[attack.OK]+c[attack.ErrLost] != 8000 || c[attack.OK] <= 6000 || c[attack.ErrLost] == 0 || len(m.Streams) != 4 {
+		t.Errorf("%v, %d streams, %q, %q", c, len(m.Streams), r.Verdict.Reasons, r.Warnings)
+	}
+}
+
 // Where all pods are lost there is no run, and the first reason is said.
 func TestAllPodsLostIsTheEnd(t *testing.T) {
 	t.Parallel()

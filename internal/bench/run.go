@@ -20,7 +20,6 @@ import (
 	"github.com/splitbench/splitbench/internal/runner"
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
-	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/podexec"
 )
 
@@ -30,15 +29,13 @@ type run struct {
 	m      record.Manifest
 	folder *store.Run
 	log    *runLog
-	totals wire.Totals
-	tally  *judge.Tally
+	seen   judge.Evidence
 
 	taking  sync.Mutex    // results come from several pods at once
 	looks   *judge.Looker // nil where the run does not stop early
 	streams []*record.Placement
 	files   int // streams so far, the forgotten ones too
 	active  []*source
-	shots   []judge.Shot                           // of a drill
 	tell    func(context.Context) (law.Law, error) // what is told anew; nil: nobody is asked
 	telling sync.Mutex                             // Progress is called by one at a time
 	live    liveFacts
@@ -213,12 +210,12 @@ func (r *run) attempt(ctx context.Context) (measured bool) {
 	err := r.sessions(ctx, r.m.Plan.Duration()+r.m.Plan.Timeout, r.measure)
 	unwatch()
 	r.fail(ctx, errors.Join(err, r.keepMarks()))
-	measured = r.tally != nil && r.tally.N > 0
+	measured = r.seen.Tally != nil && r.seen.Tally.N > 0
 	r.look(ctx, measured)
 	return measured
 }
 
-func (r *run) evidence() judge.Evidence { return judge.Evidence{Totals: r.totals, Tally: r.tally} }
+func (r *run) evidence() judge.Evidence { return r.seen }
 
 // fail notes why there is no verdict. An interruption is the user's, everything else the run's.
 func (r *run) fail(ctx context.Context, err error) {

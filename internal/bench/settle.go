@@ -35,7 +35,7 @@ const (
 // settle learns how the backends' answers are recognised and completes the plan with it. The result is part of the run.
 func (r *run) settle(ctx context.Context, f fetcher) error {
 	r.progress("settle", "learning which backend answers how")
-	r.tally = judge.NewTally(len(r.m.Weights))
+	r.seen = judge.NewEvidence(r.m)
 	if len(r.cfg.Rules) > 0 {
 		rules, err := judge.UserRules(r.cfg.Rules, r.m.Weights, r.m.ProxyAnswers())
 		if err != nil {

@@ -32,9 +32,9 @@ type source struct {
 	asked   time.Time               // when its proxy was asked for its counters before the burst
 	heard   func()                  // is called at each sign of life; nil: nobody asks
 	stream  *record.Placement       // of the open session
-	failed  error                   // why its session could not be opened
+	failed  error                   // why it sends no more: no session could be opened, or it was lost
 	halt    context.CancelCauseFunc // ends its part of the burst alone
-	pace    *pace                   // of the burst under way
+	pace    *pace                   // of the burst under way; nil: of one of many
 	began   time.Time               // the run's instant 0 on our clock, as closely as results tell
 	zero    time.Time               // the instant 0 of the first burst on our clock, at the latest
 }
@@ -48,7 +48,10 @@ func (r *run) sources(snap law.Snapshot, length time.Duration) ([]*source, error
 		if why := unfit(p, snap.Through == nil); i > 0 && why != "" {
 			return nil, fmt.Errorf("--pods: pod %s cannot send: %s; wait for it, or name fewer pods", p.Name, why)
 		}
-		out[i] = &source{r: r, n: i, pod: p, plan: record.PartOf(r.m.Plan, i, len(pods)), length: length}
+		out[i] = &source{
+			r: r, n: i, pod: p, plan: record.PartOf(r.m.Plan, i, len(pods)), length: length,
+			stream: &record.Placement{Stream: record.Stream{Pod: i, Name: p.Name}},
+		}
 	}
 	return out, nil
 }
@@ -66,24 +69,39 @@ func unfit(p law.Pod, draws bool) string {
 	return ""
 }
 
+// left reports whether the pod takes part in bursts.
+func (s *source) left() bool { return s.failed == nil }
+
 // send carries out the pod's part. Where its stream breaks, and the run may be resumed, the rest of the schedule is a
 // segment of its own; requests that may have been sent are never sent again.
-func (s *source) send(ctx context.Context, gate func(context.Context) error, stop context.CancelCauseFunc) error {
-	if s.failed != nil {
+func (s *source) send(ctx context.Context, b burst, gate func(context.Context) error) error {
+	s.plan = record.PartOf(b.plan, s.n, len(s.r.active)) // with the rules that were learned since
+	s.place(s.stream.Stream, b)
+	s.stream.Offset = record.Stagger(b.plan, s.n)
+	if s.failed != nil || s.plan.Requests == 0 {
 		return s.failed
 	}
 	ctx, s.halt = context.WithCancelCause(ctx)
 	defer s.halt(nil)
-	start := agent.Start{Gate: gate, Delay: record.Stagger(s.r.m.Plan, s.n)}
+	start := agent.Start{Gate: gate, Delay: s.stream.Offset}
 	for {
-		err := s.segment(ctx, start, stop)
+		err := s.segment(ctx, b, start)
 		var broken *agent.StreamError
 		if !errors.As(err, &broken) || !s.r.cfg.Resume || ctx.Err() != nil || s.stream.Segment+1 >= maxSegments {
 			return err
 		}
-		if start, err = s.resume(ctx, err, stop); err != nil {
+		if start, err = s.resume(ctx, b, err); err != nil {
 			return err
 		}
+	}
+}
+
+// place begins to place results of the pod's stream among those of a burst.
+func (s *source) place(stream record.Stream, b burst) {
+	r := s.r
+	*s.stream = record.Placement{
+		Stream: stream, Of: len(r.active), Plan: b.plan, Own: r.m.ProxyAnswers(),
+		MayLose: b.whole && (r.cfg.Resume || len(r.active) > 1),
 	}
 }
 
@@ -95,20 +113,22 @@ const (
 )
 
 // segment carries out what the open session is to send.
-func (s *source) segment(ctx context.Context, start agent.Start, stop context.CancelCauseFunc) error {
+func (s *source) segment(ctx context.Context, b burst, start agent.Start) error {
 	plan := s.plan
 	plan.Requests -= s.stream.First
 	if s.stream.Segment > 0 {
 		plan.WarmUp = 0 // it would take time in which requests fall due
 	}
-	s.pace = newPace(plan, s.r.cfg.KeepGoing || s.r.m.Kind == report.KindDrill, s.halt) // a drill is about what is slow
+	if b.whole {
+		s.pace = newPace(plan, s.r.cfg.KeepGoing || s.r.m.Kind == report.KindDrill, s.halt) // a drill is about what is slow
+	}
 	for result, err := range s.session.AttackFrom(ctx, plan, start, &s.stream.Totals) {
 		if err != nil {
 			return err
 		}
 		result = s.stream.Take(result)
 		s.began = earlier(s.began, time.Now().Add(-result.Done))
-		if err := s.r.take(result, stop); err != nil {
+		if err := b.take(s, result); err != nil {
 			return err
 		}
 	}
@@ -124,14 +144,26 @@ func (s *source) loses(ctx context.Context, err error) bool {
 	return err != nil && len(s.r.active) > 1 && ctx.Err() == nil && !limit && !errors.As(err, &store)
 }
 
-// lose leaves the rest of the pod's part out: what was not sent, or has no result, counts as lost. The other pods'
-// results stand.
-func (s *source) lose(ctx context.Context, err error, stop context.CancelCauseFunc) error {
+// lose leaves the pod out from now on. The other pods' results stand.
+func (s *source) lose(ctx context.Context, b burst, err error) error {
 	p := s.stream
-	p.Broken, p.Next = untrusted.Safe(brief(s.r.textOf(ctx, err, s.pod))), s.plan.Requests
+	if s.failed = err; p.Broken != "" {
+		return nil // it was lost in an earlier burst
+	}
+	p.Broken = untrusted.Safe(brief(s.r.textOf(ctx, err, s.pod)))
 	s.r.progress("attack", fmt.Sprintf("pod %s is lost, the others go on: %s", s.pod.Name, p.Broken))
+	if !b.whole {
+		p.Bursts = b.before
+		return nil
+	}
+	p.Next = s.plan.Requests
+	return s.takeLost(b, p)
+}
+
+// takeLost takes what a stream was to bring and did not.
+func (s *source) takeLost(b burst, p *record.Placement) error {
 	for lost := range p.Lost() {
-		if err := s.r.take(lost, stop); err != nil {
+		if err := b.take(s, lost); err != nil {
 			return err
 		}
 	}
@@ -149,7 +181,7 @@ func earlier(known, at time.Time) time.Time {
 // resume opens a session for the rest of the schedule. What fell due while the agent may still have been sending, and
 // has no result, is counted as lost, not sent again. An agent whose exit code came has sent nothing after that; of one
 // that was only lost sight of, it is known that it has ended when the next one begins, and no sooner.
-func (s *source) resume(ctx context.Context, broken error, stop context.CancelCauseFunc) (agent.Start, error) {
+func (s *source) resume(ctx context.Context, b burst, broken error) (agent.Start, error) {
 	r, before := s.r, s.stream
 	if s.began.IsZero() {
 		return agent.Start{}, broken // nothing had come: there is no schedule to go on with
@@ -158,47 +190,43 @@ func (s *source) resume(ctx context.Context, broken error, stop context.CancelCa
 	s.close() //nolint:errcheck // it is broken; that is what is reported
 	r.progress("attack", fmt.Sprintf("the stream from pod %s broke, resuming with the rest of the schedule: %s",
 		s.pod.Name, untrusted.Safe(broken.Error())))
-	s.stream = r.newStream(s)
-	if err := s.open(ctx, s.facts.Hello.PID); err != nil {
-		return agent.Start{}, errors.Join(broken, fmt.Errorf("resume the run: %w", err))
-	}
+	st := r.newStream(s)
+	s.stream = st
+	failed := s.open(ctx, s.facts.Hello.PID)
 	now := time.Since(s.began)
 	var exit *podexec.ExitError
 	if !errors.As(broken, &exit) {
 		ended = now
 	}
 	schedule := s.plan.Schedule()
-	due := func(n uint64) time.Duration { return schedule.At(n) + record.Stagger(r.m.Plan, s.n) }
+	due := func(n uint64) time.Duration { return schedule.At(n) + record.Stagger(b.plan, s.n) }
 	first := sort.Search(int(s.plan.Requests), func(n int) bool { return due(uint64(n)) >= ended })
 	next := max(before.First, uint64(first))
-	if next >= s.plan.Requests {
-		r.dropStream(s.stream)
-		return agent.Start{}, broken // all that was left has fallen due meanwhile
+	if failed != nil || next >= s.plan.Requests { // all that was left has fallen due meanwhile
+		r.dropStream(st)
+		s.stream = before
+		if failed != nil {
+			failed = fmt.Errorf("resume the run: %w", failed)
+		}
+		return agent.Start{}, errors.Join(broken, failed)
 	}
-	st := s.stream
+	s.place(st.Stream, b)
 	st.Segment, st.First, st.Offset = before.Segment+1, next, max(due(next), now+resumeMargin)
 	st.FirstConn = max(before.FirstConn, before.NextConn)
 	before.Broken, before.Next = untrusted.Safe(broken.Error()), next
-	for lost := range before.Lost() {
-		if err := r.take(lost, stop); err != nil {
-			return agent.Start{}, err
-		}
-	}
-	return agent.Start{Delay: st.Offset - now}, nil
+	return agent.Start{Delay: st.Offset - now}, s.takeLost(b, before)
 }
 
-// open provides the generator and starts a session, whose samples are kept in the source's stream, where it has one.
-// after is the process of the session before it, which must have ended; 0: there was none.
+// open provides the generator and starts a session, whose samples are kept where its stream has a file. after is the
+// process of the session before it, which must have ended; 0: there was none.
 func (s *source) open(ctx context.Context, after int) (err error) {
 	r := s.r
 	l := ladder{pod: s.pod, plan: s.plan, length: s.length, after: after, options: agent.ClientOptions{Progress: s.tick}}
-	if s.stream != nil {
+	if s.stream.File != "" {
 		l.options.Verified = r.storeFrames(s.stream.File)
 	}
 	s.session, s.facts, err = r.openSession(ctx, l)
-	if s.stream != nil {
-		s.stream.Agent = s.facts
-	}
+	s.stream.Agent = s.facts
 	return err
 }
 
@@ -217,12 +245,10 @@ func (r *run) newStream(s *source) *record.Placement {
 	defer r.taking.Unlock()
 	p := &record.Placement{
 		Stream: record.Stream{File: store.SamplesFile, Pod: s.n, Name: s.pod.Name, Offset: record.Stagger(r.m.Plan, s.n)},
-		Of:     1 + len(r.m.Before.Others), Plan: r.m.Plan, Own: r.m.ProxyAnswers(),
 	}
 	if r.files > 0 {
 		p.File = fmt.Sprintf("frames-%d.sbw", r.files)
 	}
-	p.MayLose = r.cfg.Resume || p.Of > 1
 	r.files++
 	r.streams = append(r.streams, p)
 	return p
@@ -255,7 +281,7 @@ func (s *source) tick(p wire.Progress) {
 		s.heard()
 	}
 	if p.Burst != nil {
-		if s.stream != nil && s.stream.Segment == 0 {
+		if s.stream.Segment == 0 {
 			s.zero = earlier(s.zero, time.Now().Add(-time.Duration(p.Burst.ElapsedUs)*time.Microsecond))
 		}
 		if s.pace == nil { // one burst of many

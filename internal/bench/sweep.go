@@ -15,11 +15,11 @@ import (
 )
 
 // sweep carries out a sweep in the agent's pod.
-func (r *latencyRun) sweep(ctx context.Context, client session) error {
+func (r *latencyRun) sweep(ctx context.Context) error {
 	r.live.begin(nil, nil, 0, 0)
 	return sweepRates(r.cfg.Rates, r.plan.Limit, func(rate attack.Rate) (*judge.Burst, error) {
 		r.progress("attack", fmt.Sprintf("%g requests per second for %s", rate.PerSecond(), r.plan.Round))
-		return r.burst(ctx, client, record.LatencyBurst{
+		return r.burst(ctx, record.LatencyBurst{
 			Round: len(r.plan.Bursts), Rate: rate, Requests: max(1, rate.Requests(r.plan.Round)),
 		})
 	})

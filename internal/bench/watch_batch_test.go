@@ -14,6 +14,7 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/demo"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
@@ -58,6 +59,11 @@ func scripted(t *testing.T) *watchRun {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// from has one pod send by a session.
+func from(w *watchRun, s session) {
+	w.active = []*source{{r: w.run, session: s, stream: &record.Placement{}}}
 }
 
 func answered(status uint16, backends ...int16) (out []attack.Result) {
@@ -107,7 +113,8 @@ func TestWatchBatches(t *testing.T) {
 			if c.stop {
 				cancel(stopped)
 			}
-			strange, err := w.batch(ctx, &c.s)
+			from(w, &c.s)
+			strange, err := w.batch(ctx)
 			if !errors.Is(err, c.err) || strange != c.strange {
 				t.Errorf("strange %v, error %v", strange, err)
 			}
@@ -135,12 +142,24 @@ func TestWatchCannotConfirmAFailure(t *testing.T) {
 	w.cfg, w.patience = cfg, 1500*time.Millisecond
 	// 60 of 60 to one side: 0.55^60 is 36 nats, it needs some 12 with the price of the prior.
 	side := make([]int16, 60)
-	if _, err := w.batch(t.Context(), &script{results: answered(200, side...)}); err != nil {
+	from(w, &script{results: answered(200, side...)})
+	if _, err := w.batch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r := w.conclude(w)
 	if w.w.Failed || r.Verdict.Outcome != report.Invalid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "),
 		"could not be read") || r.Watch.Failure != nil {
 		t.Errorf("%s %q: %+v", r.Verdict.Outcome, r.Verdict.Reasons, r.Watch)
+	}
+}
+
+// An answer that the client's proxy gives itself is that of the party which the law names for its status, as in a run.
+func TestAWatchTellsTheProxysOwnAnswers(t *testing.T) {
+	t.Parallel()
+	w := scripted(t)
+	w.m.Before = &law.Snapshot{Law: law.Law{Backends: []law.Leaf{{Name: "podinfo"}, {Name: "podinfo-east", ProxyStatus: 500}}}}
+	from(w, &script{results: append(answered(200, 0, 0), answered(500, attack.Unattributed, attack.Unattributed)...)})
+	if strange, err := w.batch(t.Context()); err != nil || strange || w.w.Requests != 4 || w.w.Lost != 0 {
+		t.Errorf("strange %v, %v: %+v", strange, err, w.w)
 	}
 }

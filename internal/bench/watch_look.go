@@ -6,42 +6,36 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/untrusted"
-	"github.com/splitbench/splitbench/internal/wire"
 )
 
 // batch sends what one look is about, and looks. A batch whose stream broke is set aside as a whole: what arrived of it
 // are more answers of the faster backend. That a backend of weight 0 answered needs no statistics, and counts all the
 // same. strange: most answers are unattributed, as after a roll-out of pods that are told apart by their names.
-func (w *watchRun) batch(ctx context.Context, client session) (strange bool, err error) {
-	c := analyze.Counts{N: make([]int64, len(w.m.Weights))}
-	var totals wire.Totals
-	var broke error
-	var all, unnamed int64
+func (w *watchRun) batch(ctx context.Context) (strange bool, err error) {
 	if w.began.IsZero() {
 		w.began = time.Now()
 		w.live.begin(w.m.Weights, &w.m.Options, 0, w.cfg.For)
 	}
-	for r, err := range client.AttackFrom(ctx, w.m.Plan, agent.Start{}, &totals) {
-		if err != nil {
-			broke = err
-			break
-		}
-		w.heard = time.Now()
+	broke := w.run.send(ctx, burst{plan: w.m.Plan, take: func(_ *source, r attack.Result) error {
+		w.alive()
 		w.live.add(r)
-		all++
-		if b := int(r.Backend); b >= 0 && b < len(c.N) {
-			c.N[b]++
-		} else {
-			c.Unattributed++
-			if r.Status > 0 && r.Status < 500 {
-				unnamed++
-			}
+		return nil
+	}})
+	totals := w.sum()
+	c := analyze.Counts{N: make([]int64, len(w.m.Weights))}
+	var all, unnamed int64
+	for _, e := range totals.Tally {
+		n := int64(e.N)
+		c.Add(int(e.Backend), n)
+		all += n
+		if e.Backend < 0 && e.Status > 0 && e.Status < 500 {
+			unnamed += n
 		}
 	}
 	if ctx.Err() != nil && broke == context.Cause(ctx) { //nolint:errorlint // joined with another error it is not whole
@@ -54,7 +48,7 @@ func (w *watchRun) batch(ctx context.Context, client session) (strange bool, err
 		return false, err
 	}
 	if broke == nil {
-		broke = w.askAgain(ctx, client, int64(totals.Requests+totals.WarmUp))
+		broke = w.askAgain(ctx, int64(totals.Requests+totals.WarmUp))
 	}
 	if w.suspect != nil {
 		w.confirm(ctx)

@@ -11,7 +11,6 @@ import (
 	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/judge"
 	"github.com/splitbench/splitbench/internal/law"
-	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/podexec"
 )
@@ -98,12 +97,11 @@ func (w *watchRun) session(ctx context.Context) error {
 			return errors.New(why)
 		}
 	}
-	client, err := w.openFleet(opening, snap)
-	if err != nil {
+	defer func() { each(w.active, (*source).close) }() // what broke was reported; the agents end by themselves
+	if err := w.openPods(opening, snap); err != nil {
 		return err
 	}
-	defer client.Close() // what broke was reported; the agents end by themselves
-	if err := w.learn(opening, client, snap, client.sources[0].facts); err != nil || w.m.Refused() {
+	if err := w.learn(opening, snap); err != nil || w.m.Refused() {
 		return err
 	}
 	pod, last, since := snap.Source.Name, w.pod(), ""
@@ -119,37 +117,34 @@ func (w *watchRun) session(ctx context.Context) error {
 	}
 	w.progress("watch", fmt.Sprintf("sending %g requests per second from %s%s", w.m.Plan.Rate.PerSecond(), w.from(),
 		since))
-	return w.send(ctx, client)
+	return w.send(ctx)
 }
 
-// openFleet opens a session in each pod of a snapshot that is to send.
-func (w *watchRun) openFleet(ctx context.Context, snap law.Snapshot) (*fleet, error) {
-	sources, err := w.sources(snap, w.cfg.Session+w.cfg.Every+w.m.Plan.Timeout)
-	if err != nil {
-		return nil, err
+// openPods opens a session in each pod of a snapshot that is to send.
+func (w *watchRun) openPods(ctx context.Context, snap law.Snapshot) (err error) {
+	if w.active, err = w.sources(snap, w.cfg.Session+w.cfg.Every+w.m.Plan.Timeout); err != nil {
+		return err
 	}
-	for _, s := range sources {
-		s.heard = func() {
-			w.taking.Lock() // from the reader of each session
-			defer w.taking.Unlock()
-			w.heard = time.Now()
-		}
+	for _, s := range w.active {
+		s.heard = w.alive
 	}
-	w.active = sources
-	f := &fleet{r: w.run, sources: sources}
-	if err := w.openAll(ctx, sources); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return newFleet(w.run, sources), nil
+	return w.openAll(ctx, w.active)
+}
+
+// alive notes a sign of life, from the reader of any session.
+func (w *watchRun) alive() {
+	w.taking.Lock()
+	defer w.taking.Unlock()
+	w.heard = time.Now()
 }
 
 // learn settles with what the pod sees. A watch goes on where it could not begin: what a later pod is refused for is a
 // gap.
-func (w *watchRun) learn(ctx context.Context, client session, snap law.Snapshot, facts record.AgentFacts) error {
+func (w *watchRun) learn(ctx context.Context, snap law.Snapshot) error {
 	before, checks := w.m.Before, w.m.Checks
-	w.m.Agent = facts
+	w.m.Agent = w.active[0].facts
 	w.m.Before = &snap // rules are learned of the pods that are there now
-	err := w.settle(ctx, client)
+	err := w.settle(ctx, w.active[0].session)
 	if len(w.w.Pods) == 0 {
 		return err
 	}
@@ -163,11 +158,11 @@ func (w *watchRun) learn(ctx context.Context, client session, snap law.Snapshot,
 }
 
 // send sends batches until the session is old, or something breaks.
-func (w *watchRun) send(ctx context.Context, client session) error {
+func (w *watchRun) send(ctx context.Context) error {
 	opened := time.Now()
 	w.heard = opened
 	w.m.Plan.WarmUp = w.warmUp
-	if err := w.askFirst(ctx, client); err != nil {
+	if err := w.askFirst(ctx); err != nil {
 		return err
 	}
 	for ctx.Err() == nil && !w.over() {
@@ -177,7 +172,7 @@ func (w *watchRun) send(ctx context.Context, client session) error {
 		if err := w.pace(ctx); err != nil {
 			return nil //nolint:nilerr // it was told to stop while it waited, which its context says
 		}
-		strange, err := w.batch(ctx, client)
+		strange, err := w.batch(ctx)
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ type heard struct {
 }
 
 // askFirst reads the counters of the proxy before the first look of a session.
-func (w *watchRun) askFirst(ctx context.Context, client session) (err error) {
+func (w *watchRun) askFirst(ctx context.Context) (err error) {
 	facts := w.locateWitness()
 	if facts == nil || facts.Why != "" {
 		return nil
@@ -26,18 +26,18 @@ func (w *watchRun) askFirst(ctx context.Context, client session) (err error) {
 		facts.Why = "the proxies of several pods are not asked at every look"
 		return nil
 	}
-	w.page, facts.Why, err = w.readPage(ctx, client, facts)
+	w.page, facts.Why, err = w.readPage(ctx, w.active[0].session, facts)
 	w.asked = time.Now()
 	return err
 }
 
 // askAgain reads them after a look. A proxy that does not obey the split ends the watch: it will not while it is used.
-func (w *watchRun) askAgain(ctx context.Context, client session, sent int64) error {
+func (w *watchRun) askAgain(ctx context.Context, sent int64) error {
 	facts := w.m.Witness
 	if facts == nil || facts.Why != "" || ctx.Err() != nil {
 		return nil //nolint:nilerr // an interrupted look is counted as one, not as an error of the proxy's page
 	}
-	page, why, err := w.readPage(ctx, client, facts)
+	page, why, err := w.readPage(ctx, w.active[0].session, facts)
 	facts.Why = why
 	if err != nil || facts.Why != "" {
 		return err

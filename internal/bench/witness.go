@@ -20,11 +20,11 @@ const (
 
 // witnessed asks the proxies of the pods that send for their counters right before and right after do sends. That there
 // is no witness never ends a run.
-func (r *run) witnessed(ctx context.Context, sources []*source, do func() error) error {
-	if err := r.witnessBefore(ctx, sources); err != nil {
+func (r *run) witnessed(ctx context.Context, do func() error) error {
+	if err := r.witnessBefore(ctx); err != nil {
 		return err
 	}
-	return errors.Join(do(), r.witnessAfter(ctx, sources))
+	return errors.Join(do(), r.witnessAfter(ctx))
 }
 
 // locateWitness finds where the proxies' counters are; nil: they are not to be asked.
@@ -41,27 +41,27 @@ func (r *run) locateWitness() *record.WitnessFacts {
 	return w
 }
 
-func (r *run) witnessBefore(ctx context.Context, sources []*source) error {
+func (r *run) witnessBefore(ctx context.Context) error {
 	w := r.locateWitness()
 	if w == nil || w.Why != "" {
 		return nil
 	}
-	w.Pods = make([]record.ProxyPages, len(sources))
-	return r.readPages(ctx, sources, w, record.PageBefore, func(s *source, page []byte) {
+	w.Pods = make([]record.ProxyPages, len(r.active))
+	return r.readPages(ctx, w, record.PageBefore, func(s *source, page []byte) {
 		s.asked = time.Now()
 		w.Pods[s.n] = record.ProxyPages{Pod: s.pod.Name, Before: page}
 	})
 }
 
 // witnessAfter asks again right after the burst, also where that did not end well.
-func (r *run) witnessAfter(ctx context.Context, sources []*source) error {
+func (r *run) witnessAfter(ctx context.Context) error {
 	w := r.m.Witness
 	if w == nil || w.Why != "" {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), witnessTimeout)
 	defer cancel()
-	err := r.readPages(ctx, sources, w, record.PageAfter, func(s *source, page []byte) {
+	err := r.readPages(ctx, w, record.PageAfter, func(s *source, page []byte) {
 		w.Pods[s.n].After, w.Pods[s.n].ElapsedMs = page, time.Since(s.asked).Milliseconds()
 	})
 	if _, full := errors.AsType[*StoreError](err); err != nil && !full {
@@ -74,10 +74,10 @@ func (r *run) witnessAfter(ctx context.Context, sources []*source) error {
 // readPages reads and keeps the pages of all sources, several at a time. A pod without a session, or whose proxy does
 // not tell, is w.Why: the counters of the others are no sum.
 func (r *run) readPages(
-	ctx context.Context, sources []*source, w *record.WitnessFacts, when string, take func(*source, []byte),
+	ctx context.Context, w *record.WitnessFacts, when string, take func(*source, []byte),
 ) error {
-	whys := make([]string, len(sources))
-	errs := each(sources, func(s *source) error {
+	whys := make([]string, len(r.active))
+	errs := each(r.active, func(s *source) error {
 		if s.session == nil {
 			whys[s.n] = "there is no session with pod " + s.pod.Name
 			return nil

@@ -67,16 +67,9 @@ func measuredSplit(f store.Folder, m record.Manifest) (sideRun, error) {
 	if rep.Run != nil {
 		rep.Run.ID = f.ID
 	}
-	var totals wire.Totals
-	t := NewTally(len(m.Weights))
-	for r, err := range record.Samples(f, &totals) {
-		if err != nil {
-			break // Analyze has said so
-		}
-		t.Add(r)
-	}
-	t.sorted()
-	return sideOf(rep, m, t, totals)
+	e, _ := Stored(f, m) // Analyze has said what is missing
+	e.Tally.sorted()
+	return sideOf(rep, m, e.Tally, e.Totals)
 }
 
 // measuredLatency reads a comparison of targets again: each target's times by rounds, and what each costs more than the

@@ -8,10 +8,8 @@ import (
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
-	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
-	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
 	"github.com/splitbench/splitbench/internal/witness"
@@ -240,23 +238,4 @@ func (j *drillJudge) failover(s analyze.Silence) report.Failover {
 	}
 	f.Say(j.d.Events, record.BackendNames(j.m.Weights))
 	return f
-}
-
-// analyzeDrill computes the report of a stored drill again.
-func analyzeDrill(f store.Folder, m record.Manifest) report.Report {
-	var totals wire.Totals
-	var shots []Shot
-	t := NewTally(len(m.Weights))
-	t.Pods = m.Pods()
-	for r, err := range m.Samples(f, &totals) {
-		if err != nil {
-			m.Failures = append(m.Failures, missingEnd(m, err)...)
-			break
-		}
-		t.Add(r)
-		if r.Err != attack.ErrLost { // that is what splitbench lost, not the mesh
-			shots = append(shots, ShotOf(r))
-		}
-	}
-	return concludeDrill(m, totals, t, shots)
 }

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
@@ -32,6 +33,40 @@ type Evidence struct {
 	Times  []Times       // of latencies, by target
 	Watch  *Watch        // of a watch
 	Then   *store.Folder // an earlier run of latencies to compare with; nil: none
+	drill  bool
+}
+
+// NewEvidence is that of a run of a split or a drill before its first result.
+func NewEvidence(m record.Manifest) Evidence {
+	e := Evidence{Tally: NewTally(len(m.Weights)), drill: m.Kind == report.KindDrill}
+	e.Tally.Pods = m.Pods()
+	return e
+}
+
+// Add counts one result. What splitbench lost is no loss of the mesh's.
+func (e *Evidence) Add(r attack.Result) {
+	e.Tally.Add(r)
+	if e.drill && r.Err != attack.ErrLost {
+		e.Shots = append(e.Shots, ShotOf(r))
+	}
+}
+
+// Stored is what the samples of a stored run say, as far as they go; the error is why some are missing.
+func Stored(f store.Folder, m record.Manifest) (e Evidence, err error) {
+	if m.Kind == report.KindLatency {
+		if m.Latency != nil {
+			e.Times, err = StoredTimes(f, m)
+		}
+		return e, err
+	}
+	e = NewEvidence(m)
+	for result, err := range m.Samples(f, &e.Totals) {
+		if err != nil {
+			return e, err
+		}
+		e.Add(result)
+	}
+	return e, nil
 }
 
 // Conclude is where a live run and a stored one become the same: manifest and evidence in, report out.
@@ -209,16 +244,7 @@ func Analyze(f store.Folder, override func(*analyze.Options)) (report.Report, er
 	if err != nil {
 		return report.Report{}, err
 	}
-	if override != nil && m.Kind != report.KindSplit {
-		override(&m.Options)
-	}
-	switch m.Kind {
-	case report.KindSplit:
-	case report.KindLatency:
-		return analyzeLatency(f, m), nil
-	case report.KindDrill:
-		return analyzeDrill(f, m), nil
-	default:
+	if !slices.Contains([]string{report.KindSplit, report.KindLatency, report.KindDrill}, m.Kind) {
 		return report.Report{}, record.Usagef("analyze run %s: it is a %s run, which has no split to judge; see its report",
 			f.ID, m.Kind)
 	}
@@ -229,17 +255,11 @@ func Analyze(f store.Folder, override func(*analyze.Options)) (report.Report, er
 		return report.Report{}, record.Usagef("--gate %s: run %s looked early, its rule is the tolerance", m.Options.Gate,
 			f.ID)
 	}
-	var totals wire.Totals
-	t := NewTally(len(m.Weights))
-	t.Pods = m.Pods()
-	for result, err := range m.Samples(f, &totals) {
-		if err != nil {
-			m.Failures = append(m.Failures, missingEnd(m, err)...)
-			break
-		}
-		t.Add(result)
+	e, err := Stored(f, m)
+	if err != nil {
+		m.Failures = append(m.Failures, missingEnd(m, err)...)
 	}
-	return conclude(m, totals, t), nil
+	return Conclude(m, e), nil
 }
 
 // missingEnd is why a stored run that breaks off is no verdict, where the manifest does not say so itself.

@@ -215,15 +215,3 @@ func (j *latencyJudge) compare() {
 		j.doc.Verdict.Outcome = outcome
 	}
 }
-
-// analyzeLatency computes the report of a stored comparison again.
-func analyzeLatency(f store.Folder, m record.Manifest) report.Report {
-	if m.Latency == nil {
-		return concludeLatency(m, nil, nil)
-	}
-	times, err := StoredTimes(f, m)
-	if err != nil {
-		m.Failures = append(m.Failures, missingEnd(m, err)...)
-	}
-	return concludeLatency(m, times, nil)
-}

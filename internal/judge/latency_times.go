@@ -53,6 +53,25 @@ func (b *Burst) Add(r attack.Result) {
 	}
 }
 
+// Join adds what another pod sent of the same burst.
+func (b *Burst) Join(o *Burst) {
+	if b.Sent == 0 || o.Sent > 0 && o.first < b.first {
+		b.first = o.first
+	}
+	b.last, b.done = max(b.last, o.last), max(b.done, o.done)
+	b.Sent, b.elsewhere, b.errors = b.Sent+o.Sent, b.elsewhere+o.elsewhere, b.errors+o.errors
+	b.all, b.took = append(b.all, o.all...), append(b.took, o.took...)
+	b.lags, b.served = append(b.lags, o.lags...), append(b.served, o.served...)
+	addAll(b.failures, o.failures)
+}
+
+// addAll adds counts by kind.
+func addAll(sum, more map[string]int64) {
+	for kind, n := range more {
+		sum[kind] += n
+	}
+}
+
 // Times are those of one target: a block for each round.
 type Times struct {
 	blocks                  [][]int64
@@ -69,9 +88,7 @@ func (t *Times) Add(b *Burst, totals wire.Totals, whole bool) {
 	if t.failures == nil {
 		t.failures = map[string]int64{}
 	}
-	for kind, n := range b.failures {
-		t.failures[kind] += n
-	}
+	addAll(t.failures, b.failures)
 	t.steps = append(t.steps, b)
 	if !whole {
 		return

@@ -1,7 +1,9 @@
 package record
 
 import (
+	"cmp"
 	"errors"
+	"io"
 	"io/fs"
 	"iter"
 
@@ -28,80 +30,133 @@ func Samples(f store.Folder, totals *wire.Totals) iter.Seq2[attack.Result, error
 // comes first, then the first reason why something is not.
 func (m Manifest) Samples(f store.Folder, totals *wire.Totals) iter.Seq2[attack.Result, error] {
 	return func(yield func(attack.Result, error) bool) {
-		streams := m.Streams
-		if len(streams) == 0 {
-			streams = []Stream{{File: store.SamplesFile}}
-		}
-		if err := m.checkStreams(); err != nil {
+		b, err := m.OpenBursts(f)
+		if err != nil {
 			yield(attack.Result{}, err)
 			return
 		}
-		pods, own := m.Pods(), m.ProxyAnswers()
+		defer b.Close()
+		b.single = true
+		b.Next(m.Plan.Rate, totals)(yield)
+	}
+}
+
+// Bursts reads what a run has stored, one burst after the other, each from all the pods that carried it out. A run of a
+// split is one burst.
+type Bursts struct {
+	m       Manifest
+	folder  store.Folder
+	streams []Stream
+	own     ProxyAnswers
+	readers map[string]*agent.StoredBursts // by file
+	files   []io.Closer
+	read    int
+	single  bool // no burst follows: a stream is closed when it was read
+}
+
+// OpenBursts is for reading the bursts of a run. Who opens them closes them.
+func (m Manifest) OpenBursts(f store.Folder) (*Bursts, error) {
+	if err := m.checkStreams(); err != nil {
+		return nil, err
+	}
+	b := &Bursts{m: m, folder: f, streams: m.Streams, own: m.ProxyAnswers(), readers: map[string]*agent.StoredBursts{}}
+	if len(b.streams) == 0 {
+		b.streams = []Stream{{File: store.SamplesFile}}
+	}
+	return b, nil
+}
+
+// Close closes the streams.
+func (b *Bursts) Close() error {
+	var errs []error
+	for _, f := range b.files {
+		errs = append(errs, f.Close())
+	}
+	b.files = nil
+	return errors.Join(errs...)
+}
+
+// Next yields the results of the next burst, sent at a rate, stream by stream, and fills totals. It must be read to its
+// end.
+func (b *Bursts) Next(rate attack.Rate, totals *wire.Totals) iter.Seq2[attack.Result, error] {
+	return func(yield func(attack.Result, error) bool) {
+		plan, pods := b.m.Plan, b.m.Pods()
+		plan.Rate = rate
 		conns := make([]int32, pods)
 		var parts []wire.Totals
 		var failed error
-		for _, s := range streams {
-			p := Placement{Stream: s, Of: pods, Plan: m.Plan, FirstConn: conns[s.Pod], Own: own, MayLose: s.Next > 0}
-			more, err := p.read(f, yield)
+		for _, s := range b.streams {
+			if s.Broken != "" && s.Next == 0 && b.read >= s.Bursts {
+				continue // its pod was lost before
+			}
+			if rate != b.m.Plan.Rate {
+				s.Offset = Stagger(plan, s.Pod)
+			}
+			p := Placement{Stream: s, Of: pods, Plan: plan, FirstConn: conns[s.Pod], Own: b.own, MayLose: s.Next > 0}
+			more, err := b.stream(&p, yield)
 			if !more {
 				return
 			}
 			conns[s.Pod] = max(conns[s.Pod], p.NextConn)
-			parts = append(parts, p.sum())
-			if err != nil && failed == nil {
-				failed = err
-			}
+			parts = append(parts, p.Sum())
+			failed = cmp.Or(failed, err)
 		}
-		*totals = own.TellAll(AddUp(parts))
-		if failed != nil && len(streams) > 1 {
+		b.read++
+		*totals = b.own.TellAll(AddUp(parts))
+		if failed == nil {
+			return
+		}
+		if len(b.streams) > 1 {
 			totals.Reason, totals.Error = "", "" // what one stream says of its end does not hold for all
 		}
-		if failed != nil {
-			yield(attack.Result{}, failed)
-		}
+		yield(attack.Result{}, failed)
 	}
 }
 
-// read yields the stream's results. That a stream broke which another one follows, or whose pod was lost, is no error:
-// what was lost is yielded too.
-func (p *Placement) read(f store.Folder, yield func(attack.Result, error) bool) (more bool, err error) {
-	file, err := f.OpenStream(p.File)
-	if errors.Is(err, fs.ErrNotExist) && p.Next > 0 { // its session never opened
-		return p.yieldLost(yield), nil
+// stream yields the results of a stream's next burst. That a stream broke which another one follows, or whose pod was
+// lost, is no error: what was lost is yielded too.
+func (b *Bursts) stream(p *Placement, yield func(attack.Result, error) bool) (more bool, err error) {
+	reader, err := b.reader(p.File)
+	if err == nil {
+		for result, broke := range reader.Next(&p.Totals) {
+			if err = broke; err != nil {
+				break
+			}
+			if !yield(p.Take(result), nil) {
+				return false, nil
+			}
+		}
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return true, agent.ErrNoEnd
+	if b.single {
+		b.Close() //nolint:errcheck // it was read as far as it goes
 	}
-	if err != nil {
+	if p.Next == 0 {
 		return true, err
 	}
-	defer file.Close()
-	for result, err := range agent.ReadStored(file, &p.Totals) {
-		if err != nil && p.Next > 0 {
-			break
-		}
-		if err != nil {
-			return true, err
-		}
-		if !yield(p.Take(result), nil) {
+	p.Totals = wire.Totals{} // no END says anything of what was lost
+	for r := range p.Lost() {
+		if !yield(r, nil) {
 			return false, nil
 		}
-	}
-	if p.Next > 0 {
-		return p.yieldLost(yield), nil
 	}
 	return true, nil
 }
 
-// yieldLost yields what was lost of a stream, of which no END says anything.
-func (p *Placement) yieldLost(yield func(attack.Result, error) bool) (more bool) {
-	p.Totals = wire.Totals{}
-	for r := range p.Lost() {
-		if !yield(r, nil) {
-			return false
-		}
+// reader reads a stream. One that is not there was cut short before anything came.
+func (b *Bursts) reader(file string) (*agent.StoredBursts, error) {
+	if r := b.readers[file]; r != nil {
+		return r, nil
 	}
-	return true
+	f, err := b.folder.OpenStream(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = agent.ErrNoEnd
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := agent.NewStoredBursts(f)
+	b.files, b.readers[file] = append(b.files, f), r
+	return r, nil
 }
 
 // AddUp is the totals of a run of several streams.

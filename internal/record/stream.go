@@ -97,8 +97,8 @@ func (p *Placement) Lost() iter.Seq[attack.Result] {
 	}
 }
 
-// sum is what the stream adds to the run's totals. A stream that broke has no END: what arrived is what is known.
-func (p *Placement) sum() wire.Totals {
+// Sum is what the stream adds to the run's totals. A stream that broke has no END: what arrived is what is known.
+func (p *Placement) Sum() wire.Totals {
 	t := p.Totals
 	if t.Reason != "" {
 		return t
