@@ -69,6 +69,11 @@ func (p *pump) Write(b []byte) (int, error) {
 	return taken, nil
 }
 
+// ReadFrom is Write for all that r has. client-go's io.Copy finds it, and makes no buffer of 32 KiB for each stream.
+func (p *pump) ReadFrom(r io.Reader) (int64, error) {
+	return io.CopyBuffer(struct{ io.Writer }{p}, r, make([]byte, 8<<10))
+}
+
 func (p *pump) put(b []byte) (n int, moved int64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

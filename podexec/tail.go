@@ -46,6 +46,11 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// ReadFrom is what the pump's is.
+func (t *tail) ReadFrom(r io.Reader) (int64, error) {
+	return io.CopyBuffer(struct{ io.Writer }{t}, r, make([]byte, 1<<10))
+}
+
 func (t *tail) keep(p []byte) {
 	if len(p) > stderrKept {
 		p = p[len(p)-stderrKept:]

@@ -9,7 +9,7 @@ import (
 )
 
 // A block goes out when it holds so many results, or when the next tick comes.
-const blockResults = 256
+const blockResults = 512
 
 // batch gathers results into sample blocks and keeps counters and histograms, which stay exact also where blocks are
 // dropped.
@@ -85,7 +85,7 @@ func (b *batch) flush() {
 
 // emit offers the pending results as one block. The caller holds the lock.
 func (b *batch) emit() {
-	block := wire.AppendSamples(nil, b.pending)
+	block := wire.AppendSamples(make([]byte, 0, 12*len(b.pending)), b.pending)
 	n := uint64(len(b.pending))
 	b.pending = b.pending[:0]
 	if !b.out.offer(wire.Samples, block) {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"sync"
@@ -15,6 +16,9 @@ const maxQueued = 8 << 20
 
 // flushLimit is how long the end of a session waits for stdout to take what is queued.
 const flushLimit = time.Second
+
+// writeAtOnce is the most that is gathered for one write, in bytes: as much as TLS takes for one record.
+const writeAtOnce = 16 << 10
 
 var errStuck = errors.New("stdout takes nothing any more")
 
@@ -40,26 +44,27 @@ func newOutbox(w io.Writer, broken func(error)) *outbox {
 	b.wake = sync.NewCond(&b.mu)
 	go func() {
 		defer close(b.done)
-		b.run(wire.NewWriter(w), broken)
+		b.run(bufio.NewWriterSize(w, writeAtOnce), broken)
 	}()
 	return b
 }
 
-func (b *outbox) run(w *wire.Writer, broken func(error)) {
+// run writes what is queued, as much as there is at once: each write is a message with its own way through the kubelet
+// and the API server.
+func (b *outbox) run(stdout *bufio.Writer, broken func(error)) {
+	w := wire.NewWriter(stdout)
 	for {
-		b.mu.Lock()
-		for len(b.queue) == 0 && !b.closed {
-			b.wake.Wait()
-		}
-		if len(b.queue) == 0 {
-			b.mu.Unlock()
+		next, more := b.next(stdout.Buffered() == 0)
+		var err error
+		switch {
+		case next.t != 0:
+			err = w.Write(next.t, next.payload)
+		case stdout.Buffered() > 0:
+			err = stdout.Flush()
+		case !more:
 			return
 		}
-		next := b.queue[0]
-		b.queue = b.queue[1:]
-		b.queued -= len(next.payload)
-		b.mu.Unlock()
-		if err := w.Write(next.t, next.payload); err != nil {
+		if err != nil {
 			b.mu.Lock()
 			b.err, b.closed, b.queue = err, true, nil
 			b.mu.Unlock()
@@ -67,6 +72,21 @@ func (b *outbox) run(w *wire.Writer, broken func(error)) {
 			return
 		}
 	}
+}
+
+// next takes a frame from the queue, one of no type where there is none, and says whether others may come. With wait it
+// waits for one, or for the end.
+func (b *outbox) next(wait bool) (f outFrame, more bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for wait && len(b.queue) == 0 && !b.closed {
+		b.wake.Wait()
+	}
+	if len(b.queue) > 0 {
+		f, b.queue = b.queue[0], b.queue[1:]
+		b.queued -= len(f.payload)
+	}
+	return f, !b.closed
 }
 
 // send queues a frame whatever the queue's length: control frames are few and small.

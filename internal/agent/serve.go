@@ -159,9 +159,6 @@ func (s *server) beat(ctx context.Context) {
 			s.mu.Lock()
 			batch := s.batch
 			s.mu.Unlock()
-			if batch != nil {
-				batch.flush()
-			}
 			s.tick(batch)
 		case <-ctx.Done():
 			return
@@ -169,14 +166,18 @@ func (s *server) beat(ctx context.Context) {
 	}
 }
 
-// tick sends a TICK; batch is the running burst's, or nil.
+// tick sends a TICK, and what has gathered of samples with it; batch is the running burst's, or nil.
 func (s *server) tick(batch *batch) {
 	send := func(burst *wire.BurstProgress) {
 		s.mu.Lock()
 		p := s.progress
 		s.mu.Unlock()
 		p.Burst = burst
-		if b, err := json.Marshal(p); err == nil {
+		b, err := json.Marshal(p)
+		if batch != nil {
+			batch.flush()
+		}
+		if err == nil {
 			s.out.send(wire.Tick, b)
 		}
 	}

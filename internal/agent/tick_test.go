@@ -71,16 +71,17 @@ func TestTicksHoldWhatWasDropped(t *testing.T) {
 	b.start()
 	b.out.queued = maxQueued // as if stdout stood still: nothing more fits
 	r := attack.Result{Sent: time.Millisecond, Done: 3 * time.Millisecond, Status: 200}
-	for range 1000 {
+	const n = 4 * blockResults
+	for range n {
 		b.add(r)
 	}
 	b.tick(func(p *wire.BurstProgress) {
-		if p.Requests != 1000 || p.Dropped < 700 || p.SendLag.Len() != 1000 || len(p.Latency) != 1 || p.Latency[0].Response.Len() != 1000 {
+		if p.Requests != n || p.Dropped != n || p.SendLag.Len() != n || len(p.Latency) != 1 || p.Latency[0].Response.Len() != n {
 			t.Errorf("requests %d, dropped %d, lags %d, %+v", p.Requests, p.Dropped, p.SendLag.Len(), p.Latency)
 		}
 	})
 	b.tick(func(p *wire.BurstProgress) {
-		if p.Requests != 1000 || p.SendLag.Len() != 0 || len(p.Latency) != 0 {
+		if p.Requests != n || p.SendLag.Len() != 0 || len(p.Latency) != 0 {
 			t.Errorf("the next interval has nothing: %+v", p)
 		}
 	})

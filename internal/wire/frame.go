@@ -65,11 +65,8 @@ func (t Type) String() string {
 	return fmt.Sprintf("type %d", uint8(t))
 }
 
-// MaxPayload is the largest payload of one frame, in bytes. Sample blocks stay below MaxBlock.
-const (
-	MaxPayload = 1 << 20
-	MaxBlock   = 64 << 10
-)
+// MaxPayload is the largest payload of one frame, in bytes.
+const MaxPayload = 1 << 20
 
 const (
 	bodyHead  = 5 // type, sequence number

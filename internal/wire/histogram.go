@@ -36,10 +36,11 @@ const maxEncoded = 64 << 10
 // HdrHistogram format V2, compressed, so that the libraries of other languages read it too; a histogram of nothing is
 // the empty text. The zero value is ready for use. It is not safe for concurrent use.
 //
-// HdrHistogram's own library could write and read it, at forty times the cost: it makes a compressor for each. A TICK has
-// five, each second, of each of 500 pods.
+// HdrHistogram's own library could write and read it, at forty times the cost: it makes a compressor for each. A TICK
+// has five, each second, of each of 500 pods.
 type Histogram struct {
-	counts []uint64 // of the buckets, as far as any was ever in use
+	first  int      // bucket
+	counts []uint64 // of the buckets from first on, those octaves that were ever in use and all between
 	n      uint64
 }
 
@@ -51,11 +52,22 @@ func (h *Histogram) Record(d time.Duration) {
 }
 
 func (h *Histogram) count(bucket int, n uint64) {
-	if bucket >= len(h.counts) { // by whole octaves: times come in any order
-		h.counts = append(h.counts, make([]uint64, (bucket/octave+2)*octave-len(h.counts))...)
+	if i := bucket - h.first; i < 0 || i >= len(h.counts) {
+		h.reach(bucket / octave * octave)
 	}
-	h.counts[bucket] += n
+	h.counts[bucket-h.first] += n
 	h.n += n
+}
+
+// reach makes room for an octave.
+func (h *Histogram) reach(octave0 int) {
+	first, end := octave0, octave0+octave
+	if len(h.counts) > 0 {
+		first, end = min(first, h.first), max(end, h.first+len(h.counts))
+	}
+	counts := make([]uint64, end-first)
+	copy(counts[max(0, h.first-first):], h.counts)
+	h.first, h.counts = first, counts
 }
 
 // Len is how many times were counted.
@@ -71,7 +83,7 @@ func (h *Histogram) Reset() {
 func (h *Histogram) Add(from Histogram) {
 	for i, n := range from.counts {
 		if n > 0 {
-			h.count(i, n)
+			h.count(from.first+i, n)
 		}
 	}
 }
@@ -80,8 +92,8 @@ func (h *Histogram) Add(from Histogram) {
 func (h *Histogram) Each(f func(d time.Duration, n uint64)) {
 	for i, n := range h.counts {
 		if n > 0 {
-			shift := max(0, i/octave-1)
-			from, width := int64(i-shift*octave)<<shift, int64(1)<<shift
+			shift := max(0, (h.first+i)/octave-1)
+			from, width := int64(h.first+i-shift*octave)<<shift, int64(1)<<shift
 			f(time.Duration(from+(width-1)/2)*Unit, n)
 		}
 	}
@@ -136,7 +148,7 @@ func (h Histogram) MarshalJSON() ([]byte, error) {
 
 // appendCounts writes the counts as varints, and n empty buckets as -n.
 func (h *Histogram) appendCounts(dst []byte) []byte {
-	empty := int64(0)
+	empty := int64(h.first)
 	for _, n := range h.counts {
 		if n == 0 {
 			empty++

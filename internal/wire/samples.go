@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"time"
 
 	"github.com/splitbench/splitbench/attack"
@@ -39,28 +40,51 @@ const (
 // instants are differences in Units, as varints, and what can be predicted from the sample before is left out.
 func AppendSamples(dst []byte, results []attack.Result) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(results)))
-	index := make(map[kind]uint64, 16)
-	var kinds []kind
-	for _, r := range results {
-		k := kindOf(r)
-		if _, ok := index[k]; !ok {
-			index[k] = uint64(len(kinds))
-			kinds = append(kinds, k)
-		}
+	index, places := newIndex(len(results)), make([]uint32, len(results))
+	for i, r := range results {
+		places[i] = index.place(kindOf(r))
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(kinds)))
-	for _, k := range kinds {
+	dst = binary.AppendUvarint(dst, uint64(len(index.kinds)))
+	for _, k := range index.kinds {
 		dst = binary.AppendUvarint(dst, uint64(k.status))
 		dst = binary.AppendVarint(dst, int64(k.backend))
 		dst = append(dst, byte(k.err))
 		dst = binary.AppendVarint(dst, int64(k.conn))
 	}
 	var p predictor
-	for _, r := range results {
+	for i, r := range results {
 		dst = appendSample(dst, r, &p)
-		dst = binary.AppendUvarint(dst, index[kindOf(r)])
+		dst = binary.AppendUvarint(dst, uint64(places[i]))
 	}
 	return dst
+}
+
+// kindIndex finds the place of a kind in a block's dictionary: a hash table that is made for one block, which a map is
+// too dear for.
+type kindIndex struct {
+	kinds []kind
+	slots []uint32 // a place + 1, or 0; twice as many at least as there can be kinds, a power of two
+	shift int      // from a hash to a slot
+}
+
+func newIndex(n int) kindIndex {
+	size := bits.Len(uint(2 * n))
+	return kindIndex{slots: make([]uint32, 1<<size), shift: 64 - size}
+}
+
+func (x *kindIndex) place(k kind) uint32 {
+	what := uint64(uint16(k.backend)) | uint64(k.status)<<16 ^ uint64(k.err)<<28 | uint64(uint32(k.conn))<<32
+	const golden = 0x9e3779b97f4a7c15 // spreads what differs in few bits
+	for i := what * golden >> x.shift; ; i = (i + 1) & uint64(len(x.slots)-1) {
+		switch p := x.slots[i]; {
+		case p == 0:
+			x.kinds = append(x.kinds, k)
+			x.slots[i] = uint32(len(x.kinds))
+			return x.slots[i] - 1
+		case x.kinds[p-1] == k:
+			return p - 1
+		}
+	}
 }
 
 func kindOf(r attack.Result) kind {

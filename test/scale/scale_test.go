@@ -29,7 +29,7 @@ import (
 
 var (
 	table  = flag.String("table", "", "measure, and rewrite the table between the markers of this file")
-	length = flag.Duration("length", 30*time.Second, "how long the pods send, with -table")
+	length = flag.Duration("length", time.Minute, "how long the pods send, with -table")
 	perPod = flag.Int("per-pod", 2000, "samples a second of each pod")
 )
 
@@ -69,6 +69,7 @@ type figures struct {
 	cpu               time.Duration
 	skew              float64
 	outcome, complete string
+	load              string // of the machine, as the burst ended
 }
 
 // measure carries out a run from so many pods.
@@ -143,6 +144,9 @@ func measure(t *testing.T, kubeconfig []byte, pods int, length time.Duration) fi
 	if r.Source != nil {
 		f.skew = r.Source.StartSkewMs
 	}
+	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
+		f.load, _, _ = strings.Cut(string(b), " ")
+	}
 	frames, _ := filepath.Glob(filepath.Join(r.Run.Dir, "*.sbw"))
 	for _, name := range frames {
 		if info, err := os.Stat(name); err == nil {
@@ -188,8 +192,7 @@ func TestOneSize(t *testing.T) {
 	if err := pod.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer pod.Wait() // it has served
-	defer in.Close()
+	defer in.Close() // which ends it
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
@@ -199,9 +202,15 @@ func TestOneSize(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := measure(t, kubeconfig, pods, *length)
-	fmt.Printf("| %d | %d | %d | %d | %.0f | %.2f | %.1f | %.1f | %.1f | %.0f | %s |\n", f.pods, *perPod, f.samples, f.lost,
-		float64(f.memory)/(1<<20), f.cpu.Seconds()/(float64(f.samples)/1e6), float64(f.stored)/float64(f.samples),
-		f.late.Seconds(), f.opened.Seconds(), f.skew, f.outcome)
+	in.Close()
+	if err := pod.Wait(); err != nil {
+		t.Error(err)
+	}
+	millions := float64(f.samples) / 1e6
+	fmt.Printf("| %d | %d | %d | %d | %.0f | %.2f | %.2f | %.1f | %.1f | %.1f | %.0f | %s | %s |\n", f.pods, *perPod, f.samples,
+		f.lost, float64(f.memory)/(1<<20), f.cpu.Seconds()/millions,
+		(pod.ProcessState.UserTime()+pod.ProcessState.SystemTime()).Seconds()/millions, float64(f.stored)/float64(f.samples),
+		f.late.Seconds(), f.opened.Seconds(), f.skew, f.outcome, f.load)
 	if f.lost != 0 {
 		t.Errorf("%d pods: %d of %d samples are lost", pods, f.lost, f.samples+f.lost)
 	}
@@ -221,9 +230,10 @@ func TestTable(t *testing.T) {
 	if !ok || !ok2 {
 		t.Fatalf("%s has no markers", *table)
 	}
-	text := "| pods | samples/s of each | samples | lost | peak memory MiB | CPU s per million samples | bytes stored per sample | behind s | " +
-		"sessions opened in s | start skew ms | outcome |\n|---|---|---|---|---|---|---|---|---|---|---|\n"
-	for _, x := range []struct{ pods, perPod int }{{1, 2000}, {10, 2000}, {100, 1000}, {100, 2000}, {500, 200}, {500, 400}} {
+	text := "| pods | samples/s of each | samples | lost | peak memory MiB | CPU s per million samples | the pods' CPU s | " +
+		"bytes stored per sample | behind s | sessions opened in s | start skew ms | outcome | load average |\n" +
+		strings.Repeat("|---", 13) + "|\n"
+	for _, x := range []struct{ pods, perPod int }{{1, 2000}, {10, 2000}, {100, 2000}, {500, 200}, {500, 400}, {500, 2000}} {
 		pods := x.pods
 		size := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestOneSize$", "-length", length.String(),
 			"-per-pod", strconv.Itoa(x.perPod)) //nolint:gosec // this very program
