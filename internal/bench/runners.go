@@ -13,6 +13,7 @@ import (
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/preflight"
 	"github.com/splitbench/splitbench/internal/record"
+	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/runner"
 	"github.com/splitbench/splitbench/internal/untrusted"
 	"github.com/splitbench/splitbench/internal/wire"
@@ -37,6 +38,12 @@ func (r *run) lasts() time.Duration {
 }
 
 func (r *latencyRun) lasts() time.Duration { return r.sending() }
+
+// lasts is how long a session may: each has a Job of its own, so that none outlives its watch for long.
+func (w *watchRun) lasts() time.Duration { return w.cfg.Session + w.cfg.Every + w.m.Plan.Timeout }
+
+// lifetime is after how long a Job is ended, whatever happens: its pods must start, and be learned from, before.
+func lifetime(kind steps) time.Duration { return (kind.lasts() + 3*sessionMargin).Round(time.Second) }
 
 // foretell is the Job that is going to be made for what the snapshot says, and has the snapshot say what the API server
 // would make of its pods.
@@ -64,7 +71,7 @@ func (r *run) askForRunners(ctx context.Context, kind steps) (s runner.Spec, err
 	if s, err = foretell(ctx, r.cfg, r.m.Before); err != nil {
 		return s, err
 	}
-	s.Lifetime = (kind.lasts() + 3*sessionMargin).Round(time.Second)
+	s.Lifetime = lifetime(kind)
 	r.m.Checks = append(r.m.Checks, runnerChecks(*r.m.Before)...)
 	preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, ignoreFlag)
 	return s, nil
@@ -87,16 +94,10 @@ func (r *run) standIn(ctx context.Context, kind steps) error {
 	facts, checks := *r.m.Before.Runners, runnerChecks(*r.m.Before)
 	facts.Job = s.Name
 	r.m.Before.Runners = &facts
-	r.progress("check", fmt.Sprintf("making Job %s of %d runner pods", s.Name, s.Pods))
-	r.job = &s
-	if err := runner.Start(ctx, r.cfg.Local.Kube(), s, func(say string) { r.progress("check", say) }); err != nil {
+	if err := r.startRunners(ctx, s); err != nil {
 		return err
 	}
-	q := &r.cfg.Query
-	q.From, q.Selector, q.FromNamespace, q.Container = "", s.Selector(), s.Namespace, runner.Container
-	if s.Pods > 1 {
-		q.Pods = s.Pods
-	}
+	r.cfg.Query = atRunners(r.cfg.Query, s)
 	if err := kind.prepare(ctx); err != nil {
 		return err
 	}
@@ -104,6 +105,45 @@ func (r *run) standIn(ctx context.Context, kind steps) error {
 	preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, ignoreFlag)
 	r.m.Before.Source.Workload = facts.Workload // which is what a reader can name
 	return nil
+}
+
+// startRunners makes the Job, and waits for its pods.
+func (r *run) startRunners(ctx context.Context, s runner.Spec) error {
+	r.progress("check", fmt.Sprintf("making Job %s of %d runner pods", s.Name, s.Pods))
+	r.job = &s
+	return runner.Start(ctx, r.cfg.Local.Kube(), s, func(say string) { r.progress("check", say) })
+}
+
+// atRunners is a query with runner pods for its source.
+func atRunners(q mesh.Query, s runner.Spec) mesh.Query {
+	q.From, q.Selector, q.FromNamespace, q.Container = "", s.Selector(), s.Namespace, runner.Container
+	if s.Pods > 1 {
+		q.Pods = s.Pods
+	}
+	return q
+}
+
+// standAnew makes the runner pods of the next session, for what the workload is by now, in place of the last one's.
+func (w *watchRun) standAnew(ctx context.Context) error {
+	w.dismiss(ctx)
+	w.m.Warnings = keepLast(w.m.Warnings, report.MaxWatchList)
+	theirs := w.cfg.Config
+	theirs.Runners = Runners{}
+	snap, err := Discover(ctx, theirs)
+	if err != nil {
+		return err
+	}
+	s, err := foretell(ctx, w.cfg.Config, &snap)
+	if err != nil {
+		return err
+	}
+	if why := refusal(snap, w.cfg.IgnoreChecks); why != "" {
+		return errors.New(why)
+	}
+	s.Lifetime = lifetime(w)
+	w.stand = *snap.Runners
+	w.stand.Job = s.Name
+	return w.startRunners(ctx, s)
 }
 
 // dismiss takes the runner pods away. Where that fails they end by themselves, and the report says so.

@@ -8,6 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/splitbench/splitbench/attack"
 	"github.com/splitbench/splitbench/internal/agent"
 	"github.com/splitbench/splitbench/internal/agentbin"
 	"github.com/splitbench/splitbench/internal/demo"
@@ -112,6 +113,43 @@ func TestOtherKindsOfRunsFromRunnerPods(t *testing.T) {
 		if left := jobs(t, cfg); left != nil {
 			t.Errorf("%s left %v", name, left)
 		}
+	}
+}
+
+// A watch from runner pods has a Job for each session, which ends before its deadline, and leaves none; between two of
+// them is no gap.
+func TestAWatchFromRunnerPods(t *testing.T) {
+	t.Parallel()
+	w := world(t, demo.Options{Seed: 10})
+	cfg := watchOf(t, w)
+	cfg.Config = withThem(t, w, 100, 2)
+	cfg.Load.Rate, cfg.Every, cfg.Session = attack.Rate{Hits: 100, Per: time.Second}, 100*time.Millisecond, 200*time.Millisecond
+	made := map[string]int64{} // Job: its deadline
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	cfg.For = 0
+	cfg.State = func(WatchState) {
+		l, err := cfg.Local.Kube().BatchV1().Jobs("test").List(t.Context(), metav1.ListOptions{})
+		if err != nil || len(l.Items) != 1 {
+			t.Errorf("%d Jobs while it sends, %v", len(l.Items), err)
+			return
+		}
+		if made[l.Items[0].Name] = *l.Items[0].Spec.ActiveDeadlineSeconds; len(made) == 3 {
+			cancel()
+		}
+	}
+	r, err := Watch(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := r.Source
+	if len(made) != 3 || s.Runners == nil || made[strings.TrimPrefix(s.Runners.Job, "test/")] < 360 || r.Watch.GapCount != 0 ||
+		s.Runners.Workload != "deploy/frontend" || r.Watch.Requests == 0 || r.Verdict.Outcome == report.Fail {
+		t.Errorf("%s %q: Jobs %v, %+v, %d gaps: %v", r.Verdict.Outcome, r.Verdict.Reasons, made, s.Runners,
+			r.Watch.GapCount, r.Watch.Gaps)
+	}
+	if left := jobs(t, cfg.Config); left != nil {
+		t.Errorf("left: %v", left)
 	}
 }
 

@@ -58,6 +58,7 @@ type watchRun struct {
 	page     []byte        // of the proxy's counters, as last read in this session
 	asked    time.Time     // when that was
 	heardOf  map[string]heard
+	stand    law.Runners // of the session; its zero value: of the first, which Before says
 
 	changing sync.Mutex
 	events   []mesh.Event // what changed of other things than weights, the last report.MaxWatchList

@@ -139,9 +139,17 @@ func directionOf(d *analyze.Departure) string {
 
 // declared reads everything anew; an error is that it cannot be read, or that the split is another one.
 func (w *watchRun) declared(ctx context.Context) (law.Snapshot, error) {
-	snap, err := Discover(ctx, w.cfg.Config)
+	cfg := w.cfg.Config
+	if w.job != nil { // else the workload is asked about, and what runner pods of it would be
+		cfg.Query, cfg.Runners = atRunners(cfg.Query, *w.job), Runners{}
+	}
+	snap, err := Discover(ctx, cfg)
 	if err == nil {
 		err = w.doubt.settled(w.moved(snap))
+	}
+	if w.stand.Job != "" {
+		stand := w.stand
+		snap.Runners, snap.Source.Workload = &stand, stand.Workload
 	}
 	return snap, err
 }

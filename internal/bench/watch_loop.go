@@ -84,13 +84,23 @@ func (w *watchRun) over() bool { return w.w.Failed || w.w.Stale != nil || w.m.Re
 
 // session finds a ready pod, opens a session in it and sends batches until something breaks. nil: the watch is over.
 func (w *watchRun) session(ctx context.Context) error {
-	opening, cancelOpening := context.WithTimeout(ctx, openLimit)
+	limit := openLimit
+	if w.cfg.Runners.Pods > 0 {
+		limit *= 2 // they may take as long to start
+	}
+	opening, cancelOpening := context.WithTimeout(ctx, limit)
 	defer cancelOpening()
 	snap := *w.m.Before
 	first := len(w.w.Pods) == 0
 	if !first {
 		var err error
-		if snap, err = w.declared(opening); err != nil {
+		if w.cfg.Runners.Pods > 0 {
+			err = w.standAnew(opening)
+		}
+		if err == nil {
+			snap, err = w.declared(opening)
+		}
+		if err != nil {
 			return err
 		}
 		if why := refusal(snap, w.cfg.IgnoreChecks); why != "" {
