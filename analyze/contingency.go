@@ -135,30 +135,51 @@ func margins(table [][]int64) (rows, cols []float64, total float64) {
 	return rows, cols, total
 }
 
-// contingency is Pearson's test of independence of rows and columns; empty ones do not count.
+// contingency is Pearson's test of independence of rows and columns; empty ones do not count. Where less than 5 is
+// expected somewhere the chi-square law gives way to a gamma law with the mean and variance that the statistic has over
+// all tables of these margins (J. B. S. Haldane, "The mean and variance of chi-squared, when used as a test of
+// homogeneity, when expectations are small", Biometrika 31 (1940)).
 func contingency(table [][]int64) Statistic {
 	rows, cols, total := margins(table)
-	out := Statistic{Asymptotic: pFromLn(0, Asymptotic)}
-	used := func(x []float64) (n int) {
-		for _, v := range x {
-			if v > 0 {
-				n++
-			}
-		}
-		return n
+	r, c := newMargin(rows, total), newMargin(cols, total)
+	if r.used < 2 || c.used < 2 {
+		return Statistic{Asymptotic: pFromLn(0, Asymptotic)}
 	}
-	r, c := used(rows), used(cols)
-	if r < 2 || c < 2 {
-		return out
-	}
+	x2 := 0.0
 	for i, row := range table {
 		for j, n := range row {
 			if e := rows[i] * cols[j] / total; e > 0 {
-				out.Value += (float64(n) - e) * (float64(n) - e) / e
+				x2 += (float64(n) - e) * (float64(n) - e) / e
 			}
 		}
 	}
-	return chiSquareTest(out.Value, (r-1)*(c-1))
+	out := chiSquareTest(x2, int((r.used-1)*(c.used-1)))
+	if leastExpected(table) >= 5 {
+		return out
+	}
+	out.Asymptotic = pFromLn(0, Asymptotic)
+	mean := total / (total - 1) * (r.used - 1) * (c.used - 1)
+	variance := 2*total/(total-3)*(r.even-r.sparse)*(c.even-c.sparse) + total*total/(total-1)*r.sparse*c.sparse
+	if total > 3 && variance > 0 {
+		scale := variance / mean
+		out.Asymptotic = pFromLn(ChiSquareLogSF(2*x2/scale, 2*mean/scale), Asymptotic)
+	}
+	return out
+}
+
+// margin is what the variance of Pearson's statistic takes of the sums of rows, or of columns.
+type margin struct{ used, even, sparse float64 }
+
+func newMargin(sums []float64, total float64) (m margin) {
+	for _, n := range sums {
+		if n > 0 {
+			m.used++
+			m.sparse += total / n
+		}
+	}
+	m.even = (m.used - 1) * (total - m.used) / (total - 1)
+	m.sparse = (m.sparse - m.used*m.used) / (total - 2)
+	return m
 }
 
 // leastExpected is the smallest count that independence expects where neither row nor column is empty.

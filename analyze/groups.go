@@ -3,7 +3,6 @@ package analyze
 import (
 	"maps"
 	"math"
-	"math/rand/v2"
 	"slices"
 )
 
@@ -93,9 +92,6 @@ func (e *examination) connections(table [][]int64) {
 		return
 	}
 	p := s.Asymptotic
-	if leastExpected(table) < 5 {
-		p = e.shuffledContingency(table, s.Value)
-	}
 	e.out.Drawn = p.P > e.o.Alpha
 	if r, err := ClusterDesign(table, e.seen); err == nil {
 		e.effect, e.few = math.Max(1, r.Mean), r.Few
@@ -119,41 +115,4 @@ func (e *examination) oneBackend(connections int) {
 	e.add(Diagnostic{
 		Name: DiagnosticConnections, P: pFromLn(float64(len(e.seq))*math.Log(share), Exact), Impact: Downgrade,
 	})
-}
-
-// shuffledContingency is the p of the statistic of a sparse table, as the normal approximation of its permutation
-// distribution (mean and variance from a fixed number of seeded shuffles): a permutation count alone cannot show a p
-// below one in the number of shuffles, and the chi-square law is wrong for small expected counts.
-func (e *examination) shuffledContingency(table [][]int64, observed float64) PValue {
-	const work = 3_000_000
-	shuffles := min(400, max(30, work/max(1, len(e.seq))))
-	rng := rand.New(rand.NewPCG(1, 0x636f6e6e))
-	labels := slices.Clone(e.seq)
-	shuffled := make([][]int64, len(table))
-	for i := range shuffled {
-		shuffled[i] = make([]int64, len(e.w))
-	}
-	var sum, squares float64
-	for range shuffles {
-		rng.Shuffle(len(labels), func(i, j int) { labels[i], labels[j] = labels[j], labels[i] })
-		at := 0
-		for i, row := range table {
-			clear(shuffled[i])
-			for range sumOf(row) {
-				shuffled[i][labels[at]]++
-				at++
-			}
-		}
-		v := contingency(shuffled).Value
-		sum += v
-		squares += v * v
-	}
-	m := sum / float64(shuffles)
-	variance := (squares - sum*m) / float64(shuffles-1)
-	if !(variance > 0) || m <= 0 {
-		return pFromLn(0, MonteCarlo)
-	}
-	// A gamma law with the permutation mean and variance: right-skewed as the statistic is.
-	scale := variance / m
-	return pFromLn(ChiSquareLogSF(2*observed/scale, 2*m/scale), MonteCarlo)
 }
