@@ -77,7 +77,7 @@ splitbench on them. Nothing but this program is needed. The report says what was
 			ceilingFlags{}),
 		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(&w.result.failOn),
 			&sequentialFlags{}, bound(seedFlag)),
-		under("Output", reportFlag(&w.result.render), bound(resultsFlag), bound(labelFlag), &w.result.sinks),
+		under("Output", a.reportFlag(&w.result.render), bound(resultsFlag), bound(labelFlag), &w.result.sinks),
 		under("Pods", bound(execFlag), bound(witnessFlags)),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),
 		under("Early end", &limitFlags{}, bound(keepGoingFlag)),

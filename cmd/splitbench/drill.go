@@ -42,7 +42,7 @@ With --max-lost or --max-outage the outcome is pass or fail. A drill in which no
 		under("Request", urlFlag{}, bound(throughFlag), bound(lawFlag), bound(classifyFlag), &requestFlags{}),
 		under("Load", &amountFlags{}, bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
 		under("Verdict", c, failOnFlag(&c.result.failOn), bound(seedFlag)),
-		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
+		under("Output", a.reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
 		under("Pods", bound(podsFlag), bound(execFlag)),
 		under("Runner pods", runnerFlags{}),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),

@@ -118,9 +118,11 @@ func (a *app) outlined(doc interface{ Outline() report.Outline }) document {
 }
 
 // text writes an outline as w can show it. Commands in it are those that the user can paste.
-func (a *app) text(w io.Writer, o report.Outline) error {
+func (a *app) text(w io.Writer, o report.Outline) error { return a.textOf(w, o, false) }
+
+func (a *app) textOf(w io.Writer, o report.Outline, wide bool) error {
 	var b bytes.Buffer
-	options := render.TextOptions{Color: a.colored(w), ASCII: !a.unicode(w), Width: a.width(w)}
+	options := render.TextOptions{Color: a.colored(w), ASCII: !a.unicode(w), Width: a.width(w), Wide: wide}
 	if err := render.Text(&b, o, options); err != nil {
 		return err
 	}
@@ -143,7 +145,7 @@ func (a *app) asCalled(text string) string {
 // renderFunc writes a report in one form.
 type renderFunc func(io.Writer, report.Report) error
 
-// reportForms are the values of -o for reports, but for text, which needs to know the terminal, and for templates.
+// reportForms are the values of -o for reports, but for text and wide, which need to know the terminal, and templates.
 //
 //nolint:gochecknoglobals // a table that never changes
 var reportForms = map[string]renderFunc{
@@ -161,23 +163,26 @@ func markdown(size render.Size) renderFunc {
 	return func(w io.Writer, r report.Report) error { return render.Markdown(w, r.Outline(), size) }
 }
 
-const reportFormNames = "text, json, yaml, markdown, markdown=medium, markdown=short, html, junit, openmetrics, " +
+const reportFormNames = "text, wide, json, yaml, markdown, markdown=medium, markdown=short, html, junit, openmetrics, " +
 	"jsonpath=TEMPLATE or go-template=TEMPLATE"
 
 // reportFlag registers -o of a report; nil is text. What could not be written is refused before anything is sent,
 // templates that cannot be read included.
-func reportFlag(to *renderFunc) bound {
+func (a *app) reportFlag(to *renderFunc) bound {
 	return func(flags *pflag.FlagSet, _ *bench.Config) {
 		flags.StringP("output", "o", "text", reportFormNames)
 		f := flags.Lookup("output")
-		f.Value = readValue{f.Value, into(to, parseReportForm)}
-		offer(flags, "output", append(sorted(reportForms), "text", "yaml", "jsonpath=", "go-template=")...)
+		f.Value = readValue{f.Value, into(to, a.parseReportForm)}
+		offer(flags, "output", append(sorted(reportForms), "text", "wide", "yaml", "jsonpath=", "go-template=")...)
 	}
 }
 
-func parseReportForm(s string) (renderFunc, error) {
+func (a *app) parseReportForm(s string) (renderFunc, error) {
 	if f, ok := reportForms[s]; ok || s == "text" {
 		return f, nil
+	}
+	if s == "wide" {
+		return a.wide, nil
 	}
 	printer, err := printerOf(s)
 	if errors.Is(err, errNoPrinter) {
@@ -299,6 +304,14 @@ func objectsDocument(objects []map[string]any) document {
 			return nil
 		},
 	}
+}
+
+// wide writes what text does and what a comment shows too.
+func (a *app) wide(w io.Writer, r report.Report) error {
+	if a.quiet {
+		return nil
+	}
+	return a.textOf(w, r.Outline(), true)
 }
 
 // outcomeError returns the exit code of an outcome as an error.

@@ -119,7 +119,7 @@ func newReport(a *app) *cobra.Command {
 	}
 	return a.command(cmd, nil, work,
 		under("Run", &runs),
-		under("Output", reportFlag(&result.render), &result.sinks),
+		under("Output", a.reportFlag(&result.render), &result.sinks),
 		under("Verdict", failOnFlag(&result.failOn)),
 	)
 }

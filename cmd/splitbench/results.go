@@ -58,7 +58,7 @@ func newShow(a *app) *cobra.Command {
 		}
 		return a.print(r, render)
 	}
-	return a.command(cmd, nil, work, under("Run", &runs), under("Output", reportFlag(&render)))
+	return a.command(cmd, nil, work, under("Run", &runs), under("Output", a.reportFlag(&render)))
 }
 
 func newPin(a *app) *cobra.Command {

@@ -32,7 +32,7 @@ func (c *runCommand) sections() []section {
 		under("Load", &amountFlags{}, bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
 		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(&c.result.failOn),
 			&sequentialFlags{}, &expectFlags{}, ignoreFlag{}, bound(seedFlag)),
-		under("Output", reportFlag(&c.result.render), bound(c.dryRunFlag), bound(resultsFlag), bound(labelFlag),
+		under("Output", c.reportFlag(&c.result.render), bound(c.dryRunFlag), bound(resultsFlag), bound(labelFlag),
 			&c.result.sinks),
 		under("Comparison with an earlier run", &baselineFlags{}),
 		under("Several splits", bound(c.suiteFlags)),

@@ -77,7 +77,7 @@ processes sends; the others are ready to take over. One that loses its lease sto
 		under("In a cluster", bound(c.leaseFlags)),
 		under("Load", rateFlag("5"), bound(connectionFlags), warmUpFlag(20), ceilingFlags{}),
 		under("Verdict", bound(toleranceFlags), bound(alphaFlag), failOnFlag(&c.result.failOn), bound(seedFlag)),
-		under("Output", reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
+		under("Output", a.reportFlag(&c.result.render), bound(resultsFlag), bound(labelFlag)),
 		under("Pods", bound(podsFlag), bound(execFlag)),
 		under("Runner pods", runnerFlags{}),
 		under("Generator", engineFlags{}, &turnoverFlags{}, &dialFlags{}),

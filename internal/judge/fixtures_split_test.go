@@ -154,6 +154,7 @@ func inputs() map[string]*draft {
 	in["many-backends"] = many(16)
 	in["three-backends"], in["eight-backends"] = many(3), many(8)
 	in["pass-pods"] = severalPods()
+	in["pass-pods-apart"] = podsApart()
 	more(in)
 	in["hostile"] = hostileInput()
 
@@ -214,7 +215,25 @@ func severalPods() *draft {
 		}
 	}
 	in.Source.Pods = podsOf(m, t)
+	in.comparePods(t, 0)
 	in.Diagnostics = []report.Diagnostic{{Name: analyze.DiagnosticPods, OK: true, P: report.Finite(0.95), Text: "nothing found", Effect: report.EffectKeep}}
+	return in
+}
+
+// podsApart is a run from eight pods on four nodes in two zones, one of which still has other weights.
+func podsApart() *draft {
+	in := run(analyze.Pass, twoWeights(50, 50), 1245, 1155, 0)
+	t := NewTally(2)
+	for i, east := range []int64{150, 147, 154, 195, 149, 152, 146, 152} {
+		in.Source.Pods = append(in.Source.Pods, report.SourcePod{
+			Pod: fmt.Sprintf("frontend-7d9c-x%d", i), Node: fmt.Sprintf("west-%d", i/2), Zone: fmt.Sprintf("zone-%d", i/4), Agent: "uploaded v0.1.0", Transport: "websocket",
+			Segments: 1, Requests: 300, StartedMs: float64(i), ClockAheadMs: report.Finite(float64(10*i) - 20), ClockErrorMs: report.Finite(0.4),
+			Backends: []report.PodShare{{Name: "podinfo", Observed: east, ObservedShare: report.Finite(float64(east) / 300)}, {Name: "podinfo-east", Observed: 300 - east, ObservedShare: report.Finite(1 - float64(east)/300)}},
+		})
+		t.byPod = append(t.byPod, analyze.Counts{N: []int64{east, 300 - east}})
+	}
+	in.Source.StartSkewMs = 7
+	in.comparePods(t, 0)
 	return in
 }
 

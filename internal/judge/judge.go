@@ -132,6 +132,7 @@ func judge(doc *draft, m record.Manifest, t *Tally, totals wire.Totals) {
 	}
 	seen.say(&d)
 	d = diagnose(doc, d, m.Weights, counted, totals.Dropped)
+	doc.comparePods(counted, totals.Dropped)
 	doc.decision = &d
 	if m.After == nil && m.Before != nil && len(m.Failures) == 0 && m.Interrupted == "" {
 		doc.refuse(report.SayNotSeenAfter)

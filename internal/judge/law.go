@@ -51,6 +51,7 @@ func perConnection(t *Tally, backends int) (*Tally, error) {
 			"fewer requests, or one for each connection with --requests-per-connection 1")
 	}
 	out := NewTally(backends)
+	out.Pods = t.Pods
 	seen := map[int]bool{}
 	for _, o := range t.observations {
 		if o.Conn < 0 || seen[o.Conn] {

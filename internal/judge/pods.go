@@ -1,6 +1,8 @@
 package judge
 
 import (
+	"slices"
+
 	"github.com/splitbench/splitbench/analyze"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
@@ -68,6 +70,108 @@ func podsOf(m record.Manifest, t *Tally) []report.SourcePod {
 		}
 	}
 	return out
+}
+
+// comparePods has the report say whether source pods, their nodes and their zones got the same shares. It changes no
+// verdict: what does that, where pods differ, is the diagnostic.
+func (doc *draft) comparePods(t *Tally, dropped uint64) {
+	if doc.Source == nil || t == nil || len(t.byPod) < 2 || len(t.byPod) != len(doc.Source.Pods) {
+		return
+	}
+	out := &report.Agreement{Level: unlikeLevel, Alike: true, StandOut: []report.StandsOut{}}
+	doc.Source.Agreement = out
+	switch c := doc.Cause; {
+	case dropped > 0:
+		out.Why = report.SayPodsDropped
+		return
+	case c != nil && (apart(c.Kind) || apart(c.Also)):
+		out.Why = report.SayPodsTogether
+		return
+	}
+	pods, outliers := doc.compared(t, func(p report.SourcePod) report.StandsOut {
+		return report.StandsOut{Pod: p.Pod, Node: p.Node, Zone: p.Zone}
+	})
+	if pods == nil {
+		out.Why = report.SayPodsSilent
+		return
+	}
+	out.Pods, out.StandOutPods = pods, len(outliers)
+	out.StandOut = append(out.StandOut, outliers[:min(len(outliers), report.MostStandOut)]...)
+	nodes, _ := doc.compared(t, func(p report.SourcePod) report.StandsOut {
+		return report.StandsOut{Node: p.Node, Zone: p.Zone}
+	})
+	zones, _ := doc.compared(t, func(p report.SourcePod) report.StandsOut { return report.StandsOut{Zone: p.Zone} })
+	tests := []*report.GroupTest{pods}
+	if nodes != nil && nodes.Groups < pods.Groups { // else the same groups once more
+		out.Nodes, tests = nodes, append(tests, nodes)
+	}
+	if zones != nil && zones.Groups < tests[len(tests)-1].Groups {
+		out.Zones, tests = zones, append(tests, zones)
+	}
+	out.Alike = holm(tests) && out.StandOutPods == 0
+}
+
+// holm corrects the tests that could be made for being several, and reports whether they find nothing.
+func holm(tests []*report.GroupTest) bool {
+	tests = slices.DeleteFunc(slices.Clone(tests), func(g *report.GroupTest) bool { return g.Test == nil })
+	p := make([]float64, len(tests))
+	for i, g := range tests {
+		p[i] = g.Test.Asymptotic.P
+	}
+	alike := true
+	for i, adjusted := range analyze.Holm(p) {
+		tests[i].AdjustedP, tests[i].Alike = &adjusted, adjusted > unlikeLevel
+		alike = alike && tests[i].Alike
+	}
+	return alike
+}
+
+// apart reports whether a cause makes requests go together, so that pods differ without a share of their own.
+func apart(cause string) bool {
+	return slices.Contains([]string{analyze.CauseConnections, analyze.CauseUnnamed, analyze.CauseSticky}, cause)
+}
+
+// compared is the test of pods, or of what they are grouped by, and those that stand out; nil where there are not two of
+// them, or where it is not known what a pod is of.
+func (doc *draft) compared(t *Tally, of func(report.SourcePod) report.StandsOut) (*report.GroupTest, []report.StandsOut) {
+	var groups []report.StandsOut
+	var table [][]int64
+	for i, p := range doc.Source.Pods {
+		g := of(p)
+		switch {
+		case attributed(t.byPod[i]) == 0:
+			continue
+		case g == report.StandsOut{}:
+			return nil, nil
+		}
+		at := slices.Index(groups, g)
+		if at < 0 {
+			at, groups, table = len(groups), append(groups, g), append(table, make([]int64, len(doc.weights)))
+		}
+		for b, n := range t.byPod[i].N {
+			table[at][b] += n
+		}
+	}
+	a, err := analyze.Agree(table, unlikeLevel)
+	if err != nil || len(groups) < 2 {
+		return nil, nil
+	}
+	test := &report.GroupTest{Groups: a.Groups, Alike: true, Why: report.SayPodsFew}
+	if a.Test.DF > 0 {
+		s := statistic(a.Test)
+		test.Test, test.Why = &s, ""
+	}
+	var outliers []report.StandsOut
+	for _, o := range a.StandOut {
+		g := groups[o.Group]
+		g.Backend, g.Observed, g.Requests = doc.weights[o.Backend].Backend, o.Observed, o.Requests
+		g.Share, g.OthersShare, g.AdjustedP = o.Share, o.Others, *probability(o.AdjustedP)
+		outliers = append(outliers, g)
+	}
+	if len(outliers) > 0 && outliers[0].Pod == "" {
+		test.Furthest = &outliers[0]
+	}
+	return test, outliers
 }
 
 // aheadMs is how far a clock is ahead of this machine's, and by how much that may be wrong; nil where it is not known.

@@ -78,8 +78,8 @@ func (p *pool) sequential() bool {
 	return slices.ContainsFunc(p.runs, func(r poolRun) bool { return r.m.Sequential != nil })
 }
 
-// runsLevel is how small a p must be for runs to be called different: as that of the other diagnostics.
-const runsLevel = 0.001
+// unlikeLevel is how small a p must be for runs, or source pods, to be called different: as that of the other diagnostics.
+const unlikeLevel = 0.001
 
 // compare asks whether the runs are draws from one split. They are parts of time, and judged as such.
 func (p *pool) compare(doc *draft, d analyze.Decision) (analyze.Decision, error) {
@@ -93,7 +93,7 @@ func (p *pool) compare(doc *draft, d analyze.Decision) (analyze.Decision, error)
 	}
 	pv := test.Asymptotic
 	item := analyze.Diagnostic{Name: analyze.DiagnosticRuns, OK: true, P: pv, AdjustedP: pv, Impact: analyze.Keep}
-	if pv.P <= runsLevel && least >= 1 { // with less expected the p-value means nothing
+	if pv.P <= unlikeLevel && least >= 1 { // with less expected the p-value means nothing
 		item.OK, item.Impact = false, analyze.Downgrade
 		item.Backend, item.Least, item.Most = p.furthest()
 	}

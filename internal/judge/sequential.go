@@ -146,6 +146,7 @@ func sequential(doc *draft, m record.Manifest, t *Tally) (analyze.Decision, *Tal
 		return analyze.Decision{}, nil, err
 	}
 	counted := NewTally(len(m.Weights))
+	counted.Pods = t.Pods
 	for _, o := range t.observations {
 		if o.Seq < l.next {
 			counted.keep(o)

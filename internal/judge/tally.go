@@ -65,7 +65,7 @@ func (t *Tally) Add(r attack.Result) {
 	if r.Err == attack.ErrLost {
 		t.lost = append(t.lost, r.Seq)
 	}
-	t.countByPod(r)
+	t.countByPod(t.podOf(r), int(r.Backend))
 	t.outcomes.Add(r)
 	t.time(a, r)
 	t.observe(r)
@@ -86,14 +86,14 @@ func (t *Tally) answersOf(backend int16) *answers {
 	return &t.rest
 }
 
-func (t *Tally) countByPod(r attack.Result) {
-	if t.Pods < 2 {
+func (t *Tally) countByPod(pod, backend int) {
+	if pod < 0 || pod >= t.Pods {
 		return
 	}
 	for len(t.byPod) < t.Pods {
 		t.byPod = append(t.byPod, analyze.Counts{N: make([]int64, len(t.counts.N))})
 	}
-	t.byPod[t.podOf(r)].Add(int(r.Backend), 1)
+	t.byPod[pod].Add(backend, 1)
 }
 
 // podOf is the number of the source pod of a result, -1 where there is only one.
@@ -160,6 +160,7 @@ func (t *Tally) observe(r attack.Result) {
 func (t *Tally) keep(o analyze.Observation) {
 	t.observations = append(t.observations, o)
 	t.counts.Add(o.Backend, 1)
+	t.countByPod(o.Pod, o.Backend)
 	t.N++
 }
 

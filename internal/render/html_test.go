@@ -162,7 +162,7 @@ func FuzzReadHTML(f *testing.F) {
 }
 
 func TestGoldenPages(t *testing.T) {
-	for _, name := range []string{"pass", "hostile", "drill"} {
+	for _, name := range []string{"pass", "pass-pods-apart", "hostile", "drill"} {
 		golden(t, name+".html", withoutConstants(t, asHTML(t, reports(t)[name])))
 	}
 }

@@ -189,7 +189,7 @@ func TestMarkdownFitsInAComment(t *testing.T) {
 
 func TestGoldenMarkdown(t *testing.T) {
 	all := outlines(t)
-	for _, name := range []string{"fail", "hostile", "latency", "pass-pods", "compare-inconclusive"} {
+	for _, name := range []string{"fail", "hostile", "latency", "pass-pods", "pass-pods-apart", "compare-inconclusive"} {
 		golden(t, name+".md", []byte(asMarkdown(t, all[name])))
 	}
 }

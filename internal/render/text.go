@@ -8,6 +8,7 @@ package render
 import (
 	"bytes"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -22,6 +23,7 @@ type TextOptions struct {
 	Width int  // columns; 0: 80
 	Color bool // ANSI colours; meaning is never by colour alone
 	ASCII bool // nothing but ASCII
+	Wide  bool // what a comment shows too, with tables as wide as they are
 }
 
 const (
@@ -44,7 +46,7 @@ func Text(w io.Writer, o report.Outline, opts TextOptions) error {
 		t.para("Simulated: ", o.Simulated)
 	}
 	for _, s := range o.Sections {
-		if s.Level == report.Brief {
+		if s.Level <= t.level() {
 			t.section(s)
 		}
 	}
@@ -83,6 +85,14 @@ func (t *terminal) line(s string) {
 	t.b.WriteString(strings.TrimRight(s, " ") + "\n")
 }
 
+// level is that of what is shown.
+func (t *terminal) level() report.Level {
+	if t.Wide {
+		return report.Comment
+	}
+	return report.Brief
+}
+
 // gap is an empty line between two things.
 func (t *terminal) gap() {
 	if t.b.Len() > 0 {
@@ -114,6 +124,10 @@ func (t *terminal) section(s report.Section) {
 		t.heading(s.Title)
 	case report.Fields:
 		if t.underlined {
+			t.heading(s.Title)
+		}
+	default:
+		if s.Level > report.Brief {
 			t.heading(s.Title)
 		}
 	}
@@ -151,7 +165,11 @@ func (t *terminal) block(b report.Block) {
 	case report.List:
 		t.list(b)
 	case report.Table:
-		s, err := gridOf(b, report.Brief, printable).within(t.Width)
+		width := t.Width
+		if t.Wide {
+			width = math.MaxInt
+		}
+		s, err := gridOf(b, t.level(), printable).within(width)
 		t.b.WriteString(s)
 		if t.err == nil {
 			t.err = err

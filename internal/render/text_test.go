@@ -21,9 +21,10 @@ func asText(t *testing.T, o report.Outline, opts TextOptions) string {
 
 func TestGoldenText(t *testing.T) {
 	all := outlines(t)
-	for _, name := range []string{"pass-small-canary", "hostile", "drill", "latency-sweep", "pass-baseline", "compare-inconclusive"} {
+	for _, name := range []string{"pass-small-canary", "hostile", "drill", "latency-sweep", "pass-baseline", "compare-inconclusive", "pass-pods-apart"} {
 		golden(t, name+".txt", []byte(asText(t, all[name], TextOptions{})))
 	}
+	golden(t, "pass-pods-wide.txt", []byte(asText(t, all["pass-pods"], TextOptions{Wide: true})))
 }
 
 func TestTextIsSafeAndFits(t *testing.T) {
@@ -171,6 +172,10 @@ func TestOddDocumentsAreRendered(t *testing.T) {
 		"an unknown outcome":  func(r *report.Report) { r.Verdict.Outcome = "\x1b[31m<b>" },
 		"no pods' backends": func(r *report.Report) {
 			r.Source.Pods = []report.SourcePod{{Pod: "a"}, {Pod: "b", Backends: make([]report.PodShare, 3)}}
+		},
+		"pods that agree and nothing else": func(r *report.Report) { r.Source.Agreement = &report.Agreement{Alike: true, Pods: &report.GroupTest{}} },
+		"pods that differ and nothing else": func(r *report.Report) {
+			r.Source.Agreement = &report.Agreement{StandOut: make([]report.StandsOut, 1), StandOutPods: 3, Nodes: &report.GroupTest{}}
 		},
 		"two costs": func(r *report.Report) {
 			r.GatewayCost.Costs = append(r.GatewayCost.Costs, report.BackendCost{Backend: "x", Shift: make([]report.QuantileDifference, 20)})

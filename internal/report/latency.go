@@ -166,13 +166,10 @@ func targetNames(c *Comparison) string {
 	for _, x := range c.Differences {
 		names = append(names, shortTarget(x.Target))
 	}
-	switch len(names) {
-	case 0:
-		return "response times are"
-	case 1:
+	if len(names) == 1 {
 		return names[0] + " is"
 	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1] + " are"
+	return cmp.Or(listed(names), "response times") + " are"
 }
 
 // firstDifference is the first quantile of the first difference that has a range; empty where none has.
@@ -305,14 +302,7 @@ func judgedNames(c *Comparison) string {
 			}
 		}
 	}
-	switch n := len(names); n {
-	case 0:
-		return "response times"
-	case 1:
-		return names[0]
-	default:
-		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
-	}
+	return cmp.Or(listed(names), "response times")
 }
 
 // sentences are the differences in prose.

@@ -43,6 +43,9 @@ func warnings(r Report) []string {
 			w = append(w, d.Text)
 		}
 	}
+	if r.Source != nil && r.Source.Agreement != nil && !r.Source.Agreement.Alike {
+		w = append(w, agreementSentence(r))
+	}
 	// A lag of 0: there was no schedule. None: too few requests to tell, and what else is known is said below.
 	if r.Load != nil && !r.Load.OnTime && r.Load.SendLag.P99Us != nil && *r.Load.SendLag.P99Us != 0 {
 		w = append(w, fmt.Sprintf(

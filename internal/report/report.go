@@ -288,6 +288,8 @@ type Source struct {
 
 	Steps []SourceStep `json:"steps,omitempty"` // ways to get the generator into the pod, in the order tried
 	Pods  []SourcePod  `json:"pods,omitempty"`  // where several pods sent, or one in several segments
+	// whether they got the same shares; absent where one sent, or what was judged is not the shares of one run
+	Agreement *Agreement `json:"agreement,omitempty"`
 	// how far apart the pods started, at most; absent where one sent, or it is not known
 	StartSkewMs float64  `json:"startSkewMs,omitempty"`
 	Runners     *Runners `json:"runners,omitempty"` // pods of our own stood in for the workload's

@@ -87,10 +87,14 @@ const (
 		"requests whose fate is not known were not sent again, and count as unattributed (%s)"
 	SayPodLost = "pod %s was lost: %d requests of its part that were not sent, or whose results did not arrive, count " +
 		"as unattributed (%s)"
-	SayPodLeft     = "pod %s was lost after %d of %d bursts: it has no part in the others (%s)"
-	SayLongDrill   = "the drill was longer than %s: there is no timeline of it"
-	SayOtherPods   = "the requests came from different pods; the one that is shown is only one of them"
-	SayOtherObject = "the split is not the same object in all runs: it was made anew between them, or they are " +
+	SayPodLeft      = "pod %s was lost after %d of %d bursts: it has no part in the others (%s)"
+	SayPodsDropped  = "the samples of some answers were dropped"
+	SayPodsTogether = "requests that go together, as the cause says, make pods differ by themselves"
+	SayPodsSilent   = "fewer than two of them had an answer of a known backend"
+	SayPodsFew      = "one backend answered all, or a group is too small to expect one answer of each backend"
+	SayLongDrill    = "the drill was longer than %s: there is no timeline of it"
+	SayOtherPods    = "the requests came from different pods; the one that is shown is only one of them"
+	SayOtherObject  = "the split is not the same object in all runs: it was made anew between them, or they are " +
 		"of different clusters"
 	SayLookedEarly = "a run that stopped at what it saw (--sequential) is among them: the outcome and the likely " +
 		"ranges hold all the same, p-values of tests of a fixed size do not"

@@ -53,6 +53,15 @@ func plural(n int64, noun string) string {
 	return count(n) + " " + noun + "s"
 }
 
+// listed is "a, b and c".
+func listed(names []string) string {
+	n := len(names) - 1
+	if n < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:n], ", ") + " and " + names[n]
+}
+
 func article(outcome string) string {
 	if outcome == Inconclusive {
 		return outcome
