@@ -73,10 +73,8 @@ func (d *drillRun) measure(ctx context.Context) error {
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var observers sync.WaitGroup
-	w := d.watch(watching)
-	observers.Go(func() { d.collect(watching, w) })
+	end := d.watch(ctx, func(e mesh.Event) { d.collect(watching, e) })
 	observers.Go(func() { d.readMarks(watching) })
-	awaitReady(ctx, w)
 	d.progress("attack", fmt.Sprintf("run %s: %d requests at %g/s from %s for %s", d.m.ID, d.m.Plan.Requests,
 		d.m.Plan.Rate.PerSecond(), d.from(), d.m.Plan.Duration().Round(time.Second)))
 	err := d.witnessed(ctx, func() error { return d.burst(ctx) })
@@ -85,10 +83,10 @@ func (d *drillRun) measure(ctx context.Context) error {
 			d.facts.Began = earlier(d.facts.Began, s.began)
 		}
 	}
-	w.Close()
 	stop()
+	gaps := end()
 	observers.Wait()
-	for _, g := range w.Gaps() {
+	for _, g := range gaps {
 		d.facts.Unwatched = append(d.facts.Unwatched, untrusted.Safe(g.Ref.What+": "+g.Text))
 	}
 	_, keepErr := d.ownMarks()
@@ -98,7 +96,7 @@ func (d *drillRun) measure(ctx context.Context) error {
 }
 
 // watch follows what the API says of the split and of the gateways.
-func (d *drillRun) watch(ctx context.Context) *mesh.Watcher {
+func (d *drillRun) watch(ctx context.Context, take func(mesh.Event)) (end func() []mesh.Gap) {
 	clients := map[string]mesh.Client{law.RoleClient: d.cfg.Local}
 	refs := d.m.Before.Refs()
 	for _, g := range d.m.Before.Gateways {
@@ -113,22 +111,19 @@ func (d *drillRun) watch(ctx context.Context) *mesh.Watcher {
 			})
 		}
 	}
-	return mesh.Watch(ctx, clients, refs)
+	return follow(ctx, clients, refs, take)
 }
 
-// collect takes the watcher's events until it is closed. Weights are read anew where an object that says them changed.
-func (d *drillRun) collect(ctx context.Context, w *mesh.Watcher) {
-	for e := range w.Events() {
-		f := record.DrillFact{At: e.At.UTC(), Kind: record.FactObject, Text: untrusted.Safe(e.String())}
-		switch {
-		case e.Ref.Law:
-			f.Kind = record.FactWeights
-			f.Weights = d.weightsNow(ctx)
-		case strings.HasPrefix(e.Ref.Resource, "endpoint"):
-			f.Kind = record.FactEndpoints
-		}
-		d.note(f)
+// collect notes an event. Weights are read anew where an object that says them changed.
+func (d *drillRun) collect(ctx context.Context, e mesh.Event) {
+	f := record.DrillFact{At: e.At.UTC(), Kind: record.FactObject, Text: untrusted.Safe(e.String())}
+	switch {
+	case e.Ref.Law:
+		f.Kind, f.Weights = record.FactWeights, d.weightsNow(ctx)
+	case strings.HasPrefix(e.Ref.Resource, "endpoint"):
+		f.Kind = record.FactEndpoints
 	}
+	d.note(f)
 }
 
 // maxFacts bounds what is kept of a run's marks and changes.

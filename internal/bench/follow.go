@@ -25,27 +25,41 @@ const (
 
 // watch follows the objects of the snapshot until stop is called, which waits.
 func (r *run) watch(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	w := mesh.Watch(ctx, map[string]mesh.Client{law.RoleClient: r.cfg.Local}, r.m.Before.Refs())
-	awaitReady(ctx, w)
 	f := &moveLog{r: r, weights: r.m.Weights}
-	var done sync.WaitGroup
-	done.Go(func() { f.follow(ctx, w) })
+	resolving := context.WithoutCancel(ctx)
+	end := follow(ctx, map[string]mesh.Client{law.RoleClient: r.cfg.Local}, r.m.Before.Refs(), func(e mesh.Event) {
+		f.add(resolving, e)
+	})
 	return func() {
-		w.Close() // ends the stream of events, and with it follow
-		done.Wait()
-		cancel()
+		gaps := end()
 		r.m.Moves = f.moves
-		r.m.Warnings = append(r.m.Warnings, unwatched(w.Gaps())...)
+		r.m.Warnings = append(r.m.Warnings, unwatched(gaps)...)
 	}
 }
 
-// awaitReady waits until all streams of a watch are open, if they ever are.
-func awaitReady(ctx context.Context, w *mesh.Watcher) {
+// follow passes on what happens to objects until the function that it returns is called, which says what was missed. It
+// waits until all streams are open, if they ever are.
+func follow(
+	ctx context.Context, clients map[string]mesh.Client, refs []law.Ref, take func(mesh.Event),
+) (end func() []mesh.Gap) {
+	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	w := mesh.Watch(following, clients, refs)
+	var done sync.WaitGroup
+	done.Go(func() {
+		for e := range w.Events() {
+			take(e)
+		}
+	})
 	select {
 	case <-w.Ready():
 	case <-time.After(watchStart):
 	case <-ctx.Done():
+	}
+	return func() []mesh.Gap {
+		w.Close() // ends the events
+		done.Wait()
+		cancel()
+		return w.Gaps()
 	}
 }
 
@@ -57,19 +71,16 @@ type moveLog struct {
 	pending int // the first move that may have led to other weights, plus 1; 0: none
 }
 
-func (f *moveLog) follow(ctx context.Context, w *mesh.Watcher) {
-	for e := range w.Events() {
-		f.add(e)
-		if e.Ref.Law {
-			f.resolve(ctx)
-		}
+func (f *moveLog) add(ctx context.Context, e mesh.Event) {
+	if len(f.moves) < maxMoves {
+		f.note(e)
+	}
+	if e.Ref.Law {
+		f.resolve(ctx)
 	}
 }
 
-func (f *moveLog) add(e mesh.Event) {
-	if len(f.moves) >= maxMoves {
-		return
-	}
+func (f *moveLog) note(e mesh.Event) {
 	f.moves = append(f.moves, record.Move{
 		At: e.At, Since: e.Since, What: untrusted.Safe(e.What), Law: e.Ref.Law,
 		Before: untrusted.Safe(e.Before), After: untrusted.Safe(e.After),

@@ -101,8 +101,7 @@ func (l *liveFacts) tell(since time.Duration) []report.LivePart {
 		batch[i], p.told, sum = p.Observed-p.told, p.Observed, sum+p.Observed
 		p.Now = float64(batch[i]) / since.Seconds()
 		if p.times != nil {
-			times := report.LiveOf(p.times).Times
-			p.Times = &times
+			p.Times = new(report.LiveOf(p.times).Times)
 		}
 	}
 	var look analyze.Look

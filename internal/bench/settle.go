@@ -42,10 +42,7 @@ func (r *run) settle(ctx context.Context, f fetcher) error {
 			return err
 		}
 		r.m.Plan.Rules = rules
-		r.m.Signatures = map[string]string{}
-		for _, rule := range r.cfg.Rules {
-			r.m.Signatures[rule.Backend] = strings.TrimPrefix(rule.Text, rule.Backend+"=") + " (--classify)"
-		}
+		r.m.Signatures = judge.RuleTexts(r.cfg.Rules)
 		if err := r.tryRules(ctx, f); err != nil {
 			return err
 		}

@@ -62,8 +62,7 @@ func (r *run) heard(ctx context.Context, f fetcher) error {
 	}
 	q.Told = &t
 	if t.Why != "" || before.Law.Same(t.Law, before.Port) {
-		same := t
-		before.Told = &same
+		before.Told = new(t)
 		return nil
 	}
 	return r.planAnew(ctx)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/splitbench/splitbench/internal/judge"
@@ -23,25 +22,16 @@ func (w *watchRun) follow(ctx context.Context, end context.CancelCauseFunc) (sto
 	q := w.run.cfg.Query.Pinned(*w.m.Before)
 	q.From, q.Selector = "", "" // the pod may go away
 	refs := slices.DeleteFunc(w.m.Before.Refs(), func(r law.Ref) bool { return r.Resource == "pods" })
-	watcher := mesh.Watch(following, map[string]mesh.Client{law.RoleClient: w.cfg.Local}, refs)
-	var done sync.WaitGroup
-	done.Go(func() {
-		for e := range watcher.Events() {
-			if !e.Ref.Law {
-				w.note(e)
-				continue
-			}
-			if moved := w.resolve(following, q, e); moved != nil {
-				end(moved)
-			}
+	over := follow(ctx, map[string]mesh.Client{law.RoleClient: w.cfg.Local}, refs, func(e mesh.Event) {
+		if !e.Ref.Law {
+			w.note(e)
+		} else if moved := w.resolve(following, q, e); moved != nil {
+			end(moved)
 		}
 	})
-	awaitReady(ctx, watcher)
 	return func() {
 		cancel()
-		watcher.Close()
-		done.Wait()
-		w.m.Warnings = slices.Concat(w.m.Warnings, unwatched(watcher.Gaps()), w.otherChanges())
+		w.m.Warnings = slices.Concat(w.m.Warnings, unwatched(over()), w.otherChanges())
 	}
 }
 

@@ -124,7 +124,7 @@ func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Opti
 		f.run.URL = ""
 	}
 	f.run.Seed, f.run.Complete = o.Seed, true
-	m := record.Manifest{Weights: w, Options: o, Signatures: map[string]string{}}
+	m := record.Manifest{Weights: w, Options: o, Signatures: RuleTexts(rules)}
 	doc := newDraft(m, true)
 	doc.counts, doc.Run, doc.Unattributed.Specimens = t.counts, &f.run, f.specimens
 	// SendLags stay unknown, and OnTime would be said to be false only if it were known to be.
@@ -134,13 +134,6 @@ func (f *foreign) report(w analyze.Weights, rules []ClassifyRule, o analyze.Opti
 	}
 	doc.Series = &report.Series{OverTime: f.overTime(w)}
 	doc.warn(report.SayFileTimes)
-	for _, r := range rules {
-		text := strings.TrimPrefix(r.Text, r.Backend+"=") + " (--classify)"
-		if have := doc.signatures[r.Backend]; have != "" {
-			text = have + ", or " + text
-		}
-		doc.signatures[r.Backend] = text
-	}
 	switch {
 	case f.answered && !f.readable:
 		doc.Unattributed.Specimens = nil // they would all be empty
@@ -161,6 +154,19 @@ type ClassifyRule struct {
 	Backend string
 	Rule    attack.Rule // its Backend index is set when the backends are known
 	Text    string      // as given
+}
+
+// RuleTexts are the rules of each backend as reports show them.
+func RuleTexts(rules []ClassifyRule) map[string]string {
+	out := map[string]string{}
+	for _, r := range rules {
+		text := strings.TrimPrefix(r.Text, r.Backend+"=") + " (--classify)"
+		if have := out[r.Backend]; have != "" {
+			text = have + ", or " + text
+		}
+		out[r.Backend] = text
+	}
+	return out
 }
 
 // ParseClassify reads BACKEND=KIND:KEY=VALUE, or BACKEND=KIND:KEY where the kind has no values.

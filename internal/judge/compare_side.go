@@ -51,34 +51,19 @@ func measuredOf(f store.Folder) (sideRun, error) {
 	}
 	switch m.Kind {
 	case report.KindSplit:
-		return measuredSplit(f, m)
+		rep, e := again(f, m)
+		rep.Run.ID = f.ID
+		return sideOf(rep, m, e.Tally, e.Totals)
 	case report.KindLatency:
 		return measuredLatency(f, m)
 	}
 	return sideRun{}, record.Usagef("compare: run %s is a %s run, which cannot be compared", f.ID, m.Kind)
 }
 
-// measuredSplit reads a run of a split again from its samples.
-func measuredSplit(f store.Folder, m record.Manifest) (sideRun, error) {
-	rep, err := Analyze(f, nil)
-	if err != nil {
-		return sideRun{}, err
-	}
-	if rep.Run != nil {
-		rep.Run.ID = f.ID
-	}
-	e, _ := Stored(f, m) // Analyze has said what is missing
-	e.Tally.sorted()
-	return sideOf(rep, m, e.Tally, e.Totals)
-}
-
 // measuredLatency reads a comparison of targets again: each target's times by rounds, and what each costs more than the
 // one that it was compared with, whose rounds lie beside its own.
 func measuredLatency(f store.Folder, m record.Manifest) (sideRun, error) {
-	rep, err := Analyze(f, nil)
-	if err != nil {
-		return sideRun{}, err
-	}
+	rep, e := again(f, m)
 	out := sideRun{run: report.Compared(rep)}
 	out.run.ID = f.ID
 	switch {
@@ -88,12 +73,10 @@ func measuredLatency(f store.Folder, m record.Manifest) (sideRun, error) {
 	case m.Latency == nil || m.Latency.Sweep:
 		return sideRun{}, record.Usagef("compare: run %s is a sweep of rates, which cannot be compared", f.ID)
 	}
-	times, err := StoredTimes(f, m)
-	if err != nil {
-		return sideRun{}, fmt.Errorf("compare run %s: %w", f.ID, err)
-	}
+	times := e.Times
 	blocks := make([]*analyze.Blocks, len(times))
 	for i, t := range times {
+		var err error
 		if blocks[i], err = t.sample(len(t.whole), m.Plan); err != nil {
 			return sideRun{}, fmt.Errorf("compare run %s: %w", f.ID, err)
 		}

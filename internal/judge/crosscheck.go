@@ -106,8 +106,7 @@ func (out *crossCheck) judgeDraws(doc *draft, m record.Manifest, d witness.Delta
 		return
 	}
 	doc.Witness.Outcome = string(alone.Outcome)
-	s := statistic(alone.GoodnessOfFit.Pearson)
-	doc.Witness.GoodnessOfFit = &s
+	doc.Witness.GoodnessOfFit = new(statistic(alone.GoodnessOfFit.Pearson))
 	if out.unit == witness.UnitDraw {
 		out.counts, out.ordered = draws, nil
 		return
@@ -125,8 +124,7 @@ func witnessLine(alone analyze.Decision, w analyze.Weights, c analyze.Counts, o 
 ) report.Diagnostic {
 	line := report.Diagnostic{Name: nameWitness, OK: true, Text: report.SayNothingFound, Effect: report.EffectKeep}
 	if exactP := alone.GoodnessOfFit.Pearson.Exact; exactP.Method != "" {
-		p := exactP.P
-		line.P = &p
+		line.P = new(exactP.P)
 	}
 	if answers, err := analyze.Judge(w, c, o); err == nil && answers.Outcome == analyze.Pass &&
 		alone.Outcome == analyze.Fail {
@@ -159,8 +157,7 @@ func drawsOf(d witness.Delta, t witness.Target, counted []int64) []report.Witnes
 			row.Answered = counted[i]
 		}
 		if total > 0 {
-			share := float64(n) / float64(total)
-			row.DrawnShare = &share
+			row.DrawnShare = new(float64(n) / float64(total))
 		}
 		out = append(out, row)
 	}
@@ -282,8 +279,7 @@ func (doc *draft) explain(r analyze.Reason, w analyze.Weights, d analyze.Decisio
 func diagnostic(item analyze.Diagnostic, after *analyze.Decision, cause *report.Cause) report.Diagnostic {
 	out := report.Diagnostic{Name: item.Name, OK: item.OK, Effect: report.EffectKeep}
 	if item.P.Method != "" {
-		p := item.AdjustedP.P
-		out.P = &p
+		out.P = new(item.AdjustedP.P)
 	}
 	if item.OK {
 		out.Text = report.SayNothingFound
@@ -316,18 +312,13 @@ func propagation(m record.Manifest, t *Tally) string {
 	if len(before) != len(after) || record.SameShares(before, after) {
 		return ""
 	}
-	seq := make([]int, 0, len(t.observations))
-	sent := make([]time.Duration, 0, len(t.observations))
-	for _, o := range t.observations {
-		if o.Backend >= 0 {
-			seq = append(seq, o.Backend)
-			sent = append(sent, o.Sent)
-		}
-	}
+	used, seq := attributedOf(t)
 	c, err := analyze.KnownChange(seq, before, after)
-	if err != nil || c.Categorised == 0 || c.NoChange > 0.05 || c.At >= len(sent) {
+	if err != nil || c.Categorised == 0 || c.NoChange > sureOfChange || c.At >= len(used) {
 		return ""
 	}
-	at := func(i int) string { return sent[max(0, min(i, len(sent)-1))].Round(10 * time.Millisecond).String() }
+	at := func(i int) string {
+		return used[max(0, min(i, len(used)-1))].Sent.Round(10 * time.Millisecond).String()
+	}
 	return fmt.Sprintf(report.SayFollowed, at(c.At), at(c.Low), at(c.High))
 }

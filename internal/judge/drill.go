@@ -82,13 +82,8 @@ func (j *drillJudge) count(totals wire.Totals) {
 	if totals.Dropped > 0 {
 		j.doc.refuse(report.SayNotAccounted, totals.Dropped, totals.Requests)
 	}
-	if j.facts.MaxLost != nil {
-		n := *j.facts.MaxLost
-		d.Limits.MaxLost = &n
-	}
-	if j.facts.MaxOutage != nil {
-		s := j.facts.MaxOutage.Seconds()
-		d.Limits.MaxOutageSeconds = &s
+	if d.Limits.MaxLost = j.facts.MaxLost; j.facts.MaxOutage != nil {
+		d.Limits.MaxOutageSeconds = new(j.facts.MaxOutage.Seconds())
 	}
 }
 

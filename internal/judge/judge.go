@@ -256,11 +256,17 @@ func Analyze(f store.Folder, override func(*analyze.Options)) (report.Report, er
 		return report.Report{}, record.Usagef("--gate %s: run %s looked early, its rule is the tolerance", m.Options.Gate,
 			f.ID)
 	}
+	rep, _ := again(f, m)
+	return rep, nil
+}
+
+// again judges a stored run by its samples, which it gives too.
+func again(f store.Folder, m record.Manifest) (report.Report, Evidence) {
 	e, err := Stored(f, m)
 	if err != nil {
 		m.Failures = append(m.Failures, missingEnd(m, err)...)
 	}
-	return Conclude(m, e), nil
+	return Conclude(m, e), e
 }
 
 // missingEnd is why a stored run that breaks off is no verdict, where the manifest does not say so itself.

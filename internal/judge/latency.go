@@ -68,12 +68,10 @@ func marginOf(p *record.LatencyPlan) *report.Margin {
 	}
 	out := &report.Margin{Text: p.MarginText}
 	if p.Margin.Relative > 0 {
-		v := p.Margin.Relative
-		out.Fraction = &v
-		return out
+		out.Fraction = new(p.Margin.Relative)
+	} else {
+		out.Ms = new(float64(p.Margin.Absolute) / float64(time.Millisecond))
 	}
-	v := float64(p.Margin.Absolute) / float64(time.Millisecond)
-	out.Ms = &v
 	return out
 }
 

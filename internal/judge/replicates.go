@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +40,7 @@ func ReplicatesOf(f store.Folder) (Replicates, error) {
 		{"tool", m.Tool},
 		{"started", m.Started.UTC().Format(time.RFC3339)},
 	}}
-	for _, k := range sortedLabels(m.Labels) {
+	for _, k := range slices.Sorted(maps.Keys(m.Labels)) {
 		out.Config = append(out.Config, [2]string{"label-" + configKey(k), m.Labels[k]})
 	}
 	switch {
@@ -103,15 +104,6 @@ func (o *Replicates) backends(f store.Folder, m record.Manifest) {
 		}
 		o.All[b].Took = append(o.All[b].Took, int64(r.ResponseTime()))
 	}
-}
-
-func sortedLabels(m map[string]string) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
 }
 
 // configKey is a key as the format allows it: no upper case, no spaces and no colon.

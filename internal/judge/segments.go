@@ -33,19 +33,14 @@ func segments(m record.Manifest, t *Tally, totals wire.Totals) []report.Segment 
 		return nil
 	}
 	began, off := m.Clock.Local(totals.StartedUnixNs)
-	var used []analyze.Observation
-	for _, o := range t.observations {
-		if o.Backend >= 0 {
-			used = append(used, o)
-		}
-	}
+	used, backends := attributedOf(t)
 	parts := []stretch{{weights: m.Weights, high: len(used)}}
 	for i, move := range moves {
 		until := len(used)
 		if i+1 < len(moves) {
 			until = sentBy(used, moves[i+1].At.Sub(began)+off)
 		}
-		parts = cut(parts, move, used[:until], move.At.Sub(began), off)
+		parts = cut(parts, move, used[:until], backends[:until], move.At.Sub(began), off)
 	}
 	parts[len(parts)-1].high = len(used)
 	out := make([]report.Segment, 0, len(parts))
@@ -53,6 +48,16 @@ func segments(m record.Manifest, t *Tally, totals wire.Totals) []report.Segment 
 		out = append(out, segment(p, used, m.Options))
 	}
 	return out
+}
+
+// attributedOf are the requests whose backends are known, in the order of sending, and these.
+func attributedOf(t *Tally) (used []analyze.Observation, backends []int) {
+	for _, o := range t.observations {
+		if o.Backend >= 0 {
+			used, backends = append(used, o), append(backends, o.Backend)
+		}
+	}
+	return used, backends
 }
 
 // sentBy is how many of the requests were sent before the instant.
@@ -68,17 +73,16 @@ func sentBy(used []analyze.Observation, at time.Duration) int {
 
 // cut ends the last part where the answers change from its weights to the move's, and begins the next. Requests that
 // may belong to either are in neither. No answer can follow a write before it was made, as closely as the clocks tell.
-func cut(parts []stretch, move record.Move, used []analyze.Observation, at, off time.Duration) []stretch {
+func cut(
+	parts []stretch, move record.Move, used []analyze.Observation, backends []int, at, off time.Duration,
+) []stretch {
 	last := &parts[len(parts)-1]
 	from := max(last.low, sentBy(used, at-off))
 	next := stretch{weights: move.Weights, low: from, change: &report.Propagation{
 		What: move.What, WriteAtSeconds: at.Seconds(), ClockErrorMs: float64(off) / float64(time.Millisecond),
 	}}
 	last.high = from
-	seq := make([]int, 0, len(used)-from)
-	for _, o := range used[min(from, len(used)):] {
-		seq = append(seq, o.Backend)
-	}
+	seq := backends[min(from, len(backends)):]
 	c, err := analyze.KnownChange(seq, last.weights, move.Weights)
 	if err != nil || c.NoChange > sureOfChange || c.At >= len(seq) {
 		next.change.Why = report.SayNotFollowed
@@ -116,8 +120,7 @@ func judged(s report.Segment, w analyze.Weights, c analyze.Counts, o analyze.Opt
 		return s
 	}
 	s.Outcome = string(d.Outcome)
-	st := statistic(d.GoodnessOfFit.Pearson)
-	s.Pearson = &st
+	s.Pearson = new(statistic(d.GoodnessOfFit.Pearson))
 	return s
 }
 
