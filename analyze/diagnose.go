@@ -37,9 +37,8 @@ type Diagnostic struct {
 	AdjustedP PValue // Holm over all checks made
 	Impact    Impact // Keep where OK
 
-	Backend  string  // of DiagnosticErrors and DiagnosticRuns: that fails most, or whose share differs
-	Share    float64 // of its answers that are errors
-	Requests int64   // examined
+	Backend string  // of DiagnosticErrors and DiagnosticRuns: that fails most, or whose share differs
+	Share   float64 // of its answers that are errors
 
 	Least, Most Part // of DiagnosticRuns: the runs that are furthest apart
 }
@@ -128,7 +127,6 @@ func newExamination(all []Observation, w Weights, o DiagnoseOptions) *examinatio
 }
 
 func (e *examination) add(d Diagnostic) {
-	d.Requests = int64(len(e.seq))
 	e.out.Items = append(e.out.Items, d)
 }
 

@@ -5,7 +5,6 @@ import "math"
 // Prospect is what a run of a given size can be expected to show: the numbers of a plan. They are error rates of the
 // whole decision, computed with exact binomial tests for independent requests.
 type Prospect struct {
-	Requests          int64     // the size asked about
 	PassOnTarget      float64   // probability of a pass on target; for three or more backends a lower bound
 	FailAtTwice       []float64 // per backend: probability of a fail where its true share is off by twice its tolerance
 	NoticeablePoints  []float64 // per backend, as in Decision
@@ -25,8 +24,8 @@ func Foresee(w Weights, n int64, o Options) (Prospect, error) {
 	}
 	t := newTest(w, o)
 	out := Prospect{
-		Requests: n, NoticeablePoints: noticeable(w, n, o.Alpha, o.Power),
-		FailAtTwice: make([]float64, len(w)), TolerancePoints: make([]float64, len(w)),
+		NoticeablePoints: noticeable(w, n, o.Alpha, o.Power),
+		FailAtTwice:      make([]float64, len(w)), TolerancePoints: make([]float64, len(w)),
 	}
 	out.Planned = t.neededOnTarget(o)
 	widest := 0.0

@@ -10,7 +10,7 @@ import (
 func (t *test) unattributedBounds(c Counts, total int64) UnattributedBounds {
 	m := c.Unattributed
 	all := total + m
-	out := UnattributedBounds{Count: m}
+	var out UnattributedBounds
 	for _, n := range c.N {
 		low, high := 0.0, 1.0
 		if all > 0 {

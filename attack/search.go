@@ -2,7 +2,6 @@ package attack
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -16,17 +15,14 @@ import (
 // that its caller makes.
 type Search struct {
 	From, To float64 // requests per second; the first rate that is tried, and the ceiling
-	Within   float64 // it ends when the gap is at most this share of the best rate; 0: DefaultSearchWithin
-	Trials   int     // at most; 0: DefaultSearchTrials
 
-	ErrorShare   float64       // that requests may fail; 0: none
-	ResponseTime time.Duration // that their p99 may reach; 0: any
+	ResponseTime time.Duration // that the p99 of requests may reach; 0: any
 }
 
-// Defaults of a Search.
+// Where a Search ends.
 const (
-	DefaultSearchWithin = 0.05
-	DefaultSearchTrials = 20
+	searchWithin = 0.05 // the gap as a share of the best rate
+	searchTrials = 20
 )
 
 // Trial is what one rate came to.
@@ -57,10 +53,8 @@ func (s Search) Validate() error {
 	case !(s.From > 0) || !(s.To >= s.From) || s.To > maxPerSecond:
 		return fmt.Errorf("search: from %g/s to %g/s: want rates above 0, the smaller first, up to %d/s",
 			s.From, s.To, maxPerSecond)
-	case !(s.ErrorShare >= 0 && s.ErrorShare < 1):
-		return fmt.Errorf("search: error share %g: want 0 to below 1", s.ErrorShare)
-	case s.ResponseTime < 0 || s.Trials < 0 || !(s.Within >= 0 && s.Within < 1):
-		return fmt.Errorf("search: want limits of 0 or above, and a gap below 1")
+	case s.ResponseTime < 0:
+		return fmt.Errorf("search: response time %s: want 0 or above", s.ResponseTime)
 	}
 	return nil
 }
@@ -72,7 +66,6 @@ func (s Search) Run(
 	if err := s.Validate(); err != nil {
 		return Found{}, err
 	}
-	s.Within, s.Trials = cmp.Or(s.Within, DefaultSearchWithin), cmp.Or(s.Trials, DefaultSearchTrials)
 	var f Found
 	for rate := s.From; ; {
 		t, err := measure(ctx, rate)
@@ -92,33 +85,27 @@ func (s Search) Run(
 		case f.Fail == 0 && rate >= s.To:
 			f.Why = fmt.Sprintf("%g/s is as far as it was to go", s.To)
 			return f, nil
-		case f.Fail > 0 && f.Best > 0 && f.Fail-f.Best <= s.Within*f.Best:
+		case f.Fail > 0 && f.Best > 0 && f.Fail-f.Best <= searchWithin*f.Best:
 			f.Why = fmt.Sprintf("at %.4g/s, %s", f.Fail, f.broken)
 			return f, nil
 		case f.Best == 0:
 			f.Why = fmt.Sprintf("even at %.4g/s, %s", f.Fail, f.broken)
 			return f, nil
-		case len(f.Trials) == s.Trials:
-			f.Why = fmt.Sprintf("after %d trials", s.Trials)
+		case len(f.Trials) == searchTrials:
+			f.Why = fmt.Sprintf("after %d trials", searchTrials)
 			return f, nil
 		}
-		rate = s.next(f)
+		if rate = (f.Best + f.Fail) / 2; f.Fail == 0 {
+			rate = min(2*f.Best, s.To)
+		}
 	}
-}
-
-// next is the rate to try: twice the best while none failed, then between.
-func (s Search) next(f Found) float64 {
-	if f.Fail == 0 {
-		return min(2*f.Best, s.To)
-	}
-	return (f.Best + f.Fail) / 2
 }
 
 // broken says which limit a trial did not keep, or nothing. A late generator has not shown that the rate is kept.
 func (s Search) broken(t Trial) string {
 	const reached = 0.98 // of the rate: what was not sent was not borne
 	switch {
-	case t.ErrorShare > s.ErrorShare:
+	case t.ErrorShare > 0:
 		text := fmt.Sprintf("%.3g %% of the requests failed", 100*t.ErrorShare)
 		if t.Failures != "" {
 			text += " (" + t.Failures + ")"

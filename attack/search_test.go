@@ -20,9 +20,8 @@ func TestSearchFindsACapacity(t *testing.T) {
 		"above the first rate":   {Search{From: 100, To: 1e6}, 12_345, true, 20},
 		"below the first rate":   {Search{From: 100, To: 1e6}, 7, false, 1},
 		"the ceiling":            {Search{From: 100, To: 1000}, 1e9, true, 5},
-		"nothing":                {Search{From: 100, To: 1000, Trials: 50}, 0, false, 1},
-		"finer":                  {Search{From: 100, To: 1e6, Within: 0.001, Trials: 50}, 12_345, true, 30},
-		"a number of trials":     {Search{From: 100, To: 1e6, Within: 1e-9, Trials: 10}, 12_345, true, 10},
+		"nothing":                {Search{From: 100, To: 1000}, 0, false, 1},
+		"too many trials":        {Search{From: 0.001, To: 1e6}, 1e9, true, searchTrials},
 		"exactly the first rate": {Search{From: 100, To: 1e6}, 100, true, 20},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -33,10 +32,6 @@ func TestSearchFindsACapacity(t *testing.T) {
 				}
 				return trial, nil
 			})
-			within := tt.search.Within
-			if within == 0 {
-				within = DefaultSearchWithin
-			}
 			want := min(tt.capacity, tt.search.To)
 			if !tt.best { // the first rate is the floor
 				want = 0
@@ -47,7 +42,7 @@ func TestSearchFindsACapacity(t *testing.T) {
 				}
 			}
 			if err != nil || len(found.Trials) > tt.most || (found.Best > 0) != tt.best || found.Best > want ||
-				len(found.Trials) != tt.search.Trials && found.Best < want*(1-within)-1e-9 || found.Why == "" {
+				len(found.Trials) != searchTrials && found.Best < want*(1-searchWithin)-1e-9 || found.Why == "" {
 				t.Errorf("best %g, fail %g after %d trials (%s), %v; want %g", found.Best, found.Fail, len(found.Trials), found.Why, err, want)
 			}
 			if found.Fail > 0 && found.Fail <= tt.capacity {
@@ -58,14 +53,14 @@ func TestSearchFindsACapacity(t *testing.T) {
 }
 
 func TestSearchHoldsToItsLimits(t *testing.T) {
-	s := Search{From: 100, To: 100, ErrorShare: 0.01, ResponseTime: 50 * time.Millisecond}
+	s := Search{From: 100, To: 100, ResponseTime: 50 * time.Millisecond}
 	for name, tt := range map[string]struct {
 		trial Trial
 		ok    bool
 	}{
-		"kept":             {Trial{Reached: 100, ErrorShare: 0.01, P99: 50 * time.Millisecond}, true},
+		"kept":             {Trial{Reached: 100, P99: 50 * time.Millisecond}, true},
 		"one request":      {Trial{}, false},
-		"errors":           {Trial{Reached: 100, ErrorShare: 0.02}, false},
+		"errors":           {Trial{Reached: 100, ErrorShare: 0.001}, false},
 		"slow":             {Trial{Reached: 100, P99: 51 * time.Millisecond}, false},
 		"a late client":    {Trial{Reached: 100, Late: []string{"late"}}, false},
 		"not all was sent": {Trial{Reached: 90}, false},
@@ -79,7 +74,7 @@ func TestSearchHoldsToItsLimits(t *testing.T) {
 	if _, err := s.Run(t.Context(), func(context.Context, float64) (Trial, error) { return Trial{}, broken }); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
-	for _, bad := range []Search{{}, {From: 2, To: 1}, {From: math.NaN(), To: 1}, {From: 1, To: 2, ErrorShare: 1}, {From: 1, To: 2, Within: 2}, {From: 1, To: 1e9}} {
+	for _, bad := range []Search{{}, {From: 2, To: 1}, {From: math.NaN(), To: 1}, {From: 1, To: 2, ResponseTime: -1}, {From: 1, To: 1e9}} {
 		if err := bad.Validate(); err == nil {
 			t.Errorf("%+v is taken", bad)
 		}
@@ -98,7 +93,7 @@ func TestSearchOnAServerOfKnownCapacity(t *testing.T) {
 	}))
 	defer srv.Close()
 	e := newTestH1(t, 256)
-	s := Search{From: 50, To: 10_000, Within: 0.2, ResponseTime: 200 * time.Millisecond}
+	s := Search{From: 50, To: 10_000, ResponseTime: 200 * time.Millisecond}
 	found, err := s.Run(t.Context(), func(ctx context.Context, rate float64) (Trial, error) {
 		p := fastPlan(srv.URL, uint64(rate/2)) // half a second
 		p.Rate, p.Connections = Rate{uint64(rate), time.Second}, 256

@@ -12,14 +12,12 @@ type Summary struct {
 	Statuses  map[uint16]uint64 // complete answers by HTTP status
 	Errors    map[ErrorClass]uint64
 	ByRule    map[int16]uint64 // complete answers by Result.Backend
-	Conns     int              // different connections that carried requests, of the first 16384
 	Late      uint64           // sent more than LateAfter after their instants
 	FirstSent time.Duration    // since the burst began
 	LastSent  time.Duration    // likewise
 	LastDone  time.Duration    // likewise
 
 	lag, service, response spread
-	conns                  []bool // by number
 }
 
 // LateAfter is how late a request may be sent before it is called late, whatever the others are.
@@ -47,26 +45,11 @@ func (s *Summary) Add(r Result) {
 	if r.SendLag() > LateAfter {
 		s.Late++
 	}
-	s.carried(r.Conn)
 	if r.Err == OK {
 		s.Statuses[r.Status]++
 		s.ByRule[r.Backend]++
 		s.service.record(r.ServiceTime())
 		s.response.record(r.ResponseTime())
-	}
-}
-
-// carried counts connections. Their numbers are dense.
-func (s *Summary) carried(conn int32) {
-	if conn < 0 || conn >= maxConnections {
-		return
-	}
-	for int(conn) >= len(s.conns) {
-		s.conns = append(s.conns, false)
-	}
-	if !s.conns[conn] {
-		s.conns[conn] = true
-		s.Conns++
 	}
 }
 

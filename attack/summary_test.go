@@ -23,7 +23,7 @@ func TestSummary(t *testing.T) {
 		}
 		s.Add(r)
 	}
-	if s.Requests != 1000 || s.Sent != 990 || s.Conns != 7 || s.Late != 10 || s.Timed() != 980 || s.Failed() != 30 ||
+	if s.Requests != 1000 || s.Sent != 990 || s.Late != 10 || s.Timed() != 980 || s.Failed() != 30 ||
 		s.Statuses[200] != 970 || s.Statuses[503] != 10 || s.Errors[ErrDropped] != 10 || s.Errors[ErrReset] != 10 || s.ByRule[1] != 980 {
 		t.Errorf("%+v", s)
 	}

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 )
@@ -169,16 +170,14 @@ func newReplicaSet(d *appsv1.Deployment, cluster string, revisions int) *appsv1.
 		TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "ReplicaSet"},
 		ObjectMeta: metav1.ObjectMeta{
 			Name: d.Name + "-" + hash, Namespace: d.Namespace, Labels: template.Labels,
-			OwnerReferences: ownedBy(d, "Deployment"),
+			OwnerReferences: []metav1.OwnerReference{
+				*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment")),
+			},
 		},
 		Spec: appsv1.ReplicaSetSpec{Selector: selector, Template: *template},
 	}
 	setAnnotation(&rs.ObjectMeta, revisionAnnotation, strconv.Itoa(revisions+1))
 	return rs
-}
-
-func ownedBy(o metav1.Object, kind string) []metav1.OwnerReference {
-	return []metav1.OwnerReference{*metav1.NewControllerRef(o, appsv1.SchemeGroupVersion.WithKind(kind))}
 }
 
 // hintOf is the hint of the Deployment that something is made for.
@@ -198,17 +197,11 @@ func (c *cluster) populate(rs *appsv1.ReplicaSet) {
 	var pods []string
 	eachOf(c, "pods", rs.UID, func(p *corev1.Pod) { pods = append(pods, p.Name) })
 	for range max(0, int(*rs.Spec.Replicas)-len(pods)) {
-		template := rs.Spec.Template.DeepCopy()
 		name := rs.Name + "-" + suffix(5, c.site.Cluster, rs.Namespace, rs.Name, strconv.Itoa(c.made[rs.Name]))
 		c.made[rs.Name]++
-		c.make(&corev1.Pod{
-			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-			ObjectMeta: metav1.ObjectMeta{
-				Name: name, GenerateName: rs.Name + "-", Namespace: rs.Namespace, Labels: template.Labels,
-				Annotations: template.Annotations, OwnerReferences: ownedBy(rs, "ReplicaSet"),
-			},
-			Spec: template.Spec,
-		}, c.hintOf(rs).podAge, "kubelet")
+		pod := podOf(name, rs, appsv1.SchemeGroupVersion.WithKind("ReplicaSet"), rs.Spec.Template)
+		pod.GenerateName = rs.Name + "-"
+		c.make(pod, c.hintOf(rs).podAge, "kubelet")
 	}
 	for _, p := range pods[min(len(pods), int(*rs.Spec.Replicas)):] {
 		c.store.remove(key{"pods", rs.Namespace, p})
@@ -220,17 +213,22 @@ func (c *cluster) parallel(j *batchv1.Job) {
 	some := false
 	eachOf(c, "pods", j.UID, func(*corev1.Pod) { some = true })
 	for i := 0; !some && i < int(ptr.Deref(j.Spec.Parallelism, 1)); i++ {
-		template := j.Spec.Template.DeepCopy()
 		name := fmt.Sprintf("%s-%d", j.Name, i)
-		c.make(&corev1.Pod{
-			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-			ObjectMeta: metav1.ObjectMeta{
-				Name: name + "-" + suffix(5, c.site.Cluster, j.Namespace, name), Namespace: j.Namespace,
-				Labels: template.Labels, Annotations: template.Annotations,
-				OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(j, batchv1.SchemeGroupVersion.WithKind("Job"))},
-			},
-			Spec: template.Spec,
-		}, 0, "kube-controller-manager")
+		name += "-" + suffix(5, c.site.Cluster, j.Namespace, name)
+		c.make(podOf(name, j, batchv1.SchemeGroupVersion.WithKind("Job"), j.Spec.Template), 0, "kube-controller-manager")
+	}
+}
+
+// podOf is a pod of a template, owned by what the template is of.
+func podOf(name string, owner metav1.Object, kind schema.GroupVersionKind, t corev1.PodTemplateSpec) *corev1.Pod {
+	t = *t.DeepCopy()
+	return &corev1.Pod{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: name, Namespace: owner.GetNamespace(), Labels: t.Labels, Annotations: t.Annotations,
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(owner, kind)},
+		},
+		Spec: t.Spec,
 	}
 }
 

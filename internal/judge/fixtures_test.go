@@ -55,7 +55,6 @@ func decided(outcome analyze.Outcome, w analyze.Weights, c analyze.Counts, point
 		d.Unattributed.Low = append(d.Unattributed.Low, float64(c.N[i])/(n+float64(c.Unattributed)))
 		d.Unattributed.High = append(d.Unattributed.High, (float64(c.N[i])+float64(c.Unattributed))/(n+float64(c.Unattributed)))
 	}
-	d.Unattributed.Count = c.Unattributed
 	pv := p(math.Erfc(math.Sqrt(x2 / 2)))
 	if pv.P < 1e-300 {
 		pv.P, pv.LnP = 0, -x2/2

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	authorization "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/util/workqueue"
 
 	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -22,18 +22,11 @@ const reviewers = 8
 func Review(ctx context.Context, c Client, wanted []law.Access) ([]law.Access, error) {
 	out := make([]law.Access, len(wanted))
 	errs := make([]error, len(wanted))
-	var wait sync.WaitGroup
-	slots := make(chan struct{}, reviewers)
-	for i := range wanted {
-		slots <- struct{}{}
-		wait.Go(func() {
-			defer func() { <-slots }()
-			out[i], errs[i] = remember(c.memo, fmt.Sprintf("review %+v", wanted[i]), func() (law.Access, error) {
-				return review(ctx, c, wanted[i])
-			})
+	workqueue.ParallelizeUntil(context.WithoutCancel(ctx), reviewers, len(wanted), func(i int) {
+		out[i], errs[i] = remember(c.memo, fmt.Sprintf("review %+v", wanted[i]), func() (law.Access, error) {
+			return review(ctx, c, wanted[i])
 		})
-	}
-	wait.Wait()
+	})
 	for i, err := range errs {
 		if err != nil {
 			return nil, apiError(c, "ask for permission", wanted[i].Verb+" "+wanted[i].What(), err)
