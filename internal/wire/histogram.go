@@ -6,7 +6,6 @@ import (
 	"compress/zlib"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -164,14 +163,20 @@ func (h *Histogram) appendCounts(dst []byte) []byte {
 
 // UnmarshalJSON reads it. Only histograms of this geometry are taken: others cannot be added up.
 func (h *Histogram) UnmarshalJSON(b []byte) error {
-	var text []byte // as JSON holds bytes: base64
-	if len(b) > maxEncoded {
+	*h = Histogram{}
+	b, quoted := bytes.CutPrefix(b, []byte{'"'}) // and what JSON would escape in it is no base64
+	switch {
+	case string(b) == "null":
+		return nil
+	case len(b) > maxEncoded:
 		return errors.New("decode histogram: too long")
+	case !quoted:
+		return errors.New("decode histogram: no text")
 	}
-	if err := json.Unmarshal(b, &text); err != nil {
+	text, err := base64.StdEncoding.AppendDecode(nil, bytes.TrimSuffix(b, []byte{'"'}))
+	if err != nil {
 		return fmt.Errorf("decode histogram: %w", err)
 	}
-	*h = Histogram{}
 	if len(text) == 0 {
 		return nil
 	}
@@ -179,7 +184,7 @@ func (h *Histogram) UnmarshalJSON(b []byte) error {
 		uint64(binary.BigEndian.Uint32(text[4:])) > uint64(len(text)-8) {
 		return errors.New("decode histogram: not HdrHistogram's V2, compressed")
 	}
-	if err := h.inflate(text[8:][:binary.BigEndian.Uint32(text[4:])]); err != nil {
+	if err = h.inflate(text[8:][:binary.BigEndian.Uint32(text[4:])]); err != nil {
 		return fmt.Errorf("decode histogram: %w", err)
 	}
 	return nil
