@@ -126,7 +126,8 @@ func (r *latencyRun) prepare(ctx context.Context) error {
 		}
 	}
 	r.run.cfg.Load.speak(r.m.Before.Law.Probe)
-	r.m.Checks = sourceChecks(preflight.Run(preflight.View{Snapshot: *r.m.Before}))
+	// What is said of the split's weights does not matter to a comparison.
+	r.m.Checks = r.run.cfg.checks(preflight.View{Snapshot: *r.m.Before}, "clusters", "access", "client")
 	p := r.run.cfg.Load.Plan(r.plan.Targets[0].URL, r.cfg.Load.Rate.Requests(r.cfg.Round))
 	pods := 1 + len(r.m.Before.Others)
 	p.Connections = max(p.Connections, pods)
@@ -218,14 +219,6 @@ func parseTarget(s string) (service string, port int32, err error) {
 // splits reports whether some of the requests to the root go elsewhere.
 func splits(s law.Snapshot) bool {
 	return slices.ContainsFunc(s.Backends, func(b law.Backend) bool { return !b.IsRoot && b.Weight > 0 })
-}
-
-// sourceChecks are the checks that have to do with a comparison: those of the source pod and of permissions. What is
-// said of the split's weights does not matter to it.
-func sourceChecks(all []preflight.Result) []preflight.Result {
-	return slices.DeleteFunc(all, func(c preflight.Result) bool {
-		return !slices.Contains([]string{"clusters", "access", "client"}, c.Category)
-	})
 }
 
 // sending is how long the sending takes at most, for the agent's own deadline.

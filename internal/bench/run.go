@@ -146,11 +146,19 @@ func (r *run) prepare(ctx context.Context) error {
 	return err
 }
 
-// failedCheck is what the first failed fatal check of some categories says, of all where none are named; "" where there
-// is none.
-func failedCheck(checks []preflight.Result, categories ...string) string {
+// checks are what the checks of some categories say, of all where none are named, less those that the user waives.
+func (c Config) checks(v preflight.View, categories ...string) []preflight.Result {
+	all := preflight.Run(v)
+	preflight.Waive(all, c.IgnoreChecks, ignoreFlag)
+	return slices.DeleteFunc(all, func(r preflight.Result) bool {
+		return len(categories) > 0 && !slices.Contains(categories, r.Category)
+	})
+}
+
+// failedCheck is what the first failed fatal check says; "" where there is none.
+func failedCheck(checks []preflight.Result) string {
 	for _, c := range checks {
-		if c.Failure() && (len(categories) == 0 || slices.Contains(categories, c.Category)) {
+		if c.Failure() {
 			return fmt.Sprintf("check %s, %s: %s", c.ID, c.Name, brief(c.Seen))
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/splitbench/splitbench/internal/agent"
@@ -72,16 +71,8 @@ func (r *run) askForRunners(ctx context.Context, kind steps) (s runner.Spec, err
 		return s, err
 	}
 	s.Lifetime = lifetime(kind)
-	r.m.Checks = append(r.m.Checks, runnerChecks(*r.m.Before)...)
-	preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, ignoreFlag)
+	r.m.Checks = append(r.m.Checks, r.cfg.checks(preflight.View{Snapshot: *r.m.Before}, preflight.CategoryRunners)...)
 	return s, nil
-}
-
-// runnerChecks are the results of the checks of runner pods.
-func runnerChecks(snap law.Snapshot) []preflight.Result {
-	return slices.DeleteFunc(preflight.Run(preflight.View{Snapshot: snap}), func(c preflight.Result) bool {
-		return c.Category != preflight.CategoryRunners
-	})
 }
 
 // standIn makes the runner pods and prepares the run anew, with them as its source. What was made is taken away by
@@ -91,7 +82,8 @@ func (r *run) standIn(ctx context.Context, kind steps) error {
 	if err != nil || r.m.Refused() {
 		return err
 	}
-	facts, checks := *r.m.Before.Runners, runnerChecks(*r.m.Before)
+	facts := *r.m.Before.Runners
+	checks := r.cfg.checks(preflight.View{Snapshot: *r.m.Before}, preflight.CategoryRunners)
 	facts.Job = s.Name
 	r.m.Before.Runners = &facts
 	if err := r.startRunners(ctx, s); err != nil {
@@ -102,7 +94,6 @@ func (r *run) standIn(ctx context.Context, kind steps) error {
 		return err
 	}
 	r.m.Before.Runners, r.m.Checks = &facts, append(r.m.Checks, checks...)
-	preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, ignoreFlag)
 	r.m.Before.Source.Workload = facts.Workload // which is what a reader can name
 	return nil
 }
@@ -137,7 +128,7 @@ func (w *watchRun) standAnew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if why := refusal(snap, w.cfg.IgnoreChecks); why != "" {
+	if why := w.cfg.refusal(snap); why != "" {
 		return errors.New(why)
 	}
 	s.Lifetime = lifetime(w)

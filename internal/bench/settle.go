@@ -51,8 +51,7 @@ func (r *run) settle(ctx context.Context, f fetcher) error {
 		if err := l.probe(ctx, f); err != nil {
 			return err
 		}
-		r.m.Checks = preflight.Run(preflight.View{Snapshot: *r.m.Before, Probed: &l.seen})
-		preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, ignoreFlag)
+		r.m.Checks = r.cfg.checks(preflight.View{Snapshot: *r.m.Before, Probed: &l.seen})
 		if r.m.Refused() {
 			return nil // the answers themselves say why
 		}

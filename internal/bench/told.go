@@ -90,8 +90,7 @@ func (r *run) planAnew(ctx context.Context) error {
 		return err
 	}
 	r.m.Before, r.m.Weights = &snap, record.WeightsOf(snap)
-	r.m.Checks = preflight.Run(preflight.View{Snapshot: snap})
-	preflight.Waive(r.m.Checks, r.cfg.IgnoreChecks, ignoreFlag)
+	r.m.Checks = r.cfg.checks(preflight.View{Snapshot: snap})
 	if r.m.Refused() {
 		return nil
 	}

@@ -121,7 +121,7 @@ func (w *watchRun) unconfirmed(ctx context.Context, since time.Time) string {
 	if e, ok := w.changedSince(since.Add(-slack)); ok {
 		return "a share left its tolerance, but what it rests on changed meanwhile: " + untrusted.Safe(e.String())
 	}
-	if failed := refusal(snap, w.cfg.IgnoreChecks, "backends", "split", "mirror", "mesh"); failed != "" {
+	if failed := w.cfg.refusal(snap, "backends", "split", "mirror", "mesh"); failed != "" {
 		return "a share left its tolerance, but it could not be measured any more: " + failed
 	}
 	return w.heardSince(since.Add(-slack))
@@ -161,12 +161,10 @@ func Refusal(ctx context.Context, cfg Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return refusal(snap, cfg.IgnoreChecks), nil
+	return cfg.refusal(snap), nil
 }
 
 // refusal is what a failed fatal check of some categories says of a snapshot, "" where there is none.
-func refusal(snap law.Snapshot, ignored []string, categories ...string) string {
-	checks := preflight.Run(preflight.View{Snapshot: snap})
-	preflight.Waive(checks, ignored, ignoreFlag)
-	return failedCheck(checks, categories...)
+func (c Config) refusal(snap law.Snapshot, categories ...string) string {
+	return failedCheck(c.checks(preflight.View{Snapshot: snap}, categories...))
 }

@@ -103,7 +103,7 @@ func (w *watchRun) session(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if why := refusal(snap, w.cfg.IgnoreChecks); why != "" {
+		if why := w.cfg.refusal(snap); why != "" {
 			return errors.New(why)
 		}
 	}
