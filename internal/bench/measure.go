@@ -150,7 +150,8 @@ func (r *run) gather() {
 		return
 	}
 	r.keepStreams()
-	r.seen, _ = judge.Stored(store.Folder{ID: r.m.ID, Dir: r.folder.Dir}, r.m) // the burst's own error says what is missing
+	// What is missing the burst's own error says.
+	r.seen, _ = judge.Stored(store.Folder{ID: r.m.ID, Dir: r.folder.Dir}, r.m)
 }
 
 // keepStreams notes in the manifest what the sessions contributed.
