@@ -131,9 +131,11 @@ func apart(cause string) bool {
 	return slices.Contains([]string{analyze.CauseConnections, analyze.CauseUnnamed, analyze.CauseSticky}, cause)
 }
 
-// compared is the test of pods, or of what they are grouped by, and those that stand out; nil where there are not two of
-// them, or where it is not known what a pod is of.
-func (doc *draft) compared(t *Tally, of func(report.SourcePod) report.StandsOut) (*report.GroupTest, []report.StandsOut) {
+// compared is the test of pods, or of what they are grouped by, and those that stand out; nil where there are not two,
+// or where it is not known what a pod is of.
+func (doc *draft) compared(
+	t *Tally, of func(report.SourcePod) report.StandsOut,
+) (*report.GroupTest, []report.StandsOut) {
 	var groups []report.StandsOut
 	var table [][]int64
 	for i, p := range doc.Source.Pods {

@@ -54,15 +54,21 @@ func TestPodsNodesAndZonesAreCompared(t *testing.T) {
 		"one answered":          {two, [][2]int64{even, {}, {}, {}}, nil, seen{Alike: true, Why: report.SayPodsSilent}},
 		"too few for the whole": {two, [][2]int64{{1, 0}, {0, 1}, {0, 1}, {0, 1}}, nil, seen{Pods: 4, Nodes: 2, Alike: true}},
 		"connections are pinned": {
-			two, [][2]int64{{1000, 0}, {0, 1000}, even, even}, func(d *draft) { d.Cause = &report.Cause{Kind: analyze.CauseConnections} },
+			two,
+			[][2]int64{{1000, 0}, {0, 1000}, even, even},
+			func(d *draft) { d.Cause = &report.Cause{Kind: analyze.CauseConnections} },
 			seen{Alike: true, Why: report.SayPodsTogether},
 		},
 		"a change, and requests that stick": {
-			two, [][2]int64{{1000, 0}, {0, 1000}, even, even}, func(d *draft) { d.Cause = &report.Cause{Kind: analyze.CauseChange, Also: analyze.CauseSticky} },
+			two,
+			[][2]int64{{1000, 0}, {0, 1000}, even, even},
+			func(d *draft) { d.Cause = &report.Cause{Kind: analyze.CauseChange, Also: analyze.CauseSticky} },
 			seen{Alike: true, Why: report.SayPodsTogether},
 		},
 		"pods are the cause": {
-			two, [][2]int64{{1000, 0}, even, even, even}, func(d *draft) { d.Cause = &report.Cause{Kind: analyze.CausePods} },
+			two,
+			[][2]int64{{1000, 0}, even, even, even},
+			func(d *draft) { d.Cause = &report.Cause{Kind: analyze.CausePods} },
 			seen{Pods: 4, Nodes: 2, StandOut: 4, Furthest: "n1"},
 		},
 	} {

@@ -78,7 +78,7 @@ func (p *pool) sequential() bool {
 	return slices.ContainsFunc(p.runs, func(r poolRun) bool { return r.m.Sequential != nil })
 }
 
-// unlikeLevel is how small a p must be for runs, or source pods, to be called different: as that of the other diagnostics.
+// unlikeLevel is how small a p must be for runs, or source pods, to be called different: as that of other diagnostics.
 const unlikeLevel = 0.001
 
 // compare asks whether the runs are draws from one split. They are parts of time, and judged as such.
