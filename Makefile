@@ -13,7 +13,7 @@ help:
 
 ## build: bin/splitbench with the agents for linux/amd64 and linux/arm64 inside
 build: agents
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/splitbench ./cmd/splitbench
+	$(GO) build -trimpath -tags disable_grpc_modules -ldflags '$(LDFLAGS)' -o bin/splitbench ./cmd/splitbench
 
 ## agents: the in-pod agents, static, compressed, where splitbench embeds them from
 agents:

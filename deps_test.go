@@ -41,6 +41,7 @@ internal/report, internal/render, internal/store, internal/export, internal/untr
 internal/report, internal/untrusted < internal/telemetry
 attack, internal/bench, internal/mesh, internal/report, internal/telemetry < internal/watches
 internal/store < internal/registry
+internal/store, internal/untrusted < internal/bucket
 every room < cmd/splitbench
 `
 
@@ -88,6 +89,7 @@ github.com/tsenart/vegeta/v12 < attack, internal/export
 github.com/tsenart/vegeta/v12/lib/plot < tests
 github.com/vbauerster/cupwriter < cmd/splitbench
 github.com/yuin/goldmark < tests
+gocloud.dev < internal/bucket
 go.yaml.in/yaml/v4 < cmd/splitbench
 go.opentelemetry.io/otel < internal/telemetry
 go.opentelemetry.io/proto/otlp < tests

@@ -55,7 +55,7 @@ What names a regular file is a file, - is stdin, anything else a run.`,
 		under("Counts and files", bound(n.countFlags), bound(classifyFlag)),
 		under("Verdict", bound(toleranceFlags), bound(alphaFlag), bound(powerFlag), failOnFlag(&n.result.failOn),
 			bound(seedFlag)),
-		under("Output", a.reportFlag(&n.result.render), bound(resultsFlag)),
+		under("Output", a.reportFlag(&n.result.render), bound(storedFlag)),
 	)
 }
 

@@ -21,6 +21,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/splitbench/splitbench/internal/agent"
+	"github.com/splitbench/splitbench/internal/bucket"
 	"github.com/splitbench/splitbench/internal/mesh"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
@@ -174,6 +175,7 @@ type app struct {
 	// of files, the nearest first
 	defaults []setting
 	longOf   func(string) string // the name of a flag by its letter
+	bucket   *bucket.Bucket      // that --results-dir names; nil: a folder
 }
 
 func newRoot(a *app) *cobra.Command {

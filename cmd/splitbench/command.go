@@ -54,10 +54,12 @@ func (a *app) command(
 	}
 	register(cmd.Flags(), cfg, sections)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := a.complete(cmd.Flags(), cfg, sections); err != nil {
-			return err
-		}
-		return work(cmd.Context(), args)
+		return a.inBucket(cmd.Context(), cmd.Flags(), args, func() error {
+			if err := a.complete(cmd.Flags(), cfg, sections); err != nil {
+				return err
+			}
+			return work(cmd.Context(), args)
+		})
 	}
 	return cmd
 }

@@ -169,7 +169,7 @@ Each -l stands for the newest run with those labels, in place of a name: the fir
 			"KEY=VALUE: the newest run with it; repeatable, the first is the base")
 	})
 	return a.command(cmd, &cfg, work,
-		under("Runs", labelsFlag, bound(resultsFlag)), under("Verdict", &m, bound(alphaFlag), failOnFlag(&failOn)),
+		under("Runs", labelsFlag, bound(storedFlag)), under("Verdict", &m, bound(alphaFlag), failOnFlag(&failOn)),
 		under("Output", outputFlag(&output, "text", "markdown", "html", "json")))
 }
 

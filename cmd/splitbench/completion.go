@@ -236,7 +236,7 @@ const describedRuns = 20
 
 // storedRuns are the stored runs that the arguments do not name yet, with their outcomes, and their alias.
 func storedRuns(_ context.Context, cmd *cobra.Command, args []string) ([]string, error) {
-	folders, err := store.List(cmd.Flag("results-dir").Value.String())
+	folders, err := store.List(folderOf(cmd.Flags()))
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +257,7 @@ func storedRuns(_ context.Context, cmd *cobra.Command, args []string) ([]string,
 
 // storedLabels are the labels of the newest runs.
 func storedLabels(_ context.Context, cmd *cobra.Command, _ []string) (labels []string, _ error) {
-	folders, err := store.List(cmd.Flag("results-dir").Value.String())
+	folders, err := store.List(folderOf(cmd.Flags()))
 	if err != nil {
 		return nil, err
 	}

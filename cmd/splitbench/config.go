@@ -20,6 +20,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/splitbench/splitbench/internal/bench"
+	"github.com/splitbench/splitbench/internal/bucket"
 	"github.com/splitbench/splitbench/internal/nearest"
 	"github.com/splitbench/splitbench/internal/render"
 	"github.com/splitbench/splitbench/internal/report"
@@ -143,7 +144,8 @@ func readDefaultsFile(name string) ([]setting, error) {
 		switch {
 		case key.Value == "apiVersion" || key.Value == "kind" || value.ShortTag() == "!!null": // which sets nothing
 			continue
-		case key.Value == "resultsDir" && !filepath.IsAbs(value.Value): // it lies where the file says, not where the user is
+		// A folder lies where the file says, not where the user is.
+		case key.Value == "resultsDir" && !filepath.IsAbs(value.Value) && !bucket.Named(value.Value):
 			s.values = []string{filepath.Join(filepath.Dir(name), value.Value)}
 		}
 		out = append(out, s)
@@ -343,5 +345,5 @@ user's own $XDG_CONFIG_HOME/splitbench/config.yaml:
 		})
 	}
 	return cluster.completions(a.command(cmd, &cfg, work, under("Flags that files of defaults may set", &cluster,
-		bound(resultsFlag), bound(toleranceFlags)), under("Output", outputFlag(&output, "text", "json"))))
+		bound(folderFlag), bound(toleranceFlags)), under("Output", outputFlag(&output, "text", "json"))))
 }

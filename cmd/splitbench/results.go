@@ -237,7 +237,7 @@ func newMark(a *app) *cobra.Command {
 		a.say("marked run %s", f.ID)
 		return nil
 	}
-	return a.command(cmd, &cfg, work, under("Flags", bound(resultsFlag)))
+	return a.command(cmd, &cfg, work, under("Flags", bound(folderFlag)))
 }
 
 // keyFlag names a file with a key.
@@ -352,7 +352,7 @@ what no key of that file signed is unsigned, and exit code 4 too; FILE is then w
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: quietly(storedRuns),
 	}
-	work := func(_ context.Context, args []string) error {
+	work := func(ctx context.Context, args []string) error {
 		if err := by.read(); err != nil {
 			return err
 		}
@@ -370,7 +370,7 @@ what no key of that file signed is unsigned, and exit code 4 too; FILE is then w
 				return err
 			}
 			for _, f := range folders {
-				line, err := by.verifyRun(f)
+				line, err := a.verifyRun(ctx, f, &by)
 				if err != nil {
 					return err
 				}
@@ -383,8 +383,14 @@ what no key of that file signed is unsigned, and exit code 4 too; FILE is then w
 		under("Signature", keyFlag(&by.file, "file of the SSH public keys of whom to trust, one a line")))
 }
 
-func (t *trust) verifyRun(f store.Folder) (verified, error) {
+func (a *app) verifyRun(ctx context.Context, f store.Folder, t *trust) (verified, error) {
 	v, err := f.Verify()
+	if err == nil && a.bucket != nil && v.State != store.Damaged && !v.Running {
+		v.Problems, err = a.bucket.Check(ctx, f)
+		if len(v.Problems) > 0 {
+			v.State = store.Damaged
+		}
+	}
 	line := verified{
 		ID: f.ID, State: string(v.State), SignedBy: store.Fingerprint(v.Signer), Text: untrusted.Printable(v.String()),
 		Problems: []problem{}, Extra: v.Extra,

@@ -61,7 +61,7 @@ func (c *pruneCommand) complete(*bench.Config) (err error) {
 	return err
 }
 
-func (c *pruneCommand) prune(context.Context, []string) error {
+func (c *pruneCommand) prune(ctx context.Context, _ []string) error {
 	folders, err := c.runs.all(nil)
 	if err != nil {
 		return err
@@ -77,6 +77,11 @@ func (c *pruneCommand) prune(context.Context, []string) error {
 		case c.keepFailed && s.Outcome == report.Fail, time.Since(s.Started) < c.age:
 			continue
 		}
+		if !c.dryRun && c.bucket != nil {
+			if err := c.bucket.Remove(ctx, f.ID); err != nil {
+				return err
+			}
+		}
 		if !c.dryRun {
 			if err := store.Remove(c.runs.dir, f); errors.Is(err, store.ErrNotFound) {
 				continue // another prune was faster
@@ -85,6 +90,9 @@ func (c *pruneCommand) prune(context.Context, []string) error {
 			}
 		}
 		fmt.Fprintln(c.stdout, f.ID)
+	}
+	if c.bucket != nil && !c.dryRun {
+		return c.bucket.Sweep(ctx)
 	}
 	return nil
 }

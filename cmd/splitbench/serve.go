@@ -20,6 +20,7 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/serve"
 	"github.com/splitbench/splitbench/internal/store"
+	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
 // serveCommand holds the flags of `serve`.
@@ -51,7 +52,7 @@ in the webhook's URL.`,
 		Args: cobra.NoArgs,
 	}
 	return a.command(cmd, &c.cfg, c.run,
-		under("Page", c, bound(resultsFlag)), under("Comparison of runs", &c.margins))
+		under("Page", c, bound(storedFlag)), under("Comparison of runs", &c.margins))
 }
 
 func (c *serveCommand) register(flags *pflag.FlagSet, _ *bench.Config) {
@@ -147,14 +148,21 @@ func listen(ctx context.Context, address string, h http.Handler) (*server, error
 	return s, nil
 }
 
+// bringEvery is how old a page may be of runs that lie in a bucket.
+const bringEvery = 10 * time.Second
+
 // serve answers until the context ends. The address goes to stdout, so that a script can read it.
 func (a *app) serve(ctx context.Context, address string, o serve.Options) error {
-	s, err := listen(ctx, address, serve.Handler(o))
+	h, shown := serve.Handler(o), o.Dir
+	if a.bucket != nil {
+		h, shown = a.bucket.Fresh(h, bringEvery, func(err error) { a.warn("%v", err) }), a.bucket.Name()
+	}
+	s, err := listen(ctx, address, h)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	fmt.Fprintf(a.stdout, "http://%s/\n", s.address)
-	a.say("showing %s, read-only, until interrupted", o.Dir)
+	a.say("showing %s, read-only, until interrupted", untrusted.Safe(shown))
 	select {
 	case err := <-s.ended:
 		return fmt.Errorf("serve: %w", err)

@@ -56,12 +56,8 @@ func Facts(kind, outcome, subject string) map[string]string {
 // ErrForeign is an artefact that is no run.
 var ErrForeign = errors.New("is not a run of splitbench")
 
-// Bounds of what is taken from a registry.
-const (
-	maxManifest = 4 << 20
-	maxFiles    = 4096
-	maxRun      = 64 << 30 // bytes of all files
-)
+// maxManifest bounds what is read before a run is.
+const maxManifest = 4 << 20
 
 // Place is a name in a registry.
 type Place struct {
@@ -245,16 +241,16 @@ func (p *Place) manifest(ctx context.Context) (id string, layers []ocispec.Descr
 	if m.ArtifactType != ArtifactType {
 		return foreign("its type is %.100q, want %s", m.ArtifactType, ArtifactType)
 	}
-	if len(m.Layers) > maxFiles {
-		return foreign("it has %d files, and no run has more than %d", len(m.Layers), maxFiles)
+	if len(m.Layers) > store.MaxFiles {
+		return foreign("it has %d files, and no run has more than %d", len(m.Layers), store.MaxFiles)
 	}
-	left := int64(maxRun)
+	left := int64(store.MaxBytes)
 	for _, l := range m.Layers {
 		if l.MediaType != FileType {
 			return foreign("a layer of type %.100q", l.MediaType)
 		}
 		if l.Size < 0 || l.Size > left {
-			return foreign("its files are larger than %d bytes together", int64(maxRun))
+			return foreign("its files are larger than %d bytes together", int64(store.MaxBytes))
 		}
 		left -= l.Size
 	}

@@ -68,6 +68,9 @@ func cutLabel(s string, n int) string {
 	return s
 }
 
+// IsID reports whether a run can have this id.
+func IsID(id string) bool { return checkID(id) == nil }
+
 // checkID accepts what NewID makes: names without a time would make "latest" a matter of luck.
 func checkID(id string) error {
 	if len(id) > maxID || !idPattern.MatchString(id) || !idTimePattern.MatchString(id) {

@@ -119,8 +119,12 @@ func sameDir(a, b string) bool {
 	return err == nil && os.SameFile(x, y)
 }
 
-// maxImport bounds one file of an imported run, in bytes; samples of 100 million requests take some 3 GB.
-const maxImport = 16 << 30
+// Bounds of a run that comes from elsewhere.
+const (
+	MaxFiles  = 4096
+	MaxBytes  = 64 << 30 // of all files
+	maxImport = 16 << 30 // of one file; samples of 100 million requests take some 3 GB
+)
 
 // Import copies a run folder from anywhere into dir. A run that is damaged, is being written, or whose id dir has
 // already (ErrExists) is refused, and nothing is overwritten. It appears whole or not at all.
@@ -152,7 +156,12 @@ func Import(dir, path string) (Folder, error) {
 }
 
 // Incoming is a run on its way into a folder of runs, from wherever: nobody takes it for a run before it is revealed.
-type Incoming struct{ dir, temp, id string }
+type Incoming struct {
+	dir, temp, id string
+
+	files int
+	bytes int64
+}
 
 // Receive begins to take in a run: Add its files, then Reveal or Drop it. An id that dir has already is ErrExists, one
 // that no run can have ErrBadID.
@@ -179,19 +188,23 @@ func (in *Incoming) failed(err error) error {
 	return fmt.Errorf("import run %s into --results-dir %q: %w: nothing was overwritten", in.id, in.dir, classify(err))
 }
 
-// Add writes one file. A name that is no plain file name is ErrOutside; a name that was added already, and more bytes
-// than any run has in a file, are errors.
+// Add writes one file. A name that is no plain file name is ErrOutside; a name that was added already, and more files
+// or bytes than any run has, are errors.
 func (in *Incoming) Add(name string, from io.Reader) error {
 	if err := checkName(name); err != nil {
 		return in.failed(err)
+	}
+	if in.files++; in.files > MaxFiles {
+		return in.failed(fmt.Errorf("it has more than %d files", MaxFiles))
 	}
 	out, err := os.OpenFile(filepath.Join(in.temp, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return in.failed(err)
 	}
-	n, err := io.Copy(out, io.LimitReader(from, maxImport+1))
-	if err == nil && n > maxImport {
-		err = fmt.Errorf("%s is larger than %d bytes", name, int64(maxImport))
+	most := min(maxImport, MaxBytes-in.bytes)
+	n, err := io.Copy(out, io.LimitReader(from, most+1))
+	if in.bytes += n; err == nil && n > most {
+		err = fmt.Errorf("%s is larger than %d bytes", name, most)
 	}
 	if err == nil {
 		err = out.Sync()
@@ -200,6 +213,21 @@ func (in *Incoming) Add(name string, from io.Reader) error {
 		return in.failed(err)
 	}
 	return nil
+}
+
+// Wanted are the files that the run must have beside its SHA256SUMS, which were added: ErrDamaged where those are none.
+func (in *Incoming) Wanted() ([]string, error) {
+	sums, damage, err := Folder{ID: in.id, Dir: in.temp}.wanted()
+	if err == nil && len(sums) > MaxFiles {
+		damage = fmt.Sprintf("names more than %d files", MaxFiles)
+	}
+	if err == nil && damage != "" {
+		err = &typed{ErrDamaged, fmt.Errorf("%s %s", SumsFile, damage)}
+	}
+	if err != nil {
+		return nil, in.failed(err)
+	}
+	return slices.Sorted(maps.Keys(sums)), nil
 }
 
 // Reveal gives the run its name, if it is as it was written: ErrDamaged otherwise, and nothing is left.

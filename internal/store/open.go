@@ -57,14 +57,14 @@ func list(dir string) ([]Folder, error) {
 	return found, nil
 }
 
-// Each calls do for every folder, on all processors, and returns when all are done.
-func Each(folders []Folder, do func(int, Folder)) {
+// Each calls do for every item, on all processors, and returns when all are done.
+func Each[T any](items []T, do func(int, T)) {
 	var next atomic.Int64
 	var wait sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(folders)) {
+	for range min(runtime.GOMAXPROCS(0), len(items)) {
 		wait.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(folders); i = int(next.Add(1)) - 1 {
-				do(i, folders[i])
+			for i := int(next.Add(1)) - 1; i < len(items); i = int(next.Add(1)) - 1 {
+				do(i, items[i])
 			}
 		})
 	}

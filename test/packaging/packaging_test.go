@@ -52,7 +52,7 @@ var built = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "kubectl-splitbench")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -buildid=", "-o", path, "./cmd/splitbench")
+	cmd := exec.Command("go", "build", "-trimpath", "-tags=disable_grpc_modules", "-ldflags", "-s -w -buildid=", "-o", path, "./cmd/splitbench")
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return dir, fmt.Errorf("%w\n%s", err, out)

@@ -1,4 +1,4 @@
-// Package remote tests the program against real servers that keep runs for others: a registry here. They are a module of
+// Package remote tests the program against real servers that keep runs for others: a registry and an S3 server. They are a module of
 // their own, so that the program's modules stay few.
 package remote
 
@@ -45,6 +45,10 @@ var program = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(serverDir); dir != "" {
+		fmt.Fprintln(os.Stderr, serveS3(dir))
+		os.Exit(1)
+	}
 	logrus.SetOutput(io.Discard) // the registry's
 	code := m.Run()
 	if exe, err := program(); err == nil {
