@@ -16,8 +16,8 @@ import (
 	"github.com/splitbench/splitbench/internal/store"
 )
 
-// Bring makes the folder have what the bucket has: all runs, or of those that are not here the ones that may be meant by
-// names (ids, their beginnings, latest~1 and so on). A run that is gone from the bucket goes from here. Runs that are
+// Bring makes the folder have what the bucket has: all runs, or of those that are not here the ones that names may mean
+// (ids, their beginnings, latest~1 and so on). A run that is gone from the bucket goes from here. Runs that are
 // damaged there stay there: they are the errors that are store.ErrDamaged, and the others have come all the same.
 func (b *Bucket) Bring(ctx context.Context, names []string) error {
 	there, err := b.list(ctx, "")
@@ -109,7 +109,8 @@ const maxSums = 1 << 20
 
 func (b *Bucket) receive(ctx context.Context, in *store.Incoming, id string, there held) error {
 	if n := there[store.SumsFile].size; n > maxSums {
-		return fmt.Errorf("its %s has %d bytes, and no run's has more than %d: %w", store.SumsFile, n, maxSums, store.ErrDamaged)
+		return fmt.Errorf("%w: its %s has %d bytes, and no run's has more than %d",
+			store.ErrDamaged, store.SumsFile, n, maxSums)
 	}
 	if err := b.fetch(ctx, in, id, store.SumsFile, there); err != nil {
 		return err

@@ -55,15 +55,17 @@ func Named(s string) bool { return strings.Contains(s, "://") }
 
 // schemes are the buckets that there are, and what a URL may say of them beside their name. What names credentials is
 // not among it.
-var schemes = map[string][]string{
-	"s3": {
-		"accelerate", "anonymous", "disable_https", "dualstack", "endpoint", "fips", "hostname_immutable", "kmskeyid",
-		"profile", "rate_limiter_capacity", "region", "request_checksum_calculation", "response_checksum_validation",
-		"s3ForcePathStyle", "ssetype", "use_path_style",
-	},
-	"gs":     {"anonymous"},
-	"azblob": {"cdn", "domain", "localemu", "protocol", "storage_account"},
-	"file":   {},
+func schemes() map[string][]string {
+	return map[string][]string{
+		"s3": {
+			"accelerate", "anonymous", "disable_https", "dualstack", "endpoint", "fips", "hostname_immutable", "kmskeyid",
+			"profile", "rate_limiter_capacity", "region", "request_checksum_calculation", "response_checksum_validation",
+			"s3ForcePathStyle", "ssetype", "use_path_style",
+		},
+		"gs":     {"anonymous"},
+		"azblob": {"cdn", "domain", "localemu", "protocol", "storage_account"},
+		"file":   {},
+	}
 }
 
 // parse reads a bucket's name.
@@ -72,12 +74,12 @@ func parse(name string) (*url.URL, error) {
 	if err != nil {
 		return nil, errors.New("it is no URL: want s3://BUCKET/FOLDER, gs://, azblob:// or file:///FOLDER")
 	}
-	allowed, known := schemes[u.Scheme]
+	allowed, known := schemes()[u.Scheme]
 	switch isFile := u.Scheme == "file"; {
 	case !known:
 		return nil, fmt.Errorf("%q is no bucket: want s3://, gs://, azblob:// or file://, or a folder", u.Scheme+"://")
 	case u.User != nil:
-		return nil, errors.New("it has credentials in it: leave them to the environment, as the service's own tools read them")
+		return nil, errors.New("it has credentials in it: leave them to the environment, where the service's tools look")
 	case isFile && (u.Host != "" && u.Host != "localhost" || strings.Trim(u.Path, "/") == ""):
 		return nil, errors.New("want the path of a folder after three slashes: file:///srv/runs")
 	case !isFile && u.Host == "":

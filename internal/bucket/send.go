@@ -3,7 +3,7 @@ package bucket
 import (
 	"bytes"
 	"context"
-	"crypto/md5" //nolint:gosec // as services tell it of what they hold
+	"crypto/md5" // as services tell it of what they hold
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -178,7 +178,7 @@ func linked(path string, text []byte) bool {
 	if err != nil {
 		return false
 	}
-	defer os.Remove(temp.Name())
+	defer func() { _ = os.Remove(temp.Name()) }()
 	_, err = temp.Write(text)
 	if err = errors.Join(err, temp.Chmod(0o644), temp.Close()); err != nil {
 		return false
@@ -193,7 +193,7 @@ func (b *Bucket) same(ctx context.Context, f store.Folder, name string, there he
 	if info, err := os.Stat(filepath.Join(f.Dir, name)); err != nil || !ok || info.Size() != o.size {
 		return false, err
 	}
-	h, theirs := md5.New(), o.md5 //nolint:gosec // against accidents: the claim keeps others away, and readers have SHA-256
+	h, theirs := md5.New(), o.md5 // against accidents: the claim keeps others away, and readers have SHA-256
 	if len(theirs) == 0 {
 		h = sha256.New()
 		var err error
