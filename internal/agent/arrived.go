@@ -66,19 +66,14 @@ func (a *arrived) check(t wire.Totals) error {
 	return nil
 }
 
-// ReadStored yields the results of a stored stream and fills totals from its END frame. A stream without END, or cut in
-// the middle, yields what is whole and then the reason.
-func ReadStored(r io.Reader, totals *wire.Totals) iter.Seq2[attack.Result, error] {
-	return NewStoredBursts(r).Next(totals)
-}
-
 // StoredBursts reads a stored stream of several bursts, which one session sent one after the other.
 type StoredBursts struct{ reader *wire.Reader }
 
 // NewStoredBursts begins at the opening of a stored stream.
 func NewStoredBursts(r io.Reader) *StoredBursts { return &StoredBursts{wire.NewStoredReader(r)} }
 
-// Next is ReadStored for the next burst. It must be read to its end before the one after it.
+// Next yields the results of the next burst and fills totals from its END frame. A stream without END, or cut in the
+// middle, yields what is whole and then the reason. It must be read to its end before the one after it.
 func (s *StoredBursts) Next(totals *wire.Totals) iter.Seq2[attack.Result, error] {
 	return func(yield func(attack.Result, error) bool) {
 		var seen arrived

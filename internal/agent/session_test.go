@@ -127,7 +127,7 @@ func TestSessionFromHelloToBye(t *testing.T) {
 	}
 	var totals wire.Totals
 	n := 0
-	for _, err := range ReadStored(&stored, &totals) {
+	for _, err := range NewStoredBursts(&stored).Next(&totals) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,7 +41,7 @@ func TestTicksAddUpToTheBurst(t *testing.T) {
 		t.Fatalf("%d ticks", len(ticks))
 	}
 	var again wire.Totals
-	for _, err := range ReadStored(&stored, &again) {
+	for _, err := range NewStoredBursts(&stored).Next(&again) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -158,7 +158,7 @@ func TestLatencySendsAsItIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	for _, err := range agent.ReadStored(file, &totals) {
+	for _, err := range agent.NewStoredBursts(file).Next(&totals) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -91,7 +91,7 @@ func began(t *testing.T, f store.Folder, s record.Stream) time.Time {
 	}
 	defer file.Close()
 	var totals wire.Totals
-	for _, err := range agent.ReadStored(file, &totals) {
+	for _, err := range agent.NewStoredBursts(file).Next(&totals) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -158,7 +158,7 @@ func TestABurstByEachProgram(t *testing.T) {
 			}
 			var again wire.Totals
 			k := 0
-			for _, err := range agent.ReadStored(&stored, &again) {
+			for _, err := range agent.NewStoredBursts(&stored).Next(&again) {
 				if err != nil {
 					t.Fatal(err)
 				}

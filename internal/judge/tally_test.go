@@ -72,7 +72,7 @@ func BenchmarkStoredRun(b *testing.B) {
 		}
 		var totals wire.Totals
 		t := NewTally(len(w))
-		for r, err := range agent.ReadStored(f, &totals) {
+		for r, err := range agent.NewStoredBursts(f).Next(&totals) {
 			if err != nil {
 				b.Fatal(err)
 			}
