@@ -163,8 +163,8 @@ func markdown(size render.Size) renderFunc {
 	return func(w io.Writer, r report.Report) error { return render.Markdown(w, r.Outline(), size) }
 }
 
-const reportFormNames = "text, wide, json, yaml, markdown, markdown=medium, markdown=short, html, junit, openmetrics, " +
-	"jsonpath=TEMPLATE or go-template=TEMPLATE"
+const reportFormNames = "text, wide, json, yaml, markdown, markdown=medium, markdown=short, html, junit, " +
+	"openmetrics, jsonpath=TEMPLATE or go-template=TEMPLATE"
 
 // reportFlag registers -o of a report; nil is text. What could not be written is refused before anything is sent,
 // templates that cannot be read included.
