@@ -283,9 +283,9 @@ func TestSweepFindsTheCapacity(t *testing.T) {
 	sweepForReal(t, report.SweepLimit{Quantile: 0.5, Ms: 15}, time.Second)
 }
 
-// Near the end of a step of 3 seconds the backlog is 125 ms at 4.2 % too much.
+// Near the end of a step of 3 seconds the backlog is 125 ms at 4.2 % too much. Beside other tests requests are sent late, which a
+// sweep refuses to judge at p99.
 func TestSweepFindsTheCapacityAtP99(t *testing.T) {
-	t.Parallel() // it mostly waits
 	sweepForReal(t, report.SweepLimit{Quantile: 0.99, Ms: 125}, 3*time.Second)
 }
 
@@ -312,7 +312,7 @@ func sweepForReal(t *testing.T, limit report.SweepLimit, length time.Duration) {
 	if s.HoldsAt != nil && s.BreaksAt != nil && math.Abs(math.Sqrt(*s.HoldsAt**s.BreaksAt)-250) <= 25 {
 		return
 	}
-	if late > 50*time.Millisecond {
+	if late > 50*time.Millisecond || strings.Contains(s.Sentence, "only because requests were sent late") {
 		t.Skipf("this machine was too busy: a timer was %s late, so the server is not the one whose capacity is known", late)
 	}
 	t.Errorf("want within 10 %% of 250: %s %+v", s.Sentence, s.Steps)
