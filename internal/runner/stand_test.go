@@ -23,7 +23,10 @@ func TestARunnerThatHearsNothingEnds(t *testing.T) {
 	}{
 		"nobody ever comes": {nil, 150 * time.Second},
 		"one session":       {[][2]time.Duration{{time.Minute, 5 * time.Minute}}, 5*time.Minute + 30*time.Second},
-		"resumed in time":   {[][2]time.Duration{{0, time.Minute}, {80 * time.Second, 2 * time.Minute}}, 150 * time.Second},
+		"one of less than a second": {
+			[][2]time.Duration{{time.Minute + 100*time.Millisecond, time.Minute + 900*time.Millisecond}}, 90*time.Second + 900*time.Millisecond,
+		},
+		"resumed in time": {[][2]time.Duration{{0, time.Minute}, {80 * time.Second, 2 * time.Minute}}, 150 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
