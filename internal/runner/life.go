@@ -223,8 +223,8 @@ func install(dir string, program []byte) error {
 	return err
 }
 
-// look is how often it is looked whether a session is open. One that nobody saw leaves the pod waiting for its first for
-// minutes, and an agent whose client was killed may have lived for less than a second.
+// look is how often it is looked whether a session is open. One that nobody saw leaves the pod waiting for its first
+// for minutes, and an agent whose client was killed may have lived for less than a second.
 const look = 50 * time.Millisecond
 
 // await returns when ctx ends or no session has been open for as long as may be.
