@@ -128,9 +128,15 @@ func worstOf(errs []error) error {
 		case err == nil, err == errDecided: //nolint:errorlint // joined with another error it is not the end that was wanted
 		case first == nil:
 			first = err
+		case isStore(first) && isStore(err): // a disk that is full is so for every pod
 		case !errors.Is(first, err) && !errors.Is(err, first):
 			first = errors.Join(first, err)
 		}
 	}
 	return first
+}
+
+func isStore(err error) bool {
+	_, ok := errors.AsType[*StoreError](err)
+	return ok
 }

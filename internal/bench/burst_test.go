@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -125,5 +127,17 @@ func TestAWatchFromSeveralPods(t *testing.T) {
 		r.Verdict.Outcome == report.Fail || r.Verdict.Outcome == report.Invalid {
 		t.Errorf("%s %q: %d requests in %d looks, %d gaps", r.Verdict.Outcome, r.Verdict.Reasons, n, r.Watch.Looks,
 			r.Watch.GapCount)
+	}
+}
+
+// A full disk is one reason, however many pods' frames it does not take.
+func TestOneFullDiskIsToldOnce(t *testing.T) {
+	var errs []error
+	for i := range 500 {
+		errs = append(errs, &StoreError{fmt.Errorf("write frames-%d.sbw: no space left on device", i)})
+	}
+	lost := errors.New("pod x was deleted")
+	if got := worstOf(append(errs, lost)).Error(); strings.Count(got, "no space left") != 1 || !strings.Contains(got, lost.Error()) {
+		t.Errorf("it says %s", got)
 	}
 }

@@ -284,9 +284,10 @@ func (s *source) tick(p wire.Progress) {
 		if s.stream.Segment == 0 {
 			s.zero = earlier(s.zero, time.Now().Add(-time.Duration(p.Burst.ElapsedUs)*time.Microsecond))
 		}
-		if s.pace == nil { // one burst of many
-		} else if say := s.pace.see(*p.Burst); say != "" {
-			r.progress("attack", "pod "+s.pod.Name+": "+say)
+		if s.pace != nil {
+			if say := s.pace.see(*p.Burst); say != "" {
+				r.progress("attack", "pod "+s.pod.Name+": "+say)
+			}
 		}
 	}
 	r.showLive()

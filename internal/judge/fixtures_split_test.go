@@ -206,12 +206,13 @@ func severalPods() *draft {
 	in := run(analyze.Pass, twoWeights(50, 50), 1206, 1194, 3)
 	m := record.Manifest{Weights: twoWeights(50, 50)}
 	t := NewTally(2)
+	t.Pods = 3
 	for i, counts := range [][]int64{{402, 398}, {405, 395}, {399, 401}} {
 		agent := record.AgentFacts{How: "uploaded v0.1.0", Transport: "websocket"}
 		m.Streams = append(m.Streams, record.Stream{Pod: i, Name: fmt.Sprintf("frontend-7d9c-x%d", i), Segment: i / 2, Next: uint64(i / 2 * 3), Agent: agent})
 		t.byPod = append(t.byPod, analyze.Counts{N: counts, Unattributed: int64(i / 2 * 3)})
 		for n := range i / 2 * 3 {
-			t.lost = append(t.lost, uint64(3*n+i))
+			t.lose(uint64(3*n + i))
 		}
 	}
 	in.Source.Pods = podsOf(m, t)

@@ -35,7 +35,7 @@ func podsOf(m record.Manifest, t *Tally) []report.SourcePod {
 		p := &out[s.Pod]
 		p.Pod, p.Agent, p.Transport = s.Name, s.Agent.How, s.Agent.Transport
 		p.Segments = max(p.Segments, s.Segment+1)
-		p.Lost += t.lostOf(s, len(out))
+		p.Lost += t.lostOf(s)
 		p.Why = ""
 		if s.Next > 0 { // unless another stream follows
 			p.Why = s.Broken
@@ -191,7 +191,7 @@ func (doc *draft) brokenStreams(m record.Manifest, t *Tally) {
 		last[s.Pod] = max(last[s.Pod], s.Segment)
 	}
 	for _, s := range m.Streams {
-		switch n := t.lostOf(s, m.Pods()); {
+		switch n := t.lostOf(s); {
 		case s.Next == 0:
 		case s.Segment == last[s.Pod]:
 			doc.warn(report.SayPodLost, s.Name, n, s.Broken)
@@ -210,11 +210,11 @@ func (doc *draft) lostPods(m record.Manifest) {
 	}
 }
 
-// lostOf is how many requests were lost where a stream of one of so many pods broke.
-func (t *Tally) lostOf(s record.Stream, pods int) (n int64) {
-	for _, seq := range t.lost {
-		if at := seq / uint64(pods); seq%uint64(pods) == uint64(s.Pod) && s.First <= at && at < s.Next {
-			n++
+// lostOf is how many requests were lost where a stream broke.
+func (t *Tally) lostOf(s record.Stream) (n int64) {
+	for _, l := range t.lost[s.Pod] {
+		if first, next := max(l.first, s.First), min(l.next, s.Next); first < next {
+			n += int64(next - first)
 		}
 	}
 	return n

@@ -163,3 +163,29 @@ func TestStartsAndClocksOfPods(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// Of the requests that a broken stream lost, those of each stream are counted, and what is kept grows by streams alone.
+func TestLostRequestsAreCountedByStream(t *testing.T) {
+	tally := NewTally(1)
+	tally.Pods = 2
+	for at := uint64(10); at < 300_000; at++ { // pod 1's first stream broke at 10, the second, from 200,000 on, at once
+		tally.lose(2*at + 1)
+	}
+	tally.lose(0)
+	for i, c := range []struct {
+		stream record.Stream
+		want   int64
+	}{
+		{record.Stream{Pod: 0, Next: 5}, 1},
+		{record.Stream{Pod: 1, Next: 200_000}, 199_990},
+		{record.Stream{Pod: 1, Segment: 1, First: 200_000, Next: 300_000}, 100_000},
+		{record.Stream{Pod: 1, First: 300_000, Next: 400_000}, 0},
+	} {
+		if got := tally.lostOf(c.stream); got != c.want {
+			t.Errorf("%d: %d requests lost, want %d", i, got, c.want)
+		}
+	}
+	if kept := len(tally.lost[0]) + len(tally.lost[1]); kept != 2 {
+		t.Errorf("%d spans are kept of two rows", kept)
+	}
+}

@@ -36,7 +36,7 @@ type Tally struct {
 	turns        bool             // the counts are as near to the weights as turns by weight keep them
 	Pods         int              // source pods: request n is of pod n mod pods
 	byPod        []analyze.Counts // where there is more than one
-	lost         []uint64         // numbers of requests whose stream broke before their result came
+	lost         map[int][]span   // by pod: requests whose stream broke before their result came
 }
 
 // NewTally counts the answers of that many backends.
@@ -63,7 +63,7 @@ func (t *Tally) Add(r attack.Result) {
 	}
 	t.counts.Add(int(r.Backend), 1)
 	if r.Err == attack.ErrLost {
-		t.lost = append(t.lost, r.Seq)
+		t.lose(r.Seq)
 	}
 	t.countByPod(t.podOf(r), int(r.Backend))
 	t.outcomes.Add(r)
@@ -76,6 +76,23 @@ func (t *Tally) Add(r attack.Result) {
 	}
 	t.last = max(t.last, r.Sent)
 	t.N++
+}
+
+// span is a row of requests of one pod, by their numbers in its part of the plan.
+type span struct{ first, next uint64 }
+
+// lose keeps the number of a lost request. A stream that breaks loses one after the other, millions of them at times.
+func (t *Tally) lose(seq uint64) {
+	pods := uint64(max(1, t.Pods))
+	pod, at := int(seq%pods), seq/pods
+	if spans := t.lost[pod]; len(spans) > 0 && spans[len(spans)-1].next == at {
+		spans[len(spans)-1].next++
+		return
+	}
+	if t.lost == nil {
+		t.lost = map[int][]span{}
+	}
+	t.lost[pod] = append(t.lost[pod], span{at, at + 1})
 }
 
 // answersOf are those of a backend, of none where there is none of that number.
