@@ -280,10 +280,7 @@ func (p Probe) method() string { return cmp.Or(p.Method, "GET") }
 // target is the path of the request, and its query as far as it can be read.
 func (p Probe) target() (path string, query url.Values) {
 	path, raw, _ := strings.Cut(p.Path, "?")
-	query, err := url.ParseQuery(raw)
-	if err != nil {
-		query = nil
-	}
+	query, _ = url.ParseQuery(raw)
 	return cmp.Or(path, "/"), query
 }
 

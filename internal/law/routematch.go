@@ -327,6 +327,19 @@ func (q question) bestRule(routes []*route) (matched, bool) {
 	return best, found
 }
 
+// RuleTold picks the rule of routes that were told to a proxy of Linkerd, by their specs; the first of equals.
+func RuleTold(kind Path, specs []map[string]any, p Probe) (of, rule int, found bool, err error) {
+	told := make([]*route, len(specs))
+	for i, spec := range specs {
+		told[i] = &route{kind: kind}
+		if err := Decode(spec, &told[i].spec); err != nil {
+			return 0, 0, false, err
+		}
+	}
+	m, found := question{provider: ProviderLinkerd, probe: p}.bestRule(told)
+	return slices.Index(told, m.route), m.rule, found, nil
+}
+
 // anyPath is by how much a rule without matches fits.
 func (r *route) anyPath(provider Provider) []int {
 	switch {

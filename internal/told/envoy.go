@@ -183,6 +183,9 @@ func routesFor(all []envoyRoutes, q law.Question) ([]envoyRoute, error) {
 	return found, nil
 }
 
+// rank orders domains that all fit; the greater wins.
+type rank [2]int
+
 func domainRank(domain, host, port string) (rank, bool) {
 	for _, h := range []string{host, net.JoinHostPort(host, port)} {
 		suffix, before := strings.CutPrefix(domain, "*")

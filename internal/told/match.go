@@ -1,11 +1,9 @@
 package told
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,13 +14,7 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// Which rule a request takes, as linkerd2-proxy decides it (linkerd/http/route/src): the best match wins over all
-// routes and rules, the first of equal ones. Hosts come first: an exact one, then the longest suffix, then none at all.
-// Of matches of HTTP the longest path comes first, then the most headers, the most query parameters, a method; of gRPC
-// the longest service, the longest method, the most headers.
-
-// rank orders matches that all fit; the greater wins.
-type rank [6]int
+// What was told of routes is put in the words of the Gateway API, of which package law knows what Linkerd's proxy picks.
 
 // matched is the rule that a request takes.
 type matched struct {
@@ -31,127 +23,91 @@ type matched struct {
 }
 
 func (p protocol) best(probe law.Probe) (best matched, found bool, err error) {
-	var most rank
-	for _, route := range p.routes {
-		host, fits, err := hostRank(slices.Concat(list(route, "hosts"), list(route, "snis")), probe.Host)
-		if err != nil {
-			return best, false, err
-		}
-		if !fits {
-			continue
-		}
-		for i, rule := range list(route, "rules") {
-			r, fits, err := p.ruleRank(rule, probe)
-			if err != nil {
-				return best, false, err
-			}
-			r[0], r[1] = host[0], host[1]
-			if fits && (!found || slices.Compare(most[:], r[:]) < 0) {
-				best, most, found = matched{route, rule, i}, r, true
-			}
-		}
-	}
-	return best, found, nil
-}
-
-// ruleRank is the best match of a rule. One without matches fits everything.
-func (p protocol) ruleRank(rule protoreflect.Message, probe law.Probe) (best rank, fits bool, err error) {
-	if p.opaque != "" {
-		return best, true, nil
-	}
-	matches, rankOf := list(rule, "matches"), httpRank
+	kind := law.PathHTTPRoute
 	if p.rpc {
-		rankOf = rpcRank
+		if kind = law.PathGRPCRoute; probe.Method != http.MethodPost {
+			return best, false, nil
+		}
 	}
-	if len(matches) == 0 {
-		return rank{2: 1 - boolRank(p.rpc)}, !p.rpc || probe.Method == http.MethodPost, nil
-	}
-	for _, m := range matches {
-		r, ok, err := rankOf(m, probe)
-		if err != nil {
+	specs := make([]map[string]any, len(p.routes))
+	for i, route := range p.routes {
+		if specs[i], err = p.specOf(route); err != nil {
 			return best, false, err
 		}
-		if ok && (!fits || slices.Compare(best[:], r[:]) < 0) {
-			best, fits = r, true
-		}
 	}
-	return best, fits, nil
+	route, rule, found, err := law.RuleTold(kind, specs, probe)
+	if found {
+		best = matched{p.routes[route], list(p.routes[route], "rules")[rule], rule}
+	}
+	return best, found, err
 }
 
-func boolRank(b bool) int {
-	if b {
-		return 1
+// specOf is as much of a route's spec as says which requests take it.
+func (p protocol) specOf(route protoreflect.Message) (map[string]any, error) {
+	hosts, err := each(slices.Concat(list(route, "hosts"), list(route, "snis")), hostname)
+	if err != nil {
+		return nil, err
 	}
-	return 0
+	match := httpMatch
+	if p.rpc {
+		match = rpcMatch
+	}
+	rules, err := each(list(route, "rules"), func(rule protoreflect.Message) (any, error) {
+		matches, err := each(list(rule, "matches"), match)
+		return map[string]any{"matches": matches}, err
+	})
+	return map[string]any{"hostnames": hosts, "rules": rules}, err
 }
 
-func hostRank(hosts []protoreflect.Message, host string) (best rank, fits bool, err error) {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	for _, h := range hosts {
-		var r rank
-		ok := false
-		switch kind, m := oneof(h, "match"); kind {
-		case "exact":
-			name := strings.ToLower(strings.TrimSuffix(text(h, "exact"), "."))
-			r, ok = rank{2, len(name)}, name == host
-		case "suffix":
-			labels := texts(m, "reverse_labels")
-			slices.Reverse(labels)
-			suffix := "." + strings.ToLower(strings.Join(labels, "."))
-			r, ok = rank{1, len(suffix)}, strings.HasSuffix(host, suffix)
-		default:
-			return best, false, unknownKind("a match of hosts")
-		}
-		if ok && (!fits || slices.Compare(best[:], r[:]) < 0) {
-			best, fits = r, true
+// each translates messages one by one.
+func each[T any](in []protoreflect.Message, translate func(protoreflect.Message) (T, error)) ([]T, error) {
+	out := make([]T, len(in))
+	for i, m := range in {
+		var err error
+		if out[i], err = translate(m); err != nil {
+			return nil, err
 		}
 	}
-	return best, fits || len(hosts) == 0, nil
+	return out, nil
 }
 
-func httpRank(m protoreflect.Message, probe law.Probe) (r rank, fits bool, err error) {
-	path, raw, _ := strings.Cut(cmp.Or(probe.Path, "/"), "?")
-	r[2] = 1
-	if path = cmp.Or(path, "/"); has(m, "path") {
-		if r[2], fits, err = pathRank(sub(m, "path"), path); err != nil || !fits {
-			return r, false, err
+func hostname(h protoreflect.Message) (string, error) {
+	switch kind, m := oneof(h, "match"); kind {
+	case "exact":
+		return text(h, "exact"), nil
+	case "suffix":
+		labels := texts(m, "reverse_labels")
+		slices.Reverse(labels)
+		return "*." + strings.Join(labels, "."), nil
+	}
+	return "", unknownKind("a match of hosts")
+}
+
+func httpMatch(m protoreflect.Message) (out map[string]any, err error) {
+	out = map[string]any{}
+	if has(m, "path") {
+		if out["path"], err = valueOf(sub(m, "path"), "kind", "a match of paths"); err != nil {
+			return nil, err
 		}
-	}
-	if fits, err = headersFit(m, probe); err != nil || !fits {
-		return r, false, err
-	}
-	query, _ := url.ParseQuery(raw) // what can be read of it
-	params := list(m, "query_params")
-	if fits, err = allFit(params, func(name string) []string { return query[name] }); err != nil || !fits {
-		return r, false, err
 	}
 	if has(m, "method") {
-		method, err := methodOf(sub(m, "method"))
-		if err != nil || method != cmp.Or(probe.Method, http.MethodGet) {
-			return r, false, err
+		if out["method"], err = methodOf(sub(m, "method")); err != nil {
+			return nil, err
 		}
 	}
-	r[3], r[4], r[5] = len(list(m, "headers")), len(params), boolRank(has(m, "method"))
-	return r, true, nil
+	if out["headers"], err = each(list(m, "headers"), namedValue); err != nil {
+		return nil, err
+	}
+	out["queryParams"], err = each(list(m, "query_params"), namedValue)
+	return out, err
 }
 
-func pathRank(m protoreflect.Message, path string) (length int, fits bool, err error) {
-	switch kind, _ := oneof(m, "kind"); kind {
-	case "exact":
-		return len(path), text(m, "exact") == path, nil
-	case "prefix":
-		prefix := text(m, "prefix")
-		if prefix == "/" {
-			return 1, true, nil
-		}
-		prefix = strings.TrimRight(prefix, "/")
-		rest, ok := strings.CutPrefix(strings.TrimRight(path, "/"), prefix)
-		return len(prefix), ok && (rest == "" || strings.HasPrefix(rest, "/")), nil
-	case "regex":
-		fits, err := spans(text(m, "regex"), path)
-		return len(path), fits, err
-	}
-	return 0, false, unknownKind("a match of paths")
+func rpcMatch(m protoreflect.Message) (map[string]any, error) {
+	rpc := sub(m, "rpc")
+	headers, err := each(list(m, "headers"), namedValue)
+	return map[string]any{
+		"method": map[string]any{"service": text(rpc, "service"), "method": text(rpc, "method")}, "headers": headers,
+	}, err
 }
 
 func methodOf(m protoreflect.Message) (string, error) {
@@ -167,78 +123,36 @@ func methodOf(m protoreflect.Message) (string, error) {
 	return "", unknownKind("a method")
 }
 
-// rpcRank fits POST /SERVICE/METHOD alone.
-func rpcRank(m protoreflect.Message, probe law.Probe) (r rank, fits bool, err error) {
-	path, _, _ := strings.Cut(probe.Path, "?")
-	parts := strings.Split(path, "/")
-	if probe.Method != http.MethodPost || len(parts) < 3 || parts[0] != "" {
-		return r, false, nil
+// namedValue is the match of a header or a query parameter.
+func namedValue(m protoreflect.Message) (map[string]any, error) {
+	out, err := valueOf(m, "value", "a match of headers or query parameters")
+	if err == nil {
+		out["name"] = text(m, "name")
 	}
-	for i, field := range []protoreflect.Name{"service", "method"} {
-		want := text(sub(m, "rpc"), field)
-		if want != "" && want != parts[i+1] {
-			return r, false, nil
-		}
-		r[2+i] = len(want)
-	}
-	r[4] = len(list(m, "headers"))
-	fits, err = headersFit(m, probe)
-	return r, fits, err
-}
-
-func headersFit(m protoreflect.Message, probe law.Probe) (bool, error) {
-	return allFit(list(m, "headers"), func(name string) []string {
-		if v, there := probe.Value(name); there {
-			return []string{v}
-		}
-		return nil
-	})
-}
-
-// allFit asks matches of named values: each must fit some value of its name.
-func allFit(matches []protoreflect.Message, values func(name string) []string) (bool, error) {
-	for _, m := range matches {
-		kind, _ := oneof(m, "value")
-		fits := false
-		for _, v := range values(text(m, "name")) {
-			switch kind {
-			case "exact":
-				fits = fits || text(m, "exact") == v
-			case "regex":
-				ok, err := spans(text(m, "regex"), v)
-				if err != nil {
-					return false, err
-				}
-				fits = fits || ok
-			}
-		}
-		if kind == "" {
-			return false, unknownKind("a match of headers or query parameters")
-		}
-		if !fits {
-			return false, nil
-		}
-	}
-	return true, nil
+	return out, err
 }
 
 // maxPattern bounds a regular expression, in bytes.
 const maxPattern = 1024
 
-// spans reports whether the first find of an expression is the whole value, which is not the same as an anchored one:
-// a|ab does not find the whole of ab.
-func spans(expr, value string) (bool, error) {
-	if len(expr) > maxPattern {
-		return false, fmt.Errorf("the control plane told a regular expression of %d characters, which is not tried",
-			len(expr))
+// valueOf is the match of one value; what names it in errors.
+func valueOf(m protoreflect.Message, of protoreflect.Name, what string) (map[string]any, error) {
+	kind, _ := oneof(m, of)
+	sort := map[string]string{"exact": "Exact", "prefix": "PathPrefix", "regex": "RegularExpression"}[kind]
+	if sort == "" {
+		return nil, unknownKind(what)
 	}
-	re, err := regexp.Compile(expr)
-	if err != nil {
-		return false, fmt.Errorf("the control plane told %q, which does not compile as a regular expression here, so which "+
-			"rule the request takes cannot be told", untrusted.Short(expr, 100))
+	value := text(m, protoreflect.Name(kind))
+	if kind == "regex" {
+		if len(value) > maxPattern {
+			return nil, fmt.Errorf("the control plane told a regular expression of %d characters, which is not tried", len(value))
+		}
+		if _, err := regexp.Compile(value); err != nil {
+			return nil, fmt.Errorf("the control plane told %q, which does not compile as a regular expression here, so which "+
+				"rule the request takes cannot be told", untrusted.Short(value, 100))
+		}
 	}
-	at := re.FindStringIndex(value)
-	return at != nil && at[0] == 0 && at[1] == len(value), nil
+	return map[string]any{"type": sort, "value": value}, nil
 }
 
 // unknownKind is the error for what a later version may tell.
