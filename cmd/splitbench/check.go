@@ -91,7 +91,7 @@ func (k *checkCommand) check(ctx context.Context, args []string) error {
 	namespace := cfg.Query.Namespace
 	if k.all {
 		namespace = ""
-		cfg.Local.Grant = grant(cfg.Local.Context, cfg.Query, append(k.cluster.source(), "-A")...)
+		k.cluster.grant(cfg, "-A")
 	}
 	found, err := mesh.Find(ctx, cfg.Local, namespace, nil)
 	switch {

@@ -244,23 +244,22 @@ func (c *clusterFlags) prepare(cfg *bench.Config, args []string) error {
 	for i, r := range cfg.Remotes {
 		cfg.Remotes[i].Client.Grant = grant(r.Client.Context, cfg.Query, "--remote")
 	}
-	source := c.source()
-	if cfg.Query.Runners {
-		source = append(source, "--runners")
-	}
-	cfg.Local.Grant = grant(cfg.Local.Context, cfg.Query, source...)
+	c.grant(cfg)
 	cfg.Query.Teller = bench.NewTeller(cfg.REST, cfg.Protocol)
 	return nil
 }
 
-// source are the flags that choose the client pod.
-func (c *clusterFlags) source() (words []string) {
+// grant sets the command that grants what a run needs in the client's cluster.
+func (c *clusterFlags) grant(cfg *bench.Config, more ...string) {
 	for _, name := range []string{"from", "selector", "from-namespace"} {
 		if f := c.own.Lookup(name); f.Changed {
-			words = append(words, "--"+name, f.Value.String())
+			more = append(more, "--"+name, f.Value.String())
 		}
 	}
-	return words
+	if cfg.Query.Runners {
+		more = append(more, "--runners")
+	}
+	cfg.Local.Grant = grant(cfg.Local.Context, cfg.Query, more...)
 }
 
 // grant is the command that grants what a run needs in the cluster of a context.

@@ -258,7 +258,7 @@ func (c *watchCommand) finder() (func(context.Context) ([]mesh.Found, error), er
 	switch {
 	case c.everywhere:
 		namespaces = []string{""}
-		c.cfg.Local.Grant = grant(c.cfg.Local.Context, c.cfg.Query, append(c.cluster.source(), "-A")...)
+		c.cluster.grant(&c.cfg.Config, "-A")
 	case len(namespaces) == 0:
 		namespaces = []string{c.cfg.Query.Namespace}
 	}
@@ -285,7 +285,7 @@ func (c *watchCommand) finder() (func(context.Context) ([]mesh.Found, error), er
 func (c *watchCommand) each(f mesh.Found) bench.WatchConfig {
 	one := c.cfg
 	one.Query.Namespace, one.Query.Split = f.Namespace, f.Split
-	one.Local.Grant = grant(one.Local.Context, one.Query, c.cluster.source()...)
+	c.cluster.grant(&one.Config)
 	said := ""
 	one.Progress = func(p bench.Progress) {
 		if p.Text != "" && p.Text != said {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"github.com/spf13/pflag"
 
 	"github.com/splitbench/splitbench/internal/bench"
 	"github.com/splitbench/splitbench/internal/demo"
@@ -22,6 +23,21 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/store"
 )
+
+// The command that grants what a watch lacks grants runner pods too, where it is of several splits.
+func TestGrantOfSeveralSplits(t *testing.T) {
+	c := &watchCommand{everywhere: true}
+	c.cluster.register(pflag.NewFlagSet("watch", pflag.ContinueOnError), &c.cfg.Config)
+	c.cfg.Query.Namespace, c.cfg.Query.Runners = "test", true
+	if _, err := c.finder(); err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []string{c.cfg.Local.Grant, c.each(mesh.Found{Namespace: "test", Split: "ts/a"}).Local.Grant} {
+		if !strings.Contains(got, " --runners") {
+			t.Error(got)
+		}
+	}
+}
 
 // The page answers from before the first look on, in gaps too, with what was told last; it is gone when the watch has
 // ended, and a second watch on the same address is told so.

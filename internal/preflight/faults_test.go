@@ -70,7 +70,7 @@ func viewFaults() []viewFault {
 		{"quota that is full", "SB040", runners(law.Runners{Sight: law.Seen, Refused: `pods "x" is forbidden: exceeded quota: four`}), Failed, "takes no runner pod: pods", "lower --runners"},
 		{"Pod Security", "SB040", runners(law.Runners{Sight: law.Seen, Refused: `violates PodSecurity "restricted:latest"`}), Failed, `violates PodSecurity "restricted:latest"`, "the mesh's CNI plugin"},
 		{"another webhook", "SB040", runners(law.Runners{Sight: law.Seen, Refused: `admission webhook "no" denied the request`}), Failed, "denied the request", "--dry-run=server"},
-		{"runner pods that nobody was asked of", "SB040", runners(law.Runners{Sight: law.Unread, Why: "forbidden"}), Unknown, "was not asked: forbidden", "splitbench rbac run"},
+		{"runner pods that nobody was asked of", "SB040", runners(law.Runners{Sight: law.Unread, Why: "forbidden"}), Unknown, "was not asked: forbidden", "-n test --from deploy/frontend --runners |"},
 		{"runner pods", "SB040", runners(law.Runners{Sight: law.Seen, Meshed: true}), OK, "takes runner pods with ServiceAccount default and image x:1", ""},
 		{"runner pods before meshed ones", "SB040", func(v *View) { runners(law.Runners{Sight: law.Seen})(v); v.Through = &law.Through{} }, OK, "takes runner pods", ""},
 

@@ -272,6 +272,9 @@ func grant(s View, cluster string) string {
 	} else if from, ok := strings.CutPrefix(s.Source.Workload, "--from "); ok {
 		words = append(words, "--from", from)
 	}
+	if cluster == "" && s.Runners != nil {
+		words = append(words, "--runners")
+	}
 	return untrusted.Shell(words...) + " | " + kubectlIn(context, "", "apply", "-f", "-")
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/splitbench/splitbench/internal/untrusted"
 )
 
-// What was told of routes is put in the words of the Gateway API, of which package law knows what Linkerd's proxy picks.
+// What was told of routes is put in the words of the Gateway API: package law knows which rule Linkerd's proxy picks.
 
 // matched is the rule that a request takes.
 type matched struct {
@@ -145,7 +145,8 @@ func valueOf(m protoreflect.Message, of protoreflect.Name, what string) (map[str
 	value := text(m, protoreflect.Name(kind))
 	if kind == "regex" {
 		if len(value) > maxPattern {
-			return nil, fmt.Errorf("the control plane told a regular expression of %d characters, which is not tried", len(value))
+			return nil, fmt.Errorf("the control plane told a regular expression of %d characters, which is not tried",
+				len(value))
 		}
 		if _, err := regexp.Compile(value); err != nil {
 			return nil, fmt.Errorf("the control plane told %q, which does not compile as a regular expression here, so which "+
