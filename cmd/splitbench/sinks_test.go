@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 )
 
@@ -18,7 +18,7 @@ func TestReplaceFile(t *testing.T) {
 	}
 	if err := errors.Join(
 		os.WriteFile(at("file"), []byte("old"), 0o600), os.Symlink("file", at("link")), os.Symlink("nothing", at("nowhere")),
-		os.Mkdir(at("folder"), 0o755), syscall.Mkfifo(at("pipe"), 0o600),
+		os.Mkdir(at("folder"), 0o755), exec.CommandContext(t.Context(), "mkfifo", at("pipe")).Run(),
 	); err != nil {
 		t.Fatal(err)
 	}

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/splitbench/splitbench/internal/store"
@@ -244,7 +244,7 @@ func link(t *testing.T, run string) {
 func pipe(t *testing.T, run string) {
 	t.Helper()
 	page := filepath.Join(run, "manifest.json")
-	if err := errors.Join(os.Remove(page), syscall.Mkfifo(page, 0o644)); err != nil {
+	if err := errors.Join(os.Remove(page), exec.CommandContext(t.Context(), "mkfifo", page).Run()); err != nil {
 		t.Fatal(err)
 	}
 }
