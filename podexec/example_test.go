@@ -33,7 +33,7 @@ func ExampleContainer_Exec() {
 	// exec in test/frontend-5d4c/nginx: sh: exit code 3: no more
 }
 
-// Put a program into the container; it proves that it arrived by printing its own hash.
+// Put a program into the container and run it.
 func ExampleContainer_Upload() {
 	server := startServer(nil)
 	defer server.stop()
@@ -44,17 +44,22 @@ func ExampleContainer_Upload() {
 		fmt.Println(err)
 		return
 	}
-	program := []byte("#!/bin/sh\nsha256sum \"$0\"\n")
+	program := []byte("#!/bin/sh\necho $1 runs\n")
 	name, err := UploadName(program, rand.Reader)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	path, err := c.Upload(ctx, Upload{Data: program, Name: name, TryArgs: []string{"--version"}})
+	p, err := c.Upload(Upload{Data: program, Name: name})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(strings.HasSuffix(path, name), os.Remove(path))
-	// Output: true <nil>
+	if err := p.Exec(ctx, []string{"it"}, nil, os.Stdout, nil); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(strings.HasSuffix(p.Sent().Path, name), os.Remove(p.Sent().Path))
+	// Output:
+	// it runs
+	// true <nil>
 }

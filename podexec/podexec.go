@@ -6,7 +6,7 @@
 // Invariant: no byte that the container wrote is ever lost in silence. What could not be handed to the caller is an
 // error of [Container.Exec]. The reverse does not hold: a nil error is not proof that all of the output arrived,
 // because an API server may close a stream normally before the exit status (kubernetes/kubernetes#124571). Who needs
-// proof puts an end mark with totals into the output and checks it; [Container.Upload] does.
+// proof puts an end mark with totals into the output and checks it, as [Program.Exec] does of what it sends.
 package podexec
 
 import (

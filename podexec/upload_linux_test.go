@@ -37,7 +37,7 @@ func TestUploadPassesOverMounts(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, p Protocol) {
 		c := newServer(t, nil).container(t, Options{Protocol: p})
 		u := testUpload(t, program(300_000), readOnly, noexec, full, good)
-		path, err := c.Upload(t.Context(), u)
+		_, path, err := put(t, c, u)
 		if err != nil || path != filepath.Join(good, u.Name) {
 			t.Fatalf("%q, %v", path, err)
 		}
@@ -49,7 +49,7 @@ func TestUploadPassesOverMounts(t *testing.T) {
 				t.Errorf("left in %s: %q", dir, left)
 			}
 		}
-		_, err = c.upload(t.Context(), testUpload(t, u.Data, readOnly, noexec, full), nil)
+		_, _, err = c.program(testUpload(t, u.Data, readOnly, noexec, full), nil).try(t.Context())
 		if !is[*UploadError](err) {
 			t.Fatal(err)
 		}

@@ -5,7 +5,8 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
-	"io/fs"
+	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,7 +14,6 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -32,7 +32,24 @@ func testUpload(t *testing.T, data []byte, dirs ...string) Upload {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Upload{Data: data, Name: name, Dirs: dirs, TryArgs: []string{"--version"}}
+	return Upload{Data: data, Name: name, Dirs: dirs}
+}
+
+// put uploads and runs a program, and returns what it wrote and where it is.
+func put(t *testing.T, c *Container, u Upload, argv ...string) (out, path string, err error) {
+	t.Helper()
+	p, err := c.Upload(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.try(t.Context(), argv...)
+}
+
+// try runs the program.
+func (p *Program) try(ctx context.Context, argv ...string) (out, path string, err error) {
+	var b bytes.Buffer
+	err = p.Exec(ctx, argv, nil, &b, nil)
+	return b.String(), p.Sent().Path, err
 }
 
 func names(t *testing.T, dir string) []string {
@@ -75,9 +92,9 @@ func TestUploadTakesTheFirstGoodDirectory(t *testing.T) {
 		s := newServer(t, nil)
 		c := s.container(t, Options{Protocol: p})
 		u := testUpload(t, program(1<<20), "/nonexistent", filepath.Join(file, "below"), "/proc/self/fd", good, later)
-		path, err := c.Upload(t.Context(), u)
-		if err != nil {
-			t.Fatal(err)
+		out, path, err := put(t, c, u, "serve", "a 'b", "$(id)")
+		if err != nil || out != "ours serve a 'b $(id)\n" {
+			t.Fatalf("%q, %v", out, err)
 		}
 		if path != filepath.Join(good, u.Name) {
 			t.Errorf("path %q", path)
@@ -100,14 +117,14 @@ func TestUploadTakesTheFirstGoodDirectory(t *testing.T) {
 		}
 		again := u
 		again.Data = program(100)
-		if _, err := c.Upload(t.Context(), again); !errors.Is(err, fs.ErrExist) {
-			t.Errorf("the name is taken: %v", err)
+		if _, path, err := put(t, c, again); err != nil || filepath.Dir(path) != later {
+			t.Errorf("the name is taken: %q, %v", path, err)
 		}
 		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, u.Data) {
 			t.Errorf("the file of that name is now %d bytes, %v", len(got), err)
 		}
-		if n := s.websockets.Load() + s.spdys.Load(); n != 5 {
-			t.Errorf("%d commands, want 5: probe, write, try; probe, write", n)
+		if n := s.websockets.Load() + s.spdys.Load(); n != 2 {
+			t.Errorf("%d commands for two uploads", n)
 		}
 	})
 }
@@ -125,7 +142,7 @@ func TestUploadUsesTheContainersVariables(t *testing.T) {
 			s := newServer(t, func(s *apiServer) {
 				s.env, s.dir = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + test.tmpdir}, pwd
 			})
-			path, err := s.container(t, Options{}).upload(t.Context(), testUpload(t, program(100)), []string{"TMPDIR", "PWD"})
+			_, path, err := s.container(t, Options{}).program(testUpload(t, program(100)), []string{"TMPDIR", "PWD"}).try(t.Context())
 			if err != nil || filepath.Dir(path) != test.want {
 				t.Fatalf("%q, %v", path, err)
 			}
@@ -139,7 +156,7 @@ func TestUploadUsesTheContainersVariables(t *testing.T) {
 func TestUploadWithoutAGoodDirectorySaysWhatWasTried(t *testing.T) {
 	s := newServer(t, func(s *apiServer) { s.dir = "/proc"; s.env = []string{"PATH=" + os.Getenv("PATH")} })
 	u := testUpload(t, program(100), "/nonexistent", "/proc/tty", "/etc/passwd")
-	_, err := s.container(t, Options{}).upload(t.Context(), u, []string{"TMPDIR", "/nonexistent/", "PWD"})
+	_, _, err := s.container(t, Options{}).program(u, []string{"TMPDIR", "/nonexistent/", "PWD"}).try(t.Context())
 	var failed *UploadError
 	if !errors.As(err, &failed) {
 		t.Fatal(err)
@@ -163,65 +180,46 @@ func TestUploadOfATruncatedStream(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, p Protocol) {
 		dir := t.TempDir()
 		s := newServer(t, func(s *apiServer) { s.cutStdin = 70_000 })
-		_, err := s.container(t, Options{Protocol: p}).Upload(t.Context(), testUpload(t, program(200_000), dir))
-		if err == nil || !strings.Contains(err.Error(), "70000 of ") || !strings.Contains(err.Error(), "3 times") {
+		_, _, err := put(t, s.container(t, Options{Protocol: p}), testUpload(t, program(200_000), dir))
+		if err == nil || !regexp.MustCompile(`6\d{4} of 2\d{5} bytes arrived`).MatchString(err.Error()) {
 			t.Errorf("%v", err)
 		}
+		s.running.Wait()
 		if left := names(t, dir); len(left) != 0 {
 			t.Errorf("left: %q", left)
 		}
 	})
 }
 
-// What stands at the file's name after it was written is somebody else's: it is never run, also where it was put there
-// while the right one was hashed.
+// What stands at the file's name after it was written is somebody else's: it is never run, whether it was put there
+// before the right one was hashed or while it was.
 func TestUploadThatWasSwapped(t *testing.T) {
-	const theirs = "#!/bin/sh\ntouch \"$(dirname \"$1\")/theirs\"\necho theirs\n"
-	swap := func(file string) {
-		other := file + ".other"
-		if err := errors.Join(os.WriteFile(other, []byte(theirs), 0o700), os.Rename(other, file)); err != nil {
-			t.Error(err)
-		}
-	}
-	dir := t.TempDir()
-	u := testUpload(t, program(1000), dir)
-	file := filepath.Join(dir, u.Name)
-	var asked atomic.Int32
-	s := newServer(t, func(s *apiServer) {
-		s.refuse = func(http.ResponseWriter, *http.Request) bool {
-			if asked.Add(1) == 3 { // written; now it would be tried
-				swap(file)
+	const theirs = "#!/bin/sh\necho theirs\n"
+	for name, swap := range map[string]struct{ tool, want, err string }{
+		"as it is written": {"cat", "", " bytes arrived"},
+		"as it is counted": {"wc", "ours serve a b\n", ""},
+		"as it is hashed":  {"sha256sum", "ours serve a b\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, bin := t.TempDir(), t.TempDir()
+			u := testUpload(t, program(1000), dir)
+			file := filepath.Join(dir, u.Name)
+			path, err := exec.LookPath(swap.tool)
+			if err != nil {
+				t.Fatal(err)
 			}
-			return false
-		}
-	})
-	c := s.container(t, Options{})
-	path, err := c.Upload(t.Context(), u)
-	if err != nil || path != file {
-		t.Fatalf("sent again: %q, %v", path, err)
-	}
-	if out, err := c.output(t.Context(), u.Argv(path, "serve", "a b"), nil); out != "ours serve a b\n" || err != nil {
-		t.Errorf("%q, %v", out, err)
-	}
-
-	// The container's sha256sum gives whoever watches all the time there is.
-	bin := t.TempDir()
-	slow := "#!/bin/sh\n/usr/bin/sha256sum\nmv \"" + file + ".other\" \"" + file + "\" 2> /dev/null\ntrue\n"
-	err = errors.Join(os.WriteFile(filepath.Join(bin, "sha256sum"), []byte(slow), 0o700), //nolint:gosec // a program
-		os.WriteFile(file+".other", []byte(theirs), 0o700))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.env = []string{"PATH=" + bin + ":" + os.Getenv("PATH")}
-	if out, err := c.output(t.Context(), u.Argv(path, "serve"), nil); out != "ours serve\n" || err != nil {
-		t.Errorf("swapped between hash and start: %q, %v", out, err)
-	}
-	out, err := c.output(t.Context(), u.Argv(path, "serve"), nil)
-	if out != "" || !is[*ExitError](err) || !strings.Contains(err.Error(), " there, ") {
-		t.Errorf("another file: %q, %v", out, err)
-	}
-	if diff := cmp.Diff([]string{u.Name}, names(t, dir)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+			script := fmt.Sprintf("#!/bin/sh\n%s \"$@\"\n[ ! -s %[2]s ] || mv %[2]s.other %[2]s 2> /dev/null\ntrue\n", path, file)
+			err = errors.Join(os.WriteFile(filepath.Join(bin, swap.tool), []byte(script), 0o700), //nolint:gosec // a program
+				os.WriteFile(file+".other", []byte(theirs), 0o700))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := newServer(t, func(s *apiServer) { s.env = []string{"PATH=" + bin + ":" + os.Getenv("PATH")} })
+			out, _, err := s.container(t, Options{}).program(u, nil).try(t.Context(), "serve", "a b")
+			if out != swap.want || (err == nil) != (swap.err == "") || err != nil && !strings.Contains(err.Error(), swap.err) {
+				t.Errorf("%q, %v, want %q, %q", out, err, swap.want, swap.err)
+			}
+		})
 	}
 }
 
@@ -237,28 +235,28 @@ func TestUploadPassesOverSharedDirectories(t *testing.T) {
 	c := newServer(t, nil).container(t, Options{})
 	u := testUpload(t, program(100), shared, link)
 	u.Shared = []string{shared + "/"}
-	_, err := c.upload(t.Context(), u, []string{"/dev/shm"})
+	_, _, err := c.program(u, []string{"/dev/shm"}).try(t.Context())
 	for _, dir := range []string{shared, below, "/dev/shm"} {
 		if want := dir + " (shared: "; !is[*UploadError](err) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: want %q", err, want)
 		}
 	}
 	u.Dirs = append(u.Dirs, private)
-	if path, err := c.Upload(t.Context(), u); err != nil || path != filepath.Join(private, u.Name) {
+	if _, path, err := put(t, c, u); err != nil || path != filepath.Join(private, u.Name) {
 		t.Errorf("%q, %v", path, err)
 	}
 }
 
 func TestUploadWithoutAHash(t *testing.T) {
 	bin, dir := t.TempDir(), t.TempDir()
-	for _, name := range []string{"sh", "cat", "chmod", "rm", "wc"} {
+	for _, name := range []string{"sh", "cat", "chmod", "rm", "wc", "head"} {
 		path, err := exec.LookPath(name)
 		if err := errors.Join(err, os.Symlink(path, filepath.Join(bin, name))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s := newServer(t, func(s *apiServer) { s.env = []string{"PATH=" + bin} })
-	_, err := s.container(t, Options{}).upload(t.Context(), testUpload(t, program(100), dir), nil)
+	_, _, err := s.container(t, Options{}).program(testUpload(t, program(100), dir), nil).try(t.Context())
 	if !is[*UploadError](err) || !strings.Contains(err.Error(), "no sha256sum in the container") {
 		t.Error(err)
 	}
@@ -277,7 +275,7 @@ func TestUploadForAnotherArchitecture(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, p Protocol) {
 		dir := t.TempDir()
 		c := newServer(t, nil).container(t, Options{Protocol: p})
-		_, err := c.Upload(t.Context(), testUpload(t, elf, dir))
+		_, _, err := put(t, c, testUpload(t, elf, dir))
 		var start *StartError
 		if !errors.As(err, &start) || start.Reason != WrongArch || !strings.Contains(err.Error(), "another architecture") {
 			t.Errorf("%v", err)
@@ -291,29 +289,38 @@ func TestUploadForAnotherArchitecture(t *testing.T) {
 func TestUploadWithoutAShell(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, p Protocol) {
 		s := newServer(t, func(s *apiServer) { s.noShell = true })
-		_, err := s.container(t, Options{Protocol: p}).Upload(t.Context(), testUpload(t, program(100)))
+		_, _, err := put(t, s.container(t, Options{Protocol: p}), testUpload(t, program(100)))
 		if !is[*NoShellError](err) || !is[*StartError](err) || !strings.Contains(err.Error(), "choose a container") {
 			t.Errorf("%v", err)
 		}
 	})
 }
 
+// whenSaid calls do when a command has said the word.
+type whenSaid struct {
+	io.Writer
+	word string
+	do   func()
+}
+
+func (w whenSaid) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte(w.word)) {
+		w.do()
+	}
+	return w.Writer.Write(p)
+}
+
 func TestUploadCancelledOnTheWayLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
-	var asked atomic.Int32
 	s := newServer(t, func(s *apiServer) {
-		s.refuse = func(http.ResponseWriter, *http.Request) bool {
-			if asked.Add(1) == 3 { // written; now it would be run
-				cancel()
-			}
-			return false
-		}
+		s.twist = func(stdout io.Writer) io.Writer { return whenSaid{stdout, "dir\t", cancel} }
 	})
-	_, err := s.container(t, Options{}).Upload(ctx, testUpload(t, program(1000), dir))
+	_, _, err := s.container(t, Options{}).program(testUpload(t, program(8<<20), dir), nil).try(ctx)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
+	s.running.Wait()
 	if left := names(t, dir); len(left) != 0 {
 		t.Errorf("left: %q", left)
 	}
@@ -323,7 +330,7 @@ func TestUploadRefused(t *testing.T) {
 	s := newServer(t, func(s *apiServer) {
 		s.refuse = func(w http.ResponseWriter, _ *http.Request) bool { status(w, 403, "no"); return true }
 	})
-	_, err := s.container(t, Options{}).Upload(t.Context(), testUpload(t, program(100)))
+	_, _, err := put(t, s.container(t, Options{}), testUpload(t, program(100)))
 	if !is[*ForbiddenError](err) {
 		t.Errorf("%v", err)
 	}
@@ -338,14 +345,13 @@ func TestUploadChecksItsArguments(t *testing.T) {
 		"name with a slash":  func(u *Upload) { u.Name = "../x" },
 		"name with newline":  func(u *Upload) { u.Name = "a\nb" },
 		"parent":             func(u *Upload) { u.Name = ".." },
-		"no way to try":      func(u *Upload) { u.TryArgs = nil },
 		"relative directory": func(u *Upload) { u.Dirs = []string{"tmp"} },
 		"word of the script": func(u *Upload) { u.Dirs = []string{"PWD"} },
 		"too many":           func(u *Upload) { u.Dirs = make([]string, 65) },
 	} {
 		u := good
 		change(&u)
-		if _, err := c.Upload(t.Context(), u); err == nil {
+		if _, err := c.Upload(u); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -372,7 +378,7 @@ func TestPackedUpload(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if c.path != "" {
 				bin := t.TempDir()
-				for _, tool := range []string{"sh", "cat", "chmod", "rm", "wc", "dd", "sha256sum"} {
+				for _, tool := range []string{"sh", "cat", "chmod", "rm", "wc", "dd", "head", "sha256sum"} {
 					path, err := exec.LookPath(tool)
 					if err != nil {
 						t.Skip(err)
@@ -384,12 +390,15 @@ func TestPackedUpload(t *testing.T) {
 				t.Setenv("PATH", bin)
 			}
 			dir := t.TempDir()
-			var sent Sent
 			u := testUpload(t, data, dir)
-			u.Packed, u.Sent = c.packed, &sent
-			path, err := newServer(t, nil).container(t, Options{}).Upload(t.Context(), u)
+			u.Packed = c.packed
+			p, err := newServer(t, nil).container(t, Options{}).Upload(u)
 			if err != nil {
 				t.Fatal(err)
+			}
+			out, path, err := p.try(t.Context())
+			if err != nil || out != "ours\n" {
+				t.Fatalf("%q, %v", out, err)
 			}
 			if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, data) {
 				t.Errorf("%d bytes, %v", len(got), err)
@@ -398,43 +407,75 @@ func TestPackedUpload(t *testing.T) {
 			if c.by != "" {
 				want = len(c.packed)
 			}
-			if sent.By != c.by || sent.Bytes != want || sent.Took <= 0 {
+			if sent := p.Sent(); sent.By != c.by || sent.Bytes != want || sent.Took <= 0 {
 				t.Errorf("sent %+v, want %d bytes unpacked by %q", sent, want, c.by)
 			}
 		})
 	}
 }
 
-func TestParseProbe(t *testing.T) {
+// A container says what it likes: a program runs only after it was sent, and nobody is waited for who waits for nothing.
+func TestDialogueWithStrangers(t *testing.T) {
 	long := strings.Repeat("d", 5000)
 	for _, test := range []struct {
-		out, good string
-		bad       []Attempt
-		err       bool
+		said, answered string // to what was said first
+		runs, err      bool
 	}{
-		{out: "ok\t/tmp\nend\n", good: "/tmp"},
-		{out: "bad\t/a\tnot a directory\nok\t/b c\nend\n", good: "/b c", bad: []Attempt{{"/a", "not a directory"}}},
-		{out: "end\n"},
-		{out: "ok\t/tmp\n", err: true},
-		{out: "", err: true},
-		{out: "motd of a chatty shell\nok\t/tmp\nend\n", good: "/tmp"},
-		{out: "ok\ttmp\nok\t/\x1b\nok\t/" + long + "\nend\n"},
-		{out: "ok\t/a\nok\t/b\nend\n", good: "/a"},
+		{said: "dir\t/tmp\t\n", answered: "cat 4\ndata"},
+		{said: "motd of a chatty shell\nrun\ndir\t/b c\tgzip\n", answered: "gzip 2\ngz"},
+		{said: "dir\t/tmp\trm -rf /\n", answered: "cat 4\ndata"},
+		{said: "dir\t/tmp\t\nrun\nHELLO", runs: true, err: true}, // it was not read
+		{said: "dir\ttmp\t\ndir\t/\x1b\t\ndir\t/" + long + "\t\nrun\n"},
+		{said: "dir\t/dev/shm\t\n", answered: "next\n"},
+		{said: "no\tnothing was sent\nend\n"},
+		{said: strings.Repeat("x", 70<<10), err: true},
 	} {
-		good, bad, _, err := parseProbe(test.out)
-		if good != test.good || (err != nil) != test.err || !cmp.Equal(bad, test.bad) {
-			t.Errorf("%.40q: %q, %v, %v", test.out, good, bad, err)
+		d := stranger()
+		_, err := d.Write([]byte(test.said))
+		if d.runs != test.runs || (err != nil) != test.err {
+			t.Errorf("%.40q: runs %v, %v", test.said, d.runs, err)
+		}
+		var got []byte
+		if len(d.answers) > 0 {
+			got, err = io.ReadAll((<-d.answers).Reader)
+		}
+		if string(got) != test.answered && !test.err {
+			t.Errorf("%.40q: answered %q, want %q", test.said, got, test.answered)
 		}
 	}
 }
 
-func FuzzParseProbe(f *testing.F) {
-	f.Add("bad\t/a\tnot a directory\nok\t/b c\nend\n")
-	f.Add("ok\t../x\nend")
-	f.Fuzz(func(t *testing.T, out string) {
-		good, _, _, err := parseProbe(out)
-		if good != "" && (err != nil || !usableDir(good)) {
-			t.Errorf("%q, %v", good, err)
+// stranger is a dialogue with nobody yet.
+func stranger() *dialogue {
+	p := (&Container{}).program(Upload{Data: []byte("data"), Packed: []byte("gz"), Name: "name"}, nil)
+	return &dialogue{
+		p: p, stdin: strings.NewReader("stdin"), stdout: io.Discard, answers: make(chan answer, 1), closed: make(chan struct{}),
+	}
+}
+
+func FuzzDialogue(f *testing.F) {
+	f.Add("bad\t/a\tnot a directory\ndir\t/b c\tgzip\nno\tit is full\nrun\nHELLO", uint8(7))
+	f.Add("dir\t../x\t\nend", uint8(1))
+	f.Fuzz(func(t *testing.T, said string, step uint8) {
+		d := stranger()
+		buf := make([]byte, 16)
+		for b := []byte(said); len(b) > 0; {
+			n := min(len(b), 1+int(step))
+			if _, err := d.Write(b[:n]); err != nil {
+				return
+			}
+			b = b[n:]
+			for len(d.answers) > 0 || d.reading.Reader != nil && !d.reading.last {
+				if _, err := d.Read(buf); err != nil {
+					break
+				}
+				if len(d.answers) == 0 && d.reading.Reader != nil {
+					break // it goes on later
+				}
+			}
+		}
+		if d.runs && (d.sends == 0 || !usableDir(d.dir)) || d.sends > uploadTries+1+len(said) {
+			t.Errorf("%+v", d)
 		}
 	})
 }

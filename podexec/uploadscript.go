@@ -1,22 +1,59 @@
 package podexec
 
-// The scripts are constants. What differs comes as positional parameters, which a shell does not interpret. They keep
-// to POSIX sh, printf, cat, chmod, rm, wc and dd, and to sha256sum, as busybox, dash and bash have them.
-
-// probeScript finds a directory in which a file can be created and run. $1: a file name; $2: how many good directories
-// to pass over; then the candidates, where the words TMPDIR and PWD stand for the container's own variables. One line
-// per candidate that is no good, "bad<TAB>directory<TAB>reason", one "ok<TAB>directory", without links, where
-// something unpacks gzip "unpack<TAB>" and its name among unpackers, and "end", without which the output is
-// incomplete. The probe must be run, not looked at: a noexec mount shows in no permission bit. Its interpreter is the
-// shell that runs this, since images for debugging keep theirs outside /bin.
-const probeScript = `
+// uploadScript finds a directory in which a file can be created and run, takes the file from stdin, and becomes it, all
+// in one command: each costs a way to the node and back, and a process there. It is a constant. What differs comes as
+// positional parameters, which a shell does not interpret: $1 the file's name, $2 its size, $3 its SHA-256, $4 the byte
+// that names the machine in the header of a program as printf writes it, or nothing, $5 how many candidates for
+// directories follow, of which the words TMPDIR and PWD stand for the container's own variables; then come the program's
+// arguments. It keeps to POSIX sh, printf, cat, chmod, rm, wc and dd, and to head -c and sha256sum, as busybox, dash and
+// bash have them, and starts as few processes as it can.
+//
+// It talks with [Program.Exec] by lines. It says "bad<TAB>directory<TAB>reason" of a candidate that is no good, and
+// "dir<TAB>directory<TAB>unpacker" of one that is, whose last word is what may unpack gzip there, or nothing. The answer
+// is "next", or "UNPACKER BYTES" with so many bytes behind it, where cat is for a file as it is. Then it says
+// "no<TAB>reason" and is answered anew, or "run", from where on its streams are the program's. It says "end" when no
+// candidate is left.
+//
+// A directory must be tried, not looked at: a noexec mount shows in no permission bit. The interpreter of that probe is
+// the shell that runs this, since images for debugging keep theirs outside /bin. noclobber makes the creation of the
+// file exclusive, and it is opened for reading once: what is hashed and what is executed is one descriptor, whatever has
+// become of its name. A shell takes a program for another processor for a script and runs that, so the machine is held
+// against that of the shell's own program. Whatever ends the script before it is the program, the end of stdin above
+// all, takes the file along.
+const uploadScript = `
+LC_ALL=C
 umask 077
 set -C
-name=$1 skip=$2
-shift 2
-sh=$(command -v sh)
-case $sh in /*) ;; *) sh=/bin/sh ;; esac
-for dir in "$@"; do
+name=$1 size=$2 sum=$3 machine=$4 left=$5 file=$1 self=/proc/self/fd/3
+shift 5
+trap 'rm -f "$file"' EXIT
+if [ "$machine" ] && [ "$(dd bs=1 skip=18 count=1 < /proc/self/exe 2> /dev/null)" != "$(printf "$machine")" ]; then
+	echo "exec format error" >&2
+	exit 126
+fi
+for sh in /bin/sh "$(command -v sh)"; do
+	[ ! -x "$sh" ] || break
+done
+for unpacker in gzip zcat busybox ''; do
+	! command -v "$unpacker" > /dev/null || break
+done
+for lacks in head sha256sum ''; do
+	command -v "$lacks" > /dev/null || break
+done
+unpack() {
+	case $1 in gzip) gzip -dc ;; zcat) zcat ;; busybox) busybox zcat ;; *) cat ;; esac
+}
+receive() {
+	head -c "$2" | {
+		unpack "$1" >&4 || {
+			cat > /dev/null # what an unpacker that gave up has left
+			exit 1
+		}
+	} && chmod 0700 /proc/self/fd/4
+}
+while [ "$left" -gt 0 ]; do
+	dir=$1 left=$((left - 1))
+	shift
 	case $dir in
 	TMPDIR) dir=${TMPDIR:-} ;;
 	PWD) dir=${PWD:-} ;;
@@ -27,11 +64,19 @@ for dir in "$@"; do
 	/*) ;;
 	*) continue ;;
 	esac
+	if [ "$lacks" ]; then
+		printf 'bad\t%s\tno %s in the container, to take and check a file with\n' "$dir" "$lacks"
+		continue
+	fi
 	if [ ! -d "$dir" ]; then
 		printf 'bad\t%s\tnot a directory\n' "$dir"
 		continue
 	fi
 	dir=$(cd -P "$dir" && pwd -P) || continue
+	if [ -e "${dir%/}/$name" ]; then
+		printf 'bad\t%s\ta file of the name %s is there\n' "$dir" "$name"
+		continue
+	fi
 	file=${dir%/}/$name
 	if ! why=$( (printf '#!%s\nexit 37\n' "$sh" > "$file") 2>&1); then
 		printf 'bad\t%s\tnot writable: %s\n' "$dir" "${why##*: }"
@@ -46,75 +91,26 @@ for dir in "$@"; do
 		printf 'bad\t%s\tnot executable: %s\n' "$dir" "${why##*: }"
 		continue
 	fi
-	if [ "$skip" -gt 0 ]; then
-		skip=$((skip - 1))
-		continue
-	fi
-	printf 'ok\t%s\n' "$dir"
-	break
-done
-for by in gzip zcat busybox; do
-	case $by in gzip) set -- gzip -dc ;; zcat) set -- zcat ;; *) set -- busybox zcat ;; esac
-	packed='\037\213\010\0\0\0\0\0\002\003\313\317\006\0\107\335\334\171\002\0\0\0'
-	if [ "$(printf "$packed" | "$@" 2> /dev/null)" = ok ]; then
-		printf 'unpack\t%s\n' "$by"
-		break
-	fi
+	printf 'dir\t%s\t%s\n' "$dir" "$unpacker"
+	while read -r by count || exit 1; do
+		[ "$by" != next ] || break
+		exec 4> "$file"
+		why=$(receive "$by" "$count" 2>&1)
+		code=$?
+		exec 4>&- 3< "$file"
+		if [ "$code" -eq 0 ]; then
+			got=$(sha256sum < $self)
+			if [ "${got%% *}" = "$sum" ]; then
+				echo run
+				shift "$left"
+				exec $self "$@"
+			fi
+			why="$(wc -c < $self) of $size bytes arrived, hash ${got%% *} there, $sum here"
+		fi
+		exec 3<&-
+		rm -f "$file"
+		printf 'no\t%s\n' "$why"
+	done
 done
 echo end
-`
-
-// exitExists is writeScript's code for a file that is there already, exitChanged runScript's for one that is not what
-// was sent, exitNoHash where that cannot be known.
-const (
-	exitExists  = 73
-	exitChanged = 74
-	exitNoHash  = 75
-)
-
-// runScript runs the file $1 with the arguments after $2, if its SHA-256 is $2. The name is looked up once: another
-// file may have it a moment later. A shell takes a program for another processor for a script and runs that, so the
-// machine in its header is held against that of the shell's own.
-const runScript = `
-LC_ALL=C
-exec 3< "$1" || exit 126
-file=/proc/self/fd/3
-if ! sum=$(sha256sum < $file); then
-	echo "no sha256sum in the container, so what would run cannot be checked" >&2
-	exit 75 # exitNoHash
-fi
-if [ "${sum%% *}" != "$2" ]; then
-	echo "hash ${sum%% *} there, $2 here" >&2
-	exit 74 # exitChanged
-fi
-bytes() { dd bs=1 skip="$1" count="$2" 2> /dev/null; }
-if [ "$(bytes 1 3 < $file)" = ELF ] && [ "$(bytes 18 1 < $file)" != "$(bytes 18 1 < /proc/self/exe)" ]; then
-	echo "exec format error" >&2
-	exit 126
-fi
-shift 2
-exec $file "$@"
-`
-
-// writeScript writes stdin to the new file $1, unpacked by $3 where that is not empty, and prints the file's size;
-// unless that is $2 the file is removed, because the end of stdin may be the end of splitbench. noclobber makes the
-// creation exclusive. Nothing is printed before the end, and stdout stays open until then: containerd closes stdin
-// when stdout ends.
-const writeScript = `
-umask 077
-set -C
-if [ -e "$1" ]; then
-	echo "file exists" >&2
-	exit 73 # exitExists
-fi
-file=$1 want=$2
-case $3 in gzip) set -- gzip -dc ;; zcat) set -- zcat ;; busybox) set -- busybox zcat ;; *) set -- cat ;; esac
-if "$@" > "$file" && chmod 0700 "$file" && size=$(wc -c < "$file"); then
-	[ "$size" -eq "$want" ] || rm -f "$file"
-	printf 'size %s\nend\n' "$size"
-else
-	code=$?
-	rm -f "$file"
-	exit "$code"
-fi
 `

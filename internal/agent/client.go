@@ -23,6 +23,9 @@ type ClientOptions struct {
 	Stderr   io.Writer           // what the agent says on stderr; nil: dropped
 	Progress func(wire.Progress) // called for each TICK, from the goroutine that reads; may be nil
 	Silence  time.Duration       // read for so long without a frame the stream is given up; 0: DefaultSilence
+	// Running is closed when the agent is there and begins to run: until then its command has only ctx to end it. It may
+	// be nil.
+	Running <-chan struct{}
 	// Deadline is when the stream is cut, whatever comes: later than the agent was told to end by itself. 0: never.
 	Deadline time.Duration
 	// Verified is called with HELLO and every verified frame of a burst (SAMPLES, its TICKs, END) in its raw form, before
@@ -87,7 +90,7 @@ const (
 	signsPerOrder  = 4
 )
 
-// Open starts the agent by argv and waits for its HELLO. The session lives until Close, or until ctx is cancelled.
+// Open starts the agent by argv and waits for its HELLO, as long as ctx lets it. The session lives until Close.
 func Open(ctx context.Context, x Execer, argv []string, o ClientOptions) (*Client, error) {
 	if o.Silence <= 0 {
 		o.Silence = DefaultSilence
@@ -98,7 +101,7 @@ func Open(ctx context.Context, x Execer, argv []string, o ClientOptions) (*Clien
 	if o.Stderr == nil {
 		o.Stderr = io.Discard
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	session, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	inR, inW := io.Pipe()
 	outR, outW := io.Pipe()
 	c := &Client{
@@ -107,14 +110,20 @@ func Open(ctx context.Context, x Execer, argv []string, o ClientOptions) (*Clien
 	}
 	c.running.Go(func() {
 		defer close(c.execDone)
-		c.execErr = x.Exec(ctx, argv, inR, outW, o.Stderr)
+		c.execErr = x.Exec(session, argv, inR, outW, o.Stderr)
 		// Whoever still reads or writes learns that the command has ended.
 		outW.Close()
 		inR.CloseWithError(io.ErrClosedPipe)
 	})
+	if err := c.waitUntilItRuns(ctx); err != nil {
+		cancel(err)
+		c.running.Wait()
+		return nil, err
+	}
 	c.silence = newSilence(o.Silence, func() { c.cut(errSilent) })
 	c.limit = time.AfterFunc(o.Deadline, func() { c.cut(errEndless) })
-	c.running.Go(func() { c.beat(ctx) })
+	c.running.Go(func() { c.beat(session) })
+	defer context.AfterFunc(ctx, func() { c.cut(context.Cause(ctx)) })()
 
 	f, err := c.read()
 	switch {
@@ -137,6 +146,25 @@ func Open(ctx context.Context, x Execer, argv []string, o ClientOptions) (*Clien
 		return nil, err
 	}
 	return c, nil
+}
+
+func (c *Client) waitUntilItRuns(ctx context.Context) error {
+	if c.o.Running == nil {
+		return nil
+	}
+	select {
+	case <-c.o.Running:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("start agent: %w", context.Cause(ctx))
+	case <-c.execDone:
+	}
+	select {
+	case <-c.o.Running: // and has ended since
+		return nil
+	default:
+		return c.execErr
+	}
 }
 
 // read returns the next frame. Only here can the agent be silent: while nobody reads, because a session waits for

@@ -166,13 +166,14 @@ func (l ladder) present(ctx context.Context) (session, string, error) {
 	if path == "" {
 		return nil, "", &errNotThere{"the pod has no annotation splitbench.io/agent"}
 	}
-	version, err := output(ctx, l.container, path, agent.ArgVersion)
+	s, err := l.serve(ctx, l.container, path)
 	if err != nil {
 		return nil, "", fmt.Errorf("use the agent that pod %s says is installed at %q: %w", l.pod.Name, untrusted.Safe(path),
 			err)
 	}
-	s, err := l.serve(ctx, l.container, []string{path})
-	return s, "installed: " + untrusted.Safe(strings.TrimSpace(version)), err
+	h := s.Hello()
+	return s, untrusted.Safe(fmt.Sprintf("installed: splitbench-agent %s protocol %d %s/%s", h.Version, h.Protocol, h.OS,
+		h.Arch)), nil
 }
 
 // upload puts the agent into a container and starts it.
@@ -189,25 +190,27 @@ func (l ladder) upload(ctx context.Context, c *podexec.Container) (session, stri
 	if err != nil {
 		return nil, "", err
 	}
-	var sent podexec.Sent
-	u := podexec.Upload{Data: bin.Data, Packed: bin.Packed, Sent: &sent, Name: name, TryArgs: []string{agent.ArgVersion}}
+	u := podexec.Upload{Data: bin.Data, Packed: bin.Packed, Name: name}
 	if c == l.container { // another one has other mounts
 		u.Dirs, u.Shared = l.pod.WritableDirs, l.pod.SharedDirs
 	}
-	path, err := c.Upload(ctx, u)
+	program, err := c.Upload(u)
 	if err != nil {
-		return nil, "", fmt.Errorf("upload the agent to container %s of pod %s: %w", c.Target().Container, l.pod.Name, err)
+		return nil, "", err
 	}
-	s, err := l.serve(ctx, c, u.Argv(path))
+	l.options.Running = program.Running()
+	s, err := l.serve(ctx, program)
+	sent := program.Sent()
 	if err != nil {
-		return nil, "", errors.Join(err, remove(ctx, c, path))
+		err = fmt.Errorf("upload the agent to container %s of pod %s: %w", c.Target().Container, l.pod.Name, err)
+		return nil, "", errors.Join(err, remove(ctx, c, sent.Path))
 	}
 	travelled := "as it is"
 	if sent.By != "" {
 		travelled = fmt.Sprintf("as %d bytes, unpacked by %s,", sent.Bytes, sent.By)
 	}
 	return s, fmt.Sprintf("uploaded to %s (%s, %s/%s, %d bytes, sent %s in %.2gs, SHA-256 checked)",
-		untrusted.Safe(path), bin.Source, goos, arch, len(bin.Data), travelled, sent.Took.Seconds()), nil
+		untrusted.Safe(sent.Path), bin.Source, goos, arch, len(bin.Data), travelled, sent.Took.Seconds()), nil
 }
 
 // agents are the programs that were prepared for pods of a run; nil: each is prepared anew.
@@ -263,15 +266,15 @@ func (l ladder) ephemeral(ctx context.Context) (session, string, error) {
 		name, untrusted.Safe(l.cfg.Image), how), err
 }
 
-// serve starts the agent that argv runs.
-func (l ladder) serve(ctx context.Context, c *podexec.Container, argv []string) (session, error) {
+// serve starts the agent that program, and what is told to it, run.
+func (l ladder) serve(ctx context.Context, x agent.Execer, program ...string) (session, error) {
 	deadline := (l.length + sessionMargin).Round(time.Second)
 	l.options.Deadline = deadline + deadlineGrace
-	argv = append(argv, agent.ArgServe, deadline.String())
+	argv := append(program, agent.ArgServe, deadline.String())
 	if l.after > 0 {
 		argv = append(argv, strconv.Itoa(l.after))
 	}
-	client, err := agent.Open(context.WithoutCancel(ctx), c, argv, l.options)
+	client, err := agent.Open(ctx, x, argv, l.options)
 	if err != nil {
 		return nil, err // no client in the interface
 	}
@@ -281,8 +284,11 @@ func (l ladder) serve(ctx context.Context, c *podexec.Container, argv []string) 
 // removeLimit bounds taking back an upload.
 const removeLimit = 5 * time.Second
 
-// remove takes back an upload whose agent did not come up and unlink itself.
+// remove takes back an upload whose agent ran, but did not come up and unlink itself.
 func remove(ctx context.Context, c *podexec.Container, path string) error {
+	if path == "" {
+		return nil // nothing ran, and the command that was to put it there took it along
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeLimit)
 	defer cancel()
 	if err := c.Exec(ctx, []string{"rm", "-f", "--", path}, nil, io.Discard, io.Discard); err != nil {

@@ -1,12 +1,18 @@
 package cluster
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/splitbench/splitbench/internal/agentbin"
 	"github.com/splitbench/splitbench/internal/report"
 )
 
@@ -72,6 +78,71 @@ func TestTwoPodsOfTheCluster(t *testing.T) {
 	if p := e.report.Source.Pods; len(p) != 2 || p[0].Requests != 1200 || p[1].Requests != 1200 || e.report.Load.Requests != 2400 {
 		t.Errorf("pods: %+v", p)
 	}
+}
+
+// stamped notes when lines came.
+type stamped struct {
+	mu   sync.Mutex
+	text string
+	came map[string]time.Time
+}
+
+func (s *stamped) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text += string(p)
+	for line := range strings.Lines(string(p)) {
+		s.came[strings.TrimSpace(strings.TrimPrefix(line, "splitbench: "))] = time.Now()
+	}
+	return len(p), nil
+}
+
+// All of 32 pods take part, those to which the agent must be brought and those that have it; what each sent adds up, and
+// their bursts began within three seconds. How long it takes to open so many sessions is said, not judged: two processors
+// serve all pods, both clusters and this program.
+func TestThirtyTwoPodsOfTheCluster(t *testing.T) {
+	l := need(t)
+	const pods, path = 32, "/tmp/splitbench-agent"
+	l.clone(t, "frontends", func(spec map[string]any) {
+		spec["containers"] = slices.DeleteFunc(spec["containers"].([]any), func(c any) bool { // they call podinfo all the time
+			name := c.(map[string]any)["name"]
+			return name == "internal" || name == "external"
+		})
+	})
+	l.kubectl(t, "", "scale", "deploy/frontends", "--replicas="+strconv.Itoa(pods))
+	l.kubectl(t, "", "rollout", "status", "deploy/frontends", "--timeout=120s")
+	agent, err := agentbin.For("linux", "amd64", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := strings.Fields(l.kubectl(t, "", "get", "pods", "-l", "app=frontends", "-o", "jsonpath={.items[*].metadata.name}"))
+	for _, with := range []string{"brought", "there"} {
+		if with == "there" {
+			for _, pod := range names {
+				l.kubectl(t, string(agent.Data), "exec", "-i", pod, "-c", "nginx", "--", "sh", "-c", "cat > "+path+" && chmod 0755 "+path)
+				l.kubectl(t, "", "annotate", "pod", pod, "splitbench.io/agent="+path)
+			}
+		}
+		said := &stamped{came: map[string]time.Time{}}
+		cmd := exec.CommandContext(t.Context(), l.binary, l.runArgs("--from", "deploy/frontends", "--pods", "all",
+			"--requests", "6400", "--rate", "640")...)
+		cmd.Env, cmd.Stderr = append(os.Environ(), "SPLITBENCH_RESULTS_DIR="+t.TempDir()), said
+		out, err := cmd.Output()
+		r, readErr := report.ReadJSON(bytes.NewReader(out))
+		if err != nil || readErr != nil {
+			t.Fatalf("%s: %v, %v\n%s", with, err, readErr, said.text)
+		}
+		var sent int64
+		for _, p := range r.Source.Pods {
+			sent += p.Requests
+		}
+		if r.Verdict.Outcome != "pass" || len(r.Source.Pods) != pods || sent != 6400 || r.Source.StartSkewMs > 3000 {
+			t.Errorf("%s: %s, %d pods, %d sent, started within %.0f ms", with, r.Verdict.Outcome, len(r.Source.Pods), sent, r.Source.StartSkewMs)
+		}
+		opened := said.came["learning which backend answers how"].Sub(said.came["starting the agent in "+strconv.Itoa(pods)+" pods"])
+		t.Logf("the agent is %s: %d sessions open in %.1f s, bursts began within %.0f ms", with, pods, opened.Seconds(), r.Source.StartSkewMs)
+	}
+	l.nothingLeft(t, 0)
 }
 
 // An agent that is killed, and a run that may be resumed: the rest is a second segment, and both add up.

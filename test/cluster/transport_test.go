@@ -74,12 +74,12 @@ func agentIn(t *testing.T, c *podexec.Container, o agent.ClientOptions) *agent.C
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := podexec.Upload{Data: bin.Data, Name: name, TryArgs: []string{agent.ArgVersion}}
-	path, err := c.Upload(t.Context(), u)
+	program, err := c.Upload(podexec.Upload{Data: bin.Data, Packed: bin.Packed, Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := agent.Open(context.WithoutCancel(t.Context()), c, u.Argv(path, agent.ArgServe, "2m"), o)
+	o.Running = program.Running()
+	client, err := agent.Open(t.Context(), program, []string{agent.ArgServe, "2m"}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
