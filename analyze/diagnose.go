@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -79,12 +80,8 @@ func Diagnose(observations []Observation, w Weights, o DiagnoseOptions) (Diagnos
 	if err := w.Validate(); err != nil {
 		return Diagnostics{}, err
 	}
-	if o.Alpha == 0 {
-		o.Alpha = defaultAlpha
-	}
-	if o.Windows == 0 {
-		o.Windows = 20
-	}
+	o.Alpha = cmp.Or(o.Alpha, defaultAlpha)
+	o.Windows = cmp.Or(o.Windows, 20)
 	if !(o.Alpha > 0 && o.Alpha < 0.5) || o.Windows < 2 {
 		return Diagnostics{}, inputErrorf("diagnostics: alpha %v or %d windows out of range", o.Alpha, o.Windows)
 	}

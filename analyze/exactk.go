@@ -66,9 +66,7 @@ type exactState struct {
 // more than maxStates states or more than 126 bits. The idea of the walk is Hirji's network (K. Hirji, 1997), the
 // conditional binomials are ours.
 func exactPearsonK(n, w []int64, maxStates int) (lnP float64, ok bool) {
-	if maxStates == 0 {
-		maxStates = defaultMaxStates
-	}
+	maxStates = cmp.Or(maxStates, defaultMaxStates)
 	walk, ok := newExactWalk(n, w, maxStates)
 	if !ok {
 		return 0, false

@@ -215,8 +215,7 @@ func (d drill) gap(b, from, to int) (Silence, bool) {
 		s.Recovered = d.firstAnswer(b, waiter)
 	}
 	if lost < to {
-		firstLost := d.between(lost-1, lost)
-		s.FirstLost = &firstLost
+		s.FirstLost = new(d.between(lost-1, lost))
 	}
 	if trouble := min(lost, waiter); trouble < to {
 		d.takeover(&s, trouble, to)

@@ -113,11 +113,7 @@ func (d *dialLog) blame(err error) {
 func causeOf(err error) string {
 	var name *net.DNSError
 	var timeout net.Error
-	var authority x509.UnknownAuthorityError
-	var host x509.HostnameError
 	var certificate x509.CertificateInvalidError
-	var record tls.RecordHeaderError
-	var alert tls.AlertError
 	switch {
 	case errors.As(err, &name) && name.IsNotFound:
 		return "no such host"
@@ -133,17 +129,17 @@ func causeOf(err error) string {
 		return "interrupted"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "timed out"
-	case errors.As(err, &authority):
+	case errors.As(err, new(x509.UnknownAuthorityError)):
 		return "TLS: the certificate is of an unknown authority"
-	case errors.As(err, &host):
+	case errors.As(err, new(x509.HostnameError)):
 		return "TLS: the certificate is for another name"
 	case errors.As(err, &certificate) && certificate.Reason == x509.Expired:
 		return "TLS: the certificate has expired or is not valid yet"
 	case errors.As(err, &certificate):
 		return "TLS: the certificate is not valid"
-	case errors.As(err, &record):
+	case errors.As(err, new(tls.RecordHeaderError)):
 		return "TLS: the server does not speak it"
-	case errors.As(err, &alert):
+	case errors.As(err, new(tls.AlertError)):
 		return "TLS: the server refused the handshake"
 	}
 	return "other"

@@ -100,12 +100,10 @@ func classifyError(ctx context.Context, err error) ErrorClass {
 	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &ne) && ne.Timeout() {
 		return ErrTimeout
 	}
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		return ErrDial
 	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
+	if errors.As(err, new(*net.DNSError)) {
 		return ErrDial
 	}
 	return ErrOther

@@ -94,16 +94,13 @@ func run(ctx context.Context, args []string, s surroundings) int {
 	root.SetErr(s.stderr)
 	err := root.ExecuteContext(ctx)
 	code := codeOf(err)
-	var done exitCode
-	if err == nil || errors.As(err, &done) {
+	if err == nil || errors.As(err, new(exitCode)) {
 		return code // a signal that came when all was decided changes nothing
 	}
-	var cut interrupted
-	if !errors.As(err, &cut) {
+	if !errors.As(err, new(interrupted)) {
 		a.warn("%s", a.withOrigin(err.Error()))
 	}
-	var sig *signalError
-	if errors.As(context.Cause(ctx), &sig) {
+	if sig, ok := errors.AsType[*signalError](context.Cause(ctx)); ok {
 		return sig.code()
 	}
 	return code
@@ -111,8 +108,7 @@ func run(ctx context.Context, args []string, s surroundings) int {
 
 // endOfSignal returns how a command ends that runs until a signal arrives.
 func endOfSignal(ctx context.Context) error {
-	var sig *signalError
-	if errors.As(context.Cause(ctx), &sig) {
+	if sig, ok := errors.AsType[*signalError](context.Cause(ctx)); ok {
 		return exitCode(sig.code())
 	}
 	return nil
@@ -146,13 +142,12 @@ func onSignal(cancel context.CancelCauseFunc) (stop func()) {
 func codeOf(err error) int {
 	var code exitCode
 	var cluster *mesh.Error
-	var usage *record.UsageError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &code):
 		return int(code)
-	case errors.As(err, &usage):
+	case errors.As(err, new(*record.UsageError)):
 		return report.ExitBug
 	case errors.As(err, new(interrupted)), errors.Is(err, store.ErrDamaged), errors.Is(err, report.ErrDamaged):
 		return report.ExitInvalid

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -116,9 +117,7 @@ func (c *attackCommand) plan(url string) (p attack.Plan, names []string, err err
 	if p.Shape, err = attack.ParseShape(c.schedule, c.cfg.Options.Seed); err != nil {
 		return p, nil, fmt.Errorf("--%w", err)
 	}
-	if p.Limits == nil {
-		p.Limits = &attack.Limits{}
-	}
+	p.Limits = cmp.Or(p.Limits, &attack.Limits{})
 	if err := c.amount(&p); err != nil {
 		return p, nil, err
 	}
@@ -406,8 +405,7 @@ func (r *attackRun) search(ctx context.Context, c *attackCommand) error {
 	given.ResponseTime = 0       // the trial's whole is judged
 	var tried []report.LoadInput // by trial
 	found, err := s.Run(ctx, func(ctx context.Context, rate float64) (attack.Trial, error) {
-		limits := given
-		r.plan.Limits, r.plan.Shape = &limits, nil
+		r.plan.Limits, r.plan.Shape = new(given), nil
 		t, err := r.try(ctx, rate, c.duration)
 		if err == nil {
 			r.in.Plan = r.plan

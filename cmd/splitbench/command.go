@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,9 +50,7 @@ const sectionOf = "splitbench/section"
 func (a *app) command(
 	cmd *cobra.Command, cfg *bench.Config, work func(context.Context, []string) error, sections ...section,
 ) *cobra.Command {
-	if cfg == nil {
-		cfg = &bench.Config{}
-	}
+	cfg = cmp.Or(cfg, &bench.Config{})
 	register(cmd.Flags(), cfg, sections)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.inBucket(cmd.Context(), cmd.Flags(), args, func() error {

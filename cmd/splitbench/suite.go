@@ -347,9 +347,7 @@ func parseSuite(b []byte) (suiteFile, error) {
 		if x.Split == "" {
 			return s, fmt.Errorf("splits[%d]: split: name one, such as ts/podinfo", i)
 		}
-		if x.Name == "" {
-			x.Name = x.Split
-		}
+		x.Name = cmp.Or(x.Name, x.Split)
 		if seen[x.Name] {
 			return s, fmt.Errorf("splits[%d]: the name %q is taken: each split needs its own", i, x.Name)
 		}

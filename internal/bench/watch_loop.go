@@ -72,8 +72,7 @@ func (w *watchRun) loop(ctx context.Context) {
 		}
 	}
 	w.up("")
-	var moved *movedError
-	if errors.As(context.Cause(going), &moved) && !w.over() {
+	if moved, ok := errors.AsType[*movedError](context.Cause(going)); ok && !w.over() {
 		w.m.Failures = append(w.m.Failures, moved.text)
 		w.m.Remedies = append(w.m.Remedies, cmp.Or(moved.mend, "start another watch of the split as it is now"))
 	}

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -161,10 +162,7 @@ func newReplicaSet(d *appsv1.Deployment, cluster string, revisions int) *appsv1.
 	hash := suffix(10, parts...)
 	template := d.Spec.Template.DeepCopy()
 	template.Labels = withLabel(template.Labels, appsv1.DefaultDeploymentUniqueLabelKey, hash)
-	selector := d.Spec.Selector.DeepCopy()
-	if selector == nil {
-		selector = &metav1.LabelSelector{}
-	}
+	selector := cmp.Or(d.Spec.Selector.DeepCopy(), &metav1.LabelSelector{})
 	selector.MatchLabels = withLabel(selector.MatchLabels, appsv1.DefaultDeploymentUniqueLabelKey, hash)
 	rs := &appsv1.ReplicaSet{
 		TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "ReplicaSet"},
@@ -268,9 +266,7 @@ func (c *cluster) run(pod *corev1.Pod) {
 	if fixed {
 		started = metav1.NewTime(started.Add(3 * time.Second))
 	}
-	if pod.Spec.ServiceAccountName == "" {
-		pod.Spec.ServiceAccountName = "default"
-	}
+	pod.Spec.ServiceAccountName = cmp.Or(pod.Spec.ServiceAccountName, "default")
 	pod.Spec.NodeName = c.site.Cluster
 	pod.Spec.RestartPolicy = corev1.RestartPolicyAlways
 	pod.Spec.DNSPolicy = corev1.DNSClusterFirst

@@ -17,6 +17,7 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -106,9 +107,7 @@ func (o *Options) complete() error {
 	if o.GatewayDelay < 0 {
 		return fmt.Errorf("gateway delay %v is negative", o.GatewayDelay)
 	}
-	if o.GatewayDelay == 0 {
-		o.GatewayDelay = defaultGatewayDelay
-	}
+	o.GatewayDelay = cmp.Or(o.GatewayDelay, defaultGatewayDelay)
 	if o.Frontends < 0 || o.Frontends > maxFrontends {
 		return fmt.Errorf("%d frontends: want 1 to %d", o.Frontends, maxFrontends)
 	}

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -138,9 +139,7 @@ func takeHints(o *unstructured.Unstructured) (fixture, error) {
 		rest = nil
 	}
 	o.SetAnnotations(rest)
-	if f.podAge == 0 {
-		f.podAge = f.age
-	}
+	f.podAge = cmp.Or(f.podAge, f.age)
 	return f, nil
 }
 

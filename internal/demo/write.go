@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"mime"
@@ -24,7 +25,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/client-go/applyconfigurations"
 	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 )
 
@@ -191,13 +191,9 @@ func (x write) admit(o *unstructured.Unstructured) error {
 			x.inject(typed)
 		}
 	case *appsv1.Deployment:
-		if typed.Spec.Replicas == nil {
-			typed.Spec.Replicas = ptr.To(int32(1))
-		}
+		typed.Spec.Replicas = cmp.Or(typed.Spec.Replicas, new(int32(1)))
 	case *appsv1.ReplicaSet:
-		if typed.Spec.Replicas == nil {
-			typed.Spec.Replicas = ptr.To(int32(1))
-		}
+		typed.Spec.Replicas = cmp.Or(typed.Spec.Replicas, new(int32(1)))
 	}
 	o.Object, err = runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
 	return err

@@ -67,8 +67,7 @@ func (f Facts) record(r attack.Result) (Record, error) {
 		rec.Backend = &backend
 	}
 	if r.Err != attack.OK {
-		class := r.Err.String()
-		rec.Error = &class
+		rec.Error = new(r.Err.String())
 	}
 	return rec, nil
 }
@@ -77,6 +76,5 @@ func happened(d time.Duration) *int64 {
 	if d == 0 {
 		return nil
 	}
-	ns := int64(d)
-	return &ns
+	return new(int64(d))
 }

@@ -2,6 +2,7 @@ package export
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"iter"
@@ -54,10 +55,7 @@ func Vegeta(f Facts, o Options, results iter.Seq2[attack.Result, error]) iter.Se
 			yield(nil, err)
 			return
 		}
-		method := f.Method
-		if method == "" {
-			method = http.MethodGet
-		}
+		method := cmp.Or(f.Method, http.MethodGet)
 		// Without its monotonic reading, and in UTC: encoders would write the local zone.
 		started := f.Started.Round(0).UTC()
 		seq := map[string]uint64{}

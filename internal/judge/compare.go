@@ -122,8 +122,7 @@ func CompareWith(b Baseline, rep report.Report, m record.Manifest, totals wire.T
 	if err != nil {
 		return nil, err
 	}
-	c := compareMeasured(base, []sideRun{own}, b.Options)
-	return &c, nil
+	return new(compareMeasured(base, []sideRun{own}, b.Options)), nil
 }
 
 func compareMeasured(base sideRun, later []sideRun, o CompareOptions) report.RunComparison {

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -169,9 +170,7 @@ func (out *crossCheck) count(doc *draft, m record.Manifest, t *Tally) {
 	if out.unit == witness.UnitRequest {
 		return
 	}
-	if doc.Witness == nil {
-		doc.Witness = &report.Witness{Why: report.SayNotAskedFor}
-	}
+	doc.Witness = cmp.Or(doc.Witness, &report.Witness{Why: report.SayNotAskedFor})
 	doc.Witness.Unit, doc.Witness.UnitWhy = out.unit, out.why
 	if one := m.Plan.Reuse; out.unit == witness.UnitConnection && one != nil && one.MaxRequests == 1 {
 		return // each request has a connection of its own

@@ -22,10 +22,7 @@ const outageJoin = time.Second
 func concludeDrill(m record.Manifest, totals wire.Totals, t *Tally, shots []Shot) report.Report {
 	doc := newDraft(m, m.Complete(totals))
 	doc.Unattributed.Specimens, doc.Verdict.Outcome = specimensOf(totals.Specimens), report.Measured
-	facts := m.Drill
-	if facts == nil {
-		facts = &record.DrillFacts{}
-	}
+	facts := cmp.Or(m.Drill, &record.DrillFacts{})
 	doc.Drill = &report.Drill{
 		LostByKind: map[string]int64{}, Failovers: []report.Failover{}, Events: []report.DrillEvent{},
 		Unwatched: append([]string{}, facts.Unwatched...),

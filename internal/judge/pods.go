@@ -160,8 +160,7 @@ func (doc *draft) compared(
 	}
 	test := &report.GroupTest{Groups: a.Groups, Alike: true, Why: report.SayPodsFew}
 	if a.Test.DF > 0 {
-		s := statistic(a.Test)
-		test.Test, test.Why = &s, ""
+		test.Test, test.Why = new(statistic(a.Test)), ""
 	}
 	var outliers []report.StandsOut
 	for _, o := range a.StandOut {

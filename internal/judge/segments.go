@@ -90,8 +90,7 @@ func cut(
 	}
 	last.high, next.low = from+c.Low, from+min(c.High, len(seq)-1)
 	since := func(i int) *float64 {
-		s := max(0, (used[from+min(i, len(seq)-1)].Sent - at).Seconds())
-		return &s
+		return new(max(0, (used[from+min(i, len(seq)-1)].Sent - at).Seconds()))
 	}
 	next.change.Seconds, next.change.LowSeconds, next.change.HighSeconds = since(c.At), since(c.Low), since(c.High)
 	return append(parts, next)

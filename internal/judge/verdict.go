@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,9 +79,7 @@ func (doc *draft) concludeShares() {
 		o = d.Options
 		o.Gate = d.Gate
 	}
-	if o.Gate == "" {
-		o.Gate = analyze.GateTolerance
-	}
+	o.Gate = cmp.Or(o.Gate, analyze.GateTolerance)
 	said := doc.Verdict
 	doc.Verdict = report.Verdict{
 		Gate: string(o.Gate), Alpha: o.Alpha, Power: o.Power,

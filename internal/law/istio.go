@@ -381,8 +381,7 @@ func (m stringMatch) lower() *stringMatch {
 		if s == nil {
 			return nil
 		}
-		l := strings.ToLower(*s)
-		return &l
+		return new(strings.ToLower(*s))
 	}
 	return &stringMatch{Exact: low(m.Exact), Prefix: low(m.Prefix)}
 }

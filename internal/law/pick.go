@@ -1,6 +1,7 @@
 package law
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,9 +40,8 @@ func (c *Case) missing() {
 	case PathTraefikService:
 		c.root, c.Split.Root = serviceRef{}, ""
 	}
-	if c.Split.Why == "" {
-		c.Split.Why = fmt.Sprintf("there is no %s %s in namespace %s", c.Split.Kind, c.Name, c.Namespace)
-	}
+	c.Split.Why = cmp.Or(c.Split.Why,
+		fmt.Sprintf("there is no %s %s in namespace %s", c.Split.Kind, c.Name, c.Namespace))
 	c.nameOthers()
 }
 

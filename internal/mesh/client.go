@@ -62,9 +62,7 @@ func Connect(cfg *rest.Config, contextName string) (Client, error) {
 	// One wire format for typed and custom objects. Left empty, typed clients send protobuf, which an API server that is
 	// not Kubernetes' own (an embedded one, a proxy) may not read.
 	own.ContentType, own.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
-	if own.Timeout == 0 {
-		own.Timeout = requestTimeout
-	}
+	own.Timeout = cmp.Or(own.Timeout, requestTimeout)
 	date := &dateHeader{}
 	own.Wrap(date.wrap)
 	endless := rest.CopyConfig(own)
@@ -334,7 +332,6 @@ func usage(op, object, cause, hint string) *Error {
 func apiError(c Client, op, object string, err error) *Error {
 	e := &Error{Kind: KindServer, Op: op, Object: object, Cause: fmt.Errorf("context %s: %w", untrusted.Safe(c.Context),
 		err)}
-	var transport *url.Error
 	switch {
 	case errors.Is(err, context.Canceled):
 		e.Kind = KindUnreachable
@@ -350,7 +347,7 @@ func apiError(c Client, op, object string, err error) *Error {
 			untrusted.Shell("kubectl", "--context", untrusted.Safe(c.Context), "auth", "whoami")
 	case apierrors.IsNotFound(err):
 		e.Kind = KindNotFound
-	case errors.As(err, &transport), errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, new(*url.Error)), errors.Is(err, context.DeadlineExceeded):
 		e.Kind = KindUnreachable
 		e.Hint = cmp.Or(certificateHint(c, err), "is the API server at "+untrusted.Safe(c.server)+
 			" up and reachable from here?")
@@ -361,26 +358,22 @@ func apiError(c Client, op, object string, err error) *Error {
 // certificateHint says what to do about a certificate that is not accepted: the server is up. "" for other errors.
 func certificateHint(c Client, err error) string {
 	server, name := untrusted.Safe(c.server), untrusted.Safe(c.Context)
-	var unknown x509.UnknownAuthorityError
-	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	var alert tls.AlertError
-	var record tls.RecordHeaderError
 	switch {
-	case errors.As(err, &unknown):
+	case errors.As(err, new(x509.UnknownAuthorityError)):
 		return "the server answers, but the authority in context " + name + " did not sign its certificate: is this that " +
 			"cluster? fetch its kubeconfig again, or name the authority with --certificate-authority"
-	case errors.As(err, &host):
+	case errors.As(err, new(x509.HostnameError)):
 		return "the server answers with a certificate for other names: use one of those in the kubeconfig, or say which " +
 			"to expect with --tls-server-name"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "the server's certificate has expired or is not valid yet: have it renewed, and look at this machine's clock"
 	case errors.As(err, &invalid):
 		return "the server's certificate cannot be used: have it renewed"
-	case errors.As(err, &alert):
+	case errors.As(err, new(tls.AlertError)):
 		return "the server answers, but does not accept the client certificate of context " + name +
 			": log in to that cluster again, or fetch its kubeconfig again"
-	case errors.As(err, &record):
+	case errors.As(err, new(tls.RecordHeaderError)):
 		return "what answers at " + server + " does not speak TLS: look at the server of context " + name +
 			" in the kubeconfig"
 	}

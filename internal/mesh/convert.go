@@ -48,8 +48,7 @@ func ReadForConversion(ctx context.Context, c Client, q Query) (law.Sources, err
 		return missing(in, "there is no TrafficSplit", "name its namespace with -n, or a file with -f")
 	}
 	u, err := law.PickTrafficSplit(items, t.Namespace, t.splitName, t.splitKind != "")
-	var unclear *law.Unclear
-	if errors.As(err, &unclear) {
+	if unclear, ok := errors.AsType[*law.Unclear](err); ok {
 		return law.Sources{}, unclearError(unclear)
 	}
 	if u == nil {

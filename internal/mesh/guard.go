@@ -123,6 +123,5 @@ func (d *dateHeader) skewMs() *int64 {
 	if !d.looked {
 		return nil
 	}
-	ms := d.skew.Milliseconds()
-	return &ms
+	return new(d.skew.Milliseconds())
 }

@@ -121,8 +121,7 @@ func (d *finder) splitStep(context.Context) error {
 	err := d.c.Pick()
 	d.snap.Split = d.c.Split
 	d.takeNotes()
-	var unclear *law.Unclear
-	if errors.As(err, &unclear) {
+	if unclear, ok := errors.AsType[*law.Unclear](err); ok {
 		return unclearError(unclear)
 	}
 	return err

@@ -241,8 +241,7 @@ var errStreamEnded = errors.New("the stream ended")
 // watch reports changes until the stream ends; nil where the server ended it after its time.
 func (s *stream) watch(ctx context.Context) error {
 	o := s.options()
-	seconds := watchSeconds
-	o.Limit, o.ResourceVersion, o.TimeoutSeconds, o.AllowWatchBookmarks = 0, s.version, &seconds, true
+	o.Limit, o.ResourceVersion, o.TimeoutSeconds, o.AllowWatchBookmarks = 0, s.version, new(watchSeconds), true
 	opened := time.Now()
 	in, err := s.resource(s.c.watcher).Watch(ctx, o)
 	if err != nil {

@@ -52,9 +52,7 @@ const (
 // root and the backends answer, and by the proxy's own counters which path the requests took. rawURL stands for the
 // root Service; "" is its name and port. The error is of the way to the pod.
 func Probe(ctx context.Context, v View, rawURL string, p Prober) (*Probed, error) {
-	if rawURL == "" {
-		rawURL = rootURL(v)
-	}
+	rawURL = cmp.Or(rawURL, rootURL(v))
 	out := &Probed{URL: rawURL, Direct: map[string][]Answer{}, TLS: map[string]string{}}
 	ready, err := p.Fetch(ctx, Get{URL: proxyReady, MaxBytes: 1024})
 	if err != nil {

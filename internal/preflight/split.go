@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -97,10 +98,7 @@ func splitFound(s View) (Status, shown) {
 	if s.Split.Found {
 		return OK, say("%s (%s), root Service %s", splitName(s), s.Split.APIVersion, s.Split.Root)
 	}
-	seen := say("%s", s.Split.Why)
-	if seen == "" {
-		seen = "there is no " + splitName(s)
-	}
+	seen := cmp.Or(say("%s", s.Split.Why), "there is no "+splitName(s))
 	if len(s.Split.Others) > 0 {
 		seen += "; " + shown(law.Candidates(s.Split.Asked(), "splits", s.Split.Others))
 	}

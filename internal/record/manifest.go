@@ -5,6 +5,7 @@
 package record
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -123,9 +124,7 @@ func Read(f store.Folder) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("read %s of run %s: it says how the split was after the run, and not before it",
 			ManifestFile, f.ID)
 	}
-	if m.Kind == "" {
-		m.Kind = report.KindSplit
-	}
+	m.Kind = cmp.Or(m.Kind, report.KindSplit)
 	if err := m.check(); err != nil {
 		return Manifest{}, fmt.Errorf("read %s of run %s: %w", ManifestFile, f.ID, err)
 	}

@@ -7,6 +7,7 @@ package render
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"math"
 	"slices"
@@ -36,11 +37,8 @@ const (
 // Text renders an outline for a terminal: the headline first, and again at the end of a long text. Its errors are those
 // of w.
 func Text(w io.Writer, o report.Outline, opts TextOptions) error {
-	if opts.Width == 0 {
-		opts.Width = defaultWidth
-	}
 	t := &terminal{TextOptions: opts, underlined: o.Headline == ""}
-	t.Width = max(opts.Width, minWidth)
+	t.Width = max(cmp.Or(opts.Width, defaultWidth), minWidth)
 	t.headline(o)
 	if o.Simulated != "" {
 		t.para("Simulated: ", o.Simulated)

@@ -282,8 +282,7 @@ func (m *Margin) of(c *Comparison, quantile float64) *float64 {
 	for _, t := range c.Targets {
 		for _, q := range t.Quantiles {
 			if t.Name == c.Against && q.Quantile == quantile && q.Ms != nil {
-				v := *q.Ms * *m.Fraction
-				return &v
+				return new(*q.Ms * *m.Fraction)
 			}
 		}
 	}

@@ -148,8 +148,7 @@ func micros(us *float64) string {
 	if *us < 1000 {
 		return strconv.FormatFloat(*us, 'f', 0, 64) + "us"
 	}
-	inMs := *us / 1000
-	return ms(&inMs)
+	return ms(new(*us / 1000))
 }
 
 // seconds writes a duration as people say it: 40s, 1m40s, 0.3s.

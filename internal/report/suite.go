@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -156,10 +157,7 @@ const (
 // Suite is the report as a suite: the verdict and the checks are its cases.
 func (r Report) Suite() Suite {
 	d := r.document()
-	name := d.subject()
-	if name == "" {
-		name = weightsLabel(r) + " weights"
-	}
+	name := cmp.Or(d.subject(), weightsLabel(r)+" weights")
 	s := Suite{
 		Name: "splitbench " + name, Properties: properties(r), Warnings: warnings(r),
 		Sentences: append([]string{capital(d.headline()) + "."}, d.sentences()...),

@@ -69,9 +69,7 @@ func Compare(before, after Page, t Target, elapsed time.Duration) (Delta, error)
 		d.InFail[i] = before.InFail[i] || after.InFail[i]
 		d.Unready[i] = before.Ready[i] == Count{0, true} || after.Ready[i] == Count{0, true}
 	}
-	if d.Unsure == "" {
-		d.Unsure = after.unsure()
-	}
+	d.Unsure = cmp.Or(d.Unsure, after.unsure())
 	if d.Unsure != "" {
 		return d, nil
 	}
