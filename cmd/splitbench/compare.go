@@ -196,7 +196,7 @@ func comparedRuns(dir string, args, labels []string) ([]store.Folder, error) {
 		return nil, errors.New("name two runs at least: the base and what is compared with it, such as latest~1 latest")
 	}
 	for i, f := range folders {
-		if slices.ContainsFunc(folders[:i], func(g store.Folder) bool { return sameFolder(f.Dir, g.Dir) }) {
+		if slices.ContainsFunc(folders[:i], func(g store.Folder) bool { return store.SameDir(f.Dir, g.Dir) }) {
 			return nil, fmt.Errorf("run %s is named twice", f.ID)
 		}
 	}

@@ -324,17 +324,12 @@ func (t *trust) judge(signedBy string, trusted bool) string {
 
 // verified is one run in the output of verify.
 type verified struct {
-	ID       string    `json:"id"`
-	State    string    `json:"state"` // complete, partial, damaged or unsigned
-	SignedBy string    `json:"signedBy,omitempty"`
-	Text     string    `json:"text"`
-	Problems []problem `json:"problems"`
-	Extra    []string  `json:"extraFiles"`
-}
-
-type problem struct {
-	File string `json:"file"`
-	Why  string `json:"why"`
+	ID       string          `json:"id"`
+	State    string          `json:"state"` // complete, partial, damaged or unsigned
+	SignedBy string          `json:"signedBy,omitempty"`
+	Text     string          `json:"text"`
+	Problems []store.Problem `json:"problems"`
+	Extra    []string        `json:"extraFiles"`
 }
 
 func newVerify(a *app) *cobra.Command {
@@ -393,22 +388,19 @@ func (a *app) verifyRun(ctx context.Context, f store.Folder, t *trust) (verified
 	}
 	line := verified{
 		ID: f.ID, State: string(v.State), SignedBy: store.Fingerprint(v.Signer), Text: untrusted.Printable(v.String()),
-		Problems: []problem{}, Extra: v.Extra,
-	}
-	for _, p := range v.Problems {
-		line.Problems = append(line.Problems, problem(p))
+		Problems: append([]store.Problem{}, v.Problems...), Extra: v.Extra,
 	}
 	line.settle(t.judge(line.SignedBy, t.keys.Have(v.Signer)))
 	return line, err
 }
 
 func (t *trust) verifyFile(name string) verified {
-	line := verified{ID: name, State: string(store.VerifiedComplete), Text: "as it was signed", Problems: []problem{}}
+	line := verified{ID: name, State: string(store.VerifiedComplete), Text: "as it was signed", Problems: []store.Problem{}}
 	key, err := store.Signer(name)
 	if err != nil {
 		why := untrusted.Printable(err.Error())
 		line.State, line.Text = string(store.Damaged), "damaged: "+name+".sig "+why
-		line.Problems = []problem{{name + ".sig", why}}
+		line.Problems = []store.Problem{{File: name + ".sig", Why: why}}
 	}
 	line.SignedBy = store.Fingerprint(key)
 	line.settle(t.judge(line.SignedBy, t.keys.Have(key)))

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -321,17 +320,8 @@ func (r *storedFlags) all(args []string) ([]store.Folder, error) {
 // inHome refuses runs outside the results folder: they are somebody else's to change.
 func (r *storedFlags) inHome(f store.Folder) error {
 	home, err := store.Open(r.dir, f.ID)
-	if err == nil && sameFolder(home.Dir, f.Dir) {
+	if err == nil && store.SameDir(home.Dir, f.Dir) {
 		return nil
 	}
 	return fmt.Errorf("run %s: it is outside --results-dir %q: name that folder, or import the run first", f.ID, r.dir)
-}
-
-func sameFolder(a, b string) bool {
-	x, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	y, err := os.Stat(b)
-	return err == nil && os.SameFile(x, y)
 }

@@ -129,8 +129,11 @@ spec:
 func snapshot() *law.Snapshot {
 	return &law.Snapshot{
 		Split: law.Split{
-			Kind: "TrafficSplit", APIVersion: "split.smi-spec.io/v1alpha2", Namespace: "test", Name: "podinfo", Found: true,
-			UID: "5a4c1d2e-0000-4000-8000-000000000001", ResourceVersion: "4711", Generation: 7, Root: "podinfo",
+			ObjectRef: law.ObjectRef{
+				Kind: "TrafficSplit", APIVersion: "split.smi-spec.io/v1alpha2", Namespace: "test", Name: "podinfo",
+				UID: "5a4c1d2e-0000-4000-8000-000000000001", ResourceVersion: "4711", Generation: 7,
+			},
+			Found: true, Root: "podinfo",
 			Effective:     []law.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
 			EffectiveFrom: "ServiceProfile test/podinfo.test.svc.cluster.local", LastWriter: "kubectl-apply",
 			LastWritten: time.Date(2026, 11, 22, 7, 0, 0, 0, time.UTC), YAML: []byte(splitYAML),

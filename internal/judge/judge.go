@@ -88,7 +88,7 @@ func conclude(m record.Manifest, totals wire.Totals, t *Tally) report.Report {
 	doc.Unattributed.Specimens = specimensOf(totals.Specimens)
 	if m.Before != nil {
 		doc.Warnings = append(doc.Warnings, m.Before.Notes...)
-		doc.Source.Steps = stepsOf(m)
+		doc.Source.Steps = m.Agent.Steps
 	}
 	if t != nil && t.N > 0 {
 		t.sorted()
@@ -233,7 +233,7 @@ func (doc *draft) take(p attack.Plan, totals wire.Totals, t *Tally) {
 
 func specimensOf(s []attack.Specimen) (out []report.Specimen) {
 	for _, x := range s {
-		out = append(out, report.Specimen{Seq: x.Seq, Status: x.Status, Body: x.Body})
+		out = append(out, report.Specimen(x))
 	}
 	return out
 }

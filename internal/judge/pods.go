@@ -8,14 +8,6 @@ import (
 	"github.com/splitbench/splitbench/internal/report"
 )
 
-// stepsOf are the ways that were tried to get the generator into the first pod.
-func stepsOf(m record.Manifest) (out []report.SourceStep) {
-	for _, s := range m.Agent.Steps {
-		out = append(out, report.SourceStep{Via: s.Via, Used: s.Used, Seen: s.Seen})
-	}
-	return out
-}
-
 // pods has the report say what each source pod sent, where several did.
 func (doc *draft) pods(m record.Manifest, t *Tally) {
 	if doc.Source != nil {

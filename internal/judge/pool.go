@@ -113,12 +113,11 @@ func sameSplit(a, b poolRun) error {
 
 // splitText names the split of a run. Its uid does not count: a split that was deleted and made again says the same.
 func splitText(m record.Manifest) string {
-	s := m.Before.Split
-	text := fmt.Sprintf("%s %s/%s", s.Kind, s.Namespace, s.Name)
+	text := m.Before.Split.String()
 	if m.Simulated != "" {
 		text += " (simulated)"
 	}
-	return untrusted.Safe(text)
+	return text
 }
 
 func (p *pool) report() report.Report {

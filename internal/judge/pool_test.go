@@ -22,7 +22,7 @@ import (
 // measured is a stored run of n requests to a split of 50/50, of which a share went west.
 func measured(t *testing.T, id string, n int, seed uint64, west float64) store.Folder {
 	t.Helper()
-	split := law.Split{Found: true, Kind: "TrafficSplit", Namespace: "test", Name: "podinfo", UID: "1"}
+	split := law.Split{ObjectRef: law.ObjectRef{Kind: "TrafficSplit", Namespace: "test", Name: "podinfo", UID: "1"}, Found: true}
 	at := &law.Snapshot{Split: split, Source: law.Pod{Namespace: "test", Name: "frontend-1", Meshed: true}}
 	rng := rand.New(rand.NewPCG(seed, 1))
 	results := make([]attack.Result, n)

@@ -75,7 +75,7 @@ func sourceOf(before *law.Snapshot, a record.AgentFacts) *report.Source {
 	}
 	p := before.Source
 	out := &report.Source{
-		Context: contextOf(before), Namespace: p.Namespace, Pod: p.Name, PodUID: p.UID, Node: p.Node,
+		Context: before.Context(""), Namespace: p.Namespace, Pod: p.Name, PodUID: p.UID, Node: p.Node,
 		Container: p.Container, ContainerWhy: p.ContainerWhy, Meshed: p.Meshed, ProxyImage: p.ProxyImage,
 		Transport: a.Transport, Agent: a.How,
 	}
@@ -158,17 +158,7 @@ func clusterOf(s *law.Snapshot, backend string) string {
 		if b.Mirror != nil {
 			return b.Mirror.Context
 		}
-		return contextOf(s)
-	}
-	return ""
-}
-
-// contextOf is the kubeconfig context of the client's cluster.
-func contextOf(s *law.Snapshot) string {
-	for _, c := range s.Clusters {
-		if c.Role == "client" {
-			return c.Context
-		}
+		return s.Context("")
 	}
 	return ""
 }
@@ -181,7 +171,7 @@ func (doc *draft) heldAgainstForce(m record.Manifest) {
 	}
 	s := m.Before.Split
 	if _, known := record.DeclaredOf(*m.Before); !known {
-		doc.refuse(report.SayDeclaredUnread, untrusted.Safe(s.EffectiveFrom), s.Object())
+		doc.refuse(report.SayDeclaredUnread, untrusted.Safe(s.EffectiveFrom), s.ObjectRef)
 		return
 	}
 	inForce := record.WeightsOf(*m.Before)

@@ -32,7 +32,7 @@ func Changes(before, after Snapshot) []Change {
 		}
 	}
 	if before.Split.Found && !after.Split.Found {
-		out = append(out, Change{What: before.Split.Object().String(), Before: "there", After: "deleted"})
+		out = append(out, Change{What: before.Split.String(), Before: "there", After: "deleted"})
 	} else {
 		add("split UID", before.Split.UID, after.Split.UID)
 	}
@@ -201,7 +201,7 @@ func changesOfLaw(add func(what, a, b string), before, after Snapshot) {
 	if before.Split.EffectiveFrom == after.Split.EffectiveFrom { // else it was said already
 		add("law", line(before.Law), line(after.Law))
 	}
-	split := before.Split.Object()
+	split := before.Split.ObjectRef
 	for _, a := range before.Law.Objects {
 		if a.Is(split) || a.Kind == string(PathServiceProfile) || a.Kind == string(PathTrafficSplit) {
 			continue // compared as the split object, or as its profile
@@ -293,7 +293,7 @@ func (s Snapshot) lawRefs() []Ref {
 		object(o)
 	}
 	if s.Split.Found {
-		object(s.Split.Object())
+		object(s.Split.ObjectRef)
 	}
 	if s.Split.Profile.State == ProfileAbsent { // it would be obeyed from the moment it is there
 		object(ObjectRef{

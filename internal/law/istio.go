@@ -50,7 +50,7 @@ func (r ruler) before(o ruler) string {
 func (c *Case) istioLaw(q question) (*Law, []Shadowed) {
 	law, shadowed := q.byIstio(c.Objects.routes, c.Objects.virtual, c.SourceLabels)
 	if c.Split.Kind == string(PathTrafficSplit) && c.Split.Found {
-		shadowed = append(shadowed, Shadowed{Object: c.Split.Object(), Why: "Istio reads no TrafficSplits"})
+		shadowed = append(shadowed, Shadowed{Object: c.Split.ObjectRef, Why: "Istio reads no TrafficSplits"})
 	}
 	return cmp.Or(law, q.defaultLaw()), shadowed
 }

@@ -183,7 +183,7 @@ type Shadowed struct {
 
 // Rules reports whether the split object itself is what the law was read from.
 func (l Law) Rules(s Split) bool {
-	return slices.ContainsFunc(l.Objects, s.Object().Is)
+	return slices.ContainsFunc(l.Objects, s.Is)
 }
 
 // Names that proxies of meshes go by.

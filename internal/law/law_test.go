@@ -63,8 +63,8 @@ func FuzzLaw(f *testing.F) {
 }
 
 func TestADeletedSplitIsSaidToBeDeleted(t *testing.T) {
-	before := Snapshot{Split: Split{Kind: "TrafficSplit", Namespace: "test", Name: "podinfo", UID: "u1", Found: true}}
-	changes := Changes(before, Snapshot{Split: Split{Kind: "TrafficSplit", Namespace: "test", Name: "podinfo"}})
+	before := Snapshot{Split: Split{ObjectRef: ObjectRef{Kind: "TrafficSplit", Namespace: "test", Name: "podinfo", UID: "u1"}, Found: true}}
+	changes := Changes(before, Snapshot{Split: Split{ObjectRef: ObjectRef{Kind: "TrafficSplit", Namespace: "test", Name: "podinfo"}}})
 	if len(changes) == 0 || changes[0].String() != "TrafficSplit test/podinfo: there -> deleted" {
 		t.Errorf("%v", changes)
 	}

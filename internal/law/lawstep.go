@@ -121,7 +121,7 @@ func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 	case c.profileRules && c.followsProfile(q, law):
 		objects := []ObjectRef{c.profileRef}
 		if split {
-			objects = append(objects, s.Object())
+			objects = append(objects, s.ObjectRef)
 		}
 		law = c.settledLaw(q, PathServiceProfile, objects...)
 		law.Settings = c.profileSettings
@@ -135,14 +135,14 @@ func (c *Case) linkerdLaw(q question) (*Law, []Shadowed) {
 		}
 	case law != nil:
 	case split && (s.Profile.State == ProfileNotServed || s.Profile.State == ProfileUnread):
-		law = c.settledLaw(q, PathTrafficSplit, s.Object())
+		law = c.settledLaw(q, PathTrafficSplit, s.ObjectRef)
 	default:
 		law = q.defaultLaw()
 		law.Settings, law.Problem, law.Unfit = q.settings(nil, 0), q.clash, q.clash != ""
 	}
 	if split && s.Profile.State == ProfileAbsent {
 		why := "proxies are told of it by a ServiceProfile alone, and there is none"
-		shadowed = append(shadowed, Shadowed{Object: s.Object(), Why: why})
+		shadowed = append(shadowed, Shadowed{Object: s.ObjectRef, Why: why})
 	}
 	for _, v := range c.Objects.virtual {
 		if v.namesHost(q) > 0 {

@@ -81,11 +81,7 @@ func refOf(u *unstructured.Unstructured) ObjectRef {
 
 // splitOf is the split that an object is, less its weights.
 func splitOf(u *unstructured.Unstructured) Split {
-	ref := refOf(u)
-	s := Split{
-		Kind: ref.Kind, APIVersion: ref.APIVersion, Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID,
-		ResourceVersion: ref.ResourceVersion, Generation: ref.Generation, Found: true, YAML: yamlOf(u), Drivers: drivers(u),
-	}
+	s := Split{ObjectRef: refOf(u), Found: true, YAML: yamlOf(u), Drivers: drivers(u)}
 	s.LastWriter, s.LastWritten = lastWriter(u)
 	return s
 }

@@ -30,7 +30,8 @@ func (c *Case) Pick() error {
 
 // missing leaves a Split of a name that no object has: it is taken for the root Service's too.
 func (c *Case) missing() {
-	c.Split = Split{Kind: string(c.Kind), Namespace: c.Namespace, Name: c.Name, Root: c.Name, AnyKind: c.Kind == ""}
+	object := ObjectRef{Kind: string(c.Kind), Namespace: c.Namespace, Name: c.Name}
+	c.Split = Split{ObjectRef: object, Root: c.Name, AnyKind: c.Kind == ""}
 	c.root = serviceRef{namespace: c.Namespace, name: c.Name}
 	switch c.Kind {
 	case "":

@@ -171,11 +171,11 @@ func (c *Case) settleProfile() {
 		declared, allZero, sumErr := effective(s.Root, c.leaves)
 		if sumErr != nil && s.WeightErr == nil {
 			s.WeightErr = &WeightError{
-				Object: s.Object().String(), Field: "spec.backends", Raw: lawTextOf(s.Declared), Why: sumErr.Error(),
+				Object: s.String(), Field: "spec.backends", Raw: lawTextOf(s.Declared), Why: sumErr.Error(),
 			}
 		}
 		if s.WeightErr == nil {
-			s.Effective, s.AllZero, s.EffectiveFrom = declared, allZero, s.Object().String()
+			s.Effective, s.AllZero, s.EffectiveFrom = declared, allZero, s.String()
 		}
 	}
 	switch {

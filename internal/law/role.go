@@ -48,7 +48,7 @@ func RoleYAML(name string, accesses []Access, to Subject, optional bool) (string
 		fmt.Fprintf(&b, "apiVersion: rbac.authorization.k8s.io/v1\nkind: %s\nmetadata: %s\nrules:\n", kind, meta)
 		for _, a := range accesses {
 			if a.Namespace == ns && (optional || !a.Optional) {
-				b.WriteString(ruleLine(a))
+				b.WriteString(a.Rule())
 			}
 		}
 		docs = append(docs, b.String(), fmt.Sprintf("apiVersion: rbac.authorization.k8s.io/v1\nkind: %sBinding\nmetadata: "+
@@ -66,8 +66,8 @@ func (s Subject) yaml() string {
 	return fmt.Sprintf("{kind: %s, name: %q, apiGroup: rbac.authorization.k8s.io}", s.Kind, s.Name)
 }
 
-// ruleLine is one access as a rule of its own, so that it can be taken out alone.
-func ruleLine(a Access) string {
+// Rule is the access as a rule of a role by itself, on one line, so that it can be taken out alone.
+func (a Access) Rule() string {
 	resource, names, mark := a.Resource, "", ""
 	if a.Subresource != "" {
 		resource += "/" + a.Subresource
@@ -154,10 +154,8 @@ func Everywhere(all []Access, namespace string) []Access {
 
 // key is an access without what it is for and whether it is granted.
 func (a Access) key() Access {
-	return Access{
-		Cluster: a.Cluster, Verb: a.Verb, Group: a.Group, Resource: a.Resource, Subresource: a.Subresource,
-		Namespace: a.Namespace, Name: a.Name,
-	}
+	a.Optional, a.For, a.Allowed, a.Reason = false, "", false, ""
+	return a
 }
 
 // Once joins accesses that are needed for several things: required for one, it is required.

@@ -315,7 +315,7 @@ func (q question) backendsOf(r *route, rule int) ([]Leaf, string) {
 	if q.provider == ProviderIstio && weightsOf(out).Sum() == 0 {
 		return nil, field + " have weight 0 alone: requests are answered with 500"
 	}
-	out, problem := distribution(q.apart(out), field)
+	out, problem := Distribution(q.apart(out), field+": ")
 	return merged(out), problem
 }
 
@@ -449,9 +449,9 @@ func merged(in []Leaf) []Leaf {
 	return out
 }
 
-// distribution fills in probabilities: weight over sum. A lone backend gets everything whatever its weight, as the
-// proxies of Linkerd and Istio have it. The second result says why there is no distribution.
-func distribution(in []Leaf, field string) ([]Leaf, string) {
+// Distribution fills in probabilities: weight over sum. A lone backend gets everything whatever its weight, as the
+// proxies of Linkerd and Istio have it. The second result says why there is no distribution, where being said first.
+func Distribution(in []Leaf, where string) ([]Leaf, string) {
 	if len(in) == 1 {
 		in[0].Weight, in[0].Probability = max(in[0].Weight, 1), 1
 		return in, ""
@@ -459,9 +459,9 @@ func distribution(in []Leaf, field string) ([]Leaf, string) {
 	sum := weightsOf(in).Sum()
 	switch {
 	case sum == 0:
-		return nil, field + ": the weights sum to nothing, which proxies cannot draw by"
+		return nil, where + "the weights sum to nothing, which proxies cannot draw by"
 	case sum > math.MaxUint32:
-		return nil, fmt.Sprintf("%s: the weights sum to %d; proxies take at most %d", field, sum, uint32(math.MaxUint32))
+		return nil, fmt.Sprintf("%sthe weights sum to %d; proxies take at most %d", where, sum, uint32(math.MaxUint32))
 	}
 	for i := range in {
 		in[i].Probability = float64(in[i].Weight) / float64(sum)

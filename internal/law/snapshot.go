@@ -1,6 +1,7 @@
 package law
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -34,16 +35,10 @@ type Snapshot struct {
 
 // Split is the object that declares the weights, and what proxies make of it.
 type Split struct {
-	Kind            string     `json:"kind"`       // "TrafficSplit", "HTTPRoute", ...: a Path
-	APIVersion      string     `json:"apiVersion"` // as read, e.g. split.smi-spec.io/v1alpha2
-	Namespace       string     `json:"namespace"`
-	Name            string     `json:"name"`
-	UID             string     `json:"uid"`
-	ResourceVersion string     `json:"resourceVersion"`
-	Generation      int64      `json:"generation"`
-	Found           bool       `json:"found"`
-	Root            string     `json:"root"`     // name of the root Service
-	Declared        []Declared `json:"declared"` // as the object says it
+	ObjectRef            // whose Kind is a Path
+	Found     bool       `json:"found"`
+	Root      string     `json:"root"`     // name of the root Service
+	Declared  []Declared `json:"declared"` // as the object says it
 	// as the client's proxy obeys it, without weight-0 entries being dropped
 	Effective Weights `json:"effective"`
 	// object that Effective was read from, e.g. "ServiceProfile test/podinfo.test.svc.cluster.local"
@@ -65,14 +60,6 @@ type Split struct {
 	// the first weight that cannot be used; Effective then lacks what it cannot say
 	WeightErr *WeightError `json:"weightErr"`
 	Profile   Profile      `json:"profile"`
-}
-
-// Object is the split object in the version that was read.
-func (s Split) Object() ObjectRef {
-	return ObjectRef{
-		APIVersion: s.APIVersion, Kind: s.Kind, Namespace: s.Namespace, Name: s.Name,
-		UID: s.UID, ResourceVersion: s.ResourceVersion, Generation: s.Generation,
-	}
 }
 
 // ProfileState says whether a ServiceProfile for the root Service was seen.
@@ -381,4 +368,14 @@ type Cluster struct {
 	Problem string `json:"problem"` // why it could not be read; empty: it was
 	// SkewMs is how far its clock is ahead of this machine's, to about a second; null where it did not say.
 	SkewMs *int64 `json:"skewMs"`
+}
+
+// Context is the kubeconfig context of the cluster with this role, "" being the client's; "" where none is known.
+func (s *Snapshot) Context(role string) string {
+	for _, c := range s.Clusters {
+		if c.Role == cmp.Or(role, "client") {
+			return c.Context
+		}
+	}
+	return ""
 }

@@ -48,7 +48,7 @@ type Question struct {
 // Question is what is asked of the law of the Snapshot.
 func (s Snapshot) Question() Question {
 	q := Question{
-		Client: s.Source, Root: s.Root, Port: s.Port, Probe: s.Law.Probe, Split: s.Split.Object(), Backends: s.Law.Backends,
+		Client: s.Source, Root: s.Root, Port: s.Port, Probe: s.Law.Probe, Split: s.Split.ObjectRef, Backends: s.Law.Backends,
 	}
 	if s.Through != nil && len(s.Through.Pods) > 0 {
 		q.Client = s.Through.Pods[0]

@@ -65,7 +65,7 @@ func Convert(s Sources, port int32) (Conversion, error) {
 	}
 	out, err := s.convert(split, leaves, name, port)
 	if err != nil {
-		return Conversion{}, fmt.Errorf("%s: %w", split.Object(), err)
+		return Conversion{}, fmt.Errorf("%s: %w", split.ObjectRef, err)
 	}
 	return out, nil
 }
@@ -336,7 +336,7 @@ func RootOf(u *unstructured.Unstructured) string {
 func readSplit(u *unstructured.Unstructured) (Split, []leafWeight) {
 	s := splitOf(u)
 	s.Kind, s.Root = string(PathTrafficSplit), RootOf(u)
-	object := s.Object().String()
+	object := s.String()
 	if matches, found, err := unstructured.NestedFieldNoCopy(u.Object, "spec", "matches"); found && err == nil {
 		list, ok := matches.([]any)
 		s.Matches = !ok || len(list) > 0

@@ -336,7 +336,7 @@ func (q question) destinations(v *virtualService, ds []virtualDestination, field
 		}
 		out = append(out, q.destination(v, d))
 	}
-	out, problem := distribution(q.apart(out), field)
+	out, problem := Distribution(q.apart(out), field+": ")
 	return merged(out), problem
 }
 

@@ -79,8 +79,11 @@ func TestDiscoverHealthy(t *testing.T) {
 		t.Errorf("pods of podinfo: %q", got)
 	}
 	if d := cmp.Diff(law.Split{
-		Kind: "TrafficSplit", APIVersion: "split.smi-spec.io/v1alpha2", Namespace: "test", Name: "podinfo", UID: "ts-podinfo",
-		ResourceVersion: "427", Generation: 3, Found: true, Root: "podinfo",
+		ObjectRef: law.ObjectRef{
+			Kind: "TrafficSplit", APIVersion: "split.smi-spec.io/v1alpha2", Namespace: "test", Name: "podinfo", UID: "ts-podinfo",
+			ResourceVersion: "427", Generation: 3,
+		},
+		Found: true, Root: "podinfo",
 		Declared:      []law.Declared{{Service: "podinfo", Raw: "50"}, {Service: "podinfo-east", Raw: "50"}},
 		Effective:     law.Weights{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
 		EffectiveFrom: "ServiceProfile test/podinfo.test.svc.cluster.local", LastWriter: "flagger",

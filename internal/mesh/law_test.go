@@ -62,7 +62,7 @@ func TestLawOfRoute(t *testing.T) {
 		if d := cmp.Diff(law.Weights{{Service: "podinfo", Weight: 90}, {Service: "podinfo-east", Weight: 10}}, s.Split.Effective); d != "" {
 			t.Errorf("%q: %s", split, d)
 		}
-		if s.Split.Object() != route || !s.Split.Found || s.Split.Root != "podinfo" || s.Split.Differs || s.Split.Short() != "httproute/podinfo" ||
+		if s.Split.ObjectRef != route || !s.Split.Found || s.Split.Root != "podinfo" || s.Split.Differs || s.Split.Short() != "httproute/podinfo" ||
 			!strings.Contains(string(s.Split.YAML), "backendRefs") {
 			t.Errorf("%q: split %+v", split, s.Split)
 		}

@@ -2,7 +2,6 @@ package preflight
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -120,7 +119,7 @@ func rulesOf(s View, missing func(law.Access) bool) string {
 			places = append(places, p)
 			rules[p] = roleHead(p.cluster, p.namespace)
 		}
-		rules[p] += rule(a)
+		rules[p] += a.Rule()
 	}
 	var out []string
 	for _, p := range places {
@@ -139,18 +138,6 @@ func roleHead(cluster, namespace string) string {
 	}
 	return head + "kind: Role\nmetadata:\n  name: splitbench-missing\n  namespace: " + untrusted.Safe(namespace) +
 		"\nrules:\n"
-}
-
-func rule(a law.Access) string {
-	resource, names := a.Resource, ""
-	if a.Subresource != "" {
-		resource += "/" + a.Subresource
-	}
-	if a.Name != "" {
-		names = fmt.Sprintf(", resourceNames: [%q]", a.Name)
-	}
-	return fmt.Sprintf("- {apiGroups: [%q], resources: [%q]%s, verbs: [%q]} # %s\n",
-		a.Group, resource, names, a.Verb, a.For)
 }
 
 // maxSkew is how far clocks may be apart without a warning. A Date header has whole seconds, so less is not seen.

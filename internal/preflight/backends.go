@@ -340,7 +340,7 @@ func atRestHint(s View) string {
 	if len(s.Facts.Rollouts) > 0 {
 		r := s.Facts.Rollouts[0]
 		ns, name, _ := strings.Cut(r.Deployment, "/")
-		return "wait for it: " + kubectlIn(contextOf(s, r.Cluster), ns, "rollout", "status", "deployment/"+name)
+		return "wait for it: " + kubectlIn(s.Context(r.Cluster), ns, "rollout", "status", "deployment/"+name)
 	}
 	const see = "what counts is each draw, which the client's proxy counts; to see the settings: "
 	if p := s.Split.Profile; p.Retryable+p.Timeouts > 0 {

@@ -18,7 +18,8 @@ func healthy() law.Snapshot {
 	root := law.Service{Namespace: "test", Name: "podinfo", Found: true, UID: "1", ClusterIP: "10.1.0.10", Ports: ports}
 	return law.Snapshot{
 		Split: law.Split{
-			Kind: "TrafficSplit", APIVersion: "split.smi-spec.io/v1alpha2", Namespace: "test", Name: "podinfo", Found: true, Root: "podinfo",
+			ObjectRef: law.ObjectRef{Kind: "TrafficSplit", APIVersion: "split.smi-spec.io/v1alpha2", Namespace: "test", Name: "podinfo"},
+			Found:     true, Root: "podinfo",
 			Declared:  []law.Declared{{Service: "podinfo", Raw: "50"}, {Service: "podinfo-east", Raw: "50"}},
 			Effective: []law.Weight{{Service: "podinfo", Weight: 50}, {Service: "podinfo-east", Weight: 50}},
 			Profile:   law.Profile{State: law.ProfileFound, Namespace: "test", Name: "podinfo.test.svc.cluster.local", Overrides: 2, Created: began, LastWritten: began},

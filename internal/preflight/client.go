@@ -55,7 +55,7 @@ func clustersAnswer(s View) Finding {
 		// Two contexts of one cluster: an object has one UID, and no other cluster has it.
 		if m := b.Mirror; m.RemoteFound && m.RemoteService.UID != "" && m.RemoteService.UID == s.Root.UID {
 			f.backend(b).add(Failed, "contexts %s and %s lead to the same cluster: %s has UID %s in both",
-				clientContext(s), m.Context, serviceName(s.Root), s.Root.UID)
+				s.Context(""), m.Context, serviceName(s.Root), s.Root.UID)
 		}
 	}
 	read := map[string]bool{}

@@ -324,7 +324,7 @@ func viewFaults() []viewFault {
 		{"told the same", "SB038", told(nil), OK, "pod linkerd/linkerd-destination-1 tells proxies exactly what the objects say", ""},
 		{"told other weights", "SB038", told(func(v *View) {
 			worked := v.Law
-			worked.Objects = []law.ObjectRef{v.Split.Object()}
+			worked.Objects = []law.ObjectRef{v.Split.ObjectRef}
 			v.Told.WorkedOut, v.Law.Objects = &worked, worked.Objects
 			v.Law.Backends = []law.Leaf{{Name: "podinfo", Weight: 70}, {Name: "podinfo-east", Weight: 30}}
 		}), Warning, "tells proxies podinfo=70,podinfo-east=30 by TrafficSplit test/podinfo, and the split is judged by that; the objects say", "logs linkerd-destination-1"},
@@ -408,7 +408,7 @@ metadata:
   name: splitbench-missing
   namespace: test
 rules:
-- {apiGroups: ["linkerd.io"], resources: ["serviceprofiles"], verbs: ["list"]} # what proxies obey
+- {apiGroups: ["linkerd.io"], resources: ["serviceprofiles"], verbs: ["list"]} # optional: what proxies obey
 ---
 # in cluster east
 apiVersion: rbac.authorization.k8s.io/v1
@@ -417,14 +417,14 @@ metadata:
   name: splitbench-missing
   namespace: linkerd-multicluster
 rules:
-- {apiGroups: [""], resources: ["services"], verbs: ["get"]} # the gateway
+- {apiGroups: [""], resources: ["services"], verbs: ["get"]} # optional: the gateway
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata:
   name: splitbench-missing
 rules:
-- {apiGroups: [""], resources: ["nodes"], verbs: ["get"]} # platform
+- {apiGroups: [""], resources: ["nodes"], verbs: ["get"]} # optional: platform
 `
 	if got := result(t, results, "SB035").Apply; got != want {
 		t.Errorf("got\n%s", got)

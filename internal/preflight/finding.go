@@ -258,7 +258,7 @@ func word(s string) string { return untrusted.Shell(untrusted.Safe(s)) }
 
 // grant is the command that grants what a run needs in the client's cluster, or in that of a mirror.
 func grant(s View, cluster string) string {
-	context := contextOf(s, cluster)
+	context := s.Context(cluster)
 	words := []string{"splitbench", "rbac", "run"}
 	if s.Split.Name != "" {
 		words = append(words, s.Split.Asked())
@@ -280,7 +280,7 @@ func grant(s View, cluster string) string {
 
 // kubectl is a command on the client's cluster in the namespace; its arguments are literal.
 func kubectl(s View, namespace string, args ...string) string {
-	return kubectlIn(clientContext(s), namespace, args...)
+	return kubectlIn(s.Context(""), namespace, args...)
 }
 
 func kubectlIn(context, namespace string, args ...string) string {
@@ -301,18 +301,6 @@ func kubectlIn(context, namespace string, args ...string) string {
 // the time of the check.
 func touched(s View) string {
 	return "splitbench.io/touched=" + s.TakenAt.UTC().Format("20060102t150405z")
-}
-
-func clientContext(s View) string { return contextOf(s, "client") }
-
-// contextOf is the context of the cluster with this role; "" is the client's.
-func contextOf(s View, role string) string {
-	for _, c := range s.Clusters {
-		if c.Role == cmp.Or(role, "client") {
-			return c.Context
-		}
-	}
-	return ""
 }
 
 // mirrors are the backends that are mirrors of Services in other clusters.

@@ -147,7 +147,7 @@ func keptHint(s View) string {
 		switch c := link.Controller; {
 		case c.Sight == law.Absent:
 			return "have one for the Link, by the value controllers of Linkerd's extension: linkerd --context " +
-				word(clientContext(s)) + " multicluster install --set " + word("controllers[0].link.ref.name="+link.Name) +
+				word(s.Context("")) + " multicluster install --set " + word("controllers[0].link.ref.name="+link.Name) +
 				" | " + kubectl(s, "", "apply", "-f", "-")
 		case c.Sight != law.Seen:
 			return "ask for the verb list on deployments: " +
@@ -348,7 +348,7 @@ func relinkHint(s View) string {
 // relink is the command that writes the Link of a mirror's cluster anew.
 func relink(s View, b law.Backend, more string) string {
 	return "linkerd --context " + word(b.Mirror.Context) + " multicluster link-gen --cluster-name " +
-		word(b.Mirror.Cluster) + more + " | kubectl --context " + word(clientContext(s)) + " apply -f - " +
+		word(b.Mirror.Cluster) + more + " | kubectl --context " + word(s.Context("")) + " apply -f - " +
 		"(before Linkerd 2.18 it is multicluster link; give again what the Link was given by hand, " +
 		"such as --gateway-addresses)"
 }
@@ -407,5 +407,5 @@ func gatewayHint(s View) string {
 		}
 	}
 	return cmp.Or(anyContextHint(s),
-		"see what the service mirror says: linkerd --context "+word(clientContext(s))+" multicluster gateways")
+		"see what the service mirror says: linkerd --context "+word(s.Context(""))+" multicluster gateways")
 }

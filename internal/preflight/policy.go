@@ -24,7 +24,7 @@ func gates(s View, f *findings) []gate {
 	var out []gate
 	for on, b := range f.backends(s) {
 		g := gate{
-			subject: on.and(partPods), name: say("backend %s", b.Name), context: clientContext(s),
+			subject: on.and(partPods), name: say("backend %s", b.Name), context: s.Context(""),
 			namespace: cmp.Or(b.Service.Namespace, s.Split.Namespace), pods: b.Pods, answered: s.answer(b) != "",
 			refused: s.refused(b),
 		}
@@ -172,13 +172,13 @@ func policyHint(s View) string {
 			if status, _ := g.judge(); status != want {
 				continue
 			}
-			if g.context == "" && g.backend != "" && clientContext(s) != "" {
+			if g.context == "" && g.backend != "" && s.Context("") != "" {
 				return anyContextHint(s)
 			}
 			who := "the client's identity"
 			if strings.HasPrefix(string(g.name), "the gateway") {
 				who = "the clients' mesh"
-			} else if want == Failed && g.context != clientContext(s) {
+			} else if want == Failed && g.context != s.Context("") {
 				who = "the identity of the gateway there, which is who knocks,"
 			}
 			return "let " + who + " in at " + string(g.name) + "; to see what is there: " + kubectlIn(g.context, g.namespace,

@@ -98,7 +98,7 @@ func routeInForce(s View) (Status, shown) {
 		return OK, "a TrafficSplit has no rules"
 	}
 	for _, shadow := range s.Law.Shadowed {
-		if shadow.Object.Is(s.Split.Object()) {
+		if shadow.Object.Is(s.Split.ObjectRef) {
 			return Failed, say("proxies follow %s; %s is not followed: %s", follows(s), shadow.Object, shadow.Why)
 		}
 	}

@@ -141,7 +141,7 @@ func trustHint(s View) string {
 		return hint
 	}
 	if slices.ContainsFunc(s.Facts.Anchors, func(a law.TrustAnchors) bool { return a.Sight != law.Seen }) {
-		return "compare them where Linkerd is installed: linkerd --context " + word(clientContext(s)) + " multicluster check"
+		return "compare them where Linkerd is installed: linkerd --context " + word(s.Context("")) + " multicluster check"
 	}
 	return "give both clusters one trust anchor, then link them again: " + relink(s, all[0], "")
 }

@@ -161,11 +161,7 @@ func (m *Manifest) Law() law.Law {
 }
 
 // Step is one way that was tried, and what came of it.
-type Step struct {
-	Via  string `json:"via"`
-	Used bool   `json:"used"`
-	Seen string `json:"seen"` // the evidence: what was found, or why it was no good
-}
+type Step = report.SourceStep
 
 // Sequential fixes, before the first counted request, when a run looks whether it can stop.
 type Sequential struct {

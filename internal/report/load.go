@@ -261,7 +261,7 @@ func BuildLoad(in LoadInput) LoadReport {
 	}
 	for _, x := range in.Specimens {
 		if len(in.Backends) > 0 {
-			r.Specimens = append(r.Specimens, Specimen{Seq: x.Seq, Status: x.Status, Body: x.Body})
+			r.Specimens = append(r.Specimens, Specimen(x))
 		}
 	}
 	return r

@@ -53,7 +53,7 @@ func Remove(dir string, f Folder) error {
 		return errGone(f)
 	case err != nil:
 		return err
-	case !sameDir(dir, filepath.Dir(abs(f.Dir))):
+	case !SameDir(dir, filepath.Dir(abs(f.Dir))):
 		return fmt.Errorf("remove run %s: it %w of --results-dir %q", f.ID, errOutsideDir, dir)
 	case f.Pinned():
 		return fmt.Errorf("remove run %s: it %w: let it go with pin --off first", f.ID, ErrPinned)
@@ -110,7 +110,8 @@ func sweep(dir string) {
 	}
 }
 
-func sameDir(a, b string) bool {
+// SameDir reports whether two paths are of one folder.
+func SameDir(a, b string) bool {
 	x, err := os.Stat(a)
 	if err != nil {
 		return false

@@ -115,7 +115,7 @@ func openPath(dir, path string) (Folder, error) {
 	if err != nil {
 		return Folder{}, err
 	}
-	if sameDir(dir, filepath.Dir(abs(f.Dir))) {
+	if SameDir(dir, filepath.Dir(abs(f.Dir))) {
 		return f.settled(), nil
 	}
 	if f.Status == Running && f.probe() == lockFree {

@@ -37,8 +37,8 @@ type Verification struct {
 
 // Problem is one damaged file.
 type Problem struct {
-	File string
-	Why  string // "is missing", "was changed", ...
+	File string `json:"file"`
+	Why  string `json:"why"` // "is missing", "was changed", ...
 }
 
 // String says it in one sentence.

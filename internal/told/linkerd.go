@@ -13,7 +13,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"net/http"
 	"slices"
@@ -204,20 +203,7 @@ func distributed(in []law.Leaf) ([]law.Leaf, string) {
 	if len(in) == 1 {
 		in[0].Weight = 1
 	}
-	var sum int64
-	for _, l := range in {
-		sum += l.Weight
-	}
-	switch {
-	case sum == 0:
-		return nil, "the weights sum to nothing, which proxies cannot draw by"
-	case sum > math.MaxUint32:
-		return nil, fmt.Sprintf("the weights sum to %d; proxies take at most %d", sum, uint32(math.MaxUint32))
-	}
-	for i := range in {
-		in[i].Probability = float64(in[i].Weight) / float64(sum)
-	}
-	return in, ""
+	return law.Distribution(in, "")
 }
 
 // leafAt is the Service behind an address as proxies dial it: name.namespace.svc.domain:port.

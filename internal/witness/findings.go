@@ -41,7 +41,6 @@ const (
 	CodeForeign       = "foreign-backend"
 	CodeRetries       = "retries"
 	CodeConnections   = "per-connection"
-	CodeDisagree      = "witness-disagrees"
 	CodeRefused       = "unready-backend"
 	CodeUnsure        = "not-told"
 )
