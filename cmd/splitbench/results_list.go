@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -69,7 +68,8 @@ func (c *listCommand) list(context.Context, []string) error {
 	if err != nil {
 		return err
 	}
-	all := linesOf(folders)
+	all := make([]runLine, len(folders))
+	store.Each(folders, func(i int, f store.Folder) { all[i] = lineOf(f) }) // all files are hashed, by all processors
 	labelled := func(l runLine) bool { return report.Summary{Labels: l.Labels}.HasLabels(c.runs.labels) }
 	lines := slices.DeleteFunc(slices.Clone(all), func(l runLine) bool {
 		return !labelled(l) || c.outcome != "" && c.outcome != l.Outcome
@@ -89,13 +89,6 @@ func (c *listCommand) list(context.Context, []string) error {
 		err = exitCode(report.ExitInvalid)
 	}
 	return err
-}
-
-// linesOf are the lines of runs. All files are hashed, so all processors do it.
-func linesOf(folders []store.Folder) []runLine {
-	lines := make([]runLine, len(folders))
-	store.Each(folders, func(i int, f store.Folder) { lines[i] = lineOf(f) })
-	return lines
 }
 
 func lineOf(f store.Folder) runLine {
@@ -166,10 +159,4 @@ func runTable(w io.Writer, lines []runLine, columns int) error {
 	return render.Table(w, titles[:columns], rows)
 }
 
-func labelText(labels map[string]string) string {
-	var out []string
-	for _, k := range slices.Sorted(maps.Keys(labels)) {
-		out = append(out, k+"="+labels[k])
-	}
-	return strings.Join(out, ",")
-}
+func labelText(labels map[string]string) string { return strings.Join(report.Labels(labels), ",") }

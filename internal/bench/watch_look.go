@@ -84,7 +84,6 @@ func (w *watchRun) confirm(ctx context.Context) {
 	if i := len(w.ends) - 1 - int(min(d.Looks, keptLooks)); i >= 0 {
 		since = w.ends[i]
 	}
-	seen := w.w.Seconds
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.patience)
 	defer cancel()
 	w.progress("watch", "a share seems to be outside its tolerance: asking what is declared now")
@@ -92,7 +91,7 @@ func (w *watchRun) confirm(ctx context.Context) {
 		w.m.Failures = append(w.m.Failures, why)
 		return
 	}
-	w.w.Failed, w.w.FailedAt = true, &seen
+	w.w.Failed, w.w.FailedAt = true, new(w.w.Seconds)
 	w.w.Failure = &report.WatchFailure{
 		Backend: w.m.Weights[d.Backend].Backend, Side: directionOf(d), Edge: d.Edge,
 		Requests: d.Requests, Observed: d.Observed, Unattributed: d.Unattributed,

@@ -131,7 +131,7 @@ func (w *watchRun) session(ctx context.Context) error {
 
 // openPods opens a session in each pod of a snapshot that is to send.
 func (w *watchRun) openPods(ctx context.Context, snap law.Snapshot) (err error) {
-	if w.active, err = w.sources(snap, w.cfg.Session+w.cfg.Every+w.m.Plan.Timeout); err != nil {
+	if w.active, err = w.sources(snap, w.lasts()); err != nil {
 		return err
 	}
 	for _, s := range w.active {

@@ -22,8 +22,14 @@ import (
 
 // Pages are made of these files; nothing is loaded from elsewhere.
 //
-//go:embed html
-var htmlFiles embed.FS
+//go:embed html/*.tmpl
+var templates embed.FS
+
+//go:embed html/style.css
+var ownStyle string
+
+//go:embed html/page.js
+var pageScript string
 
 // HTML renders an outline as one page that needs nothing else: no network, and no script but one that sorts tables and
 // copies commands. The page holds the document as JSON, from which report.ReadHTML gets a report back. Its errors are
@@ -51,10 +57,8 @@ func PageOf(o report.Outline, document any) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	sort, err := PageScript()
-	return Page{
-		Title: printable(o.Word) + ": " + printable(o.Title) + " - splitbench", Body: body, Scripts: []template.JS{sort},
-	}, err
+	title := printable(o.Word) + ": " + printable(o.Title) + " - splitbench"
+	return Page{Title: title, Body: body, Scripts: []template.JS{PageScript()}}, nil
 }
 
 // embedded is a document as JSON that cannot end the element it stands in: <, > and & are written as escapes.
@@ -77,7 +81,7 @@ func execute(name string, data any) (template.HTML, error) {
 		"then":     func(s []report.Section) []report.Section { return sorted(s, inFlow) },
 		"appendix": func(s []report.Section) []report.Section { return sorted(s, inAppendix) },
 		"minus1":   func(n int) int { return n - 1 },
-	}).ParseFS(htmlFiles, "html/"+name)
+	}).ParseFS(templates, "html/"+name)
 	if err != nil {
 		return "", fmt.Errorf("write page: %w", err)
 	}
@@ -161,17 +165,12 @@ type Page struct {
 	Forms   bool          // forms may be sent to where the page came from
 }
 
-// WritePage writes the page. Its errors are those of w, or of a file that was embedded and cannot be read.
+// WritePage writes the page. Its errors are those of w.
 func WritePage(w io.Writer, p Page) error {
-	style, err := pageStyle()
-	if err != nil {
-		return err
-	}
 	page, err := execute("page.tmpl", struct {
 		Page
-		Policy string
-		Style  template.CSS
-	}{p, p.policy(string(style)), style})
+		Style template.CSS
+	}{p, template.CSS(pageStyle())})
 	if err != nil {
 		return err
 	}
@@ -180,12 +179,7 @@ func WritePage(w io.Writer, p Page) error {
 }
 
 // Policy is the page's content security policy, as it also stands in the page: for the header of a server.
-func (p Page) Policy() (string, error) {
-	style, err := pageStyle()
-	return p.policy(string(style)), err
-}
-
-func (p Page) policy(style string) string {
+func (p Page) Policy() string {
 	scripts := "'none'"
 	if len(p.Scripts) > 0 {
 		hashes := make([]string, len(p.Scripts))
@@ -199,7 +193,7 @@ func (p Page) policy(style string) string {
 		forms = "'self'"
 	}
 	return fmt.Sprintf("default-src 'none'; script-src %s; style-src %s; img-src data:; base-uri 'none'; form-action %s",
-		scripts, sourceHash(style), forms)
+		scripts, sourceHash(pageStyle()), forms)
 }
 
 // sourceHash is how a content security policy names the one text that may act.
@@ -208,20 +202,11 @@ func sourceHash(text string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-func pageStyle() (template.CSS, error) {
-	own, err := htmlFiles.ReadFile("html/style.css")
-	if err != nil {
-		return "", fmt.Errorf("read style: %w", err)
-	}
-	return template.CSS(chart.Style + "\n" + string(own)), nil
-}
+func pageStyle() string { return chart.Style + "\n" + ownStyle }
 
 // PageScript makes tables of class "sortable" sortable by mouse and keyboard, and gives what can be copied a button.
 // Without it they are plain tables and text.
-func PageScript() (template.JS, error) {
-	b, err := htmlFiles.ReadFile("html/page.js")
-	return template.JS(b), err
-}
+func PageScript() template.JS { return template.JS(pageScript) }
 
 // outcomeSigns tell outcomes apart without colour and without a font: paths in a box of 16 by 16.
 //

@@ -108,7 +108,7 @@ func (t *terminal) headline(o report.Outline) {
 	}
 	switch {
 	case o.Word != "":
-		t.painted(printable(o.Word)+"  ", said, outcomeColor(o.Outcome))
+		t.painted(printable(o.Word)+"  ", said, colorOf(o.Outcome))
 	case said != "":
 		t.para("", said)
 	}
@@ -199,9 +199,9 @@ func (t *terminal) bars(f *report.Figure) []string {
 func (t *terminal) list(l report.List) {
 	t.heading(l.Title)
 	for _, it := range l.Items {
-		mark, c := "  - ", color("")
+		mark, c := "  - ", colorOf(it.State)
 		if it.State != "" {
-			mark, c = symbol(it.State, t.ASCII)+" ", stateColor(it.State)
+			mark = symbol(it.State, t.ASCII) + " "
 		}
 		if l.OneLine {
 			t.line(t.paint(mark, c) + printable(it.Text))
@@ -303,27 +303,16 @@ func (t *terminal) paint(mark string, c color) string {
 	return strings.Replace(mark, word, "\x1b["+string(c)+"m"+word+"\x1b[0m", 1)
 }
 
-func outcomeColor(outcome string) color {
-	switch outcome {
+// colorOf is the colour of an outcome or a state.
+func colorOf(s string) color {
+	switch s {
 	case "":
 		return ""
-	case report.Pass:
+	case report.Pass, report.StateOK:
 		return green
-	case report.Fail:
+	case report.Fail, report.StateFailed:
 		return red
-	case report.Inconclusive:
-		return yellow
-	}
-	return purple
-}
-
-func stateColor(state string) color {
-	switch state {
-	case report.StateOK:
-		return green
-	case report.StateFailed:
-		return red
-	case report.StateWarning:
+	case report.Inconclusive, report.StateWarning:
 		return yellow
 	}
 	return purple

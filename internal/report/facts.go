@@ -28,7 +28,7 @@ func facts(r Report) Fields {
 	}
 	if r.Run != nil {
 		f.add("Run", r.Run.ID)
-		for _, l := range labels(r.Run.Labels) {
+		for _, l := range Labels(r.Run.Labels) {
 			f.add("Label", l)
 		}
 	}
@@ -211,8 +211,8 @@ func writerSentence(s *Split) string {
 	return text + "."
 }
 
-// labels are the labels of a run in the order of their keys.
-func labels(m map[string]string) []string {
+// Labels are the labels of a run, each as KEY=VALUE, in the order of their keys.
+func Labels(m map[string]string) []string {
 	var s []string
 	for _, k := range sortedKeys(m) {
 		s = append(s, k+"="+m[k])

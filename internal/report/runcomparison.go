@@ -180,7 +180,7 @@ func comparedRunText(r ComparedRun) string {
 		text += ", " + r.Started.UTC().Format("2006-01-02 15:04 UTC")
 	}
 	if len(r.Labels) > 0 {
-		text += ", " + strings.Join(labels(r.Labels), " ")
+		text += ", " + strings.Join(Labels(r.Labels), " ")
 	}
 	return text
 }

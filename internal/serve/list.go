@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
-	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -88,13 +87,7 @@ type run struct {
 	err    error  // why it is not to be believed, or cannot be read
 }
 
-func (x run) pairs() string {
-	var pairs []string
-	for _, k := range slices.Sorted(maps.Keys(x.Labels)) {
-		pairs = append(pairs, k+"="+x.Labels[k])
-	}
-	return strings.Join(pairs, ", ")
-}
+func (x run) pairs() string { return strings.Join(report.Labels(x.Labels), ", ") }
 
 // look reads what a list shows of a run, and holds the run against its sums. It is kept until a file of the run is
 // another one.
@@ -238,10 +231,9 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 		*text = untrusted.Printable(*text)
 	}
 	body, err := filled("list", v)
-	sort, scriptErr := render.PageScript()
 	s.send(w, http.StatusOK, render.Page{
-		Title: "Runs - splitbench", Body: body, Scripts: []template.JS{sort}, Forms: true,
-	}, errors.Join(err, scriptErr))
+		Title: "Runs - splitbench", Body: body, Scripts: []template.JS{render.PageScript()}, Forms: true,
+	}, err)
 }
 
 // listed is one run of the list for programs.

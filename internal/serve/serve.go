@@ -163,17 +163,14 @@ func Loopback(address string) (bool, error) {
 // send writes a page whole, or an error in its place.
 func (s *server) send(w http.ResponseWriter, status int, p render.Page, err error) {
 	var b bytes.Buffer
-	var policy string
 	if err == nil {
-		if policy, err = p.Policy(); err == nil {
-			err = render.WritePage(&b, p)
-		}
+		err = render.WritePage(&b, p)
 	}
 	if err != nil {
 		http.Error(w, "the page could not be made: "+untrusted.Printable(err.Error()), http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Security-Policy", policy+"; frame-ancestors 'none'")
+	w.Header().Set("Content-Security-Policy", p.Policy()+"; frame-ancestors 'none'")
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes()) // who went away misses nothing
