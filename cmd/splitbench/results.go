@@ -395,7 +395,9 @@ func (a *app) verifyRun(ctx context.Context, f store.Folder, t *trust) (verified
 }
 
 func (t *trust) verifyFile(name string) verified {
-	line := verified{ID: name, State: string(store.VerifiedComplete), Text: "as it was signed", Problems: []store.Problem{}}
+	line := verified{
+		ID: name, State: string(store.VerifiedComplete), Text: "as it was signed", Problems: []store.Problem{},
+	}
 	key, err := store.Signer(name)
 	if err != nil {
 		why := untrusted.Printable(err.Error())

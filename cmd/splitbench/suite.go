@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -83,16 +81,15 @@ func (c *runCommand) runSuite(ctx context.Context, flags *pflag.FlagSet, args []
 
 // suiteOutput refuses forms in which several splits cannot be printed.
 func suiteOutput(flags *pflag.FlagSet) error {
-	switch output := flags.Lookup("output").Value.String(); {
+	output, beside := flags.Lookup("output").Value.String(), ""
+	switch {
 	case output == "text", output == "json", output == "markdown", hasPrinter(output):
 		return nil
 	case flags.Lookup("junit") != nil:
-		return fmt.Errorf("-o %q: several splits are printed as text, markdown, json, %s; --junit writes a file beside it",
-			output, enumerate(printed, " or "))
-	default:
-		return fmt.Errorf("-o %q: several splits are printed as text, markdown, json, %s", output,
-			enumerate(printed, " or "))
+		beside = "; --junit writes a file beside it"
 	}
+	return fmt.Errorf("-o %q: several splits are printed as text, markdown, json, %s%s", output,
+		enumerate(printed, " or "), beside)
 }
 
 // runOne carries out one split.
@@ -161,13 +158,10 @@ func (c *runCommand) configure(
 	if err := one.cluster.prepareSource(&one.cfg, []string{s.Split}); err != nil {
 		return out, err
 	}
-	labels := maps.Clone(settings.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	maps.Copy(labels, one.cfg.Labels)
-	if len(labels) > 0 {
-		one.cfg.Labels = labels
+	for k, v := range settings.Labels {
+		if _, given := one.cfg.Labels[k]; !given {
+			put(&one.cfg.Labels, k, v)
+		}
 	}
 	out.cfg = one.cfg
 	out.limits, err = settings.limits()
@@ -413,8 +407,8 @@ func (s suiteSettings) over(below suiteSettings) suiteSettings {
 // limits are those of the response times, by backend and quantile.
 func (s suiteSettings) limits() ([]report.Limit, error) {
 	var out []report.Limit
-	for _, backend := range slices.Sorted(maps.Keys(s.Latency)) {
-		for _, name := range slices.Sorted(maps.Keys(s.Latency[backend])) {
+	for _, backend := range sorted(s.Latency) {
+		for _, name := range sorted(s.Latency[backend]) {
 			q, err := parseQuantile(name)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %q: want p50, p90 or p99", backend, name)

@@ -153,7 +153,7 @@ func TestLatencySendsAsItIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	var totals wire.Totals
-	file, err := f.OpenSamples()
+	file, err := f.OpenStream(store.SamplesFile)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ func TestDiskFullInMidRun(t *testing.T) {
 		t.Errorf("status = %s, want partial", f.Status)
 	}
 	wantState(t, f, "partial")
-	samples, err := f.OpenSamples()
+	samples, err := f.OpenStream(SamplesFile)
 	do(t, err)
 	defer samples.Close()
 	if n, err := io.Copy(io.Discard, samples); err != nil || n != blocks*int64(len(block)) {

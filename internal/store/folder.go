@@ -148,10 +148,6 @@ func (f Folder) ReadFile(name string) ([]byte, error) {
 	return b, nil
 }
 
-// OpenSamples opens the samples for reading from the start; a run without any is fs.ErrNotExist, samples that are not
-// as the run wrote them are ErrDamaged.
-func (f Folder) OpenSamples() (io.ReadCloser, error) { return f.open(SamplesFile) }
-
 // open opens a file of the run, whose bytes are held against its sums first.
 func (f Folder) open(name string) (*os.File, error) {
 	file, err := f.openAny(name)

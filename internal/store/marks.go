@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // MarksFile holds what was marked while a run was under way, one line each. Whoever marks is another process than the
@@ -38,7 +39,7 @@ func Mark(f Folder, line []byte) (err error) {
 		return errors.Join(fmt.Errorf("mark run %s: it has %d bytes of marks already", f.ID, s.Size()), file.Close())
 	}
 	// One write of one line: marks of several processes do not mix.
-	_, err = file.Write(append(append([]byte(nil), line...), '\n'))
+	_, err = file.Write(slices.Concat(line, []byte("\n")))
 	if err = errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("mark run %s: %w", f.ID, classify(err))
 	}

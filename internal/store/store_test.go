@@ -80,7 +80,7 @@ func TestStoredRunIsReadBack(t *testing.T) {
 	if diff := cmp.Diff(want, names(t, f.Dir)); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
-	samples, err := f.OpenSamples()
+	samples, err := f.OpenStream(SamplesFile)
 	do(t, err)
 	defer samples.Close()
 	if b, err := io.ReadAll(samples); err != nil || string(b) != "onetwo" {

@@ -77,5 +77,5 @@ func (r *Run) closeStreams() (errs []error) {
 }
 
 // OpenStream opens a file that AppendTo wrote, or the samples, for reading from the start; one that is not there is
-// fs.ErrNotExist.
+// fs.ErrNotExist, one that is not as it was written ErrDamaged.
 func (f Folder) OpenStream(name string) (io.ReadCloser, error) { return f.open(name) }

@@ -79,7 +79,7 @@ func keep(t *testing.T, dir, id string, labels map[string]string, weight int64) 
 	if text, err = json.Marshal(m); err != nil {
 		t.Fatal(err)
 	}
-	in, err := reference.OpenSamples()
+	in, err := reference.OpenStream(store.SamplesFile)
 	if err != nil {
 		t.Fatal(err)
 	}
