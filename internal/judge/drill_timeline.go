@@ -24,8 +24,8 @@ type Shot struct {
 	kind string // of loss: error class or http status, "" for an answer
 }
 
-// ShotOf is a result as a drill sees it.
-func ShotOf(r attack.Result) Shot {
+// shotOf is a result as a drill sees it.
+func shotOf(r attack.Result) Shot {
 	kind := record.Failure(r)
 	return Shot{
 		Shot: analyze.Shot{Sent: r.Sent, Done: r.Done, Backend: int(r.Backend), Lost: kind != ""}, took: r.ResponseTime(),

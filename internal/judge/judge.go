@@ -47,7 +47,7 @@ func NewEvidence(m record.Manifest) Evidence {
 func (e *Evidence) Add(r attack.Result) {
 	e.Tally.Add(r)
 	if e.drill && r.Err != attack.ErrLost {
-		e.Shots = append(e.Shots, ShotOf(r))
+		e.Shots = append(e.Shots, shotOf(r))
 	}
 }
 

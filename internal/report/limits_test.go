@@ -26,14 +26,14 @@ func TestLimitsDecideBesideTheShares(t *testing.T) {
 		headline string // its beginning, and every part that it must hold
 		parts    []string
 	}{
-		{"a limit that held", Limited(passed, Pass, "below"), Pass, "traffic follows the 50/50 weights", nil},
-		{"broken", Limited(passed, Fail, broken), Fail, "traffic follows the 50/50 weights", []string{"; but " + broken}},
-		{"cannot be told", Limited(passed, Inconclusive, open), Inconclusive, "traffic follows the 50/50 weights", []string{"; but " + open}},
-		{"both", Limited(Limited(passed, Inconclusive, open), Fail, broken), Fail, "traffic follows the 50/50 weights", []string{broken, open}},
-		{"shares fail too", Limited(of(Fail, "", "outside"), Fail, broken), Fail, "traffic does NOT follow", nil},
-		{"shares open", Limited(of(Inconclusive, "", "too few"), Fail, broken), Fail, "2,000 requests cannot tell", []string{broken}},
-		{"a diagnostic took the pass away", Limited(of(Inconclusive, Pass, "sticky"), Inconclusive, open), Inconclusive, "2,000 requests cannot tell", []string{open}},
-		{"invalid", Limited(of(Invalid, "", "no proxy"), Fail, broken), Invalid, "could not be measured: no proxy", nil},
+		{"a limit that held", limited(passed, Pass, "below"), Pass, "traffic follows the 50/50 weights", nil},
+		{"broken", limited(passed, Fail, broken), Fail, "traffic follows the 50/50 weights", []string{"; but " + broken}},
+		{"cannot be told", limited(passed, Inconclusive, open), Inconclusive, "traffic follows the 50/50 weights", []string{"; but " + open}},
+		{"both", limited(limited(passed, Inconclusive, open), Fail, broken), Fail, "traffic follows the 50/50 weights", []string{broken, open}},
+		{"shares fail too", limited(of(Fail, "", "outside"), Fail, broken), Fail, "traffic does NOT follow", nil},
+		{"shares open", limited(of(Inconclusive, "", "too few"), Fail, broken), Fail, "2,000 requests cannot tell", []string{broken}},
+		{"a diagnostic took the pass away", limited(of(Inconclusive, Pass, "sticky"), Inconclusive, open), Inconclusive, "2,000 requests cannot tell", []string{open}},
+		{"invalid", limited(of(Invalid, "", "no proxy"), Fail, broken), Invalid, "could not be measured: no proxy", nil},
 	} {
 		o := x.r.Outline()
 		h := o.Headline

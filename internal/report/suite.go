@@ -68,7 +68,7 @@ func (s *SuiteReport) Add(name, split string, r Report, limits []Limit) {
 		}
 	}
 	for _, o := range out.Limits {
-		r = Limited(r, o.Outcome, o.Text)
+		r = limited(r, o.Outcome, o.Text)
 	}
 	out.Report, out.Outcome, out.Reasons = r, r.Verdict.Outcome, slices.Clone(r.Verdict.Reasons)
 	s.Splits, s.Outcome = append(s.Splits, out), WorseOutcome(s.Outcome, out.Outcome)

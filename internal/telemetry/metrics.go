@@ -174,8 +174,8 @@ type WatchedSplit struct {
 	Ends             map[string]int64 // watches of the split that ended, by outcome
 }
 
-// MaxToldBackends bounds the lines of a split: those of its further backends are left out, and counted.
-const MaxToldBackends = 32
+// maxToldBackends bounds the lines of a split: those of its further backends are left out, and counted.
+const maxToldBackends = 32
 
 // WriteWatches writes what was seen as OpenMetrics text, for a page that Prometheus reads again and again. Its errors
 // are those of w.
@@ -200,7 +200,7 @@ func (x Watches) metrics() []metric {
 	untold := 0
 	for _, s := range x.Splits {
 		s.addTo(&l)
-		untold += max(0, len(s.Watch.Backends)-MaxToldBackends)
+		untold += max(0, len(s.Watch.Backends)-maxToldBackends)
 	}
 	l.add("splitbench_watch_untold_backends", "Backends that have no lines here: a split has those of its first 32.",
 		"{backend}", float64(untold))
@@ -234,7 +234,7 @@ func (s WatchedSplit) addTo(all *list) {
 	l.total("splitbench_watch_gaps_total", "Times in which nothing was measured, one that is not over too.", "{gap}",
 		float64(x.GapCount))
 	l.total("splitbench_watch_gap_seconds_total", "Length together of the gaps that are over.", "s", x.GapTime)
-	for _, b := range x.Backends[:min(len(x.Backends), MaxToldBackends)] {
+	for _, b := range x.Backends[:min(len(x.Backends), maxToldBackends)] {
 		l.watched(b, x.Backends)
 	}
 	all.metrics = append(all.metrics, l.metrics...)

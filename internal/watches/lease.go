@@ -29,10 +29,10 @@ type Lease struct {
 	leads   atomic.Bool
 }
 
-// LeaseLost is why work ends whose process does not hold the lease any more.
-type LeaseLost struct{ Lease string }
+// leaseLost is why work ends whose process does not hold the lease any more.
+type leaseLost struct{ Lease string }
 
-func (e *LeaseLost) Error() string {
+func (e *leaseLost) Error() string {
 	return "lease " + e.Lease + " was lost: it could not be renewed in time, and another process may hold it"
 }
 
@@ -62,7 +62,7 @@ func renewal(length time.Duration) time.Duration { return length * 2 / 3 }
 func retry(length time.Duration) time.Duration   { return length * 2 / 15 }
 
 // Hold does the work while the lease is held, stands by while it is not, and gives it up when the work is done. Work
-// whose lease is lost ends with a LeaseLost as the cause of its context; the process stands by again then. Where the
+// whose lease is lost ends with a leaseLost as the cause of its context; the process stands by again then. Where the
 // context ends while it stands by, the error is its cause.
 func (l *Lease) Hold(ctx context.Context, say func(string, ...any), work func(context.Context) error) error {
 	if l == nil {
@@ -116,7 +116,7 @@ func (l *Lease) term(
 	guard.Go(func() {
 		select {
 		case <-over:
-			stop(&LeaseLost{l.name})
+			stop(&leaseLost{l.name})
 		case <-working.Done():
 		}
 	})
@@ -125,7 +125,7 @@ func (l *Lease) term(
 	l.leads.Store(false)
 	stop(nil)
 	guard.Wait()
-	if lost := (*LeaseLost)(nil); ctx.Err() == nil && errors.As(context.Cause(working), &lost) {
+	if lost := (*leaseLost)(nil); ctx.Err() == nil && errors.As(context.Cause(working), &lost) {
 		say("%v; nothing is sent any more", lost)
 		return false, nil
 	}

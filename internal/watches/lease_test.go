@@ -98,7 +98,7 @@ func TestTheLeaseMoves(t *testing.T) {
 		}
 	}
 	a.cut.Store(true)
-	var lost *LeaseLost
+	var lost *leaseLost
 	if err := within(t, "a stops", a.stopped); !errors.As(err, &lost) || lost.Lease != "test/splitbench-watch" {
 		t.Errorf("a stopped: %v", err)
 	}

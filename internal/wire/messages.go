@@ -276,12 +276,12 @@ func (t *Tally) Entries() []TallyEntry {
 	for _, k := range t.kinds {
 		entries = append(entries, TallyEntry{Backend: k.backend, Status: k.status, Class: k.err.String(), N: k.n})
 	}
-	SortTally(entries)
+	sortTally(entries)
 	return entries
 }
 
-// SortTally puts entries in the order in which END has them.
-func SortTally(entries []TallyEntry) {
+// sortTally puts entries in the order in which END has them.
+func sortTally(entries []TallyEntry) {
 	slices.SortFunc(entries, func(a, b TallyEntry) int {
 		return cmp.Or(cmp.Compare(a.Backend, b.Backend), cmp.Compare(a.Status, b.Status), cmp.Compare(a.Class, b.Class))
 	})
