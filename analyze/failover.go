@@ -169,12 +169,9 @@ func (d drill) leastShare(b int, at time.Duration) float64 {
 
 // weightless reports whether a backend had no weight at an instant, or was told to have none shortly after.
 func (d drill) weightless(b int, at time.Duration) bool {
-	for _, x := range d.weights {
-		if x.At > at && x.At <= at+toldLate && x.W[b].W == 0 {
-			return true
-		}
-	}
-	return d.share(b, at) == 0
+	return d.share(b, at) == 0 || slices.ContainsFunc(d.weights, func(x Weighted) bool {
+		return x.At > at && x.At <= at+toldLate && x.W[b].W == 0
+	})
 }
 
 func (d drill) silencesOf(b int) []silent {

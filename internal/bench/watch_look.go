@@ -147,8 +147,7 @@ func (w *watchRun) declared(ctx context.Context) (law.Snapshot, error) {
 		err = w.doubt.settled(w.moved(snap))
 	}
 	if w.stand.Job != "" {
-		stand := w.stand
-		snap.Runners, snap.Source.Workload = &stand, stand.Workload
+		snap.Runners, snap.Source.Workload = new(w.stand), w.stand.Workload
 	}
 	return snap, err
 }

@@ -255,9 +255,9 @@ func (w *watchRun) up(pod string) {
 	}
 	length := time.Since(w.down).Seconds()
 	w.w.GapTime += length
-	at := judge.Rounded(w.down.Sub(w.began).Seconds())
 	g := report.WatchGap{
-		At: w.down.UTC(), AtSeconds: &at, Seconds: judge.Rounded(length), From: w.pod(), To: pod, Why: w.w.Why,
+		At: w.down.UTC(), AtSeconds: new(judge.Rounded(w.down.Sub(w.began).Seconds())), Seconds: judge.Rounded(length),
+		From: w.pod(), To: pod, Why: w.w.Why,
 	}
 	w.w.Gaps = keepLast(append(w.w.Gaps, g), report.MaxWatchList)
 	w.down = time.Time{}

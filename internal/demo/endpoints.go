@@ -30,13 +30,11 @@ func (c *cluster) complete(s *corev1.Service) {
 		c.services++
 		s.Spec.ClusterIP = fmt.Sprintf("%s.200.%d", c.site.ServiceNet, c.services)
 	}
-	policy := corev1.IPFamilyPolicySingleStack
-	internal := corev1.ServiceInternalTrafficPolicyCluster
 	s.Spec.Type = cmp.Or(s.Spec.Type, corev1.ServiceTypeClusterIP)
 	s.Spec.ClusterIPs = []string{s.Spec.ClusterIP}
 	s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
-	s.Spec.IPFamilyPolicy = &policy
-	s.Spec.InternalTrafficPolicy = &internal
+	s.Spec.IPFamilyPolicy = new(corev1.IPFamilyPolicySingleStack)
+	s.Spec.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicyCluster)
 	s.Spec.SessionAffinity = corev1.ServiceAffinityNone
 	for i := range s.Spec.Ports {
 		p := &s.Spec.Ports[i]
@@ -76,9 +74,8 @@ func (c *cluster) endpointsOf(s *corev1.Service) *corev1.Endpoints {
 				})
 			}
 		}
-		node := p.Spec.NodeName
 		ref := &corev1.ObjectReference{Kind: "Pod", Namespace: p.Namespace, Name: p.Name, UID: p.UID}
-		a := corev1.EndpointAddress{IP: p.Status.PodIP, NodeName: &node, TargetRef: ref}
+		a := corev1.EndpointAddress{IP: p.Status.PodIP, NodeName: new(p.Spec.NodeName), TargetRef: ref}
 		if podReady(p) {
 			subset.Addresses = append(subset.Addresses, a)
 		} else {
@@ -149,11 +146,10 @@ func sliceOf(e *corev1.Endpoints, s *corev1.Service, cluster string) *discoveryv
 
 func sliceEndpoints(addresses []corev1.EndpointAddress, ready bool) []discoveryv1.Endpoint {
 	var found []discoveryv1.Endpoint
-	terminating := false
 	for _, a := range addresses {
 		found = append(found, discoveryv1.Endpoint{
 			Addresses: []string{a.IP}, NodeName: a.NodeName, TargetRef: a.TargetRef,
-			Conditions: discoveryv1.EndpointConditions{Ready: &ready, Serving: &ready, Terminating: &terminating},
+			Conditions: discoveryv1.EndpointConditions{Ready: &ready, Serving: &ready, Terminating: new(false)},
 		})
 	}
 	return found

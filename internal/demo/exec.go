@@ -130,15 +130,7 @@ var _ criremote.Executor = (*process)(nil)
 func (p *process) ExecInContainer(ctx context.Context, _, _, _ string, cmd []string, in io.Reader,
 	out, stderr io.WriteCloser, _ bool, _ <-chan criremote.TerminalSize, _ time.Duration,
 ) error {
-	// An absent stream comes as a nil stream in a non-nil interface or as nil, depending on the protocol.
-	var o, e io.Writer
-	if out != nil {
-		o = out
-	}
-	if stderr != nil {
-		e = stderr
-	}
-	return p.run(ctx, cmd, in, o, e)
+	return p.run(ctx, cmd, in, out, stderr)
 }
 
 // run ends when the agent does; the agent ends when ctx does or its stdin closes. A command that is not the agent

@@ -318,14 +318,8 @@ func fromProtobuf(b []byte, into *unstructured.Unstructured) error {
 
 // fieldManager is who the client says it is, or the first word of its User-Agent.
 func fieldManager(r *http.Request) string {
-	if m := r.URL.Query().Get("fieldManager"); m != "" {
-		return m
-	}
-	m, _, _ := strings.Cut(r.UserAgent(), "/")
-	if m == "" {
-		return "unknown"
-	}
-	return m
+	program, _, _ := strings.Cut(r.UserAgent(), "/")
+	return cmp.Or(r.URL.Query().Get("fieldManager"), program, "unknown")
 }
 
 // manage records who wrote which fields of an object that replaces another, by the code of the API server. Types are

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -108,9 +109,7 @@ func (doc *draft) rows() {
 	for i, w := range doc.weights {
 		b := &doc.Backends[i]
 		b.Name, b.Weight, b.ExpectedShare, b.Expected = w.Backend, w.W, shares[i], n*shares[i]
-		if s := doc.signatures[w.Backend]; s != "" {
-			b.Signature = s
-		}
+		b.Signature = cmp.Or(doc.signatures[w.Backend], b.Signature)
 		if doc.before != nil {
 			b.Cluster = clusterOf(doc.before, w.Backend)
 		}

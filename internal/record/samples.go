@@ -182,9 +182,7 @@ func AddUp(parts []wire.Totals) wire.Totals {
 		if t.StartedUnixNs != 0 && (sum.StartedUnixNs == 0 || t.StartedUnixNs < sum.StartedUnixNs) {
 			sum.StartedUnixNs = t.StartedUnixNs
 		}
-		if t.Engine != "" {
-			sum.Engine = t.Engine
-		}
+		sum.Engine = cmp.Or(t.Engine, sum.Engine)
 		if t.Reason != "" && (sum.Reason == "" || sum.Reason == wire.ReasonDone) {
 			sum.Reason, sum.Error = t.Reason, t.Error
 		}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -156,10 +157,7 @@ const maxRemedies = 2
 // RefusalOutline is a refused report as its sender reads it: what forbids measuring, and what to do. What follows from
 // that, and what could not be seen because of it, is in the whole report.
 func (r Report) RefusalOutline() Outline {
-	reasons := notMeasured(r.Verdict.Reasons)
-	if why := rootsSeen(r.Checks); why != "" {
-		reasons = why
-	}
+	reasons := cmp.Or(rootsSeen(r.Checks), notMeasured(r.Verdict.Reasons))
 	return refusal("INVALID", r.document().subject(), reasons, r.Verdict.Remedies)
 }
 

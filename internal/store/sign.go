@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/hiddeco/sshsig"
 	"golang.org/x/crypto/ssh"
@@ -98,12 +99,9 @@ func ReadKeys(b []byte) (Keys, error) {
 
 // Have reports whether a key is one of them.
 func (k Keys) Have(key ssh.PublicKey) bool {
-	for _, one := range k {
-		if key != nil && bytes.Equal(one.Marshal(), key.Marshal()) {
-			return true
-		}
-	}
-	return false
+	return key != nil && slices.ContainsFunc(k, func(one ssh.PublicKey) bool {
+		return bytes.Equal(one.Marshal(), key.Marshal())
+	})
 }
 
 // Fingerprint names a key as ssh-keygen -l does; none is "".

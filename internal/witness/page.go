@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/splitbench/splitbench/internal/law"
@@ -38,12 +39,7 @@ func newCounts(leaves int) Counts { return Counts{Leaves: make([]Count, leaves)}
 
 // known reports whether the page has any of the counters.
 func (c Counts) known() bool {
-	for _, l := range c.Leaves {
-		if l.Known {
-			return true
-		}
-	}
-	return c.Other.Known
+	return c.Other.Known || slices.ContainsFunc(c.Leaves, func(l Count) bool { return l.Known })
 }
 
 func (c *Counts) add(leaf int, n int64) {
