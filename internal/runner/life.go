@@ -213,14 +213,10 @@ func install(dir string, program []byte) error {
 		return err
 	}
 	_, err = f.Write(program)
-	for _, step := range []func() error{
-		func() error { return f.Chmod(0o555) }, f.Close, func() error { return os.Rename(f.Name(), dir+"/agent") },
-	} {
-		if stepErr := step(); err == nil {
-			err = stepErr
-		}
+	if err = errors.Join(err, f.Chmod(0o555), f.Close()); err != nil {
+		return err
 	}
-	return err
+	return os.Rename(f.Name(), dir+"/agent")
 }
 
 // look is how often it is looked whether a session is open. One that nobody saw leaves the pod waiting for its first
