@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -48,10 +49,7 @@ func oneOfCommands(cmd *cobra.Command, args []string) error {
 
 // orHelp is the nearest candidate, else where to look for it.
 func orHelp(cmd *cobra.Command, word string, candidates []string) string {
-	if q := nearest.Question(word, candidates); q != "" {
-		return q
-	}
-	return "see " + cmd.CommandPath() + " --help"
+	return cmp.Or(nearest.Question(word, candidates), "see "+cmd.CommandPath()+" --help")
 }
 
 func argumentError(cmd *cobra.Command, args []string) error {

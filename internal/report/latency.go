@@ -152,10 +152,7 @@ func (d latencyReport) headline() string {
 		if swept {
 			return "response times by rate"
 		}
-		if text := firstDifference(c); text != "" {
-			return text
-		}
-		return fmt.Sprintf("%d rounds of each target", c.Rounds)
+		return cmp.Or(firstDifference(c), fmt.Sprintf("%d rounds of each target", c.Rounds))
 	}
 	return notMeasured(d.Verdict.Reasons)
 }
