@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -204,6 +205,53 @@ func TestWatchMovesOnAndSeesADrift(t *testing.T) {
 	if runs := l.runFolders(t, dir); len(runs) != 1 || runs[0].Status != "complete" || runs[0].Outcome != report.Fail {
 		t.Errorf("stored: %+v", runs)
 	}
+}
+
+// Two splits are measured at once, each by itself and both within one budget, and one from runner pods, of which nothing stays.
+// What a session learns with comes on top of the budget.
+func TestWatchOfTwoSplitsAndFromRunnerPods(t *testing.T) {
+	l := need(t)
+	const objects = `{apiVersion: v1, kind: List, items: [
+{apiVersion: v1, kind: Service, metadata: {name: podinfo-b, namespace: test}, spec: {selector: {app: podinfo}, ports: [{name: http, port: 9898}]}},
+{apiVersion: v1, kind: Service, metadata: {name: podinfo-c, namespace: test}, spec: {selector: {app: podinfo}, ports: [{name: http, port: 9898}]}},
+{apiVersion: split.smi-spec.io/v1alpha2, kind: TrafficSplit, metadata: {name: podinfo-b, namespace: test}, spec: {service: podinfo-b, backends: [
+  {service: podinfo-c, weight: 50}, {service: podinfo-east, weight: 50}]}},
+{apiVersion: linkerd.io/v1alpha2, kind: ServiceProfile, metadata: {name: podinfo-b.test.svc.cluster.local, namespace: test}, spec: {dstOverrides: [
+  {authority: podinfo-c.test.svc.cluster.local, weight: "50"}, {authority: podinfo-east.test.svc.cluster.local, weight: "50"}]}}]}`
+	l.create(t, l.west, objects)
+	l.setWeights(t, "50", "50") // and once more in the end, which writes the proxy's configuration anew
+	l.kubectl(t, "", "exec", "deploy/frontend", "-c", "linkerd-proxy", "--", "sh", "-c",
+		`sed -i 's/map $host $backend {/& podinfo-b $leaf; podinfo-c podinfo;/' /tmp/mesh.conf && nginx -e stderr -c /tmp/mesh.conf -s reload`)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	l.inPod(t, ctx, "deploy/frontend", "n=0; until [ $n = 20 ]; do n=$((n+1)); curl -fs http://podinfo-b:9898/ > /dev/null || n=0; done")
+	watch := func(length time.Duration, more ...string) []struct{ ID, Status, Outcome string } {
+		t.Helper()
+		dir := t.TempDir()
+		e := l.do(t, dir, append([]string{
+			"watch", "--context", l.west, "--remote-context", l.east, "-n", namespace, "--from", "deploy/frontend", "-c", "nginx",
+			"--tolerance", "20pt", "--rate", "100", "--every", "2s", "--for", length.String(),
+		}, more...)...)
+		if e.code != 0 {
+			t.Errorf("%q: exit %d\n%s%s", more, e.code, e.stdout, e.stderr)
+		}
+		return l.runFolders(t, dir)
+	}
+	began := time.Now()
+	runs := watch(20*time.Second, "ts/podinfo", "ts/podinfo-b")
+	if len(runs) != 2 || runs[0].Outcome != report.Pass || runs[1].Outcome != report.Pass {
+		t.Errorf("two splits: %+v", runs)
+	}
+	t.Logf("two splits for 20 s: %s, %+v", time.Since(began).Round(time.Second), runs)
+
+	l = needRunners(t)
+	l.inject(t, injectorOf{Name: "standin-classic", Namespace: namespace, Init: true})
+	runs = watch(10*time.Second, "ts/podinfo", "--runners", "2", "--runner-image", runnerImage)
+	if len(runs) != 1 || runs[0].Outcome != report.Pass {
+		t.Errorf("from runner pods: %+v", runs)
+	}
+	took := l.gone(t, namespace, "splitbench-", time.Minute)
+	t.Logf("runner pods were gone %s after the watch", took.Round(time.Second))
 }
 
 // latency, drill and watch print the role of run, and work with it. (That none of its rules is too much is tested of run.)
