@@ -32,8 +32,8 @@ func (p *Program) Running() <-chan struct{} { return p.running }
 func (p *Program) Sent() Sent { return p.sent }
 
 // Exec puts the file into the first candidate directory in which files can be created and run, mode 0700, and runs it
-// there with argv if its size and SHA-256 are right, all by one command. A directory that turns out to be full is passed
-// over; what did not arrive packed is sent as it is. The streams and the errors are those of [Container.Exec].
+// there with argv if its size and SHA-256 are right, all by one command. A directory that turns out to be full is
+// passed over; what did not arrive packed is sent as it is. The streams and the errors are those of [Container.Exec].
 //
 // Errors before it runs, besides: [*UploadError] with every directory tried, [*NoShellError], and a [*StartError] with
 // WrongArch for a file built for another architecture. After such an error no file is left, as far as the end of the
@@ -82,8 +82,8 @@ func machine(file []byte) string {
 // maxSaid bounds what the script may say before the program runs, in bytes.
 const maxSaid = 64 << 10
 
-// dialogue is the near end of uploadScript: the command's stdout, whose lines it answers, and its stdin, which brings the
-// answers. Once the program runs they are the caller's.
+// dialogue is the near end of uploadScript: the command's stdout, whose lines it answers, and its stdin, which brings
+// the answers. Once the program runs they are the caller's.
 type dialogue struct {
 	p       *Program
 	stdin   io.Reader

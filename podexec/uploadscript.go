@@ -1,25 +1,25 @@
 package podexec
 
-// uploadScript finds a directory in which a file can be created and run, takes the file from stdin, and becomes it, all
-// in one command: each costs a way to the node and back, and a process there. It is a constant. What differs comes as
-// positional parameters, which a shell does not interpret: $1 the file's name, $2 its size, $3 its SHA-256, $4 the byte
-// that names the machine in the header of a program as printf writes it, or nothing, $5 how many candidates for
-// directories follow, of which the words TMPDIR and PWD stand for the container's own variables; then come the program's
-// arguments. It keeps to POSIX sh, printf, cat, chmod, rm, wc and dd, and to head -c and sha256sum, as busybox, dash and
-// bash have them, and starts as few processes as it can.
+// uploadScript finds a directory in which a file can be created and run, takes the file from stdin, and becomes it,
+// all in one command: each costs a way to the node and back, and a process there. It is a constant. What differs comes
+// as positional parameters, which a shell does not interpret: $1 the file's name, $2 its size, $3 its SHA-256, $4 the
+// byte that names the machine in the header of a program as printf writes it, or nothing, $5 how many candidates for
+// directories follow, of which the words TMPDIR and PWD stand for the container's own variables; then come the
+// program's arguments. It keeps to POSIX sh, printf, cat, chmod, rm, wc and dd, and to head -c and sha256sum, as
+// busybox, dash and bash have them, and starts as few processes as it can.
 //
 // It talks with [Program.Exec] by lines. It says "bad<TAB>directory<TAB>reason" of a candidate that is no good, and
-// "dir<TAB>directory<TAB>unpacker" of one that is, whose last word is what may unpack gzip there, or nothing. The answer
-// is "next", or "UNPACKER BYTES" with so many bytes behind it, where cat is for a file as it is. Then it says
+// "dir<TAB>directory<TAB>unpacker" of one that is, whose last word is what may unpack gzip there, or nothing. The
+// answer is "next", or "UNPACKER BYTES" with so many bytes behind it, where cat is for a file as it is. Then it says
 // "no<TAB>reason" and is answered anew, or "run", from where on its streams are the program's. It says "end" when no
 // candidate is left.
 //
-// A directory must be tried, not looked at: a noexec mount shows in no permission bit. The interpreter of that probe is
-// the shell that runs this, since images for debugging keep theirs outside /bin. noclobber makes the creation of the
-// file exclusive, and it is opened for reading once: what is hashed and what is executed is one descriptor, whatever has
-// become of its name. A shell takes a program for another processor for a script and runs that, so the machine is held
-// against that of the shell's own program. Whatever ends the script before it is the program, the end of stdin above
-// all, takes the file along.
+// A directory must be tried, not looked at: a noexec mount shows in no permission bit. The interpreter of that probe
+// is the shell that runs this, since images for debugging keep theirs outside /bin. noclobber makes the creation of
+// the file exclusive, and it is opened for reading once: what is hashed and what is executed is one descriptor,
+// whatever has become of its name. A shell takes a program for another processor for a script and runs that, so the
+// machine is held against that of the shell's own program. Whatever ends the script before it is the program, the end
+// of stdin above all, takes the file along.
 const uploadScript = `
 LC_ALL=C
 umask 077
