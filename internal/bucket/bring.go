@@ -7,6 +7,8 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -168,7 +170,19 @@ func (b *Bucket) Sweep(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	if b.root == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(b.root)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), formatObject+".") || !strings.HasSuffix(e.Name(), ".tmp") {
+			continue // it is no mark that was not finished
+		}
+		if info, statErr := e.Info(); statErr == nil && time.Since(info.ModTime()) > abandoned {
+			err = errors.Join(err, os.Remove(filepath.Join(b.root, e.Name())))
+		}
+	}
+	return err
 }
 
 // Fresh brings what came into the bucket since before h answers, but not more often than every so often, and in one

@@ -24,15 +24,17 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/azureblob" // azblob://
 	_ "gocloud.dev/blob/fileblob"  // file://
-	_ "gocloud.dev/blob/gcsblob"   // gs://
-	_ "gocloud.dev/blob/s3blob"    // s3://
+	"gocloud.dev/blob/gcsblob"
+	_ "gocloud.dev/blob/s3blob" // s3://
 	"gocloud.dev/gcerrors"
+	"gocloud.dev/gcp"
 
 	"github.com/splitbench/splitbench/internal/store"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -144,10 +146,36 @@ func Open(ctx context.Context, name string) (*Bucket, error) {
 		u.Path = ""
 	}
 	u.RawQuery = q.Encode()
-	if b.blobs, err = blob.OpenBucket(ctx, u.String()); err != nil {
+	drivers := blob.DefaultURLMux()
+	if u.Scheme == gcsblob.Scheme {
+		if drivers, err = google(ctx, q.Get("anonymous")); err != nil {
+			return nil, refused(b.said("open", err))
+		}
+	}
+	if b.blobs, err = drivers.OpenBucket(ctx, u.String()); err != nil {
 		return nil, b.failed("open", err)
 	}
 	return b, nil
+}
+
+// google is the driver of gs://, if there are credentials for it. By itself it looks for them even where none are
+// wanted, says on stdout, which is the result's, that there are none, and goes on with a key that is no key.
+func google(ctx context.Context, anonymous string) (*blob.URLMux, error) {
+	if none, _ := strconv.ParseBool(anonymous); none {
+		drivers := new(blob.URLMux)
+		drivers.RegisterBucket(gcsblob.Scheme, new(gcsblob.URLOpener))
+		return drivers, nil
+	}
+	if os.Getenv("STORAGE_EMULATOR_HOST") == "" {
+		found, err := gcp.DefaultCredentials(ctx)
+		if err == nil {
+			_, err = found.GetUniverseDomain()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return blob.DefaultURLMux(), nil
 }
 
 // Name is the bucket's URL without its settings.
@@ -161,14 +189,22 @@ var refusal = regexp.MustCompile(`\b40[13]\b`)
 
 // failed says in one line what a service said, and what to do.
 func (b *Bucket) failed(op string, err error) error {
-	said := fmt.Errorf("%s --results-dir %s: %w", op, b.name, oneLine{err})
+	said := b.said(op, err)
 	switch code := gcerrors.Code(err); {
 	case code == gcerrors.PermissionDenied, errors.Is(err, fs.ErrPermission), refusal.MatchString(err.Error()):
-		return fmt.Errorf("%w: %w: look whose credentials the environment holds, and what they may", said, ErrRefused)
+		return refused(said)
 	case code == gcerrors.NotFound:
 		return fmt.Errorf("%w: there is no such bucket", said)
 	}
 	return said
+}
+
+func (b *Bucket) said(op string, err error) error {
+	return fmt.Errorf("%s --results-dir %s: %w", op, b.name, oneLine{err})
+}
+
+func refused(said error) error {
+	return fmt.Errorf("%w: %w: look whose credentials the environment holds, and what they may", said, ErrRefused)
 }
 
 // oneLine is an error of a service, harmless to show.

@@ -6,9 +6,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/splitbench/splitbench/internal/store"
 )
@@ -283,4 +285,59 @@ func TestNotWritable(t *testing.T) {
 	if b, err := Open(t.Context(), "file://"+file+"/runs"); err == nil || !strings.HasPrefix(err.Error(), "open --results-dir file://"+file+"/runs: ") {
 		t.Errorf("%v, %v", b, err)
 	}
+}
+
+// Who has no credentials for Google is told so, and who wants none is not asked; the result's stdout stays empty.
+func TestNoGoogleCredentials(t *testing.T) {
+	out, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func(was *os.File) { _, os.Stdout = out.Close(), was }(os.Stdout)
+	os.Stdout = out
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("STORAGE_EMULATOR_HOST", "")
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere")
+	if b, err := Open(t.Context(), "gs://runs/a"); !errors.Is(err, ErrRefused) {
+		t.Errorf("%v, %v", b, err)
+	}
+	if b, err := Open(t.Context(), "gs://runs/a?anonymous=true"); err != nil || b.Close() != nil {
+		t.Error(err)
+	}
+	if said, err := os.ReadFile(out.Name()); err != nil || len(said) > 0 {
+		t.Errorf("on stdout: %q, %v", said, err)
+	}
+}
+
+// What was killed on its way goes after a day, and nothing else.
+func TestSweep(t *testing.T) {
+	name, root := share(t)
+	b := machine(t, name)
+	b.add(t, first)
+	mustSend(t, b, 1)
+	const half = "20260101t000000z-half"
+	for path, age := range map[string]time.Duration{
+		".splitbench.1.tmp": 2 * abandoned, ".splitbench.2.tmp": 0, ".splitbench": 2 * abandoned, "mine.tmp": 2 * abandoned,
+		half + "-old/status": 2 * abandoned, half + "-new/status": 0, first + "/status": 2 * abandoned,
+	} {
+		path, at := filepath.Join(root, path), time.Now().Add(-age)
+		_ = os.MkdirAll(filepath.Dir(path), 0o755)
+		file, err := os.OpenFile(path, os.O_CREATE, 0o644)
+		if err := errors.Join(err, file.Close(), os.Chtimes(path, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Sweep(t.Context()); err != nil {
+		t.Error(err)
+	}
+	entries, err := os.ReadDir(root)
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	want := []string{".splitbench", ".splitbench.2.tmp", half + "-new", first, "mine.tmp"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("left are %q, %v, want %q", got, err, want)
+	}
+	mustHave(t, machine(t, name), first)
 }

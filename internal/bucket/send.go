@@ -152,20 +152,35 @@ func (b *Bucket) claim(ctx context.Context, f store.Folder) error {
 		return err
 	}
 	key, text := f.ID+"/"+claimObject, []byte(hex.EncodeToString(own)+"\n")
-	if b.root == "" || !linked(filepath.Join(b.root, f.ID, claimObject), text) {
-		err = b.blobs.WriteAll(ctx, key, text, once())
+	// A look first, for services that do not know the condition: it keeps apart who come one after another.
+	got, err := b.claimed(ctx, key)
+	if err != nil {
+		var putErr error
+		if b.root == "" || !linked(filepath.Join(b.root, f.ID, claimObject), text) {
+			putErr = b.blobs.WriteAll(ctx, key, text, once())
+		}
+		// Whatever was said: what is there now decides.
+		if got, err = b.claimed(ctx, key); err != nil && putErr != nil {
+			err = putErr
+		}
 	}
-	// Whatever was said: what is there now decides.
-	got, readErr := b.blobs.ReadAll(ctx, key)
 	switch {
-	case readErr == nil && bytes.Equal(got, text):
-		return nil
-	case readErr == nil:
+	case err != nil:
+		return b.failed("upload to", err)
+	case !bytes.Equal(got, text):
 		return b.failed("upload to", ErrTaken)
-	case err == nil:
-		err = readErr
 	}
-	return b.failed("upload to", err)
+	return nil
+}
+
+// claimed is what a claim says, or its beginning.
+func (b *Bucket) claimed(ctx context.Context, key string) ([]byte, error) {
+	r, err := b.blobs.NewReader(ctx, key, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.LimitReader(r, 1<<10))
 }
 
 // linked makes a file that nobody made yet, whole at once, and reports whether it is there. The driver of folders asks
