@@ -5,7 +5,7 @@ export GOFLAGS ?= -buildvcs=auto
 LDFLAGS  := -s -w
 FUZZTIME ?= 10s
 
-.PHONY: screenshots recordings help build agents demo test race browser-test lint calibrate scale release-test unraced fuzz fuzz-short fuzz-long soak vulnerabilities workflow-test bench envoy-test notebook-test prometheus-test image cluster-test delay-test generate verify clean
+.PHONY: screenshots recordings help build agents demo test race browser-test lint calibrate scale release-test unraced fuzz fuzz-short fuzz-long soak vulnerabilities workflow-test bench envoy-test notebook-test azure-test prometheus-test image cluster-test delay-test generate verify clean
 
 ## help: list the targets
 help:
@@ -142,6 +142,11 @@ envoy-test:
 ## notebook-test: what docs/notebook.md has pandas and DuckDB do, from PyPI (python3, Linux on x86_64)
 notebook-test:
 	SPLITBENCH_TEST_PYTHON=$$(sh test/notebook/get.sh) && export SPLITBENCH_TEST_PYTHON && $(GO) test -count=1 -v ./test/notebook
+
+## azure-test: results in a bucket of Azurite, Microsoft's emulator, from the npm registry (node and npm)
+azure-test: agents
+	SPLITBENCH_TEST_AZURITE=$$(sh test/remote/azurite.sh) && export SPLITBENCH_TEST_AZURITE && \
+		$(GO) test -C test/remote -count=1 -v -run '(Bucket|Objects|Writers|Uploads)/azblob' ./...
 
 ## prometheus-test: the alert rules by promtool, of Debian's package prometheus, which is installed where it is missing (as root)
 prometheus-test:

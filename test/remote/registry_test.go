@@ -1,4 +1,4 @@
-// Package remote tests the program against real servers that keep runs for others: a registry and an S3 server. They are a module of
+// Package remote tests the program against servers that keep runs for others: a registry and buckets. They are a module of
 // their own, so that the program's modules stay few.
 package remote
 
@@ -59,15 +59,16 @@ func TestMain(m *testing.M) {
 
 // user is somebody with a home of his own.
 type user struct {
-	t   *testing.T
-	env []string
+	t    *testing.T
+	home string
+	env  []string
 }
 
 func newUser(t *testing.T, env ...string) *user {
 	t.Helper()
 	home := t.TempDir()
 	keep := []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "DOCKER_CONFIG=" + home}
-	return &user{t: t, env: append(keep, env...)}
+	return &user{t: t, home: home, env: append(keep, env...)}
 }
 
 func (u *user) command(args ...string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
