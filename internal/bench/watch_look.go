@@ -48,7 +48,7 @@ func (w *watchRun) batch(ctx context.Context) (strange bool, err error) {
 		return false, err
 	}
 	if broke == nil {
-		broke = w.askAgain(ctx, int64(totals.Requests+totals.WarmUp))
+		broke = w.askAgain(ctx, c.N, int64(totals.Requests+totals.WarmUp))
 	}
 	if w.suspect != nil {
 		w.confirm(ctx)

@@ -151,3 +151,24 @@ func TestWatchSendsNoMoreThanItMay(t *testing.T) {
 		}
 	}
 }
+
+// The look that --for cuts short is the only one here: the proxy is asked about it all the same.
+func TestWatchAsksTheProxyAboutItsLastLook(t *testing.T) {
+	t.Parallel()
+	cfg := watchOf(t, world(t, demo.Options{Seed: 36}))
+	cfg.For, cfg.Every = 2*time.Second, time.Minute
+	r, err := Watch(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Watch.Looks != 1 || r.Watch.Requests == 0 || r.Witness == nil || !r.Witness.Agrees {
+		t.Fatalf("%+v, witness %+v, warnings %q", r.Watch, r.Witness, r.Warnings)
+	}
+	var answered, drawn int64
+	for _, d := range r.Witness.Draws {
+		answered, drawn = answered+d.Answered, drawn+d.Drawn
+	}
+	if answered != r.Watch.Requests || drawn < answered {
+		t.Errorf("%d drawn, %d answered beside them, %d in all", drawn, answered, r.Watch.Requests)
+	}
+}

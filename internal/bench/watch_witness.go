@@ -31,12 +31,15 @@ func (w *watchRun) askFirst(ctx context.Context) (err error) {
 	return err
 }
 
-// askAgain reads them after a look. A proxy that does not obey the split ends the watch: it will not while it is used.
-func (w *watchRun) askAgain(ctx context.Context, sent int64) error {
+// askAgain reads them after a look whose answers are counted, also after the last one, which the end of the watch cuts
+// short. A proxy that does not obey the split ends the watch: it will not while it is used.
+func (w *watchRun) askAgain(ctx context.Context, counted []int64, sent int64) error {
 	facts := w.m.Witness
-	if facts == nil || facts.Why != "" || ctx.Err() != nil {
-		return nil //nolint:nilerr // an interrupted look is counted as one, not as an error of the proxy's page
+	if facts == nil || facts.Why != "" {
+		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), witnessTimeout)
+	defer cancel()
 	page, why, err := w.readPage(ctx, w.active[0].session, facts)
 	facts.Why = why
 	if err != nil || facts.Why != "" {
@@ -46,7 +49,7 @@ func (w *watchRun) askAgain(ctx context.Context, sent int64) error {
 		Pod: w.pod(), Before: w.page, After: page, ElapsedMs: time.Since(w.asked).Milliseconds(),
 	}
 	w.page, w.asked = page, time.Now()
-	for _, f := range w.w.Hear(w.m, pages, sent) {
+	for _, f := range w.w.Hear(w.m, pages, counted, sent) {
 		if f.Effect == witness.Invalid {
 			w.heardOf[f.Code] = heard{w.asked, f}
 		}

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -32,11 +33,14 @@ type Watch struct {
 
 	proxies Proxies // of all looks together
 	asked   bool    // they were, at some look
-	sent    int64   // to the root at those looks
+	unsure  string  // why they could not tell at a look, the last time
+	sent    int64   // to the root at the looks at which they told
+	told    []int64 // answers of each backend at those
 }
 
-// Hear takes what the proxy counted at one look at which so many requests were sent, and gives what that shows.
-func (w *Watch) Hear(m record.Manifest, pages record.ProxyPages, sent int64) []witness.Finding {
+// Hear takes what the proxy counted at one look at which so many requests were sent and so many answers of each backend
+// were counted, and gives what that shows.
+func (w *Watch) Hear(m record.Manifest, pages record.ProxyPages, counted []int64, sent int64) []witness.Finding {
 	target := witness.TargetOf(*m.Before)
 	d, err := deltaOf(pages, m.Witness.Kind, target)
 	if err != nil {
@@ -48,9 +52,14 @@ func (w *Watch) Hear(m record.Manifest, pages record.ProxyPages, sent int64) []w
 		w.Stale = &fs[i]
 	}
 	if d.Unsure != "" {
+		w.unsure = d.Unsure
 		return fs
 	}
 	w.sent += sent
+	w.told = append(w.told, make([]int64, len(counted)-len(w.told))...)
+	for i, n := range counted {
+		w.told[i] += n
+	}
 	if w.asked {
 		d = w.proxies.Plus(d)
 	}
@@ -63,18 +72,36 @@ func (w *Watch) heard(doc *draft, m record.Manifest) {
 	if m.Witness == nil || m.Before == nil || m.Refused() && w.Looks == 0 {
 		return
 	}
-	if facts := *m.Witness; w.asked { // whatever the last session's proxy said
+	facts := *m.Witness
+	switch {
+	case w.asked: // whatever the last session's proxy said
 		facts.Why = ""
-		m.Witness = &facts
+	case w.proxies.err == nil:
+		facts.Why = cmp.Or(facts.Why, w.unsure, report.SayNotReadAfter)
 	}
+	m.Witness = &facts
 	if w.Stale != nil {
 		doc.refuse("%s", w.Stale.Text)
 		doc.mend(*w.Stale, m)
 	}
 	doc.hear(m, w.proxies, w.sent)
-	if w.proxies.Drawn() != nil {
-		doc.Witness.Draws = drawsOf(w.proxies.Delta, witness.TargetOf(*m.Before), w.total.N)
+	if !doc.Witness.Available || w.proxies.Drawn() == nil {
+		return
 	}
+	target := witness.TargetOf(*m.Before)
+	a := w.proxies.Agree(target, w.told, w.sent)
+	doc.Witness.Agrees, doc.Witness.Background = a.Disagrees == "", a.Background
+	if a.Disagrees != "" {
+		doc.warn("%s", a.Disagrees)
+	}
+	var untold int64
+	for i, n := range w.total.N {
+		untold += n - w.told[i]
+	}
+	if untold > 0 {
+		doc.warn(report.SayUntold, untold)
+	}
+	doc.Witness.Draws = drawsOf(w.proxies.Delta, target, w.told)
 }
 
 // NewWatch fixes the rule, before the first request.

@@ -54,6 +54,8 @@ const (
 // What weakens a verdict or explains it.
 const (
 	SayNoWitness      = "there is no second witness: %s; --witness off does not ask for one"
+	SayNotReadAfter   = "its counters were not read after requests were sent"
+	SayUntold         = "the client's proxy does not tell of %d counted answers: it was not read after their look"
 	SayPathTaken      = "the proxy's own counters: requests took the path of a %s, which is what rules"
 	SayOfPods         = " (of the %d pods that send only: %s)"
 	SayNotAskedFor    = "it was not asked for"

@@ -97,9 +97,9 @@ func witnessSentence(w *Witness) string {
 		text += fmt.Sprintf(" (chi-square p %.3g)", w.GoodnessOfFit.Exact.P)
 	}
 	if w.Agrees {
-		text += ", and for every answer that was counted"
+		text += ", and for every answer that came meanwhile"
 	} else {
-		text += "; the answers that were counted are NOT what it drew"
+		text += "; the answers that came meanwhile are NOT what it drew"
 	}
 	if w.Background > 0 {
 		text += fmt.Sprintf("; %s of others in the pod included, whose containers its counters do not tell apart",
