@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/law"
 	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
 	"github.com/splitbench/splitbench/internal/untrusted"
@@ -132,15 +134,45 @@ func (j *drillJudge) judge() {
 	if j.d.Lost == 0 && len(silences) == 0 {
 		j.doc.Verdict.Outcome = report.Inconclusive
 		j.doc.because(analyze.CodeNoRequests, report.SayNothingFailed)
-		j.doc.remedy(report.RemedyBreak)
+		j.doc.remedy("%s", remedyBreak(j.m.Before))
 		return
 	}
 	j.limits(outage)
 	if len(silences) == 0 && j.doc.Verdict.Outcome == report.Pass { // a stray loss is no failover that was survived
 		j.doc.Verdict.Outcome = report.Inconclusive
 		j.doc.because(analyze.CodeNoRequests, report.SayNoneSilent)
-		j.doc.remedy(report.RemedyBreak)
+		j.doc.remedy("%s", remedyBreak(j.m.Before))
 	}
+}
+
+// remedyBreak says what to break: what stands behind a backend with weight, rather one of the client's own cluster than
+// a mirror, and the command that finds it.
+func remedyBreak(s *law.Snapshot) string {
+	text := report.RemedyBreak
+	if s == nil {
+		return text
+	}
+	for _, b := range s.Backends {
+		context, namespace := s.Context(""), cmp.Or(b.Service.Namespace, s.Split.Namespace)
+		if b.Mirror != nil {
+			context = b.Mirror.Context
+			namespace, _, _ = strings.Cut(b.Mirror.Remote, "/")
+		}
+		unknown := namespace == "" || b.Mirror != nil && context == ""
+		if b.Weight == 0 || b.IsProxy() || unknown || b.Mirror != nil && text != report.RemedyBreak {
+			continue
+		}
+		words := []string{"kubectl"}
+		if context != "" {
+			words = append(words, "--context", untrusted.Safe(context))
+		}
+		words = append(words, "-n", untrusted.Safe(namespace), "get", "deployments")
+		text = fmt.Sprintf(report.RemedyBreakOf, untrusted.Safe(b.Name), untrusted.Shell(words...))
+		if b.Mirror == nil {
+			break
+		}
+	}
+	return text
 }
 
 // broken are the silences of backends that had answered: one that never did has not failed, it was never there. A

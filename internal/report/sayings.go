@@ -201,7 +201,8 @@ const (
 	RemedyBodies = "run the load test again so that bodies are kept: vegeta attack without -max-body, written as " +
 		"gob, CSV or JSON (what splitbench exports has none: name the run itself)"
 	RemedyRules        = "compare --classify with the unattributed answers; -max-body of vegeta attack cuts them short"
-	RemedyBreak        = "break something while it runs, such as: kubectl scale deploy/podinfo --replicas=0"
+	RemedyBreak        = "break something while it runs, such as a backend's workload, by scaling it to 0"
+	RemedyBreakOf      = "break something while it runs, such as the workload of %s, by scaling it to 0; to find it: %s"
 	RemedyEveryBackend = "begin a drill when every backend with weight answers: splitbench run says whether they do"
 	RemedyRounds       = "run it again with --rounds %d"
 	RemedyLonger       = "measure each rate for longer with --round-duration, or give a --limit of a lower quantile"
