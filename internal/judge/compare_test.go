@@ -1,13 +1,19 @@
 package judge
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/splitbench/splitbench/analyze"
+	"github.com/splitbench/splitbench/internal/preflight"
+	"github.com/splitbench/splitbench/internal/record"
 	"github.com/splitbench/splitbench/internal/report"
+	"github.com/splitbench/splitbench/internal/store"
 )
 
 const ms = int64(time.Millisecond)
@@ -129,5 +135,39 @@ func TestMarginIsTheLargerOne(t *testing.T) {
 	}
 	if got, want := fmt.Sprint(o.marginText()), "10% or 2ms"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A run that a check refused has nothing to be cut short: why it is no verdict is what the check found, and only that.
+func TestARefusedRunIsNoKilledOne(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{report.KindSplit, report.KindLatency} {
+		m := record.Manifest{
+			Schema: record.ManifestSchema, ID: "20261122t071502z-test-podinfo-k3f9", Kind: kind, Before: snapshot(),
+			Weights: twoWeights(50, 50), Options: analyze.DefaultOptions(), Latency: &record.LatencyPlan{},
+			Checks: []preflight.Result{
+				{ID: "SB012", Status: preflight.Failed, Severity: preflight.Fatal, Seen: "not meshed"},
+			},
+		}
+		b, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run, err := store.Create(t.TempDir(), m.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(run.WriteFile(record.ManifestFile, b), run.Close(store.Complete)); err != nil {
+			t.Fatal(err)
+		}
+		f, err := store.Open(t.TempDir(), run.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		side, err := measuredOf(f)
+		if said := strings.Join(side.why, "; "); err != nil || !strings.Contains(said, "not meshed") ||
+			strings.Contains(said, report.SayNoEnd) {
+			t.Errorf("%s: %q, %v", kind, side.why, err)
+		}
 	}
 }

@@ -271,7 +271,7 @@ func again(f store.Folder, m record.Manifest) (report.Report, Evidence) {
 
 // missingEnd is why a stored run that breaks off is no verdict, where the manifest does not say so itself.
 func missingEnd(m record.Manifest, err error) []string {
-	if len(m.Failures) > 0 || m.Interrupted != "" {
+	if m.Refused() {
 		return nil
 	}
 	if errors.Is(err, agent.ErrNoEnd) {
