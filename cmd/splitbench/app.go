@@ -92,7 +92,7 @@ func run(ctx context.Context, args []string, s surroundings) int {
 	root.SetIn(s.stdin)
 	root.SetOut(s.stdout)
 	root.SetErr(s.stderr)
-	err := root.ExecuteContext(ctx)
+	err := cmp.Or(root.ExecuteContext(ctx), a.mistake)
 	code := codeOf(err)
 	if err == nil || errors.As(err, new(exitCode)) {
 		return code // a signal that came when all was decided changes nothing
@@ -171,6 +171,7 @@ type app struct {
 	defaults []setting
 	longOf   func(string) string // the name of a flag by its letter
 	bucket   *bucket.Bucket      // that --results-dir names; nil: a folder
+	mistake  error               // of a command line that asks for help
 }
 
 func newRoot(a *app) *cobra.Command {
@@ -201,6 +202,7 @@ not be measured, 130/143 interrupted. Every flag has a variable: --results-dir i
 	grouped(root, "Set up", newConfig(a), newConvert(a), newRBAC(a), newSelfTest(a), newVersion(a), newCompletion(a))
 	completeFlags(root)
 	explainMistakes(root)
+	root.SetHelpFunc(a.helpOf(root.HelpFunc()))
 	return root
 }
 

@@ -43,8 +43,25 @@ func oneOfCommands(cmd *cobra.Command, args []string) error {
 	var names []string
 	for _, c := range cmd.Commands() {
 		names = append(names, c.Name())
+		for _, sub := range c.Commands() {
+			if sub.Name() == args[0] {
+				return fmt.Errorf("%s %q: no such command; did you mean %s?", cmd.CommandPath(), args[0], sub.CommandPath())
+			}
+		}
 	}
 	return fmt.Errorf("%s %q: no such command; %s", cmd.CommandPath(), args[0], orHelp(cmd, args[0], names))
+}
+
+// helpOf has --help of a command that is not there be the mistake that it is, which the help of cobra cannot return.
+func (a *app) helpOf(help func(*cobra.Command, []string)) func(*cobra.Command, []string) {
+	return func(cmd *cobra.Command, args []string) {
+		if cmd.HasSubCommands() {
+			a.mistake = oneOfCommands(cmd, cmd.Flags().Args())
+		}
+		if a.mistake == nil {
+			help(cmd, args)
+		}
+	}
 }
 
 // orHelp is the nearest candidate, else where to look for it.

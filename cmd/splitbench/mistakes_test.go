@@ -83,6 +83,9 @@ func TestMistakes(t *testing.T) {
 		// Commands and arguments.
 		{line: "runn ts/podinfo", code: 2, want: `splitbench "runn": no such command; did you mean run?`},
 		{line: "frobnicate", code: 2, want: `splitbench "frobnicate": no such command; see splitbench --help`},
+		{line: "compare a b", code: 2, want: `splitbench "compare": no such command; did you mean splitbench results compare?`},
+		{line: "frobnicate --help", code: 2, want: `splitbench "frobnicate": no such command; see splitbench --help`},
+		{line: "results lst --help", code: 2, want: `splitbench results "lst": no such command; did you mean list?`},
 		{line: "results lst", code: 2, want: `splitbench results "lst": no such command; did you mean list?`},
 		{line: "completion bsh", code: 2, want: `splitbench completion "bsh": want bash, zsh, fish, powershell or kubectl`},
 		{line: "rbac rn ts/podinfo", code: 2, want: `rbac "rn": no such command; did you mean run?`},
