@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,7 @@ type Program struct {
 	u       Upload
 	dirs    []string
 	running chan struct{}
+	began   atomic.Bool
 	sent    Sent
 }
 
@@ -39,6 +41,9 @@ func (p *Program) Sent() Sent { return p.sent }
 // WrongArch for a file built for another architecture. After such an error no file is left, as far as the end of the
 // command's stdin reaches the container. A program that runs has its file still, and may remove it.
 func (p *Program) Exec(ctx context.Context, argv []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	if p.began.Swap(true) {
+		return fmt.Errorf("upload %s to %s: it was run before", p.u.Name, p.c.target)
+	}
 	if stdin == nil {
 		stdin = strings.NewReader("")
 	}
@@ -143,17 +148,17 @@ func (d *dialogue) Write(b []byte) (int, error) {
 	if d.runs {
 		return d.stdout.Write(b)
 	}
-	if d.said += len(b); d.said > maxSaid {
-		return 0, errors.New("the container says too much before the program runs")
-	}
 	d.line = append(d.line, b...)
 	for !d.runs {
 		line, rest, whole := bytes.Cut(d.line, []byte("\n"))
+		if d.said+len(line) > maxSaid {
+			return 0, errors.New("the container says too much before the program runs")
+		}
 		if !whole {
 			return len(b), nil
 		}
-		d.line = rest
-		if err := d.hear(strings.Split(string(line), "\t")); err != nil {
+		d.line, d.said = rest, d.said+len(line)
+		if err := d.hear(string(line)); err != nil {
 			return 0, err
 		}
 	}
@@ -165,24 +170,28 @@ func (d *dialogue) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// hear takes one line. What the script does not say, a shell's greeting for example, is passed over.
-func (d *dialogue) hear(f []string) error {
+// hear takes one line. What the script does not say, a shell's greeting for example, is passed over; what it waits for an
+// answer to gets one.
+func (d *dialogue) hear(line string) error {
 	was := d.spoke
 	d.spoke = true
-	switch {
+	switch f := strings.SplitN(line, "\t", 3); {
 	case f[0] == "bad" && len(f) == 3:
 		d.tried = append(d.tried, Attempt{Dir: f[1], Reason: f[2]})
-	case f[0] == "dir" && len(f) == 3 && usableDir(f[1]):
-		d.dir, d.by = f[1], f[2]
+	case f[0] == "dir" && len(f) == 3:
+		d.by, d.dir = f[1], f[2]
 		if d.p.u.Packed == nil || !slices.Contains([]string{"gzip", "zcat", "busybox"}, d.by) {
 			d.by = ""
 		}
-		if d.p.u.shared(d.dir) {
+		switch {
+		case !usableDir(d.dir):
+			return d.pass("its path is not absolute, is too long, or has control characters")
+		case d.p.u.shared(d.dir):
 			return d.pass("shared: others could put another program in its place")
 		}
 		return d.send()
-	case f[0] == "no" && len(f) == 2 && d.sends > 0:
-		if d.why = f[1]; d.by == "" {
+	case f[0] == "no" && len(f) > 1:
+		if d.why = strings.Join(f[1:], " "); d.by == "" {
 			return d.pass(d.why)
 		}
 		d.by = "" // the file as it is says whether the directory or the unpacking is to blame

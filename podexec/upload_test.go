@@ -131,12 +131,18 @@ func TestUploadTakesTheFirstGoodDirectory(t *testing.T) {
 
 func TestUploadUsesTheContainersVariables(t *testing.T) {
 	tmp, pwd := t.TempDir(), t.TempDir()
+	tab, newline, link := filepath.Join(tmp, "a\tb"), filepath.Join(tmp, "a\nb"), filepath.Join(tmp, "link")
+	if err := errors.Join(os.Mkdir(tab, 0o700), os.Mkdir(newline, 0o700), os.Symlink(newline, link)); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct{ name, tmpdir, want string }{
 		{"TMPDIR", tmp, tmp},
 		{"PWD", "/nonexistent", pwd},
 		{"relative TMPDIR", "tmp", pwd},
 		{"no TMPDIR", "", pwd},
 		{"newline in TMPDIR", "/a\nok\t/b", pwd},
+		{"tab in TMPDIR", tab, pwd},
+		{"TMPDIR leads to a newline", link, pwd},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newServer(t, func(s *apiServer) {
@@ -421,13 +427,16 @@ func TestDialogueWithStrangers(t *testing.T) {
 		said, answered string // to what was said first
 		runs, err      bool
 	}{
-		{said: "dir\t/tmp\t\n", answered: "cat 4\ndata"},
-		{said: "motd of a chatty shell\nrun\ndir\t/b c\tgzip\n", answered: "gzip 2\ngz"},
-		{said: "dir\t/tmp\trm -rf /\n", answered: "cat 4\ndata"},
-		{said: "dir\t/tmp\t\nrun\nHELLO", runs: true, err: true}, // it was not read
-		{said: "dir\ttmp\t\ndir\t/\x1b\t\ndir\t/" + long + "\t\nrun\n"},
-		{said: "dir\t/dev/shm\t\n", answered: "next\n"},
-		{said: "no\tnothing was sent\nend\n"},
+		{said: "dir\t\t/tmp\n", answered: "cat 4\ndata"},
+		{said: "motd of a chatty shell\nrun\ndir\tgzip\t/b c\n", answered: "gzip 2\ngz"},
+		{said: "dir\trm -rf /\t/tmp\n", answered: "cat 4\ndata"},
+		{said: "dir\t\t/tmp\nrun\nHELLO", runs: true, err: true}, // it was not read
+		{said: "dir\t\ttmp\n", answered: "next\n"},
+		{said: "dir\t\t/a\tb\n", answered: "next\n"},
+		{said: "dir\t\t/\x1b\n", answered: "next\n"},
+		{said: "dir\t\t/" + long + "\n", answered: "next\n"},
+		{said: "dir\t\t/dev/shm\n", answered: "next\n"},
+		{said: "no\tnothing\twas sent\nend\n", answered: "next\n"},
 		{said: strings.Repeat("x", 70<<10), err: true},
 	} {
 		d := stranger()
@@ -454,23 +463,19 @@ func stranger() *dialogue {
 }
 
 func FuzzDialogue(f *testing.F) {
-	f.Add("bad\t/a\tnot a directory\ndir\t/b c\tgzip\nno\tit is full\nrun\nHELLO", uint8(7))
+	f.Add("bad\t/a\tnot a directory\ndir\tgzip\t/b c\nno\tit is full\nrun\nHELLO", uint8(7))
 	f.Add("dir\t../x\t\nend", uint8(1))
 	f.Fuzz(func(t *testing.T, said string, step uint8) {
 		d := stranger()
-		buf := make([]byte, 16)
 		for b := []byte(said); len(b) > 0; {
 			n := min(len(b), 1+int(step))
 			if _, err := d.Write(b[:n]); err != nil {
 				return
 			}
 			b = b[n:]
-			for len(d.answers) > 0 || d.reading.Reader != nil && !d.reading.last {
-				if _, err := d.Read(buf); err != nil {
-					break
-				}
-				if len(d.answers) == 0 && d.reading.Reader != nil {
-					break // it goes on later
+			for len(d.answers) > 0 {
+				if a := <-d.answers; !a.last {
+					io.Copy(io.Discard, a)
 				}
 			}
 		}

@@ -9,10 +9,9 @@ package podexec
 // busybox, dash and bash have them, and starts as few processes as it can.
 //
 // It talks with [Program.Exec] by lines. It says "bad<TAB>directory<TAB>reason" of a candidate that is no good, and
-// "dir<TAB>directory<TAB>unpacker" of one that is, whose last word is what may unpack gzip there, or nothing. The
-// answer is "next", or "UNPACKER BYTES" with so many bytes behind it, where cat is for a file as it is. Then it says
-// "no<TAB>reason" and is answered anew, or "run", from where on its streams are the program's. It says "end" when no
-// candidate is left.
+// "dir<TAB>unpacker<TAB>directory" of one that is, with what may unpack gzip there, or nothing. The answer is "next",
+// or "UNPACKER BYTES" with so many bytes behind it, where cat is for a file as it is. Then it says "no<TAB>reason" and
+// is answered anew, or "run", from where on its streams are the program's. It says "end" when no candidate is left.
 //
 // A directory must be tried, not looked at: a noexec mount shows in no permission bit. The interpreter of that probe
 // is the shell that runs this, since images for debugging keep theirs outside /bin. noclobber makes the creation of
@@ -24,10 +23,12 @@ const uploadScript = `
 LC_ALL=C
 umask 077
 set -C
-name=$1 size=$2 sum=$3 machine=$4 left=$5 file=$1 self=/proc/self/fd/3
+name=$1 size=$2 sum=$3 machine=$4 left=$5 mine= self=/proc/self/fd/3
 shift 5
-trap 'rm -f "$file"' EXIT
-if [ "$machine" ] && [ "$(dd bs=1 skip=18 count=1 < /proc/self/exe 2> /dev/null)" != "$(printf "$machine")" ]; then
+trap '[ -z "$mine" ] || rm -f "$mine"' EXIT
+trap 'exit 1' HUP PIPE TERM # by which dash would end without the former
+own=$(dd bs=1 skip=18 count=1 < /proc/self/exe 2> /dev/null)
+if [ "$own" ] && [ "$machine" ] && [ "$own" != "$(printf "$machine")" ]; then
 	echo "exec format error" >&2
 	exit 126
 fi
@@ -37,7 +38,7 @@ done
 for unpacker in gzip zcat busybox ''; do
 	! command -v "$unpacker" > /dev/null || break
 done
-for lacks in head sha256sum ''; do
+for lacks in head sha256sum cat chmod dd rm wc ''; do
 	command -v "$lacks" > /dev/null || break
 done
 unpack() {
@@ -72,7 +73,14 @@ while [ "$left" -gt 0 ]; do
 		printf 'bad\t%s\tnot a directory\n' "$dir"
 		continue
 	fi
-	dir=$(cd -P "$dir" && pwd -P) || continue
+	if ! real=$(cd -P "$dir" 2> /dev/null && pwd -P); then
+		printf 'bad\t%s\tcannot be entered\n' "$dir"
+		continue
+	fi
+	dir=$real
+	case $dir in *'
+'*) continue ;;
+	esac
 	if [ -e "${dir%/}/$name" ]; then
 		printf 'bad\t%s\ta file of the name %s is there\n' "$dir" "$name"
 		continue
@@ -91,10 +99,15 @@ while [ "$left" -gt 0 ]; do
 		printf 'bad\t%s\tnot executable: %s\n' "$dir" "${why##*: }"
 		continue
 	fi
-	printf 'dir\t%s\t%s\n' "$dir" "$unpacker"
+	printf 'dir\t%s\t%s\n' "$unpacker" "$dir"
 	while read -r by count || exit 1; do
 		[ "$by" != next ] || break
-		exec 4> "$file"
+		if ! { command exec 4> "$file"; } 2> /dev/null; then # without command it would end the shell
+			head -c "$count" > /dev/null
+			printf 'no\tit was there, and a file cannot be made now\n'
+			continue
+		fi
+		mine=$file
 		why=$(receive "$by" "$count" 2>&1)
 		code=$?
 		exec 4>&- 3< "$file"
@@ -109,6 +122,7 @@ while [ "$left" -gt 0 ]; do
 		fi
 		exec 3<&-
 		rm -f "$file"
+		mine=
 		printf 'no\t%s\n' "$why"
 	done
 done

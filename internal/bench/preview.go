@@ -23,6 +23,7 @@ type Preview struct {
 	m      record.Manifest
 	plan   bool         // there is a plan: no fatal check failed
 	job    *runner.Spec // of the pods that would send; nil: the workload's would
+	via    Via          // as it was asked for
 }
 
 // DryRun discovers, checks and plans, and sends no request. Its errors are those of discovery, and *UsageError.
@@ -39,7 +40,7 @@ func DryRun(ctx context.Context, cfg Config) (Preview, error) {
 		r.job = &s
 		r.m.Before.Source = s.Source()
 	}
-	return Preview{Checks: r.m.Checks, m: r.m, plan: !r.m.Refused(), job: r.job}, nil
+	return Preview{Checks: r.m.Checks, m: r.m, plan: !r.m.Refused(), job: r.job, via: cfg.Via}, nil
 }
 
 // Job is the Job of runner pods that would be made, nil where none would be.
@@ -106,17 +107,14 @@ func (p Preview) WriteTo(w io.Writer) (int64, error) {
 	}
 	fmt.Fprintf(&b, "weights      %s (%s)\n", record.WeightsOf(*s), s.Split.EffectiveFrom)
 	deadline := p.m.Plan.Duration() + p.m.Plan.Timeout + sessionMargin
-	if pod.AgentPath != "" {
-		fmt.Fprintf(&b, "commands     %s %s\n", pod.AgentPath, agent.ArgVersion)
-		fmt.Fprintf(&b, "             %s %s %s\n", pod.AgentPath, agent.ArgServe, deadline.Round(time.Second))
+	if pod.AgentPath != "" && (p.via == "" || p.via == ViaAuto || p.via == ViaPresent) {
+		fmt.Fprintf(&b, "commands     %s %s %s\n", pod.AgentPath, agent.ArgServe, deadline.Round(time.Second))
 	} else {
 		dirs := append(append([]string(nil), pod.WritableDirs...), "$TMPDIR", "/tmp", "/var/tmp", "/run", "$PWD")
-		fmt.Fprintf(&b, "commands     sh -c SCRIPT  find the first of %s where a file can be written and run\n",
-			strings.Join(dirs, " "))
-		fmt.Fprintf(&b, "             sh -c SCRIPT  write the agent there as .splitbench-HASH-RANDOM, mode 0700\n")
-		fmt.Fprintf(&b, "             sh -c SCRIPT FILE HASH %s  run it if its SHA-256 is HASH\n", agent.ArgVersion)
-		fmt.Fprintf(&b, "             sh -c SCRIPT FILE HASH %s %s  run the session; the file unlinks itself first\n",
-			agent.ArgServe, deadline.Round(time.Second))
+		fmt.Fprintf(&b, "commands     sh -c SCRIPT ... %s %s\n", agent.ArgServe, deadline.Round(time.Second))
+		fmt.Fprintf(&b, "             finds the first of %s where a file can be written and run,\n", strings.Join(dirs, " "))
+		fmt.Fprintf(&b, "             takes the agent from stdin as .splitbench-HASH-RANDOM, mode 0700, checks its SHA-256, and\n")
+		fmt.Fprintf(&b, "             becomes it; the file unlinks itself first\n")
 	}
 	head := "permissions "
 	for _, a := range s.Access {

@@ -176,6 +176,9 @@ func (l ladder) present(ctx context.Context) (session, string, error) {
 		h.Arch)), nil
 }
 
+// uploadLimit is how long it may take to get the agent into a pod and to hear from it.
+const uploadLimit = 5 * time.Minute
+
 // upload puts the agent into a container and starts it.
 func (l ladder) upload(ctx context.Context, c *podexec.Container) (session, string, error) {
 	goos, arch, err := platform(ctx, c, l.pod)
@@ -198,6 +201,8 @@ func (l ladder) upload(ctx context.Context, c *podexec.Container) (session, stri
 	if err != nil {
 		return nil, "", err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, uploadLimit, fmt.Errorf("the agent is not there after %s", uploadLimit))
+	defer cancel()
 	l.options.Running = program.Running()
 	s, err := l.serve(ctx, program)
 	sent := program.Sent()
