@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -330,9 +331,17 @@ func TestWatchRenewsItsSession(t *testing.T) {
 		return in, out
 	}})
 	cfg := watchOf(t, w)
-	cfg.Session = time.Second
+	cfg.Session, cfg.For = time.Second, time.Minute // at most: it ends when there was enough to see
 	neverFails(t, &cfg)
-	r, err := Watch(t.Context(), cfg)
+	ctx, enough := context.WithCancel(t.Context())
+	defer enough()
+	seen := cfg.State
+	cfg.State = func(s WatchState) {
+		if seen(s); s.Watch.Looks >= 4 && sessions.Load() >= 2 {
+			enough()
+		}
+	}
+	r, err := Watch(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

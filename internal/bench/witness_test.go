@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"testing"
@@ -122,22 +123,25 @@ func TestTheSecondWitness(t *testing.T) {
 func TestBackgroundTrafficOfThePod(t *testing.T) {
 	t.Parallel()
 	w := world(t, demo.Options{Seed: 22})
-	cfg, other := connect(t, w, 3000), connect(t, w, 1500)
-	var wg sync.WaitGroup
-	began := false
-	cfg.Progress = func(p Progress) {
-		if p.Phase == "attack" && !began {
-			began = true
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				if _, err := Run(t.Context(), other); err != nil {
-					t.Error(err)
-				}
-			}()
+	cfg, other := connect(t, w, 3000), connect(t, w, 60_000) // which ends with the first
+	ctx, stop := context.WithCancel(t.Context())
+	sends := make(chan struct{})
+	begun := sync.OnceFunc(func() { close(sends) })
+	other.Progress = func(p Progress) {
+		if p.Phase == "attack" {
+			begun()
 		}
 	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer begun()
+		if _, err := Run(ctx, other); err != nil {
+			t.Error(err)
+		}
+	})
+	<-sends
 	r, err := Run(t.Context(), cfg)
+	stop()
 	wg.Wait()
 	if err != nil {
 		t.Fatal(err)
