@@ -170,8 +170,8 @@ func (d *dialogue) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// hear takes one line. What the script does not say, a shell's greeting for example, is passed over; what it waits for an
-// answer to gets one.
+// hear takes one line. What the script does not say, a shell's greeting for example, is passed over; what it waits for
+// an answer to gets one.
 func (d *dialogue) hear(line string) error {
 	was := d.spoke
 	d.spoke = true

@@ -113,8 +113,8 @@ func (p Preview) WriteTo(w io.Writer) (int64, error) {
 		dirs := append(append([]string(nil), pod.WritableDirs...), "$TMPDIR", "/tmp", "/var/tmp", "/run", "$PWD")
 		fmt.Fprintf(&b, "commands     sh -c SCRIPT ... %s %s\n", agent.ArgServe, deadline.Round(time.Second))
 		fmt.Fprintf(&b, "             finds the first of %s where a file can be written and run,\n", strings.Join(dirs, " "))
-		fmt.Fprintf(&b, "             takes the agent from stdin as .splitbench-HASH-RANDOM, mode 0700, checks its SHA-256, and\n")
-		fmt.Fprintf(&b, "             becomes it; the file unlinks itself first\n")
+		fmt.Fprintf(&b, "             takes the agent from stdin as .splitbench-HASH-RANDOM, mode 0700, checks its\n")
+		fmt.Fprintf(&b, "             SHA-256, and becomes it; the file unlinks itself first\n")
 	}
 	head := "permissions "
 	for _, a := range s.Access {

@@ -45,11 +45,13 @@ func TestWhatToBreakIsFound(t *testing.T) {
 		want     string
 	}{
 		"local first": {
-			[]law.Backend{none, mirror, local}, "we'st",
+			[]law.Backend{none, mirror, local},
+			"we'st",
 			`of web, by scaling it to 0; to find it: kubectl --context 'we'\''st' -n shop get deployments`,
 		},
 		"mirrors only": {
-			[]law.Backend{mirror}, "west",
+			[]law.Backend{mirror},
+			"west",
 			"of web-east, by scaling it to 0; to find it: kubectl --context 'e; x' -n far get deployments",
 		},
 		"no context":       {[]law.Backend{local}, "", "to find it: kubectl -n shop get deployments"},
