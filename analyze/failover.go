@@ -260,7 +260,7 @@ func (d drill) takeover(s *Silence, first, to int) {
 		}
 	}
 	share := min(d.share(b, d.shots[first].Sent), mostShare)
-	for _, until := range []int{to, d.drawnAgain(b, first, to)} {
+	for _, until := range []int{d.drawnAgain(b, first, to), to} {
 		last := first
 		for i := first; i < until; i++ {
 			if d.shots[i].Lost || d.waited(b, i) {

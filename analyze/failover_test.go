@@ -83,6 +83,28 @@ func TestTakeoverBeforeTheWeightsCameBackTooSoon(t *testing.T) {
 	}
 }
 
+// One request is lost as the weights come back, and west answers half a second later: the others carried all since
+// 14 s, not for that half a second.
+func TestTakeoverBeforeALossOnTheWayBack(t *testing.T) {
+	shots := story(60*time.Second, func(at time.Duration, coin int) (int, bool) {
+		switch {
+		case at == 28*time.Second:
+			return 0, true
+		case at >= 14*time.Second && at < 28500*time.Millisecond:
+			return 1, false
+		}
+		return coin, coin == 0 && at >= 10*time.Second && at < 14*time.Second
+	})
+	moved := []Weighted{{0, halves}, {14 * time.Second, Weights{{"west", 0}, {"east", 1}}}, {28 * time.Second, halves}}
+	got, err := Silences(shots, moved)
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if s := got[0]; !liesIn(s.TakenOver, 13700*time.Millisecond, 14100*time.Millisecond) || !s.ByWeights {
+		t.Errorf("taken over %+v, by weights %t", s.TakenOver, s.ByWeights)
+	}
+}
+
 // Nobody takes over: half of the requests are lost until west is back. West is away from 10 to 20 s, the weights are
 // 0/1 from 14 to 25 s; then east is, from 40 s on, the weights 1/0 from 44 s to the end. What the second silence did
 // to the shares is no reason to say of the first that the split never came back.
