@@ -115,9 +115,9 @@ func sniff(in *source) (*resultFile, error) {
 	var head bytes.Buffer
 	in.allow() // once: what is no result is not read further and further
 	for _, e := range codecs() {
-		var v vegeta.Result
+		v := emptyResult()
 		again := io.MultiReader(bytes.NewReader(head.Bytes()), io.TeeReader(in, &head))
-		if err := e.decoder(again).Decode(&v); err != nil || untimed(&v) {
+		if err := e.decoder(again).Decode(v); err != nil || untimed(v) {
 			continue
 		}
 		d := &resultFile{codec: e, in: in, decode: e.decoder(io.MultiReader(&head, in)), first: v.Timestamp}
@@ -154,6 +154,10 @@ func foreign(head []byte) string {
 	return ""
 }
 
+// emptyResult is one to decode into. It has headers, because gob makes room for as many as a file says that there are
+// where it must make the map itself.
+func emptyResult() *vegeta.Result { return &vegeta.Result{Headers: http.Header{}} }
+
 // untimed reports a result that vegeta did not write: it always says when, in a year that can be written.
 func untimed(v *vegeta.Result) bool {
 	return v.Timestamp.Unix() <= 0 || v.Timestamp.UTC().Year() > 9998
@@ -161,7 +165,7 @@ func untimed(v *vegeta.Result) bool {
 
 func (d *resultFile) advance() {
 	d.in.allow()
-	v := &vegeta.Result{} // a new one each time: gob leaves alone what is zero in the file
+	v := emptyResult() // a new one each time: gob leaves alone what is zero in the file
 	err := d.decode(v)
 	switch {
 	case d.in.err != nil:
