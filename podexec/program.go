@@ -103,6 +103,7 @@ type dialogue struct {
 	line        []byte // that has no end yet
 	dir, by     string // where the file was sent, and what unpacks it there
 	sends       int
+	offered     bool // the last answer was the file
 	began       time.Time
 	why         string    // of the last "no"
 	tried       []Attempt // all that were no good
@@ -191,12 +192,12 @@ func (d *dialogue) hear(line string) error {
 		}
 		return d.send()
 	case f[0] == "no" && len(f) > 1:
-		if d.why = strings.Join(f[1:], " "); d.by == "" {
+		if d.why = strings.Join(f[1:], " "); d.by == "" || !d.offered {
 			return d.pass(d.why)
 		}
 		d.by = "" // the file as it is says whether the directory or the unpacking is to blame
 		return d.send()
-	case f[0] == "run" && len(f) == 1 && d.sends > 0:
+	case f[0] == "run" && len(f) == 1 && d.offered:
 		d.p.sent = Sent{Path: path.Join(d.dir, d.p.u.Name), Bytes: len(d.data()), By: d.by, Took: time.Since(d.began)}
 		d.runs = true
 		close(d.p.running)
@@ -225,14 +226,14 @@ func (d *dialogue) send() error {
 	if by == "" {
 		by = "cat"
 	}
-	d.began = time.Now()
+	d.began, d.offered = time.Now(), true
 	head := fmt.Sprintf("%s %d\n", by, len(d.data()))
 	return d.answer(answer{Reader: io.MultiReader(strings.NewReader(head), bytes.NewReader(d.data()))})
 }
 
 // pass answers that another directory is wanted.
 func (d *dialogue) pass(why string) error {
-	d.tried = append(d.tried, Attempt{Dir: d.dir, Reason: why})
+	d.tried, d.offered = append(d.tried, Attempt{Dir: d.dir, Reason: why}), false
 	return d.answer(answer{Reader: strings.NewReader("next\n")})
 }
 
